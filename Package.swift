@@ -1,0 +1,76 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Targets stand in floors; each imports only floors below its own. The house test holds this picture to be true.
+// System libraries come from Debian by name (see README): each is named here with the reason for it.
+
+let settings: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")]
+
+func floor(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "carousel",
+    products: [.executable(name: "carousel", targets: ["carousel"])],
+    dependencies: [
+        // The command line: flags, help and usage errors people know from every other Swift tool.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // Floor 0: C kernels of ours, and system libraries.
+        .target(name: "CKeccak"),
+        // sendmmsg, recvmmsg and epoll, which Glibc's module does not export.
+        .target(name: "CNet"),
+        // Random bytes, Ed25519, HMAC, constant-time compare: audited and misuse-resistant.
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        // The curve's reference library: node identity, ECDH, transaction senders.
+        .systemLibrary(name: "CSecp256k1", pkgConfig: "libsecp256k1", providers: [.apt(["libsecp256k1-dev"])]),
+        // AES-128-GCM and AES-128-CTR of discv5 packets, two to three times cheaper a packet than swift-crypto.
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // The store: ordered, zero-copy reads, crash-safe without a log.
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+
+        // Floor 1
+        floor("Primitives", ["CKeccak", "CSodium"]),
+        // Floor 2
+        floor("MerklePatricia", ["Primitives"]),
+        // Floor 3
+        floor("Chain", ["Primitives", "MerklePatricia", "CSecp256k1", "CSodium"]),
+        floor("Discovery", ["Primitives", "CSecp256k1", "CCrypto", "CSodium"]),
+        floor("UTP", ["Primitives"]),
+        // Floor 4
+        floor("StateStore", ["Primitives", "MerklePatricia", "Chain"]),
+        floor("Overlay", ["Primitives", "Discovery", "UTP"]),
+        // Floor 5
+        floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "StateStore", "Overlay"]),
+        floor("ChainNetwork", ["Primitives", "Chain", "StateStore", "Overlay"]),
+        // Floor 6
+        floor("Sync", ["Primitives", "Chain", "StateStore", "StateNetwork", "ChainNetwork"]),
+        // Floor 7
+        floor(
+            "Node",
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork", "Sync",
+            ]),
+        // Floor 8
+        floor("Shell", ["Node", "Primitives", "Chain", "Discovery", "StateStore", "CNet", "CLMDB", "CSodium"]),
+        floor("Simulation", ["Node", "Primitives", "Chain", "Discovery", "StateStore"]),
+        floor(
+            "Conformance",
+            ["Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "Overlay", "StateNetwork", "ChainNetwork"]),
+        // Floor 9
+        .executableTarget(
+            name: "carousel",
+            dependencies: [
+                "Shell", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+    ]
+)

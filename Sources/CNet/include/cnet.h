@@ -1,0 +1,3 @@
+#ifndef CNET_H
+#define CNET_H
+#endif
