@@ -11,7 +11,8 @@ func floor(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: settings)
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies + ["Primitives", "TestSupport"], swiftSettings: settings)
 }
 
 let package = Package(
@@ -72,5 +73,23 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+
+        // Tests, one target a floor's target; TestSupport finds the shared folder.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        tests("Primitives", []),
+        tests("MerklePatricia", ["MerklePatricia"]),
+        tests("Chain", ["Chain", "MerklePatricia"]),
+        tests("Discovery", ["Discovery"]),
+        tests("UTP", ["UTP"]),
+        tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),
+        tests("Overlay", ["Overlay", "Discovery", "UTP"]),
+        tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
+        tests("ChainNetwork", ["ChainNetwork", "Chain"]),
+        tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
+        tests("Node", ["Node", "Overlay", "Discovery", "Chain", "StateStore", "StateNetwork"]),
+        tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
+        tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
+        tests("Conformance", ["Conformance"]),
+        tests("House", []),
     ]
 )
