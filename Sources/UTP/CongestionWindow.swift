@@ -31,6 +31,7 @@ struct CongestionWindow: Sendable {
     private var wasStartup = true
     private var beforeCut = 0.0
     private var lostAtCut = 0
+    private var foundSinceCut = 0
     private var fractionAtCut = 0.0
     private var background = 0.0
     private var ceiling: Double?
@@ -38,6 +39,9 @@ struct CongestionWindow: Sendable {
     /// Of the last few rounds, fading.
     private var recentDelivered = 0.0
 
+    private var calmRounds = 0
+    /// A cut proved right: more is then looked for in small steps only.
+    private var isCongested = false
     /// Packets the window gains with each packet delivered in this round, and where it stops.
     private var growth = 0.0
     private var growthEnd = 0.0
@@ -56,8 +60,9 @@ struct CongestionWindow: Sendable {
     private static let backgroundMaximum = 0.35
     private static let maximum = Double(UTPLimits.windowPackets)
 
-    /// Since a cut, until it is known whether it was right.
-    var isRecovering: Bool { phase != .open }
+    /// Transmissions that go out for one taken in, at most: room made by many losses found at once is filled over round
+    /// trips and not in one burst, and after a cut only as fast as packets leave the path.
+    func exchange(flying: Int) -> Int { phase == .open ? 3 : Double(flying) * 2 < packets ? 2 : 1 }
 
     /// The timestamp difference a packet from the peer bears, in microseconds modulo 2^32.
     mutating func delaySample(_ difference: UInt32, at now: Instant) {
@@ -69,9 +74,9 @@ struct CongestionWindow: Sendable {
     /// A loss that turned out to be a late arrival. A cut that was made for such losses is taken back.
     mutating func packetFound() {
         lost = max(0, lost - 1)
-        guard phase != .open, lostAtCut > 0 else { return }
-        lostAtCut -= 1
-        if lostAtCut == 0 {
+        guard phase != .open else { return }
+        foundSinceCut += 1
+        if foundSinceCut * 2 >= lostAtCut {
             phase = .open
             undoCut()
         }
@@ -133,6 +138,7 @@ struct CongestionWindow: Sendable {
                 undoCut()
             } else {
                 background = min(background, fraction)
+                isCongested = true
             }
         case .open:
             judge(fraction: fraction, total: total)
@@ -143,7 +149,8 @@ struct CongestionWindow: Sendable {
     }
 
     private mutating func judge(fraction: Double, total: Int) {
-        let isGrowing = isStartup && Double(delivered) >= 1.25 * Double(bestDelivered)
+        // While something else holds the sender back, what arrives says nothing of the path.
+        let isGrowing = isStartup && (!wasLimiting || Double(delivered) >= 1.25 * Double(bestDelivered))
         // A couple of packets more than expected is chance where some loss is normal or the round is short.
         let chance = background > 0 || isGrowing || total < CongestionWindow.shortRound ? 2.0 : 0
         let expected = isGrowing ? max(1.5 * background, 0.15) : max(1.5 * background, 0.01)
@@ -155,12 +162,23 @@ struct CongestionWindow: Sendable {
         if fraction < background { background += (fraction - background) / 32 }
         if background < 0.002 { background = 0 }
         if !isStartup, wasLimiting { steer() }
+        // Rounds on end with room left and nothing in the way: look for more as at the start.
+        let isCalm = !isStartup && !isCongested && delay.queueing * 4 < UTPLimits.targetDelay.microseconds
+        calmRounds = isCalm ? calmRounds + 1 : 0
+        if calmRounds >= UTPLimits.calmRounds {
+            calmRounds = 0
+            startupLimit = CongestionWindow.maximum
+            isStartup = true
+            bestDelivered = 0
+        }
     }
 
     private mutating func cut(fraction: Double) {
         beforeCut = packets
         fractionAtCut = fraction
         lostAtCut = lost
+        foundSinceCut = 0
+        calmRounds = 0
         growth = 0
         wasStartup = isStartup
         isStartup = false

@@ -32,6 +32,10 @@ struct RoundTrip: Sendable {
         min(interval * (1 << min(attempt, 5)), max(interval, UTPLimits.timeoutMaximum))
     }
 
-    /// How long after its sending a transmission that a later one has overtaken counts as lost. Source: RFC 9002.
-    var overtakenWait: Interval { Interval(microseconds: max(smoothed + smoothed / 4, 1_000)) }
+    /// How long after its sending a transmission that a later one has overtaken counts as lost (RFC 9002); on a path
+    /// known to reorder, as long as acks at all take.
+    func overtakenWait(reorders: Bool) -> Interval {
+        let usual = max(smoothed + smoothed / 4, 1_000)
+        return Interval(microseconds: reorders ? max(usual, smoothed + 4 * variation) : usual)
+    }
 }

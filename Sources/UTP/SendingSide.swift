@@ -53,8 +53,7 @@ struct SendingSide: Sendable {
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
     private var probes = 0
-    /// Transmissions allowed until the next ack: three for each one taken in, one for one after a cut, so that room
-    /// made by many losses found at once is filled over round trips and not in one burst.
+    /// Transmissions allowed until the next ack.
     private var credit = UTPLimits.initialWindowPackets
 
     /// `firstSequence`: of packet 0. `payloadBytes`: of a full packet.
@@ -173,9 +172,8 @@ struct SendingSide: Sendable {
         }
         guard news.count > 0 else { return false }
 
-        credit =
-            window.isRecovering ? max(min(credit, 1) + news.count, UTPLimits.minimumWindowPackets - flying)
-            : min(credit, UTPLimits.minimumWindowPackets) + 3 * news.count
+        credit = max(
+            min(credit, 1) + window.exchange(flying: flying) * news.count, UTPLimits.minimumWindowPackets - flying)
         if let sample = news.sample { roundTrip.sample(sample) }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
@@ -244,12 +242,16 @@ struct SendingSide: Sendable {
             if isCurrent {
                 guard oldest.number < newestAcknowledged else { return }
                 let isFar = oldest.number + reorderThreshold <= newestAcknowledged
-                guard isFar || self[oldest.packet].sentAt + roundTrip.overtakenWait <= now else { return }
+                guard isFar || self[oldest.packet].sentAt + overtakenWait <= now else { return }
                 markLost(oldest.packet)
                 self[oldest.packet].isOvertaken = true
             }
             transmissions.removeFirst()
         }
+    }
+
+    private var overtakenWait: Interval {
+        roundTrip.overtakenWait(reorders: reorderThreshold > UTPLimits.reorderThreshold)
     }
 
     private mutating func markLost(_ packet: Int) {
@@ -276,7 +278,7 @@ struct SendingSide: Sendable {
         }
         let record = self[oldest.packet]
         guard record.place == .flying, record.transmission == oldest.number else { return timeout }
-        return min(timeout, record.sentAt + roundTrip.overtakenWait)
+        return min(timeout, record.sentAt + overtakenWait)
     }
 
     mutating func timeout(at now: Instant) {

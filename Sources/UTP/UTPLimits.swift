@@ -59,6 +59,8 @@ public enum UTPLimits {
     /// Packets of the first window (RFC 6928) and of the smallest: enough for three acks to follow a loss.
     public static let initialWindowPackets = 10
     public static let minimumWindowPackets = 4
+    /// Round trips without a queue and without loss beyond the usual before the window doubles again as at the start.
+    public static let calmRounds = 4
     /// Queueing delay aimed at. Source: BEP 29, LEDBAT (RFC 6817).
     public static let targetDelay = Interval.milliseconds(100)
     /// How long the smallest one-way delay stays the base the queueing delay is measured from: two slots of this.

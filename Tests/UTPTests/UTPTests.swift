@@ -28,9 +28,9 @@ import UTP
         }
     }
     @Test func one() throws {
-        var pair = Pair(Link(delay: .milliseconds(1), loss: 0.3, reorder: 0), seed: 3)
-        let data = Pair.payload(1 << 20, seed: 3)
-        _ = try pair.open(.accepterSends, data)
+        var pair = Pair(Link(delay: .milliseconds(50), loss: 0.1, reorder: 0.3), seed: 2)
+        let data = Pair.payload(4 << 20, seed: 2)
+        _ = try pair.open(.connectorSends, data)
         let done = pair.run(); #expect(done)
         print("sent", pair.packetsSent, pair.dropped)
     }
