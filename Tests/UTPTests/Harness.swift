@@ -36,8 +36,10 @@ struct Pair {
     var packetsSent = [0, 0]
     var bytesSent = [0, 0]
     var dropped = 0
-    /// Sees each packet on its way; false loses it.
-    var filter: ((Int, [UInt8]) -> Bool)?
+    /// Sees each packet on its way, with its sender, and may change it; false loses it.
+    var filter: ((Int, inout [UInt8]) -> Bool)?
+    /// Most bytes either machine held of early packets.
+    var mostEarlyBytes = 0
 
     init(_ link: Link = Link(), seed: UInt64 = 1, configure: (inout UTPConfiguration) -> Void = { _ in }) {
         self.link = link
@@ -70,7 +72,8 @@ struct Pair {
     }
 
     mutating func launch(_ packet: [UInt8], from machine: Int, to target: Int) {
-        if let filter, !filter(machine, packet) { return }
+        var packet = packet
+        if let filter, !filter(machine, &packet) { return }
         if chance(link.loss) {
             dropped += 1
             return
@@ -117,21 +120,32 @@ struct Pair {
             for machine in 0..<2 {
                 if let deadline = machines[machine].nextDeadline, deadline <= now { machines[machine].advance(to: now) }
                 collect(machine)
+                mostEarlyBytes = max(mostEarlyBytes, machines[machine].earlyByteCount)
             }
         }
         return true
     }
+
+    /// The payload machine `index` received, if it is what its first outcome says.
+    func received(by index: Int) -> [UInt8]? {
+        if case .received(_, let bytes)? = outcomes[index].first { bytes } else { nil }
+    }
 }
 
-/// Who connects, and who sends.
-enum Role: CaseIterable, CustomStringConvertible {
+/// Who sends; machine 0 connects, machine 1 accepts.
+enum Role: Int, CaseIterable {
     case connectorSends, accepterSends
-    var description: String { self == .connectorSends ? "connector sends" : "accepter sends" }
+
+    var sender: Int { rawValue }
+    var receiver: Int { 1 - rawValue }
 }
 
 extension Pair {
     /// Opens a stream between machine 0, which connects, and machine 1.
-    mutating func open(_ role: Role, _ payload: [UInt8], limit: Int? = nil) throws -> (connector: StreamID, accepter: StreamID) {
+    @discardableResult
+    mutating func open(
+        _ role: Role, _ payload: [UInt8], limit: Int? = nil
+    ) throws -> (connector: StreamID, accepter: StreamID) {
         let limit = limit ?? payload.count
         let send = UTP.Transfer.send(payload)
         let (accepter, id) = try machines[1].accept(
@@ -183,7 +197,9 @@ struct Heap {
         var index = 0
         while true {
             var least = index
-            for child in [2 * index + 1, 2 * index + 2] where child < items.count && before(child, least) { least = child }
+            for child in 2 * index + 1...2 * index + 2 where child < items.count && before(child, least) {
+                least = child
+            }
             if least == index { return }
             items.swapAt(index, least)
             index = least
