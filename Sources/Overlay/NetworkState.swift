@@ -25,6 +25,9 @@ struct NetworkState: Sendable {
         var isBootNode: Bool
     }
 
+    /// When new nodes are looked for next.
+    var nextRefresh = Instant.zero
+
     init(_ configuration: OverlayConfiguration.Network, local: Bytes32, limitsSubnets: Bool) {
         self.configuration = configuration
         table = NetworkTable(local: local, limitsSubnets: limitsSubnets)

@@ -1,4 +1,5 @@
 import Discovery
+import Primitives
 import UTP
 
 /// What can go wrong in an exchange with a peer or in a message of one.
@@ -28,8 +29,6 @@ public enum OverlayError: Error, Equatable, Sendable {
     case keyTooLong(Int)
     /// The item exceeds what one stream of an offer may carry (bytes).
     case itemTooLarge(Int)
-    /// An offer or an answer to one with a number of items that does not fit.
-    case wrongItemCount(Int)
 
     // What the peer sent.
 
@@ -40,7 +39,7 @@ public enum OverlayError: Error, Equatable, Sendable {
     /// More bytes of content than were allowed.
     case contentTooLarge(Int)
     /// The stream's bytes are not exactly the items they should be.
-    case framing(ItemFrameError)
+    case framing(ByteError)
     /// ACCEPT with another number of codes than keys were offered.
     case wrongCodeCount(offered: Int, answered: Int)
     /// A record that does not verify, or is not what was asked for.
@@ -52,6 +51,18 @@ extension OverlayError {
     var isBreach: Bool {
         switch self {
         case .malformed, .unexpectedAnswer, .contentTooLarge, .framing, .wrongCodeCount, .badRecord: true
+        case .stream(.payloadTooLarge), .stream(.payloadFromReceiver), .stream(.conflictingEnd): true
+        default: false
+        }
+    }
+
+    /// Whether the cause lies with us, so that it says nothing of the peer.
+    var isOurs: Bool {
+        switch self {
+        case .unknownPeer, .unknownNetwork, .peerBanned, .tooManyRequests, .keyTooLong, .itemTooLarge: true
+        case .stream(.tooManyStreams), .stream(.tooManyStreamsOfPeer), .stream(.supplyTimedOut): true
+        case .unanswered(.timeout): false
+        case .unanswered: true
         default: false
         }
     }

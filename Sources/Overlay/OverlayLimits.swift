@@ -11,6 +11,10 @@ public enum OverlayLimits {
     public static let inlineContentBytes = 1_165
     /// A request of ours: a TALKREQ carries the protocol id too. `protocol.md` §1.
     public static let requestBytes = 1_024
+    /// A key we ask for: a request less selector and offset.
+    public static let askedKeyBytes = requestBytes - 5
+    /// Selector and offset of an OFFER, before its keys.
+    public static let offerOverhead = 5
     /// A request that may have to ride in a handshake packet beside our record (up to 300 bytes). `protocol.md` §1.
     public static let handshakeRequestBytes = 700
 
@@ -36,8 +40,6 @@ public enum OverlayLimits {
     public static let capabilities = 400
     /// Bytes of the message in ping payload 65,535.
     public static let errorMessageBytes = 300
-    /// Bytes of an item's length prefix at most: a 32-bit number in unsigned LEB128.
-    public static let lengthPrefixBytes = 5
 
     // The table.
 
@@ -102,6 +104,13 @@ public enum OverlayLimits {
     /// An OFFER and its stream may take this long, on both sides.
     public static let offerTimeout = Interval.seconds(60)
 
+    // PING.
+
+    /// Bytes of a network's own ping payload. `protocol.md` §5.
+    public static let extensionPayloadBytes = 700
+    /// A PING that failed is repeated after this, so that a dead peer is known to be one in a few seconds.
+    public static let failedPingDelay = Interval.seconds(2)
+
     // The peer book.
 
     /// Nodes with a standing. The least recently used one without traffic makes room.
@@ -111,6 +120,10 @@ public enum OverlayLimits {
     /// A score stays within −100…100. A ban begins below `banScore` and lasts `banInterval`.
     public static let banScore = -60.0, highestScore = 100.0
     public static let banInterval = Interval.seconds(600)
+    /// What a broken rule and a lie cost. Rules are also broken by old or careless programs; a lie is none of these.
+    public static let breachPoints = 20.0, liePoints = 200.0
+    /// What useful content earns, and what content costs that was of no use though no lie.
+    public static let usefulPoints = 2.0, unhelpfulPoints = 5.0
     /// Streams smaller than this (bytes) say nothing about throughput.
     public static let throughputSampleBytes = 8_192
 }

@@ -12,8 +12,8 @@ public enum PingPayload: Hashable, Sendable {
 
     public static let clientInfoType: UInt16 = 0, radiusType: UInt16 = 1, errorType: UInt16 = 65_535
 
-    /// Codes of `error`: the type is not supported; its payload does not decode.
-    public static let notSupported: UInt16 = 0, notDecodable: UInt16 = 2
+    /// Codes of `error`: the type is not supported; there is nothing to tell; the payload does not decode.
+    public static let notSupported: UInt16 = 0, notFound: UInt16 = 1, notDecodable: UInt16 = 2
 
     public var type: UInt16 {
         switch self {
@@ -23,46 +23,47 @@ public enum PingPayload: Hashable, Sendable {
         }
     }
 
-    public var encoded: [UInt8] {
-        var out = SSZWriter()
+    /// The container of a payload type; nil for types that are not these.
+    public static func schema(of type: UInt16) -> SSZType? { schemas[type] }
+
+    private static let schemas: [UInt16: SSZType] = [
+        clientInfoType: .container([
+            ("client_info", .byteList(OverlayLimits.clientInfoBytes)), ("data_radius", .uint256),
+            ("capabilities", .list(.uint16, limit: OverlayLimits.capabilities)),
+        ]),
+        radiusType: .container([("data_radius", .uint256)]),
+        errorType: .container([
+            ("error_code", .uint16), ("message", .byteList(OverlayLimits.errorMessageBytes)),
+        ]),
+    ]
+
+    /// The payload's bytes; throws where a list or a byte string is over its limit.
+    public func encoded() throws(SSZError) -> [UInt8] {
+        guard let schema = PingPayload.schema(of: type) else { throw .wrongShape }
+        return try SSZ.encode(value, as: schema)
+    }
+
+    private var value: SSZValue {
         switch self {
         case .clientInfo(let client, let radius, let capabilities):
-            out.append(UInt32(40))
-            out.append(radius.littleEndianBytes)
-            out.append(UInt32(truncatingIfNeeded: 40 + client.count))
-            out.append(client)
-            for capability in capabilities { out.append(capability) }
-        case .radius(let radius):
-            out.append(radius.littleEndianBytes)
-        case .error(let code, let message):
-            out.append(code)
-            out.append(UInt32(6))
-            out.append(message)
+            .fields([.bytes(client), .uint(radius), .elements(capabilities.map { .integer($0) })])
+        case .radius(let radius): .fields([.uint(radius)])
+        case .error(let code, let message): .fields([.integer(code), .bytes(message)])
         }
-        return out.bytes
     }
 
     /// Reads the payload of `type`; nil for a type that is not one of these.
-    public static func decode(type: UInt16, _ bytes: [UInt8]) throws(PortalMessageError) -> PingPayload? {
-        var input = SSZSlice(bytes)
+    public static func decode(type: UInt16, _ bytes: [UInt8]) throws(SSZError) -> PingPayload? {
+        guard let schema = schema(of: type) else { return nil }
+        let fields = try SSZ.decode(bytes, as: schema).fields
         switch type {
         case clientInfoType:
-            try input.offset(40)
-            let radius = try input.uint256()
-            let end = try input.offset(atLeast: 40, base: 0)
-            let client = try input.take(end - 40, limit: OverlayLimits.clientInfoBytes)
             return .clientInfo(
-                client: client, radius: radius, capabilities: try input.uint16List(limit: OverlayLimits.capabilities))
+                client: try fields[0].bytes, radius: try fields[1].uint256, capabilities: try fields[2].integers)
         case radiusType:
-            let radius = try input.uint256()
-            guard input.isAtEnd else { throw .wrongSize }
-            return .radius(radius)
-        case errorType:
-            let code = try input.uint16()
-            try input.offset(6)
-            return .error(code: code, message: try input.rest(limit: OverlayLimits.errorMessageBytes))
+            return .radius(try fields[0].uint256)
         default:
-            return nil
+            return .error(code: UInt16(truncatingIfNeeded: try fields[0].uint64), message: try fields[1].bytes)
         }
     }
 }

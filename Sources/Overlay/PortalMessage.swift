@@ -1,19 +1,13 @@
 import Primitives
 
-/// Why bytes are not a message (or ping payload) of the Portal wire.
+/// Why bytes are not a message of the Portal wire.
 public enum PortalMessageError: Error, Equatable, Sendable {
     /// No bytes.
     case empty
     /// A first byte that names no message.
     case unknownSelector(UInt8)
-    /// CONTENT without, or with an unknown, union selector.
-    case unknownContentKind
-    /// Fewer or more bytes than the fixed part has.
-    case wrongSize
-    /// An SSZ offset that is not where the part before it ends, or beyond the end.
-    case badOffset
-    /// A list or a byte string over its limit.
-    case overLimit
+    /// The container does not decode.
+    case container(SSZError)
 }
 
 /// What CONTENT carries.
@@ -48,7 +42,6 @@ public struct AcceptCode: RawRepresentable, Hashable, Sendable {
 }
 
 /// The eight messages of the Portal wire, version 2: a selector byte and an SSZ container (`wire-facts.md`).
-/// The containers are few and flat, so they are read by hand; a test holds them equal to the SSZ schemas.
 public enum PortalMessage: Hashable, Sendable {
     case ping(recordSequence: UInt64, type: UInt16, payload: [UInt8])
     case pong(recordSequence: UInt64, type: UInt16, payload: [UInt8])
@@ -73,96 +66,118 @@ public enum PortalMessage: Hashable, Sendable {
         }
     }
 
-    /// The message's bytes. Nothing is checked here: what we send is bounded where it is made.
-    public var encoded: [UInt8] {
-        var out = SSZWriter()
-        out.append(selector)
+    private static let records = SSZType.list(.byteList(OverlayLimits.recordBytes), limit: OverlayLimits.records)
+    private static let key = SSZType.byteList(OverlayLimits.contentKeyBytes)
+    private static let ping = SSZType.container([
+        ("enr_seq", .uint64), ("payload_type", .uint16), ("payload", .byteList(OverlayLimits.pingPayloadBytes)),
+    ])
+
+    /// The container behind each selector.
+    public static let schemas: [SSZType] = [
+        ping,
+        ping,
+        .container([("distances", .list(.uint16, limit: OverlayLimits.distances))]),
+        .container([("total", .uint8), ("enrs", records)]),
+        .container([("content_key", key)]),
+        .union([.byteVector(2), .byteList(OverlayLimits.contentBytes), records]),
+        .container([("content_keys", .list(key, limit: OverlayLimits.offerKeys))]),
+        .container([("connection_id", .byteVector(2)), ("content_keys", .byteList(OverlayLimits.offerKeys))]),
+    ]
+
+    /// The message's bytes; throws where a list or a byte string is over its limit.
+    public func encoded() throws(PortalMessageError) -> [UInt8] {
+        do throws(SSZError) {
+            return [selector] + (try SSZ.encode(value, as: PortalMessage.schemas[Int(selector)]))
+        } catch {
+            throw .container(error)
+        }
+    }
+
+    private var value: SSZValue {
         switch self {
         case .ping(let sequence, let type, let payload), .pong(let sequence, let type, let payload):
-            out.append(sequence)
-            out.append(type)
-            out.append(UInt32(14))
-            out.append(payload)
-        case .findNodes(let distances):
-            out.append(UInt32(4))
-            for distance in distances { out.append(distance) }
-        case .nodes(let total, let records):
-            out.append(total)
-            out.append(UInt32(5))
-            out.append(list: records)
-        case .findContent(let key):
-            out.append(UInt32(4))
-            out.append(key)
-        case .content(.connectionID(let id)):
-            out.append([0, UInt8(id >> 8), UInt8(truncatingIfNeeded: id)])
-        case .content(.content(let bytes)):
-            out.append(UInt8(1))
-            out.append(bytes)
-        case .content(.records(let records)):
-            out.append(UInt8(2))
-            out.append(list: records)
-        case .offer(let keys):
-            out.append(UInt32(4))
-            out.append(list: keys)
+            .fields([.integer(sequence), .integer(type), .bytes(payload)])
+        case .findNodes(let distances): .fields([.elements(distances.map { .integer($0) })])
+        case .nodes(let total, let records): .fields([.integer(total), .elements(records.map { .bytes($0) })])
+        case .findContent(let key): .fields([.bytes(key)])
+        case .content(.connectionID(let id)): .union(selector: 0, .bytes(PortalMessage.bytes(of: id)))
+        case .content(.content(let bytes)): .union(selector: 1, .bytes(bytes))
+        case .content(.records(let records)): .union(selector: 2, .elements(records.map { .bytes($0) }))
+        case .offer(let keys): .fields([.elements(keys.map { .bytes($0) })])
         case .accept(let id, let codes):
-            out.append([UInt8(id >> 8), UInt8(truncatingIfNeeded: id)])
-            out.append(UInt32(6))
-            out.append(codes.map(\.rawValue))
+            .fields([.bytes(PortalMessage.bytes(of: id)), .bytes(codes.map(\.rawValue))])
         }
-        return out.bytes
     }
 
     /// Reads exactly one message.
     public init(decoding bytes: [UInt8]) throws(PortalMessageError) {
         guard let selector = bytes.first else { throw .empty }
-        var input = SSZSlice(bytes, from: 1)
+        guard Int(selector) < PortalMessage.schemas.count else { throw .unknownSelector(selector) }
+        do throws(SSZError) {
+            let value = try SSZ.decode(bytes.dropFirst(), as: PortalMessage.schemas[Int(selector)])
+            self = try PortalMessage(value, selector: selector)
+        } catch {
+            throw .container(error)
+        }
+    }
+
+    private init(_ value: SSZValue, selector: UInt8) throws(SSZError) {
+        let fields = selector == 5 ? [] : try value.fields
         switch selector {
         case 0, 1:
-            let (sequence, type) = (try input.uint64(), try input.uint16())
-            try input.offset(14)
-            let payload = try input.rest(limit: OverlayLimits.pingPayloadBytes)
+            let (sequence, type) = (try fields[0].uint64, UInt16(truncatingIfNeeded: try fields[1].uint64))
+            let payload = try fields[2].bytes
             self =
                 selector == 0
                 ? .ping(recordSequence: sequence, type: type, payload: payload)
                 : .pong(recordSequence: sequence, type: type, payload: payload)
         case 2:
-            try input.offset(4)
-            self = .findNodes(distances: try input.uint16List(limit: OverlayLimits.distances))
+            self = .findNodes(distances: try fields[0].integers)
         case 3:
-            let total = try input.uint8()
-            try input.offset(5)
-            self = .nodes(total: total, records: try input.recordList())
+            self = .nodes(total: UInt8(truncatingIfNeeded: try fields[0].uint64), records: try fields[1].byteStrings)
         case 4:
-            try input.offset(4)
-            self = .findContent(key: try input.rest(limit: OverlayLimits.contentKeyBytes))
+            self = .findContent(key: try fields[0].bytes)
         case 5:
-            self = .content(try PortalMessage.content(&input))
+            self = .content(try PortalMessage.content(try value.union))
         case 6:
-            try input.offset(4)
-            self = .offer(
-                keys: try input.byteLists(
-                    limit: OverlayLimits.offerKeys, elementLimit: OverlayLimits.contentKeyBytes))
-        case 7:
-            let id = try input.connectionID()
-            try input.offset(6)
-            self = .accept(
-                connectionID: id,
-                codes: try input.rest(limit: OverlayLimits.offerKeys).map { AcceptCode(rawValue: $0) })
+            self = .offer(keys: try fields[0].byteStrings)
         default:
-            throw .unknownSelector(selector)
+            self = .accept(
+                connectionID: PortalMessage.connectionID(try fields[0].bytes),
+                codes: try fields[1].bytes.map { AcceptCode(rawValue: $0) })
         }
     }
 
-    private static func content(_ input: inout SSZSlice) throws(PortalMessageError) -> PortalContent {
-        guard !input.isAtEnd else { throw .unknownContentKind }
-        switch try input.uint8() {
-        case 0:
-            let id = try input.connectionID()
-            guard input.isAtEnd else { throw .wrongSize }
-            return .connectionID(id)
-        case 1: return .content(try input.rest(limit: OverlayLimits.contentBytes))
-        case 2: return .records(try input.recordList())
-        default: throw .unknownContentKind
+    private static func content(_ union: (selector: UInt8, value: SSZValue?)) throws(SSZError) -> PortalContent {
+        guard let value = union.value else { throw .wrongShape }
+        switch union.selector {
+        case 0: return .connectionID(connectionID(try value.bytes))
+        case 1: return .content(try value.bytes)
+        default: return .records(try value.byteStrings)
+        }
+    }
+
+    /// Two bytes as uTP has them: high, low.
+    private static func bytes(of id: UInt16) -> [UInt8] { [UInt8(id >> 8), UInt8(truncatingIfNeeded: id)] }
+    private static func connectionID(_ bytes: [UInt8]) -> UInt16 { bytes.reduce(0) { $0 << 8 | UInt16($1) } }
+}
+
+extension SSZValue {
+    /// A list of byte strings.
+    var byteStrings: [[UInt8]] {
+        get throws(SSZError) {
+            var strings: [[UInt8]] = []
+            for element in try elements { strings.append(try element.bytes) }
+            return strings
+        }
+    }
+
+    /// A list of 16-bit integers.
+    var integers: [UInt16] {
+        get throws(SSZError) {
+            var values: [UInt16] = []
+            for element in try elements { values.append(UInt16(truncatingIfNeeded: try element.uint64)) }
+            return values
         }
     }
 }

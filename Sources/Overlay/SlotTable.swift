@@ -2,7 +2,7 @@ import Primitives
 
 /// A bounded set of exchanges, each of which holds one slot of the whole and one of its peer's share. A slot is held
 /// exactly as long as the entry is in the table, so that no path can forget to give it back.
-struct SlotTable<Value> {
+struct SlotTable<Value: Sendable>: Sendable {
     private var entries: [UInt64: (peer: Bytes32, value: Value)] = [:]
     private var used: [Bytes32: Int] = [:]
     private let limit: Int

@@ -2,7 +2,7 @@ import Primitives
 
 /// A binary heap of timers, earliest first, equal ones in the order they were set. A timer is never taken out early:
 /// when it fires, its owner checks whether it still means anything.
-struct TimerQueue<Event> {
+struct TimerQueue<Event: Sendable>: Sendable {
     private var heap: [(at: Instant, order: UInt64, event: Event)] = []
     private var nextOrder: UInt64 = 0
 
