@@ -161,7 +161,7 @@ public struct ByteWriter: Sendable {
         bytes.append(contentsOf: item)
     }
 
-    /// Replaces the four bytes at `offset` (written before) by `value`, little endian: for counts known only at the end.
+    /// Replaces the four bytes at `offset` (written before) by `value`, little endian: for counts known last.
     public mutating func patch(littleEndian value: UInt32, at offset: Int) {
         precondition(offset >= 0 && offset + 4 <= bytes.count, "a patch lies inside what was written")
         withUnsafeBytes(of: value.littleEndian) { source in

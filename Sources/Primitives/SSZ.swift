@@ -35,7 +35,8 @@ public struct SSZField: Hashable, Sendable {
     }
 }
 
-/// The shape of a value. Lengths of vectors are at least 1, containers have at least one field, unions at least one option.
+/// The shape of a value. Lengths of vectors are at least 1, containers have at least one field, unions at least one
+/// option.
 public indirect enum SSZType: Hashable, Sendable {
     /// An unsigned integer of 1, 2, 4, 8, 16 or 32 bytes.
     case uint(bytes: Int)

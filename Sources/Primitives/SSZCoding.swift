@@ -97,7 +97,7 @@ struct SSZDecoder {
     }
 
     private func container(_ fields: [SSZField], _ range: Range<Int>) throws(SSZError) -> [SSZValue] {
-        // First the fixed parts: ranges of fixed fields, offsets of the others. Then each other ends where the next begins.
+        // First the fixed parts: ranges of fixed fields, offsets of the others. Each other ends where the next begins.
         var ranges: [Range<Int>] = []
         var variable: [Int] = []
         var position = range.lowerBound
@@ -215,8 +215,8 @@ enum SSZMerkle {
             return mixed(merkleize(chunks(of: content), limit: chunkCount(limit, size: 1)), content.count)
         case (.bitlist(let limit), .bits(let bits)):
             guard bits.count <= limit else { throw .overLimit }
-            let packed = chunks(of: SSZEncoder.packed(bits))
-            return mixed(merkleize(packed, limit: chunkCount(limit / 8 + (limit % 8 == 0 ? 0 : 1), size: 1)), bits.count)
+            let width = chunkCount(limit / 8 + (limit % 8 == 0 ? 0 : 1), size: 1)
+            return mixed(merkleize(chunks(of: SSZEncoder.packed(bits)), limit: width), bits.count)
         case (.vector(let element, let count), .elements(let values)):
             guard values.count == count else { throw .wrongSize }
             return try sequence(values, element, limit: count)

@@ -17,6 +17,8 @@ public enum UTPLimits {
     public static let windowPackets = selectiveAckBytes * 8
     /// Bytes of packets that came early, a stream; the window advertised. 2 MiB fill `windowPackets` full packets.
     public static let receiveWindowBytes = 2 << 20
+    /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
+    public static let earlyBytes = 64 << 20
     /// Streams at once, and of one peer. Bounds memory; the peer's share keeps one peer from taking all.
     public static let streams = 1_024
     public static let streamsPerPeer = 64
@@ -46,6 +48,9 @@ public enum UTPLimits {
     public static let timeoutInitial = Interval.seconds(1)
     public static let timeoutMinimum = Interval.milliseconds(150)
     public static let timeoutMaximum = Interval.seconds(3)
+    /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the pauses
+    /// of a busy event loop.
+    public static let probeTime = Interval.milliseconds(30)
     /// Later transmissions acknowledged before one counts as lost, at first; doubles with every loss found to be mere
     /// reordering, up to the maximum. Source: RFC 5681's three duplicates.
     public static let reorderThreshold = 3
