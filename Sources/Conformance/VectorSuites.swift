@@ -4,6 +4,7 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        PortalWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
