@@ -1,6 +1,8 @@
 /// Every kind of vector file there is: one line each.
 public enum VectorSuites {
     public static let all: [any VectorSuite.Type] = [
+        HeaderVectors.self,
+        AccessListVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
