@@ -1,6 +1,9 @@
 /// Every kind of vector file there is: one line each.
 public enum VectorSuites {
     public static let all: [any VectorSuite.Type] = [
+        RLPVectors.self,
+        KeccakVectors.self,
+        SSZVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
     ]
