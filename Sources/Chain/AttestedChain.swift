@@ -53,8 +53,8 @@ public struct AttestedChain: Sendable {
     }
 
     /// A chain resumed from the node's own store. `headers` are final ones, rising; the last is the newest final block.
-    /// Gaps may lie only behind boundary blocks. They are trusted like the store itself, links are checked all the same.
-    /// Headers older than the configured checkpoint are of no use and start the chain at the checkpoint.
+    /// Gaps may lie only behind boundary blocks. They are trusted like the store itself, links are checked all the
+    /// same. Headers older than the configured checkpoint are of no use and start the chain at the checkpoint.
     public init(configuration: NetworkConfiguration, restoring headers: [CertifiedHeader]) throws(ChainError) {
         self.init(configuration: configuration)
         guard let last = headers.last, last.header.number >= configuration.checkpoint.number else { return }
@@ -156,8 +156,8 @@ public struct AttestedChain: Sendable {
 
     // MARK: What changes it
 
-    /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them. Either
-    /// all of the run is taken or, with an error, nothing of it.
+    /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them.
+    /// Either all of the run is taken or, with an error, nothing of it.
     public mutating func accept(_ run: [CertifiedHeader]) throws(ChainError) -> ChainAdvance {
         if let conflict { throw conflict }
         try AttestedChain.checkLinks(run)

@@ -198,7 +198,8 @@ import Testing
             made.bare([made.genesis] + run[..<19]) + [made.certified(run[19], by: [0, 1], final: run[14])])
         #expect(first.anchors == [0, 8].map { Anchor(epoch: $0 / 8, hash: chain.header(at: $0)?.hash ?? .zero) })
         #expect(chain.anchor(epoch: 2) == nil && chain.newestAnchor?.epoch == 1)
-        let second = try chain.accept(made.bare(Array(run[20..<29])) + [made.certified(run[29], by: [0, 1], final: run[24])])
+        let second = try chain.accept(
+            made.bare(Array(run[20..<29])) + [made.certified(run[29], by: [0, 1], final: run[24])])
         #expect(second.anchors.map(\.epoch) == [2, 3])
         #expect(second.final == run[24].point)
         #expect(chain.header(of: Anchor(epoch: 3, hash: run[23].hash)) == run[23])
@@ -211,7 +212,9 @@ import Testing
         // Old headers again teach nothing, and a run across the final block is taken from there on.
         #expect(try chain.accept(made.bare(Array(run[..<5]))).isEmpty)
         let more = try MadeChain.run(on: run[29], 1)
-        #expect(try chain.accept(made.bare(Array(run[10...])) + [made.certified(more[0], by: [0, 1])]).head == more[0].point)
+        #expect(
+            try chain.accept(made.bare(Array(run[10...])) + [made.certified(more[0], by: [0, 1])]).head == more[0].point
+        )
     }
 
     @Test func aChainIsRestoredFromTheStore() throws {
@@ -240,7 +243,8 @@ import Testing
             name: "later", chainID: MadeChain.chainID, genesisHash: made.genesis.hash, checkpoint: run[9].point,
             epochLength: 4, sectionDepth: 1, rule: made.configuration.rule)
         var chain = AttestedChain(configuration: configuration)
-        let advance = try chain.accept(made.bare(Array(run[9..<19])) + [made.certified(run[19], by: [1, 2], final: run[15])])
+        let advance = try chain.accept(
+            made.bare(Array(run[9..<19])) + [made.certified(run[19], by: [1, 2], final: run[15])])
         #expect(advance.attested.map(\.header) == Array(run[9...]))
         #expect(advance.anchors.map(\.epoch) == [3, 4])
     }
@@ -250,9 +254,10 @@ import Testing
         let made = try MadeChain()
         let run = try MadeChain.run(on: made.genesis, 20)
         var chain = AttestedChain(configuration: made.configuration)
-        let advance = try chain.accept(run.enumerated().map { index, header in
-            made.certified(header, by: [0, 1], final: index >= 4 ? run[index - 4] : nil)
-        })
+        let advance = try chain.accept(
+            run.enumerated().map { index, header in
+                made.certified(header, by: [0, 1], final: index >= 4 ? run[index - 4] : nil)
+            })
         #expect(advance.head == run[19].point && advance.final == run[15].point)
         #expect(advance.attested.filter { $0.certificate != nil }.map(\.header) == [run[19]])
         #expect(advance.attested.last?.certificate?.claims.count == 4)
