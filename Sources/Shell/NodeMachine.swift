@@ -1,0 +1,69 @@
+import Node
+import Primitives
+
+/// Both clocks at one moment: what a machine is told with every event.
+public struct Moment: Hashable, Sendable {
+    /// Monotonic time since the process began.
+    public var instant: Instant
+    /// The calendar: seconds since 1970-01-01 UTC.
+    public var unixSeconds: UInt64
+
+    /// Both clocks as read.
+    public init(instant: Instant, unixSeconds: UInt64) {
+        self.instant = instant
+        self.unixSeconds = unixSeconds
+    }
+}
+
+/// What the loop tells a machine. `Command` is what its own feeds bring (a block of a replayed chain, say).
+public enum MachineEvent<JobResult: Sendable, Command: Sendable>: Sendable {
+    /// A datagram arrived.
+    case datagram([UInt8], from: Endpoint)
+    /// A worker finished a job.
+    case jobFinished(UInt64, JobResult)
+    /// A worker could not do a job (no snapshot of the store could be had).
+    case jobFailed(UInt64, String)
+    /// A batch is on the disk.
+    case committed(UInt64)
+    /// A batch is not on the disk, nor is any later one.
+    case commitFailed(UInt64, String)
+    /// From a feed.
+    case command(Command)
+    /// The deadline has come.
+    case tick
+    /// Finish: what must be stored is stored now.
+    case stop
+}
+
+/// What a machine asks of the loop.
+public enum MachineDirective<Job, Batch, Report> {
+    /// Send a datagram.
+    case send([UInt8], to: Endpoint)
+    /// Do heavy work on a worker and come back with its result.
+    case run(UInt64, Job)
+    /// Write a batch to the store, after every batch asked for before.
+    case commit(UInt64, Batch)
+    /// Tell the user.
+    case report(Report)
+}
+
+/// A node as the loop sees it: a value that takes events with the time and gives directives.
+public protocol NodeMachine {
+    /// Heavy pure work on a store snapshot.
+    associatedtype Job: Sendable
+    /// What a job gives back.
+    associatedtype JobResult: Sendable
+    /// One transaction's writes.
+    associatedtype Batch: Sendable
+    /// What the user is told.
+    associatedtype Report
+    /// What the machine's feeds bring.
+    associatedtype Command: Sendable
+
+    /// Takes one event; directives are collected inside.
+    mutating func handle(_ event: MachineEvent<JobResult, Command>, at moment: Moment)
+    /// When the machine wants its next `.tick`; nil for never.
+    var nextDeadline: Instant? { get }
+    /// The directives collected since the last call, in order.
+    mutating func drain() -> [MachineDirective<Job, Batch, Report>]
+}
