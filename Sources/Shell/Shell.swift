@@ -13,8 +13,8 @@
 ///     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
 ///
 /// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
-/// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine is
-/// told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
+/// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
+/// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
 /// joined.
 ///
 /// Invariants

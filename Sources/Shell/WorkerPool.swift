@@ -108,8 +108,8 @@ public final class WorkerPool<Job: Sendable>: Sendable {
     }
 }
 
-/// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails, every
-/// later one fails with the same message: none may build on one that is not there.
+/// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails,
+/// every later one fails with the same message: none may build on one that is not there.
 public final class StoreWriter<Batch: Sendable>: Sendable {
     private let queue = BlockingQueue<(UInt64, Batch)>()
     private let thread = ThreadGroup()

@@ -20,8 +20,10 @@ private struct Probe: NodeMachine {
     private var directives: [MachineDirective<Int, [Int], Report>] = []
     private let echoes: Bool
 
-    init(echoes: Bool = false, firstWords: [([UInt8], Endpoint)] = [], deadline: Instant? = nil, jobs: Range<Int> = 0..<0)
-    {
+    init(
+        echoes: Bool = false, firstWords: [([UInt8], Endpoint)] = [], deadline: Instant? = nil,
+        jobs: Range<Int> = 0..<0
+    ) {
         self.echoes = echoes
         nextDeadline = deadline
         directives = firstWords.map { .send($0.0, to: $0.1) } + jobs.map { .run(UInt64($0), $0) }
