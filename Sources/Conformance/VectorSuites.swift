@@ -1,0 +1,10 @@
+/// Every kind of vector file there is: one line each.
+public enum VectorSuites {
+    public static let all: [any VectorSuite.Type] = [
+    ]
+
+    /// The suite of the files named `fileName`; nil for a kind that is not known.
+    public static func suite(of fileName: String) -> (any VectorSuite.Type)? {
+        all.first { $0.fileName == fileName }
+    }
+}

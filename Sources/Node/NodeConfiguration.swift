@@ -1,0 +1,77 @@
+import Chain
+import Discovery
+import Primitives
+
+/// What part a process plays. All three run the same node.
+public enum Role: UInt8, Sendable, Equatable {
+    /// Keeps an arc round its id, at anchors and at the head, and serves it: `carousel run`.
+    case holder = 0
+    /// Walks the whole ring for a full state; serves what it has as it goes: `carousel sync`.
+    case walker = 1
+    /// Replays an execution chain, signs its blocks and gossips their diffs: `carousel bridge`. Serves state only to
+    /// holders that fill their arcs.
+    case bridge = 2
+}
+
+/// Everything a node is told at its start.
+public struct NodeConfiguration: Sendable {
+    public var network: NetworkConfiguration
+    public var role: Role
+    public var key: IdentityKey
+    /// The address put into the node record; nil where it is not known yet.
+    public var endpoint: Endpoint?
+    public var bootNodes: [NodeRecord]
+    /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
+    public var radiusExponent: Int
+    public var lanes: Int
+    /// Upper bound of one range answer, bytes.
+    public var rangeBytes: UInt32
+    /// nil: no limit.
+    public var downloadBytesPerSecond: UInt64?
+    /// Secret seeds (32 bytes each) of the attesting keys a bridge signs with.
+    public var attestingSeeds: [[UInt8]]
+    /// A bridge signs as final the block this far below its head.
+    public var finalityDepth: UInt64
+    /// "name/version-commit/os-cpu/language", told to peers.
+    public var clientInfo: String
+
+    public init(network: NetworkConfiguration, role: Role, key: IdentityKey, clientInfo: String) {
+        self.network = network
+        self.role = role
+        self.key = key
+        self.clientInfo = clientInfo
+        endpoint = nil
+        bootNodes = []
+        radiusExponent = 256
+        lanes = 16
+        rangeBytes = 1 << 20
+        downloadBytesPerSecond = nil
+        attestingSeeds = []
+        finalityDepth = 2
+    }
+
+    /// Section indices of the arc: the aligned stretch of 2^radiusExponent keys that holds `id`, in whole sections.
+    public func arc(of id: Bytes32) -> Range<Int> {
+        let depth = network.sectionDepth
+        let count = 1 << (4 * depth)
+        guard radiusExponent < 256 else { return 0..<count }
+        // An arc smaller than a section is widened to one: a section is the unit of responsibility.
+        let bits = min(256 - radiusExponent, 4 * depth)
+        let width = 1 << (4 * depth - bits)
+        let prefix = Int(id.word0 >> UInt64(64 - 4 * depth))
+        let start = prefix / width * width
+        return start..<(start + width)
+    }
+}
+
+/// The time of an event: monotonic for timers, the wall clock for the age of attestations.
+public struct Moment: Sendable, Equatable {
+    public var instant: Instant
+    /// Seconds since 1970.
+    public var unixSeconds: UInt64
+
+    public init(instant: Instant, unixSeconds: UInt64) {
+        self.instant = instant
+        self.unixSeconds = unixSeconds
+    }
+}

@@ -1,0 +1,81 @@
+import Chain
+import Primitives
+
+/// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
+public struct Progress: Sendable, Equatable {
+    public enum Phase: String, Sendable {
+        /// No attested header yet.
+        case headers
+        /// Ranges and diffs are fetched.
+        case walking
+        /// Everything of the arc is held; block diffs carry it on.
+        case following
+    }
+
+    public var phase: Phase
+    /// The newest final anchor; nil before the first.
+    public var anchor: Anchor?
+    /// Fraction of the arc held and verified at a served anchor, 0…1, and of it at the newest anchor.
+    public var held: Double
+    public var atNewestAnchor: Double
+    public var sectionsComplete: Int
+    public var sectionsWanted: Int
+    /// State bytes received in verified answers.
+    public var stateBytes: UInt64
+    /// The same in the last ten seconds, per second.
+    public var bytesPerSecond: Double
+    public var ranges: Int
+    public var diffs: Int
+    /// Epoch boundaries passed while ranges were still missing.
+    public var crossings: Int
+    public var peers: Int
+    /// Peers that serve something of our arc.
+    public var usefulPeers: Int
+    public var lanes: Int
+    /// Newest attested block, and the newest up to which all that is held was verified.
+    public var head: UInt64
+    public var verifiedHead: UInt64
+    /// Why nothing was verified lately; nil while things move.
+    public var stall: Stall?
+}
+
+/// Nothing was verified for some time: since when, why, and what helps.
+public struct Stall: Sendable, Equatable {
+    public var seconds: Int
+    public var reason: String
+    public var advice: String
+}
+
+/// What a node tells the one who runs it.
+public enum Report: Sendable {
+    public enum Level: String, Sendable { case debug, info, warning, error }
+
+    /// A line of log.
+    case log(Level, String)
+    /// Where it stands; about once a second.
+    case progress(Progress)
+    /// The whole arc is held at `anchor`. `root` was recomputed from what is held, and equals the header's; nil for an
+    /// arc smaller than the ring, where each section was compared with the crown.
+    case complete(anchor: Anchor, root: Bytes32?)
+    /// All that is held was verified at this block's root.
+    case verified(StatePoint)
+    /// The bridge applied a block and its root is right.
+    case replayed(StatePoint)
+    /// The node cannot go on: what happened and what helps.
+    case failed(String)
+}
+
+/// What a node received and did, for the summary at its end.
+public struct Totals: Sendable, Equatable {
+    /// Verified state bytes by sender.
+    public var stateBytesByPeer: [Bytes32: UInt64] = [:]
+    public var ranges = 0
+    public var sectionDiffs = 0
+    public var blockDiffs = 0
+    public var codes = 0
+    public var folds = 0
+    public var drops = 0
+    public var crossingsWhileFetching = 0
+    public var invalidAnswers = 0
+    public init() {}
+}

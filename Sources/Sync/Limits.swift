@@ -1,0 +1,25 @@
+import Primitives
+
+/// Bounds of the walk. Each has its unit, its reason and its source.
+public enum SyncLimits {
+    /// Ranges, diffs, crowns and code requests outstanding at once, in all. A request holds at most its answer.
+    public static let requestsInFlight = 64
+    /// Requests outstanding to one peer, so that one slow peer cannot hold every lane.
+    public static let requestsPerPeer = 4
+    /// Sections asked for in one diff request: the bitmask of `0x41` has 256 bits.
+    public static let sectionsPerDiff = 64
+    /// Code hashes in one request (protocol: at most 20 hashes in a key).
+    public static let codesPerRequest = 20
+    /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.
+    public static let codesWanted = 65_536
+    /// A peer that failed a task is not given another for this long, doubled with each failure in a row.
+    public static let backoff = Interval.milliseconds(250)
+    /// The longest such pause.
+    public static let backoffMaximum = Interval.seconds(30)
+    /// A peer that said "busy" or "not at this anchor" is asked something else for this long.
+    public static let refusalPause = Interval.milliseconds(500)
+    /// No verified byte for this long is called a stall and given a reason (usability.md F.3).
+    public static let stallAfter = Interval.seconds(30)
+    /// Every request's timeout, the stream included. Covers a 32 MiB answer at 1 MiB/s.
+    public static let requestTimeout = Interval.seconds(32)
+}

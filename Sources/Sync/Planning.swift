@@ -1,0 +1,167 @@
+import Chain
+import Primitives
+import StateStore
+
+extension StateSync {
+    /// What to ask now. Call after anything changed, and when `nextDeadline` is reached.
+    public mutating func plan(at now: Instant) -> SyncPlan {
+        var plan = SyncPlan()
+        guard let newest else { return plan }
+        var taken = Set(flights.values.flatMap(\.assignment.task.sections))
+        planCrown(of: newest, &plan, at: now)
+        planCrossings(to: newest, taken: &taken, &plan, at: now)
+        planCodes(&plan, at: now)
+        planRanges(at: newest, taken: &taken, &plan, now: now)
+        if phase == .following { planCatchUp(from: newest, taken: &taken, &plan, at: now) }
+        return plan
+    }
+
+    /// The next time at which `plan` may say something new although nothing was told.
+    public func nextDeadline(at now: Instant) -> Instant? {
+        var times = peers.values.map(\.pausedUntil).filter { $0 > now }
+        if let ready = budget.ready(for: configuration.rangeBytes, at: now) { times.append(ready) }
+        times += orphanedSince.values.map { $0 + StateSync.orphanGrace }.filter { $0 > now }
+        return times.min()
+    }
+
+    /// How long a partly fetched section may be without a holder at its anchor before it is begun again: long enough
+    /// for one round of pings.
+    static let orphanGrace = Interval.seconds(8)
+
+    private mutating func planCrown(of anchor: Anchor, _ plan: inout SyncPlan, at now: Instant) {
+        guard !crowns.contains(anchor) else { return }
+        guard !flights.values.contains(where: { $0.assignment.task == .crown(anchor) }) else { return }
+        guard let peer = choose(at: now, where: { $0.served.contains { $0.anchor == anchor } }) else { return }
+        plan.assignments.append(assign(.crown(anchor), to: peer, budgeted: 0, at: now))
+    }
+
+    /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
+    private mutating func planCrossings(
+        to newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant
+    ) {
+        guard crowns.contains(newest) else { return }
+        var behind: [Anchor: [Int]] = [:]
+        for (slot, status) in sections.enumerated() where !status.isLocked {
+            let index = configuration.arc.lowerBound + slot
+            guard case .complete(let anchor) = status.coverage, anchor != newest, !taken.contains(index) else { continue }
+            behind[anchor, default: []].append(index)
+        }
+        for anchor in behind.keys.sorted(by: { $0.epoch < $1.epoch }) {
+            assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, at: now) { _ in .anchor(newest) }
+        }
+    }
+
+    /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
+    private mutating func planCatchUp(
+        from newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant
+    ) {
+        let gaps = sections.indices.filter { slot in
+            let status = sections[slot]
+            return status.hasGap && !status.isLocked && status.coverage == .complete(anchor: newest)
+        }.map { $0 + configuration.arc.lowerBound }.filter { !taken.contains($0) }
+        assignDiffs(gaps, from: newest, taken: &taken, &plan, at: now) { peer in
+            guard let head = peer.head else { return nil }
+            return .block(head)
+        }
+    }
+
+    private mutating func assignDiffs(
+        _ wanted: [Int], from anchor: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant,
+        target: (SyncPeer) -> SyncTask.DiffTarget?
+    ) {
+        var rest = wanted
+        while let first = rest.first {
+            func serves(_ section: Int, _ peer: SyncPeer) -> Bool {
+                switch target(peer) {
+                case .anchor(let newest)?: peer.holds(section, at: newest)
+                case .block?: peer.holds(section, at: anchor)
+                case nil: false
+                }
+            }
+            guard let id = choose(at: now, where: { serves(first, $0) }), let claim = peers[id]?.claim,
+                let goal = target(claim)
+            else {
+                rest.removeFirst()
+                continue
+            }
+            var group: [Int] = []
+            // The bitmask of a diff request spans 256 sections from the first.
+            for section in rest where section - first < 256 && group.count < SyncLimits.sectionsPerDiff {
+                if serves(section, claim) { group.append(section) }
+            }
+            rest.removeAll { group.contains($0) }
+            taken.formUnion(group)
+            plan.assignments.append(
+                assign(.diffs(sections: group, from: anchor, to: goal), to: id, budgeted: 0, at: now))
+        }
+    }
+
+    private mutating func planCodes(_ plan: inout SyncPlan, at now: Instant) {
+        var asked = Set<Bytes32>()
+        for flight in flights.values {
+            if case .codes(let hashes) = flight.assignment.task { asked.formUnion(hashes) }
+        }
+        var waiting = wantedCodes.filter { !asked.contains($0) }[...]
+        while !waiting.isEmpty, let peer = choose(at: now, where: { !$0.served.isEmpty }) {
+            let group = Array(waiting.prefix(SyncLimits.codesPerRequest))
+            waiting = waiting.dropFirst(group.count)
+            plan.assignments.append(assign(.codes(group), to: peer, budgeted: 0, at: now))
+        }
+    }
+
+    /// Each lane asks for the next range of the section it is on.
+    private mutating func planRanges(
+        at newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, now: Instant
+    ) {
+        guard wantedCodeSet.count < SyncLimits.codesWanted else { return }
+        lanes.fill { index in
+            if case .partial = sections[index - configuration.arc.lowerBound].coverage { true } else { false }
+        }
+        for index in lanes.active where !taken.contains(index) {
+            let status = sections[index - configuration.arc.lowerBound]
+            guard !status.isLocked else { continue }
+            let section = Section(depth: configuration.depth, index: index)
+            let limit = Cursor(account: section.lastKey, slot: .max)
+            let anchor: Anchor
+            let origin: Cursor
+            switch status.coverage {
+            case .complete: continue
+            case .none: (anchor, origin) = (newest, Cursor(account: section.firstKey, slot: .zero))
+            case .partial(let at, let next): (anchor, origin) = (at, next)
+            }
+            let holders = peers.values.filter { $0.claim.holds(index, at: anchor) }
+            if holders.isEmpty, anchor != newest {
+                let since = orphanedSince[index] ?? now
+                orphanedSince[index] = since
+                if now - since >= StateSync.orphanGrace {
+                    plan.drops.append(index)
+                    orphanedSince[index] = nil
+                }
+                continue
+            }
+            orphanedSince[index] = nil
+            guard let peer = choose(at: now, where: { $0.holds(index, at: anchor) }) else { continue }
+            guard budget.take(configuration.rangeBytes, at: now) else { return }
+            taken.insert(index)
+            let task = SyncTask.range(section: index, anchor: anchor, origin: origin, limit: limit)
+            plan.assignments.append(assign(task, to: peer, budgeted: configuration.rangeBytes, at: now))
+        }
+    }
+
+    /// The best peer that `qualifies`: fewest assignments, then fewest failures, then the quicker of two drawn at
+    /// random. Drawing two and keeping the better spreads load without herding onto one peer (seed 001: a window of
+    /// two); one choice in ten is free, so that a peer that became quick is found again.
+    private mutating func choose(at now: Instant, where qualifies: (SyncPeer) -> Bool) -> Bytes32? {
+        guard flights.count < SyncLimits.requestsInFlight else { return nil }
+        let able = peers.values.filter {
+            $0.inFlight < SyncLimits.requestsPerPeer && $0.pausedUntil <= now && qualifies($0.claim)
+        }.sorted { $0.claim.id < $1.claim.id }
+        guard let idlest = able.map(\.inFlight).min() else { return nil }
+        let candidates = able.filter { $0.inFlight == idlest }
+        let first = candidates[Int.random(in: 0..<candidates.count, using: &generator)]
+        let second = candidates[Int.random(in: 0..<candidates.count, using: &generator)]
+        if Int.random(in: 0..<10, using: &generator) == 0 { return first.claim.id }
+        if first.failures != second.failures { return (first.failures < second.failures ? first : second).claim.id }
+        return (first.smoothedTime <= second.smoothedTime ? first : second).claim.id
+    }
+}

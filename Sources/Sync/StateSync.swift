@@ -1,0 +1,241 @@
+import Chain
+import Primitives
+import StateStore
+
+/// The planner of the walk: told what is held, what peers claim and how requests ended, it says what to ask whom.
+public struct StateSync: Sendable {
+    /// What the walk covers and how hard it pulls.
+    public struct Configuration: Sendable {
+        /// Leading nibbles of a section's path.
+        public var depth: Int
+        /// Section indices of the arc.
+        public var arc: Range<Int>
+        public var lanes: Int
+        /// Upper bound of one range answer, bytes.
+        public var rangeBytes: UInt32
+        /// nil: no limit.
+        public var downloadBytesPerSecond: UInt64?
+        /// Seed of the choice among equal peers.
+        public var seed: UInt64
+
+        public init(
+            depth: Int, arc: Range<Int>, lanes: Int = 16, rangeBytes: UInt32 = 1 << 20,
+            downloadBytesPerSecond: UInt64? = nil, seed: UInt64
+        ) {
+            self.depth = depth
+            self.arc = arc
+            self.lanes = lanes
+            self.rangeBytes = rangeBytes
+            self.downloadBytesPerSecond = downloadBytesPerSecond
+            self.seed = seed
+        }
+    }
+
+    /// Where the walk stands; see the essay in `Sync.swift`.
+    public enum Phase: Sendable, Equatable {
+        case waiting
+        case walking
+        case following
+    }
+
+    struct Flight: Sendable {
+        let assignment: Assignment
+        /// Bytes taken from the rate budget.
+        let budgeted: UInt32
+    }
+
+    struct PeerState: Sendable {
+        var claim: SyncPeer
+        var inFlight = 0
+        var failures = 0
+        /// Not asked before this.
+        var pausedUntil = Instant.zero
+        /// Answers per second it has given lately, as a smoothed time per assignment in microseconds.
+        var smoothedTime: UInt64 = 0
+    }
+
+    public let configuration: Configuration
+    public private(set) var phase = Phase.waiting
+    public internal(set) var newest: Anchor?
+    /// Every epoch boundary passed while sections were still missing.
+    public private(set) var crossingsWhileFetching = 0
+
+    var sections: [SectionStatus]
+    var crowns: Set<Anchor> = []
+    var peers: [Bytes32: PeerState] = [:]
+    var flights: [UInt64: Flight] = [:]
+    var started: [UInt64: Instant] = [:]
+    var lanes: Lanes
+    var budget: RateBudget
+    var wantedCodes: [Bytes32] = []
+    var wantedCodeSet: Set<Bytes32> = []
+    var generator: SeededGenerator
+    private var nextID: UInt64 = 1
+    /// When a partial section was first seen to have no holder left.
+    var orphanedSince: [Int: Instant] = [:]
+
+    /// `sections`: what the store holds of each section of the arc, in order.
+    public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [Bytes32], at now: Instant) {
+        self.configuration = configuration
+        self.sections = sections
+        let missing = configuration.arc.filter { index in
+            if case .complete = sections[index - configuration.arc.lowerBound].coverage { false } else { true }
+        }
+        lanes = Lanes(sections: missing, count: configuration.lanes)
+        budget = RateBudget(
+            bytesPerSecond: configuration.downloadBytesPerSecond, requestBytes: configuration.rangeBytes, at: now)
+        generator = SeededGenerator(seed: configuration.seed)
+        want(codes: wantedCodes)
+    }
+
+    // MARK: What the node tells
+
+    /// The newest final anchor. Nothing under way is cancelled.
+    public mutating func anchorAdvanced(to anchor: Anchor) {
+        guard newest.map({ $0.epoch < anchor.epoch }) ?? true else { return }
+        if let newest, phase == .walking { crossingsWhileFetching += Int(anchor.epoch - newest.epoch) }
+        newest = anchor
+        updatePhase()
+    }
+
+    /// The crown of `anchor` is held and verified.
+    public mutating func crownStored(_ anchor: Anchor) { crowns.insert(anchor) }
+
+    /// Crowns older than `epoch` were dropped.
+    public mutating func crownsDropped(before epoch: UInt64) { crowns = crowns.filter { $0.epoch >= epoch } }
+
+    /// A section's holding changed.
+    public mutating func update(section index: Int, _ status: SectionStatus) {
+        guard configuration.arc.contains(index) else { return }
+        let slot = index - configuration.arc.lowerBound
+        let before = sections[slot].coverage
+        sections[slot] = status
+        switch (before, status.coverage) {
+        case (_, .complete): lanes.release(index)
+        case (.none, .none): break
+        case (_, .none): lanes.giveBack(index)
+        default: break
+        }
+        updatePhase()
+    }
+
+    /// Code that accounts of held sections name and the store lacks.
+    public mutating func want(codes: [Bytes32]) {
+        for hash in codes where wantedCodeSet.count < SyncLimits.codesWanted {
+            if wantedCodeSet.insert(hash).inserted { wantedCodes.append(hash) }
+        }
+    }
+
+    /// Code that is in the store now, whoever sent it.
+    public mutating func codesStored(_ hashes: [Bytes32]) {
+        let stored = Set(hashes)
+        wantedCodeSet.subtract(stored)
+        wantedCodes.removeAll { stored.contains($0) }
+        updatePhase()
+    }
+
+    /// What a peer claims to serve.
+    public mutating func peerUpdated(_ claim: SyncPeer) {
+        if peers[claim.id] == nil { peers[claim.id] = PeerState(claim: claim) } else { peers[claim.id]?.claim = claim }
+    }
+
+    public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
+
+    /// Whether every section is complete and every code held.
+    public var isComplete: Bool {
+        wantedCodes.isEmpty && sections.allSatisfy { if case .complete = $0.coverage { true } else { false } }
+    }
+
+    /// The anchor at which the whole arc is complete; nil while there is none.
+    public var completeAnchor: Anchor? {
+        guard wantedCodes.isEmpty, case .complete(let anchor)? = sections.first?.coverage else { return nil }
+        return sections.allSatisfy { $0.coverage == .complete(anchor: anchor) } ? anchor : nil
+    }
+
+    private mutating func updatePhase() {
+        guard newest != nil else { return }
+        switch phase {
+        case .waiting, .walking: phase = completeAnchor != nil ? .following : .walking
+        case .following: if !isComplete { phase = .walking }
+        }
+    }
+
+    // MARK: Ends of assignments
+
+    /// Gives an assignment back. Must be called once for each, whatever happened.
+    public mutating func finish(_ id: UInt64, _ outcome: AssignmentOutcome, at now: Instant) {
+        guard let flight = flights.removeValue(forKey: id) else { return }
+        let began = started.removeValue(forKey: id) ?? now
+        let peer = flight.assignment.peer
+        peers[peer]?.inFlight -= 1
+        if flight.budgeted > 0 || outcomeBytes(outcome) > 0 {
+            budget.settle(taken: flight.budgeted, arrived: outcomeBytes(outcome))
+        }
+        switch outcome {
+        case .done:
+            let time = (now - began).microseconds
+            peers[peer]?.failures = 0
+            if let old = peers[peer]?.smoothedTime {
+                peers[peer]?.smoothedTime = old == 0 ? time : (old * 7 + time) / 8
+            }
+        case .busy(let wait): peers[peer]?.pausedUntil = now + wait
+        case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+        case .failed, .invalid:
+            let failures = min((peers[peer]?.failures ?? 0) + (outcome == .invalid ? 4 : 1), 8)
+            peers[peer]?.failures = failures
+            let pause = min(SyncLimits.backoff * (1 << failures), SyncLimits.backoffMaximum)
+            peers[peer]?.pausedUntil = now + pause
+        case .aborted: break
+        }
+    }
+
+    private func outcomeBytes(_ outcome: AssignmentOutcome) -> Int {
+        if case .done(let bytes) = outcome { bytes } else { 0 }
+    }
+
+    mutating func assign(_ task: SyncTask, to peer: Bytes32, budgeted: UInt32, at now: Instant) -> Assignment {
+        let assignment = Assignment(id: nextID, peer: peer, task: task)
+        nextID += 1
+        flights[assignment.id] = Flight(assignment: assignment, budgeted: budgeted)
+        started[assignment.id] = now
+        peers[peer]?.inFlight += 1
+        return assignment
+    }
+
+    /// Assignments under way, for status.
+    public var inFlightCount: Int { flights.count }
+
+    /// Lanes that have a section now.
+    public var activeLanes: Int { lanes.active.count }
+
+    /// Fraction of the arc held and verified at any anchor, and at the newest one.
+    public var heldFraction: (any: Double, newest: Double) {
+        var held = 0.0
+        var current = 0.0
+        for (slot, status) in sections.enumerated() {
+            let index = configuration.arc.lowerBound + slot
+            let part: Double
+            let anchor: Anchor
+            switch status.coverage {
+            case .none: continue
+            case .complete(let at): (part, anchor) = (1, at)
+            case .partial(let at, let next):
+                anchor = at
+                part = Section(depth: configuration.depth, index: index).fraction(below: next.account)
+            }
+            held += part
+            if anchor == newest { current += part }
+        }
+        let count = Double(max(sections.count, 1))
+        return (held / count, current / count)
+    }
+}
+
+extension Section {
+    /// The part of the section's keyspace below `key`, 0…1.
+    func fraction(below key: Bytes32) -> Double {
+        let low = Double(firstKey.word0)
+        let high = Double(lastKey.word0)
+        return high > low ? min(max((Double(key.word0) - low) / (high - low), 0), 1) : 0
+    }
+}
