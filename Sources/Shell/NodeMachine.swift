@@ -1,20 +1,6 @@
 import Node
 import Primitives
 
-/// Both clocks at one moment: what a machine is told with every event.
-public struct Moment: Hashable, Sendable {
-    /// Monotonic time since the process began.
-    public var instant: Instant
-    /// The calendar: seconds since 1970-01-01 UTC.
-    public var unixSeconds: UInt64
-
-    /// Both clocks as read.
-    public init(instant: Instant, unixSeconds: UInt64) {
-        self.instant = instant
-        self.unixSeconds = unixSeconds
-    }
-}
-
 /// What the loop tells a machine. `Command` is what its own feeds bring (a block of a replayed chain, say).
 public enum MachineEvent<JobResult: Sendable, Command: Sendable>: Sendable {
     /// A datagram arrived.

@@ -1,71 +1,6 @@
+import Chain
+import Node
 import Primitives
-
-/// What the user is told about a sync, in figures. Everything in it is verified fact: a share of the keyspace is one
-/// whose proofs were checked against a root at the named epoch.
-public struct Progress: Equatable, Sendable {
-    /// What the node is doing.
-    public enum Phase: String, Sendable {
-        /// Looking for peers and headers.
-        case starting
-        /// Fetching ranges and carrying what is held forward.
-        case sync
-        /// Everything is held; on by block diffs.
-        case follow
-        /// Replaying a recorded chain for others.
-        case bridge
-    }
-
-    /// What the node is doing.
-    public var phase: Phase
-    /// The newest anchor: its epoch and its block.
-    public var epoch: UInt64
-    public var anchorBlock: UInt64
-    /// The newest block known to be attested.
-    public var headBlock: UInt64
-    /// The block that the held state stands at, while following.
-    public var stateBlock: UInt64
-    /// Verified share of the keyspace wanted, 0…1, and whether the root of the whole has been recomputed.
-    public var verified: Double
-    public var isComplete: Bool
-    /// Sections complete at the newest anchor, and how many are wanted.
-    public var sections: Int
-    public var wantedSections: Int
-    /// Verified bytes received so far, and in a second now.
-    public var bytes: UInt64
-    public var bytesPerSecond: UInt64
-    /// Peers known to be alive, and those of them that hold something wanted.
-    public var peers: Int
-    public var usefulPeers: Int
-    /// Requests under way.
-    public var lanes: Int
-    /// Epoch boundaries passed while still fetching.
-    public var crossings: Int
-    /// Why nothing arrives, and for how long; nil while something does.
-    public var stall: Stall?
-
-    /// A reason why no verified byte arrives.
-    public struct Stall: Equatable, Sendable {
-        /// One line for a person.
-        public var reason: String
-        /// Since the last verified byte.
-        public var seconds: Int
-
-        /// A reason and since when.
-        public init(reason: String, seconds: Int) {
-            self.reason = reason
-            self.seconds = seconds
-        }
-    }
-
-    /// A node that has just begun: all figures zero.
-    public init(phase: Phase) {
-        self.phase = phase
-        (epoch, anchorBlock, headBlock, stateBlock) = (0, 0, 0, 0)
-        (verified, isComplete, sections, wantedSections) = (0, false, 0, 0)
-        (bytes, bytesPerSecond) = (0, 0)
-        (peers, usefulPeers, lanes, crossings) = (0, 0, 0, 0)
-    }
-}
 
 /// The one line that shows a `Progress`: with a bar on a terminal, plain in a pipe.
 public enum ProgressLine {
@@ -78,31 +13,38 @@ public enum ProgressLine {
     }
 
     /// The line, without its end. On a terminal it is cut to its width.
-    public static func text(_ progress: Progress, style: Style) -> String {
+    public static func text(_ progress: Progress, role: Role, style: Style) -> String {
         var parts: [String]
-        switch progress.phase {
-        case .starting: parts = ["start  looking for peers"]
-        case .sync: parts = syncParts(progress, style)
-        case .follow:
-            parts = ["follow  block \(progress.stateBlock) of \(progress.headBlock)", "epoch \(progress.epoch)"]
-        case .bridge: parts = ["bridge  block \(progress.headBlock)", "epoch \(progress.epoch)"]
+        switch (role, progress.phase) {
+        case (.bridge, _): parts = ["bridge  block \(progress.head)", epoch(progress)]
+        case (_, .headers): parts = ["start  waiting for an attested header"]
+        case (_, .walking): parts = walking(progress, role, style)
+        case (_, .following):
+            parts = ["follow  block \(progress.verifiedHead) of \(progress.head)", epoch(progress)]
         }
         parts.append(peers(progress))
-        if progress.phase == .sync { parts.append("lanes \(progress.lanes)") }
-        if let stall = progress.stall { parts.append("STALLED for \(stall.seconds) s: \(stall.reason)") }
+        if role != .bridge && progress.phase == .walking { parts.append("lanes \(progress.lanes)") }
+        if let stall = progress.stall {
+            parts.append("STALLED for \(stall.seconds) s: \(stall.reason); \(stall.advice)")
+        }
         let line = parts.joined(separator: "  ")
         if case .terminal(let columns) = style { return String(line.prefix(max(0, columns - 1))) }
         return line
     }
 
-    private static func syncParts(_ progress: Progress, _ style: Style) -> [String] {
-        var parts = ["sync  epoch \(progress.epoch) (block \(progress.anchorBlock))"]
-        parts.append("keyspace \(percent(progress)) %")
+    /// A holder fills its arc, a walker the whole keyspace: the same figures.
+    private static func walking(_ progress: Progress, _ role: Role, _ style: Style) -> [String] {
+        var parts = [role == .holder ? "fill" : "sync", epoch(progress)]
+        parts.append("\(role == .holder ? "arc" : "keyspace") \(percent(progress)) %")
         if case .terminal = style { parts.append("[\(bar(shown(progress), cells: 10))]") }
-        parts.append("\(progress.sections)/\(progress.wantedSections) sections")
-        let rate = ByteCount(bytes: progress.bytesPerSecond)
-        parts.append("\(ByteCount(bytes: progress.bytes)) @ \(rate)/s")
+        parts.append("\(progress.sectionsComplete)/\(progress.sectionsWanted) sections")
+        let rate = ByteCount(bytes: UInt64(max(0, progress.bytesPerSecond)))
+        parts.append("\(ByteCount(bytes: progress.stateBytes)) @ \(rate)/s")
         return parts
+    }
+
+    private static func epoch(_ progress: Progress) -> String {
+        progress.anchor.map { "epoch \($0.epoch)" } ?? "no epoch yet"
     }
 
     private static func peers(_ progress: Progress) -> String {
@@ -112,8 +54,8 @@ public enum ProgressLine {
 
     /// The share as shown: never the whole before the root of the whole is verified, never above the truth.
     private static func shown(_ progress: Progress) -> Double {
-        guard !progress.isComplete else { return 1 }
-        return min(max(progress.verified, 0), 0.999)
+        guard progress.phase != .following else { return 1 }
+        return min(max(progress.held, 0), 0.999)
     }
 
     /// The share in percent with one decimal, rounded down.

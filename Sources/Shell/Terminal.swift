@@ -1,4 +1,5 @@
 import Foundation
+import Node
 import Primitives
 import Synchronization
 
@@ -62,15 +63,16 @@ public final class Terminal: Sendable {
     }
 
     /// Shows the progress: in place on a terminal; in a pipe a line every few seconds, or at once where `urgent`.
-    public func show(_ progress: Progress, urgent: Bool = false) {
+    public func show(_ progress: Node.Progress, role: Role, urgent: Bool = false) {
         let now = clock.instant()
         state.withLock { state in
             if isTerminal {
-                state.shown = ProgressLine.text(progress, style: .terminal(columns: Terminal.columns()))
+                state.shown = ProgressLine.text(
+                    progress, role: role, style: .terminal(columns: Terminal.columns()))
                 write("\r\u{1b}[K" + state.shown)
                 return
             }
-            let text = ProgressLine.text(progress, style: .plain)
+            let text = ProgressLine.text(progress, role: role, style: .plain)
             let due = state.lastPlain.map { $0.at + .seconds(ShellLimits.progressLineSeconds) }
             guard urgent || due.map({ now >= $0 }) ?? true, text != state.lastPlain?.text else { return }
             state.lastPlain = (text, now)

@@ -1,5 +1,8 @@
+import Chain
+import Primitives
 import Testing
 
+@testable import Node
 @testable import Shell
 
 @Suite struct ByteCountTests {
@@ -24,41 +27,40 @@ import Testing
 }
 
 @Suite struct ProgressLineTests {
-    private func syncing(_ share: Double, complete: Bool = false) -> Progress {
-        var progress = Progress(phase: .sync)
-        progress.epoch = 1_842
-        progress.anchorBlock = 471_552
-        progress.verified = share
-        progress.isComplete = complete
-        progress.sections = 158
-        progress.wantedSections = 256
-        progress.bytes = 432_013_312
-        progress.bytesPerSecond = 10_276_045
-        progress.peers = 23
-        progress.usefulPeers = 17
-        progress.lanes = 12
-        return progress
+    private func progress(_ phase: Progress.Phase, held: Double = 0, stall: Stall? = nil) -> Progress {
+        Progress(
+            phase: phase, anchor: Anchor(epoch: 1_842, hash: .zero), held: held, atNewestAnchor: held / 2,
+            sectionsComplete: 158, sectionsWanted: 256, stateBytes: 432_013_312, bytesPerSecond: 10_276_045,
+            ranges: 5, diffs: 6, crossings: 7, peers: 23, usefulPeers: 17, lanes: 12, head: 400, verifiedHead: 399,
+            stall: stall)
+    }
+
+    private func plain(_ progress: Progress, _ role: Role = .walker) -> String {
+        ProgressLine.text(progress, role: role, style: .plain)
     }
 
     @Test func plainLineHasEveryFigure() {
         #expect(
-            ProgressLine.text(syncing(0.6179), style: .plain)
-                == "sync  epoch 1842 (block 471552)  keyspace 61.7 %  158/256 sections  412 MiB @ 9.8 MiB/s"
+            plain(progress(.walking, held: 0.6179))
+                == "sync  epoch 1842  keyspace 61.7 %  158/256 sections  412 MiB @ 9.8 MiB/s"
                 + "  23 peers (17 useful)  lanes 12")
+        #expect(plain(progress(.walking), .holder).hasPrefix("fill  epoch 1842  arc 0.0 %  158/256"))
     }
 
     @Test func terminalLineHasABarAndIsCut() {
-        let line = ProgressLine.text(syncing(0.6179), style: .terminal(columns: 200))
-        #expect(line.contains("keyspace 61.7 %  [██████▏   ]  158/256"))
-        #expect(ProgressLine.text(syncing(0.6179), style: .terminal(columns: 40)).count == 39)
-        #expect(ProgressLine.text(syncing(0.6179), style: .terminal(columns: 0)) == "")
+        func line(_ columns: Int) -> String {
+            ProgressLine.text(
+                progress(.walking, held: 0.6179), role: .walker, style: .terminal(columns: columns))
+        }
+        #expect(line(200).contains("keyspace 61.7 %  [██████▏   ]  158/256"))
+        #expect(line(40).count == 39)
+        #expect(line(0) == "")
     }
 
     @Test func theWholeIsShownOnlyOnceItsRootIsVerified() {
-        #expect(ProgressLine.percent(syncing(1)) == "99.9")
-        #expect(ProgressLine.percent(syncing(1, complete: true)) == "100.0")
-        #expect(ProgressLine.percent(syncing(-0.1)) == "0.0")
-        #expect(ProgressLine.percent(syncing(.zero)) == "0.0")
+        #expect(ProgressLine.percent(progress(.walking, held: 1)) == "99.9")
+        #expect(ProgressLine.percent(progress(.following, held: 1)) == "100.0")
+        #expect(ProgressLine.percent(progress(.walking, held: -0.1)) == "0.0")
     }
 
     @Test func barHasItsWidthAtEveryShare() {
@@ -69,23 +71,22 @@ import Testing
     }
 
     @Test func stallNamesItsReason() {
-        var progress = syncing(0.5)
-        progress.stall = .init(reason: "no peer holds section 0x9 at epoch 1842", seconds: 45)
-        let line = ProgressLine.text(progress, style: .plain)
-        #expect(line.hasSuffix("STALLED for 45 s: no peer holds section 0x9 at epoch 1842"))
+        let stall = Stall(seconds: 45, reason: "no peer holds section 0x9 at epoch 1842", advice: "more boot nodes")
+        #expect(
+            plain(progress(.walking, stall: stall))
+                .hasSuffix("STALLED for 45 s: no peer holds section 0x9 at epoch 1842; more boot nodes"))
     }
 
     @Test func otherPhasesSayWhatTheyDo() {
-        var progress = Progress(phase: .follow)
-        progress.stateBlock = 399
-        progress.headBlock = 400
-        progress.epoch = 16
-        progress.peers = 1
-        #expect(ProgressLine.text(progress, style: .plain) == "follow  block 399 of 400  epoch 16  1 peer (0 useful)")
-        progress.phase = .bridge
-        #expect(ProgressLine.text(progress, style: .plain) == "bridge  block 400  epoch 16  1 peer (0 useful)")
-        progress.phase = .starting
-        #expect(ProgressLine.text(progress, style: .plain) == "start  looking for peers  1 peer (0 useful)")
+        var value = progress(.following)
+        value.peers = 1
+        value.usefulPeers = 0
+        #expect(plain(value) == "follow  block 399 of 400  epoch 1842  1 peer (0 useful)")
+        #expect(plain(value, .bridge) == "bridge  block 400  epoch 1842  1 peer (0 useful)")
+        value.phase = .headers
+        value.anchor = nil
+        #expect(plain(value) == "start  waiting for an attested header  1 peer (0 useful)")
+        #expect(plain(value, .bridge) == "bridge  block 400  no epoch yet  1 peer (0 useful)")
     }
 }
 
