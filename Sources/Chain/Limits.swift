@@ -1,0 +1,27 @@
+/// What bounds the chain floor. Sizes are in bytes unless the name says otherwise.
+public enum ChainLimits {
+    /// One header, RLP. Mainnet's have about 700; the rest is room for long `extraData` of other networks.
+    public static let headerBytes = 4_096
+    /// One block without its access list, RLP. Mainnet's cap is 10 MiB (EIP-7934), with room above it.
+    public static let blockBytes = 16 * 1_024 * 1_024
+    /// One block access list, RLP: at the smallest cost of 2,000 gas an item, 100 M gas give about 10 MB.
+    public static let accessListBytes = 32 * 1_024 * 1_024
+    /// One contract's code: twice the largest limit a fork has set or proposed so far.
+    public static let codeBytes = 65_536
+    /// Gas a listed address or slot stands for: a list has at most gas limit / 2,000 of them. Source: EIP-7928.
+    public static let accessListItemGas: UInt64 = 2_000
+    /// Keys a network's rule may name: a set of voters is one 64-bit word.
+    public static let voters = 64
+    /// Claims in one certificate: a head and a final one of each voter.
+    public static let certificateClaims = 2 * voters
+    /// Headers held above the final one, attested or not; at 12 s a block this is 27 hours.
+    public static let unfinalHeaders = 8_192
+    /// State points with final claims whose header is not known yet.
+    public static let pendingFinals = 1_024
+    /// Headers of epoch boundaries kept after pruning: 145 days of mainnet at 256 blocks an epoch.
+    public static let anchorHeaders = 4_096
+    /// Longest name of a network, characters.
+    public static let networkNameLength = 64
+    /// Deepest sections: 16^4 of them.
+    public static let sectionDepth = 4
+}

@@ -1,0 +1,88 @@
+import Primitives
+
+/// What all nodes of a network must agree on. Read from JSON by the shell; see `Specs/`.
+public struct NetworkConfiguration: Hashable, Sendable {
+    /// What the chain's rule asks of a header before anything under it is believed.
+    public struct Rule: Hashable, Sendable {
+        /// The rules there are.
+        public enum Kind: String, Sendable {
+            /// An Ethereum chain from a checkpoint on, attested by t of n Ed25519 keys.
+            case attested
+        }
+        public let kind: Kind
+        /// Ed25519 public keys, in the configuration's order.
+        public let keys: [Bytes32]
+        /// How many of the keys make a block attested.
+        public let threshold: Int
+        /// A head whose attestation is older than this is shown as stale. Seconds.
+        public let maxAgeSeconds: UInt64
+
+        /// Throws unless there are 1…64 different keys and 1 ≤ threshold ≤ their number.
+        public init(kind: Kind = .attested, keys: [Bytes32], threshold: Int, maxAgeSeconds: UInt64) throws(ChainError) {
+            guard (1...ChainLimits.voters).contains(keys.count) else {
+                throw .invalidConfiguration("rule.keys has \(keys.count) keys; 1 to \(ChainLimits.voters) are allowed")
+            }
+            guard Set(keys).count == keys.count else { throw .invalidConfiguration("rule.keys names a key twice") }
+            guard (1...keys.count).contains(threshold) else {
+                throw .invalidConfiguration("rule.threshold is \(threshold); it must be 1 to \(keys.count)")
+            }
+            guard maxAgeSeconds > 0 else { throw .invalidConfiguration("rule.maxAgeSeconds is 0") }
+            self.kind = kind
+            self.keys = keys
+            self.threshold = threshold
+            self.maxAgeSeconds = maxAgeSeconds
+        }
+    }
+
+    public let name: String
+    public let chainID: UInt64
+    public let genesisHash: Bytes32
+    /// The block trusted by configuration; everything believed descends from it.
+    public let checkpoint: StatePoint
+    /// Blocks from one anchor to the next.
+    public let epochLength: UInt64
+    /// d: there are 16^d sections.
+    public let sectionDepth: Int
+    /// w of storage placement; nil where large storage is not spread.
+    public let wideDepth: Int?
+    public let rule: Rule
+
+    /// Throws `invalidConfiguration` naming the value that cannot be.
+    public init(
+        name: String, chainID: UInt64, genesisHash: Bytes32, checkpoint: StatePoint, epochLength: UInt64,
+        sectionDepth: Int, wideDepth: Int? = nil, rule: Rule
+    ) throws(ChainError) {
+        guard !name.isEmpty, name.count <= ChainLimits.networkNameLength else {
+            throw .invalidConfiguration("name must have 1 to \(ChainLimits.networkNameLength) characters")
+        }
+        guard epochLength > 0 else { throw .invalidConfiguration("epochLength is 0") }
+        guard (1...ChainLimits.sectionDepth).contains(sectionDepth) else {
+            throw .invalidConfiguration("sectionDepth is \(sectionDepth); it must be 1 to \(ChainLimits.sectionDepth)")
+        }
+        if let wideDepth, !(1...64).contains(wideDepth) {
+            throw .invalidConfiguration("wideDepth is \(wideDepth); it must be 1 to 64, or null")
+        }
+        guard checkpoint.number > 0 || checkpoint.hash == genesisHash else {
+            throw .invalidConfiguration("checkpoint is block 0 but its hash is not genesisHash")
+        }
+        self.name = name
+        self.chainID = chainID
+        self.genesisHash = genesisHash
+        self.checkpoint = checkpoint
+        self.epochLength = epochLength
+        self.sectionDepth = sectionDepth
+        self.wideDepth = wideDepth
+        self.rule = rule
+    }
+
+    /// The epoch that block `number` lies in.
+    public func epoch(of number: UInt64) -> UInt64 { number / epochLength }
+
+    public func isBoundary(_ number: UInt64) -> Bool { number.isMultiple(of: epochLength) }
+
+    /// The boundary block of an epoch; nil where it has no 64-bit number.
+    public func boundary(of epoch: UInt64) -> UInt64? {
+        let (number, overflow) = epoch.multipliedReportingOverflow(by: epochLength)
+        return overflow ? nil : number
+    }
+}
