@@ -18,6 +18,16 @@ public enum ShellError: Error, Equatable, Sendable {
     case badFile(path: String, reason: String)
     /// The store refused a write.
     case writeRefused(String)
+    /// Another process works on this data directory.
+    case dataDirectoryInUse(String)
+    /// There is no data directory, or none that a node has worked in.
+    case noDataDirectory(String)
+    /// A key file stands there already; keys are never overwritten.
+    case keyExists(String)
+    /// A secret that others may read.
+    case keyReadableByOthers(String)
+    /// No key with the wanted id was found in the attempts made.
+    case noSuchKey(attempts: Int)
 
     /// The error of a system call that returned `-errno`.
     static func system(_ call: String, _ result: Int32) -> ShellError {
@@ -40,6 +50,14 @@ extension ShellError: CustomStringConvertible {
         case .file(let path, let reason): return "\(path): \(reason)"
         case .badFile(let path, let reason): return "\(path): \(reason)"
         case .writeRefused(let reason): return "the store refused a write: \(reason)"
+        case .dataDirectoryInUse(let path):
+            return "\(path): another process works here: stop it, or give another directory with --data-dir"
+        case .noDataDirectory(let path):
+            return "\(path): no node has worked here: give its directory with --data-dir"
+        case .keyExists(let path): return "\(path): exists already, and a key is never overwritten: give another name"
+        case .keyReadableByOthers(let path): return "\(path): others may read this secret: run chmod 600 on it"
+        case .noSuchKey(let attempts):
+            return "no key with such an id among \(attempts): ask for fewer bits with --id-prefix"
         }
     }
 }

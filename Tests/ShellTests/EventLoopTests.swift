@@ -1,4 +1,5 @@
 import Foundation
+import Node
 import Primitives
 import Synchronization
 import Testing
