@@ -65,6 +65,9 @@ public struct NetworkConfiguration: Hashable, Sendable {
         guard checkpoint.number > 0 || checkpoint.hash == genesisHash else {
             throw .invalidConfiguration("checkpoint is block 0 but its hash is not genesisHash")
         }
+        guard checkpoint.number <= UInt64(Int64.max) else {
+            throw .invalidConfiguration("checkpoint.number is \(checkpoint.number), which no block will ever have")
+        }
         self.name = name
         self.chainID = chainID
         self.genesisHash = genesisHash

@@ -1,7 +1,8 @@
-// Conformance: `carousel vectors`, the published test vectors run against the codecs and verifiers that the node itself uses.
+// Conformance: `carousel vectors`, the published test vectors run against the codecs and verifiers that the node
+// itself uses.
 //
-// Terms. A *vector file* is JSON of one kind; its kind is its file name (`rlp.json`, `enr.json`, …). A *suite* knows one
-// kind: it is given the parsed file and answers with one *outcome* a case. A *report* is what is printed.
+// Terms. A *vector file* is JSON of one kind; its kind is its file name (`rlp.json`, `enr.json`, …). A *suite* knows
+// one kind: it is given the parsed file and answers with one *outcome* a case. A *report* is what is printed.
 //
 //     paths ──▶ ConformanceRunner ──▶ suite of that file name ──▶ [CaseOutcome] ──▶ ConformanceReport ──▶ lines or JSON
 //

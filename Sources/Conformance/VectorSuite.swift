@@ -29,9 +29,9 @@ public struct CaseOutcome: Equatable, Sendable {
         self.result = result
     }
 
-    /// Runs one case. `body` decodes or verifies: it throws what refuses the input, and after accepting it returns nil, or
-    /// what differs from the fields given. `valid` nil stands for JSON null. A `VectorError` (the case itself cannot be
-    /// read) fails whatever `valid` says.
+    /// Runs one case. `body` decodes or verifies: it throws what refuses the input, and after accepting it returns nil,
+    /// or what differs from the fields given. `valid` nil stands for JSON null. A `VectorError` (the case itself cannot
+    /// be read) fails whatever `valid` says.
     public static func judge(_ name: String, valid: Bool?, _ body: () throws -> String?) -> CaseOutcome {
         let difference: String?
         do {

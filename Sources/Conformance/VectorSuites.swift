@@ -1,6 +1,9 @@
 /// Every kind of vector file there is: one line each.
 public enum VectorSuites {
     public static let all: [any VectorSuite.Type] = [
+        RLPVectors.self,
+        KeccakVectors.self,
+        SSZVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

@@ -1,3 +1,197 @@
+import Chain
+import Primitives
+import StateStore
 import Testing
 
-@Suite struct SyncTests {}
+@testable import Sync
+
+/// A walk over 16 sections with the given lanes; peers and time are told by each test.
+struct Walk {
+    var sync: StateSync
+    var now = Instant.zero
+
+    init(lanes: Int = 4, rate: UInt64? = nil, sections: Int = 16) {
+        let configuration = StateSync.Configuration(
+            depth: 1, arc: 0..<sections, lanes: lanes, rangeBytes: 1_000, downloadBytesPerSecond: rate, seed: 1)
+        let none = SectionStatus(coverage: .none, isLocked: false, hasGap: false)
+        sync = StateSync(
+            configuration: configuration, sections: Array(repeating: none, count: sections), wantedCodes: [], at: .zero)
+    }
+
+    static func anchor(_ epoch: UInt64) -> Anchor { Anchor(epoch: epoch, hash: Bytes32(epoch, 0, 0, 1)) }
+
+    mutating func peer(_ number: UInt64, _ epochs: [UInt64], sections: Range<Int> = 0..<16, head: StatePoint? = nil) {
+        let served = epochs.map { SyncPeer.Served(anchor: Walk.anchor($0), sections: [sections]) }
+        sync.peerUpdated(SyncPeer(id: Bytes32(0, 0, 0, number), served: served, head: head))
+    }
+
+    /// Plans, and ends every assignment as the network and the store would if all went well.
+    mutating func completeAll() -> [Assignment] {
+        let plan = sync.plan(at: now)
+        for assignment in plan.assignments {
+            switch assignment.task {
+            case .crown(let anchor): sync.crownStored(anchor)
+            case .range(let section, let anchor, _, _): hold(section, .complete(anchor: anchor))
+            case .diffs(let sections, _, .anchor(let anchor)):
+                for section in sections { hold(section, .complete(anchor: anchor)) }
+            case .diffs(let sections, let from, .block): for section in sections { hold(section, .complete(anchor: from)) }
+            case .codes(let hashes): sync.codesStored(hashes)
+            }
+            sync.finish(assignment.id, .done(bytes: 500), at: now)
+        }
+        return plan.assignments
+    }
+
+    mutating func hold(_ section: Int, _ coverage: SectionStatus.Coverage, gap: Bool = false) {
+        sync.update(section: section, SectionStatus(coverage: coverage, isLocked: false, hasGap: gap))
+    }
+}
+
+@Suite("The walk") struct WalkTests {
+    @Test func nothingIsAskedBeforeAnAnchorIsFinal() {
+        var walk = Walk()
+        walk.peer(1, [0])
+        #expect(walk.sync.plan(at: walk.now).assignments.isEmpty)
+        #expect(walk.sync.phase == .waiting)
+    }
+
+    @Test func lanesWalkDisjointStretchesUpward() {
+        var walk = Walk()
+        walk.peer(1, [0])
+        walk.peer(2, [0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        var order: [Int] = []
+        for _ in 0..<40 where walk.sync.completeAnchor == nil {
+            for assignment in walk.completeAll() {
+                if case .range(let section, _, _, _) = assignment.task { order.append(section) }
+            }
+        }
+        #expect(Set(order) == Set(0..<16))
+        #expect(order.count == 16, "no section is asked for twice")
+        #expect(Array(order.prefix(4)).sorted() == [0, 4, 8, 12], "each lane begins at its own stretch")
+        #expect(walk.sync.completeAnchor == Walk.anchor(0))
+        #expect(walk.sync.phase == .following)
+    }
+
+    @Test func aLaneGoesOnWhereItsSectionStopped() {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        let next = Cursor(account: Bytes32(5 << 56, 0, 0, 0), slot: Bytes32(9, 0, 0, 0))
+        walk.sync.crownStored(Walk.anchor(0))
+        let first = walk.sync.plan(at: walk.now).assignments
+        #expect(first.count == 1)
+        walk.hold(0, .partial(anchor: Walk.anchor(0), next: next))
+        walk.sync.finish(first[0].id, .done(bytes: 10), at: walk.now)
+        let second = walk.sync.plan(at: walk.now).assignments
+        guard case .range(0, Walk.anchor(0), next, _)? = second.first?.task else {
+            Issue.record("expected the range from the watermark, got \(second)")
+            return
+        }
+    }
+}
+
+@Suite("Crossing an epoch") struct CrossingTests {
+    @Test func heldSectionsAreBroughtForwardWhileTheWalkGoesOn() {
+        var walk = Walk(lanes: 2)
+        walk.peer(1, [1, 0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        _ = walk.completeAll()
+        walk.sync.anchorAdvanced(to: Walk.anchor(1))
+        #expect(walk.sync.crossingsWhileFetching == 1)
+        walk.sync.crownStored(Walk.anchor(1))
+        let tasks = walk.sync.plan(at: walk.now).assignments.map(\.task)
+        let diffs = tasks.filter { if case .diffs = $0 { true } else { false } }
+        #expect(diffs == [.diffs(sections: [0, 8], from: Walk.anchor(0), to: .anchor(Walk.anchor(1)))])
+        #expect(tasks.contains { if case .range(_, Walk.anchor(1), _, _) = $0 { true } else { false } })
+    }
+
+    @Test func aPartialSectionIsFinishedAtItsOwnAnchor() {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [1, 0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        walk.hold(0, .partial(anchor: Walk.anchor(0), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
+        walk.sync.anchorAdvanced(to: Walk.anchor(1))
+        walk.sync.crownStored(Walk.anchor(1))
+        guard case .range(0, Walk.anchor(0), _, _)? = walk.sync.plan(at: walk.now).assignments.first?.task else {
+            Issue.record("the partial section was not finished at its anchor")
+            return
+        }
+    }
+
+    @Test func aPartialSectionWithoutHolderIsDroppedOnlyAfterAWhile() {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [5, 4])
+        walk.sync.anchorAdvanced(to: Walk.anchor(5))
+        walk.sync.crownStored(Walk.anchor(5))
+        walk.hold(0, .partial(anchor: Walk.anchor(2), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
+        #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+        walk.now = walk.now + .seconds(9)
+        #expect(walk.sync.plan(at: walk.now).drops == [0])
+    }
+
+    @Test func gapsAreCaughtUpByDiffsToAProvenBlock() {
+        var walk = Walk()
+        let head = StatePoint(number: 77, hash: Bytes32(7, 7, 7, 7))
+        walk.peer(1, [0], head: head)
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(0)), gap: section < 3) }
+        walk.sync.crownStored(Walk.anchor(0))
+        let tasks = walk.sync.plan(at: walk.now).assignments.map(\.task)
+        #expect(tasks == [.diffs(sections: [0, 1, 2], from: Walk.anchor(0), to: .block(head))])
+    }
+}
+
+@Suite("Peers and bounds") struct PeerTests {
+    @Test func aFailingPeerIsLeftAloneForAWhileAndAnotherIsAsked() {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        walk.sync.crownStored(Walk.anchor(0))
+        let first = walk.sync.plan(at: walk.now).assignments
+        walk.sync.finish(first[0].id, .invalid, at: walk.now)
+        #expect(walk.sync.plan(at: walk.now).assignments.isEmpty, "the only peer lied")
+        walk.peer(2, [0])
+        #expect(walk.sync.plan(at: walk.now).assignments.first?.peer == Bytes32(0, 0, 0, 2))
+        #expect(walk.sync.inFlightCount == 1)
+    }
+
+    @Test func everyEndGivesTheSlotBack() {
+        for outcome in [AssignmentOutcome.done(bytes: 1), .busy(.zero), .refused, .failed, .invalid, .aborted] {
+            var walk = Walk()
+            walk.peer(1, [0])
+            walk.sync.anchorAdvanced(to: Walk.anchor(0))
+            for assignment in walk.sync.plan(at: walk.now).assignments {
+                walk.sync.finish(assignment.id, outcome, at: walk.now)
+            }
+            #expect(walk.sync.inFlightCount == 0)
+            walk.now = walk.now + .seconds(60)
+            #expect(!walk.sync.plan(at: walk.now).assignments.isEmpty, "asked again after \(outcome)")
+        }
+    }
+
+    @Test func aPeerHasAtMostItsShareOfRequests() {
+        var walk = Walk(lanes: 16)
+        walk.peer(1, [0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        walk.sync.crownStored(Walk.anchor(0))
+        #expect(walk.sync.plan(at: walk.now).assignments.count == SyncLimits.requestsPerPeer)
+    }
+
+    @Test func theRateLimitHoldsRequestsBack() {
+        var walk = Walk(lanes: 8, rate: 1_000)
+        for number in 1...8 { walk.peer(UInt64(number), [0]) }
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        walk.sync.crownStored(Walk.anchor(0))
+        var asked = 0
+        for _ in 0..<100 {
+            for assignment in walk.sync.plan(at: walk.now).assignments {
+                asked += 1
+                walk.sync.finish(assignment.id, .done(bytes: 1_000), at: walk.now)
+            }
+            walk.now = walk.now + .milliseconds(100)
+        }
+        #expect((9...12).contains(asked), "10 s at 1,000 bytes a second are about 10 ranges of 1,000, not \(asked)")
+        #expect(walk.sync.nextDeadline(at: walk.now) != nil)
+    }
+}

@@ -1,0 +1,179 @@
+import Primitives
+
+/// The newest vote of each voter, where it stands.
+struct VoteBook: Sendable {
+    /// By voter: its newest head claim. A later one moves the vote, so a signer may change its mind about the head.
+    private var heads: [Claim?]
+    /// By voter: the time of its newest final claim.
+    private var finalTimes: [UInt64]
+    /// Who has called a block final. Such a vote never moves.
+    private(set) var ownFinalVotes: [Bytes32: VoterSet] = [:]
+
+    init(voterCount: Int) {
+        heads = [Claim?](repeating: nil, count: voterCount)
+        finalTimes = [UInt64](repeating: 0, count: voterCount)
+    }
+
+    /// Whose votes make a block attested: head claims, and final ones, which say even more.
+    var ownHeadVotes: [Bytes32: VoterSet] {
+        var own = ownFinalVotes
+        for (voter, claim) in heads.enumerated() {
+            if let claim { own[claim.point.hash, default: VoterSet()].insert(voter) }
+        }
+        return own
+    }
+
+    func newestTime(of voter: Int) -> UInt64 { max(heads[voter]?.unixSeconds ?? 0, finalTimes[voter]) }
+
+    mutating func record(_ vote: Vote) {
+        switch vote.claim.kind {
+        case .head:
+            let old = heads[vote.voter]
+            let isNewer =
+                old.map { ($0.unixSeconds, $0.point) < (vote.claim.unixSeconds, vote.claim.point) } ?? true
+            if isNewer { heads[vote.voter] = vote.claim }
+        case .final:
+            ownFinalVotes[vote.claim.point.hash, default: VoterSet()].insert(vote.voter)
+            finalTimes[vote.voter] = max(finalTimes[vote.voter], vote.claim.unixSeconds)
+        }
+    }
+
+    /// Drops the final votes on blocks that are no longer of interest.
+    mutating func keep(_ isOfInterest: (Bytes32) -> Bool) {
+        ownFinalVotes = ownFinalVotes.filter { isOfInterest($0.key) }
+    }
+}
+
+extension AttestedChain {
+    /// Each header must be the child of the one before it.
+    static func checkLinks(_ run: [CertifiedHeader]) throws(ChainError) {
+        for (parent, child) in zip(run, run.dropFirst()) {
+            guard child.header.parentHash == parent.header.hash else {
+                throw .unknownParent(number: child.header.number, parentHash: child.header.parentHash)
+            }
+            guard parent.header.number < .max, child.header.number == parent.header.number + 1 else {
+                throw .wrongNumber(expected: parent.header.number &+ 1, found: child.header.number)
+            }
+        }
+    }
+
+    /// Where a linked run stands to what is held.
+    enum Placement {
+        /// It joins. `fresh` is its part above the final block; the checkpoint's header, if this is the first to bring it.
+        case joins(fresh: [CertifiedHeader], checkpoint: CertifiedHeader?)
+        /// It is, by its hashes, not on the final block's line.
+        case leavesFinalLine
+    }
+
+    func placement(of run: [CertifiedHeader]) throws(ChainError) -> Placement {
+        guard let first = run.first?.header, let last = run.last?.header else {
+            return .joins(fresh: [], checkpoint: nil)
+        }
+        if first.number > final.number {
+            if first.number == final.number &+ 1, first.parentHash != final.hash { return .leavesFinalLine }
+            let parent =
+                first.parentHash == final.hash
+                ? final.number : tree.nodes[first.parentHash]?.entry.header.number
+            guard let parent else { throw .unknownParent(number: first.number, parentHash: first.parentHash) }
+            guard first.number == parent &+ 1 else {
+                throw .wrongNumber(expected: parent &+ 1, found: first.number)
+            }
+            return .joins(fresh: run, checkpoint: nil)
+        }
+        if last.number < final.number {
+            // On the line, or too old to tell: nothing to learn from it.
+            let ours = certifiedHeader(at: last.number)
+            return ours == nil || ours?.header.hash == last.hash
+                ? .joins(fresh: [], checkpoint: nil) : .leavesFinalLine
+        }
+        let atFinal = run[Int(final.number - first.number)]
+        guard atFinal.header.hash == final.hash else {
+            if kept.isEmpty { throw .notTheCheckpoint(expected: final.hash, found: atFinal.header.hash) }
+            return .leavesFinalLine
+        }
+        let fresh = Array(run.drop { $0.header.number <= final.number })
+        return .joins(fresh: fresh, checkpoint: kept.isEmpty ? CertifiedHeader(header: atFinal.header) : nil)
+    }
+
+    /// The votes in a run's certificates, and the run with only what was verified of them.
+    ///
+    /// The run is one line, so a vote on a block makes the same voter's vote on an earlier one needless: the run is read
+    /// from its end, and claims that add nothing are dropped unverified. In a long run that leaves a few signatures to check.
+    func verifiedVotes(
+        in run: [CertifiedHeader]
+    ) throws(ChainError) -> (entries: [CertifiedHeader], votes: [Vote]) {
+        guard let first = run.first?.header else { return ([], []) }
+        let below = tree.path(to: first.parentHash)
+        var entries: [CertifiedHeader] = []
+        var votes: [Vote] = []
+        var headSeen = VoterSet()
+        var finalSeen: [Int: UInt64] = [:]
+        for entry in run.reversed() {
+            let known = Set(tree.nodes[entry.header.hash]?.entry.certificate?.claims ?? [])
+            var good: [SignedClaim] = []
+            for signed in entry.certificate?.claims ?? [] {
+                guard let voter = rule.claimedVoter(of: signed) else {
+                    throw .certificate(.unknownSigner(signed.signer))
+                }
+                let point = signed.claim.point
+                guard fits(signed.claim, entry.header, run: run, below: below) else {
+                    throw .certificate(.notOfThisHeader(point))
+                }
+                switch signed.claim.kind {
+                case .head where headSeen.contains(voter): continue
+                case .final where point.number <= max(final.number, finalSeen[voter] ?? 0): continue
+                default: break
+                }
+                if !known.contains(signed) {
+                    votes.append(try rule.vote(in: signed))
+                    good.append(signed)
+                }
+                switch signed.claim.kind {
+                case .head: headSeen.insert(voter)
+                case .final: finalSeen[voter] = point.number
+                }
+            }
+            entries.append(CertifiedHeader(header: entry.header, certificate: Certificate(good)))
+        }
+        return (entries.reversed(), votes)
+    }
+
+    /// Whether a claim that came with `header` may do so: a head claim of that block, or a final claim of it or of one of
+    /// its ancestors. `below` are the hashes from the final block (left out) up to the run's parent.
+    private func fits(
+        _ claim: Claim, _ header: BlockHeader, run: [CertifiedHeader], below: [Bytes32]
+    ) -> Bool {
+        let point = claim.point
+        guard claim.kind == .final else { return point == header.point }
+        guard point.number <= header.number, let first = run.first?.header.number else { return false }
+        if point.number >= first { return run[Int(point.number - first)].header.hash == point.hash }
+        if point.number > final.number {
+            let offset = Int(point.number - final.number - 1)
+            return offset < below.count && below[offset] == point.hash
+        }
+        guard let ours = certifiedHeader(at: point.number) else { return point.number != final.number || point == final }
+        return ours.header.hash == point.hash
+    }
+
+    /// A run off the final line is useless, unless enough keys have called it final too: then their word contradicts
+    /// itself, and nothing can go on.
+    func forkError(_ run: [CertifiedHeader]) throws(ChainError) -> (error: ChainError, rival: StatePoint?) {
+        guard let first = run.first?.header else { return (.belowFinal(number: 0), nil) }
+        var line = Dictionary(uniqueKeysWithValues: run.map { ($0.header.number, $0.header.hash) })
+        if first.number > 0 { line[first.number - 1] = first.parentHash }
+        var voters = VoterSet()
+        var rival: StatePoint?
+        for signed in run.reversed().flatMap({ $0.certificate?.claims ?? [] }) where signed.claim.kind == .final {
+            let point = signed.claim.point
+            let ours = point.number == final.number ? final.hash : certifiedHeader(at: point.number)?.header.hash
+            let isOff = point.number > final.number || (ours != nil && ours != point.hash)
+            guard isOff, line[point.number] == point.hash, let voter = rule.claimedVoter(of: signed),
+                !voters.contains(voter)
+            else { continue }
+            voters.insert(try rule.vote(in: signed).voter)
+            rival = max(rival ?? point, point)
+        }
+        guard rule.suffices(voters), let rival else { return (.belowFinal(number: first.number), nil) }
+        return (.conflictingFinals(min(final, rival), max(final, rival)), rival)
+    }
+}

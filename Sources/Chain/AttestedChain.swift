@@ -1,0 +1,281 @@
+import Primitives
+
+/// What a run of headers changed.
+public struct ChainAdvance: Hashable, Sendable {
+    /// Headers that became attested, or final ones that are new, rising by number: to be kept on disk.
+    public var attested: [CertifiedHeader] = []
+    /// The attested head, where it is another one now.
+    public var head: StatePoint?
+    /// The final block, where it is another one now.
+    public var final: StatePoint?
+    /// Anchors that became usable, rising.
+    public var anchors: [Anchor] = []
+
+    public init() {}
+    public var isEmpty: Bool { self == ChainAdvance() }
+}
+
+/// The chain as far as its rule vouches for it. See the essay in `Chain.swift`.
+public struct AttestedChain: Sendable {
+    public let configuration: NetworkConfiguration
+    let rule: any ChainRule
+    /// The newest final block; at first the checkpoint.
+    public private(set) var final: StatePoint
+    /// The newest attested block, on the final one's line; the final one itself where nothing above is attested.
+    public private(set) var head: StatePoint
+    /// When enough keys had last attested the head (or one before it), Unix seconds; nil before any certificate.
+    public private(set) var attestedAt: UInt64?
+    /// Set for good once two finals contradict each other: every later call throws it again.
+    public private(set) var conflict: ChainError?
+
+    /// The final line, contiguous, its last one the final block. Empty until the checkpoint's header is known.
+    private(set) var kept: [CertifiedHeader] = []
+    /// Headers of final boundary blocks by epoch; they outlive pruning.
+    private var anchorHeaders: [UInt64: BlockHeader] = [:]
+    private(set) var tree: HeaderTree
+    /// The attested hashes above the final block, rising by number.
+    private var line: [Bytes32] = []
+    private var votes: VoteBook
+
+    /// A chain of which only the checkpoint is known.
+    public init(configuration: NetworkConfiguration) {
+        self.init(configuration: configuration, rule: AttestedHeadRule(configuration))
+    }
+
+    /// The same under a rule of the caller's.
+    public init(configuration: NetworkConfiguration, rule: any ChainRule) {
+        self.configuration = configuration
+        self.rule = rule
+        final = configuration.checkpoint
+        head = configuration.checkpoint
+        tree = HeaderTree(root: configuration.checkpoint)
+        votes = VoteBook(voterCount: rule.voterCount)
+    }
+
+    /// A chain resumed from the node's own store. `headers` are final ones, rising; the last is the newest final block.
+    /// Gaps may lie only behind boundary blocks. They are trusted like the store itself, links are checked all the same.
+    /// Headers older than the configured checkpoint are of no use and start the chain at the checkpoint.
+    public init(configuration: NetworkConfiguration, restoring headers: [CertifiedHeader]) throws(ChainError) {
+        self.init(configuration: configuration)
+        guard let last = headers.last, last.header.number >= configuration.checkpoint.number else { return }
+        var run: [CertifiedHeader] = []
+        for entry in headers {
+            let header = entry.header
+            if header.number == configuration.checkpoint.number, header.hash != configuration.checkpoint.hash {
+                throw .notTheCheckpoint(expected: configuration.checkpoint.hash, found: header.hash)
+            }
+            if let previous = run.last, previous.header.number &+ 1 != header.number {
+                guard header.number > previous.header.number else {
+                    throw .wrongNumber(expected: previous.header.number &+ 1, found: header.number)
+                }
+                _ = recordAnchors(run)
+                run = []
+            } else if let previous = run.last, previous.header.hash != header.parentHash {
+                throw .unknownParent(number: header.number, parentHash: header.parentHash)
+            }
+            run.append(entry)
+        }
+        _ = recordAnchors(run)
+        kept = run
+        final = last.point
+        head = final
+        tree = HeaderTree(root: final)
+    }
+
+    // MARK: What is known
+
+    /// Whether the attestation is older than the rule allows, or there is none.
+    public func isStale(at unixSeconds: UInt64) -> Bool {
+        guard let attestedAt else { return true }
+        return unixSeconds > attestedAt && unixSeconds - attestedAt > rule.maxAgeSeconds
+    }
+
+    /// The attested header at a height, with its certificate; nil above the head and below what is kept.
+    public func certifiedHeader(at number: UInt64) -> CertifiedHeader? {
+        if number > final.number {
+            let offset = number - final.number - 1
+            return offset < line.count ? tree.nodes[line[Int(offset)]]?.entry : nil
+        }
+        guard let first = kept.first?.header.number, number >= first else { return nil }
+        return kept[Int(number - first)]
+    }
+
+    /// The attested header at a height; nil above the head and below what is kept, save for boundary blocks.
+    public func header(at number: UInt64) -> BlockHeader? {
+        if let header = certifiedHeader(at: number)?.header { return header }
+        guard configuration.isBoundary(number) else { return nil }
+        return anchorHeaders[configuration.epoch(of: number)]
+    }
+
+    /// The attested header of that very block; nil for any other block.
+    public func header(of point: StatePoint) -> BlockHeader? {
+        header(at: point.number).flatMap { $0.hash == point.hash ? $0 : nil }
+    }
+
+    /// The attested header with that hash; nil where it is not known or nothing vouches for it.
+    public func header(hash: Bytes32) -> BlockHeader? {
+        if let number = tree.nodes[hash]?.entry.header.number {
+            return header(of: StatePoint(number: number, hash: hash))
+        }
+        return kept.last { $0.header.hash == hash }?.header
+    }
+
+    /// The head's header; nil only as long as it is a checkpoint without one.
+    public var headHeader: BlockHeader? { header(of: head) }
+    /// The final block's header; nil only as long as it is a checkpoint without one.
+    public var finalHeader: BlockHeader? { kept.last?.header }
+
+    public func isAttested(_ point: StatePoint) -> Bool { point == final || header(of: point) != nil }
+    public func isFinal(_ point: StatePoint) -> Bool { point.number <= final.number && isAttested(point) }
+
+    /// Whether the header is held at all, attested or not. Says nothing about whether it is to be believed.
+    public func holds(_ hash: Bytes32) -> Bool { tree.contains(hash) || header(hash: hash) != nil }
+
+    /// Number of headers held above the final one, attested or not.
+    public var unfinalCount: Int { tree.count }
+
+    /// Lowest block of the final line still kept; nil before the checkpoint's header is known.
+    public var lowest: UInt64? { kept.first?.header.number }
+
+    /// The anchor of an epoch, once its boundary block is final.
+    public func anchor(epoch: UInt64) -> Anchor? {
+        anchorHeaders[epoch].map { Anchor(epoch: epoch, hash: $0.hash) }
+    }
+
+    /// All usable anchors, rising.
+    public var anchors: [Anchor] {
+        anchorHeaders.keys.sorted().compactMap { anchor(epoch: $0) }
+    }
+
+    public var newestAnchor: Anchor? { anchorHeaders.keys.max().flatMap { anchor(epoch: $0) } }
+
+    /// The boundary block's header of a usable anchor; nil for any other.
+    public func header(of anchor: Anchor) -> BlockHeader? {
+        anchorHeaders[anchor.epoch].flatMap { $0.hash == anchor.hash ? $0 : nil }
+    }
+
+    // MARK: What changes it
+
+    /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them. Either
+    /// all of the run is taken or, with an error, nothing of it.
+    public mutating func accept(_ run: [CertifiedHeader]) throws(ChainError) -> ChainAdvance {
+        if let conflict { throw conflict }
+        try AttestedChain.checkLinks(run)
+        guard case .joins(let fresh, let checkpoint) = try placement(of: run) else {
+            let (error, rival) = try forkError(run)
+            if rival != nil { conflict = error }
+            throw error
+        }
+        let found = try verifiedVotes(in: fresh)
+        try makeRoom(for: fresh)
+        var advance = ChainAdvance()
+        if let checkpoint {
+            kept = [checkpoint]
+            advance.attested = [checkpoint]
+            advance.anchors = recordAnchors([checkpoint])
+        }
+        for entry in found.entries { tree.insert(entry) }
+        for vote in found.votes { votes.record(vote) }
+        // Without a new vote nothing can have become attested: a voter's claim stands on a header already held.
+        guard !found.votes.isEmpty else { return advance }
+        try settle(&advance)
+        return advance
+    }
+
+    /// Forgets final headers below `number`, never the final one; boundary headers stay within their own limit.
+    public mutating func prune(below number: UInt64) {
+        kept.removeFirst(kept.dropLast().prefix { $0.header.number < number }.count)
+    }
+
+    private mutating func makeRoom(for fresh: [CertifiedHeader]) throws(ChainError) {
+        guard let first = fresh.first else { return }
+        func isFull() -> Bool {
+            tree.count + fresh.count { tree.nodes[$0.header.hash] == nil } > ChainLimits.unfinalHeaders
+        }
+        if isFull() { tree.keepOnly(pathsTo: [head.hash, first.header.parentHash]) }
+        guard !isFull() else { throw .tooManyUnverified(limit: ChainLimits.unfinalHeaders) }
+    }
+
+    /// Finds the final block and the head anew from the votes.
+    private mutating func settle(_ advance: inout ChainAdvance) throws(ChainError) {
+        let known = Set(line)
+        let (oldFinal, oldHead) = (final, head)
+        let newFinal = try deepestFinal()
+        var passed: [CertifiedHeader] = []
+        if newFinal != final.hash {
+            passed = tree.advance(to: newFinal)
+            final = tree.root
+            kept.append(contentsOf: passed)
+            advance.anchors += recordAnchors(passed)
+        }
+        votes.keep { tree.contains($0) }
+        let tallies = tree.tallies(votes.ownHeadVotes)
+        let newHead = deepestAttested(tallies)
+        line = tree.path(to: newHead)
+        head = tree.nodes[newHead]?.entry.point ?? final
+        if let newest = newestTime(of: tallies[newHead] ?? VoterSet()) { attestedAt = max(attestedAt ?? 0, newest) }
+        let entries = passed + line.compactMap { tree.nodes[$0]?.entry }
+        advance.attested += entries.filter { !known.contains($0.header.hash) }
+        if final != oldFinal { advance.final = final }
+        if head != oldHead { advance.head = head }
+    }
+
+    private mutating func deepestFinal() throws(ChainError) -> Bytes32 {
+        let tallies = tree.tallies(votes.ownFinalVotes)
+        var current = tree.root.hash
+        while true {
+            let final = tree.children(of: current).filter { rule.suffices(tallies[$0] ?? VoterSet()) }
+            guard let next = final.first else { return current }
+            if final.count > 1, let a = tree.nodes[final[0]]?.entry.point, let b = tree.nodes[final[1]]?.entry.point {
+                throw stop(a, b)
+            }
+            current = next
+        }
+    }
+
+    /// Records the conflict and gives the error to throw.
+    private mutating func stop(_ a: StatePoint, _ b: StatePoint) -> ChainError {
+        let error = ChainError.conflictingFinals(min(a, b), max(a, b))
+        conflict = error
+        return error
+    }
+
+    /// Of several attested branches the one with more voters, then the newer attestation, then the lower hash.
+    private func deepestAttested(_ tallies: [Bytes32: VoterSet]) -> Bytes32 {
+        var current = tree.root.hash
+        while true {
+            let best = tree.children(of: current)
+                .map { (hash: $0, voters: tallies[$0] ?? VoterSet()) }
+                .filter { rule.suffices($0.voters) }
+                .map { (hash: $0.hash, count: $0.voters.count, time: newestTime(of: $0.voters) ?? 0) }
+                .min { ($1.count, $1.time, $0.hash) < ($0.count, $0.time, $1.hash) }
+            guard let best else { return current }
+            current = best.hash
+        }
+    }
+
+    /// The latest time at which enough of `voters` had spoken.
+    private func newestTime(of voters: VoterSet) -> UInt64? {
+        var spoken = VoterSet()
+        let byTime = (0..<rule.voterCount).filter { voters.contains($0) }
+            .map { (time: votes.newestTime(of: $0), voter: $0) }.sorted { ($0.time, $1.voter) > ($1.time, $0.voter) }
+        for (time, voter) in byTime {
+            spoken.insert(voter)
+            if rule.suffices(spoken) { return time }
+        }
+        return nil
+    }
+
+    private mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
+        var added: [Anchor] = []
+        for entry in passed where configuration.isBoundary(entry.header.number) {
+            let epoch = configuration.epoch(of: entry.header.number)
+            anchorHeaders[epoch] = entry.header
+            added.append(Anchor(epoch: epoch, hash: entry.header.hash))
+        }
+        while anchorHeaders.count > ChainLimits.anchorHeaders, let oldest = anchorHeaders.keys.min() {
+            anchorHeaders[oldest] = nil
+        }
+        return added
+    }
+}

@@ -1,0 +1,183 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// A chain made from a seed: accounts with and without storage and code, and blocks that create, change, wipe and delete
+/// some of them. Every block has its access list and a header with the right state root.
+public struct SyntheticChain: Sendable {
+    /// A block as a bridge replays it.
+    public struct Entry: Sendable {
+        public let block: Block
+        public let accessList: BlockAccessList
+    }
+
+    /// How big and how busy.
+    public struct Shape: Sendable {
+        public var accounts: Int
+        public var blocks: Int
+        public var changesPerBlock: Int
+        /// Every how many blocks one changes nothing.
+        public var emptyEvery: Int
+
+        public init(accounts: Int = 200, blocks: Int = 40, changesPerBlock: Int = 6, emptyEvery: Int = 11) {
+            self.accounts = accounts
+            self.blocks = blocks
+            self.changesPerBlock = changesPerBlock
+            self.emptyEvery = emptyEvery
+        }
+    }
+
+    /// An account in plain form: the oracle's.
+    public struct PlainAccount: Sendable, Equatable {
+        public var nonce: UInt64 = 0
+        public var balance = UInt256.zero
+        public var code: [UInt8] = []
+        public var storage: [UInt256: UInt256] = [:]
+
+        public init() {}
+    }
+
+    public let genesisHeader: BlockHeader
+    public let genesisAccounts: [AccountChange]
+    public private(set) var entries: [Entry] = []
+    /// The state after the last block, by address: what a sync must end with.
+    public private(set) var finalState: [Address: PlainAccount]
+
+    /// Throws only where a header cannot be made, which the shape cannot bring about.
+    public init(shape: Shape, seed: UInt64) throws(ChainError) {
+        var generator = SeededGenerator(seed: seed)
+        var state: [Address: PlainAccount] = [:]
+        var order: [Address] = []
+        for _ in 0..<shape.accounts {
+            let address = SyntheticChain.address(&generator)
+            state[address] = SyntheticChain.account(&generator)
+            order.append(address)
+        }
+        genesisAccounts = order.map { SyntheticChain.change(of: $0, from: PlainAccount(), to: state[$0]) }
+        var header = try BlockHeader(
+            SyntheticChain.fields(number: 0, parent: .zero, root: SyntheticChain.root(of: state), list: nil))
+        genesisHeader = header
+        for number in 1...shape.blocks {
+            var changes: [AccountChange] = []
+            let count = number.isMultiple(of: shape.emptyEvery) ? 0 : shape.changesPerBlock
+            for address in SyntheticChain.pick(count, &order, &generator) {
+                let before = state[address] ?? PlainAccount()
+                let after = SyntheticChain.successor(of: before, &generator)
+                state[address] = after
+                changes.append(SyntheticChain.change(of: address, from: before, to: after))
+                if after == nil { order.removeAll { $0 == address } }
+            }
+            let list = try BlockAccessList(sidecar: changes)
+            header = try BlockHeader(
+                SyntheticChain.fields(
+                    number: UInt64(number), parent: header.hash, root: SyntheticChain.root(of: state), list: list))
+            let block = Block(header: header, transactions: [], uncles: [], withdrawals: nil)
+            entries.append(Entry(block: block, accessList: list))
+        }
+        finalState = state
+    }
+
+    private static func address(_ generator: inout SeededGenerator) -> Address {
+        let bytes = (0..<20).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        return Address(bytes) ?? .zero
+    }
+
+    /// One in four has storage and code, one in sixteen much of it: shaped like a real state, where the median
+    /// contract is small and few are wide.
+    private static func account(_ generator: inout SeededGenerator) -> PlainAccount {
+        var account = PlainAccount()
+        account.nonce = UInt64.random(in: 0...9, using: &generator)
+        account.balance = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
+        guard Int.random(in: 0..<4, using: &generator) == 0 else { return account }
+        account.code = (0..<Int.random(in: 1...90, using: &generator)).map { _ in
+            UInt8.random(in: 0...255, using: &generator)
+        }
+        let slots = Int.random(in: 0..<4, using: &generator) == 0 ? 60 : 4
+        for _ in 0..<Int.random(in: 1...slots, using: &generator) {
+            let slot = UInt256(UInt64.random(in: 0...1_000, using: &generator))
+            account.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 40), using: &generator))
+        }
+        return account
+    }
+
+    /// Mostly existing accounts, now and then a new one; no address twice.
+    private static func pick(
+        _ count: Int, _ order: inout [Address], _ generator: inout SeededGenerator
+    ) -> [Address] {
+        var picked: [Address] = []
+        for _ in 0..<count {
+            if order.isEmpty || Int.random(in: 0..<4, using: &generator) == 0 {
+                let new = address(&generator)
+                order.append(new)
+                picked.append(new)
+            } else {
+                let old = order[Int.random(in: 0..<order.count, using: &generator)]
+                if !picked.contains(old) { picked.append(old) }
+            }
+        }
+        return picked
+    }
+
+    /// What becomes of an account: it is created, spends, writes or wipes storage, or is deleted.
+    private static func successor(of before: PlainAccount, _ generator: inout SeededGenerator) -> PlainAccount? {
+        if before == PlainAccount() { return account(&generator) }
+        var after = before
+        switch Int.random(in: 0..<8, using: &generator) {
+        case 0: return nil
+        case 1: after.storage = [:]
+        case 2, 3:
+            for slot in before.storage.keys.sorted().prefix(3) {
+                after.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 50), using: &generator))
+            }
+            if !before.code.isEmpty { after.storage[UInt256(UInt64.random(in: 0...99, using: &generator))] = UInt256(7) }
+        default: break
+        }
+        after.nonce += 1
+        after.balance = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
+        return after
+    }
+
+    private static func change(of address: Address, from: PlainAccount, to: PlainAccount?) -> AccountChange {
+        let after = to ?? PlainAccount()
+        let slots = Set(from.storage.keys).union(after.storage.keys).sorted()
+        let storage = slots.filter { from.storage[$0] != after.storage[$0] }.map {
+            AccountChange.SlotChange(slot: $0, value: after.storage[$0] ?? .zero)
+        }
+        return AccountChange(
+            address: address, nonce: after.nonce, balance: after.balance,
+            code: from.code != after.code ? after.code : nil, storage: storage)
+    }
+
+    private static func fields(
+        number: UInt64, parent: Bytes32, root: Bytes32, list: BlockAccessList?
+    ) -> BlockHeader.Fields {
+        BlockHeader.Fields(
+            parentHash: parent, stateRoot: root, number: number, timestamp: 1_700_000_000 + number * 12,
+            gasLimit: 60_000_000)
+    }
+
+    /// The root of a plain state, by the builder over its sorted leaves.
+    public static func root(of state: [Address: PlainAccount]) -> Bytes32 {
+        var leaves = LeafColumns()
+        for (key, account) in state.map({ ($0.key.key, $0.value) }).sorted(by: { $0.0 < $1.0 }) {
+            var slots = LeafColumns()
+            let sorted = account.storage.map { (Keccak.hash($0.key.big.bytes), $0.value) }.sorted { $0.0 < $1.0 }
+            for (slot, value) in sorted {
+                var writer = RLPWriter()
+                writer.append(value)
+                slots.append(key: slot, value: writer.bytes)
+            }
+            let value = StateAccount(
+                nonce: account.nonce, balance: account.balance, storageRoot: root(of: slots),
+                codeHash: Keccak.hash(account.code))
+            leaves.append(key: key, value: value.rlp)
+        }
+        return root(of: leaves)
+    }
+
+    private static func root(of leaves: LeafColumns) -> Bytes32 {
+        var branches = BranchColumns()
+        let subtree = TrieBuilder.build(leaves, in: 0..<leaves.count, under: Nibbles(), emitting: &branches)
+        return subtree.hash(at: 0)
+    }
+}

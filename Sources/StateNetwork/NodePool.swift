@@ -1,0 +1,67 @@
+import MerklePatricia
+import Primitives
+
+/// Trie nodes above the sections, by hash, gathered from crowns and from the path proofs of block diffs.
+///
+/// A node that no block changed since is still part of every later state, so the pool of what was seen proves the hash
+/// of most sections at most blocks, without anybody sending it again. Nodes are found only by their hash from a header's
+/// state root: what does not belong there is never reached.
+public struct NodePool: Sendable {
+    private struct Entry: Sendable {
+        let node: [UInt8]
+        /// The newest block whose proof or crown had it.
+        var seen: UInt64
+    }
+
+    private var entries: [Bytes32: Entry] = [:]
+
+    public init() {}
+
+    public var count: Int { entries.count }
+
+    /// Adds nodes of the state after block `number`.
+    public mutating func add(_ nodes: [[UInt8]], at number: UInt64) {
+        for node in nodes {
+            let hash = Keccak.hash(node)
+            entries[hash, default: Entry(node: node, seen: number)].seen = max(entries[hash]?.seen ?? 0, number)
+        }
+    }
+
+    /// Drops nodes last seen before block `number`.
+    public mutating func prune(before number: UInt64) {
+        entries = entries.filter { $0.value.seen >= number }
+    }
+
+    public subscript(hash: Bytes32) -> [UInt8]? { entries[hash]?.node }
+
+    /// The nodes from `root` toward a section, as far as the pool has them: a path proof where it has all.
+    public func path(to section: Nibbles, root: Bytes32) -> [[UInt8]] {
+        var nodes: [[UInt8]] = []
+        var next: Bytes32? = root
+        var depth = 0
+        while let hash = next, let node = entries[hash]?.node, depth < section.count {
+            nodes.append(node)
+            (next, depth) = NodePool.step(through: node, at: depth, toward: section)
+        }
+        return nodes
+    }
+
+    /// The hash that `node`, which stands at `depth`, refers to on the way to `section`, and the depth of what it names;
+    /// nil where the way ends. Embedded nodes end it: they travel inside their parent.
+    private static func step(through node: [UInt8], at depth: Int, toward section: Nibbles) -> (Bytes32?, Int) {
+        guard var items = try? RLPReader.list(node) else { return (nil, depth) }
+        var fields: [[UInt8]] = []
+        while !items.isAtEnd {
+            guard let field = try? items.nextRaw() else { return (nil, depth) }
+            fields.append(field)
+        }
+        func reference(_ raw: [UInt8]) -> Bytes32? { raw.count == 33 ? Bytes32(raw.dropFirst()) : nil }
+        if fields.count == 17 { return (reference(fields[section[depth]]), depth + 1) }
+        guard fields.count == 2 else { return (nil, depth) }
+        var path = RLPReader(fields[0])
+        guard let compact = try? path.nextBytes(), let (nibbles, isLeaf) = try? Nibbles.decode(compact: compact),
+            !isLeaf
+        else { return (nil, depth) }
+        return (reference(fields[1]), depth + nibbles.count)
+    }
+}
