@@ -4,19 +4,12 @@ import Primitives
 import Synchronization
 
 /// How much the log says.
-public enum LogLevel: Int, Comparable, CaseIterable, Sendable {
+public enum LogLevel: String, Comparable, CaseIterable, Sendable {
     case error, warn, info, debug, trace
 
-    /// "error", "warn", "info", "debug" or "trace".
-    public init?(_ name: String) {
-        guard let level = LogLevel.allCases.first(where: { $0.name == name }) else { return nil }
-        self = level
-    }
+    private var rank: Int { LogLevel.allCases.firstIndex(of: self) ?? 0 }
 
-    /// The level's name in lower case.
-    public var name: String { "\(self)" }
-
-    public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
+    public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rank < b.rank }
 }
 
 /// How a log line is written.
@@ -104,11 +97,11 @@ public final class Terminal: Sendable {
         let time = Date(timeIntervalSince1970: Double(unixSeconds)).formatted(.iso8601)
         switch format {
         case .json:
-            return "{\"time\":\"\(time)\",\"level\":\"\(level.name)\",\"message\":\(JSONText.quoted(message))}"
+            return "{\"time\":\"\(time)\",\"level\":\"\(level.rawValue)\",\"message\":\(JSONText.quoted(message))}"
         case .pretty:
             let colour = [LogLevel.error: 31, .warn: 33, .info: 32][level] ?? 90
-            return "\u{1b}[\(colour)m\(level.name)\u{1b}[0m \(message)"
-        case .plain, .auto: return "\(time) \(level.name) \(message)"
+            return "\u{1b}[\(colour)m\(level.rawValue)\u{1b}[0m \(message)"
+        case .plain, .auto: return "\(time) \(level.rawValue) \(message)"
         }
     }
 }

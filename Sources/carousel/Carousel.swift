@@ -9,14 +9,14 @@ struct Carousel: ParsableCommand {
         commandName: "carousel",
         abstract: "Keeps and fetches an Ethereum state in a distributed hash table, each node a part of it.",
         discussion: """
-            Every network has a configuration file (--network) that names its chain, its epochs and the keys that attest
-            its head. 'carousel sync' fetches the whole state from nodes that hold parts of it, verifies every range
-            against attested block headers, and follows the chain. 'carousel run' holds a part and serves it. 'carousel
-            bridge' brings a chain's blocks into the network.
+            Every network has a configuration file (--network) that names its chain, its epochs and the keys that attest \
+            its head. 'carousel sync' fetches the whole state from nodes that hold parts of it, verifies every range \
+            against attested block headers, and follows the chain. 'carousel run' holds a part and serves it. \
+            'carousel bridge' brings a chain's blocks into the network.
 
             A first session:
-              carousel sync --network network.json --bootnodes enr:-... --data-dir ./state --until-synced
-              carousel export --data-dir ./state --network network.json --output state.json
+              carousel sync --network net.json --bootnodes enr:-... --until-synced
+              carousel export --network net.json --output state.json
 
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
@@ -27,8 +27,6 @@ struct Carousel: ParsableCommand {
 
     /// Every error is one line on standard error: wrong usage ends with 2, a failure with 1.
     static func main() {
-        // A pipe hands its lines on as they come, not when a buffer is full.
-        setvbuf(stdout, nil, _IOLBF, 0)
         do {
             var command = try parseAsRoot()
             try command.run()
@@ -48,7 +46,7 @@ struct Carousel: ParsableCommand {
             Foundation.exit(0)
         case .validationFailure:
             let line = oneLine(message(for: error))
-            FileHandle.standardError.write(Data("carousel: \(line) (carousel help tells more)\n".utf8))
+            FileHandle.standardError.write(Data("carousel: \(line) (more: carousel help)\n".utf8))
             Foundation.exit(2)
         default:
             FileHandle.standardError.write(Data("carousel: \(oneLine("\(error)"))\n".utf8))

@@ -31,7 +31,13 @@ extension Carousel {
             name: .long,
             help: ArgumentHelp(
                 "The beginning of the id: 0x8/1 is a first bit of 1, 0x4a the first eight bits; at most 24 bits.",
-                valueName: "hex[/bits]"))
+                valueName: "hex[/bits]"),
+            transform: { text in
+                guard let prefix = IDPrefix(text) else {
+                    throw ValidationError("write hex digits and, if not all their bits are wanted, a number: 0x8/1")
+                }
+                return prefix
+            })
         var idPrefix: IDPrefix?
 
         func run() throws {

@@ -76,8 +76,8 @@ extension Carousel {
 
         @OptionGroup var node: NodeOptions
 
-        @Option(name: .long, help: ArgumentHelp("The chain's directory.", valueName: "dir"))
-        var chain: String
+        @Option(name: .long, help: ArgumentHelp("The chain's directory (required).", valueName: "dir"))
+        var chain: String?
 
         @Option(name: .long, help: ArgumentHelp("The pace, a decimal number.", valueName: "n"))
         var blocksPerSecond = 1.0
@@ -87,18 +87,22 @@ extension Carousel {
 
         @Option(
             name: .long,
-            help: ArgumentHelp("A file with an attesting key ('carousel key signing'); may be repeated.", valueName: "file"))
-        var signingKeyFile: [String]
+            help: ArgumentHelp(
+                "A file with an attesting key ('carousel key signing'); may be repeated (required).", valueName: "file"))
+        var signingKeyFile: [String] = []
 
         func validate() throws {
             guard blocksPerSecond > 0, blocksPerSecond <= 10_000 else {
                 throw ValidationError("--blocks-per-second must be above 0 and at most 10000")
             }
-            guard !signingKeyFile.isEmpty else { throw ValidationError("--signing-key-file is missing") }
         }
 
         func run() throws {
             var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)
+            guard let chain else { throw ValidationError("--chain is missing: give a chain's directory") }
+            guard !signingKeyFile.isEmpty else {
+                throw ValidationError("--signing-key-file is missing: 'carousel key signing FILE' makes one")
+            }
             settings.chainDirectory = chain
             settings.blocksPerSecond = blocksPerSecond
             settings.finalityDepth = finalityDepth
@@ -126,10 +130,10 @@ extension RuntimeSettings {
     /// What the options say, for a node of `role`.
     init(role: Role, node: NodeOptions, fetch: FetchOptions?) throws {
         self.init(
-            role: role, dataDirectory: DataDirectory(node.data.dataDir), networkFile: node.data.network,
+            role: role, dataDirectory: DataDirectory(node.data.dataDir), networkFile: try node.data.networkFile(),
             listen: try node.listenEndpoint())
         advertised = try node.advertisedEndpoint()
-        bootNodes = node.bootnodes.records
+        bootNodes = try node.bootRecords()
         nodeKeyFile = node.nodeKeyFile
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes

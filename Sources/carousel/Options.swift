@@ -6,18 +6,17 @@ import Shell
 
 extension ByteCount: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
+
+    /// The count, or an error that tells how to write one.
+    static func parse(_ text: String) throws -> ByteCount {
+        guard let count = ByteCount(text) else {
+            throw ValidationError("write a number and a unit: B, KB, MB, GB, KiB, MiB or GiB")
+        }
+        return count
+    }
 }
 
-extension IDPrefix: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
-extension LogLevel: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-    public var defaultValueDescription: String { name }
-    public static var allValueStrings: [String] { allCases.map(\.name) }
-}
-
+extension LogLevel: ExpressibleByArgument {}
 extension LogFormat: ExpressibleByArgument {}
 
 /// Where a node's files are.
@@ -29,8 +28,17 @@ struct DataOptions: ParsableArguments {
             discussion: "Also by CAROUSEL_DATA_DIR.", valueName: "dir"))
     var dataDir = DataDirectory.standard()
 
-    @Option(name: .long, help: ArgumentHelp("The network's configuration, JSON.", valueName: "file"))
-    var network: String
+    @Option(name: .long, help: ArgumentHelp("The network's configuration, JSON (required).", valueName: "file"))
+    var network: String?
+
+    /// The configuration's path. Not left to the parser, which would complain of this first, and only then of a flag that
+    /// it does not know.
+    func networkFile() throws -> String {
+        guard let network else {
+            throw ValidationError("--network is missing: give the network's configuration file")
+        }
+        return network
+    }
 }
 
 /// What every node is told, whatever its part.
@@ -55,13 +63,16 @@ struct NodeOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Records of nodes to join by, comma between them; none for the first node.", valueName: "enr"),
+        help: ArgumentHelp(
+            "Records of nodes to join by, comma between them; none for a network's first node (required).",
+            valueName: "none|enr"),
         transform: { try BootNodes($0) })
-    var bootnodes: BootNodes
+    var bootnodes: BootNodes?
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
+        help: ArgumentHelp(
+            "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
     var nodeKeyFile: String?
 
     @Option(name: .long, help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"))
@@ -69,13 +80,14 @@ struct NodeOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("How large the database may become, with a unit (10GB).", valueName: "size"))
+        help: ArgumentHelp("How large the database may become, with a unit (10GB).", valueName: "size"),
+        transform: ByteCount.parse)
     var storageCapacity = ByteCount(bytes: 64 << 30)
 
-    @Option(name: .long, help: "error, warn, info, debug or trace.")
+    @Option(name: .long, help: ArgumentHelp("How much is logged.", valueName: "level"))
     var logLevel = LogLevel.info
 
-    @Option(name: .long, help: "auto, pretty, plain or json.")
+    @Option(name: .long, help: ArgumentHelp("How log lines are written.", valueName: "format"))
     var logFormat = LogFormat.auto
 
     @Option(
@@ -87,6 +99,14 @@ struct NodeOptions: ParsableArguments {
         if let workers, !(1...1_024).contains(workers) { throw ValidationError("--workers must be 1 to 1024") }
         _ = try listenEndpoint()
         _ = try advertisedEndpoint()
+    }
+
+    /// The nodes to join by.
+    func bootRecords() throws -> [NodeRecord] {
+        guard let bootnodes else {
+            throw ValidationError("--bootnodes is missing: give a node's record (enr:-...), or none for the first node")
+        }
+        return bootnodes.records
     }
 
     /// Where to listen.
@@ -111,10 +131,14 @@ struct NodeOptions: ParsableArguments {
 struct FetchOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp("The most to receive in a second, with a unit (2MiB/s; default: no limit).", valueName: "rate"))
+        help: ArgumentHelp(
+            "The most to receive in a second, with a unit (2MiB/s; default: no limit).", valueName: "rate"),
+        transform: ByteCount.parse)
     var maxDownloadRate: ByteCount?
 
-    @Option(name: .long, help: ArgumentHelp("The largest range to ask for, with a unit.", valueName: "size"))
+    @Option(
+        name: .long, help: ArgumentHelp("The largest range to ask for, with a unit.", valueName: "size"),
+        transform: ByteCount.parse)
     var rangeSize = ByteCount(bytes: 1 << 20)
 
     @Option(name: .long, help: ArgumentHelp("Requests under way at once.", valueName: "n"))
@@ -142,8 +166,8 @@ struct BootNodes: Sendable {
             let part = part.trimmingCharacters(in: .whitespaces)
             do {
                 return try NodeRecord(text: part)
-            } catch {
-                throw ValidationError("the record '\(part.prefix(40))' is refused: \(error); copy it whole, with enr:")
+            } catch let error as NodeRecordError {
+                throw ValidationError("the record '\(part.prefix(40))' is refused: \(RecordText.reason(error))")
             }
         }
         guard !records.isEmpty else { throw ValidationError("no record given: write none, or enr:-...") }

@@ -25,7 +25,7 @@ extension Carousel {
 
         func run() throws {
             try StateExport.run(
-                dataDirectory: DataDirectory(data.dataDir), networkFile: data.network, output: output)
+                dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(), output: output)
         }
     }
 
@@ -74,7 +74,7 @@ extension Carousel {
             do {
                 record = try NodeRecord(text: text)
             } catch {
-                throw CommandFailure("the record is refused: \(error); copy it whole, with enr:")
+                throw CommandFailure("the record is refused: \(RecordText.reason(error))")
             }
             print("record=\(record.text)")
             print("id=\(Hex.prefixed(record.id.bytes))")
@@ -98,6 +98,23 @@ extension Carousel {
 /// The forms of an export.
 enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
     case json
+}
+
+/// Why a node record is refused, for people.
+enum RecordText {
+    /// The reason and what helps.
+    static func reason(_ error: NodeRecordError) -> String {
+        let what =
+            switch error {
+            case .signatureInvalid: "its signature does not verify"
+            case .textPrefix: "it does not begin with enr:"
+            case .textEncoding: "a character in it is not base64"
+            case .malformed(.truncated): "it is cut off"
+            case .malformed: "it is no RLP list"
+            default: "it does not decode (\(error))"
+            }
+        return what + "; copy the record whole, from 'enr:' to its last character"
+    }
 }
 
 /// A failure with its one line.

@@ -99,6 +99,6 @@ import Testing
     }
 
     @Test func levelsAreRead() {
-        #expect(LogLevel("debug") == .debug && LogLevel("loud") == nil && LogLevel.error < .trace)
+        #expect(LogLevel(rawValue: "debug") == .debug && LogLevel(rawValue: "loud") == nil && LogLevel.error < .trace)
     }
 }
