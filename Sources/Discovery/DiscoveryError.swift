@@ -51,9 +51,12 @@ enum PacketError: Error, Equatable, Sendable {
     case notForUs
     case unknownFlag(UInt8)
     case authenticationDataSize
+    /// A signature or key of another size than the "v4" identity's, or a key that is no point.
     case handshakeSizes
-    case decryption
-    case message(MessageError)
+    /// No record of the sender, or one that does not decode or is another node's.
+    case handshakeRecord
+    /// The id signature is not the sender's.
+    case handshakeProof
 }
 
 /// Why the plaintext of a message was refused.
