@@ -6,6 +6,7 @@ public enum VectorSuites {
         SSZVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
+        PortalWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

@@ -35,6 +35,12 @@ struct Contact: Hashable, Sendable {
     }
 }
 
+/// How far apart two places of the ring are.
+public enum RingDistance {
+    /// The bit length of a XOR b, 0…256: the number of a's bucket that b belongs in.
+    public static func logarithmic(_ a: Bytes32, _ b: Bytes32) -> Int { 256 - (a ^ b).leadingZeroBitCount }
+}
+
 /// The peers of one network by their log distance from us: 256 buckets of 16, old ones before new ones, and beside each
 /// a list of those that would take a free place. Everyone in it has answered a PING.
 struct NetworkTable: Sendable {
@@ -54,10 +60,7 @@ struct NetworkTable: Sendable {
         self.limitsSubnets = limitsSubnets
     }
 
-    /// The bit length of a XOR b, 0…256.
-    static func logDistance(_ a: Bytes32, _ b: Bytes32) -> Int { 256 - (a ^ b).leadingZeroBitCount }
-
-    private func bucket(of id: Bytes32) -> Int { NetworkTable.logDistance(local, id) }
+    private func bucket(of id: Bytes32) -> Int { RingDistance.logarithmic(local, id) }
 
     /// A peer of the table. Writing changes one that is there and nothing else.
     subscript(id: Bytes32) -> TablePeer? {

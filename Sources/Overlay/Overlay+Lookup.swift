@@ -74,7 +74,7 @@ struct Lookup: Sendable {
 
     /// The distances from `id` at which the nodes nearest to the target are: that of the target itself, then those beside.
     func distances(from id: Bytes32) -> [UInt16] {
-        let own = NetworkTable.logDistance(id, target)
+        let own = RingDistance.logarithmic(id, target)
         var distances = [own]
         var step = 1
         while distances.count < OverlayLimits.askedDistances {
@@ -187,7 +187,7 @@ extension Overlay {
         for bytes in encoded {
             let record: NodeRecord
             do throws(NodeRecordError) { record = try NodeRecord(decoding: bytes) } catch { throw .badRecord }
-            if let distances, !distances.contains(UInt16(NetworkTable.logDistance(record.id, id))) { throw .badRecord }
+            if let distances, !distances.contains(UInt16(RingDistance.logarithmic(record.id, id))) { throw .badRecord }
             if isCompatible(record), record.endpoint != nil { records.append(record) }
         }
         return records
