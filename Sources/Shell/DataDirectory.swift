@@ -73,8 +73,8 @@ public final class DataDirectoryLock: Sendable {
     deinit { close(descriptor) }
 }
 
-/// A small file of `name=value` lines that scripts read while a node runs. It is replaced in one step, so a reader never
-/// sees half of it.
+/// A small file of `name=value` lines that scripts read while a node runs. It is replaced in one step, so a reader
+/// never sees half of it.
 public struct StatusFile: Sendable {
     /// The file's path.
     public let path: String

@@ -27,7 +27,9 @@ public enum FileReading {
             try process.run()
             let data = try output.fileHandleForReading.readToEnd() ?? Data()
             process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw ShellError.badFile(path: path, reason: "is no whole gzip") }
+            guard process.terminationStatus == 0 else {
+                throw ShellError.badFile(path: path, reason: "is no whole gzip file")
+            }
             return data
         } catch let error as ShellError {
             throw error

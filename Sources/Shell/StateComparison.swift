@@ -2,8 +2,8 @@ import Foundation
 import Primitives
 
 /// Compares an export with a geth state dump of the same block, entry by entry. The dump names addresses and slots, the
-/// export their hashes: the dump's names are hashed, then every field of every account and every slot must be equal, and
-/// neither side may have an entry that the other lacks.
+/// export their hashes: the dump's names are hashed, then every field of every account and every slot must be equal,
+/// and neither side may have an entry that the other lacks.
 public struct StateComparison {
     /// What was compared.
     public private(set) var accounts = 0, slots = 0, codes = 0

@@ -24,8 +24,8 @@ public enum LogFormat: String, CaseIterable, Sendable {
     case json
 }
 
-/// Standard error as the one place where log lines and the progress line meet: a progress line on a terminal is rewritten
-/// in place and steps aside for log lines.
+/// Standard error as the one place where log lines and the progress line meet: a progress line on a terminal is
+/// rewritten in place and steps aside for log lines.
 public final class Terminal: Sendable {
     private struct State {
         var shown = ""

@@ -9,9 +9,9 @@ struct Carousel: ParsableCommand {
         commandName: "carousel",
         abstract: "Keeps and fetches an Ethereum state in a distributed hash table, each node a part of it.",
         discussion: """
-            Every network has a configuration file (--network) that names its chain, its epochs and the keys that attest \
-            its head. 'carousel sync' fetches the whole state from nodes that hold parts of it, verifies every range \
-            against attested block headers, and follows the chain. 'carousel run' holds a part and serves it. \
+            Every network has a configuration file (--network) that names its chain, its epochs and the keys that \
+            attest its head. 'carousel sync' fetches the whole state from nodes that hold parts of it, verifies every \
+            range against attested block headers, and follows the chain. 'carousel run' holds a part and serves it. \
             'carousel bridge' brings a chain's blocks into the network.
 
             A first session:

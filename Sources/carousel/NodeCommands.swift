@@ -9,8 +9,8 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Holds a part of the state and serves it.",
             discussion: """
-                Fills the arc round its own id from the other nodes, keeps it at the newest anchors and at the head, and \
-                serves it. Prints 'ready enr=...' when others may join by it. Runs until SIGINT or SIGTERM.
+                Fills the arc round its own id from the other nodes, keeps it at the newest anchors and at the head, \
+                and serves it. Prints 'ready enr=...' when others may join by it. Runs until SIGINT or SIGTERM.
                 """)
 
         @OptionGroup var node: NodeOptions
@@ -36,9 +36,10 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Fetches the whole state, verified, and follows the chain.",
             discussion: """
-                Walks the keyspace from 0x00 on, in lanes, at the newest anchor; carries what it holds over every epoch \
-                boundary by diffs; ends with the complete state at an anchor whose root it recomputed itself; then goes \
-                to the head and follows. Killed at any moment, it goes on where it was. Serves what it has meanwhile.
+                Walks the keyspace from 0x00 on, in lanes, at the newest anchor; carries what it holds over every \
+                epoch boundary by diffs; ends with the complete state at an anchor whose root it recomputed itself; \
+                then goes to the head and follows. Killed at any moment, it goes on where it was. Serves what it has \
+                meanwhile.
                 """)
 
         @OptionGroup var node: NodeOptions
@@ -88,7 +89,8 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "A file with an attesting key ('carousel key signing'); may be repeated (required).", valueName: "file"))
+                "A file with an attesting key ('carousel key signing'); may be repeated (required).",
+                valueName: "file"))
         var signingKeyFile: [String] = []
 
         func validate() throws {

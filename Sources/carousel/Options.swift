@@ -31,8 +31,8 @@ struct DataOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("The network's configuration, JSON (required).", valueName: "file"))
     var network: String?
 
-    /// The configuration's path. Not left to the parser, which would complain of this first, and only then of a flag that
-    /// it does not know.
+    /// The configuration's path. Not left to the parser, which would complain of this first, and only then of a flag
+    /// that it does not know.
     func networkFile() throws -> String {
         guard let network else {
             throw ValidationError("--network is missing: give the network's configuration file")
@@ -56,8 +56,8 @@ struct NodeOptions: ParsableArguments {
         help: ArgumentHelp(
             "The address that peers are told.",
             discussion: """
-                none: the listen address, where it is a particular one. extip: the address, with a port where it differs \
-                from the UDP port.
+                none: the listen address, where it is a particular one. extip: the address, with a port where it \
+                differs from the UDP port.
                 """, valueName: "none|extip:IP[:PORT]"))
     var nat = "none"
 

@@ -11,8 +11,8 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Writes the state that a data directory holds as JSON.",
             discussion: """
-                The whole state at the newest verified block. The data directory may be that of a running process. Keys \
-                are hashes (keccak256 of address or slot), sorted; hex has 0x, values have no leading zeros.
+                The whole state at the newest verified block. The data directory may be that of a running process. \
+                Keys are hashes (keccak256 of address or slot), sorted; hex has 0x, values have no leading zeros.
                 """)
 
         @OptionGroup var data: DataOptions
@@ -34,8 +34,8 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Checks the codecs and verifiers against test vectors.",
             discussion: """
-                Each path is a vector file or a folder of them; a file's name tells its kind. Prints a line of counts a \
-                file and a FAIL line a failed case. Exit code 1 where a case failed, 2 where a file is not known.
+                Each path is a vector file or a folder of them; a file's name tells its kind. Prints a line of counts \
+                a file and a FAIL line a failed case. Exit code 1 where a case failed, 2 where a file is not known.
                 """)
 
         @Argument(help: ArgumentHelp("Vector files, or folders of them.", valueName: "path"))

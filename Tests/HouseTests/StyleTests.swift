@@ -78,8 +78,8 @@ import Testing
     }
 
     /// Operators and the members of the standard library's protocols: their meaning is the protocol's. A stored property
-    /// and an initialiser that takes everything it is given: their type's docstring tells of them, and "The header." above
-    /// `header` would tell nothing. Units and limits are in the name or in a docstring.
+    /// and an initialiser that takes everything it is given: their type's docstring tells of them, and "The header."
+    /// above `header` would tell nothing. Units and limits are in the name or in a docstring.
     private static func speaksForItself(_ words: String) -> Bool {
         let isStored = words.contains("let ") || words.contains("var ") && !words.contains("{")
         if isStored && !words.contains("static ") { return true }
@@ -129,7 +129,8 @@ import Testing
         let readme = try String(contentsOf: house.root.appendingPathComponent("README.md"), encoding: .utf8)
         for target in house.targets where target.floor != nil {
             let rows = readme.components(separatedBy: "\n").filter { $0.hasPrefix("|") }
-            #expect(rows.contains { $0.contains("`\(target.name)`") }, "the layout in README.md has no line for \(target.name)")
+            let isListed = rows.contains { $0.contains("`\(target.name)`") }
+            #expect(isListed, "the layout in README.md has no line for \(target.name)")
         }
     }
 }

@@ -1,3 +1,4 @@
+import Chain
 import Discovery
 import Foundation
 import Primitives
@@ -21,7 +22,8 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             #expect(try KeyFile.identity(at: path).nodeID == key.nodeID)
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
-            #expect(throws: ShellError.keyExists(path)) { try KeyFile.write([UInt8](repeating: 1, count: 32), to: path) }
+            let another = [UInt8](repeating: 1, count: 32)
+            #expect(throws: ShellError.keyExists(path)) { try KeyFile.write(another, to: path) }
             chmod(path, 0o644)
             #expect(throws: ShellError.keyReadableByOthers(path)) { try KeyFile.read(path) }
         }
@@ -34,9 +36,8 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             for text in ["", "0x12", "hello", "0x" + String(repeating: "g", count: 64)] {
                 try Data(text.utf8).write(to: URL(fileURLWithPath: path))
                 chmod(path, 0o600)
-                #expect(throws: ShellError.badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")) {
-                    try KeyFile.read(path)
-                }
+                let error = ShellError.badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")
+                #expect(throws: error) { try KeyFile.read(path) }
             }
             try Data(String(repeating: "0", count: 64).utf8).write(to: URL(fileURLWithPath: path))
             #expect(throws: ShellError.self) { try KeyFile.readIdentity(path) }
@@ -144,7 +145,9 @@ private func withFolder(_ body: (String) throws -> Void) throws {
 
     @Test func entriesOfOneSideOnlyAreFound() throws {
         let key = try key(address)
-        let moreSlots = try export { $0 = $0.replacingOccurrences(of: "\"storage\": {", with: "\"storage\": {\"0x01\": \"0x1\",") }
+        let moreSlots = try export {
+            $0 = $0.replacingOccurrences(of: "\"storage\": {", with: "\"storage\": {\"0x01\": \"0x1\",")
+        }
         #expect(try StateComparison(export: moreSlots, dump: dump()).differences == [
             "account \(key.dropFirst(2)) slot 01: not in the dump"
         ])
@@ -162,5 +165,56 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         #expect(throws: ShellError.badFile(path: "export", reason: "no object with root and accounts")) {
             try StateComparison(export: Data("[]".utf8), dump: dump())
         }
+    }
+}
+
+@Suite struct ExportWriterTests {
+    private final class Collected { var data = Data() }
+
+    private func filled(_ byte: UInt8) -> Bytes32 { Bytes32([UInt8](repeating: byte, count: 32)) ?? .zero }
+
+    @Test func documentIsWhatComparisonReads() throws {
+        let collected = Collected()
+        var writer = ExportWriter { collected.data.append($0) }
+        let root = filled(0xab)
+        try writer.begin(at: StatePoint(number: 7, hash: .max), root: root)
+        let plain = StateAccount(nonce: 1, balance: UInt256(big: .max))
+        try writer.account(filled(1), plain, code: nil)
+        let contract = StateAccount(storageRoot: root, codeHash: root)
+        try writer.account(filled(2), contract, code: [0x60, 0x00])
+        try writer.slot(filled(3), [0x0a])
+        try writer.slot(filled(4), [0x01, 0x00])
+        try writer.account(filled(5), plain, code: nil)
+        try writer.end()
+        let document = try #require(try JSONSerialization.jsonObject(with: collected.data) as? [String: Any])
+        #expect(document["block"] as? Int == 7)
+        #expect(document["root"] as? String == Hex.prefixed(root.bytes))
+        let accounts = try #require(document["accounts"] as? [String: [String: Any]])
+        #expect(accounts.count == 3)
+        let second = try #require(accounts["0x" + String(repeating: "02", count: 32)])
+        #expect(second["code"] as? String == "0x6000")
+        #expect(second["storage"] as? [String: String] == [
+            "0x" + String(repeating: "03", count: 32): "0x0a", "0x" + String(repeating: "04", count: 32): "0x0100",
+        ])
+        let first = try #require(accounts["0x" + String(repeating: "01", count: 32)])
+        #expect(first["nonce"] as? Int == 1 && first["storage"] == nil && first["code"] == nil)
+        #expect(
+            first["balance"] as? String
+                == "115792089237316195423570985008687907853269984665640564039457584007913129639935")
+    }
+
+    @Test func numbersAreWrittenInDecimal() {
+        for value: UInt64 in [0, 1, 9, 10, 255, 999_999_999, 1_000_000_000, 1_000_000_001, .max] {
+            #expect(ExportWriter.decimal(UInt256(value)) == "\(value)")
+        }
+    }
+
+    @Test func emptyStateIsADocumentToo() throws {
+        let collected = Collected()
+        var writer = ExportWriter { collected.data.append($0) }
+        try writer.begin(at: StatePoint(number: 0, hash: .zero), root: .zero)
+        try writer.end()
+        let document = try JSONSerialization.jsonObject(with: collected.data) as? [String: Any]
+        #expect((document?["accounts"] as? [String: Any])?.isEmpty == true)
     }
 }

@@ -13,7 +13,9 @@ import Testing
         #expect(ByteCount(text)?.bytes == bytes)
     }
 
-    @Test(arguments: ["", "64", "KiB", "0MB", "-1MB", "1e3KB", "9999999999999TB", "ten MB", "1.2.3MB", "0x10MB", "1 /s"])
+    @Test(arguments: [
+        "", "64", "KiB", "0MB", "-1MB", "1e3KB", "9999999999999TB", "ten MB", "1.2.3MB", "0x10MB", "1 /s",
+    ])
     func everythingElseIsRefused(_ text: String) {
         #expect(ByteCount(text) == nil)
     }
