@@ -86,8 +86,8 @@ import Testing
         if words.contains("init(") && !words.contains("throws") { return true }
         let members = [
             "var description:", "func hash(into", "func encode(to", "init(from ", "mutating func next()",
-            "var startIndex", "var endIndex", "func index(after", "func makeIterator()", "init(stringLiteral",
-            "init(integerLiteral", "init(arrayLiteral",
+            "var startIndex", "var endIndex", "var count:", "var isEmpty:", "func index(after", "func makeIterator()",
+            "init(stringLiteral", "init(integerLiteral", "init(arrayLiteral",
         ]
         if members.contains(where: words.contains) { return true }
         guard let name = words.range(of: "func ").map({ words[$0.upperBound...] }) else { return false }
