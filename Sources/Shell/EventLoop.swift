@@ -14,7 +14,7 @@ public enum LoopVerdict: Equatable, Sendable {
 /// and carries out what it asks for.
 public final class EventLoop<Machine: NodeMachine> {
     /// The machine's event.
-    public typealias Event = MachineEvent<Machine.JobResult, Machine.Command>
+    public typealias Event = MachineEvent<Machine.JobResult, Machine.Command, Machine.Failure>
     /// The machine's directive.
     public typealias Directive = MachineDirective<Machine.Job, Machine.Batch, Machine.Report>
 
@@ -23,16 +23,16 @@ public final class EventLoop<Machine: NodeMachine> {
         /// Does jobs.
         public var pool: WorkerPool<Machine.Job>
         /// Writes batches.
-        public var writer: StoreWriter<Machine.Batch>
+        public var writer: StoreWriter<Machine.Batch, Machine.Failure>
         /// Tells the user; says whether to go on.
-        public var report: (Machine.Report) -> LoopVerdict
-        /// Ends the feeds (threads that post commands) before the machine is told to stop.
+        public var report: (Machine.Report, Machine) -> LoopVerdict
+        /// Ends the feeds (threads that post commands) when the loop ends.
         public var stopFeeds: () -> Void
 
         /// The hands as given.
         public init(
-            pool: WorkerPool<Machine.Job>, writer: StoreWriter<Machine.Batch>,
-            report: @escaping (Machine.Report) -> LoopVerdict, stopFeeds: @escaping () -> Void = {}
+            pool: WorkerPool<Machine.Job>, writer: StoreWriter<Machine.Batch, Machine.Failure>,
+            report: @escaping (Machine.Report, Machine) -> LoopVerdict, stopFeeds: @escaping () -> Void = {}
         ) {
             self.pool = pool
             self.writer = writer
@@ -98,7 +98,7 @@ public final class EventLoop<Machine: NodeMachine> {
         if ready.contains(Token.mailbox) { takeMail() }
         if ready.contains(Token.socket) { try receive() }
         let now = clock.now()
-        if let deadline = machine.nextDeadline, deadline <= now.instant { machine.handle(.tick, at: now) }
+        if let deadline = machine.nextDeadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
         perform()
     }
 
@@ -116,8 +116,9 @@ public final class EventLoop<Machine: NodeMachine> {
     }
 
     private func timeoutMicroseconds() -> Int64 {
-        guard let deadline = machine.nextDeadline else { return -1 }
-        let wait = (deadline - clock.instant()).microseconds
+        let now = clock.now()
+        guard let deadline = machine.nextDeadline(at: now) else { return -1 }
+        let wait = (deadline - now.instant).microseconds
         return Int64(clamping: max(wait, ShellLimits.shortestWaitMicroseconds))
     }
 
@@ -145,7 +146,7 @@ public final class EventLoop<Machine: NodeMachine> {
             case .run(let id, let job): hands.pool.run(id, job)
             case .commit(let id, let batch): hands.writer.commit(id, batch)
             case .report(let report):
-                if case .stop(let code) = hands.report(report) { exitCode = exitCode ?? code }
+                if case .stop(let code) = hands.report(report, machine) { exitCode = exitCode ?? code }
             }
         }
         let isEmpty = socket.flush()
@@ -156,11 +157,10 @@ public final class EventLoop<Machine: NodeMachine> {
         }
     }
 
-    /// The last words: the machine's final writes reach the disk, and it hears of them.
+    /// The last words: what the machine has asked to be written reaches the disk, and it hears of it. What it asks for
+    /// then is not done any more: the next start goes on from the last watermark.
     private func finish() throws(ShellError) -> Int32 {
         hands.stopFeeds()
-        machine.handle(.stop, at: clock.now())
-        perform()
         hands.pool.shutDown()
         hands.writer.shutDown()
         takeMail()

@@ -2,23 +2,19 @@ import Node
 import Primitives
 
 /// What the loop tells a machine. `Command` is what its own feeds bring (a block of a replayed chain, say).
-public enum MachineEvent<JobResult: Sendable, Command: Sendable>: Sendable {
+public enum MachineEvent<JobResult: Sendable, Command: Sendable, Failure: Error>: Sendable {
     /// A datagram arrived.
     case datagram([UInt8], from: Endpoint)
     /// A worker finished a job.
     case jobFinished(UInt64, JobResult)
-    /// A worker could not do a job (no snapshot of the store could be had).
-    case jobFailed(UInt64, String)
     /// A batch is on the disk.
     case committed(UInt64)
     /// A batch is not on the disk, nor is any later one.
-    case commitFailed(UInt64, String)
+    case commitFailed(UInt64, Failure)
     /// From a feed.
     case command(Command)
     /// The deadline has come.
     case tick
-    /// Finish: what must be stored is stored now.
-    case stop
 }
 
 /// What a machine asks of the loop.
@@ -45,11 +41,13 @@ public protocol NodeMachine {
     associatedtype Report
     /// What the machine's feeds bring.
     associatedtype Command: Sendable
+    /// Why a batch could not be written.
+    associatedtype Failure: Error
 
     /// Takes one event; directives are collected inside.
-    mutating func handle(_ event: MachineEvent<JobResult, Command>, at moment: Moment)
+    mutating func handle(_ event: MachineEvent<JobResult, Command, Failure>, at moment: Moment)
     /// When the machine wants its next `.tick`; nil for never.
-    var nextDeadline: Instant? { get }
+    func nextDeadline(at moment: Moment) -> Instant?
     /// The directives collected since the last call, in order.
     mutating func drain() -> [MachineDirective<Job, Batch, Report>]
 }

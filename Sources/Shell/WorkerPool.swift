@@ -110,20 +110,21 @@ public final class WorkerPool<Job: Sendable>: Sendable {
 
 /// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails,
 /// every later one fails with the same message: none may build on one that is not there.
-public final class StoreWriter<Batch: Sendable>: Sendable {
+public final class StoreWriter<Batch: Sendable, Failure: Error>: Sendable {
     private let queue = BlockingQueue<(UInt64, Batch)>()
     private let thread = ThreadGroup()
 
     /// `commit` writes a batch durably; `done` is called with nil, or with the reason of the failure.
     public init(
-        commit: @escaping @Sendable (Batch) throws -> Void, done: @escaping @Sendable (UInt64, String?) -> Void
+        commit: @escaping @Sendable (Batch) throws(Failure) -> Void,
+        done: @escaping @Sendable (UInt64, Failure?) -> Void
     ) {
         let queue = queue
         thread.start(1, name: "writer") {
-            var failure: String?
+            var failure: Failure?
             while let (id, batch) = queue.take() {
                 if failure == nil {
-                    do { try commit(batch) } catch { failure = "\(error)" }
+                    do throws(Failure) { try commit(batch) } catch { failure = error }
                 }
                 done(id, failure)
             }

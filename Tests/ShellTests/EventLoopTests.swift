@@ -12,12 +12,11 @@ private struct Probe: NodeMachine {
         case heard([UInt8])
         case squared(Int)
         case stored(UInt64)
-        case refused(UInt64, String)
+        case refused(UInt64, DiskFull)
         case ticked
-        case stopping
     }
 
-    var nextDeadline: Instant?
+    private var deadline: Instant?
     private var directives: [MachineDirective<Int, [Int], Report>] = []
     private let echoes: Bool
 
@@ -26,27 +25,27 @@ private struct Probe: NodeMachine {
         jobs: Range<Int> = 0..<0
     ) {
         self.echoes = echoes
-        nextDeadline = deadline
+        self.deadline = deadline
         directives = firstWords.map { .send($0.0, to: $0.1) } + jobs.map { .run(UInt64($0), $0) }
     }
 
-    mutating func handle(_ event: MachineEvent<Int, Int>, at moment: Moment) {
+    mutating func handle(_ event: MachineEvent<Int, Int, DiskFull>, at moment: Moment) {
         switch event {
         case .datagram(let bytes, let from):
             directives.append(.report(.heard(bytes)))
             if echoes { directives.append(.send(bytes, to: from)) }
         case .jobFinished(let id, let result):
             directives += [.report(.squared(result)), .commit(id, [result])]
-        case .jobFailed(let id, let reason): directives.append(.report(.refused(id, reason)))
         case .committed(let id): directives.append(.report(.stored(id)))
-        case .commitFailed(let id, let reason): directives.append(.report(.refused(id, reason)))
+        case .commitFailed(let id, let error): directives.append(.report(.refused(id, error)))
         case .command(let number): directives.append(.commit(UInt64(number), [number]))
         case .tick:
-            nextDeadline = nil
+            deadline = nil
             directives.append(.report(.ticked))
-        case .stop: directives += [.report(.stopping), .commit(999, [999])]
         }
     }
+
+    func nextDeadline(at moment: Moment) -> Instant? { deadline }
 
     mutating func drain() -> [MachineDirective<Int, [Int], Report>] {
         defer { directives = [] }
@@ -54,7 +53,7 @@ private struct Probe: NodeMachine {
     }
 }
 
-private struct DiskFull: Error, CustomStringConvertible { let description = "disk full" }
+private struct DiskFull: Error, Equatable {}
 
 /// What one run left behind.
 private final class Record: Sendable {
@@ -68,15 +67,15 @@ private func runLoop(
     opened: @Sendable (Endpoint) -> Void = { _ in }, until: @escaping (Probe.Report) -> Bool
 ) throws -> Int32 {
     let socket = try UDPSocket(binding: .loopback(port: port))
-    let mailbox = try Mailbox<MachineEvent<Int, Int>>()
+    let mailbox = try Mailbox<MachineEvent<Int, Int, DiskFull>>()
     let pool = WorkerPool<Int>(count: 3) { id, job in mailbox.post(.jobFinished(id, job * job)) }
-    let writer = StoreWriter<[Int]>(
-        commit: { batch in
+    let writer = StoreWriter<[Int], DiskFull>(
+        commit: { (batch) throws(DiskFull) in
             if let failingWrites, batch.contains(failingWrites) { throw DiskFull() }
             record.written.withLock { $0 += batch }
         },
         done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
-    let hands = EventLoop<Probe>.Hands(pool: pool, writer: writer) { report in
+    let hands = EventLoop<Probe>.Hands(pool: pool, writer: writer) { report, _ in
         record.reports.withLock { $0.append(report) }
         return until(report) ? .stop(7) : .goOn
     }
@@ -115,7 +114,7 @@ private func runLoop(
         }
         #expect(code == 7)
         let reports = client.reports.withLock { $0 }
-        #expect(reports.filter { $0 != .stopping && $0 != .stored(999) } == payloads.map { .heard($0) })
+        #expect(reports == payloads.map { .heard($0) })
         let last = Probe(firstWords: [([0], to)], deadline: .zero)
         _ = try runLoop(last, record: Record()) { $0 == .ticked }
         ended.wait()
@@ -133,9 +132,9 @@ private func runLoop(
         let reports = record.reports.withLock { $0 }
         let squares = reports.compactMap { if case .squared(let value) = $0 { value } else { nil } }
         #expect(squares.sorted() == (0..<200).map { $0 * $0 })
-        // The disk saw them in the order in which the machine asked, the stop's own write last.
-        #expect(record.written.withLock { $0 } == squares + [999])
-        #expect(reports.last == .stored(999))
+        // The disk saw them in the order in which the machine asked.
+        #expect(record.written.withLock { $0 } == squares)
+        #expect(reports.compactMap { if case .stored(let id) = $0 { Int(id * id) } else { nil } } == squares)
     }
 
     @Test func afterOneFailedCommitNoLaterOneReachesTheDisk() throws {
@@ -147,15 +146,21 @@ private func runLoop(
         }
         #expect(record.written.withLock { $0 } == [1, 2])
         let reports = record.reports.withLock { $0 }
-        let refused: [Probe.Report] = [3, 4, 5].map { .refused($0, "disk full") }
-        #expect(reports.filter { $0 != .stopping } == [.stored(1), .stored(2)] + refused + [.refused(999, "disk full")])
+        #expect(reports == [.stored(1), .stored(2)] + [3, 4, 5].map { .refused($0, DiskFull()) })
+    }
+
+    @Test func whatWasAskedForIsWrittenBeforeTheEnd() throws {
+        let record = Record()
+        _ = try runLoop(Probe(), record: record, commands: Array(1...50)) { $0 == .stored(1) }
+        #expect(record.written.withLock { $0 } == Array(1...50))
+        #expect(record.reports.withLock { $0 } == (1...50).map { .stored($0) })
     }
 
     @Test func deadlineFiresOnce() throws {
         let record = Record()
         let deadline = Instant.zero + .milliseconds(5)
         #expect(try runLoop(Probe(deadline: deadline), record: record) { $0 == .ticked } == 7)
-        #expect(record.reports.withLock { $0 } == [.ticked, .stopping, .stored(999)])
+        #expect(record.reports.withLock { $0 } == [.ticked])
     }
 }
 
@@ -193,5 +198,47 @@ private func runLoop(
         socket.send([1], to: try #require(Endpoint(address: [UInt8](repeating: 1, count: 16), port: 9)))
         #expect(socket.flush())
         #expect(socket.counters.lost == 2 && socket.counters.sent == 0)
+    }
+}
+
+@Suite struct PacedFeedTests {
+    private struct Broken: Error {}
+
+    @Test func neverMoreThanAFewAheadOfWhatWasUsed() {
+        let delivered = Mutex<[Int]>([])
+        let counter = Mutex(0)
+        let reached = DispatchSemaphore(value: 0)
+        let ended = DispatchSemaphore(value: 0)
+        let feed = PacedFeed<Int>(
+            perSecond: 1_000_000, ahead: 3,
+            source: { counter.withLock { $0 += 1; return $0 <= 10 ? $0 : nil } },
+            deliver: { element in
+                delivered.withLock { $0.append(element) }
+                reached.signal()
+            },
+            ended: { if case .finished = $0 { ended.signal() } })
+        for _ in 0..<3 { reached.wait() }
+        #expect(delivered.withLock { $0 } == [1, 2, 3])
+        for _ in 0..<7 {
+            feed.used()
+            reached.wait()
+        }
+        ended.wait()
+        #expect(delivered.withLock { $0 } == Array(1...10))
+        feed.stop()
+    }
+
+    @Test func stopWakesAFeedThatWaits() {
+        let feed = PacedFeed<Int>(perSecond: 0.001, ahead: 100, source: { 1 }, deliver: { _ in }, ended: { _ in })
+        feed.stop()
+    }
+
+    @Test func brokenSourceIsTold() {
+        let told = DispatchSemaphore(value: 0)
+        let feed = PacedFeed<Int>(perSecond: 10, ahead: 1, source: { throw Broken() }, deliver: { _ in }) { end in
+            if case .failed("Broken()") = end { told.signal() }
+        }
+        told.wait()
+        feed.stop()
     }
 }
