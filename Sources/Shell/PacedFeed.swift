@@ -58,7 +58,7 @@ public final class PacedFeed<Element: Sendable>: Sendable {
         func pass(notBefore time: Date, ahead: Int) -> Bool {
             condition.lock()
             defer { condition.unlock() }
-            while !isClosed && time > Date() { condition.wait(until: time) }
+            while !isClosed && time > Date() { _ = condition.wait(until: time) }
             while !isClosed && unused >= ahead { condition.wait() }
             unused += 1
             return !isClosed
