@@ -14,16 +14,14 @@ public enum LoopVerdict: Equatable, Sendable {
 /// and carries out what it asks for.
 public final class EventLoop<Machine: NodeMachine> {
     /// The machine's event.
-    public typealias Event = MachineEvent<Machine.JobResult, Machine.Command, Machine.Failure>
-    /// The machine's directive.
-    public typealias Directive = MachineDirective<Machine.Job, Machine.Batch, Machine.Report>
+    public typealias Event = MachineEvent<Machine>
 
     /// The hands of the loop: everything that it does not do itself.
     public struct Hands {
         /// Does jobs.
-        public var pool: WorkerPool<Machine.Job>
+        public var pool: WorkerPool<Machine.JobID, Machine.Job>
         /// Writes batches.
-        public var writer: StoreWriter<Machine.Batch, Machine.Failure>
+        public var writer: StoreWriter<Machine.CommitID, Machine.Batch, Machine.Failure>
         /// Tells the user; says whether to go on.
         public var report: (Machine.Report, Machine) -> LoopVerdict
         /// Ends the feeds (threads that post commands) when the loop ends.
@@ -31,7 +29,8 @@ public final class EventLoop<Machine: NodeMachine> {
 
         /// The hands as given.
         public init(
-            pool: WorkerPool<Machine.Job>, writer: StoreWriter<Machine.Batch, Machine.Failure>,
+            pool: WorkerPool<Machine.JobID, Machine.Job>,
+            writer: StoreWriter<Machine.CommitID, Machine.Batch, Machine.Failure>,
             report: @escaping (Machine.Report, Machine) -> LoopVerdict, stopFeeds: @escaping () -> Void = {}
         ) {
             self.pool = pool

@@ -86,12 +86,12 @@ final class ThreadGroup: @unchecked Sendable {
 
 /// Threads that do a machine's heavy work, each job on a store snapshot of its own. The number of jobs at once is
 /// bounded by the machine, which has a slot for each.
-public final class WorkerPool<Job: Sendable>: Sendable {
-    private let queue = BlockingQueue<(UInt64, Job)>()
+public final class WorkerPool<JobID: Sendable, Job: Sendable>: Sendable {
+    private let queue = BlockingQueue<(JobID, Job)>()
     private let threads = ThreadGroup()
 
     /// `count` threads (at least one); each calls `work` for the jobs it takes. `work` posts the result by itself.
-    public init(count: Int, work: @escaping @Sendable (UInt64, Job) -> Void) {
+    public init(count: Int, work: @escaping @Sendable (JobID, Job) -> Void) {
         let queue = queue
         threads.start(max(1, count), name: "worker") {
             while let (id, job) = queue.take() { work(id, job) }
@@ -99,7 +99,7 @@ public final class WorkerPool<Job: Sendable>: Sendable {
     }
 
     /// Puts a job in line.
-    public func run(_ id: UInt64, _ job: Job) { queue.put((id, job)) }
+    public func run(_ id: JobID, _ job: Job) { queue.put((id, job)) }
 
     /// Drops jobs not yet begun and waits for those that are.
     public func shutDown() {
@@ -110,14 +110,14 @@ public final class WorkerPool<Job: Sendable>: Sendable {
 
 /// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails,
 /// every later one fails with the same message: none may build on one that is not there.
-public final class StoreWriter<Batch: Sendable, Failure: Error>: Sendable {
-    private let queue = BlockingQueue<(UInt64, Batch)>()
+public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Error>: Sendable {
+    private let queue = BlockingQueue<(CommitID, Batch)>()
     private let thread = ThreadGroup()
 
     /// `commit` writes a batch durably; `done` is called with nil, or with the reason of the failure.
     public init(
         commit: @escaping @Sendable (Batch) throws(Failure) -> Void,
-        done: @escaping @Sendable (UInt64, Failure?) -> Void
+        done: @escaping @Sendable (CommitID, Failure?) -> Void
     ) {
         let queue = queue
         thread.start(1, name: "writer") {
@@ -132,7 +132,7 @@ public final class StoreWriter<Batch: Sendable, Failure: Error>: Sendable {
     }
 
     /// Puts a batch in line.
-    public func commit(_ id: UInt64, _ batch: Batch) { queue.put((id, batch)) }
+    public func commit(_ id: CommitID, _ batch: Batch) { queue.put((id, batch)) }
 
     /// Commits what is in line, then ends.
     public func shutDown() {

@@ -16,8 +16,16 @@ private struct Probe: NodeMachine {
         case ticked
     }
 
+    typealias JobID = UInt64
+    typealias CommitID = UInt64
+    typealias Job = Int
+    typealias JobResult = Int
+    typealias Batch = [Int]
+    typealias Failure = DiskFull
+    typealias Command = Int
+
     private var deadline: Instant?
-    private var directives: [MachineDirective<Int, [Int], Report>] = []
+    private var directives: [MachineDirective<Probe>] = []
     private let echoes: Bool
 
     init(
@@ -29,7 +37,7 @@ private struct Probe: NodeMachine {
         directives = firstWords.map { .send($0.0, to: $0.1) } + jobs.map { .run(UInt64($0), $0) }
     }
 
-    mutating func handle(_ event: MachineEvent<Int, Int, DiskFull>, at moment: Moment) {
+    mutating func handle(_ event: MachineEvent<Probe>, at moment: Moment) {
         switch event {
         case .datagram(let bytes, let from):
             directives.append(.report(.heard(bytes)))
@@ -47,7 +55,7 @@ private struct Probe: NodeMachine {
 
     func nextDeadline(at moment: Moment) -> Instant? { deadline }
 
-    mutating func drain() -> [MachineDirective<Int, [Int], Report>] {
+    mutating func drain() -> [MachineDirective<Probe>] {
         defer { directives = [] }
         return directives
     }
@@ -67,9 +75,9 @@ private func runLoop(
     opened: @Sendable (Endpoint) -> Void = { _ in }, until: @escaping (Probe.Report) -> Bool
 ) throws -> Int32 {
     let socket = try UDPSocket(binding: .loopback(port: port))
-    let mailbox = try Mailbox<MachineEvent<Int, Int, DiskFull>>()
-    let pool = WorkerPool<Int>(count: 3) { id, job in mailbox.post(.jobFinished(id, job * job)) }
-    let writer = StoreWriter<[Int], DiskFull>(
+    let mailbox = try Mailbox<MachineEvent<Probe>>()
+    let pool = WorkerPool<UInt64, Int>(count: 3) { id, job in mailbox.post(.jobFinished(id, job * job)) }
+    let writer = StoreWriter<UInt64, [Int], DiskFull>(
         commit: { (batch) throws(DiskFull) in
             if let failingWrites, batch.contains(failingWrites) { throw DiskFull() }
             record.written.withLock { $0 += batch }
