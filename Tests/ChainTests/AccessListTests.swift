@@ -62,7 +62,8 @@ import Testing
                 AccountChange(
                     address: try address(byte), nonce: 1, balance: nil, code: nil,
                     storage: (1...9).map { .init(slot: UInt256($0), value: UInt256(1)) })
-            }).accountChanges
+            }
+        ).accountChanges
         #expect(changes.map(\.key) == changes.map(\.key).sorted())
         #expect(changes.allSatisfy { $0.storage.map(\.key) == $0.storage.map(\.key).sorted() })
         #expect(changes.allSatisfy { $0.key == Keccak.hash($0.address.bytes) })

@@ -198,7 +198,8 @@ import Testing
             made.bare([made.genesis] + run[..<19]) + [made.certified(run[19], by: [0, 1], final: run[14])])
         #expect(first.anchors == [0, 8].map { Anchor(epoch: $0 / 8, hash: chain.header(at: $0)?.hash ?? .zero) })
         #expect(chain.anchor(epoch: 2) == nil && chain.newestAnchor?.epoch == 1)
-        let second = try chain.accept(made.bare(Array(run[20..<29])) + [made.certified(run[29], by: [0, 1], final: run[24])])
+        let second = try chain.accept(
+            made.bare(Array(run[20..<29])) + [made.certified(run[29], by: [0, 1], final: run[24])])
         #expect(second.anchors.map(\.epoch) == [2, 3])
         #expect(second.final == run[24].point)
         #expect(chain.header(of: Anchor(epoch: 3, hash: run[23].hash)) == run[23])
@@ -211,25 +212,39 @@ import Testing
         // Old headers again teach nothing, and a run across the final block is taken from there on.
         #expect(try chain.accept(made.bare(Array(run[..<5]))).isEmpty)
         let more = try MadeChain.run(on: run[29], 1)
-        #expect(try chain.accept(made.bare(Array(run[10...])) + [made.certified(more[0], by: [0, 1])]).head == more[0].point)
+        #expect(
+            try chain.accept(made.bare(Array(run[10...])) + [made.certified(more[0], by: [0, 1])]).head == more[0].point
+        )
     }
 
+    /// Fed with what it said to keep, a chain comes to the same head and final block.
     @Test func aChainIsRestoredFromTheStore() throws {
         let made = try MadeChain(epochLength: 8)
         let run = try MadeChain.run(on: made.genesis, 30)
-        let stored = made.bare([made.genesis, run[7]] + run[15..<20])
-        var chain = try AttestedChain(configuration: made.configuration, restoring: stored)
-        #expect(chain.final == run[19].point && chain.lowest == 16)
-        #expect(chain.anchors.map(\.epoch) == [0, 1, 2])
-        let advance = try chain.accept(made.bare(Array(run[20..<25])) + [made.certified(run[25], by: [0, 1])])
-        #expect(advance.head == run[25].point)
-        let sibling = try MadeChain.header(parent: run[18], salt: 4)
-        #expect(throws: ChainError.unknownParent(number: 21, parentHash: run[19].hash)) {
-            _ = try AttestedChain(configuration: made.configuration, restoring: made.bare([sibling, run[20]]))
+        var chain = AttestedChain(configuration: made.configuration)
+        var stored: [UInt64: CertifiedHeader] = [:]
+        func accept(_ entries: [CertifiedHeader]) throws {
+            for entry in try chain.accept(entries).keep { stored[entry.header.number] = entry }
         }
+        try accept(made.bare([made.genesis] + run[..<9]) + [made.certified(run[9], by: [0, 2], final: run[3])])
+        try accept(made.bare(Array(run[10..<19])) + [made.certified(run[19], by: [0, 1], final: run[16])])
+        // The last head is proven by one claim on it and one on a block above that nothing else vouches for.
+        try accept(made.bare(Array(run[20..<24])) + [made.certified(run[24], by: [1], final: run[20])])
+        try accept(made.bare(Array(run[25..<27])) + [made.certified(run[27], by: [0], final: run[21])])
+        #expect(chain.head == run[24].point && chain.final == run[20].point)
+        #expect(chain.servedTip == run[27].number && chain.servedHeader(at: 28)?.header == run[27])
+        #expect(chain.servedHeader(at: 29) == nil)
+        let whole = try AttestedChain(configuration: made.configuration, restoring: Array(stored.values))
+        #expect(whole.head == chain.head && whole.final == chain.final && whole.anchors == chain.anchors)
+        #expect(whole.attestedAt == chain.attestedAt && whole.lowest == 0)
+        // After pruning: boundary blocks, then an unbroken run.
+        let pruned = stored.values.filter { $0.header.number >= 12 || $0.header.number == 8 }
+        let later = try AttestedChain(configuration: made.configuration, restoring: pruned)
+        #expect(later.head == chain.head && later.final == chain.final && later.lowest == 12)
+        #expect(later.anchors.map(\.epoch) == [1, 2])
         let forged = try MadeChain.header(parent: nil, salt: 9)
         #expect(throws: ChainError.notTheCheckpoint(expected: made.genesis.hash, found: forged.hash)) {
-            _ = try AttestedChain(configuration: made.configuration, restoring: made.bare([forged, run[7]]))
+            _ = try AttestedChain(configuration: made.configuration, restoring: made.bare([forged]))
         }
     }
 
@@ -240,7 +255,8 @@ import Testing
             name: "later", chainID: MadeChain.chainID, genesisHash: made.genesis.hash, checkpoint: run[9].point,
             epochLength: 4, sectionDepth: 1, rule: made.configuration.rule)
         var chain = AttestedChain(configuration: configuration)
-        let advance = try chain.accept(made.bare(Array(run[9..<19])) + [made.certified(run[19], by: [1, 2], final: run[15])])
+        let advance = try chain.accept(
+            made.bare(Array(run[9..<19])) + [made.certified(run[19], by: [1, 2], final: run[15])])
         #expect(advance.attested.map(\.header) == Array(run[9...]))
         #expect(advance.anchors.map(\.epoch) == [3, 4])
     }
@@ -250,9 +266,10 @@ import Testing
         let made = try MadeChain()
         let run = try MadeChain.run(on: made.genesis, 20)
         var chain = AttestedChain(configuration: made.configuration)
-        let advance = try chain.accept(run.enumerated().map { index, header in
-            made.certified(header, by: [0, 1], final: index >= 4 ? run[index - 4] : nil)
-        })
+        let advance = try chain.accept(
+            run.enumerated().map { index, header in
+                made.certified(header, by: [0, 1], final: index >= 4 ? run[index - 4] : nil)
+            })
         #expect(advance.head == run[19].point && advance.final == run[15].point)
         #expect(advance.attested.filter { $0.certificate != nil }.map(\.header) == [run[19]])
         #expect(advance.attested.last?.certificate?.claims.count == 4)

@@ -80,7 +80,8 @@ import Testing
         let odd = Transaction(.dynamicFee, fields, signature: Transaction.Signature(parity: 2, r: .zero, s: .zero))
         #expect(throws: ChainError.invalidSignature) { try Transaction(envelope: odd.envelope) }
         #expect(throws: ChainError.invalidSignature) {
-            try Transaction(.dynamicFee, fields, signature: Transaction.Signature(parity: 0, r: .zero, s: .zero)).sender()
+            try Transaction(.dynamicFee, fields, signature: Transaction.Signature(parity: 0, r: .zero, s: .zero))
+                .sender()
         }
     }
 }

@@ -1,8 +1,8 @@
 import Chain
 import Foundation
 import Primitives
-import Testing
 import TestSupport
+import Testing
 
 /// Every block of the recorded chains.
 @Suite(.enabled(if: RecordedChain.areThere, "needs the shared folder")) struct RecordedChainTests {
@@ -71,8 +71,9 @@ import TestSupport
             try list.verify(for: block)
         }
         let first = try BlockAccessList(rlp: lists[0])
-        #expect(throws: ChainError.accessListHashMismatch(
-            expected: try #require(chain.blocks[1].header.accessListHash), found: first.hash)
+        #expect(
+            throws: ChainError.accessListHashMismatch(
+                expected: try #require(chain.blocks[1].header.accessListHash), found: first.hash)
         ) { try first.verify(for: chain.blocks[1]) }
     }
 
