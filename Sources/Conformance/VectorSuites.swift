@@ -7,6 +7,7 @@ public enum VectorSuites {
         HeaderVectors.self,
         AccessListVectors.self,
         PortalWireVectors.self,
+        UTPWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
