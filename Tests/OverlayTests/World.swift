@@ -25,6 +25,8 @@ final class World {
     let settings: Settings
     private(set) var now = Instant.zero
     private(set) var nodes: [Overlay?] = []
+    /// Nodes of our own making that need not keep to the rules, by index; `nodes` has nil there.
+    private(set) var liars: [Int: Liar] = [:]
     private var births: [UInt64] = []
     private var keys: [IdentityKey] = []
     private var queue: [(at: Instant, order: UInt64, event: Event)] = []
@@ -67,6 +69,19 @@ final class World {
     func addNode(chainID: UInt64) throws -> Int {
         try add(nodes.count, chainID: chainID)
         return nodes.count - 1
+    }
+
+    /// A node that speaks discv5 and uTP but answers as the test likes.
+    func addLiar() throws -> (index: Int, liar: Liar) {
+        let index = nodes.count
+        let key = IdentityKey(from: &entropy)
+        let liar = try Liar(key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()))
+        keys.append(key)
+        nodes.append(nil)
+        births.append(1)
+        heard.append([])
+        liars[index] = liar
+        return (index, liar)
     }
 
     /// Starts a node, or starts it anew with nothing but its key.
@@ -146,14 +161,21 @@ final class World {
     func run(_ interval: Interval, until condition: (World) -> Bool = { _ in false }) -> Bool {
         let end = now + interval
         while !condition(self) {
+            for (index, liar) in liars.sorted(by: { $0.key < $1.key }) {
+                for (bytes, target) in liar.drain(at: now) { send(bytes, from: World.endpoint(index), to: target) }
+            }
             var next = queue.first?.at ?? end
             for node in nodes { if let deadline = node?.nextDeadline { next = min(next, max(deadline, now)) } }
+            for liar in liars.values { if let deadline = liar.nextDeadline { next = min(next, max(deadline, now)) } }
             guard next <= end, next < end || queue.first.map({ $0.at < end }) ?? false else {
                 now = end
                 return condition(self)
             }
             now = max(now, next)
             while let first = queue.first, first.at <= now, let event = pop() { handle(event) }
+            for liar in liars.sorted(by: { $0.key < $1.key }).map(\.value) {
+                if let deadline = liar.nextDeadline, deadline <= now { liar.advance(to: now) }
+            }
             for index in nodes.indices {
                 if let deadline = nodes[index]?.nextDeadline, deadline <= now {
                     with(index) { $0.advance(to: $1) }
@@ -169,6 +191,7 @@ final class World {
         case .datagram(let bytes, let source, let target):
             let index = Int(target.port) - 9_000
             guard nodes.indices.contains(index) else { return }
+            liars[index]?.discovery.receive(bytes, from: source, at: now)
             with(index) { $0.receive(bytes, from: source, at: $1) }
         }
     }
@@ -209,6 +232,15 @@ final class World {
     }
 }
 
+/// How a request for content ended.
+struct Answer {
+    let result: Result<ContentAnswer, OverlayError>
+    let report: ExchangeReport
+
+    var content: [UInt8]? { if case .success(.content(let bytes)) = result { bytes } else { nil } }
+    var error: OverlayError? { if case .failure(let error) = result { error } else { nil } }
+}
+
 extension World {
     /// Whether every running node has every other one as its peer on the network.
     func isMeshed(_ network: NetworkID = .state) -> Bool {
@@ -217,10 +249,10 @@ extension World {
     }
 
     /// The end of a request of node `index`.
-    func answer(
-        _ index: Int, _ request: Overlay.RequestID
-    ) -> (result: Result<ContentAnswer, OverlayError>, report: ExchangeReport)? {
-        for case .contentAnswered(request, let result, let report) in heard[index] { return (result, report) }
+    func answer(_ index: Int, _ request: Overlay.RequestID) -> Answer? {
+        for case .contentAnswered(request, let result, let report) in heard[index] {
+            return Answer(result: result, report: report)
+        }
         return nil
     }
 
@@ -234,7 +266,7 @@ extension World {
     func find(
         _ index: Int, from peer: Int, key: [UInt8], limit: Int = 1 << 22, timeout: Interval = .seconds(20),
         network: NetworkID = .state
-    ) -> (result: Result<ContentAnswer, OverlayError>, report: ExchangeReport)? {
+    ) -> Answer? {
         let target = id(peer)
         guard let request = with(index, { node, now in
             node.findContent(network: network, peer: target, key: key, limit: limit, timeout: timeout, at: now)
