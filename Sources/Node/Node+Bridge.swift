@@ -143,7 +143,11 @@ extension Node {
         holdings.unlockAll()
         let certified = CertifiedHeader(
             header: block.header, certificate: bridge?.certificate(at: moment.unixSeconds))
-        chain.produced(certified, at: moment.instant)
+        do throws(ChainError) {
+            try chain.publish(certified, at: moment.instant)
+        } catch {
+            report(.failed("block \(block.header.point) does not join the chain: \(error)"))
+        }
         report(.replayed(block.header.point))
         return certified
     }
@@ -151,6 +155,6 @@ extension Node {
     /// An anchor of ours became final: its crown is written and passed on.
     mutating func bridgeFinal(_ anchor: Anchor, at moment: Moment) {
         guard let crown = holdings.crown(at: anchor) else { return }
-        commit(StateWrites.crown(anchor, crown), then: .crownCommitted(anchor))
+        commit(StateWrites.crown(anchor, CrownValue.serve(crown)), then: .crownCommitted(anchor))
     }
 }

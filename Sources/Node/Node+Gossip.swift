@@ -36,32 +36,32 @@ extension Node {
 
     /// Whether an offered key is wanted, as the wire's code.
     mutating func acceptCode(forKey bytes: [UInt8], from peer: Bytes32, at now: Instant) -> AcceptCode {
-        guard let key = try? StateContentKey(decoding: bytes) else { return .declined }
-        if let sender = statePeers[peer], !mayAskState(of: sender) { return .declined }
-        if gossip.isExpected(bytes, at: now) { return .inProgress }
+        guard let key = try? StateContentKey(decoding: bytes) else { return .decline }
+        if let sender = statePeers[peer], !mayAskState(of: sender) { return .decline }
+        if gossip.isExpected(bytes, at: now) { return .inbound }
         switch key {
         case .blockDiff(let key):
             let code = acceptCode(for: key)
-            if code == .accepted { gossip.expect(bytes, at: now) }
+            if code == .accept { gossip.expect(bytes, at: now) }
             return code
         case .crown(let anchor):
             guard chain.isFinal(anchor) else { return .notVerifiable }
-            guard holdings.crown(at: anchor) == nil else { return .alreadyStored }
+            guard holdings.crown(at: anchor) == nil else { return .stored }
             gossip.expect(bytes, at: now)
-            return .accepted
-        default: return .declined
+            return .accept
+        default: return .decline
         }
     }
 
     private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
         guard key.trie == .accounts else { return .notVerifiable }
         switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
-        case .wanted: return .accepted
-        case .known: return .alreadyStored
-        case .inProgress: return .inProgress
+        case .wanted: return .accept
+        case .known: return .stored
+        case .inProgress: return .inbound
         case .outsideArc: return .outsideRadius
         case .notVerifiable: return .notVerifiable
-        case .busy: return .rateLimited
+        case .busy: return .rateLimit
         }
     }
 

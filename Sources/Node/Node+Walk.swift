@@ -169,7 +169,7 @@ extension Node {
             let codes = try CodesValue.verify(value, key: key)
             guard !codes.isEmpty else { return end(assignment, .refused, at: moment) }
             commit(
-                StateWrites.codes(codes),
+                StateWrites.codes(codes, for: arc.map { holdings.section($0) }),
                 then: .codesCommitted(
                     assignment: assignment.id, peer: assignment.peer, hashes: codes.map(\.hash), bytes: bytes))
         } catch {
