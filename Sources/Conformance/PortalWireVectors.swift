@@ -41,12 +41,12 @@ enum PortalWireVectors: VectorSuite {
         switch message {
         case .ping:
             .ping(
-                recordSequence: try fields["enrSeq"].uint64, type: UInt16(truncatingIfNeeded: try fields["payloadType"].int),
-                payload: try fields["payload"].hex)
+                recordSequence: try fields["enrSeq"].uint64,
+                type: UInt16(truncatingIfNeeded: try fields["payloadType"].int), payload: try fields["payload"].hex)
         case .pong:
             .pong(
-                recordSequence: try fields["enrSeq"].uint64, type: UInt16(truncatingIfNeeded: try fields["payloadType"].int),
-                payload: try fields["payload"].hex)
+                recordSequence: try fields["enrSeq"].uint64,
+                type: UInt16(truncatingIfNeeded: try fields["payloadType"].int), payload: try fields["payload"].hex)
         case .findNodes:
             .findNodes(distances: try fields["distances"].array.map { UInt16(truncatingIfNeeded: try $0.int) })
         case .nodes:
@@ -104,7 +104,9 @@ enum PortalWireVectors: VectorSuite {
                 ?? CaseOutcome.difference(
                     "count", try values[1].uint64, try fields["ephemeralHeaderCount"].uint64)
         }
-        guard let payload = try PingPayload.decode(type: type, bytes) else { return "payload type \(type) is not known" }
+        guard let payload = try PingPayload.decode(type: type, bytes) else {
+            return "payload type \(type) is not known"
+        }
         let expected: PingPayload
         switch payload {
         case .clientInfo:

@@ -4,10 +4,10 @@ import UTP
 
 // Overlay: the Portal wire, version 2, of one node for several sub-networks at once.
 //
-// Terms. A *network* is a sub-network of the Portal kind, named by the two bytes that its messages bear as protocol id. A
-// *peer* is a node in a network's *table*: its record's `p` entry names our chain and a version we speak, and it has
-// answered a PING there. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour, over
-// all networks. An *exchange* is a request with all that follows from it, its stream too.
+// Terms. A *network* is a sub-network of the Portal kind, named by the two bytes that its messages bear as protocol id.
+// A *peer* is a node in a network's *table*: its record's `p` entry names our chain and a version we speak, and it has
+// answered a PING there. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour,
+// over all networks. An *exchange* is a request with all that follows from it, its stream too.
 //
 //     datagrams ─▶ Discovery ─┬─ TALKREQ "utp" ─────────▶ UTP ──▶ streams
 //                             ├─ TALKREQ of a network ──▶ PING FIND_NODES FIND_CONTENT OFFER ──▶ directives
@@ -15,9 +15,9 @@ import UTP
 //                             └─ nodes seen ────────────▶ candidates ──PING──▶ table
 //
 // Phases of an exchange. Ours: asked → (stream) → one directive. A peer's: token waits → answered inline, or stream
-// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a timer; removing
-// the entry is the only way to end it, so a slot can neither be lost nor be given back twice. Streams are entries of one
-// dictionary that says whose they are; what arrives for a stream or a request that is over is ignored.
+// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a timer;
+// removing the entry is the only way to end it, so a slot can neither be lost nor be given back twice. Streams are
+// entries of one dictionary that says whose they are; what arrives for a stream or a request that is over is ignored.
 //
 // Invariants.
 // - Every `findContent`, `offer` and `lookup` ends in exactly one directive (a cancelled one in none). Every accepted
@@ -166,7 +166,9 @@ public struct Overlay: Sendable {
         below.talkProtocols = configuration.networks.map(\.id.bytes) + [Overlay.utpProtocol]
         discovery = try Discovery(
             key: key, record: record, configuration: below, entropy: Entropy(seed: entropy.bytes32()))
-        utp = UTP(entropy: Entropy(seed: entropy.bytes32()))
+        var transport = UTPConfiguration()
+        transport.streamsPerPeer = OverlayLimits.streamsPerPeer
+        utp = UTP(configuration: transport, entropy: Entropy(seed: entropy.bytes32()))
         generator = entropy.generator()
         networks = configuration.networks.map {
             NetworkState($0, local: record.id, limitsSubnets: configuration.limitsSubnets)

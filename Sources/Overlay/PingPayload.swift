@@ -1,7 +1,7 @@
 import Primitives
 
-/// The payloads of PING and PONG that every Portal node knows. Those of our networks (10,101 and 10,102) are opaque here:
-/// the networks above read them.
+/// The payloads of PING and PONG that every Portal node knows. Those of our networks (10,101 and 10,102) are opaque
+/// here: the networks above read them.
 public enum PingPayload: Hashable, Sendable {
     /// Type 0: always the first to a peer.
     case clientInfo(client: [UInt8], radius: UInt256, capabilities: [UInt16])

@@ -211,7 +211,9 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
 @Suite struct OfferTests {
     func items(_ sizes: [Int]) -> [ContentItem] {
-        sizes.enumerated().map { ContentItem(key: [UInt8($0 & 255), UInt8($0 >> 8)], value: pattern($1, UInt8($0 & 255))) }
+        sizes.enumerated().map { index, size in
+            ContentItem(key: [UInt8(index & 255), UInt8(index >> 8)], value: pattern(size, UInt8(index & 255)))
+        }
     }
 
     @Test func acceptedItemsArriveAndTheOthersDoNot() throws {
@@ -270,6 +272,28 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         #expect(throws: OverlayError.itemTooLarge(size)) {
             try Overlay.parts(of: [ContentItem(key: [], value: [UInt8](repeating: 0, count: size))])
         }
+    }
+
+    @Test func anOfferWhoseAcceptWasLostIsOneOffer() throws {
+        let world = try #require(try World.meshed(2, seed: 67))
+        let (peer, items, start) = (world.id(1), items([3_000]), world.now)
+        world.blocks = { [unowned world] from, _ in
+            from == World.endpoint(1) && world.now < start + .milliseconds(100)
+        }
+        let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
+        world.run(.seconds(5))
+        #expect(world.outcome(0, offer) == .success([.accept]))
+        var offered = 0, received = 0
+        for directive in world.heard[1] {
+            switch directive {
+            case .offered: offered += 1
+            case .offerReceived: received += 1
+            default: break
+            }
+        }
+        #expect(offered == 1)
+        #expect(received == 1)
+        expectIdle(world)
     }
 
     @Test func anUndecidedOfferIsDeclinedForNow() throws {
