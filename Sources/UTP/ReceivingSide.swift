@@ -21,7 +21,7 @@ struct ReceivingSide: Sendable {
 
     /// Payload bytes taken at most.
     let limit: Int
-    /// Bytes of early packets kept at most.
+    /// Payload bytes of early packets kept at most.
     let capacity: Int
     private(set) var payload: [UInt8] = []
     /// The number of the next packet in order.
@@ -31,7 +31,8 @@ struct ReceivingSide: Sendable {
     /// Early packets at (number mod size); the size is a power of two.
     private var ring: [Early] = []
     private var earlyCount = 0
-    /// Bytes of the early packets kept, headers included.
+    /// Payload bytes of the early packets kept, what the window counts; and all their bytes, what they cost.
+    private var earlyPayload = 0
     private(set) var earlyBytes = 0
     /// How far ahead of `expected` the farthest early packet was; an upper bound once packets were taken in order.
     private var reach = 0
@@ -43,7 +44,7 @@ struct ReceivingSide: Sendable {
     }
 
     /// Bytes still free, as advertised. The gathered payload does not count: it has its own limit.
-    var window: Int { max(0, capacity - earlyBytes) }
+    var window: Int { max(0, capacity - earlyPayload) }
 
     /// Takes a DATA or FIN packet. `mayKeep`: whether there is room for early packets among all streams.
     mutating func take(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool) -> Outcome {
@@ -69,6 +70,7 @@ struct ReceivingSide: Sendable {
             ring[place] = .none
             earlyCount -= 1
             earlyBytes -= early.packet.count
+            earlyPayload -= early.payload.count
             guard payload.count + early.payload.count <= limit else { return .failed(.payloadTooLarge(limit: limit)) }
             append(early.packet, early.payload)
             expected &+= 1
@@ -99,13 +101,14 @@ struct ReceivingSide: Sendable {
 
     /// False when it is kept already or does not fit.
     private mutating func keep(_ packet: Packet, _ bytes: [UInt8], ahead: Int) -> Bool {
-        guard earlyBytes + bytes.count <= capacity else { return false }
+        guard earlyPayload + packet.payload.count <= capacity else { return false }
         reserve(ahead + 1)
         let place = Int(packet.header.sequence) & (ring.count - 1)
         guard ring[place].packet.isEmpty else { return false }
         ring[place] = Early(packet: bytes, payload: packet.payload)
         earlyCount += 1
         earlyBytes += bytes.count
+        earlyPayload += packet.payload.count
         reach = max(reach, ahead)
         return true
     }

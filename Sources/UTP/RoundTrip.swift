@@ -24,14 +24,18 @@ struct RoundTrip: Sendable {
     func timeout(attempt: Int) -> Interval {
         guard smoothed > 0 else { return backedOff(UTPLimits.timeoutInitial, by: attempt) }
         let measured = Interval(microseconds: smoothed + 4 * variation)
-        if attempt == 0 { return min(max(measured, UTPLimits.probeTime), UTPLimits.timeoutMaximum) }
+        if attempt == 0 { return max(measured, UTPLimits.probeTime) }
         return backedOff(max(measured, UTPLimits.timeoutMinimum), by: attempt - 1)
     }
 
     private func backedOff(_ interval: Interval, by attempt: Int) -> Interval {
-        min(interval * (1 << min(attempt, 5)), UTPLimits.timeoutMaximum)
+        min(interval * (1 << min(attempt, 5)), max(interval, UTPLimits.timeoutMaximum))
     }
 
-    /// How long after its sending a transmission that a later one has overtaken counts as lost. Source: RFC 9002.
-    var overtakenWait: Interval { Interval(microseconds: max(smoothed + smoothed / 4, 1_000)) }
+    /// How long after its sending a transmission that a later one has overtaken counts as lost (RFC 9002); on a path
+    /// known to reorder, as long as acks at all take.
+    func overtakenWait(reorders: Bool) -> Interval {
+        let usual = max(smoothed + smoothed / 4, 1_000)
+        return Interval(microseconds: reorders ? max(usual, smoothed + 4 * variation) : usual)
+    }
 }

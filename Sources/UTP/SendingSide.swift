@@ -13,6 +13,8 @@ struct SendingSide: Sendable {
         var sentAt = Instant.zero
         var transmission = 0
         var isRepeated = false
+        /// Taken for lost because later transmissions arrived before it.
+        var isOvertaken = false
         var place = Place.flying
     }
 
@@ -36,7 +38,10 @@ struct SendingSide: Sendable {
     private var nextTransmission = 0
     private var newestAcknowledged = -1
     private var transmissions = Queue<Transmission>()
-    private var lost = Queue<Int>()
+    /// Packets to be repeated, and none of them is below this one. The lowest goes first: it is what the peer waits for,
+    /// and what it has room for whatever else it holds.
+    private var lostCount = 0
+    private var lowestLost = 0
     private var reorderThreshold = UTPLimits.reorderThreshold
     private var duplicates = 0
     private var peerUsesSelectiveAck = false
@@ -48,6 +53,8 @@ struct SendingSide: Sendable {
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
     private var probes = 0
+    /// Transmissions allowed until the next ack.
+    private var credit = UTPLimits.initialWindowPackets
 
     /// `firstSequence`: of packet 0. `payloadBytes`: of a full packet.
     init(payload: [UInt8]?, payloadBytes: Int, firstSequence: UInt16) {
@@ -88,12 +95,13 @@ struct SendingSide: Sendable {
 
     /// The packet to send now, recorded as sent; nil when nothing may be.
     mutating func next(at now: Instant) -> Int? {
-        while let packet = lost.first, packet < base || self[packet].place != .lost { lost.removeFirst() }
         let packet: Int
-        if let first = lost.first {
+        if lostCount > 0 {
             guard maySend(fresh: false) else { return nil }
-            lost.removeFirst()
-            packet = first
+            lowestLost = max(lowestLost, base)
+            while self[lowestLost].place != .lost { lowestLost += 1 }
+            packet = lowestLost
+            lostCount -= 1
             self[packet].isRepeated = true
             self[packet].place = .flying
         } else {
@@ -121,11 +129,14 @@ struct SendingSide: Sendable {
             probes -= 1
             return true
         }
-        guard Double(flying + 1) <= window.packets else {
-            window.isLimiting = true
+        guard Double(flying + 1) <= window.packets, credit > 0 else {
+            window.isLimiting = credit > 0
             return false
         }
-        if !fresh || flying < peerWindowPackets { return true }
+        if !fresh || flying + lostCount < peerWindowPackets {
+            credit -= 1
+            return true
+        }
         // The peer holds us back. With nothing in flight its next word may be lost: the timer asks again.
         window.isLimiting = false
         if timerStart == nil { timerStart = latest }
@@ -161,6 +172,8 @@ struct SendingSide: Sendable {
         }
         guard news.count > 0 else { return false }
 
+        credit = max(
+            min(credit, 1) + window.exchange(flying: flying) * news.count, UTPLimits.minimumWindowPackets - flying)
         if let sample = news.sample { roundTrip.sample(sample) }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
@@ -171,7 +184,7 @@ struct SendingSide: Sendable {
 
     private struct News {
         var count = 0
-        var sampleTransmission = -1
+        var newest = -1
         var sample: UInt64?
     }
 
@@ -193,18 +206,22 @@ struct SendingSide: Sendable {
         guard record.place != .acknowledged else { return }
         news.count += 1
         self[packet].place = .acknowledged
-        if record.place == .flying { flying -= 1 }
+        if record.place == .flying { flying -= 1 } else { lostCount -= 1 }
         let age = (now - record.sentAt).microseconds
         if record.place == .lost || (record.isRepeated && roundTrip.smoothed > 0 && age < roundTrip.minimum) {
-            // An earlier transmission arrived after all: it was overtaken, not lost.
-            reorderThreshold = min(reorderThreshold * 2, UTPLimits.reorderThresholdMaximum)
-            window.packetsFound(1)
+            // An earlier transmission arrived after all.
+            if record.isOvertaken {
+                reorderThreshold = min(reorderThreshold * 2, UTPLimits.reorderThresholdMaximum)
+                window.packetFound()
+            }
             return
         }
         newestAcknowledged = max(newestAcknowledged, record.transmission)
-        if !record.isRepeated, record.transmission > news.sampleTransmission {
-            news.sampleTransmission = record.transmission
-            news.sample = age
+        // Only the newest transmission measures the round trip: the others may have arrived long ago, their acks lost. A
+        // repeated packet does not say which of its transmissions arrived.
+        if record.transmission > news.newest {
+            news.newest = record.transmission
+            news.sample = record.isRepeated ? nil : age
         }
     }
 
@@ -225,18 +242,29 @@ struct SendingSide: Sendable {
             if isCurrent {
                 guard oldest.number < newestAcknowledged else { return }
                 let isFar = oldest.number + reorderThreshold <= newestAcknowledged
-                guard isFar || self[oldest.packet].sentAt + roundTrip.overtakenWait <= now else { return }
+                guard isFar || self[oldest.packet].sentAt + overtakenWait <= now else { return }
                 markLost(oldest.packet)
+                self[oldest.packet].isOvertaken = true
             }
             transmissions.removeFirst()
         }
     }
 
+    private var overtakenWait: Interval {
+        roundTrip.overtakenWait(reorders: reorderThreshold > UTPLimits.reorderThreshold)
+    }
+
     private mutating func markLost(_ packet: Int) {
-        self[packet].place = .lost
-        flying -= 1
-        lost.append(packet)
+        markForRepetition(packet)
         window.packetsLost(1)
+    }
+
+    private mutating func markForRepetition(_ packet: Int) {
+        self[packet].place = .lost
+        self[packet].isOvertaken = false
+        flying -= 1
+        lowestLost = lostCount == 0 ? packet : min(lowestLost, packet)
+        lostCount += 1
     }
 
     // MARK: Time
@@ -250,7 +278,7 @@ struct SendingSide: Sendable {
         }
         let record = self[oldest.packet]
         guard record.place == .flying, record.transmission == oldest.number else { return timeout }
-        return min(timeout, record.sentAt + roundTrip.overtakenWait)
+        return min(timeout, record.sentAt + overtakenWait)
     }
 
     mutating func timeout(at now: Instant) {
@@ -267,16 +295,14 @@ struct SendingSide: Sendable {
         } else {
             for packet in base..<fresh where self[packet].place == .flying { markLost(packet) }
             window.collapse(next: nextTransmission)
-            probes = 1
+            credit = UTPLimits.minimumWindowPackets
         }
     }
 
     private mutating func repeatOldest(_ count: Int) -> Int {
         var repeated = 0
         for packet in base..<fresh where repeated < count && self[packet].place == .flying {
-            self[packet].place = .lost
-            flying -= 1
-            lost.append(packet)
+            markForRepetition(packet)
             repeated += 1
         }
         return repeated

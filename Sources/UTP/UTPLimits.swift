@@ -43,11 +43,11 @@ public enum UTPLimits {
     /// A stream without progress (nothing new acknowledged or received) ends after this. Longer than `supplyTime`.
     public static let idleTime = Interval.seconds(15)
 
-    /// Timeout of a transmission before the first round trip was measured, and its bounds after (RFC 6298, with a lower
-    /// minimum: acks are never delayed here).
-    public static let timeoutInitial = Interval.seconds(1)
+    /// Timeout of a transmission before the first round trip was measured, and its bounds after (RFC 6298, with lower
+    /// ones: acks are never delayed here, the first timeout only probes, and a tail must get through within `idleTime`).
+    public static let timeoutInitial = Interval.milliseconds(500)
     public static let timeoutMinimum = Interval.milliseconds(150)
-    public static let timeoutMaximum = Interval.seconds(3)
+    public static let timeoutMaximum = Interval.milliseconds(1_500)
     /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the pauses
     /// of a busy event loop.
     public static let probeTime = Interval.milliseconds(30)
@@ -59,6 +59,8 @@ public enum UTPLimits {
     /// Packets of the first window (RFC 6928) and of the smallest: enough for three acks to follow a loss.
     public static let initialWindowPackets = 10
     public static let minimumWindowPackets = 4
+    /// Round trips without a queue and without loss beyond the usual before the window doubles again as at the start.
+    public static let calmRounds = 4
     /// Queueing delay aimed at. Source: BEP 29, LEDBAT (RFC 6817).
     public static let targetDelay = Interval.milliseconds(100)
     /// How long the smallest one-way delay stays the base the queueing delay is measured from: two slots of this.
