@@ -126,7 +126,7 @@ extension Overlay {
             finishOffer(number, .failure(.wrongCodeCount(offered: part.count, answered: codes.count)))
             return
         }
-        let values = zip(offer.items[part], codes).filter { $0.1 == .accept }.map(\.0.value)
+        let values = zip(offer.items[part], codes).filter { $0.1 == .accepted }.map(\.0.value)
         if !values.isEmpty {
             do throws(UTPError) {
                 let stream = try utp.connect(
@@ -180,7 +180,7 @@ extension Overlay {
         let number = nextID()
         let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
         guard !keys.isEmpty, inboundOffers.insert(entry, id: number, peer: address.id) else {
-            decline(entry, .rateLimit)
+            decline(entry, .rateLimited)
             return
         }
         timers.set(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
@@ -212,7 +212,7 @@ extension Overlay {
     mutating func undecided(_ number: UInt64) {
         guard let entry = inboundOffers[number], entry.stream == nil else { return }
         inboundOffers.remove(number)
-        decline(entry, .rateLimit)
+        decline(entry, .rateLimited)
     }
 
     /// Decides an offer: one code for each key of it, or else it is declined. Ignored when it comes too late; then no
@@ -220,11 +220,11 @@ extension Overlay {
     public mutating func respond(toOffer token: OfferToken, codes: [AcceptCode], at now: Instant) {
         clock = now
         guard let entry = inboundOffers[token.value], entry.stream == nil else { return }
-        let accepted = zip(entry.keys, codes).filter { $0.1 == .accept }.map(\.0)
+        let accepted = zip(entry.keys, codes).filter { $0.1 == .accepted }.map(\.0)
         guard codes.count == entry.keys.count, !accepted.isEmpty else {
             inboundOffers.remove(token.value)
             let fits = codes.count == entry.keys.count
-            let answer = fits ? codes : entry.keys.map { _ in .decline }
+            let answer = fits ? codes : entry.keys.map { _ in .declined }
             respond(.accept(connectionID: 0, codes: answer), to: entry.token)
             return
         }
@@ -242,7 +242,7 @@ extension Overlay {
             }
         } catch {
             inboundOffers[token.value]?.accepted = accepted
-            decline(entry, .rateLimit)
+            decline(entry, .rateLimited)
             finishInboundOffer(token.value, .stream(error))
         }
     }

@@ -218,12 +218,12 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
     @Test func acceptedItemsArriveAndTheOthersDoNot() throws {
         let world = try #require(try World.meshed(2, seed: 60))
-        world.decides = { _, _ in [.accept, .stored, .accept] }
+        world.decides = { _, _ in [.accepted, .alreadyStored, .accepted] }
         let items = items([5_000, 10, 0])
         let peer = world.id(1)
         let offer = try #require(world.with(0) { $0.offer(network: .chain, peer: peer, items: items, at: $1) })
         world.run(.seconds(10))
-        #expect(world.outcome(0, offer) == .success([.accept, .stored, .accept]))
+        #expect(world.outcome(0, offer) == .success([.accepted, .alreadyStored, .accepted]))
         var received: [[ContentItem]] = []
         for case .offerReceived(.chain, let from, let items) in world.heard[1] {
             #expect(from.id == world.id(0))
@@ -236,7 +236,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
     @Test func nothingAcceptedNeedsNoStream() throws {
         let world = try #require(try World.meshed(2, seed: 61))
-        let codes: [AcceptCode] = [.decline, .outsideRadius, .rateLimit, .inbound, .notVerifiable]
+        let codes: [AcceptCode] = [.declined, .outsideRadius, .rateLimited, .inProgress, .notVerifiable]
         world.decides = { _, _ in codes }
         let (peer, items) = (world.id(1), items([1, 2, 3, 4, 5]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
@@ -251,7 +251,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         #expect(try Overlay.parts(of: items).map(\.count) == [64, 64, 64, 8])
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(20))
-        #expect(world.outcome(0, offer) == .success(items.map { _ in .accept }))
+        #expect(world.outcome(0, offer) == .success(items.map { _ in .accepted }))
         var received: [ContentItem] = []
         for case .offerReceived(_, _, let items) in world.heard[1] { received += items }
         #expect(received.sorted { $0.key[0] < $1.key[0] } == items.sorted { $0.key[0] < $1.key[0] })
@@ -282,7 +282,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         }
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(5))
-        #expect(world.outcome(0, offer) == .success([.accept]))
+        #expect(world.outcome(0, offer) == .success([.accepted]))
         var offered = 0, received = 0
         for directive in world.heard[1] {
             switch directive {
@@ -302,7 +302,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         let (peer, items) = (world.id(1), items([1, 2]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(5))
-        #expect(world.outcome(0, offer) == .success([.rateLimit, .rateLimit]))
+        #expect(world.outcome(0, offer) == .success([.rateLimited, .rateLimited]))
         expectIdle(world)
     }
 

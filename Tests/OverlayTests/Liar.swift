@@ -124,7 +124,7 @@ final class Liar {
             case .accept(let id, let codes)? = try? PortalMessage(decoding: answer)
         else { return }
         accepts.append(codes)
-        if codes.contains(.accept) {
+        if codes.contains(.accepted) {
             _ = try? utp.connect(to: address, connectionID: id, transfer: .send(bytes), at: now)
         }
     }

@@ -9,7 +9,7 @@ import Testing
         .ping(recordSequence: .max, type: 0, payload: [1, 2, 3]), .pong(recordSequence: 0, type: 65_535, payload: []),
         .findNodes(distances: [0, 256]), .nodes(total: 1, records: [[1], [], [2, 3]]), .findContent(key: [9]),
         .content(.connectionID(0x0102)), .content(.content([])), .content(.records([])), .offer(keys: [[], [1]]),
-        .accept(connectionID: 0xffee, codes: [.accept, .notVerifiable, AcceptCode(rawValue: 200)]),
+        .accept(connectionID: 0xffee, codes: [.accepted, .notVerifiable, AcceptCode(rawValue: 200)]),
     ]
 
     @Test(arguments: messages)

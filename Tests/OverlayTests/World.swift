@@ -50,7 +50,7 @@ final class World {
     var serves: (_ node: Int, _ key: [UInt8]) -> ContentAnswer? = { _, _ in .records([]) }
     var servingTime = Interval.milliseconds(1)
     /// A node's decision on an offer; nil: none.
-    var decides: (_ node: Int, _ keys: [[UInt8]]) -> [AcceptCode]? = { _, keys in keys.map { _ in .accept } }
+    var decides: (_ node: Int, _ keys: [[UInt8]]) -> [AcceptCode]? = { _, keys in keys.map { _ in .accepted } }
 
     init(_ count: Int, seed: UInt64, _ settings: Settings = Settings()) throws {
         self.settings = settings
