@@ -160,7 +160,10 @@ extension Overlay {
     }
 
     mutating func sendPing(_ network: Int, _ contact: Contact, type: UInt16) {
-        guard let payload = payload(of: type, network: network) else { return }
+        guard let payload = payload(of: type, network: network) else {
+            networks[network].visiting[contact.record.id] = nil
+            return
+        }
         let message = PortalMessage.ping(recordSequence: localRecord.sequence, type: type, payload: payload)
         do throws(PortalMessageError) {
             _ = try ask(message, network: network, contact, .ping(type: type))

@@ -36,18 +36,21 @@ import UTP
 public struct Overlay: Sendable {
     /// Names one request for content of ours.
     public struct RequestID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
 
     /// Names one offer of ours; it may take several OFFER messages.
     public struct OfferID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
 
     /// Names one lookup of ours.
     public struct LookupID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
@@ -124,6 +127,7 @@ public struct Overlay: Sendable {
         case inboundOfferDeadline(UInt64)
     }
 
+    /// As it was given.
     public let configuration: OverlayConfiguration
     var discovery: Discovery
     var utp: UTP
@@ -190,6 +194,8 @@ public struct Overlay: Sendable {
 
     /// Fires everything that is due at `now`.
     public mutating func advance(to now: Instant) {
+        // Most calls come when nothing is due; what came in waits for `drain`, so that a batch gets one ack.
+        guard let deadline = nextDeadline, deadline <= now else { return }
         clock = now
         discovery.advance(to: now)
         utp.advance(to: now)

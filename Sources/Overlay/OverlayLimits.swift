@@ -123,8 +123,9 @@ public enum OverlayLimits {
     public static let standings = 8_192
     /// Between two PINGs that carry a changed payload to the same peer. `protocol.md` §5.
     public static let payloadPingGap = Interval.seconds(5)
-    /// A score stays within −100…100. A ban begins below `banScore` and lasts `banInterval`.
+    /// A ban begins below the one score; no score exceeds the other.
     public static let banScore = -60.0, highestScore = 100.0
+    /// How long a ban lasts.
     public static let banInterval = Interval.seconds(600)
     /// What a broken rule and a lie cost. Rules are also broken by old or careless programs; a lie is none of these.
     public static let breachPoints = 20.0, liePoints = 200.0

@@ -22,7 +22,9 @@ public enum PortalContent: Hashable, Sendable {
 
 /// What an ACCEPT says about one offered item. An open set, so that codes of later versions survive.
 public struct AcceptCode: RawRepresentable, Hashable, Sendable {
+    /// The byte on the wire.
     public let rawValue: UInt8
+    /// Any byte is a code.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Send it.
