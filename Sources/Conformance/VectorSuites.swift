@@ -5,6 +5,9 @@ public enum VectorSuites {
         KeccakVectors.self,
         SSZVectors.self,
         UTPWireVectors.self,
+        PortalWireVectors.self,
+        HeaderVectors.self,
+        AccessListVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
