@@ -204,3 +204,42 @@ import Testing
         #expect(throws: StateContentError.invalid("anchors out of order")) { try StatePingPayload(decoding: reversed) }
     }
 }
+
+/// What is written field by field is what the declared schemas say.
+@Suite struct SchemaTests {
+    @Test func keysAreTheirSchema() throws {
+        let anchor = Anchor(epoch: 1 << 40, hash: .max)
+        let point = StatePoint(number: 1 << 33, hash: .max)
+        let storage = StateTrie.storage(account: .max, placement: 2)
+        let range = try #require(
+            RangeKey(trie: storage, anchor: anchor, origin: .first, limit: .last, maxBytes: 70_000))
+        let diffs = try #require(
+            DiffsKey(from: point, to: point, sections: [1, 4, 256], maxBytes: 7, withProof: true))
+        let codes = try #require(CodesKey(near: .zero, hashes: [.zero, .max]))
+        let keys: [StateContentKey] = [
+            .range(range), .diffs(diffs), .codes(codes), .blockDiff(BlockDiffKey(point: point, section: 9)),
+            .crown(anchor),
+        ]
+        for key in keys {
+            let schema = try #require(StateContentKey.schema(key.selector))
+            let decoded = try SSZ.decode(key.encoded.dropFirst(), as: schema)
+            #expect(try SSZ.encode(decoded, as: schema) == Array(key.encoded.dropFirst()))
+        }
+    }
+
+    @Test func availabilityIsItsSchema() throws {
+        let served = [
+            AnchorSections(anchor: Anchor(epoch: 1, hash: .max), runs: [0..<65_536]),
+            AnchorSections(anchor: Anchor(epoch: 2, hash: .max), runs: []),
+        ]
+        let value = AvailabilityValue(served: served).encoded.dropFirst()
+        let decoded = try SSZ.decode(value, as: AvailabilityValue.schema)
+        #expect(try SSZ.encode(decoded, as: AvailabilityValue.schema) == Array(value))
+        let payload = StatePingPayload(role: .bridge, radius: .max, head: nil, served: served).encoded
+        let ping = try SSZ.decode(payload, as: StatePingPayload.schema)
+        #expect(try SSZ.encode(ping, as: StatePingPayload.schema) == payload)
+        let status = StateStatus.notAtThisAnchor(served: served.map(\.anchor)).encoded.dropFirst()
+        let anchors = try SSZ.decode(status, as: StateStatus.anchorsSchema)
+        #expect(try SSZ.encode(anchors, as: StateStatus.anchorsSchema) == Array(status))
+    }
+}
