@@ -174,6 +174,16 @@ public struct AttestedChain: Sendable {
         return offset < supported.count ? tree.nodes[supported[Int(offset)]]?.entry : nil
     }
 
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet. Changes nothing.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool {
+        var voters = VoterSet()
+        for signed in entry.certificate?.claims ?? [] where signed.claim.point == entry.point {
+            guard case .success(let vote) = Result(catching: { try rule.vote(in: signed) }) else { return false }
+            voters.insert(vote.voter)
+        }
+        return rule.suffices(voters)
+    }
+
     /// Number of headers held above the final one, attested or not.
     public var unfinalCount: Int { tree.count }
 
