@@ -63,8 +63,9 @@ public struct AttestedChain: Sendable {
 
     /// A chain resumed from the attested headers that the node itself has stored, in any order.
     ///
-    /// Certificates are checked again, so the head and the final block come out as they were. Where headers were pruned,
-    /// the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary headers below.
+    /// Certificates are checked again, so the head and the final block come out as they were. Where headers were
+    /// pruned, the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary
+    /// headers below.
     public init(configuration: NetworkConfiguration, restoring stored: [CertifiedHeader]) throws(ChainError) {
         self.init(configuration: configuration)
         let sorted = stored.filter { $0.header.number >= configuration.checkpoint.number }

@@ -195,8 +195,8 @@ extension ChainSync {
         do throws(ChainError) {
             try takeNew(entry, from: id)
         } catch .unknownParent {
-            // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer that
-            // has it has what leads to it.
+            // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer
+            // that has it has what leads to it.
             if var peer = peers[id], chain.isVouchedFor(entry) {
                 peer.claim(
                     lowest: peer.lowest, highest: max(peer.highest, number), certified: max(peer.certified, number))
@@ -221,7 +221,8 @@ extension ChainSync {
     private mutating func takeNew(_ entry: CertifiedHeader, from source: Bytes32?) throws(ChainError) {
         let advance = try chain.accept([entry])
         report(advance)
-        // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed on.
+        // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed
+        // on.
         guard advance.newVotes > 0, let held = chain.held(entry.header.hash), held.certificate != nil else { return }
         push(held, source: source)
     }

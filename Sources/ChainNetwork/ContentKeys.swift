@@ -3,7 +3,8 @@ import Primitives
 
 /// Which headers of a peer's line are wanted (content 0x50).
 ///
-/// Encoding: 0x50, then the SSZ container (start: Union[uint64, Bytes32], count: uint16, stride: uint16, direction: uint8).
+/// Encoding: 0x50, then the SSZ container (start: Union[uint64, Bytes32], count: uint16, stride: uint16, direction:
+/// uint8).
 public struct HeadersKey: Hashable, Sendable {
     /// The first header wanted.
     public enum Start: Hashable, Sendable {
