@@ -4,6 +4,8 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        UTPWireVectors.self,
+        PortalWireVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
     ]
