@@ -152,12 +152,15 @@ public struct AttestedChain: Sendable {
     /// The final block's header; nil only as long as it is a checkpoint without one.
     public var finalHeader: BlockHeader? { kept.last?.header }
 
+    /// Whether the block is the final one, the checkpoint, or on the attested line.
     public func isAttested(_ point: StatePoint) -> Bool { point == final || header(of: point) != nil }
+    /// Whether the block is the final one or one kept below it.
     public func isFinal(_ point: StatePoint) -> Bool { point.number <= final.number && isAttested(point) }
 
     /// Whether the header is held at all, attested or not. Says nothing about whether it is to be believed.
     public func holds(_ hash: Bytes32) -> Bool { tree.contains(hash) || header(hash: hash) != nil }
 
+    /// Whether the anchor is usable: its boundary block is final.
     public func isFinal(_ anchor: Anchor) -> Bool { header(of: anchor) != nil }
 
     /// The header and the checked claims held for a block, attested or not.
@@ -201,6 +204,7 @@ public struct AttestedChain: Sendable {
         anchorHeaders.keys.sorted().compactMap { anchor(epoch: $0) }
     }
 
+    /// The usable anchor of the latest epoch.
     public var newestAnchor: Anchor? { anchorHeaders.keys.max().flatMap { anchor(epoch: $0) } }
 
     /// The boundary block's header of a usable anchor; nil for any other.

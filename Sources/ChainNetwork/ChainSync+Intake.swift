@@ -212,9 +212,15 @@ extension ChainSync {
         plan(at: now)
     }
 
-    /// Takes a block of the node's own making (a bridge's) and passes it on.
-    public mutating func publish(_ entry: CertifiedHeader, at now: Instant) throws(ChainError) {
-        try takeNew(entry, from: nil)
+    /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain
+    /// is a conflict: the node replays another chain than the one its network attests.
+    public mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
+        guard chain.conflict == nil else { return }
+        do throws(ChainError) {
+            try takeNew(entry, from: nil)
+        } catch {
+            directives.append(.conflict(error))
+        }
         plan(at: now)
     }
 

@@ -23,7 +23,8 @@ public struct ChainSync: Sendable {
         case finalAdvanced([Anchor])
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
-        /// Two finals contradict each other: nothing goes on.
+        /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
+        /// attested chain.
         case conflict(ChainError)
     }
 
@@ -117,6 +118,7 @@ public struct ChainSync: Sendable {
 
     // MARK: What is known
 
+    /// The network this machine was made for.
     public var configuration: NetworkConfiguration { chain.configuration }
     /// The newest attested block; at first the checkpoint.
     public var head: StatePoint { chain.head }

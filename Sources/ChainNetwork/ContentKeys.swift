@@ -69,6 +69,7 @@ public enum ChainContentKey: Hashable, Sendable {
     private static let newBlockSelector: UInt8 = 0x52
     private static let newBlockSchema = SSZType.container([("number", .uint64), ("hash", .bytes32)])
 
+    /// Reads exactly one key.
     public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
         guard let selector = bytes.first else { throw .malformedKey }
         let body = Array(bytes.dropFirst())

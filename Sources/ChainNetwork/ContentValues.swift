@@ -89,6 +89,7 @@ public enum NewBlockValue {
         return entry
     }
 
+    /// The encoding that `decode` reads.
     public static func encode(_ entry: CertifiedHeader) -> [UInt8] { [0] + entry.encoded }
 }
 
@@ -147,6 +148,7 @@ public struct ChainPingPayload: Hashable, Sendable {
         ("certified", .uint64),
     ])
 
+    /// Reads exactly one payload.
     public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
         self = try reading { () throws(SSZError) in
             let fields = try SSZ.decode(bytes, as: ChainPingPayload.schema).fields

@@ -35,7 +35,7 @@ import Testing
         let server = try made.machine([entries[0]])
         var cluster = Cluster(try made.machine([entries[0]]))
         for peer in 1...30 { cluster.add(UInt64(peer), server) }
-        try cluster.client.publish(entries[1], at: cluster.now)
+        cluster.client.produced(entries[1], at: cluster.now)
         cluster.settle(limit: .zero)
         #expect(Set(cluster.offers.map(\.peer)).count == ChainNetworkLimits.pushFanout)
     }
@@ -106,6 +106,14 @@ import Testing
         #expect(cluster.client.head == a[19].point)
         let key = ChainContentKey.newBlock(b[29].point).encoded
         #expect(!cluster.client.wants(key))
+    }
+
+    @Test func aBridgeOfAnotherChainIsStopped() throws {
+        let made = try MadeChain()
+        var machine = try made.machine(made.published(try MadeChain.run(on: made.genesis, 20, salt: 1)))
+        let other = try MadeChain.run(on: made.genesis, 20, salt: 2)
+        machine.produced(CertifiedHeader(header: other[10]), at: .zero)
+        #expect(machine.drain() == [.conflict(.belowFinal(number: 11))])
     }
 
     @Test func offersThatAreNoneAreHeldAgainstTheirSender() throws {
