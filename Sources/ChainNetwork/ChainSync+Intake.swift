@@ -12,13 +12,12 @@ extension ChainSync {
         do throws(ChainNetworkError) {
             let claim = try ChainPingPayload(decoding: payload)
             guard claim.genesisHash == configuration.genesisHash else { throw .anotherGenesis(claim.genesisHash) }
-            (peer.lowest, peer.highest) = (claim.lowest, claim.highest)
-            peer.certified = min(claim.certified, claim.highest)
+            peer.claim(lowest: claim.lowest, highest: claim.highest, certified: claim.certified)
             peer.heardOf = max(peer.heardOf, peer.certified)
             peers[id] = peer
         } catch {
             // It stays known, so that the same payload is judged once, but serves nothing.
-            (peer.lowest, peer.highest, peer.certified) = (1, 0, 0)
+            peer.claim(lowest: 1, highest: 0, certified: 0)
             peers[id] = peer
             penalise(id, error, at: now)
         }
@@ -29,7 +28,7 @@ extension ChainSync {
     public mutating func peerLost(_ id: Bytes32) {
         peers[id] = nil
         for tag in requests.filter({ $0.value.peer == id }).keys { _ = release(tag) }
-        if case .single(id, _, _) = mode { resetWalk() }
+        if case .single(id, _, _, _) = mode { resetWalk() }
     }
 
     /// Ends a request; its segment, if it has one, is wanted again.
@@ -60,9 +59,9 @@ extension ChainSync {
                 pause(peer, min(.seconds(Int(seconds)), ChainNetworkLimits.longestPause), now)
             case .notServed(let lowest, let highest): notServed(request, lowest: lowest, highest: highest, at: now)
             case .headers(let run):
-                guard run.count <= request.count, run.first?.header.number == request.first else {
-                    throw .notWhatWasAsked
-                }
+                guard run.count <= request.count, run.first?.header.number == request.first,
+                    zip(run, run.dropFirst()).allSatisfy({ $1.header.parentHash == $0.header.hash })
+                else { throw .notWhatWasAsked }
                 guard request.isWanted else { return }
                 if case .single = mode {
                     take(run, provenBy: peer, at: now)
@@ -82,10 +81,13 @@ extension ChainSync {
             failed(request.peer, at: now)
             return
         }
-        peers[request.peer]?.lowest = lowest
-        peers[request.peer]?.highest = highest
-        peers[request.peer]?.certified = min(peers[request.peer]?.certified ?? 0, highest)
-        if case .single(request.peer, _, _) = mode { resetWalk() }
+        if var peer = peers[request.peer] {
+            peer.claim(lowest: lowest, highest: highest, certified: peer.certified)
+            peers[request.peer] = peer
+        }
+        guard case .single(request.peer, _, _, _) = mode else { return }
+        resetWalk()
+        failed(request.peer, at: now)
     }
 
     /// Takes in the batches whose turn has come.
@@ -115,17 +117,19 @@ extension ChainSync {
         if peer.certified > chain.head.number {
             unproven.append((peer: id, upTo: min(last, peer.certified)))
         } else if last >= peer.highest {
-            peers[id]?.highest = chain.servedTip
+            let tip = chain.servedTip
+            peers[id]?.highest = tip
             failed(id, at: now)
         }
     }
 
     /// In single mode: the next part of one peer's line.
     private mutating func take(_ run: [CertifiedHeader], provenBy peer: Bytes32, at now: Instant) {
-        guard accept(run, from: peer, at: now), case .single(peer, _, let goal) = mode,
-            let last = run.last?.header.number
+        guard accept(run, from: peer, at: now), case .single(peer, _, let goal, let certified) = mode,
+            let last = run.last?.header
         else { return }
-        mode = .single(peer: peer, next: last + 1, goal: goal)
+        lastOfSingle = last.hash
+        mode = .single(peer: peer, next: last.number + 1, goal: goal, certified: certified)
     }
 
     /// Gives a run to the chain. true if it was taken; if not, the peer has been dealt with.
@@ -187,16 +191,17 @@ extension ChainSync {
     public mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
         let number = entry.header.number
         guard chain.conflict == nil, number > chain.final.number else { return }
-        // It has heard of the block, and so has all before it: a claim like those of its pings.
-        if var peer = peers[id], peer.highest > 0 {
-            peer.heardOf = max(peer.heardOf, number)
-            if peer.lowest <= peer.highest, number > peer.highest { (peer.highest, peer.certified) = (number, number) }
-            peers[id] = peer
-        }
+        if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
         do throws(ChainError) {
             try takeNew(entry, from: id)
         } catch .unknownParent {
-            // A gap, or another line; asking from the head on finds out which.
+            // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer
+            // that has it has what leads to it.
+            if var peer = peers[id], chain.isVouchedFor(entry) {
+                peer.claim(
+                    lowest: peer.lowest, highest: max(peer.highest, number), certified: max(peer.certified, number))
+                peers[id] = peer
+            }
         } catch .conflictingFinals(let a, let b) {
             directives.append(.conflict(.conflictingFinals(a, b)))
         } catch .tooManyUnverified {
@@ -207,16 +212,23 @@ extension ChainSync {
         plan(at: now)
     }
 
-    /// Takes a block of the node's own making (a bridge's) and passes it on.
-    public mutating func publish(_ entry: CertifiedHeader, at now: Instant) throws(ChainError) {
-        try takeNew(entry, from: nil)
+    /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain
+    /// is a conflict: the node replays another chain than the one its network attests.
+    public mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
+        guard chain.conflict == nil else { return }
+        do throws(ChainError) {
+            try takeNew(entry, from: nil)
+        } catch {
+            directives.append(.conflict(error))
+        }
         plan(at: now)
     }
 
     private mutating func takeNew(_ entry: CertifiedHeader, from source: Bytes32?) throws(ChainError) {
         let advance = try chain.accept([entry])
         report(advance)
-        // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed on.
+        // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed
+        // on.
         guard advance.newVotes > 0, let held = chain.held(entry.header.hash), held.certificate != nil else { return }
         push(held, source: source)
     }
@@ -233,7 +245,7 @@ extension ChainSync {
         let value = NewBlockValue.encode(entry)
         let chosen = behind.keys.sorted().shuffled(using: &generator).prefix(ChainNetworkLimits.pushFanout)
         for id in chosen {
-            peers[id]?.heardOf = max(peers[id]?.heardOf ?? 0, number)
+            if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
             directives.append(.offer(peer: id, key: key, value: value))
         }
     }

@@ -71,31 +71,48 @@ extension ChainSync {
     }
 
     /// Asks one peer for its whole line above the final block, to see whether it proves what it claims.
-    mutating func prove(_ peer: Bytes32, at now: Instant) {
+    mutating func prove(_ id: Bytes32, at now: Instant) {
         resetWalk()
-        guard let claim = peers[peer]?.certified, claim > chain.head.number else { return }
+        guard let peer = peers[id], peer.certified > chain.head.number else { return }
         // A claim beyond what may be held above the final block could not be proven anyway.
-        let goal = min(claim, chain.final.number + UInt64(ChainLimits.unfinalHeaders))
-        mode = .single(peer: peer, next: chain.final.number + 1, goal: goal)
+        let limit = chain.final.number + UInt64(ChainLimits.unfinalHeaders)
+        mode = .single(
+            peer: id, next: chain.final.number + 1, goal: min(peer.highest, limit),
+            certified: min(peer.certified, limit))
         planSingle(at: now)
     }
 
     private mutating func planSingle(at now: Instant) {
-        guard case .single(let id, let next, let goal) = mode else { return }
+        guard case .single(let id, let next, let goal, let certified) = mode else { return }
         guard let peer = peers[id], peer.notBefore <= now else {
             resetWalk()
             return
         }
-        if chain.head.number >= goal {
+        if chain.head.number >= certified {
             peers[id]?.failures = 0
             resetWalk()
         } else if next > goal {
             resetWalk()
-            penalise(id, .notAttested(number: goal), at: now)
+            disprove(id, certified, at: now)
         } else if !requests.values.contains(where: { $0.isWanted && $0.peer == id }) {
             let count = min(UInt64(ChainNetworkLimits.batch), goal - next + 1)
             _ = request(next, Int(count), of: id, at: now)
         }
+    }
+
+    /// The peer has served its whole line and it is not attested. No honest peer calls attested what no key has signed;
+    /// but where the line's last header does carry a checked claim, keys may just have changed their mind.
+    private mutating func disprove(_ id: Bytes32, _ certified: UInt64, at now: Instant) {
+        if var peer = peers[id] {
+            peer.claim(
+                lowest: peer.lowest, highest: min(peer.highest, chain.servedTip), certified: chain.head.number)
+            peers[id] = peer
+        }
+        guard let last = lastOfSingle, chain.held(last)?.certificate != nil else {
+            penalise(id, .notAttested(number: certified), at: now)
+            return
+        }
+        failed(id, at: now)
     }
 
     /// A request came to nothing: the peer rests a while, longer each time.

@@ -10,7 +10,7 @@ public struct ChainSync: Sendable {
     }
 
     /// What is to be done.
-    public enum Directive: Hashable, Sendable {
+    public enum Directive: Equatable, Sendable {
         /// Ask `peer` for the content of `key`; report with `answered(_:_:at:)`, whatever comes of it.
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
         /// Offer content to a peer.
@@ -23,7 +23,8 @@ public struct ChainSync: Sendable {
         case finalAdvanced([Anchor])
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
-        /// Two finals contradict each other: nothing goes on.
+        /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
+        /// attested chain.
         case conflict(ChainError)
     }
 
@@ -42,6 +43,14 @@ public struct ChainSync: Sendable {
         var notBefore = Instant.zero
 
         func serves(_ number: UInt64) -> Bool { lowest <= number && number <= highest }
+
+        /// Takes over what it says, cut to numbers that can be counted on from.
+        mutating func claim(lowest: UInt64, highest: UInt64, certified: UInt64) {
+            let limit = UInt64(Int64.max)
+            self.lowest = min(lowest, limit)
+            self.highest = min(highest, limit)
+            self.certified = min(certified, self.highest)
+        }
     }
 
     /// A run of headers that is wanted, asked for, or waiting for the runs before it.
@@ -64,7 +73,8 @@ public struct ChainSync: Sendable {
         /// Batches upward from the head, from several peers at once.
         case parallel
         /// From the final block upward, all from one peer that claims another line, until it has proven it or not.
-        case single(peer: Bytes32, next: UInt64, goal: UInt64)
+        /// `goal` is the last block it serves, `certified` the last one it calls attested.
+        case single(peer: Bytes32, next: UInt64, goal: UInt64, certified: UInt64)
     }
 
     struct Request: Sendable {
@@ -85,6 +95,8 @@ public struct ChainSync: Sendable {
     var frontier: UInt64 = 0
     /// Who delivered headers that it calls attested and that are not (yet), and up to where.
     var unproven: [(peer: Bytes32, upTo: UInt64)] = []
+    /// In single mode, the last header taken in.
+    var lastOfSingle: Bytes32?
     var generator: SeededGenerator
     var directives: [Directive] = []
     private var nextTag: UInt64 = 1
@@ -106,6 +118,7 @@ public struct ChainSync: Sendable {
 
     // MARK: What is known
 
+    /// The network this machine was made for.
     public var configuration: NetworkConfiguration { chain.configuration }
     /// The newest attested block; at first the checkpoint.
     public var head: StatePoint { chain.head }

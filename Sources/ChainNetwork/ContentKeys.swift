@@ -3,7 +3,8 @@ import Primitives
 
 /// Which headers of a peer's line are wanted (content 0x50).
 ///
-/// Encoding: 0x50, then the SSZ container (start: Union[uint64, Bytes32], count: uint16, stride: uint16, direction: uint8).
+/// Encoding: 0x50, then the SSZ container (start: Union[uint64, Bytes32], count: uint16, stride: uint16, direction:
+/// uint8).
 public struct HeadersKey: Hashable, Sendable {
     /// The first header wanted.
     public enum Start: Hashable, Sendable {
@@ -68,6 +69,7 @@ public enum ChainContentKey: Hashable, Sendable {
     private static let newBlockSelector: UInt8 = 0x52
     private static let newBlockSchema = SSZType.container([("number", .uint64), ("hash", .bytes32)])
 
+    /// Reads exactly one key.
     public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
         guard let selector = bytes.first else { throw .malformedKey }
         let body = Array(bytes.dropFirst())

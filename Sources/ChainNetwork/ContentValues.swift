@@ -3,8 +3,8 @@ import Primitives
 
 /// The answer to a request for headers (content 0x50).
 ///
-/// Encoding: status byte, then: 0, List[Container(header: ByteList[4096], certificate: ByteList[18560]), 1000], an empty
-/// certificate standing for none; 1, lowest and highest block served (uint64 each); 2, seconds to wait (uint16).
+/// Encoding: status byte, then: 0, List[Container(header: ByteList[4096], certificate: ByteList[18560]), 1000], an
+/// empty certificate standing for none; 1, lowest and highest block served (uint64 each); 2, seconds to wait (uint16).
 public enum HeadersValue: Hashable, Sendable {
     /// At least one, in the order asked for.
     case headers([CertifiedHeader])
@@ -75,7 +75,8 @@ public enum HeadersValue: Hashable, Sendable {
     }
 }
 
-/// A new block as it is pushed (content 0x52): status byte 0, then Container(header, certificate) as in a list of headers.
+/// A new block as it is pushed (content 0x52): status byte 0, then Container(header, certificate) as in a list of
+/// headers.
 public enum NewBlockValue {
     /// Reads a value and checks that it is the block its key names.
     public static func decode(_ bytes: [UInt8], point: StatePoint) throws(ChainNetworkError) -> CertifiedHeader {
@@ -88,6 +89,7 @@ public enum NewBlockValue {
         return entry
     }
 
+    /// The encoding that `decode` reads.
     public static func encode(_ entry: CertifiedHeader) -> [UInt8] { [0] + entry.encoded }
 }
 
@@ -146,6 +148,7 @@ public struct ChainPingPayload: Hashable, Sendable {
         ("certified", .uint64),
     ])
 
+    /// Reads exactly one payload.
     public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
         self = try reading { () throws(SSZError) in
             let fields = try SSZ.decode(bytes, as: ChainPingPayload.schema).fields
