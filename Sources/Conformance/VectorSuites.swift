@@ -4,6 +4,8 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        DiscoveryWireVectors.self,
+        NodeRecordVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
