@@ -3,8 +3,8 @@ import Primitives
 /// A block's header: the fields of its fork, the exact bytes and their hash. Immutable.
 ///
 /// Forks only ever append fields, several at a time, so the number of fields says which there are: 15 at first, 16 with
-/// a base fee (London), 17 withdrawals (Shanghai), 20 blobs and the beacon root (Cancun), 21 requests (Prague), 23 block
-/// access list and slot (Amsterdam).
+/// a base fee (London), 17 withdrawals (Shanghai), 20 blobs and the beacon root (Cancun), 21 requests (Prague), 23
+/// block access list and slot (Amsterdam).
 @dynamicMemberLookup
 public struct BlockHeader: Sendable {
     /// The values of a header's fields.

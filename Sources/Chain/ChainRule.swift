@@ -35,7 +35,8 @@ public protocol ChainRule: Sendable {
     var maxAgeSeconds: UInt64 { get }
     /// The vote in one claim; throws where its signer has none or the signature is wrong.
     func vote(in claim: SignedClaim) throws(ChainError) -> Vote
-    /// Which voter a claim says it is from, unverified; nil for a stranger. Lets claims that add nothing be passed over.
+    /// Which voter a claim says it is from, unverified; nil for a stranger. Lets claims that add nothing be passed
+    /// over.
     func claimedVoter(of claim: SignedClaim) -> Int?
     /// Whether these voters together make a block attested, or final.
     func suffices(_ voters: VoterSet) -> Bool

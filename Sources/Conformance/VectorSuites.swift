@@ -6,6 +6,10 @@ public enum VectorSuites {
         SSZVectors.self,
         DiscoveryWireVectors.self,
         NodeRecordVectors.self,
+        UTPWireVectors.self,
+        PortalWireVectors.self,
+        HeaderVectors.self,
+        AccessListVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

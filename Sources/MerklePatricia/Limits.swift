@@ -1,0 +1,16 @@
+/// The fixed sizes of this floor.
+public enum MerklePatriciaLimits {
+    /// Nibbles of a key: 32 bytes. Every trie of the state is keyed by a hash (yellow paper, app. D).
+    public static let keyNibbles = 64
+
+    /// Bytes of one proof node. A full branch is 532, a leaf of an account at most about 150; the bound is that of
+    /// Portal's `TrieNode` (portal-network-specs, legacy/state).
+    public static let nodeBytes = 1_024
+
+    /// Leaves that are laid out and hashed together, in leaves. Measured: 4,096 to 16,384 is best; beyond that the
+    /// nodes fall out of the second-level cache.
+    public static let batchLeaves = 8_192
+
+    /// Depth of a crown, in nibbles. 4 would be 4,369 nodes, about 2.3 MB; the networks use 1 to 3.
+    public static let crownDepth = 4
+}

@@ -1,0 +1,38 @@
+import Primitives
+
+/// A list of the RLP of nodes in the order in which they were added, each once.
+public struct ProofNodes: Sendable {
+    /// The nodes, in order.
+    public private(set) var nodes: [[UInt8]] = []
+    // Only asked, never walked: its order does not reach the outside.
+    private var positions: [Bytes32: Int] = [:]
+
+    public init() {}
+
+    public var count: Int { nodes.count }
+
+    /// Bytes of all nodes together.
+    public private(set) var byteCount = 0
+
+    /// Adds a node unless it is there already. Returns whether it was added.
+    @discardableResult
+    public mutating func insert(_ node: [UInt8]) -> Bool {
+        insert(node, hash: Keccak.hash(node))
+    }
+
+    /// As `insert`, where the hash is known.
+    @discardableResult
+    mutating func insert(_ node: [UInt8], hash: Bytes32) -> Bool {
+        guard positions[hash] == nil else { return false }
+        positions[hash] = nodes.count
+        nodes.append(node)
+        byteCount += node.count
+        return true
+    }
+
+    /// Where the node of this hash stands in `nodes`.
+    func position(of hash: Bytes32) -> Int? { positions[hash] }
+
+    /// The node of this hash.
+    public func node(_ hash: Bytes32) -> [UInt8]? { positions[hash].map { nodes[$0] } }
+}
