@@ -5,6 +5,8 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        DiscoveryWireVectors.self,
+        NodeRecordVectors.self,
         UTPWireVectors.self,
         PortalWireVectors.self,
         HeaderVectors.self,
