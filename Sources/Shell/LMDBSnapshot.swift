@@ -17,6 +17,7 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
 
     deinit { environment.endReading(transaction) }
 
+    /// See `StoreSnapshot`.
     public func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
         guard !key.isEmpty else { throw .badKey(table: table, length: 0) }
         var value = MDB_val()
@@ -29,8 +30,10 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
         return Array(value.bytes)
     }
 
+    /// See `StoreSnapshot`.
     public func cursor(_ table: Table) throws(StoreError) -> LMDBCursor { try LMDBCursor(self, table) }
 
+    /// See `StoreSnapshot`.
     public func count(_ table: Table) throws(StoreError) -> Int {
         var statistics = MDB_stat()
         try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "count table \(table)")
@@ -59,6 +62,7 @@ public final class LMDBCursor: StoreCursor {
 
     deinit { mdb_cursor_close(pointer) }
 
+    /// See `StoreCursor`.
     public func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
         guard !key.isEmpty else { return try move(MDB_FIRST) }
         let code = key.withUnsafeBytes { bytes in
@@ -68,10 +72,13 @@ public final class LMDBCursor: StoreCursor {
         return try settle(code)
     }
 
+    /// See `StoreCursor`.
     public func next() throws(StoreError) -> Bool { isPlaced ? try move(MDB_NEXT) : false }
 
+    /// See `StoreCursor`.
     public func previous() throws(StoreError) -> Bool { isPlaced ? try move(MDB_PREV) : false }
 
+    /// See `StoreCursor`.
     public func last() throws(StoreError) -> Bool { try move(MDB_LAST) }
 
     private func move(_ operation: MDB_cursor_op) throws(StoreError) -> Bool {
@@ -85,6 +92,7 @@ public final class LMDBCursor: StoreCursor {
         return true
     }
 
+    /// See `StoreCursor`.
     public func withEntry<R, E: Error>(
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R? {

@@ -27,12 +27,14 @@ public final class LMDBStore: OrderedStore {
         /// Bytes the store may grow to. Only address space: the file grows with what is written. Rounded up to whole
         /// pages, and to what the file already has.
         public var mapSize = 64 << 30
+        /// What a commit promises.
         public var durability = Durability.full
         /// For another process than the one that writes. Nothing is created, nothing is locked against it.
         public var isReadOnly = false
         /// Snapshots that may be open at once, over all processes.
         public var readers: UInt32 = 512
 
+        /// 64 GiB, durable, for writing.
         public init() {}
     }
 
@@ -44,8 +46,10 @@ public final class LMDBStore: OrderedStore {
         environment = try LMDBEnvironment(directory: directory, options: options)
     }
 
+    /// The state after the last commit. Costs about a microsecond.
     public func snapshot() throws(StoreError) -> LMDBSnapshot { try LMDBSnapshot(environment) }
 
+    /// See `OrderedStore`. May block for a flush of the disk.
     public func commit(_ batch: WriteBatch) throws(StoreError) {
         guard !environment.isReadOnly else { throw .readOnly }
         guard !batch.isEmpty else { return }

@@ -17,6 +17,7 @@ public struct StoreFaults: Sendable {
     /// Whether a crash takes the last commit with it that was reported as done: a disk that lies about its flush.
     public var crashLosesLastCommit = false
 
+    /// Nothing goes wrong.
     public init() {}
 
     /// Nothing goes wrong.
@@ -46,6 +47,7 @@ public final class FaultyMap: OrderedStore {
 
     private let state: Mutex<State>
 
+    /// An empty map.
     public init(seed: UInt64 = 0, faults: StoreFaults = .none) {
         state = Mutex(State(faults: faults, seed: seed))
     }
@@ -54,10 +56,12 @@ public final class FaultyMap: OrderedStore {
     public var writes: Int { state.withLock { $0.writes } }
     /// Commits that went through.
     public var commits: Int { state.withLock { $0.commits } }
+    /// Whether it waits for `restart()`.
     public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
     /// Writes of a commit that the crash tore.
     public var tornWrites: Int { state.withLock { $0.torn } }
 
+    /// What goes wrong from now on.
     public var faults: StoreFaults {
         get { state.withLock { $0.faults } }
         set { state.withLock { $0.faults = newValue } }
@@ -66,6 +70,7 @@ public final class FaultyMap: OrderedStore {
     /// What the last commit left: after a crash, what a reopened store will find.
     public func snapshot() -> FaultyMapSnapshot { FaultyMapSnapshot(tables: state.withLock { $0.tables }) }
 
+    /// See `OrderedStore`.
     public func commit(_ batch: WriteBatch) throws(StoreError) {
         let error = state.withLock { FaultyMap.commit(batch, to: &$0) }
         if let error { throw error }
@@ -91,7 +96,8 @@ public final class FaultyMap: OrderedStore {
     private static func commit(_ batch: WriteBatch, to state: inout State) -> StoreError? {
         guard !state.hasCrashed else { return .closed }
         if let error = badKey(batch) { return error }
-        if state.faults.commitFailure > 0, Double.random(in: 0..<1, using: &state.generator) < state.faults.commitFailure {
+        let chance = state.faults.commitFailure
+        if chance > 0, Double.random(in: 0..<1, using: &state.generator) < chance {
             return state.faults.failure
         }
         let first = state.writes

@@ -108,14 +108,17 @@ struct FaultyMapTable: Sendable {
 public struct FaultyMapSnapshot: StoreSnapshot {
     let tables: [FaultyMapTable]
 
+    /// See `StoreSnapshot`.
     public func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
         tables[Int(table.rawValue)].value(key)
     }
 
+    /// See `StoreSnapshot`.
     public func cursor(_ table: Table) throws(StoreError) -> FaultyMapCursor {
         FaultyMapCursor(table: tables[Int(table.rawValue)])
     }
 
+    /// See `StoreSnapshot`.
     public func count(_ table: Table) throws(StoreError) -> Int { tables[Int(table.rawValue)].count }
 
     /// Bytes of all keys and values.
@@ -129,11 +132,13 @@ public struct FaultyMapCursor: StoreCursor {
 
     init(table: FaultyMapTable) { self.table = table }
 
+    /// See `StoreCursor`.
     public mutating func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
         place = table.lowerBound(key)
         return settle()
     }
 
+    /// See `StoreCursor`.
     public mutating func next() throws(StoreError) -> Bool {
         guard let here = place else { return false }
         let isLast = here.item + 1 == table.chunks[here.chunk].count
@@ -141,6 +146,7 @@ public struct FaultyMapCursor: StoreCursor {
         return settle()
     }
 
+    /// See `StoreCursor`.
     public mutating func previous() throws(StoreError) -> Bool {
         guard let here = place, here.item > 0 || here.chunk > 0 else {
             place = nil
@@ -153,6 +159,7 @@ public struct FaultyMapCursor: StoreCursor {
         return true
     }
 
+    /// See `StoreCursor`.
     public mutating func last() throws(StoreError) -> Bool {
         guard let chunk = table.chunks.indices.last else {
             place = nil
@@ -168,6 +175,7 @@ public struct FaultyMapCursor: StoreCursor {
         return false
     }
 
+    /// See `StoreCursor`.
     public func withEntry<R, E: Error>(
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R? {

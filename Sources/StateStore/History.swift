@@ -3,12 +3,16 @@ import Primitives
 
 /// One fold of a section as history keeps it: the leaves that differ between two consecutive working points.
 public struct HistoryFold: Hashable, Sendable {
+    /// Whose.
     public let section: Section
+    /// The working point before.
     public let from: StatePoint
+    /// The working point reached.
     public let to: StatePoint
     /// Ascending by key; vanished slots of deleted accounts are listed.
     public let leaves: [EntryChange<FlatKey>]
 
+    /// A fold as it was made.
     public init(section: Section, from: StatePoint, to: StatePoint, leaves: [EntryChange<FlatKey>]) {
         self.section = section
         self.from = from

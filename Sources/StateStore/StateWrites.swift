@@ -65,7 +65,9 @@ public enum StateWrites {
     public static func base(_ update: SectionUpdate) -> WriteBatch {
         var batch = WriteBatch()
         for change in update.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
-        for change in update.accountBranches { set(change.key.storeKey, to: change.after, in: .accountBranches, &batch) }
+        for change in update.accountBranches {
+            set(change.key.storeKey, to: change.after, in: .accountBranches, &batch)
+        }
         for change in update.storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
         return batch
     }
@@ -96,7 +98,8 @@ public enum StateWrites {
         after.working = to
         after.previous = record.working
         after.coverage = .complete(update.subtreeAfter)
-        after.historyStart = try pruneHistory(of: section, from: keepHistoryFrom, in: snapshot, &batch) ?? record.working
+        let oldest = try pruneHistory(of: section, from: keepHistoryFrom, in: snapshot, &batch)
+        after.historyStart = oldest ?? record.working
         try dropLayers(
             of: section, upTo: keepingLayers ? record.working.number : to.number, folded: to.number,
             hash: update.subtreeAfter.hash(at: section.depth), in: snapshot, &batch)
@@ -130,7 +133,8 @@ public enum StateWrites {
         batch.deleteRange(.layers, from: key, upTo: key + StatePoint.key(after: number))
         let above = key + StatePoint.key(after: folded)
         var fits = true
-        try snapshot.forEach(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) { (_, value) throws(StoreError) in
+        try snapshot.forEach(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) {
+            (_, value) throws(StoreError) in
             fits = try BlockLayer(decoding: Array(value)).sectionHashBefore == hash
             return false
         }

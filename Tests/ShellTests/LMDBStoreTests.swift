@@ -165,7 +165,8 @@ import Testing
         func batch(_ number: Int) -> WriteBatch {
             var batch = WriteBatch()
             for index in 0..<100 {
-                batch.put(.leaves, Bytes32(UInt64(number), UInt64(index), 0, 0).bytes, [UInt8](repeating: 9, count: 500))
+                let key = Bytes32(UInt64(number), UInt64(index), 0, 0)
+                batch.put(.leaves, key.bytes, [UInt8](repeating: 9, count: 500))
             }
             return batch
         }
