@@ -22,7 +22,7 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case codes = 10
     /// code hash(32) ‖ section(4) → nothing: code that leaves of the section name and that is not here yet.
     case wantedCodes = 11
-    /// epoch(8) ‖ hash(32) → root, and the crown's nodes.
+    /// epoch(8) ‖ hash(32) → encoded crown.
     case crowns = 12
     /// number(8) ‖ hash(32) → header RLP.
     case headers = 13

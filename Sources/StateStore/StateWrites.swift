@@ -73,20 +73,21 @@ public enum StateWrites {
     }
 
     /// Takes a complete section from its working point to `to`: the base becomes the state at `to`, the undo layer
-    /// (replaced) leads back to the point before, history gets the leaves, and code not here yet is noted as wanted.
-    /// `update` must be the effect of exactly that step.
+    /// (replaced) leads back to the point before, and history gets the leaves. `update` must be the effect of exactly
+    /// that step. Layers above `to` stay: those that do not go on from the new state are the caller's to drop.
     ///
-    /// - Parameters:
-    ///   - keepHistoryFrom: folds that reached this block or one before it are forgotten.
-    ///   - keepingLayers: whether the block layers since the working point are all of the step, and stay, so that diffs
-    ///     from blocks of this epoch can be served until the next fold. Otherwise layers up to `to` go. Layers above it
-    ///     stay where they still fit.
-    ///   - snapshot: of the store the batch is for, nothing that concerns the section being committed in between.
+    /// - Parameter keepingLayers: whether the block layers since the working point are all of the step, and stay, so
+    ///   that diffs from blocks of this epoch can be served until the next fold. Otherwise layers up to `to` go.
     public static func fold(
-        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, keepHistoryFrom: UInt64 = 0,
-        keepingLayers: Bool = false, in snapshot: some StoreSnapshot
-    ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord) {
+        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, missingCodes: [Bytes32] = [],
+        keepingLayers: Bool = false
+    ) -> (batch: WriteBatch, record: SectionRecord) {
         let section = record.section
+        var after = record
+        after.working = to
+        after.previous = record.working
+        after.coverage = .complete(update.subtreeAfter)
+        after.historyStart = record.historyStart ?? record.working
         var batch = WriteBatch()
         deleteUndo(of: section, in: &batch)
         for change in update.leaves { fold(change.key.bytes, change, .leaves, in: &batch) }
@@ -94,51 +95,11 @@ public enum StateWrites {
         for change in update.storageBranches { fold(change.key.bytes, change, .storageBranches, in: &batch) }
         let history = HistoryFold(section: section, from: record.working, to: to, leaves: update.leaves)
         batch.put(.history, history.storeKey, history.encoded)
-        var after = record
-        after.working = to
-        after.previous = record.working
-        after.coverage = .complete(update.subtreeAfter)
-        let oldest = try pruneHistory(of: section, from: keepHistoryFrom, in: snapshot, &batch)
-        after.historyStart = oldest ?? record.working
-        try dropLayers(
-            of: section, upTo: keepingLayers ? record.working.number : to.number, folded: to.number,
-            hash: update.subtreeAfter.hash(at: section.depth), in: snapshot, &batch)
-        batch.append(wantedCodes(try CodeRecords.missing(of: update.newCodeHashes, in: snapshot), of: section))
+        let dropped = keepingLayers ? record.working.number : to.number
+        batch.deleteRange(.layers, from: section.storeKey, upTo: section.storeKey + StatePoint.key(after: dropped))
+        batch.append(wantedCodes(missingCodes, of: section))
         batch.put(.sections, section.storeKey, after.encoded)
         return (batch, after)
-    }
-
-    /// Deletes the section's folds up to block `number`. Gives the point the oldest one left starts from.
-    private static func pruneHistory(
-        of section: Section, from number: UInt64, in snapshot: some StoreSnapshot, _ batch: inout WriteBatch
-    ) throws(StoreError) -> StatePoint? {
-        let start = section.storeKey + StatePoint.key(after: number)
-        if number > 0 { batch.deleteRange(.history, from: section.storeKey, upTo: start) }
-        var oldest: StatePoint?
-        let end = ByteOrder.end(ofPrefix: section.storeKey)
-        try snapshot.forEach(.history, from: number > 0 ? start : section.storeKey, upTo: end) {
-            (_, value) throws(StoreError) in
-            oldest = try HistoryFold(decoding: Array(value), of: section).from
-            return false
-        }
-        return oldest
-    }
-
-    /// Deletes the section's layers up to block `number`, and those above `folded` unless they go on from `hash`.
-    private static func dropLayers(
-        of section: Section, upTo number: UInt64, folded: UInt64, hash: Bytes32, in snapshot: some StoreSnapshot,
-        _ batch: inout WriteBatch
-    ) throws(StoreError) {
-        let key = section.storeKey
-        batch.deleteRange(.layers, from: key, upTo: key + StatePoint.key(after: number))
-        let above = key + StatePoint.key(after: folded)
-        var fits = true
-        try snapshot.forEach(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) {
-            (_, value) throws(StoreError) in
-            fits = try BlockLayer(decoding: Array(value)).sectionHashBefore == hash
-            return false
-        }
-        if !fits { batch.deleteRange(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) }
     }
 
     private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
@@ -166,22 +127,11 @@ public enum StateWrites {
         return batch
     }
 
-    /// A block layer, kept for the next start; code it names that is not here yet is noted as wanted.
-    ///
-    /// - Parameter replacing: whether it takes the place of all layers above its parent: the way of several blocks at
-    ///   once.
-    public static func layer(
-        _ layer: BlockLayer, replacing: Bool = false, in snapshot: some StoreSnapshot
-    ) throws(StoreError) -> WriteBatch {
+    /// A block layer, kept for the next start.
+    public static func layer(_ layer: BlockLayer, missingCodes: [Bytes32] = []) -> WriteBatch {
         var batch = WriteBatch()
-        if replacing {
-            let key = layer.section.storeKey
-            let above = key + StatePoint.key(after: layer.parent.number)
-            batch.deleteRange(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key))
-        }
         batch.put(.layers, layer.storeKey, layer.encoded)
-        let missing = try CodeRecords.missing(of: layer.update.newCodeHashes, in: snapshot)
-        batch.append(wantedCodes(missing, of: layer.section))
+        batch.append(wantedCodes(missingCodes, of: layer.section))
         return batch
     }
 
@@ -192,14 +142,17 @@ public enum StateWrites {
         return batch
     }
 
-    /// Forgets the folds of a section that reached block `number` or one before it.
+    /// Forgets the folds of a section that reached `point` or one before it: history then starts at `point`, which must
+    /// be one of `History.points` or the working point.
     public static func pruneHistory(
-        _ record: SectionRecord, keepFrom number: UInt64, in snapshot: some StoreSnapshot
-    ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord) {
-        var batch = WriteBatch()
+        _ record: SectionRecord, keepingFrom point: StatePoint
+    ) -> (batch: WriteBatch, record: SectionRecord) {
+        let key = record.section.storeKey
         var after = record
-        after.historyStart = try pruneHistory(of: record.section, from: number, in: snapshot, &batch)
-        batch.put(.sections, record.section.storeKey, after.encoded)
+        after.historyStart = point == record.working ? nil : point
+        var batch = WriteBatch()
+        batch.deleteRange(.history, from: key, upTo: key + StatePoint.key(after: point.number))
+        batch.put(.sections, key, after.encoded)
         return (batch, after)
     }
 
@@ -216,12 +169,19 @@ public enum StateWrites {
         return batch
     }
 
-    /// Bytecode that arrived: nobody wants it any more.
-    public static func codes(_ codes: [(hash: Bytes32, code: [UInt8])]) -> WriteBatch {
+    /// Bytecode that arrived. What `sections` wanted of it they want no more; nil: what anybody did, which also costs
+    /// least.
+    public static func codes(
+        _ codes: [(hash: Bytes32, code: [UInt8])], for sections: [Section]? = nil
+    ) -> WriteBatch {
         var batch = WriteBatch()
         for (hash, code) in codes {
             batch.put(.codes, hash.bytes, code)
-            batch.deletePrefix(.wantedCodes, hash.bytes)
+            guard let sections else {
+                batch.deletePrefix(.wantedCodes, hash.bytes)
+                continue
+            }
+            for section in sections { batch.delete(.wantedCodes, CodeRecords.wantedKey(section, hash)) }
         }
         return batch
     }
@@ -233,36 +193,19 @@ public enum StateWrites {
         return batch
     }
 
-    /// The verified crown of an anchor.
-    public static func crown(_ anchor: Anchor, _ crown: Crown) -> WriteBatch {
+    /// The encoded crown of an anchor.
+    public static func crown(_ anchor: Anchor, _ bytes: [UInt8]) -> WriteBatch {
         var batch = WriteBatch()
-        batch.put(.crowns, anchor.storeKey, CrownRecords.encode(crown))
+        batch.put(.crowns, anchor.storeKey, bytes)
         return batch
     }
 
-    /// Forgets crowns.
-    public static func dropCrowns(_ anchors: [Anchor]) -> WriteBatch {
+    /// Forgets the crowns of all epochs before `epoch`.
+    public static func dropCrowns(before epoch: UInt64) -> WriteBatch {
         var batch = WriteBatch()
-        for anchor in anchors { batch.delete(.crowns, anchor.storeKey) }
+        // An empty end would mean the end of the table; epoch 0 is eight zeros, before every key.
+        batch.deleteRange(.crowns, from: [], upTo: withUnsafeBytes(of: epoch.bigEndian) { Array($0) })
         return batch
-    }
-
-    /// Headers that are attested now, with their certificates.
-    public static func headers(_ headers: [CertifiedHeader]) -> WriteBatch {
-        var batch = WriteBatch()
-        for header in headers {
-            batch.append(
-                HeaderRecords.writing(
-                    header: header.header.rlp, at: header.point, certificate: header.certificate?.encoded))
-        }
-        return batch
-    }
-
-    /// The newest block that a bridge has applied.
-    public static func replayed(_ point: StatePoint) -> WriteBatch {
-        var writer = ByteWriter()
-        writer.append(point: point)
-        return local(LocalValues.replayedName, writer.bytes)
     }
 
     /// A small thing of this node's own, by name (at most `StateStoreLimits.localNameBytes` bytes of UTF-8).

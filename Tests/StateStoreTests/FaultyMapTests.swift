@@ -156,8 +156,7 @@ import Testing
             let record = try #require(try SectionRecord.read(section, in: snapshot))
             let changes = Self.states[number].changes(to: Self.states[number + 1], in: section)
             let update = try SectionChange.apply(changes, to: section, in: &view)
-            batch.append(
-                try StateWrites.fold(update, record: record, to: ModelStore.point(UInt64(number)), in: snapshot).batch)
+            batch.append(StateWrites.fold(update, record: record, to: ModelStore.point(UInt64(number))).batch)
         case 4: batch.append(StateWrites.wantedCodes([.zero, .max], of: section))
         case 5: batch.append(StateWrites.codes([(hash: .max, code: [1])]))
         case 6: batch.append(StateWrites.local("x", [1]))

@@ -89,7 +89,7 @@ import Testing
             var next = state
             next.mutate(&generator, steps: 8)
             let updates = try store.updates(from: state, to: next)
-            try store.fold(updates, to: UInt64(round), keepHistoryFrom: UInt64(max(0, round - 3)))
+            try store.fold(updates, to: UInt64(round), keepingHistoryFrom: UInt64(max(0, round - 3)))
             state = next
         }
         let snapshot = store.map.snapshot()
@@ -107,7 +107,7 @@ import Testing
         #expect(throws: StoreError.noHistory(from: ModelStore.point(6))) {
             _ = try History.compose(section, from: ModelStore.point(6), to: ModelStore.point(5), in: snapshot)
         }
-        let pruned = try StateWrites.pruneHistory(store.records[3], keepFrom: 6, in: snapshot)
+        let pruned = StateWrites.pruneHistory(store.records[3], keepingFrom: ModelStore.point(6))
         try store.map.commit(pruned.batch)
         #expect(pruned.record.historyStart == nil)
         #expect(try History.points(of: section, in: store.map.snapshot()).isEmpty)
@@ -150,7 +150,7 @@ import Testing
                     let layer = BlockLayer(
                         section: record.section, point: point, parent: parent, sectionHashBefore: old.hash(at: 1),
                         sectionHashAfter: update.subtreeAfter.hash(at: 1), update: update, pathProof: [[1], [2, 3]])
-                    try store.map.commit(StateWrites.layer(layer, in: store.map.snapshot()))
+                    try store.map.commit(StateWrites.layer(layer))
                     layers.append(layer)
                 }
                 states.append(after)
@@ -203,9 +203,9 @@ import Testing
         for record in chain.store.records {
             let update = SectionUpdate.merged(
                 chain.layers.filter { $0.section == record.section && $0.point.number <= 4 }.map(\.update))
-            let (batch, after) = try StateWrites.fold(
+            let (batch, after) = StateWrites.fold(
                 update ?? .unchanged(record.section, subtree: record.subtree ?? .empty), record: record,
-                to: ModelStore.point(4), keepingLayers: true, in: chain.store.map.snapshot())
+                to: ModelStore.point(4), keepingLayers: true)
             try chain.store.map.commit(batch)
             chain.store.records[record.section.index] = after
         }
@@ -230,44 +230,25 @@ import Testing
         }
     }
 
-    @Test func foldsDropLayersThatNoLongerFit() throws {
-        var chain = try Chain(seed: 51)
+    @Test func foldsDropTheLayersBelow() throws {
+        let chain = try Chain(seed: 51)
         let section = try #require(chain.layers.last?.section)
         let record = chain.store.records[section.index]
         let own = chain.layers.filter { $0.section == section }
         let last = try #require(own.last)
-        // Folded by a diff to just before the last layer's block: that one goes on from there and stays.
         let way = try #require(
             SectionUpdate.merged(own.dropLast().map(\.update))
                 ?? .unchanged(section, subtree: record.subtree ?? .empty))
         let point = StatePoint(number: last.point.number - 1, hash: .max)
-        var fold = try StateWrites.fold(way, record: record, to: point, in: chain.store.map.snapshot())
+        let fold = StateWrites.fold(way, record: record, to: point)
         #expect(fold.record.working == point)
-        let saved = chain.store.map.snapshot()
         try chain.store.map.commit(fold.batch)
         #expect(try BlockLayer.all(of: section, in: chain.store.map.snapshot()) == [last])
-        // From another state it does not.
-        fold = try StateWrites.fold(
-            .unchanged(section, subtree: .leaf(key: section.firstKey, value: [1])), record: fold.record,
-            to: point, in: saved)
-        try chain.store.map.commit(fold.batch)
-        #expect(try BlockLayer.all(of: section, in: chain.store.map.snapshot()).isEmpty)
-        #expect(try BlockLayer.all(in: chain.store.map.snapshot()).count == chain.layers.count - own.count)
-        chain.layers = []
-    }
-
-    @Test func replacingLayers() throws {
-        let chain = try Chain(seed: 61)
-        let section = try #require(chain.layers.last?.section)
-        let record = chain.store.records[section.index]
-        let own = chain.layers.filter { $0.section == section }
-        let whole = BlockLayer(
-            section: section, point: ModelStore.point(6), parent: record.working,
-            sectionHashBefore: .zero, sectionHashAfter: .zero,
-            update: try #require(SectionUpdate.merged(own.map(\.update))), pathProof: [])
-        try chain.store.map.commit(StateWrites.layer(whole, replacing: true, in: chain.store.map.snapshot()))
-        #expect(try BlockLayer.all(of: section, in: chain.store.map.snapshot()) == [whole])
-        try chain.store.map.commit(StateWrites.dropLayers([whole]))
+        #expect(
+            try BlockLayer.all(in: chain.store.map.snapshot())
+                == chain.layers.filter { $0.section != section || $0 == last }
+                .sorted { ($0.section, $0.point) < ($1.section, $1.point) })
+        try chain.store.map.commit(StateWrites.dropLayers([last]))
         #expect(try BlockLayer.all(of: section, in: chain.store.map.snapshot()).isEmpty)
     }
 }

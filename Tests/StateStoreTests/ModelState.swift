@@ -177,14 +177,16 @@ struct ModelStore {
         }
     }
 
-    mutating func fold(_ updates: [SectionUpdate], to number: UInt64, keepHistoryFrom: UInt64 = 0) throws {
+    mutating func fold(_ updates: [SectionUpdate], to number: UInt64, keepingHistoryFrom oldest: UInt64? = nil) throws {
         for update in updates {
             let index = update.section.index
-            let (batch, record) = try StateWrites.fold(
-                update, record: records[index], to: ModelStore.point(number), keepHistoryFrom: keepHistoryFrom,
-                in: map.snapshot())
+            let (batch, record) = StateWrites.fold(update, record: records[index], to: ModelStore.point(number))
             try map.commit(batch)
             records[index] = record
+            guard let oldest else { continue }
+            let pruned = StateWrites.pruneHistory(record, keepingFrom: ModelStore.point(oldest))
+            try map.commit(pruned.batch)
+            records[index] = pruned.record
         }
     }
 }

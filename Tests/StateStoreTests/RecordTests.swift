@@ -101,26 +101,27 @@ import Testing
         #expect(try CodeRecords.code(a, in: map.snapshot()) == [1, 2])
         #expect(try CodeRecords.code(b, in: map.snapshot()) == nil)
         #expect(try map.snapshot().count(.wantedCodes) == 1)
+        try map.commit(StateWrites.wantedCodes([a], of: sections[1]))
+        try map.commit(StateWrites.codes([(hash: a, code: [1, 2]), (hash: b, code: [3])], for: [sections[0]]))
+        #expect(try map.snapshot().count(.wantedCodes) == 1)
+        #expect(try CodeRecords.wanted(in: map.snapshot()).isEmpty)
     }
 
-    @Test func crownsSurvive() throws {
-        var generator = SeededGenerator(seed: 1)
-        var state = ModelState()
-        state.mutate(&generator, steps: 40)
-        let store = try ModelStore(state)
-        let crown = Crown(sections: store.records.map { $0.subtree ?? .empty }, depth: 1)
-        let anchors = [Anchor(epoch: 300, hash: .zero), Anchor(epoch: 2, hash: .max)]
-        for anchor in anchors { try store.map.commit(StateWrites.crown(anchor, crown)) }
-        let all = try CrownRecords.all(in: store.map.snapshot())
-        #expect(all.map(\.anchor) == anchors.reversed())
-        #expect(all.allSatisfy { $0.crown.root == crown.root && $0.crown.nodes == crown.nodes })
-        #expect(try CrownRecords.crown(anchors[0], in: store.map.snapshot())?.nodes == crown.nodes)
-        try store.map.commit(StateWrites.dropCrowns([anchors[0]]))
-        #expect(try CrownRecords.crown(anchors[0], in: store.map.snapshot()) == nil)
+    @Test func crownsByAnchor() throws {
+        let map = FaultyMap()
+        let anchors = [300, 2, 0].map { Anchor(epoch: $0, hash: Bytes32($0, 0, 0, 0)) }
+        for anchor in anchors { try map.commit(StateWrites.crown(anchor, [UInt8(anchor.epoch & 255)])) }
+        #expect(try CrownRecords.anchors(in: map.snapshot()) == anchors.reversed())
+        #expect(try CrownRecords.crown(anchors[0], in: map.snapshot()) == [44])
+        try map.commit(StateWrites.dropCrowns(before: 0))
+        #expect(try CrownRecords.anchors(in: map.snapshot()).count == 3)
+        try map.commit(StateWrites.dropCrowns(before: 300))
+        #expect(try CrownRecords.anchors(in: map.snapshot()) == [anchors[0]])
+        #expect(try CrownRecords.crown(anchors[1], in: map.snapshot()) == nil)
         var batch = WriteBatch()
-        batch.put(.crowns, [UInt8](repeating: 0, count: 40), [1, 2, 3])
-        try store.map.commit(batch)
-        #expect(throws: StoreError.corrupt(table: .crowns)) { _ = try CrownRecords.all(in: store.map.snapshot()) }
+        batch.put(.crowns, [0], [])
+        try map.commit(batch)
+        #expect(throws: StoreError.corrupt(table: .crowns)) { _ = try CrownRecords.anchors(in: map.snapshot()) }
     }
 
     @Test func headersByNumberAndHash() throws {
@@ -145,16 +146,12 @@ import Testing
         try map.commit(HeaderRecords.deleting(points[3]))
         #expect(try HeaderRecords.highest(in: map.snapshot()) == points[1])
         #expect(try HeaderRecords.certificate(of: points[3].hash, in: map.snapshot()) == nil)
-        #expect(throws: StoreError.corrupt(table: .headers)) { _ = try HeaderRecords.all(in: snapshot) }
     }
 
     @Test func localValues() throws {
         let map = FaultyMap()
-        #expect(try LocalValues.replayed(in: map.snapshot()) == nil)
-        let point = StatePoint(number: 4, hash: .max)
-        try map.commit(StateWrites.replayed(point))
+        #expect(try LocalValues.value("radius", in: map.snapshot()) == nil)
         try map.commit(StateWrites.local("radius", [3]))
-        #expect(try LocalValues.replayed(in: map.snapshot()) == point)
         #expect(try LocalValues.value("radius", in: map.snapshot()) == [3])
     }
 
