@@ -15,6 +15,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
         case some(indices: [Int], layerings: [SectionLayering])
     }
 
+    /// What is read from.
     public let snapshot: Snapshot
     /// Leading nibbles that name a section.
     public let depth: Int
