@@ -4,10 +4,10 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        UTPWireVectors.self,
+        PortalWireVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
-        PortalWireVectors.self,
-        UTPWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

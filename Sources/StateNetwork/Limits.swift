@@ -1,7 +1,8 @@
 /// What bounds the state network's content. Sizes are in bytes unless the name says otherwise; every limit is checked
 /// before anything is allocated for what it bounds.
 public enum StateNetworkLimits {
-    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md §1.
+    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md
+    /// §1.
     public static let answerBytes = 32 * 1_024 * 1_024
     /// A request of ours: it must fit a packet beside a header. Source: protocol.md §1.
     public static let keyBytes = 1_024

@@ -40,7 +40,9 @@ public struct RangeKey: Hashable, Sendable {
     /// Largest value the asker takes, status byte included.
     public let maxBytes: UInt32
 
-    public init(trie: StateTrie = .accounts, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32) {
+    /// nil where the origin is after the limit.
+    public init?(trie: StateTrie = .accounts, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32) {
+        guard origin <= limit else { return nil }
         self.trie = trie
         self.anchor = anchor
         self.origin = origin
@@ -96,12 +98,14 @@ public struct CodesKey: Hashable, Sendable {
 /// What one block changed in one section.
 public struct BlockDiffKey: Hashable, Sendable {
     public let trie: StateTrie
-    public let block: StatePoint
+    /// The block.
+    public let point: StatePoint
+    /// Index of the section.
     public let section: Int
 
-    public init(trie: StateTrie = .accounts, block: StatePoint, section: Int) {
+    public init(trie: StateTrie = .accounts, point: StatePoint, section: Int) {
         self.trie = trie
-        self.block = block
+        self.point = point
         self.section = section
     }
 }

@@ -44,17 +44,17 @@ extension StateContentKey {
         } catch {
             throw .malformed(error)
         }
-        guard let key else { throw .invalid("the sections or hashes of a \(selector) key") }
+        guard let key else { throw .invalid("the bounds, sections, hashes or trie of a \(selector) key") }
         self = key
     }
 
     private static func key(_ selector: Selector, _ fields: [SSZValue]) throws(SSZError) -> StateContentKey? {
         switch selector {
         case .range:
-            return .range(
-                RangeKey(
-                    trie: try StateTrie(fields[0]), anchor: try anchor(fields[1]), origin: try cursor(fields[2]),
-                    limit: try cursor(fields[3]), maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64)))
+            let key = RangeKey(
+                trie: try StateTrie(fields[0]), anchor: try anchor(fields[1]), origin: try cursor(fields[2]),
+                limit: try cursor(fields[3]), maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64))
+            return key.map { .range($0) }
         case .diffs:
             let first = Int(truncatingIfNeeded: try fields[3].uint64)
             let mask = try fields[4].bits
@@ -72,7 +72,7 @@ extension StateContentKey {
         case .blockDiff:
             return .blockDiff(
                 BlockDiffKey(
-                    trie: try StateTrie(fields[0]), block: try point(fields[1]),
+                    trie: try StateTrie(fields[0]), point: try point(fields[1]),
                     section: Int(truncatingIfNeeded: try fields[2].uint64)))
         case .crown:
             // A crown is the accounts' alone.
@@ -110,7 +110,7 @@ extension StateContentKey {
             ]
         case .codes(let key): return [.bytes32(key.near), .elements(key.hashes.map { .bytes32($0) })]
         case .blockDiff(let key):
-            return [key.trie.value, Self.value(key.block), .integer(UInt32(truncatingIfNeeded: key.section))]
+            return [key.trie.value, Self.value(key.point), .integer(UInt32(truncatingIfNeeded: key.section))]
         case .crown(let anchor): return [StateTrie.accounts.value, Self.value(anchor)]
         case .availability: return []
         }

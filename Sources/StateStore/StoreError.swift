@@ -1,3 +1,5 @@
+import Chain
+
 /// What went wrong at the store, from the disk up to the meaning of a record.
 public enum StoreError: Error, Equatable, Sendable {
     /// No room: the map's size, the file system or a file size limit is used up. Nothing was written; the store goes on
@@ -19,6 +21,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case tooManySnapshots
     /// A stored record that no version of this program writes.
     case corrupt(table: Table)
+    /// History does not lead from this point on: it is older than what is kept, or no point of the section.
+    case noHistory(from: StatePoint)
     /// A key that is empty or longer than the store takes.
     case badKey(table: Table, length: Int)
     /// The store was closed, or (in the simulation) its machine has crashed.
