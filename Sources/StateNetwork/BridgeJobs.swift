@@ -90,7 +90,7 @@ public struct BuildGenesis: Sendable {
             let update = try SectionChange.apply(changes, to: section, in: &view)
             subtrees[section.index] = update.subtreeAfter
             taken.records[section.index].coverage = .complete(update.subtreeAfter)
-            taken.batch.append(StateWrites.base(update))
+            taken.batch.append(base(update))
         }
         for record in taken.records { taken.batch.append(StateWrites.record(record)) }
         taken.crown = Crown(sections: subtrees, depth: depth)
@@ -98,10 +98,49 @@ public struct BuildGenesis: Sendable {
             throw BridgeError.wrongRoot(block: 0, expected: block.header.stateRoot, found: taken.crown.root)
         }
         let sorted = codes.sorted { $0.key < $1.key }.map { (hash: $0.key, code: $0.value) }
-        taken.batch.append(StateWrites.codes(sorted))
-        taken.batch.append(StateWrites.crown(Anchor(epoch: 0, hash: point.hash), taken.crown))
-        taken.batch.append(StateWrites.replayed(point))
+        taken.batch.append(StateWrites.codes(sorted, for: []))
+        taken.batch.append(
+            StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(taken.crown)))
+        taken.batch.append(ReplayMark.writing(point))
         return taken
+    }
+
+    /// An update from nothing, as the base itself.
+    private func base(_ update: SectionUpdate) -> WriteBatch {
+        var writer = RangeWriter(depth: depth)
+        for leaf in update.leaves { if let value = leaf.after { writer.leaf(leaf.key, value) } }
+        var branches = BranchColumns()
+        for branch in update.accountBranches { if let node = branch.after { branches.append(path: branch.key, node: node) } }
+        writer.accountBranches(branches)
+        for branch in update.storageBranches {
+            var one = BranchColumns()
+            if let node = branch.after { one.append(path: branch.key.path, node: node) }
+            writer.storageBranches(of: branch.key.account, one)
+        }
+        return writer.finished
+    }
+}
+
+/// The newest block that a bridge has applied, kept in its store.
+public enum ReplayMark {
+    private static let name = "replayed"
+
+    static func writing(_ point: StatePoint) -> WriteBatch {
+        var writer = ByteWriter()
+        writer.append(bigEndian: point.number)
+        writer.append(point.hash)
+        return StateWrites.local(name, writer.bytes)
+    }
+
+    /// nil before genesis was built.
+    public static func read(from snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
+        guard let bytes = try LocalValues.value(name, in: snapshot) else { return nil }
+        do throws(ByteError) {
+            var reader = ByteReader(bytes)
+            return StatePoint(number: try reader.uint64BigEndian(), hash: try reader.bytes32())
+        } catch {
+            throw .corrupt(table: .local)
+        }
     }
 }
 
@@ -172,10 +211,10 @@ public struct ReplayBlock: Sendable {
             let new = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
             let brought = new.compactMap { hash in codes[hash].map { (hash: hash, code: $0) } }
             taken.changes.append(ReplayTaken.Change(layer: layer, changes: changes, codes: brought.map(\.code)))
-            taken.batch.append(try StateWrites.layer(layer, replacing: false, in: snapshot))
-            taken.batch.append(StateWrites.codes(brought))
+            taken.batch.append(StateWrites.layer(layer))
+            taken.batch.append(StateWrites.codes(brought, for: []))
         }
-        taken.batch.append(StateWrites.replayed(block.header.point))
+        taken.batch.append(ReplayMark.writing(block.header.point))
         return taken
     }
 }

@@ -55,7 +55,6 @@ public struct TakeDiffs: Sendable {
                 diff.changes.isEmpty
                 ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
                 : try DiffsCheck.apply(diff.changes, to: diff.section, expecting: proven, in: &view)
-            taken.wantedCodes += try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
             try take(update, record: record, proven: proven, into: &taken, snapshot)
         }
         return taken
@@ -66,7 +65,9 @@ public struct TakeDiffs: Sendable {
         _ snapshot: some StoreSnapshot
     ) throws {
         if folds {
-            let folded = try StateWrites.fold(update, record: record, to: key.to, keepHistoryFrom: keepHistoryFrom, in: snapshot)
+            let folded = try Folding.fold(
+                update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+            taken.wantedCodes += folded.wantedCodes
             taken.batch.append(folded.batch)
             taken.sections.append(.folded(folded.record))
             return
@@ -75,7 +76,10 @@ public struct TakeDiffs: Sendable {
             section: update.section, point: key.to, parent: record.working,
             sectionHashBefore: record.sectionHash ?? Subtree.emptyRoot, sectionHashAfter: proven, update: update,
             pathProof: [])
-        taken.batch.append(try StateWrites.layer(layer, replacing: true, in: snapshot))
+        let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
+        taken.wantedCodes += missing
+        taken.batch.append(StateWrites.dropLayers(try BlockLayer.all(of: update.section, in: snapshot)))
+        taken.batch.append(StateWrites.layer(layer, missingCodes: missing))
         taken.sections.append(.layered(layer))
     }
 }
@@ -132,9 +136,8 @@ public struct CheckBlockDiff: Sendable {
             sectionHashAfter: claims.sectionHashAfter, update: update, pathProof: value.pathProof)
         let brought = Set(codes.map(\.hash))
         let wanted = try CodeRecords.missing(of: update.newCodeHashes.filter { !brought.contains($0) }, in: snapshot)
-        var batch = try StateWrites.layer(layer, replacing: false, in: snapshot)
-        batch.append(StateWrites.codes(codes))
-        batch.append(StateWrites.wantedCodes(wanted, of: section))
+        var batch = StateWrites.layer(layer, missingCodes: wanted)
+        batch.append(StateWrites.codes(codes, for: [section]))
         return CheckedDiff(layer: layer, batch: batch, codeHashes: codes.map(\.hash), wantedCodes: wanted)
     }
 }
@@ -169,10 +172,26 @@ public struct FoldSection: Sendable {
         let update =
             SectionUpdate.merged(above.map(\.update))
             ?? SectionUpdate.unchanged(record.section, subtree: record.subtree ?? .empty)
-        let folded = try StateWrites.fold(update, record: record, to: target, keepHistoryFrom: keepHistoryFrom, in: snapshot)
-        return SectionFolded(
-            record: folded.record, batch: folded.batch,
-            wantedCodes: try CodeRecords.missing(of: update.newCodeHashes, in: snapshot))
+        return try Folding.fold(
+            update, record: record, to: target, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+    }
+}
+
+/// The step of one section to its next anchor, history kept within its bound.
+enum Folding {
+    static func fold(
+        _ update: SectionUpdate, record: SectionRecord, to target: StatePoint, keepingHistoryFrom oldest: UInt64,
+        in snapshot: some StoreSnapshot
+    ) throws -> SectionFolded {
+        let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
+        let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        guard let start = folded.record.historyStart, start.number < oldest,
+            let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
+        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing) }
+        let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
+        var batch = folded.batch
+        batch.append(pruned.batch)
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing)
     }
 }
 

@@ -64,7 +64,9 @@ public struct Holdings: Sendable {
             sections[record.section.index - arc.lowerBound].record = record
         }
         for layer in layers.sorted(by: { $0.point.number < $1.point.number }) {
-            guard arc.contains(layer.section.index) else { continue }
+            guard let record = held(layer.section.index)?.record else { continue }
+            // Those up to the working anchor are part of the base; the store keeps them for older askers.
+            guard layer.point.number > record.working.number else { continue }
             sections[layer.section.index - arc.lowerBound].layers.append(layer)
             pool.add(layer.pathProof, at: layer.point.number)
         }
@@ -252,11 +254,7 @@ public struct Holdings: Sendable {
         for index in arc {
             guard let record = held(index)?.record, record.isComplete else { continue }
             for point in [record.working, record.previous].compactMap({ $0 }) {
-                if let last = runs[point]?.last, last.upperBound == index {
-                    runs[point]?[(runs[point]?.count ?? 1) - 1] = last.lowerBound..<(index + 1)
-                } else {
-                    runs[point, default: []].append(index..<(index + 1))
-                }
+                runs[point, default: []].append(index..<(index + 1))
             }
         }
         return crowns.reversed().compactMap { anchor, _ in
