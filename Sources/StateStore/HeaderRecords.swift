@@ -72,6 +72,30 @@ public enum HeaderRecords {
         return headers
     }
 
+    /// All headers with their certificates, by number.
+    public static func all(in snapshot: some StoreSnapshot) throws(StoreError) -> [CertifiedHeader] {
+        var headers: [CertifiedHeader] = []
+        try snapshot.forEach(.headers, from: [], upTo: nil) { (key, value) throws(StoreError) in
+            let hash = try point(key).hash
+            headers.append(try certified(Array(value), hash: hash, in: snapshot))
+            return true
+        }
+        return headers
+    }
+
+    private static func certified(
+        _ rlp: [UInt8], hash: Bytes32, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> CertifiedHeader {
+        let certificate = try certificate(of: hash, in: snapshot)
+        do throws(ChainError) {
+            var decoded: Certificate?
+            if let certificate { decoded = try Certificate(decoding: certificate) }
+            return CertifiedHeader(header: try BlockHeader(rlp: rlp), certificate: decoded)
+        } catch {
+            throw .corrupt(table: .headers)
+        }
+    }
+
     /// The highest block whose header is here; nil for none.
     public static func highest(in snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
         var cursor = try snapshot.cursor(.headers)

@@ -37,7 +37,7 @@ public struct RangeWriter: Sendable {
     /// several sections each may be given the codes of all: wanting too much does no harm.
     public mutating func section(_ record: SectionRecord, missingCodes: [Bytes32] = []) {
         batch.put(.sections, record.section.storeKey, record.encoded)
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(record.section, hash), []) }
+        batch.append(StateWrites.wantedCodes(missingCodes, of: record.section))
     }
 
     /// All of it.
@@ -61,18 +61,30 @@ public enum StateWrites {
         return writer.finished
     }
 
+    /// A section's first state, put where nothing was: genesis.
+    public static func base(_ update: SectionUpdate) -> WriteBatch {
+        var batch = WriteBatch()
+        for change in update.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
+        for change in update.accountBranches { set(change.key.storeKey, to: change.after, in: .accountBranches, &batch) }
+        for change in update.storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
+        return batch
+    }
+
     /// Takes a complete section from its working point to `to`: the base becomes the state at `to`, the undo layer
-    /// (replaced) leads back to the point before, history gets the leaves, and block layers that no served anchor needs
-    /// any more go. `update` must be the effect of exactly that step.
+    /// (replaced) leads back to the point before, history gets the leaves, and code not here yet is noted as wanted.
+    /// `update` must be the effect of exactly that step.
+    ///
+    /// - Parameters:
+    ///   - keepHistoryFrom: folds that reached this block or one before it are forgotten.
+    ///   - keepingLayers: whether the block layers since the working point are all of the step, and stay, so that diffs
+    ///     from blocks of this epoch can be served until the next fold. Otherwise layers up to `to` go. Layers above it
+    ///     stay where they still fit.
+    ///   - snapshot: of the store the batch is for, nothing that concerns the section being committed in between.
     public static func fold(
-        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, missingCodes: [Bytes32] = []
-    ) -> (batch: WriteBatch, record: SectionRecord) {
+        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, keepHistoryFrom: UInt64 = 0,
+        keepingLayers: Bool = false, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord) {
         let section = record.section
-        var after = record
-        after.working = to
-        after.previous = record.working
-        after.coverage = .complete(update.subtreeAfter)
-        after.historyStart = record.historyStart ?? record.working
         var batch = WriteBatch()
         deleteUndo(of: section, in: &batch)
         for change in update.leaves { fold(change.key.bytes, change, .leaves, in: &batch) }
@@ -80,17 +92,59 @@ public enum StateWrites {
         for change in update.storageBranches { fold(change.key.bytes, change, .storageBranches, in: &batch) }
         let history = HistoryFold(section: section, from: record.working, to: to, leaves: update.leaves)
         batch.put(.history, history.storeKey, history.encoded)
-        batch.deleteRange(
-            .layers, from: section.storeKey, upTo: section.storeKey + StatePoint.key(after: record.working.number))
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(section, hash), []) }
+        var after = record
+        after.working = to
+        after.previous = record.working
+        after.coverage = .complete(update.subtreeAfter)
+        after.historyStart = try pruneHistory(of: section, from: keepHistoryFrom, in: snapshot, &batch) ?? record.working
+        try dropLayers(
+            of: section, upTo: keepingLayers ? record.working.number : to.number, folded: to.number,
+            hash: update.subtreeAfter.hash(at: section.depth), in: snapshot, &batch)
+        batch.append(wantedCodes(try CodeRecords.missing(of: update.newCodeHashes, in: snapshot), of: section))
         batch.put(.sections, section.storeKey, after.encoded)
         return (batch, after)
+    }
+
+    /// Deletes the section's folds up to block `number`. Gives the point the oldest one left starts from.
+    private static func pruneHistory(
+        of section: Section, from number: UInt64, in snapshot: some StoreSnapshot, _ batch: inout WriteBatch
+    ) throws(StoreError) -> StatePoint? {
+        let start = section.storeKey + StatePoint.key(after: number)
+        if number > 0 { batch.deleteRange(.history, from: section.storeKey, upTo: start) }
+        var oldest: StatePoint?
+        let end = ByteOrder.end(ofPrefix: section.storeKey)
+        try snapshot.forEach(.history, from: number > 0 ? start : section.storeKey, upTo: end) {
+            (_, value) throws(StoreError) in
+            oldest = try HistoryFold(decoding: Array(value), of: section).from
+            return false
+        }
+        return oldest
+    }
+
+    /// Deletes the section's layers up to block `number`, and those above `folded` unless they go on from `hash`.
+    private static func dropLayers(
+        of section: Section, upTo number: UInt64, folded: UInt64, hash: Bytes32, in snapshot: some StoreSnapshot,
+        _ batch: inout WriteBatch
+    ) throws(StoreError) {
+        let key = section.storeKey
+        batch.deleteRange(.layers, from: key, upTo: key + StatePoint.key(after: number))
+        let above = key + StatePoint.key(after: folded)
+        var fits = true
+        try snapshot.forEach(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) { (_, value) throws(StoreError) in
+            fits = try BlockLayer(decoding: Array(value)).sectionHashBefore == hash
+            return false
+        }
+        if !fits { batch.deleteRange(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key)) }
+    }
+
+    private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
+        if let value { batch.put(table, key, value) } else { batch.delete(table, key) }
     }
 
     private static func fold<Key>(
         _ key: [UInt8], _ change: EntryChange<Key>, _ kind: StateTable, in batch: inout WriteBatch
     ) {
-        if let value = change.after { batch.put(kind.base, key, value) } else { batch.delete(kind.base, key) }
+        set(key, to: change.after, in: kind.base, &batch)
         batch.put(kind.undo, key, UndoValue.encode(change.before))
     }
 
@@ -108,11 +162,22 @@ public enum StateWrites {
         return batch
     }
 
-    /// A block layer, kept for the next start.
-    public static func layer(_ layer: BlockLayer, missingCodes: [Bytes32] = []) -> WriteBatch {
+    /// A block layer, kept for the next start; code it names that is not here yet is noted as wanted.
+    ///
+    /// - Parameter replacing: whether it takes the place of all layers above its parent: the way of several blocks at
+    ///   once.
+    public static func layer(
+        _ layer: BlockLayer, replacing: Bool = false, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> WriteBatch {
         var batch = WriteBatch()
+        if replacing {
+            let key = layer.section.storeKey
+            let above = key + StatePoint.key(after: layer.parent.number)
+            batch.deleteRange(.layers, from: above, upTo: ByteOrder.end(ofPrefix: key))
+        }
         batch.put(.layers, layer.storeKey, layer.encoded)
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(layer.section, hash), []) }
+        let missing = try CodeRecords.missing(of: layer.update.newCodeHashes, in: snapshot)
+        batch.append(wantedCodes(missing, of: layer.section))
         return batch
     }
 
@@ -123,22 +188,19 @@ public enum StateWrites {
         return batch
     }
 
-    /// Forgets the folds of a section that reached `point` or one before it: history then starts at `point`, which must
-    /// be one of `History.points` or the working point.
+    /// Forgets the folds of a section that reached block `number` or one before it.
     public static func pruneHistory(
-        _ record: SectionRecord, keepingFrom point: StatePoint
-    ) -> (batch: WriteBatch, record: SectionRecord) {
-        let key = record.section.storeKey
-        var after = record
-        after.historyStart = point == record.working ? nil : point
+        _ record: SectionRecord, keepFrom number: UInt64, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord) {
         var batch = WriteBatch()
-        batch.deleteRange(.history, from: key, upTo: key + StatePoint.key(after: point.number))
-        batch.put(.sections, key, after.encoded)
+        var after = record
+        after.historyStart = try pruneHistory(of: record.section, from: number, in: snapshot, &batch)
+        batch.put(.sections, record.section.storeKey, after.encoded)
         return (batch, after)
     }
 
     /// Forgets everything of a section, partly fetched or complete: its leaves, slots, branches, undo layer, history,
-    /// block layers, wanted code and record. Code itself stays: other sections may use it.
+    /// block layers and record. Code stays, and so do wishes for it: other sections may name it too.
     public static func dropSection(_ section: Section) -> WriteBatch {
         var batch = WriteBatch()
         for kind in StateTable.allCases {
@@ -146,34 +208,57 @@ public enum StateWrites {
             batch.deleteRange(kind.base, from: bounds.from, upTo: bounds.upTo)
         }
         deleteUndo(of: section, in: &batch)
-        for table in [Table.history, .layers, .wantedCodes, .sections] {
-            batch.deletePrefix(table, section.storeKey)
-        }
+        for table in [Table.history, .layers, .sections] { batch.deletePrefix(table, section.storeKey) }
         return batch
     }
 
-    /// Bytecode that arrived, for these sections: what they wanted of it they want no more.
-    public static func codes(_ codes: [(hash: Bytes32, code: [UInt8])], for sections: [Section]) -> WriteBatch {
+    /// Bytecode that arrived: nobody wants it any more.
+    public static func codes(_ codes: [(hash: Bytes32, code: [UInt8])]) -> WriteBatch {
         var batch = WriteBatch()
         for (hash, code) in codes {
             batch.put(.codes, hash.bytes, code)
-            for section in sections { batch.delete(.wantedCodes, CodeRecords.wantedKey(section, hash)) }
+            batch.deletePrefix(.wantedCodes, hash.bytes)
         }
         return batch
     }
 
-    /// The encoded crown of an anchor.
-    public static func crown(_ anchor: Anchor, _ bytes: [UInt8]) -> WriteBatch {
+    /// Notes code that leaves of a section name and that is not here.
+    public static func wantedCodes(_ hashes: [Bytes32], of section: Section) -> WriteBatch {
         var batch = WriteBatch()
-        batch.put(.crowns, anchor.storeKey, bytes)
+        for hash in hashes { batch.put(.wantedCodes, CodeRecords.wantedKey(section, hash), []) }
         return batch
     }
 
-    /// Forgets the crowns of all epochs before `epoch`.
-    public static func dropCrowns(before epoch: UInt64) -> WriteBatch {
+    /// The verified crown of an anchor.
+    public static func crown(_ anchor: Anchor, _ crown: Crown) -> WriteBatch {
         var batch = WriteBatch()
-        batch.deleteRange(.crowns, from: [], upTo: withUnsafeBytes(of: epoch.bigEndian) { Array($0) })
+        batch.put(.crowns, anchor.storeKey, CrownRecords.encode(crown))
         return batch
+    }
+
+    /// Forgets crowns.
+    public static func dropCrowns(_ anchors: [Anchor]) -> WriteBatch {
+        var batch = WriteBatch()
+        for anchor in anchors { batch.delete(.crowns, anchor.storeKey) }
+        return batch
+    }
+
+    /// Headers that are attested now, with their certificates.
+    public static func headers(_ headers: [CertifiedHeader]) -> WriteBatch {
+        var batch = WriteBatch()
+        for header in headers {
+            batch.append(
+                HeaderRecords.writing(
+                    header: header.header.rlp, at: header.point, certificate: header.certificate?.encoded))
+        }
+        return batch
+    }
+
+    /// The newest block that a bridge has applied.
+    public static func replayed(_ point: StatePoint) -> WriteBatch {
+        var writer = ByteWriter()
+        writer.append(point: point)
+        return local(LocalValues.replayedName, writer.bytes)
     }
 
     /// A small thing of this node's own, by name (at most `StateStoreLimits.localNameBytes` bytes of UTF-8).
@@ -192,35 +277,3 @@ extension StatePoint {
     }
 }
 
-/// Crowns of served anchors, as bytes.
-public enum CrownRecords {
-    /// The bytes kept for `anchor`; nil where there are none.
-    public static func crown(_ anchor: Anchor, in snapshot: some StoreSnapshot) throws(StoreError) -> [UInt8]? {
-        try snapshot.get(.crowns, anchor.storeKey)
-    }
-
-    /// The anchors whose crown is kept, oldest first.
-    public static func anchors(in snapshot: some StoreSnapshot) throws(StoreError) -> [Anchor] {
-        var anchors: [Anchor] = []
-        try snapshot.forEach(.crowns, from: [], upTo: nil) { (key, _) throws(StoreError) in
-            do throws(ByteError) {
-                var reader = ByteReader(Array(key))
-                anchors.append(Anchor(epoch: try reader.uint64BigEndian(), hash: try reader.bytes32()))
-            } catch {
-                throw .corrupt(table: .crowns)
-            }
-            return true
-        }
-        return anchors
-    }
-}
-
-/// Small things of this node alone, by name.
-public enum LocalValues {
-    /// What is kept under `name`; nil where nothing is.
-    public static func value(_ name: String, in snapshot: some StoreSnapshot) throws(StoreError) -> [UInt8]? {
-        try snapshot.get(.local, key(name))
-    }
-
-    static func key(_ name: String) -> [UInt8] { Array(name.utf8.prefix(StateStoreLimits.localNameBytes)) }
-}
