@@ -102,7 +102,7 @@ extension Discovery {
     private func verifiedHandshake(
         _ header: PacketHeader, by id: Bytes32, _ challenge: Challenge
     ) throws(PacketError) -> (HandshakeData, NodeRecord) {
-        let data = try HandshakeData(buffer, header)
+        let data = try HandshakeData(buffer.authData(from: 0, count: header.authSize))
         var record = challenge.record
         if let bytes = data.record {
             guard let sent = try? NodeRecord(decoding: bytes), sent.id == id else { throw .handshakeRecord }

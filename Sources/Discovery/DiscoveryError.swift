@@ -44,7 +44,7 @@ public enum NodeRecordError: Error, Equatable, Sendable {
 }
 
 /// Why a packet, its handshake or its message was refused. Nothing of it leaves the machine except as a count.
-enum PacketError: Error, Equatable, Sendable {
+package enum PacketError: Error, Equatable, Sendable {
     /// Not 63…1,280 bytes.
     case size(Int)
     /// Not masked for us, or another protocol or version.
@@ -55,12 +55,14 @@ enum PacketError: Error, Equatable, Sendable {
     case handshakeSizes
     /// No record of the sender, or one that does not decode or is another node's.
     case handshakeRecord
+    /// No key opens the message.
+    case decryption
     /// The id signature is not the sender's.
     case handshakeProof
 }
 
 /// Why the plaintext of a message was refused.
-enum MessageError: Error, Equatable, Sendable {
+package enum MessageError: Error, Equatable, Sendable {
     case empty
     case unknownType(UInt8)
     case malformed(RLPError)

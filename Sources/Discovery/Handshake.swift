@@ -2,20 +2,20 @@ import CSodium
 import Primitives
 
 /// The two keys of a session, 16 bytes each.
-struct SessionKeys: Sendable {
+package struct SessionKeys: Sendable {
     /// Seals what the initiator sends: the one that answered the challenge.
-    let initiator: [UInt8]
+    package let initiator: [UInt8]
     /// Seals what the recipient sends: the one that issued the challenge.
-    let recipient: [UInt8]
+    package let recipient: [UInt8]
 }
 
 /// The arithmetic of the handshake (discv5.1, "handshake").
-enum Handshake {
-    private static let agreementText = Array("discovery v5 key agreement".utf8)
-    private static let proofText = Array("discovery v5 identity proof".utf8)
+package enum Handshake {
+    package static let agreementText = Array("discovery v5 key agreement".utf8)
+    package static let proofText = Array("discovery v5 identity proof".utf8)
 
     /// The session's keys from the shared point (33 bytes), by HKDF with the challenge data as salt.
-    static func keys(secret: [UInt8], initiator: Bytes32, recipient: Bytes32, challenge: [UInt8]) -> SessionKeys {
+    package static func keys(secret: [UInt8], initiator: Bytes32, recipient: Bytes32, challenge: [UInt8]) -> SessionKeys {
         var extracted = hmac(key: challenge, secret)
         let information = agreementText + initiator.bytes + recipient.bytes + [1]
         var expanded = hmac(key: extracted, information)
@@ -27,7 +27,7 @@ enum Handshake {
     }
 
     /// What the initiator signs with its static key to prove it is who it says.
-    static func proofDigest(challenge: [UInt8], ephemeralKey: [UInt8], recipient: Bytes32) -> Bytes32 {
+    package static func proofDigest(challenge: [UInt8], ephemeralKey: [UInt8], recipient: Bytes32) -> Bytes32 {
         let input = proofText + challenge + ephemeralKey + recipient.bytes
         var digest = [UInt8](repeating: 0, count: 32)
         crypto_hash_sha256(&digest, input, UInt64(input.count))
@@ -51,15 +51,14 @@ struct HandshakeData {
     /// The sender's record where it sent one.
     let record: [UInt8]?
 
-    /// Reads the authdata of the packet in `buffer`; `header` says that it is long enough for the fixed part.
-    init(_ buffer: PacketBuffer, _ header: PacketHeader) throws(PacketError) {
+    /// Reads source id (32) ‖ signature size (1) ‖ key size (1) ‖ signature ‖ key ‖ record.
+    init(_ bytes: [UInt8]) throws(PacketError) {
         let fixed = PacketHeader.handshakeAuthSize
-        let sizes = buffer.authData(from: 32, count: 2)
-        guard sizes == [64, 33] else { throw .handshakeSizes }
-        signature = buffer.authData(from: 34, count: 64)
-        guard let key = PublicKey(compressed: buffer.authData(from: 98, count: 33)) else { throw .handshakeSizes }
+        guard bytes.count >= fixed else { throw .authenticationDataSize }
+        guard bytes[32] == 64, bytes[33] == 33 else { throw .handshakeSizes }
+        signature = Array(bytes[34..<98])
+        guard let key = PublicKey(compressed: Array(bytes[98..<fixed])) else { throw .handshakeSizes }
         ephemeralKey = key
-        let rest = header.authSize - fixed
-        record = rest > 0 ? buffer.authData(from: fixed, count: rest) : nil
+        record = bytes.count > fixed ? Array(bytes[fixed...]) : nil
     }
 }

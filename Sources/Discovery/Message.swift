@@ -1,7 +1,7 @@
 import Primitives
 
 /// A discv5 message in the clear: type byte ‖ RLP list beginning with the request id.
-enum Message: Hashable, Sendable {
+package enum Message: Hashable, Sendable {
     case ping(RequestID, sequence: UInt64)
     /// The address is 4 or 16 bytes.
     case pong(RequestID, sequence: UInt64, address: [UInt8], port: UInt16)
@@ -29,6 +29,18 @@ enum Message: Hashable, Sendable {
         var reader = try ListCursor(buffer)
         self = try Message(type: type, &reader)
         try reader.finish()
+    }
+
+    /// Reads a whole message from an array.
+    package init(decoding bytes: [UInt8]) throws(MessageError) {
+        let result = bytes.withUnsafeBytes { buffer -> Result<Message, MessageError> in
+            do throws(MessageError) {
+                return .success(try Message(decoding: buffer))
+            } catch {
+                return .failure(error)
+            }
+        }
+        self = try result.get()
     }
 
     private init(type: UInt8, _ reader: inout ListCursor) throws(MessageError) {
@@ -63,7 +75,7 @@ enum Message: Hashable, Sendable {
     }
 
     /// The message's bytes.
-    var encoded: [UInt8] {
+    package var encoded: [UInt8] {
         var writer = RLPWriter()
         writer.appendList { list in
             switch self {

@@ -70,7 +70,7 @@ struct Session: Sendable {
             message: { target in message.withUnsafeBytes { Session.copy($0, to: target) } })
     }
 
-    private static func copy(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+    static func copy(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
         if let base = source.baseAddress { target.copyMemory(from: base, byteCount: source.count) }
     }
 

@@ -1,4 +1,5 @@
 import Chain
+import ChainNetwork
 import Overlay
 import Primitives
 import StateNetwork
@@ -49,5 +50,5 @@ enum Continuation: Sendable {
 /// What a request for content was for.
 enum RequestPurpose: Sendable {
     case assignment(Assignment)
-    case chain(tag: UInt64)
+    case chain(ChainSync.RequestTag)
 }

@@ -11,11 +11,12 @@ extension Node {
     /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
     /// chain go.
     mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
-        let lost = holdings.rewind { isCanonical($0) != false }
+        let chain = chain
+        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
         if !lost.isEmpty {
-            log(.info, "the chain's head changed: \(lost.count) sections lost unfinal layers")
-            commit(StateWrites.dropLayers(holdings.staleLayers(lost)), then: .written)
-            for index in lost { tellSync(index, at: moment) }
+            log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
+            commit(StateWrites.dropLayers(lost), then: .written)
+            for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
         }
         for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
@@ -38,7 +39,7 @@ extension Node {
         guard let header = chain.header(of: anchor) else { return }
         let crown = try CrownValue.verify(value, stateRoot: header.stateRoot, depth: holdings.depth)
         holdings.store(crown, at: anchor)
-        commit(StateWrites.crown(anchor, crown), then: .crownCommitted(anchor))
+        commit(StateWrites.crown(anchor, value), then: .crownCommitted(anchor))
     }
 
     mutating func crownStored(_ anchor: Anchor, at moment: Moment) {
@@ -47,8 +48,10 @@ extension Node {
         foldWhereItFits(at: moment)
         let dropped = holdings.pruneCrowns()
         if !dropped.isEmpty {
-            commit(StateWrites.dropCrowns(dropped), then: .written)
-            if let oldest = holdings.crowns.first?.anchor.epoch { sync.crownsDropped(before: oldest) }
+            if let oldest = holdings.crowns.first?.anchor.epoch {
+                commit(StateWrites.dropCrowns(before: oldest), then: .written)
+                sync.crownsDropped(before: oldest)
+            }
         }
     }
 
@@ -145,6 +148,8 @@ extension Node {
     /// Writes headers that are attested now.
     mutating func persist(_ headers: [CertifiedHeader]) {
         guard !headers.isEmpty else { return }
-        commit(StateWrites.headers(headers), then: .written)
+        var batch = WriteBatch()
+        for entry in headers { batch.append(HeaderRecords.replacing(entry)) }
+        commit(batch, then: .written)
     }
 }

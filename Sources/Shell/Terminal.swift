@@ -56,7 +56,7 @@ public final class Terminal: Sendable {
     }
 
     /// Shows the progress: in place on a terminal; in a pipe a line every few seconds, or at once where `urgent`.
-    public func show(_ progress: Node.Progress, role: Role, urgent: Bool = false) {
+    public func show(_ progress: NodeProgress, role: Role, urgent: Bool = false) {
         let now = clock.instant()
         state.withLock { state in
             if isTerminal {

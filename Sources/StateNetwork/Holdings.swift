@@ -17,6 +17,16 @@ public struct Holdings: Sendable {
         /// Who sent it; nil for a diff of our own making.
         public let sender: Bytes32?
         public let receivedAt: Instant
+
+        public init(
+            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant
+        ) {
+            self.key = key
+            self.value = value
+            self.encoded = encoded
+            self.sender = sender
+            self.receivedAt = receivedAt
+        }
     }
 
     /// One section of the arc.
@@ -228,21 +238,21 @@ public struct Holdings: Sendable {
     }
 
     /// A reorg: what was verified above `point` no longer counts, and layers of other blocks are dropped. Returns the
-    /// sections that lost layers.
-    public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [Int] {
+    /// layers dropped.
+    public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
         if let head = verifiedHead, !isCanonical(head) { verifiedHead = nil }
-        var changed: [Int] = []
+        var dropped: [BlockLayer] = []
         for index in arc {
             guard let held = held(index), let first = held.layers.firstIndex(where: { !isCanonical($0.point) }) else {
                 continue
             }
+            dropped += held.layers[first...]
             change(index) { section in
                 section.layers.removeSubrange(first...)
                 section.needsCatchUp = true
             }
-            changed.append(index)
         }
-        return changed
+        return dropped
     }
 
     // MARK: What is served
