@@ -1,5 +1,5 @@
-/// A cursor of whatever store, without its type: walks are long and run in code that is not specialised for a store, and
-/// this way each step costs a call or two, not a look for generic metadata.
+/// A cursor of whatever store, without its type: walks are long and run in code that is not specialised for a store,
+/// and this way each step costs a call or two, not a look for generic metadata.
 class ErasedCursor {
     func seek(_ key: [UInt8]) throws(StoreError) -> Bool { false }
     func next() throws(StoreError) -> Bool { false }
