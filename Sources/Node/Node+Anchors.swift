@@ -11,7 +11,8 @@ extension Node {
     /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
     /// chain go.
     mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
-        let lost = holdings.rewind { isCanonical($0) != false }
+        let chain = chain
+        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
         if !lost.isEmpty {
             log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
             commit(StateWrites.dropLayers(lost), then: .written)

@@ -19,7 +19,7 @@ struct BridgeState: Sendable {
     var unfinal: [StatePoint] = []
 
     init(_ configuration: NodeConfiguration, head: StatePoint?) {
-        keys = configuration.attestingSeeds.compactMap { AttestingKey(seed: $0) }
+        keys = configuration.attestingSeeds.compactMap { Bytes32($0).flatMap { AttestingKey(seed: $0) } }
         context = ClaimContext(configuration.network)
         finalityDepth = configuration.finalityDepth
         self.head = head
@@ -143,11 +143,7 @@ extension Node {
         holdings.unlockAll()
         let certified = CertifiedHeader(
             header: block.header, certificate: bridge?.certificate(at: moment.unixSeconds))
-        do throws(ChainError) {
-            try chain.publish(certified, at: moment.instant)
-        } catch {
-            report(.failed("block \(block.header.point) does not join the chain: \(error)"))
-        }
+        chain.produced(certified, at: moment.instant)
         report(.replayed(block.header.point))
         return certified
     }

@@ -36,37 +36,39 @@ extension Node {
 
     /// Whether an offered key is wanted, as the wire's code.
     mutating func acceptCode(forKey bytes: [UInt8], from peer: Bytes32, at now: Instant) -> AcceptCode {
-        guard let key = try? StateContentKey(decoding: bytes) else { return .decline }
-        if let sender = statePeers[peer], !mayAskState(of: sender) { return .decline }
-        if gossip.isExpected(bytes, at: now) { return .inbound }
+        guard let key = try? StateContentKey(decoding: bytes) else { return .declined }
+        if let sender = statePeers[peer], !mayAskState(of: sender) { return .declined }
+        if gossip.isExpected(bytes, at: now) { return .inProgress }
         switch key {
         case .blockDiff(let key):
             let code = acceptCode(for: key)
-            if code == .accept { gossip.expect(bytes, at: now) }
+            if code == .accepted { gossip.expect(bytes, at: now) }
             return code
         case .crown(let anchor):
             guard chain.isFinal(anchor) else { return .notVerifiable }
-            guard holdings.crown(at: anchor) == nil else { return .stored }
+            guard holdings.crown(at: anchor) == nil else { return .alreadyStored }
             gossip.expect(bytes, at: now)
-            return .accept
-        default: return .decline
+            return .accepted
+        default: return .declined
         }
     }
 
     private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
         guard key.trie == .accounts else { return .notVerifiable }
         switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
-        case .wanted: return .accept
-        case .known: return .stored
-        case .inProgress: return .inbound
+        case .wanted: return .accepted
+        case .known: return .alreadyStored
+        case .inProgress: return .inProgress
         case .outsideArc: return .outsideRadius
         case .notVerifiable: return .notVerifiable
-        case .busy: return .rateLimit
+        case .busy: return .rateLimited
         }
     }
 
     /// true: attested; false: another block stands at its height; nil: not known yet.
-    func isCanonical(_ point: StatePoint) -> Bool? {
+    func isCanonical(_ point: StatePoint) -> Bool? { Node.isCanonical(point, in: chain) }
+
+    static func isCanonical(_ point: StatePoint, in chain: ChainSync) -> Bool? {
         if chain.isAttested(point) { return true }
         return point.number <= chain.head.number ? false : nil
     }
@@ -97,8 +99,9 @@ extension Node {
 
     /// Verifies what waits and fits, one diff a section at a time.
     mutating func pumpDiffs(at moment: Moment) {
+        let chain = chain
         for index in holdings.waiting {
-            let next = holdings.nextDiff(of: index, at: moment.instant) { isCanonical($0) }
+            let next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
             guard case .verify(let diff) = next, let header = chain.header(of: diff.key.point) else {
                 tellSync(index, at: moment)
                 continue

@@ -24,7 +24,7 @@ extension Node {
             let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
             overlay.respond(toOffer: token, codes: codes, at: moment.instant)
         case .offered(_, _, let keys, let token):
-            let codes = keys.map { chain.wants($0) ? AcceptCode.accept : .stored }
+            let codes = keys.map { chain.wants($0) ? AcceptCode.accepted : .alreadyStored }
             overlay.respond(toOffer: token, codes: codes, at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             for item in items { receiveState(item, from: peer.id, at: moment) }

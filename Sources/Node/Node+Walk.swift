@@ -40,8 +40,8 @@ extension Node {
         switch task {
         case .crown(let anchor): return .crown(anchor)
         case .range(_, let anchor, let origin, let limit):
-            return .range(
-                RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes))
+            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes)
+                .map { .range($0) }
         case .diffs(let sections, let from, let target):
             return DiffsKey(
                 from: holdings.point(of: from), to: point(of: target), sections: sections,
@@ -113,9 +113,10 @@ extension Node {
         switch assignment.task {
         case .crown(let anchor): takeCrown(value, at: anchor, assignment, moment)
         case .codes(let hashes): takeCodes(value, wanted: hashes, assignment, bytes: bytes, at: moment)
-        case .range(let index, let anchor, let origin, let limit):
-            guard let header = chain.header(of: anchor) else { return end(assignment, .aborted, at: moment) }
-            let key = RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes)
+        case .range(let index, let anchor, _, _):
+            guard let header = chain.header(of: anchor), case .range(let key)? = contentKey(of: assignment.task) else {
+                return end(assignment, .aborted, at: moment)
+            }
             let job = TakeRange(
                 value: value, key: key, section: holdings.section(index), point: holdings.point(of: anchor),
                 stateRoot: header.stateRoot)
@@ -187,19 +188,28 @@ extension Node {
 
     /// Tells the planner what is held of a section now.
     mutating func tellSync(_ index: Int, at moment: Moment) {
-        guard let held = holdings.held(index) else { return }
-        let coverage: SectionStatus.Coverage
-        switch held.record?.coverage {
-        case nil: coverage = .none
-        case .partial(let next)?: coverage = .partial(anchor: anchor(of: held.record), next: next)
-        case .complete?: coverage = .complete(anchor: anchor(of: held.record))
-        }
-        let gap = holdings.hasGap(index, at: moment.instant)
-        sync.update(section: index, SectionStatus(coverage: coverage, isLocked: held.isLocked, hasGap: gap))
+        guard arc.contains(index) else { return }
+        sync.update(section: index, Node.status(of: index, in: holdings, at: moment.instant))
     }
 
-    private func anchor(of record: SectionRecord?) -> Anchor {
+    /// A section in the planner's terms.
+    static func status(of index: Int, in holdings: Holdings, at now: Instant) -> SectionStatus {
+        let held = holdings.held(index)
+        let coverage: SectionStatus.Coverage
+        switch held?.record?.coverage {
+        case nil: coverage = .none
+        case .partial(let next)?: coverage = .partial(anchor: holdings.anchor(of: held?.record), next: next)
+        case .complete?: coverage = .complete(anchor: holdings.anchor(of: held?.record))
+        }
+        return SectionStatus(
+            coverage: coverage, isLocked: held?.isLocked ?? false, hasGap: holdings.hasGap(index, at: now))
+    }
+}
+
+extension Holdings {
+    /// The anchor that a section is held at.
+    fileprivate func anchor(of record: SectionRecord?) -> Anchor {
         let point = record?.working ?? StatePoint(number: 0, hash: .zero)
-        return Anchor(epoch: point.number / holdings.epochLength, hash: point.hash)
+        return Anchor(epoch: point.number / epochLength, hash: point.hash)
     }
 }

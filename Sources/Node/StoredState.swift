@@ -46,13 +46,11 @@ public struct StoredState: Sendable {
         var headers: [CertifiedHeader] = []
         let rows = try HeaderRecords.headers(from: 0, through: .max, limit: .max, in: snapshot)
         for (point, bytes) in rows {
+            let encoded = try HeaderRecords.certificate(of: point.hash, in: snapshot)
             do throws(ChainError) {
-                let certificate = try HeaderRecords.certificate(of: point.hash, in: snapshot)
-                var decoded: Certificate?
-                if let certificate { decoded = try Certificate(decoding: certificate) }
-                headers.append(CertifiedHeader(header: try BlockHeader(rlp: bytes), certificate: decoded))
-            } catch let error as StoreError {
-                throw error
+                var certificate: Certificate?
+                if let encoded { certificate = try Certificate(decoding: encoded) }
+                headers.append(CertifiedHeader(header: try BlockHeader(rlp: bytes), certificate: certificate))
             } catch {
                 throw .corrupt(table: .headers)
             }

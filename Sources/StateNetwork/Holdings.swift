@@ -17,6 +17,16 @@ public struct Holdings: Sendable {
         /// Who sent it; nil for a diff of our own making.
         public let sender: Bytes32?
         public let receivedAt: Instant
+
+        public init(
+            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant
+        ) {
+            self.key = key
+            self.value = value
+            self.encoded = encoded
+            self.sender = sender
+            self.receivedAt = receivedAt
+        }
     }
 
     /// One section of the arc.

@@ -67,7 +67,8 @@ public struct StateSync: Sendable {
     var started: [UInt64: Instant] = [:]
     var lanes: Lanes
     var budget: RateBudget
-    var wantedCodes: [Bytes32] = []
+    /// Code that accounts of held sections name and the store lacks, in the order it became known.
+    public internal(set) var wantedCodes: [Bytes32] = []
     var wantedCodeSet: Set<Bytes32> = []
     var generator: SeededGenerator
     private var nextID: UInt64 = 1

@@ -95,7 +95,7 @@ public enum SyncTask: Sendable, Hashable {
     }
 
     /// The sections it changes.
-    var sections: [Int] {
+    public var sections: [Int] {
         switch self {
         case .range(let section, _, _, _): [section]
         case .diffs(let sections, _, _): sections
