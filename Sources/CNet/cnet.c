@@ -1,1 +1,230 @@
+#define _GNU_SOURCE
 #include "cnet.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct cnet_batch {
+    struct mmsghdr headers[CNET_BATCH];
+    struct iovec vectors[CNET_BATCH];
+    struct sockaddr_storage addresses[CNET_BATCH];
+    uint8_t bytes[CNET_BATCH][CNET_SLOT];
+};
+
+cnet_batch *cnet_batch_create(void) {
+    cnet_batch *batch = calloc(1, sizeof(cnet_batch));
+    if (!batch) return NULL;
+    for (int i = 0; i < CNET_BATCH; i++) {
+        batch->vectors[i].iov_base = batch->bytes[i];
+        batch->headers[i].msg_hdr.msg_iov = &batch->vectors[i];
+        batch->headers[i].msg_hdr.msg_iovlen = 1;
+        batch->headers[i].msg_hdr.msg_name = &batch->addresses[i];
+    }
+    return batch;
+}
+
+void cnet_batch_destroy(cnet_batch *batch) { free(batch); }
+
+static socklen_t fill_address(struct sockaddr_storage *out, const uint8_t *address, size_t length, uint16_t port,
+                              int ipv6) {
+    if (ipv6) {
+        struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+        memset(six, 0, sizeof(*six));
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+        if (length == 16) {
+            memcpy(&six->sin6_addr, address, 16);
+        } else {
+            six->sin6_addr.s6_addr[10] = six->sin6_addr.s6_addr[11] = 0xff;
+            memcpy(&six->sin6_addr.s6_addr[12], address, 4);
+        }
+        return sizeof(*six);
+    }
+    struct sockaddr_in *four = (struct sockaddr_in *)out;
+    memset(four, 0, sizeof(*four));
+    four->sin_family = AF_INET;
+    four->sin_port = htons(port);
+    memcpy(&four->sin_addr, address, 4);
+    return sizeof(*four);
+}
+
+static void grow_buffer(int fd, int option, int forced, int bytes) {
+    // The forced form passes the system's limit where the process may; the plain one is cut to the limit silently.
+    if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
+}
+
+int cnet_udp_open(const uint8_t *address, size_t address_length, uint16_t port, int buffer_bytes) {
+    if (address_length != 4 && address_length != 16) return -EAFNOSUPPORT;
+    int ipv6 = address_length == 16;
+    int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (ipv6) {
+        int off = 0;
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    }
+    grow_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, buffer_bytes);
+    grow_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, buffer_bytes);
+    struct sockaddr_storage name;
+    socklen_t size = fill_address(&name, address, address_length, port, ipv6);
+    if (bind(fd, (struct sockaddr *)&name, size) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int cnet_udp_port(int fd) {
+    struct sockaddr_storage name;
+    socklen_t size = sizeof(name);
+    if (getsockname(fd, (struct sockaddr *)&name, &size) != 0) return -errno;
+    if (name.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&name)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&name)->sin_port);
+}
+
+int cnet_udp_receive_buffer(int fd) {
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) != 0) return -errno;
+    // The system reports twice what it gives, to count its own bookkeeping.
+    return bytes / 2;
+}
+
+int cnet_receive(int fd, cnet_batch *batch) {
+    for (int i = 0; i < CNET_BATCH; i++) {
+        batch->vectors[i].iov_len = CNET_SLOT;
+        batch->headers[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_storage);
+        batch->headers[i].msg_hdr.msg_flags = 0;
+    }
+    int count = recvmmsg(fd, batch->headers, CNET_BATCH, MSG_DONTWAIT, NULL);
+    if (count >= 0) return count;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+}
+
+const uint8_t *cnet_datagram(const cnet_batch *batch, int index, size_t *length) {
+    const struct mmsghdr *header = &batch->headers[index];
+    *length = header->msg_hdr.msg_flags & MSG_TRUNC ? 0 : header->msg_len;
+    return batch->bytes[index];
+}
+
+int cnet_source(const cnet_batch *batch, int index, uint8_t address[16], uint16_t *port) {
+    const struct sockaddr_storage *name = &batch->addresses[index];
+    if (name->ss_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)name;
+        memcpy(address, &four->sin_addr, 4);
+        *port = ntohs(four->sin_port);
+        return 4;
+    }
+    if (name->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)name;
+        memcpy(address, &six->sin6_addr, 16);
+        *port = ntohs(six->sin6_port);
+        return 16;
+    }
+    return 0;
+}
+
+int cnet_put(cnet_batch *batch, int index, const uint8_t *bytes, size_t length, const uint8_t *address,
+             size_t address_length, uint16_t port, int socket_is_ipv6) {
+    if (length > CNET_SLOT) return -EMSGSIZE;
+    if (address_length != 4 && !(address_length == 16 && socket_is_ipv6)) return -EAFNOSUPPORT;
+    memcpy(batch->bytes[index], bytes, length);
+    batch->vectors[index].iov_len = length;
+    batch->headers[index].msg_hdr.msg_namelen =
+        fill_address(&batch->addresses[index], address, address_length, port, socket_is_ipv6);
+    return 0;
+}
+
+int cnet_send(int fd, cnet_batch *batch, int from, int count) {
+    int sent;
+    do {
+        sent = sendmmsg(fd, batch->headers + from, (unsigned)(count - from), MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+int cnet_poll_create(void) {
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int control(int poll, int operation, int fd, uint32_t token, int writable) {
+    struct epoll_event event = {.events = EPOLLIN | (writable ? EPOLLOUT : 0), .data = {.u32 = token}};
+    return epoll_ctl(poll, operation, fd, &event) == 0 ? 0 : -errno;
+}
+
+int cnet_poll_add(int poll, int fd, uint32_t token, int writable) {
+    return control(poll, EPOLL_CTL_ADD, fd, token, writable);
+}
+
+int cnet_poll_change(int poll, int fd, uint32_t token, int writable) {
+    return control(poll, EPOLL_CTL_MOD, fd, token, writable);
+}
+
+static int wait_events(int poll, struct epoll_event *events, int64_t microseconds) {
+    if (microseconds < 0) return epoll_wait(poll, events, 8, -1);
+    struct timespec limit = {.tv_sec = microseconds / 1000000, .tv_nsec = (microseconds % 1000000) * 1000};
+    int count = epoll_pwait2(poll, events, 8, &limit, NULL);
+    if (count >= 0 || errno != ENOSYS) return count;
+    // A kernel before 5.11 counts in milliseconds: rounded up, so that a timer is due when the wait ends.
+    int64_t milliseconds = (microseconds + 999) / 1000;
+    return epoll_wait(poll, events, 8, milliseconds > 3600000 ? 3600000 : (int)milliseconds);
+}
+
+int cnet_poll_wait(int poll, uint32_t tokens[8], int64_t timeout_microseconds) {
+    struct epoll_event events[8];
+    int count = wait_events(poll, events, timeout_microseconds);
+    if (count < 0) return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++) tokens[i] = events[i].data.u32;
+    return count;
+}
+
+int cnet_event_create(void) {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cnet_event_signal(int fd) {
+    uint64_t one = 1;
+    // A full counter is as good as a written one: the reader is woken either way.
+    return write(fd, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN ? 0 : -errno;
+}
+
+int cnet_event_clear(int fd) {
+    uint64_t count;
+    return read(fd, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN ? 0 : -errno;
+}
+
+int cnet_signals_open(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    int refused = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (refused != 0) return -refused;
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cnet_signals_next(int fd) {
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof(info)) == sizeof(info)) return (int)info.ssi_signo;
+    return errno == EAGAIN ? 0 : -errno;
+}
+
+void cnet_ignore_write_signals(void) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+int cnet_close(int fd) { return close(fd) == 0 ? 0 : -errno; }

@@ -59,7 +59,8 @@ extension AttestedChain {
 
     /// Where a linked run stands to what is held.
     enum Placement {
-        /// It joins. `fresh` is its part above the final block; the checkpoint's header, if this is the first to bring it.
+        /// It joins. `fresh` is its part above the final block; the checkpoint's header, if this is the first to bring
+        /// it.
         case joins(fresh: [CertifiedHeader], checkpoint: CertifiedHeader?)
         /// It is, by its hashes, not on the final block's line.
         case leavesFinalLine
@@ -97,8 +98,9 @@ extension AttestedChain {
 
     /// The votes in a run's certificates, and the run with only what was verified of them.
     ///
-    /// The run is one line, so a vote on a block makes the same voter's vote on an earlier one needless: the run is read
-    /// from its end, and claims that add nothing are dropped unverified. In a long run that leaves a few signatures to check.
+    /// The run is one line, so a vote on a block makes the same voter's vote on an earlier one needless: the run is
+    /// read from its end, and claims that add nothing are dropped unverified. In a long run that leaves a few
+    /// signatures to check.
     func verifiedVotes(
         in run: [CertifiedHeader]
     ) throws(ChainError) -> (entries: [CertifiedHeader], votes: [Vote]) {
@@ -138,8 +140,8 @@ extension AttestedChain {
         return (entries.reversed(), votes)
     }
 
-    /// Whether a claim that came with `header` may do so: a head claim of that block, or a final claim of it or of one of
-    /// its ancestors. `below` are the hashes from the final block (left out) up to the run's parent.
+    /// Whether a claim that came with `header` may do so: a head claim of that block, or a final claim of it or of one
+    /// of its ancestors. `below` are the hashes from the final block (left out) up to the run's parent.
     private func fits(
         _ claim: Claim, _ header: BlockHeader, run: [CertifiedHeader], below: [Bytes32]
     ) -> Bool {
@@ -151,7 +153,9 @@ extension AttestedChain {
             let offset = Int(point.number - final.number - 1)
             return offset < below.count && below[offset] == point.hash
         }
-        guard let ours = certifiedHeader(at: point.number) else { return point.number != final.number || point == final }
+        guard let ours = certifiedHeader(at: point.number) else {
+            return point.number != final.number || point == final
+        }
         return ours.header.hash == point.hash
     }
 

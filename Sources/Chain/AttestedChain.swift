@@ -2,17 +2,23 @@ import Primitives
 
 /// What a run of headers changed.
 public struct ChainAdvance: Hashable, Sendable {
-    /// Headers that became attested, or final ones that are new, rising by number: to be kept on disk.
+    /// Headers that became attested, rising by number.
     public var attested: [CertifiedHeader] = []
+    /// What is to be kept on disk, rising by number: those, attested ones whose certificate grew, and ones above the
+    /// head that carry claims. From these `init(configuration:restoring:)` comes to the same head and final block.
+    public var keep: [CertifiedHeader] = []
     /// The attested head, where it is another one now.
     public var head: StatePoint?
     /// The final block, where it is another one now.
     public var final: StatePoint?
     /// Anchors that became usable, rising.
     public var anchors: [Anchor] = []
+    /// Claims that were checked and had not been known: worth passing on even where they are not enough yet.
+    public var newVotes = 0
 
     public init() {}
-    public var isEmpty: Bool { self == ChainAdvance() }
+    /// Whether nothing is attested, final or usable that was not before.
+    public var isEmpty: Bool { attested.isEmpty && head == nil && final == nil && anchors.isEmpty }
 }
 
 /// The chain as far as its rule vouches for it. See the essay in `Chain.swift`.
@@ -35,6 +41,9 @@ public struct AttestedChain: Sendable {
     private(set) var tree: HeaderTree
     /// The attested hashes above the final block, rising by number.
     private var line: [Bytes32] = []
+    /// The hashes above the head that some key vouches for, on one line: too few yet, but they may be what proves the
+    /// head, where keys have signed different blocks.
+    private var supported: [Bytes32] = []
     private var votes: VoteBook
 
     /// A chain of which only the checkpoint is known.
@@ -52,34 +61,52 @@ public struct AttestedChain: Sendable {
         votes = VoteBook(voterCount: rule.voterCount)
     }
 
-    /// A chain resumed from the node's own store. `headers` are final ones, rising; the last is the newest final block.
-    /// Gaps may lie only behind boundary blocks. They are trusted like the store itself, links are checked all the same.
-    /// Headers older than the configured checkpoint are of no use and start the chain at the checkpoint.
-    public init(configuration: NetworkConfiguration, restoring headers: [CertifiedHeader]) throws(ChainError) {
+    /// A chain resumed from the attested headers that the node itself has stored, in any order.
+    ///
+    /// Certificates are checked again, so the head and the final block come out as they were. Where headers were
+    /// pruned, the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary
+    /// headers below.
+    public init(configuration: NetworkConfiguration, restoring stored: [CertifiedHeader]) throws(ChainError) {
         self.init(configuration: configuration)
-        guard let last = headers.last, last.header.number >= configuration.checkpoint.number else { return }
+        let sorted = stored.filter { $0.header.number >= configuration.checkpoint.number }
+            .sorted { $0.point < $1.point }
+        guard var start = sorted.indices.last else { return }
+        while start > 0, sorted[start - 1].header.number &+ 1 >= sorted[start].header.number { start -= 1 }
+        if sorted[start].header.number > configuration.checkpoint.number + 1 {
+            _ = recordAnchors(Array(sorted[..<start]))
+            // Of siblings at the run's beginning the one that goes on is the one that stayed.
+            let first = sorted[start...].prefix { $0.header.number == sorted[start].header.number }
+            let parents = Set(sorted[start...].map(\.header.parentHash))
+            let base = first.first { parents.contains($0.header.hash) } ?? sorted[start]
+            _ = recordAnchors([base])
+            kept = [base]
+            final = base.point
+            head = final
+            tree = HeaderTree(root: final)
+            start += first.count
+        }
         var run: [CertifiedHeader] = []
-        for entry in headers {
-            let header = entry.header
-            if header.number == configuration.checkpoint.number, header.hash != configuration.checkpoint.hash {
-                throw .notTheCheckpoint(expected: configuration.checkpoint.hash, found: header.hash)
-            }
-            if let previous = run.last, previous.header.number &+ 1 != header.number {
-                guard header.number > previous.header.number else {
-                    throw .wrongNumber(expected: previous.header.number &+ 1, found: header.number)
-                }
-                _ = recordAnchors(run)
+        for entry in sorted[start...] {
+            let isLinked = run.last.map { $0.header.hash == entry.header.parentHash } ?? true
+            if !isLinked || run.count == AttestedChain.restoringRun {
+                try restore(run)
                 run = []
-            } else if let previous = run.last, previous.header.hash != header.parentHash {
-                throw .unknownParent(number: header.number, parentHash: header.parentHash)
             }
             run.append(entry)
         }
-        _ = recordAnchors(run)
-        kept = run
-        final = last.point
-        head = final
-        tree = HeaderTree(root: final)
+        try restore(run)
+    }
+
+    /// Headers restored at once; what lies between two certificates must fit above the final block.
+    private static let restoringRun = 256
+
+    /// Branches that were left before the final block passed them are of no use any more.
+    private mutating func restore(_ run: [CertifiedHeader]) throws(ChainError) {
+        do throws(ChainError) {
+            _ = try accept(run)
+        } catch .belowFinal {
+            return
+        }
     }
 
     // MARK: What is known
@@ -125,11 +152,41 @@ public struct AttestedChain: Sendable {
     /// The final block's header; nil only as long as it is a checkpoint without one.
     public var finalHeader: BlockHeader? { kept.last?.header }
 
+    /// Whether the block is the final one, the checkpoint, or on the attested line.
     public func isAttested(_ point: StatePoint) -> Bool { point == final || header(of: point) != nil }
+    /// Whether the block is the final one or one kept below it.
     public func isFinal(_ point: StatePoint) -> Bool { point.number <= final.number && isAttested(point) }
 
     /// Whether the header is held at all, attested or not. Says nothing about whether it is to be believed.
     public func holds(_ hash: Bytes32) -> Bool { tree.contains(hash) || header(hash: hash) != nil }
+
+    /// Whether the anchor is usable: its boundary block is final.
+    public func isFinal(_ anchor: Anchor) -> Bool { header(of: anchor) != nil }
+
+    /// The header and the checked claims held for a block, attested or not.
+    public func held(_ hash: Bytes32) -> CertifiedHeader? {
+        tree.nodes[hash]?.entry ?? kept.last { $0.header.hash == hash }
+    }
+
+    /// The last block served to others: the head, or beyond it the last that any key vouches for.
+    public var servedTip: UInt64 { head.number + UInt64(supported.count) }
+
+    /// What is served at a height: the attested line, and above it what some key vouches for.
+    public func servedHeader(at number: UInt64) -> CertifiedHeader? {
+        guard number > head.number else { return certifiedHeader(at: number) }
+        let offset = number - head.number - 1
+        return offset < supported.count ? tree.nodes[supported[Int(offset)]]?.entry : nil
+    }
+
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet. Changes nothing.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool {
+        var voters = VoterSet()
+        for signed in entry.certificate?.claims ?? [] where signed.claim.point == entry.point {
+            guard case .success(let vote) = Result(catching: { try rule.vote(in: signed) }) else { return false }
+            voters.insert(vote.voter)
+        }
+        return rule.suffices(voters)
+    }
 
     /// Number of headers held above the final one, attested or not.
     public var unfinalCount: Int { tree.count }
@@ -147,6 +204,7 @@ public struct AttestedChain: Sendable {
         anchorHeaders.keys.sorted().compactMap { anchor(epoch: $0) }
     }
 
+    /// The usable anchor of the latest epoch.
     public var newestAnchor: Anchor? { anchorHeaders.keys.max().flatMap { anchor(epoch: $0) } }
 
     /// The boundary block's header of a usable anchor; nil for any other.
@@ -156,8 +214,8 @@ public struct AttestedChain: Sendable {
 
     // MARK: What changes it
 
-    /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them. Either
-    /// all of the run is taken or, with an error, nothing of it.
+    /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them.
+    /// Either all of the run is taken or, with an error, nothing of it.
     public mutating func accept(_ run: [CertifiedHeader]) throws(ChainError) -> ChainAdvance {
         if let conflict { throw conflict }
         try AttestedChain.checkLinks(run)
@@ -172,13 +230,16 @@ public struct AttestedChain: Sendable {
         if let checkpoint {
             kept = [checkpoint]
             advance.attested = [checkpoint]
+            advance.keep = [checkpoint]
             advance.anchors = recordAnchors([checkpoint])
         }
         for entry in found.entries { tree.insert(entry) }
         for vote in found.votes { votes.record(vote) }
+        advance.newVotes = found.votes.count
         // Without a new vote nothing can have become attested: a voter's claim stands on a header already held.
         guard !found.votes.isEmpty else { return advance }
-        try settle(&advance)
+        let grown = found.entries.filter { $0.certificate != nil }.map(\.header.hash)
+        try settle(&advance, grown: Set(grown))
         return advance
     }
 
@@ -192,13 +253,13 @@ public struct AttestedChain: Sendable {
         func isFull() -> Bool {
             tree.count + fresh.count { tree.nodes[$0.header.hash] == nil } > ChainLimits.unfinalHeaders
         }
-        if isFull() { tree.keepOnly(pathsTo: [head.hash, first.header.parentHash]) }
+        if isFull() { tree.keepOnly(pathsTo: [supported.last ?? head.hash, first.header.parentHash]) }
         guard !isFull() else { throw .tooManyUnverified(limit: ChainLimits.unfinalHeaders) }
     }
 
     /// Finds the final block and the head anew from the votes.
-    private mutating func settle(_ advance: inout ChainAdvance) throws(ChainError) {
-        let known = Set(line)
+    private mutating func settle(_ advance: inout ChainAdvance, grown: Set<Bytes32>) throws(ChainError) {
+        let (known, stored) = (Set(line), Set(line + supported))
         let (oldFinal, oldHead) = (final, head)
         let newFinal = try deepestFinal()
         var passed: [CertifiedHeader] = []
@@ -212,10 +273,14 @@ public struct AttestedChain: Sendable {
         let tallies = tree.tallies(votes.ownHeadVotes)
         let newHead = deepestAttested(tallies)
         line = tree.path(to: newHead)
+        supported = supportedLine(above: newHead, tallies)
         head = tree.nodes[newHead]?.entry.point ?? final
         if let newest = newestTime(of: tallies[newHead] ?? VoterSet()) { attestedAt = max(attestedAt ?? 0, newest) }
-        let entries = passed + line.compactMap { tree.nodes[$0]?.entry }
-        advance.attested += entries.filter { !known.contains($0.header.hash) }
+        let attested = passed + line.compactMap { tree.nodes[$0]?.entry }
+        advance.attested += attested.filter { !known.contains($0.header.hash) }
+        advance.keep += (attested + supported.compactMap { tree.nodes[$0]?.entry }).filter {
+            !stored.contains($0.header.hash) || grown.contains($0.header.hash)
+        }
         if final != oldFinal { advance.final = final }
         if head != oldHead { advance.head = head }
     }
@@ -251,6 +316,17 @@ public struct AttestedChain: Sendable {
                 .min { ($1.count, $1.time, $0.hash) < ($0.count, $0.time, $1.hash) }
             guard let best else { return current }
             current = best.hash
+        }
+    }
+
+    private func supportedLine(above head: Bytes32, _ tallies: [Bytes32: VoterSet]) -> [Bytes32] {
+        var line: [Bytes32] = []
+        while true {
+            let best = tree.children(of: line.last ?? head)
+                .map { (hash: $0, count: tallies[$0]?.count ?? 0) }.filter { $0.count > 0 }
+                .min { ($1.count, $0.hash) < ($0.count, $1.hash) }
+            guard let best else { return line }
+            line.append(best.hash)
         }
     }
 

@@ -2,7 +2,9 @@ import Primitives
 
 /// What was being read when an encoding was found wrong.
 public enum ChainPart: String, Sendable {
-    case header, block, transaction, uncle, withdrawal, accessList = "access list", account, certificate
+    case header, block, transaction, uncle, withdrawal
+    case accessList = "access list"
+    case account, certificate
 }
 
 /// Everything that may be wrong with a chain's data.

@@ -1,7 +1,8 @@
 import CSecp256k1
 import Primitives
 
-/// The curve library's context. It is only read after it was made, and the library says that may be done from any thread.
+/// The curve library's context. It is only read after it was made, and the library says that may be done from any
+/// thread.
 private struct CurveContext: @unchecked Sendable {
     let pointer = secp256k1_context_create(UInt32(SECP256K1_CONTEXT_NONE))
     static let shared = CurveContext()

@@ -29,7 +29,8 @@ public struct StateAccount: Hashable, Sendable {
     /// The value in the trie: RLP [nonce, balance, storage root, code hash].
     public var rlp: [UInt8] { encoded(slim: false) }
 
-    /// The form in the store and on the wire: an empty string for the root of an empty trie and for the hash of no code.
+    /// The form in the store and on the wire: an empty string for the root of an empty trie and for the hash of no
+    /// code.
     public var slim: [UInt8] { encoded(slim: true) }
 
     private func encoded(slim: Bool) -> [UInt8] {

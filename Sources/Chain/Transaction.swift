@@ -5,7 +5,8 @@ import Primitives
 public struct Transaction: Sendable {
     /// The type byte of the envelope; legacy transactions have none.
     public enum Kind: UInt8, Sendable {
-        case legacy = 0, accessList, dynamicFee, blob, setCode
+        case legacy = 0
+        case accessList, dynamicFee, blob, setCode
     }
 
     /// What a transaction announces to touch.
@@ -70,7 +71,9 @@ public struct Transaction: Sendable {
         public var authorizations: [Authorization]
 
         /// A transfer without data; the rest is set by the caller.
-        public init(chainID: UInt64?, nonce: UInt64, maxFeePerGas: UInt256, gasLimit: UInt64, to: Address?, value: UInt256) {
+        public init(
+            chainID: UInt64?, nonce: UInt64, maxFeePerGas: UInt256, gasLimit: UInt64, to: Address?, value: UInt256
+        ) {
             self.chainID = chainID
             self.nonce = nonce
             self.maxFeePerGas = maxFeePerGas

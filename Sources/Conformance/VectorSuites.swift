@@ -1,9 +1,16 @@
 /// Every kind of vector file there is: one line each.
 public enum VectorSuites {
+    /// Every suite, in the order of the floors.
     public static let all: [any VectorSuite.Type] = [
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
+        DiscoveryWireVectors.self,
+        NodeRecordVectors.self,
+        UTPWireVectors.self,
+        PortalWireVectors.self,
+        HeaderVectors.self,
+        AccessListVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

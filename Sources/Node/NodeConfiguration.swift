@@ -1,16 +1,36 @@
 import Chain
+import ChainNetwork
 import Discovery
+import Overlay
 import Primitives
+import StateNetwork
 
 /// What part a process plays. All three run the same node.
-public enum Role: UInt8, Sendable, Equatable {
+public enum Role: Sendable, Equatable {
     /// Keeps an arc round its id, at anchors and at the head, and serves it: `carousel run`.
-    case holder = 0
+    case holder
     /// Walks the whole ring for a full state; serves what it has as it goes: `carousel sync`.
-    case walker = 1
+    case walker
     /// Replays an execution chain, signs its blocks and gossips their diffs: `carousel bridge`. Serves state only to
     /// holders that fill their arcs.
-    case bridge = 2
+    case bridge
+
+    init(_ announced: StatePingPayload.Role) {
+        switch announced {
+        case .node: self = .holder
+        case .syncing: self = .walker
+        case .bridge: self = .bridge
+        }
+    }
+
+    /// How the role is told to peers.
+    var announced: StatePingPayload.Role {
+        switch self {
+        case .holder: .node
+        case .walker: .syncing
+        case .bridge: .bridge
+        }
+    }
 }
 
 /// Everything a node is told at its start.
@@ -21,6 +41,8 @@ public struct NodeConfiguration: Sendable {
     /// The address put into the node record; nil where it is not known yet.
     public var endpoint: Endpoint?
     public var bootNodes: [NodeRecord]
+    /// The record's sequence number: it must grow from start to start; Unix seconds do.
+    public var recordSequence: UInt64
     /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
     public var radiusExponent: Int
     public var lanes: Int
@@ -42,6 +64,7 @@ public struct NodeConfiguration: Sendable {
         self.clientInfo = clientInfo
         endpoint = nil
         bootNodes = []
+        recordSequence = 1
         radiusExponent = 256
         lanes = 16
         rangeBytes = 1 << 20
@@ -73,5 +96,24 @@ public struct Moment: Sendable, Equatable {
     public init(instant: Instant, unixSeconds: UInt64) {
         self.instant = instant
         self.unixSeconds = unixSeconds
+    }
+}
+
+extension NodeConfiguration {
+    /// What the Portal wire is told.
+    var overlay: OverlayConfiguration {
+        var overlay = OverlayConfiguration(
+            chainID: network.chainID,
+            networks: [
+                OverlayConfiguration.Network(
+                    id: .state, extensionType: StatePingPayload.type,
+                    busyAnswer: StateStatus.busy(seconds: NodeLimits.busySeconds).encoded),
+                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType),
+            ])
+        overlay.clientInfo = clientInfo
+        overlay.endpoint = endpoint
+        overlay.recordSequence = recordSequence
+        overlay.pingInterval = NodeLimits.pingInterval
+        return overlay
     }
 }

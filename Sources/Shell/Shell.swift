@@ -1,1 +1,55 @@
+/// The real world round a node: sockets, threads, disk, clock, signals, files and the terminal.
+///
+/// Terms
+/// - *machine*: the node, a value that takes events with the time and gives back directives (`NodeMachine`).
+/// - *loop*: the one thread that owns the machine (`EventLoop`). Nobody else touches it, so it has no lock.
+/// - *job*: heavy pure work (serving a range, verifying one) that the loop hands to the *pool* (`WorkerPool`).
+/// - *writer*: the one thread that commits batches to the store, in the order in which they were asked for
+///   (`StoreWriter`).
+/// - *mailbox*: the way back into the loop: a locked list and an eventfd that wakes it (`Mailbox`).
+///
+///     socket ──recvmmsg──▶ ┌──────┐ ──run──▶ pool (N threads, store snapshots) ──┐
+///     socket ◀─sendmmsg─── │ loop │ ──commit─▶ writer (1 thread, transactions) ──┤
+///     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
+///
+/// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
+/// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
+/// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
+/// joined.
+///
+/// Invariants
+/// - A directive is carried out in the order given; commits reach the disk in that order too.
+/// - After one commit failed, every later one fails: a transaction never builds on one that is not there.
+/// - Every queue is bounded (`ShellLimits`) or bounded by the machine's own slots (jobs, commits).
+///
+/// Why not Swift tasks: an actor hop a datagram costs more than the datagram, and the order of directives would be the
+/// scheduler's instead of the machine's.
 import Primitives
+
+/// The bounds of this target. Each says its unit, its reason and where the figure is from.
+public enum ShellLimits {
+    /// Bytes asked for each socket buffer: 4 MiB hold what a 1 Gbit/s peer sends in 32 ms, longer than any job of ours
+    /// keeps the loop from the socket.
+    public static let socketBufferBytes = 4 << 20
+    /// Datagrams taken from the socket before the loop looks at its mailbox again: four batches of `recvmmsg`.
+    public static let datagramsPerTurn = 256
+    /// Datagrams waiting for room in the socket; later ones are lost, as any network may lose them (10 MiB).
+    public static let waitingDatagrams = 8_192
+    /// Bytes of one datagram, the limit of discv5.1 packets. A longer one is dropped unread.
+    public static let datagramBytes = 1_280
+    /// Microseconds that the loop waits at least where a machine's deadline stays in the past: a bug in a timer must
+    /// not become a busy loop.
+    public static let shortestWaitMicroseconds: UInt64 = 1_000
+    /// Addresses remembered as `Endpoint` values, so that a datagram of a known peer allocates none.
+    public static let rememberedEndpoints = 4_096
+    /// Bytes of a worker thread's stack: tries recurse 64 levels deep at most.
+    public static let workerStackBytes = 4 << 20
+    /// Seconds after which a sync that no boot node has answered gives up.
+    public static let secondsWithoutPeers = 30
+    /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
+    public static let blocksAhead = 8
+    /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
+    public static let progressLineSeconds = 2
+    /// The same while nothing arrives: the reason was told, the seconds are all that changes.
+    public static let stallLineSeconds = 10
+}

@@ -49,19 +49,16 @@ public struct NodePool: Sendable {
     /// The hash that `node`, which stands at `depth`, refers to on the way to `section`, and the depth of what it names;
     /// nil where the way ends. Embedded nodes end it: they travel inside their parent.
     private static func step(through node: [UInt8], at depth: Int, toward section: Nibbles) -> (Bytes32?, Int) {
-        guard var items = try? RLPReader.list(node) else { return (nil, depth) }
-        var fields: [[UInt8]] = []
-        while !items.isAtEnd {
-            guard let field = try? items.nextRaw() else { return (nil, depth) }
-            fields.append(field)
+        // Nodes enter the pool only out of verified crowns and proofs; one that does not decode ends the way.
+        guard let decoded = try? TrieNode(decoding: node) else { return (nil, depth) }
+        switch decoded {
+        case .branch(let branch):
+            guard case .hash(let hash)? = branch[section[depth]] else { return (nil, depth) }
+            return (hash, depth + 1)
+        case .extension(let path, let child):
+            guard case .hash(let hash) = child, section.dropFirst(depth).hasPrefix(path) else { return (nil, depth) }
+            return (hash, depth + path.count)
+        case .leaf: return (nil, depth)
         }
-        func reference(_ raw: [UInt8]) -> Bytes32? { raw.count == 33 ? Bytes32(raw.dropFirst()) : nil }
-        if fields.count == 17 { return (reference(fields[section[depth]]), depth + 1) }
-        guard fields.count == 2 else { return (nil, depth) }
-        var path = RLPReader(fields[0])
-        guard let compact = try? path.nextBytes(), let (nibbles, isLeaf) = try? Nibbles.decode(compact: compact),
-            !isLeaf
-        else { return (nil, depth) }
-        return (reference(fields[1]), depth + nibbles.count)
     }
 }

@@ -1,1 +1,346 @@
+// uTP (BEP 29) over discv5, as one pure machine for all streams of a node.
+//
+// Terms
+//   stream        one payload, one way, between two nodes; named by peer address and connection id.
+//   connecting    the end that sends the SYN; the other one, which gave the id out in a Portal answer, is *accepting*.
+//                 Either may be the sender: FIND_CONTENT's holder accepts and sends, OFFER's offerer connects and does.
+//   receive id    the id in packets to us. The id handed out is the connecting end's; the accepting end's is one more.
+//   early         a packet that came before one with a lower number.
+//   round         one round trip, told apart by transmission numbers.
+//
+// Picture (the accepting end sends; `seq` r is the accepting end's first number)
+//
+//     connecting, receives                           accepting, sends
+//       SYN   seq s            ─────────────────▶    answers at once, and may send DATA without waiting
+//                              ◀─────────────────    STATE seq r   ack s
+//       expects r              ◀─────────────────    DATA  seq r   … DATA … FIN seq e
+//       STATE ack …, bits      ─────────────────▶    one for the packets between two drains
+//       FIN   ack e            ─────────────────▶    `.sent`; STATE for the FIN
+//     `.received`
+//
+// Phases of a stream: connecting or awaiting its SYN → open → ended. A stream ends whole or with an error; a payload
+// cut short is never delivered, because it is delivered only when FIN and all before it are here. After a good end a
+// `Farewell` is kept for a while: the last ack may be lost, and a peer that repeats itself then gets it again instead
+// of a RESET. The receiver's FIN is that ack, for peers that wait for the other side's end too.
+//
+// Acks. Packets are taken in by `receive`; acks, and payload that acks make room for, come out of `drain`. So a batch
+// of datagrams costs one ack a stream (one for every sixteen packets where it is long, so that a lost ack does not
+// silence a whole window), a single datagram is acked at once, and no ack waits for a timer. The selective ack names
+// all early packets, so a lost ack costs nothing when another one follows.
+//
+// Invariants
+//   - Bounded: streams in all and a peer, early packets a stream (places and bytes) and in all, packets held before the
+//     SYN's answer, farewells. The payload gathered is bounded by the limit given for it.
+//   - Nothing is allocated by a length a packet claims; a RESET answers a packet no smaller than itself, and nothing
+//     answers a RESET.
+//   - A stream that makes no progress ends after `idleTime`, whatever the peer keeps sending.
+//   - The order of directives follows from the events alone.
+//
+// Why not otherwise. Delayed acks would save packets at the price of a timer a stream, and batches save more. Pacing
+// needs a timer a packet; bursts are bounded by the window. Several payloads on one stream would need framing that
+// every caller has already.
+
 import Primitives
+
+/// A stream of one machine; never used twice.
+public struct StreamID: Hashable, Comparable, Sendable {
+    /// Counts up from 1 in the order of opening.
+    public let value: UInt64
+
+    /// For tests and logs; a machine gives out its own.
+    public init(value: UInt64) { self.value = value }
+
+    /// Opened earlier.
+    public static func < (a: StreamID, b: StreamID) -> Bool { a.value < b.value }
+}
+
+/// All uTP streams of a node. After every batch of events: `drain`, then `nextDeadline`.
+public struct UTP: Sendable {
+    /// What a stream carries: one payload, one way.
+    public enum Transfer: Sendable {
+        /// These bytes go to the peer, then FIN.
+        case send([UInt8])
+        /// Like `send`; the bytes follow with `supply`, at most `UTPLimits.supplyTime` after the stream stands.
+        case sendLater
+        /// The peer's bytes are gathered up to its FIN; more than `limit` bytes end the stream with an error.
+        case receive(limit: Int)
+    }
+
+    /// What the owner must do or know.
+    public enum Directive: Hashable, Sendable {
+        /// Send this packet as TALKREQ "utp"; no answer is waited for.
+        case send([UInt8], to: NodeAddress)
+        /// The whole payload, in order, its end seen. The stream is over.
+        case received(StreamID, [UInt8])
+        /// The peer has acknowledged the whole payload and its end. The stream is over.
+        case sent(StreamID)
+        /// The stream is over and its payload is not.
+        case failed(StreamID, UTPError)
+    }
+
+    private struct Key: Hashable {
+        let peer: NodeAddress
+        let receiveID: UInt16
+    }
+
+    private let configuration: UTPConfiguration
+    private let settings: StreamSettings
+    private var entropy: Entropy
+    private var directives: [Directive] = []
+    /// The latest time heard of; the time of what `drain` sends.
+    private var clock = Instant.zero
+    private var lastID: UInt64 = 0
+
+    // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a
+    // scan over plain integers.
+    private var places: [Stream?] = []
+    private var deadlines: [UInt64] = []
+    private var freePlaces: [Int] = []
+    private var placeOfKey: [Key: Int] = [:]
+    private var placeOfStream: [StreamID: Int] = [:]
+    private var streamsOfPeer: [Bytes32: Int] = [:]
+    /// Places to settle at the next `drain`, in the order they were touched.
+    private var touched: [Int] = []
+    private var lastPlace = 0
+    private var earlyBytes = 0
+    private var farewells = Farewells()
+
+    /// A machine without streams. Ids and first numbers come from `entropy`.
+    public init(configuration: UTPConfiguration = UTPConfiguration(), entropy: Entropy) {
+        self.configuration = configuration
+        self.entropy = entropy
+        settings = StreamSettings(
+            payloadBytes: min(max(configuration.payloadBytes, 1), UTPLimits.payloadBytes),
+            windowBytes: max(configuration.receiveWindowBytes, UTPLimits.packetBytes))
+    }
+
+    /// Streams open or opening.
+    public var streamCount: Int { placeOfStream.count }
+
+    /// Bytes kept of packets that came early, over all streams.
+    public var earlyByteCount: Int { earlyBytes }
+
+    // MARK: Opening and closing
+
+    /// Opens a stream with the id the peer gave out and sends its SYN.
+    public mutating func connect(
+        to peer: NodeAddress, connectionID: UInt16, transfer: Transfer, at now: Instant
+    ) throws(UTPError) -> StreamID {
+        clock = max(clock, now)
+        try checkRoom(peer)
+        guard isFree(connectionID, peer) else { throw .connectionIDInUse }
+        return open(peer, connectionID, isConnecting: true, transfer)
+    }
+
+    /// Reserves an id that `peer` is to connect with, and waits for its SYN for `UTPLimits.acceptTime`.
+    public mutating func accept(
+        from peer: NodeAddress, transfer: Transfer, at now: Instant
+    ) throws(UTPError) -> (StreamID, connectionID: UInt16) {
+        clock = max(clock, now)
+        try checkRoom(peer)
+        // Each try hits a taken id only when a peer's streams fill a good part of 65,536.
+        for _ in 0..<64 {
+            let connectionID = randomNumber()
+            guard isFree(connectionID &+ 1, peer), isFree(connectionID, peer) else { continue }
+            return (open(peer, connectionID, isConnecting: false, transfer), connectionID)
+        }
+        throw .connectionIDInUse
+    }
+
+    private func checkRoom(_ peer: NodeAddress) throws(UTPError) {
+        guard placeOfStream.count < configuration.streams else { throw .tooManyStreams }
+        guard streamsOfPeer[peer.id, default: 0] < configuration.streamsPerPeer else { throw .tooManyStreamsOfPeer }
+    }
+
+    private func isFree(_ receiveID: UInt16, _ peer: NodeAddress) -> Bool {
+        placeOfKey[Key(peer: peer, receiveID: receiveID)] == nil && !farewells.has(receiveID, peer, at: clock)
+    }
+
+    private mutating func randomNumber() -> UInt16 {
+        let bytes = entropy.bytes(2)
+        return UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+    }
+
+    private mutating func open(
+        _ peer: NodeAddress, _ connectionID: UInt16, isConnecting: Bool, _ transfer: Transfer
+    ) -> StreamID {
+        lastID += 1
+        let stream = Stream(
+            id: StreamID(value: lastID), peer: peer, connectionID: connectionID, isConnecting: isConnecting,
+            transfer: transfer, firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings,
+            at: clock)
+        let place = freePlaces.popLast() ?? places.count
+        if place == places.count {
+            places.append(stream)
+            deadlines.append(.max)
+        } else {
+            places[place] = stream
+        }
+        placeOfKey[Key(peer: peer, receiveID: stream.receiveID)] = place
+        placeOfStream[stream.id] = place
+        streamsOfPeer[peer.id, default: 0] += 1
+        touch(place)
+        return stream.id
+    }
+
+    /// The payload of a `sendLater` stream. Ignored for other streams, ended ones, and the second time.
+    public mutating func supply(_ stream: StreamID, _ bytes: [UInt8], at now: Instant) {
+        clock = max(clock, now)
+        guard let place = placeOfStream[stream] else { return }
+        places[place]?.supply(bytes, at: clock)
+        touch(place)
+    }
+
+    /// Gives the stream up: the peer gets a RESET, the owner no further directive of this stream but what is already in
+    /// the list.
+    public mutating func close(_ stream: StreamID, at now: Instant) {
+        clock = max(clock, now)
+        guard let place = placeOfStream[stream] else { return }
+        places[place]?.emitReset(at: clock, into: &directives)
+        free(place)
+    }
+
+    private mutating func free(_ place: Int) {
+        guard let stream = places[place] else { return }
+        earlyBytes -= stream.earlyBytes
+        places[place] = nil
+        deadlines[place] = .max
+        freePlaces.append(place)
+        placeOfKey[Key(peer: stream.peer, receiveID: stream.receiveID)] = nil
+        placeOfStream[stream.id] = nil
+        let others = streamsOfPeer[stream.peer.id, default: 1] - 1
+        streamsOfPeer[stream.peer.id] = others > 0 ? others : nil
+    }
+
+    private mutating func end(_ place: Int, _ ending: Ending) {
+        guard let stream = places[place] else { return }
+        switch ending {
+        case .received(let payload):
+            directives.append(.received(stream.id, payload))
+            sayFarewell(stream, sendNow: true)
+        case .sent:
+            directives.append(.sent(stream.id))
+            sayFarewell(stream, sendNow: stream.owesAck)
+        case .failed(let error):
+            directives.append(.failed(stream.id, error))
+        case .broken(let error):
+            stream.emitReset(at: clock, into: &directives)
+            directives.append(.failed(stream.id, error))
+        }
+        free(place)
+    }
+
+    private mutating func sayFarewell(_ stream: Stream, sendNow: Bool) {
+        let farewell = stream.farewell()
+        if sendNow { directives.append(.send(farewell.packet(at: clock), to: stream.peer)) }
+        farewells.add(farewell, at: clock)
+    }
+
+    // MARK: Packets
+
+    /// A packet from `peer`. Acks and payload it gives rise to come out of the next `drain`: one ack a stream for the
+    /// packets received between two drains (one for every `UTPLimits.packetsPerAck` of them). What is not a packet, or
+    /// of no stream, changes nothing.
+    public mutating func receive(_ packet: [UInt8], from peer: NodeAddress, at now: Instant) {
+        clock = max(clock, now)
+        let parsed: Packet
+        do throws(PacketError) {
+            parsed = try Packet(parsing: packet)
+        } catch {
+            // Whoever sends garbage in an authenticated session learns nothing and costs nothing.
+            return
+        }
+        guard let place = place(of: parsed.header, peer) else {
+            answerStranger(parsed.header, peer)
+            return
+        }
+        let before = places[place]?.earlyBytes ?? 0
+        let mayKeep = earlyBytes < UTPLimits.earlyBytes
+        let ending = places[place]?.receive(parsed, packet, mayKeep: mayKeep, at: clock)
+        earlyBytes += (places[place]?.earlyBytes ?? 0) - before
+        if let ending {
+            end(place, ending)
+        } else {
+            touch(place)
+            if places[place]?.isAckUrgent == true { places[place]?.settle(at: clock, into: &directives) }
+        }
+    }
+
+    private mutating func place(of header: PacketHeader, _ peer: NodeAddress) -> Int? {
+        let id = header.connectionID
+        switch header.kind {
+        case .data, .fin, .state:
+            if lastPlace < places.count, places[lastPlace]?.matches(id, peer) == true { return lastPlace }
+            guard let place = placeOfKey[Key(peer: peer, receiveID: id)] else { return nil }
+            lastPlace = place
+            return place
+        case .syn:
+            // A SYN bears the other end's receive id, one less than ours.
+            guard let place = placeOfKey[Key(peer: peer, receiveID: id &+ 1)] else { return nil }
+            return places[place]?.isConnecting == false ? place : nil
+        case .reset:
+            // Peers that know the stream put our receive id, those that don't repeat the id we sent.
+            let candidates = [id, id &+ 1, id &- 1].lazy.compactMap { [placeOfKey] candidate in
+                placeOfKey[Key(peer: peer, receiveID: candidate)]
+            }
+            return candidates.first { [places] place in
+                places[place].map { $0.receiveID == id || $0.sendID == id } ?? false
+            }
+        }
+    }
+
+    /// The last word again where the stream ended well, else a RESET: no larger than what it answers, never to a RESET.
+    private mutating func answerStranger(_ header: PacketHeader, _ peer: NodeAddress) {
+        guard header.kind != .reset else { return }
+        let receiveID = header.kind == .syn ? header.connectionID &+ 1 : header.connectionID
+        switch farewells.answer(to: header, receiveID, peer, at: clock) {
+        case .packet(let bytes): directives.append(.send(bytes, to: peer))
+        case .silence: return
+        case .unknown:
+            let reset = PacketHeader(
+                kind: .reset, connectionID: header.connectionID,
+                timestamp: UInt32(truncatingIfNeeded: clock.microseconds), timestampDifference: 0, window: 0,
+                sequence: 0, acknowledgement: header.sequence)
+            directives.append(.send(Packet.encode(reset), to: peer))
+        }
+    }
+
+    // MARK: Time and output
+
+    /// When `advance` is to be called next.
+    public var nextDeadline: Instant? {
+        if !touched.isEmpty { return clock }
+        guard let first = deadlines.min(), first != .max else { return nil }
+        return Instant(microseconds: first)
+    }
+
+    /// Fires what is due at `now`.
+    public mutating func advance(to now: Instant) {
+        clock = max(clock, now)
+        for place in deadlines.indices where deadlines[place] <= clock.microseconds {
+            if let ending = places[place]?.advance(to: clock) {
+                end(place, ending)
+            } else {
+                touch(place)
+            }
+        }
+    }
+
+    private mutating func touch(_ place: Int) {
+        guard places[place]?.isListed == false else { return }
+        places[place]?.isListed = true
+        touched.append(place)
+    }
+
+    /// The directives since the last call, in order; acks and payload that became due are made here.
+    public mutating func drain() -> [Directive] {
+        for place in touched {
+            places[place]?.isListed = false
+            places[place]?.settle(at: clock, into: &directives)
+            deadlines[place] = places[place]?.deadline.microseconds ?? .max
+        }
+        touched.removeAll(keepingCapacity: true)
+        defer { directives = [] }
+        return directives
+    }
+}

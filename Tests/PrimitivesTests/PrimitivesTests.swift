@@ -88,7 +88,7 @@ import Testing
             Keccak.empty.description == "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
     }
 
-    /// A batch gives what single calls give, whatever the runs: empty, overlapping, at the rate's edge (136), unordered.
+    /// A batch gives what single calls give, whatever the runs: empty, overlapping, at the rate (136), unordered.
     @Test func batchEqualsSingleCalls() {
         var generator = SeededGenerator(seed: 11)
         let buffer = (0..<2_000).map { _ in UInt8.random(in: 0...255, using: &generator) }

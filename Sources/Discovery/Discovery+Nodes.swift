@@ -1,0 +1,113 @@
+import Primitives
+
+// Who gets into the table, and who leaves it.
+
+extension Discovery {
+    /// PINGs under way at once to nodes that would enter the table.
+    private static let verificationLimit = 16
+    /// Nodes waiting for theirs. Those beyond are met again if they matter.
+    private static let candidateLimit = 128
+
+    /// Keeps the newest record of a node, in the table or beside it.
+    mutating func remember(_ record: NodeRecord, at now: Instant) {
+        guard record.id != key.nodeID, record.sequence >= self.record(of: record.id)?.sequence ?? 0 else { return }
+        guard let held = table.record(of: record.id) else {
+            records.insert(record.id, record)
+            return
+        }
+        guard held.sequence < record.sequence else { return }
+        if held.endpoint == record.endpoint {
+            table.update(record)
+            if table.entry(record.id) != nil { directives.append(.nodeSeen(record)) }
+        } else {
+            // It has moved: there is no PING from the new place yet.
+            drop(record.id)
+            records.insert(record.id, record)
+            if let endpoint = record.endpoint { meet(record, at: endpoint, now: now) }
+        }
+    }
+
+    /// A node has shown itself at `source`. If it is one for the table, its PING is due. A record that names another
+    /// place than the one it speaks from is not pinged there: nobody shall send us where he likes.
+    mutating func meet(_ record: NodeRecord, at source: Endpoint, now: Instant) {
+        guard record.endpointIPv4 == source || record.endpointIPv6 == source else { return }
+        verify(record, at: NodeAddress(id: record.id, endpoint: source), tries: 1, now: now)
+    }
+
+    /// Pings a node that would enter the table.
+    mutating func verify(_ record: NodeRecord, at address: NodeAddress, tries: Int, now: Instant) {
+        guard address.id != key.nodeID, !verifying.contains(address.id), !table.contains(address.id),
+            AddressScope(address.endpoint) != .none, table.hasRoom(for: address)
+        else { return }
+        guard verifying.count < Discovery.verificationLimit else {
+            if candidates.count < Discovery.candidateLimit, !candidates.contains(where: { $0.id == record.id }) {
+                candidates.append(record)
+            }
+            return
+        }
+        let sequence = localRecord.sequence
+        let sent: Void? = try? send(.verify(record, tries: tries), to: address, record, at: now) {
+            .ping($0, sequence: sequence)
+        }
+        if sent != nil { verifying.insert(address.id) }
+    }
+
+    /// Pings those who wait, as far as there is room.
+    mutating func verifyNext(at now: Instant) {
+        while verifying.count < Discovery.verificationLimit, !candidates.isEmpty {
+            let record = candidates.removeFirst()
+            guard let endpoint = record.endpoint else { continue }
+            verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 1, now: now)
+        }
+    }
+
+    /// A node has answered its PING.
+    mutating func enter(_ record: NodeRecord, at address: NodeAddress, now: Instant) {
+        guard table.insert(record, at: address, now: now) == .added else { return }
+        records.remove(address.id)
+        directives.append(.nodeSeen(record))
+        noteGrowth(at: now)
+    }
+
+    /// Takes a node out of the table.
+    mutating func drop(_ id: Bytes32) {
+        let (removed, promoted) = table.remove(id)
+        if removed { directives.append(.nodeLost(id)) }
+        if let promoted { directives.append(.nodeSeen(promoted)) }
+    }
+
+    mutating func noteAnswer(_ address: NodeAddress, at now: Instant) { table.noteAnswer(address.id, at: now) }
+
+    /// A request to a node of the table went unanswered: it is pinged at once, and leaves after so many times.
+    mutating func noteFailure(_ address: NodeAddress, at now: Instant) {
+        guard let entry = table.entry(address.id), entry.address == address,
+            let failures = table.noteFailure(address.id)
+        else { return }
+        if failures >= configuration.failuresBeforeRemoval {
+            drop(address.id)
+        } else {
+            check(entry, at: now)
+        }
+    }
+
+    /// Pings a node of the table.
+    mutating func check(_ entry: TableEntry, at now: Instant) {
+        guard !checking.contains(entry.address.id) else { return }
+        let sequence = localRecord.sequence
+        let sent: Void? = try? send(.check, to: entry.address, entry.record, at: now) {
+            .ping($0, sequence: sequence)
+        }
+        if sent != nil { checking.insert(entry.address.id) }
+    }
+
+    /// A node says that its record has reached `sequence`; if ours of it is older, it is asked for the newer one.
+    mutating func noteSequence(_ sequence: UInt64, of address: NodeAddress, at now: Instant) {
+        guard let known = record(of: address.id), known.sequence < sequence, !fetching.contains(address.id) else {
+            return
+        }
+        let sent: Void? = try? send(.record, to: address, known, distances: [0], at: now) {
+            .findNode($0, distances: [0])
+        }
+        if sent != nil { fetching.insert(address.id) }
+    }
+}

@@ -1,0 +1,124 @@
+import Primitives
+
+// A datagram's way in.
+
+extension Discovery {
+    /// Handles a datagram that came from `source`.
+    public mutating func receive(_ datagram: [UInt8], from source: Endpoint, at now: Instant) {
+        begin(at: now)
+        let header: PacketHeader
+        do throws(PacketError) {
+            header = try buffer.unmask(datagram, with: &localMask)
+        } catch {
+            // Not a packet, or not for us. Any reply would tell a scanner that somebody is here.
+            return
+        }
+        switch header.flag {
+        case .ordinary: receiveOrdinary(header, from: source, at: now)
+        case .whoAreYou: receiveWhoAreYou(header, from: source, at: now)
+        case .handshake: receiveHandshake(header, from: source, at: now)
+        }
+    }
+
+    private mutating func receiveOrdinary(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
+        let address = NodeAddress(id: buffer.sourceID, endpoint: source)
+        guard address.id != key.nodeID else { return }
+        guard let slot = sessions.slot(of: address),
+            let opened = openMessage(header, slot: slot)
+        else {
+            challenge(address, for: header.nonce, at: now)
+            return
+        }
+        sessions.touch(slot)
+        // Before the message is looked at: what waits in the queue is older than what the answer will bring about.
+        if opened == .current { sessionStands(address, at: now) }
+        receiveMessage(from: address, at: now)
+    }
+
+    private mutating func openMessage(_ header: PacketHeader, slot: Int) -> Session.Opened? {
+        sessions.update(slot) { $0.open(&buffer, header) } ?? nil
+    }
+
+    /// Reads the message that was just decrypted and acts on it. One that does not decode is dropped: its sender is
+    /// who it says, but there is nothing to answer.
+    private mutating func receiveMessage(from address: NodeAddress, at now: Instant) {
+        do throws(MessageError) {
+            handle(try buffer.message(), from: address, at: now)
+        } catch {
+            return
+        }
+    }
+
+    /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated
+    /// as it is: a second one would make the handshake under way fail.
+    private mutating func challenge(_ address: NodeAddress, for nonce: Nonce, at now: Instant) {
+        guard limiter.admits(address.endpoint, at: now) else { return }
+        if let standing = challenges.use(address), now < standing.expires {
+            directives.append(.send(standing.packet, to: address.endpoint))
+            return
+        }
+        let record = record(of: address.id)
+        var mask = MaskCipher(to: address.id)
+        let idNonce = random.next16()
+        let sequence = record?.sequence ?? 0
+        let (packet, data) = PacketWriter.plain(
+            iv: random.next16(), flag: .whoAreYou, nonce: nonce, authSize: PacketHeader.whoAreYouAuthSize, tail: [],
+            mask: &mask
+        ) { target in
+            idNonce.store(to: target)
+            target.storeBytes(of: sequence.bigEndian, toByteOffset: 16, as: UInt64.self)
+        }
+        challenges.insert(
+            address,
+            Challenge(packet: packet, data: data, expires: now + configuration.handshakeTimeout, record: record))
+        directives.append(.send(packet, to: address.endpoint))
+    }
+
+    /// The other side answers a challenge of ours.
+    private mutating func receiveHandshake(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
+        let address = NodeAddress(id: buffer.sourceID, endpoint: source)
+        // One try a challenge: checking a signature is what a flood would want us to do.
+        guard address.id != key.nodeID, let challenge = challenges.remove(address), now < challenge.expires else {
+            return
+        }
+        guard let (data, record) = try? verifiedHandshake(header, by: address.id, challenge),
+            let secret = key.sharedSecret(with: data.ephemeralKey)
+        else { return }
+        let keys = Handshake.keys(
+            secret: secret, initiator: address.id, recipient: key.nodeID, challenge: challenge.data)
+        var session = Session(
+            with: address.id, keys: keys, asInitiator: false, tail: random.next64(),
+            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
+        guard session.open(&buffer, header) == .current else { return }
+        install(session, for: address)
+        remember(record, at: now)
+        directives.append(.sessionEstablished(address, record))
+        endAttempt(address, at: now)
+        receiveMessage(from: address, at: now)
+        meet(record, at: source, now: now)
+    }
+
+    /// The parts of the handshake in the buffer once its signature is known to be that of `id`.
+    private func verifiedHandshake(
+        _ header: PacketHeader, by id: Bytes32, _ challenge: Challenge
+    ) throws(PacketError) -> (HandshakeData, NodeRecord) {
+        let data = try HandshakeData(buffer.authData(from: 0, count: header.authSize))
+        var record = challenge.record
+        if let bytes = data.record {
+            guard let sent = try? NodeRecord(decoding: bytes), sent.id == id else { throw .handshakeRecord }
+            if sent.sequence >= record?.sequence ?? 0 { record = sent }
+        }
+        guard let record else { throw .handshakeRecord }
+        let digest = Handshake.proofDigest(
+            challenge: challenge.data, ephemeralKey: data.ephemeralKey.compressed, recipient: key.nodeID)
+        guard record.publicKey.verifies(data.signature, digest: digest) else { throw .handshakeProof }
+        return (data, record)
+    }
+
+    /// Puts a session in the place of an older one.
+    mutating func install(_ session: Session, for address: NodeAddress) {
+        if let old = sessions.peek(address) { tails[old.tail] = nil }
+        if let evicted = sessions.insert(address, session) { tails[evicted.value.tail] = nil }
+        tails[session.tail] = address
+    }
+}

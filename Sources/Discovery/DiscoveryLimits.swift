@@ -1,0 +1,28 @@
+import Primitives
+
+/// Sizes fixed by the published protocol (discv5.1, EIP-778) and bounds of ours. What a user may want to change is in
+/// `Discovery.Configuration` instead.
+public enum DiscoveryLimits {
+    /// Bytes of a record at most. EIP-778.
+    public static let recordSize = 300
+    /// Bytes of a packet. discv5: the smallest is a WHOAREYOU; 1,280 passes every IPv6 path whole.
+    public static let packetSizes = 63...1_280
+    /// Bytes of a plaintext message in an ordinary packet: 1,280 − masking IV 16 − header 23 − source id 32 − tag 16.
+    public static let messageSize = 1_193
+    /// Bytes of a TALKRESP's response at most, whatever the request id: message − type 1 − list 3 − id 9 − string 3.
+    public static let talkResponseSize = 1_177
+    /// Bytes of a request id at most. discv5.
+    public static let requestIDSize = 8
+    /// Bytes of our own request ids: enough never to repeat, and 4 bytes more for the payload than 8 would leave.
+    public static let ownRequestIDSize = 4
+    /// Records one FINDNODE is answered with at most. discv5: a bucket.
+    public static let nodesPerAnswer = 16
+    /// NODES packets one answer may come in at most: one record each is the worst that is sensible.
+    public static let nodesPackets = 16
+
+    /// Bytes of a TALKREQ's request at most under a protocol id of `protocolSize` bytes (below 56): message − type 1 −
+    /// list 3 − id 5 − protocol − string 3.
+    public static func talkRequestSize(protocolSize: Int) -> Int {
+        messageSize - 1 - 3 - (1 + ownRequestIDSize) - (1 + protocolSize) - 3
+    }
+}

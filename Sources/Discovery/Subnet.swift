@@ -1,0 +1,56 @@
+import Primitives
+
+/// The /24 of an IPv4 or the /48 of an IPv6 address: what one operator is likely to own.
+struct Subnet: Hashable, Sendable {
+    private let prefix: UInt64
+    private let isIPv4: Bool
+
+    init(_ endpoint: Endpoint) {
+        isIPv4 = endpoint.isIPv4
+        prefix = endpoint.address.prefix(endpoint.isIPv4 ? 3 : 6).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+/// How far an address may be spoken of.
+enum AddressScope: Int, Comparable, Sendable {
+    /// Unspecified, multicast, broadcast, port 0: nobody can be reached there.
+    case none
+    case loopback
+    /// Private, link-local, carrier-grade.
+    case local
+    case global
+
+    static func < (a: AddressScope, b: AddressScope) -> Bool { a.rawValue < b.rawValue }
+
+    init(_ endpoint: Endpoint) {
+        let bytes = endpoint.address
+        guard endpoint.port != 0, bytes.contains(where: { $0 != 0 }) else {
+            self = .none
+            return
+        }
+        if endpoint.isLoopback {
+            self = .loopback
+            return
+        }
+        if endpoint.isIPv4 {
+            switch (bytes[0], bytes[1]) {
+            case (0, _), (224..., _): self = .none
+            case (10, _), (172, 16...31), (192, 168), (169, 254), (100, 64...127): self = .local
+            default: self = .global
+            }
+        } else {
+            switch (bytes[0], bytes[1]) {
+            case (0xff, _): self = .none
+            case (0xfc...0xfd, _), (0xfe, 0x80...0xbf): self = .local
+            default: self = .global
+            }
+        }
+    }
+
+    /// Whether a node at `endpoint` may be named by or to a node at `other`: nobody outside learns of addresses inside,
+    /// and nobody outside sends us to them.
+    static func mayRelay(_ endpoint: Endpoint, with other: Endpoint) -> Bool {
+        let scope = AddressScope(endpoint)
+        return scope != .none && scope >= min(AddressScope(other), .global)
+    }
+}

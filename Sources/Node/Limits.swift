@@ -1,0 +1,31 @@
+import Primitives
+
+/// Bounds of the node itself; those of each protocol live with it.
+public enum NodeLimits {
+    /// Rounds in which machines answer each other within one event. Each round handles all that the one before brought;
+    /// more than a few mean two machines chasing each other.
+    static let settleRounds = 16
+    /// A headers answer: 100 headers with certificates are some 80 KiB.
+    static let headerAnswerBytes = 1 << 20
+    static let headerTimeout = Interval.seconds(10)
+    /// Jobs that serve peers outstanding at once; further askers are told to come back (status 2).
+    static let servingJobs = 64
+    /// Records given to an asker that must look elsewhere; the overlay sends as many as fit.
+    static let recordsInAnswer = 8
+    /// How long after the last verified head a node that follows looks for sections that were left behind.
+    static let headPatience = Interval.seconds(2)
+    /// Between two progress reports.
+    static let reportInterval = Interval.seconds(1)
+    /// Seconds a busy peer is asked to wait.
+    static let busySeconds: UInt16 = 1
+    /// Pings between holders are this far apart, so that claims are fresh; the overlay bounds it per peer.
+    static let pingInterval = Interval.seconds(5)
+    /// Accepted offers whose items have not come yet, per node.
+    static let expectedOffers = 8_192
+    /// How long an accepted item is waited for before another offer of it is accepted.
+    static let expectedWait = Interval.seconds(10)
+    /// A diffs answer. One epoch of a whole mainnet is 10 to 20 MiB; a group of 64 of its 4,096 sections far less.
+    static let diffBytes: UInt32 = 8 << 20
+    /// Anchors behind the newest whose history of leaves is kept (protocol.md §4: weeks are cheap as leaves).
+    static let historyFolds = 512
+}

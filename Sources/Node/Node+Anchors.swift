@@ -1,0 +1,168 @@
+import Chain
+import ChainNetwork
+import MerklePatricia
+import Overlay
+import Primitives
+import StateNetwork
+import StateStore
+import Sync
+
+extension Node {
+    /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
+    /// chain go.
+    mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
+        let chain = chain
+        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
+        if !lost.isEmpty {
+            log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
+            commit(StateWrites.dropLayers(lost), then: .written)
+            for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
+        }
+        for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
+        afterProgress(at: moment)
+    }
+
+    /// Boundary blocks became final.
+    mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
+        for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
+        guard let newest = anchors.last else { return }
+        log(.info, "\(newest) is final")
+        sync.anchorAdvanced(to: newest)
+        if bridge != nil { bridgeFinal(newest, at: moment) }
+        foldWhereItFits(at: moment)
+    }
+
+    // MARK: Crowns
+
+    /// Checks a crown against its anchor's attested root and has it written.
+    mutating func acceptCrown(_ value: [UInt8], at anchor: Anchor) throws {
+        guard let header = chain.header(of: anchor) else { return }
+        let crown = try CrownValue.verify(value, stateRoot: header.stateRoot, depth: holdings.depth)
+        holdings.store(crown, at: anchor)
+        commit(StateWrites.crown(anchor, value), then: .crownCommitted(anchor))
+    }
+
+    mutating func crownStored(_ anchor: Anchor, at moment: Moment) {
+        sync.crownStored(anchor)
+        if let crown = holdings.crown(at: anchor) { offerCrown(anchor, CrownValue.serve(crown), at: moment) }
+        foldWhereItFits(at: moment)
+        let dropped = holdings.pruneCrowns()
+        if !dropped.isEmpty {
+            if let oldest = holdings.crowns.first?.anchor.epoch {
+                commit(StateWrites.dropCrowns(before: oldest), then: .written)
+                sync.crownsDropped(before: oldest)
+            }
+        }
+    }
+
+    // MARK: Folding
+
+    /// Folds every section whose layers (or none) already give the newest anchor's section hash. The others are brought
+    /// there by diffs: the planner sees them behind.
+    mutating func foldWhereItFits(at moment: Moment) {
+        guard let newest = chain.newestAnchor, let crown = holdings.crown(at: newest) else { return }
+        let goal = holdings.point(of: newest)
+        for index in arc {
+            guard let held = holdings.held(index), let record = held.record, record.isComplete, !held.isLocked,
+                record.working.number < goal.number,
+                let proven = try? crown.sectionHash(index), holdings.stateHash(of: index, at: goal.number) == proven,
+                holdings.lock(index)
+            else { continue }
+            tellSync(index, at: moment)
+            let job = FoldSection(
+                record: record, layers: held.layers.filter { $0.point.number <= goal.number }, target: goal,
+                keepHistoryFrom: historyStart(at: goal))
+            run(.fold(job), then: .fold(section: index))
+        }
+    }
+
+    mutating func folded(_ section: Int, _ outcome: Result<SectionFolded, StateJobError>, at moment: Moment) {
+        switch outcome {
+        case .success(let folded):
+            commit(
+                folded.batch,
+                then: .foldCommitted(section: section, folded.record, wanted: folded.wantedCodes))
+        case .failure(let error):
+            holdings.unlock(section)
+            tellSync(section, at: moment)
+            report(.failed("section \(holdings.section(section)) could not be folded: \(error)"))
+        }
+    }
+
+    // MARK: After progress
+
+    /// Whether something is complete now that was not, and what is told to peers.
+    mutating func afterProgress(at moment: Moment) {
+        foldWhereItFits(at: moment)
+        if let anchor = sync.completeAnchor, status.completeAt != anchor, configuration.role != .bridge {
+            status.completeAt = anchor
+            complete(at: anchor)
+        }
+        verifyHead(at: moment)
+        tellPeers(at: moment)
+    }
+
+    /// Everything of the arc is held at one anchor. For the whole ring the root is recomputed from the sections.
+    private mutating func complete(at anchor: Anchor) {
+        guard arc.count == Section.count(depth: holdings.depth) else {
+            report(.complete(anchor: anchor, root: nil))
+            return
+        }
+        let root = holdings.recomputedRoot()
+        guard let header = chain.header(of: anchor), root == header.stateRoot else {
+            report(.failed("the state held at \(anchor) has another root than its header: please report this"))
+            return
+        }
+        report(.complete(anchor: anchor, root: root))
+    }
+
+    /// The newest attested block at which all that is held matches the proven section hashes.
+    private mutating func verifyHead(at moment: Moment) {
+        guard configuration.role == .bridge || sync.phase == .following else { return }
+        let head = chain.head
+        let floor = max(holdings.verifiedHead?.number ?? 0, head.number > 8 ? head.number - 8 : 0)
+        for number in stride(from: head.number, to: floor, by: -1) {
+            guard let header = chain.header(at: number) else { continue }
+            guard holdings.verify(at: header.point, root: header.stateRoot, isHead: header.point == head) else {
+                continue
+            }
+            status.headVerifiedAt = moment.instant
+            for index in arc { tellSync(index, at: moment) }
+            report(.verified(header.point))
+            return
+        }
+    }
+
+    /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.
+    mutating func noticeBehind(at moment: Moment) {
+        guard sync.phase == .following, configuration.role != .bridge, let header = chain.headHeader,
+            holdings.verifiedHead != header.point,
+            moment.instant - status.headVerifiedAt >= NodeLimits.headPatience
+        else { return }
+        status.headVerifiedAt = moment.instant
+        for index in holdings.markBehind(at: header.point, root: header.stateRoot) { tellSync(index, at: moment) }
+    }
+
+    // MARK: What peers are told
+
+    /// Puts what is held into the ping payloads.
+    mutating func tellPeers(at moment: Moment) {
+        let radius = UInt256.mask(bits: configuration.radiusExponent)
+        let payload = StatePingPayload(
+            role: configuration.role.announced, radius: radius,
+            head: holdings.verifiedHead ?? sync.completeAnchor.map { holdings.point(of: $0) },
+            served: holdings.servedAnchors())
+        overlay.setLocal(
+            network: .state, radius: radius, extensionPayload: payload.encoded, at: moment.instant)
+        overlay.setLocal(
+            network: .chain, radius: .max, extensionPayload: chain.localPayload, at: moment.instant)
+    }
+
+    /// Writes headers that are attested now.
+    mutating func persist(_ headers: [CertifiedHeader]) {
+        guard !headers.isEmpty else { return }
+        var batch = WriteBatch()
+        for entry in headers { batch.append(HeaderRecords.replacing(entry)) }
+        commit(batch, then: .written)
+    }
+}

@@ -1,0 +1,156 @@
+import Chain
+import ChainNetwork
+import MerklePatricia
+import Primitives
+import StateNetwork
+import StateStore
+
+/// What a bridge keeps beside what every node keeps.
+struct BridgeState: Sendable {
+    let keys: [AttestingKey]
+    let context: ClaimContext
+    let finalityDepth: UInt64
+    /// Blocks given and not yet applied, in order; one is applied at a time.
+    var waiting: [ReplayedBlock] = []
+    var isBusy = false
+    /// The newest block applied; nil before genesis.
+    var head: StatePoint?
+    /// Blocks applied and not yet signed as final, rising.
+    var unfinal: [StatePoint] = []
+
+    init(_ configuration: NodeConfiguration, head: StatePoint?) {
+        keys = configuration.attestingSeeds.compactMap { Bytes32($0).flatMap { AttestingKey(seed: $0) } }
+        context = ClaimContext(configuration.network)
+        finalityDepth = configuration.finalityDepth
+        self.head = head
+    }
+
+    /// What this bridge's keys say of its newest block, and of the newest that is final now.
+    mutating func certificate(at unixSeconds: UInt64) -> Certificate? {
+        guard let head else { return nil }
+        var claims = [Claim(kind: .head, point: head, unixSeconds: unixSeconds)]
+        let isFinal = { (point: StatePoint) in point.number + finalityDepth <= head.number }
+        if let final = unfinal.last(where: isFinal) {
+            claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds))
+            unfinal.removeAll { $0.number < final.number }
+        }
+        return Certificate(keys.flatMap { key in claims.map { key.sign($0, in: context) } })
+    }
+}
+
+extension Node {
+    /// The newest block this bridge has applied; nil for other roles and before genesis.
+    public var replayedHead: StatePoint? { bridge?.head }
+
+    /// Blocks given to this bridge that are not applied yet.
+    public var replayBacklog: Int { (bridge?.waiting.count ?? 0) + (bridge?.isBusy == true ? 1 : 0) }
+
+    /// A block of the execution chain, in order, from genesis on.
+    mutating func replay(_ block: ReplayedBlock, at moment: Moment) {
+        bridge?.waiting.append(block)
+        replayNext()
+    }
+
+    /// Begins with the next block that waits, unless one is under way or a section is being folded.
+    mutating func replayNext() {
+        guard let state = bridge, !state.isBusy, let block = state.waiting.first else { return }
+        let expected = state.head.map { $0.number + 1 } ?? 0
+        guard block.header.number == expected else {
+            bridge?.waiting.removeFirst()
+            if block.header.number > expected {
+                report(.failed("block \(block.header.number) was given where \(expected) is next"))
+            }
+            return replayNext()
+        }
+        guard holdings.lockAll() else { return }
+        bridge?.waiting.removeFirst()
+        bridge?.isBusy = true
+        if block.header.number == 0 {
+            run(.genesis(BuildGenesis(block: block, depth: holdings.depth)), then: .genesis(block))
+        } else {
+            let job = ReplayBlock(
+                block: block, depth: holdings.depth, records: arc.compactMap { holdings.held($0)?.record },
+                layers: arc.flatMap { holdings.held($0)?.layers ?? [] })
+            run(.replay(job), then: .replay(block))
+        }
+    }
+
+    mutating func genesisBuilt(
+        _ block: ReplayedBlock, _ outcome: Result<GenesisTaken, StateJobError>, at moment: Moment
+    ) {
+        switch outcome {
+        case .success(let taken): commit(taken.batch, then: .genesisCommitted(block, taken))
+        case .failure(let error): replayFailed(block, error)
+        }
+    }
+
+    mutating func genesisStored(_ block: ReplayedBlock, _ taken: GenesisTaken, at moment: Moment) {
+        for record in taken.records { holdings.committed(record, section: record.section.index) }
+        for index in arc { holdings.caughtUp(index) }
+        holdings.store(taken.crown, at: Anchor(epoch: 0, hash: block.header.hash))
+        applied(block, at: moment)
+    }
+
+    mutating func replayed(
+        _ block: ReplayedBlock, _ outcome: Result<ReplayTaken, StateJobError>, at moment: Moment
+    ) {
+        switch outcome {
+        case .success(let taken): commit(taken.batch, then: .replayCommitted(block, taken))
+        case .failure(let error): replayFailed(block, error)
+        }
+    }
+
+    private mutating func replayFailed(_ block: ReplayedBlock, _ error: StateJobError) {
+        bridge?.isBusy = false
+        holdings.unlockAll()
+        report(.failed("block \(block.header.point) cannot be applied: \(error)"))
+    }
+
+    /// A block is applied and committed: sign it, tell the chain network, gossip its diffs.
+    mutating func replayStored(_ block: ReplayedBlock, _ taken: ReplayTaken, at moment: Moment) {
+        for change in taken.changes { holdings.committed(change.layer, replacing: false) }
+        if block.header.number.isMultiple(of: holdings.epochLength) {
+            // Held until the block is final; then it is the anchor's crown.
+            let anchor = Anchor(epoch: block.header.number / holdings.epochLength, hash: block.header.hash)
+            holdings.store(taken.crown, at: anchor)
+        } else {
+            holdings.note(taken.crown.nodes, at: block.header.number)
+        }
+        let certified = applied(block, at: moment)
+        for change in taken.changes {
+            let key = BlockDiffKey(point: block.header.point, section: change.layer.section.index)
+            let value = BlockDiffValue(
+                header: certified.header.rlp, certificate: certified.certificate?.encoded ?? [],
+                sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,
+                pathProof: change.layer.pathProof)
+            guard let encoded = value.encoded else {
+                log(.warning, "the diff of section \(change.layer.section) at \(block.header.point) is too large to gossip")
+                continue
+            }
+            holdings.remember(key, encoded)
+            passOn(key, except: nil, fanout: statePeers.count, at: moment)
+        }
+        afterProgress(at: moment)
+        replayNext()
+    }
+
+    /// The chain network hears of the block, with what this bridge's keys say of it.
+    @discardableResult
+    private mutating func applied(_ block: ReplayedBlock, at moment: Moment) -> CertifiedHeader {
+        bridge?.isBusy = false
+        bridge?.head = block.header.point
+        bridge?.unfinal.append(block.header.point)
+        holdings.unlockAll()
+        let certified = CertifiedHeader(
+            header: block.header, certificate: bridge?.certificate(at: moment.unixSeconds))
+        chain.produced(certified, at: moment.instant)
+        report(.replayed(block.header.point))
+        return certified
+    }
+
+    /// An anchor of ours became final: its crown is written and passed on.
+    mutating func bridgeFinal(_ anchor: Anchor, at moment: Moment) {
+        guard let crown = holdings.crown(at: anchor) else { return }
+        commit(StateWrites.crown(anchor, CrownValue.serve(crown)), then: .crownCommitted(anchor))
+    }
+}

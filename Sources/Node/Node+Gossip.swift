@@ -1,0 +1,206 @@
+import Chain
+import ChainNetwork
+import Overlay
+import Primitives
+import StateNetwork
+import StateStore
+
+/// What is to be offered to whom, and what is expected from offers that were accepted.
+struct GossipQueue: Sendable {
+    /// Keys for each peer, in the order they came about.
+    var outgoing: [Bytes32: [BlockDiffKey]] = [:]
+    /// When the queue is sent.
+    var deadline: Instant?
+    /// Accepted keys whose items have not come, and since when: not accepted twice.
+    var expected: [[UInt8]: Instant] = [:]
+
+    mutating func add(_ key: BlockDiffKey, for peer: Bytes32, at now: Instant) {
+        outgoing[peer, default: []].append(key)
+        if deadline == nil { deadline = now + StateNetworkLimits.gossipGather }
+    }
+
+    mutating func expect(_ key: [UInt8], at now: Instant) {
+        if expected.count >= NodeLimits.expectedOffers {
+            expected = expected.filter { now - $0.value < NodeLimits.expectedWait }
+        }
+        if expected.count < NodeLimits.expectedOffers { expected[key] = now }
+    }
+
+    func isExpected(_ key: [UInt8], at now: Instant) -> Bool {
+        expected[key].map { now - $0 < NodeLimits.expectedWait } ?? false
+    }
+}
+
+extension Node {
+    // MARK: In
+
+    /// Whether an offered key is wanted, as the wire's code.
+    mutating func acceptCode(forKey bytes: [UInt8], from peer: Bytes32, at now: Instant) -> AcceptCode {
+        guard let key = try? StateContentKey(decoding: bytes) else { return .declined }
+        if let sender = statePeers[peer], !mayAskState(of: sender) { return .declined }
+        if gossip.isExpected(bytes, at: now) { return .inProgress }
+        switch key {
+        case .blockDiff(let key):
+            let code = acceptCode(for: key)
+            if code == .accepted { gossip.expect(bytes, at: now) }
+            return code
+        case .crown(let anchor):
+            guard chain.isFinal(anchor) else { return .notVerifiable }
+            guard holdings.crown(at: anchor) == nil else { return .alreadyStored }
+            gossip.expect(bytes, at: now)
+            return .accepted
+        default: return .declined
+        }
+    }
+
+    private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
+        guard key.trie == .accounts else { return .notVerifiable }
+        switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
+        case .wanted: return .accepted
+        case .known: return .alreadyStored
+        case .inProgress: return .inProgress
+        case .outsideArc: return .outsideRadius
+        case .notVerifiable: return .notVerifiable
+        case .busy: return .rateLimited
+        }
+    }
+
+    /// true: attested; false: another block stands at its height; nil: not known yet.
+    func isCanonical(_ point: StatePoint) -> Bool? { Node.isCanonical(point, in: chain) }
+
+    static func isCanonical(_ point: StatePoint, in chain: ChainSync) -> Bool? {
+        if chain.isAttested(point) { return true }
+        return point.number <= chain.head.number ? false : nil
+    }
+
+    /// An item that was offered and accepted has come.
+    mutating func receiveState(_ item: ContentItem, from peer: Bytes32, at moment: Moment) {
+        gossip.expected[item.key] = nil
+        do {
+            switch try StateContentKey(decoding: item.key) {
+            case .blockDiff(let key):
+                let value = try BlockDiffValue(decoding: item.value)
+                let claims = try BlockDiffCheck.verify(value, key: key, depth: holdings.depth)
+                chain.learned(claims.header, from: peer, at: moment.instant)
+                holdings.enqueue(
+                    Holdings.PendingDiff(
+                        key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant))
+            case .crown(let anchor):
+                guard chain.isFinal(anchor), holdings.crown(at: anchor) == nil else { return }
+                try acceptCrown(item.value, at: anchor)
+            default: return
+            }
+        } catch {
+            totals.invalidAnswers += 1
+            log(.warning, "peer \(peer.short) sent an item that does not hold: \(error)")
+            overlay.judge(peer, .lie, at: moment.instant)
+        }
+    }
+
+    /// Verifies what waits and fits, one diff a section at a time.
+    mutating func pumpDiffs(at moment: Moment) {
+        let chain = chain
+        for index in holdings.waiting {
+            let next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
+            guard case .verify(let diff) = next, let header = chain.header(of: diff.key.point) else {
+                tellSync(index, at: moment)
+                continue
+            }
+            guard holdings.lock(index), let held = holdings.held(index) else { continue }
+            tellSync(index, at: moment)
+            let job = CheckBlockDiff(
+                key: diff.key, value: diff.value, depth: holdings.depth, stateRoot: header.stateRoot,
+                layers: held.layers)
+            run(.checkBlockDiff(job), then: .blockDiff(diff))
+        }
+    }
+
+    /// A block diff was checked.
+    mutating func checked(
+        _ diff: Holdings.PendingDiff, _ outcome: Result<CheckedDiff, StateJobError>, at moment: Moment
+    ) {
+        let index = diff.key.section
+        switch outcome {
+        case .success(let checked):
+            commit(
+                checked.batch,
+                then: .layerCommitted(diff, checked.layer, codes: checked.codeHashes, wanted: checked.wantedCodes))
+        case .failure(.lie(let what)):
+            totals.invalidAnswers += 1
+            if let sender = diff.sender {
+                log(.warning, "peer \(sender.short) sent a diff of block \(diff.key.point) that does not hold: \(what)")
+                overlay.judge(sender, .lie, at: moment.instant)
+            }
+            holdings.unlock(index)
+            tellSync(index, at: moment)
+        case .failure(.outdated):
+            holdings.unlock(index)
+            tellSync(index, at: moment)
+        case .failure(.store(let error)):
+            holdings.unlock(index)
+            report(.failed("the store cannot be read: \(error)"))
+        }
+    }
+
+    /// A verified diff is a committed layer: count it and pass it on.
+    mutating func layerStored(
+        _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [WantedCode], at moment: Moment
+    ) {
+        totals.blockDiffs += 1
+        holdings.committed(layer, replacing: false)
+        holdings.unlock(diff.key.section)
+        holdings.remember(diff.key, diff.encoded)
+        sync.codesStored(codes)
+        sync.want(codes: wanted)
+        if let sender = diff.sender {
+            totals.stateBytesByPeer[sender, default: 0] += UInt64(diff.encoded.count)
+            status.verified(bytes: diff.encoded.count, at: moment.instant)
+            overlay.judge(sender, .useful, at: moment.instant)
+        }
+        passOn(diff.key, except: diff.sender, fanout: StateNetworkLimits.gossipFanout, at: moment)
+        tellSync(diff.key.section, at: moment)
+        afterProgress(at: moment)
+    }
+
+    // MARK: Out
+
+    /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, nearest claims first.
+    mutating func passOn(_ key: BlockDiffKey, except sender: Bytes32?, fanout: Int, at moment: Moment) {
+        let position = holdings.section(key.section).firstKey
+        let interested = statePeers.values.filter { peer in
+            guard peer.id != sender, peer.covers(position), let head = peer.head else { return false }
+            guard head.number < key.point.number else { return false }
+            return configuration.role == .bridge ? peer.role == .holder : peer.role != .bridge
+        }.sorted { ($0.id ^ key.point.hash) < ($1.id ^ key.point.hash) }
+        // The order differs from block to block, so that the load of passing on does too.
+        for peer in interested.prefix(fanout) { gossip.add(key, for: peer.id, at: moment.instant) }
+    }
+
+    /// Offers what was gathered, all keys for one peer in one offer.
+    mutating func flushGossip(at moment: Moment) {
+        guard let deadline = gossip.deadline, deadline <= moment.instant else { return }
+        gossip.deadline = nil
+        let outgoing = gossip.outgoing
+        gossip.outgoing = [:]
+        for peer in outgoing.keys.sorted() {
+            let items = (outgoing[peer] ?? []).compactMap { key in
+                holdings.recentDiff(key).map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
+            }
+            guard !items.isEmpty else { continue }
+            _ = overlay.offer(network: .state, peer: peer, items: items, at: moment.instant)
+        }
+    }
+
+    /// Offers an anchor's crown to peers that do not name the anchor among those they serve.
+    mutating func offerCrown(_ anchor: Anchor, _ value: [UInt8], at moment: Moment) {
+        let key = StateContentKey.crown(anchor).encoded
+        let missing = statePeers.values.filter { peer in
+            guard peer.role != .bridge, !peer.served.contains(where: { $0.anchor == anchor }) else { return false }
+            return configuration.role != .bridge || peer.role == .holder
+        }.map(\.id).sorted { ($0 ^ anchor.hash) < ($1 ^ anchor.hash) }
+        for peer in missing.prefix(StateNetworkLimits.gossipFanout) {
+            _ = overlay.offer(
+                network: .state, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import Chain
+import ChainNetwork
+import Overlay
+import Primitives
+import StateNetwork
+import Sync
+
+extension Node {
+    /// What the Portal wire brought.
+    mutating func handle(_ directive: Overlay.Directive, at moment: Moment) {
+        switch directive {
+        case .send(let bytes, let target): directives.append(.send(bytes, to: target))
+        case .contentRequested(.state, let asker, let key, let token):
+            serveState(key, to: asker.id, token, at: moment)
+        case .contentRequested(_, _, let key, let token):
+            overlay.answer(token, .content(chain.serve(key)), at: moment.instant)
+        case .contentAnswered(let id, let result, let report):
+            guard let purpose = requests.removeValue(forKey: id) else { return }
+            switch purpose {
+            case .assignment(let assignment): answered(assignment, result, bytes: report.bytes, at: moment)
+            case .chain(let tag): chain.answered(tag, content(of: result), at: moment.instant)
+            }
+        case .offered(.state, let peer, let keys, let token):
+            let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
+            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
+        case .offered(_, _, let keys, let token):
+            let codes = keys.map { chain.wants($0) ? AcceptCode.accepted : .alreadyStored }
+            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
+        case .offerReceived(.state, let peer, let items):
+            for item in items { receiveState(item, from: peer.id, at: moment) }
+        case .offerReceived(_, let peer, let items):
+            for item in items { chain.offered(item.key, item.value, by: peer.id, at: moment.instant) }
+        case .offerBroken(.state, _, let keys, _): for key in keys { gossip.expected[key] = nil }
+        case .offerBroken, .offerFinished, .lookupFinished: break
+        case .peerUpdated(.state, let info): statePeerUpdated(info, at: moment)
+        case .peerUpdated(_, let info): chainPeerUpdated(info, at: moment)
+        case .peerLost(.state, let id):
+            statePeers[id] = nil
+            sync.peerLost(id)
+        case .peerLost(_, let id): chain.peerLost(id)
+        case .addressVoted(let endpoint): log(.info, "peers see us at \(endpoint); the node record says so now")
+        }
+    }
+
+    /// The content of an answer; nil where there was none or it was a list of other nodes.
+    private func content(of result: Result<ContentAnswer, OverlayError>) -> [UInt8]? {
+        if case .success(.content(let bytes)) = result { bytes } else { nil }
+    }
+
+    /// What the chain network wants.
+    mutating func handle(_ directive: ChainSync.Directive, at moment: Moment) {
+        switch directive {
+        case .request(let peer, let key, let tag):
+            let id = overlay.findContent(
+                network: .chain, peer: peer, key: key, limit: NodeLimits.headerAnswerBytes,
+                timeout: NodeLimits.headerTimeout, at: moment.instant)
+            requests[id] = .chain(tag)
+        case .offer(let peer, let key, let value):
+            _ = overlay.offer(
+                network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
+        case .persist(let headers): persist(headers)
+        case .headAdvanced(let point): headAdvanced(to: point, at: moment)
+        case .finalAdvanced(let anchors): finalAdvanced(anchors, at: moment)
+        case .penalise(let peer, let reason):
+            log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
+            overlay.judge(peer, .lie, at: moment.instant)
+        case .conflict(let error): report(.failed("the chain's attestations contradict each other: \(error)"))
+        }
+    }
+
+    private mutating func chainPeerUpdated(_ info: PeerInfo, at moment: Moment) {
+        guard let payload = info.lastExtension?.payload else { return }
+        chain.peerUpdated(info.id, payload, at: moment.instant)
+    }
+
+    /// Reads what a peer says it holds. A payload that does not decode costs the peer and changes nothing.
+    private mutating func statePeerUpdated(_ info: PeerInfo, at moment: Moment) {
+        guard let told = info.lastExtension, statePeers[info.id]?.toldAt != told.receivedAt else { return }
+        do {
+            let payload = try StatePingPayload(decoding: told.payload)
+            overlay.noteRadius(payload.radius, network: .state, peer: info.id)
+            statePeers[info.id] = StatePeer(
+                id: info.id, role: Role(payload.role), radius: payload.radius,
+                head: payload.head, served: payload.served, toldAt: told.receivedAt)
+        } catch {
+            overlay.judge(info.id, .lie, at: moment.instant)
+            log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
+            return
+        }
+        refreshSyncPeer(info.id)
+    }
+
+    /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from a
+    /// bridge, and heads count only where they are attested.
+    mutating func refreshSyncPeer(_ id: Bytes32) {
+        guard let peer = statePeers[id], mayAskState(of: peer) else {
+            sync.peerLost(id)
+            return
+        }
+        let served = peer.served.compactMap { served -> SyncPeer.Served? in
+            guard chain.isFinal(served.anchor) else { return nil }
+            return SyncPeer.Served(anchor: served.anchor, sections: served.runs)
+        }
+        let head = peer.head.flatMap { chain.isAttested($0) ? $0 : nil }
+        sync.peerUpdated(SyncPeer(id: id, served: served, head: head))
+    }
+
+    /// Only holders fill their arcs from a bridge: what walkers get shows that the network alone is enough.
+    func mayAskState(of peer: StatePeer) -> Bool {
+        peer.role != .bridge || configuration.role == .holder
+    }
+}
+
+/// What a peer of the state network last said of itself.
+struct StatePeer: Sendable {
+    let id: Bytes32
+    let role: Role
+    let radius: UInt256
+    let head: StatePoint?
+    let served: [AnchorSections]
+    let toldAt: Instant
+
+    /// Whether a position of the ring lies in its radius.
+    func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }
+}

@@ -1,0 +1,121 @@
+import Chain
+import ChainNetwork
+import Primitives
+import StateNetwork
+import StateStore
+import Sync
+
+/// Figures for the one who watches.
+struct StatusKeeper: Sendable {
+    /// Jobs that serve peers under way.
+    var serving = 0
+    /// When the verified head last moved, or was last looked into.
+    var headVerifiedAt: Instant
+    /// The anchor at which completeness was last reported.
+    var completeAt: Anchor?
+    private(set) var nextReport: Instant
+    private var lastVerified: Instant
+    private var stateBytes: UInt64 = 0
+    /// Verified bytes of the last seconds, oldest first: (second, bytes).
+    private var window: [(second: UInt64, bytes: UInt64)] = []
+
+    /// Seconds over which the rate is taken.
+    static let windowSeconds: UInt64 = 10
+
+    init(startedAt now: Instant) {
+        nextReport = now + NodeLimits.reportInterval
+        lastVerified = now
+        headVerifiedAt = now
+    }
+
+    mutating func verified(bytes: Int, at now: Instant) {
+        lastVerified = now
+        stateBytes += UInt64(bytes)
+        let second = now.microseconds / 1_000_000
+        if window.last?.second == second {
+            window[window.count - 1].bytes += UInt64(bytes)
+        } else {
+            window.append((second, UInt64(bytes)))
+        }
+        window.removeAll { $0.second + StatusKeeper.windowSeconds < second }
+    }
+
+    /// Whether a report is due; if so, when the next one is.
+    mutating func isDue(at now: Instant) -> Bool {
+        guard nextReport <= now else { return false }
+        nextReport = now + NodeLimits.reportInterval
+        return true
+    }
+
+    var totalBytes: UInt64 { stateBytes }
+
+    func rate(at now: Instant) -> Double {
+        let second = now.microseconds / 1_000_000
+        let recent = window.filter { $0.second + StatusKeeper.windowSeconds > second }.reduce(0) { $0 + $1.bytes }
+        return Double(recent) / Double(StatusKeeper.windowSeconds)
+    }
+
+    func quiet(at now: Instant) -> Interval { now - lastVerified }
+}
+
+extension Node {
+    /// Where this node stands.
+    public func progress(at moment: Moment) -> Progress {
+        let now = moment.instant
+        let fraction = sync.heldFraction
+        let complete = arc.filter { holdings.held($0)?.isComplete == true }.count
+        let useful = statePeers.values.filter { mayAskState(of: $0) && !$0.served.isEmpty }.count
+        let phase: Progress.Phase
+        switch sync.phase {
+        case .waiting: phase = .headers
+        case .walking: phase = .walking
+        case .following: phase = .following
+        }
+        return Progress(
+            phase: phase, anchor: sync.newest, held: fraction.any, atNewestAnchor: fraction.newest,
+            sectionsComplete: complete, sectionsWanted: arc.count, stateBytes: status.totalBytes,
+            bytesPerSecond: status.rate(at: now), ranges: totals.ranges, diffs: totals.sectionDiffs,
+            crossings: sync.crossingsWhileFetching, peers: overlay.peers(network: .state).count, usefulPeers: useful,
+            lanes: sync.activeLanes, head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0,
+            stall: stall(at: now))
+    }
+
+    /// Why nothing was verified for a while; nil while things move or nothing is left to do.
+    private func stall(at now: Instant) -> Stall? {
+        let quiet = status.quiet(at: now)
+        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following else { return nil }
+        let seconds = Int(quiet.seconds)
+        guard !overlay.peers(network: .state).isEmpty else {
+            return Stall(
+                seconds: seconds, reason: "no peer of this network answers",
+                advice: "check the boot nodes, the UDP port and that the network file is the right one")
+        }
+        guard let newest = sync.newest else {
+            return Stall(
+                seconds: seconds, reason: "no attested header above the checkpoint was seen",
+                advice: "the attesting keys of the network file must be those of a bridge that runs")
+        }
+        let missing = arc.first { holdings.held($0)?.isComplete != true }
+        let holders = missing.map { index in
+            statePeers.values.filter { peer in
+                mayAskState(of: peer)
+                    && peer.served.contains { $0.anchor == newest && $0.runs.contains { $0.contains(index) } }
+            }.count
+        }
+        if let missing, let holders {
+            let section = holdings.section(missing)
+            return Stall(
+                seconds: seconds, reason: "section \(section) has \(holders) reachable holders at \(newest)",
+                advice: holders == 0 ? "waiting for a holder; more nodes of that arc would help" : "retrying")
+        }
+        return Stall(
+            seconds: seconds, reason: "\(sync.wantedCodes.count) codes are missing and no peer sent them",
+            advice: "retrying with other peers")
+    }
+
+    mutating func reportStatus(at moment: Moment) {
+        guard status.isDue(at: moment.instant) else { return }
+        totals.crossingsWhileFetching = sync.crossingsWhileFetching
+        report(.progress(progress(at: moment)))
+    }
+}

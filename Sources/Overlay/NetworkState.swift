@@ -1,0 +1,77 @@
+import Discovery
+import Primitives
+
+/// One sub-network of ours: its table, who is to be let in, and what we say of ourselves there.
+struct NetworkState: Sendable {
+    let configuration: OverlayConfiguration.Network
+    var table: NetworkTable
+
+    // What our PING and PONG carry.
+    var radius = UInt256.zero
+    var extensionPayload: [UInt8]?
+
+    /// Nodes that wait for their first PING here, first come first served.
+    var waiting: [Contact] = []
+    /// Nodes whose first PING is under way.
+    var visiting: [Bytes32: Contact] = [:]
+    /// Nodes that did not answer and get another visit.
+    var revisits: [Bytes32: Revisit] = [:]
+
+    struct Revisit: Sendable {
+        var contact: Contact
+        var attempts: Int
+        var at: Instant
+        /// Boot nodes are never given up.
+        var isBootNode: Bool
+    }
+
+    /// When new nodes are looked for next.
+    var nextRefresh = Instant.zero
+
+    init(_ configuration: OverlayConfiguration.Network, local: Bytes32, limitsSubnets: Bool) {
+        self.configuration = configuration
+        table = NetworkTable(local: local, limitsSubnets: limitsSubnets)
+    }
+
+    /// Ping payload types we understand on this network, ascending.
+    var capabilities: [UInt16] {
+        let own = configuration.extensionType.map { [$0] } ?? []
+        return [PingPayload.clientInfoType, PingPayload.radiusType] + own + [PingPayload.errorType]
+    }
+
+    /// Whether the node is on its way in.
+    func isExpected(_ id: Bytes32) -> Bool {
+        visiting[id] != nil || waiting.contains { $0.record.id == id }
+    }
+
+    /// Notes that a node did not answer. Each visit doubles the wait; a node that never does is forgotten in the end.
+    /// Returns when it is due, nil if it is not visited again.
+    mutating func postpone(_ contact: Contact, isBootNode: Bool, at now: Instant) -> Instant? {
+        let id = contact.record.id
+        let old = revisits[id]
+        let attempts = (old?.attempts ?? 0) + 1
+        let keeps = isBootNode || (old?.isBootNode ?? false)
+        guard attempts <= OverlayLimits.revisitAttempts || keeps else {
+            revisits[id] = nil
+            return nil
+        }
+        if old == nil && revisits.count >= OverlayLimits.revisits { forgetOneRevisit() }
+        let due = now + OverlayLimits.revisitDelay * (1 << min(attempts - 1, NetworkState.doublings))
+        revisits[id] = Revisit(contact: contact, attempts: attempts, at: due, isBootNode: keeps)
+        return due
+    }
+
+    /// The wait grows to 64 times the first.
+    private static let doublings = 6
+
+    private mutating func forgetOneRevisit() {
+        let order = revisits.filter { !$0.value.isBootNode }
+            .max { ($0.value.attempts, $0.key) < ($1.value.attempts, $1.key) }
+        if let order { revisits[order.key] = nil }
+    }
+
+    /// Takes out the nodes whose visit is due, by id.
+    func dueRevisits(at now: Instant) -> [Contact] {
+        revisits.filter { $0.value.at <= now }.sorted { $0.key < $1.key }.map(\.value.contact)
+    }
+}

@@ -1,0 +1,288 @@
+import Discovery
+import Primitives
+import UTP
+
+/// A FIND_CONTENT of ours, from the call to its directive.
+struct ContentRequest: Sendable {
+    let network: Int
+    let contact: Contact
+    let key: [UInt8]
+    /// Bytes we accept.
+    let limit: Int
+    let startedAt: Instant
+    /// Times FIND_CONTENT was sent.
+    var attempts = 0
+    var firstAnswerAt: Instant?
+    var stream: StreamID?
+    /// Bytes of content that arrived.
+    var received = 0
+}
+
+/// A FIND_CONTENT of a peer, until it is answered and its stream is over.
+struct ServedContent: Sendable {
+    enum Stage {
+        /// The content is being made.
+        case waiting
+        /// A stream was promised for it.
+        case promised(StreamID)
+        /// It is on its way; bytes of content.
+        case streaming(StreamID, Int)
+    }
+
+    let network: Int
+    let address: NodeAddress
+    let token: TalkToken
+    var stage = Stage.waiting
+}
+
+// FIND_CONTENT and CONTENT, both sides.
+extension Overlay {
+    // MARK: Asking
+
+    /// Asks `peer` (of the table, or any node whose record is known) for the content of `key`, at most `limit` bytes of
+    /// it. `timeout` covers the whole exchange, its stream too. Ends in one `contentAnswered`.
+    public mutating func findContent(
+        network id: NetworkID, peer: Bytes32, key: [UInt8], limit: Int, timeout: Interval, at now: Instant
+    ) -> RequestID {
+        clock = now
+        let number = nextID()
+        let request = RequestID(value: number)
+        func refuse(_ error: OverlayError) {
+            let report = ExchangeReport(
+                network: id, peer: peer, bytes: 0, duration: .zero, firstAnswer: .zero, byStream: false)
+            directives.append(.contentAnswered(request, .failure(error), report))
+        }
+        guard let network = index(of: id) else {
+            refuse(.unknownNetwork)
+            return request
+        }
+        guard key.count <= OverlayLimits.askedKeyBytes else {
+            refuse(.keyTooLong(key.count))
+            return request
+        }
+        let contact: Contact
+        do throws(OverlayError) {
+            contact = try self.contact(peer, network: network)
+        } catch {
+            refuse(error)
+            return request
+        }
+        let entry = ContentRequest(
+            network: network, contact: contact, key: key, limit: min(max(limit, 0), OverlayLimits.answerBytes),
+            startedAt: now)
+        guard requests.insert(entry, id: number, peer: peer) else {
+            refuse(.tooManyRequests)
+            return request
+        }
+        timers.set(.requestDeadline(number), at: now + timeout)
+        sendRequest(number)
+        return request
+    }
+
+    /// Where to reach a node, if we talk to it at all.
+    func contact(_ id: Bytes32, network: Int) throws(OverlayError) -> Contact {
+        guard !book.isBanned(id, at: clock) else { throw .peerBanned }
+        if let peer = networks[network].table[id] { return peer.contact }
+        guard let record = discovery.record(of: id), isCompatible(record), let contact = Contact(record) else {
+            throw .unknownPeer
+        }
+        return contact
+    }
+
+    private mutating func sendRequest(_ number: UInt64) {
+        guard let request = requests[number] else { return }
+        requests[number]?.attempts += 1
+        do throws(PortalMessageError) {
+            let message = PortalMessage.findContent(key: request.key)
+            _ = try ask(message, network: request.network, request.contact, .content(number))
+        } catch {
+            finishRequest(number, .failure(.keyTooLong(request.key.count)))
+        }
+    }
+
+    /// Gives a request of ours up; there will be no `contentAnswered`.
+    public mutating func cancel(_ request: RequestID, at now: Instant) {
+        clock = now
+        if let entry = requests.remove(request.value), let stream = entry.stream { close(stream) }
+    }
+
+    mutating func contentAnswered(_ number: UInt64, _ answer: Result<PortalMessage, OverlayError>) {
+        guard let request = requests[number] else { return }
+        if case .failure(.unanswered(.timeout)) = answer, request.attempts < OverlayLimits.requestAttempts {
+            // Packets get lost, and FIND_CONTENT may be asked twice.
+            note(.unanswered(.timeout), of: request.contact.record.id)
+            sendRequest(number)
+            return
+        }
+        requests[number]?.firstAnswerAt = clock
+        switch answer {
+        case .failure(let error):
+            finishRequest(number, .failure(error))
+        case .success(.content(.content(let bytes))):
+            requests[number]?.received = bytes.count
+            finishRequest(
+                number, bytes.count <= request.limit
+                    ? .success(.content(bytes)) : .failure(.contentTooLarge(bytes.count)))
+        case .success(.content(.records(let encoded))):
+            finishRequest(number, records(encoded, request))
+        case .success(.content(.connectionID(let id))):
+            receiveStream(number, request, connectionID: id)
+        case .success(let other):
+            finishRequest(number, .failure(.unexpectedAnswer(selector: other.selector)))
+        }
+    }
+
+    private mutating func records(
+        _ encoded: [[UInt8]], _ request: ContentRequest
+    ) -> Result<ContentAnswer, OverlayError> {
+        do throws(OverlayError) {
+            let peer = request.contact.record.id
+            let records = try read(encoded, from: peer, distances: nil)
+                .filter { $0.id != peer && $0.id != localRecord.id }
+            for record in records { consider(record, seenAt: nil, network: request.network, atOnce: false) }
+            return .success(.records(records))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private mutating func receiveStream(_ number: UInt64, _ request: ContentRequest, connectionID: UInt16) {
+        do throws(UTPError) {
+            let stream = try utp.connect(
+                to: request.contact.address, connectionID: connectionID,
+                transfer: .receive(limit: request.limit + LEB128.byteLimit), at: clock)
+            streams[stream] = .request(number)
+            requests[number]?.stream = stream
+        } catch {
+            finishRequest(number, .failure(.stream(error)))
+        }
+    }
+
+    mutating func requestStreamEnded(_ number: UInt64, _ result: Result<[UInt8], UTPError>) {
+        guard let request = requests[number] else { return }
+        switch result {
+        case .failure(let error):
+            finishRequest(number, .failure(.stream(error)))
+        case .success(let bytes):
+            requests[number]?.received = bytes.count
+            do throws(ByteError) {
+                let items = try ItemFrames.decode(bytes, count: 1, limit: request.limit)
+                requests[number]?.received = items[0].count
+                finishRequest(number, .success(.content(items[0])))
+            } catch {
+                finishRequest(number, .failure(.framing(error)))
+            }
+        }
+    }
+
+    /// The one way a request ends, but for `cancel`.
+    mutating func finishRequest(_ number: UInt64, _ result: Result<ContentAnswer, OverlayError>) {
+        guard let request = requests.remove(number) else { return }
+        if let stream = request.stream { close(stream) }
+        let peer = request.contact.record.id
+        book.count(request.received, \.contentReceived, of: peer, network: request.network, at: clock)
+        let report = ExchangeReport(
+            network: networks[request.network].configuration.id, peer: peer, bytes: request.received,
+            duration: clock - request.startedAt, firstAnswer: (request.firstAnswerAt ?? clock) - request.startedAt,
+            byStream: request.stream != nil)
+        switch result {
+        case .success:
+            note(nil, of: peer)
+            if request.stream != nil, let since = request.firstAnswerAt {
+                book.measured(bytes: request.received, in: clock - since, of: peer, at: clock)
+            }
+        case .failure(let error):
+            note(error, of: peer)
+        }
+        directives.append(.contentAnswered(RequestID(value: number), result, report))
+    }
+
+    // MARK: Serving
+
+    mutating func contentAsked(_ network: Int, _ address: NodeAddress, key: [UInt8], _ token: TalkToken) {
+        let number = nextID()
+        let entry = ServedContent(network: network, address: address, token: token)
+        guard served.insert(entry, id: number, peer: address.id) else {
+            respondBusy(entry)
+            return
+        }
+        timers.set(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
+        let id = networks[network].configuration.id
+        directives.append(.contentRequested(id, from: address, key: key, ContentToken(value: number)))
+    }
+
+    private mutating func respondBusy(_ entry: ServedContent) {
+        let busy = networks[entry.network].configuration.busyAnswer
+        respond(.content(busy.map { .content($0) } ?? .records([])), to: entry.token)
+    }
+
+    /// Answers a request for content: inline, or by a stream, as the size demands.
+    public mutating func answer(_ token: ContentToken, _ answer: ContentAnswer, at now: Instant) {
+        clock = now
+        guard let entry = served[token.value] else { return }
+        switch (entry.stage, answer) {
+        case (.streaming, _):
+            return
+        case (.waiting, .records(let records)):
+            served.remove(token.value)
+            let encoded = records.filter { $0.id != entry.address.id }.map(\.encoded)
+            respond(.content(.records(fitting(encoded, reserved: 2))), to: entry.token)
+        case (.promised(let stream), .records):
+            // Too late to say so: the asker sees its stream end.
+            served.remove(token.value)
+            close(stream)
+        case (.waiting, .content(let bytes)) where bytes.count <= OverlayLimits.inlineContentBytes:
+            served.remove(token.value)
+            if respond(.content(.content(bytes)), to: entry.token) { countSent(bytes.count, entry) }
+        case (.waiting, .content(let bytes)):
+            guard let stream = openStream(token.value, entry, .send(ItemFrames.encode([bytes]))) else { return }
+            served[token.value]?.stage = .streaming(stream, bytes.count)
+        case (.promised(let stream), .content(let bytes)):
+            utp.supply(stream, ItemFrames.encode([bytes]), at: now)
+            served[token.value]?.stage = .streaming(stream, bytes.count)
+        }
+    }
+
+    private mutating func countSent(_ bytes: Int, _ entry: ServedContent) {
+        book.count(bytes, \.contentSent, of: entry.address.id, network: entry.network, at: clock)
+    }
+
+    /// Answers with a connection id; nil where there is no stream for it, and the entry is gone.
+    private mutating func openStream(
+        _ number: UInt64, _ entry: ServedContent, _ transfer: UTP.Transfer
+    ) -> StreamID? {
+        do throws(UTPError) {
+            let (stream, id) = try utp.accept(from: entry.address, transfer: transfer, at: clock)
+            streams[stream] = .served(number)
+            if respond(.content(.connectionID(id)), to: entry.token) { return stream }
+            close(stream)
+        } catch {
+            respondBusy(entry)
+        }
+        served.remove(number)
+        return nil
+    }
+
+    /// The asker does not wait any longer: it gets a stream now, and its content when it is there.
+    mutating func promiseContent(_ number: UInt64) {
+        guard let entry = served[number] else { return }
+        // Set only now, so that what is answered at once leaves no timer behind for long.
+        timers.set(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
+        guard case .waiting = entry.stage else { return }
+        guard let stream = openStream(number, entry, .sendLater) else { return }
+        served[number]?.stage = .promised(stream)
+    }
+
+    mutating func servedStreamEnded(_ number: UInt64, _ result: Result<[UInt8], UTPError>) {
+        guard let entry = served.remove(number) else { return }
+        if case .streaming(_, let bytes) = entry.stage, case .success = result { countSent(bytes, entry) }
+    }
+
+    mutating func stopServing(_ number: UInt64) {
+        guard let entry = served.remove(number) else { return }
+        switch entry.stage {
+        case .waiting: return
+        case .promised(let stream), .streaming(let stream, _): close(stream)
+        }
+    }
+}

@@ -1,0 +1,279 @@
+import Discovery
+import Primitives
+import UTP
+
+/// An offer of ours, from the call to its directive.
+struct Offer: Sendable {
+    let network: Int
+    let contact: Contact
+    let items: [ContentItem]
+    /// The items of each OFFER message, in order.
+    let parts: [Range<Int>]
+    /// The part whose ACCEPT is awaited; all parts when none is.
+    var part = 0
+    /// Times that part was sent.
+    var attempts = 0
+    var codes: [AcceptCode] = []
+    /// Streams that carry accepted items, and their bytes.
+    var streams: [StreamID: Int] = [:]
+    /// Moves on with every part.
+    var deadline: Instant
+}
+
+/// An offer of a peer, until it is decided and its items have arrived.
+struct InboundOffer: Sendable {
+    let network: Int
+    let address: NodeAddress
+    let keys: [[UInt8]]
+    var token: TalkToken
+    /// Once it is decided: our ACCEPT, the stream, and the keys to come.
+    var answer: PortalMessage?
+    var stream: StreamID?
+    var accepted: [[UInt8]] = []
+}
+
+// OFFER and ACCEPT, both sides.
+extension Overlay {
+    // MARK: Offering
+
+    /// Offers items to a peer, in as many OFFERs as they need, one after the other. Ends in one `offerFinished`.
+    public mutating func offer(
+        network id: NetworkID, peer: Bytes32, items: [ContentItem], at now: Instant
+    ) -> OfferID {
+        clock = now
+        let number = nextID()
+        let offer = OfferID(value: number)
+        do throws(OverlayError) {
+            guard let network = index(of: id) else { throw .unknownNetwork }
+            let contact = try self.contact(peer, network: network)
+            let entry = Offer(
+                network: network, contact: contact, items: items, parts: try Overlay.parts(of: items),
+                deadline: now + configuration.offerTimeout)
+            guard offers.insert(entry, id: number, peer: peer) else { throw .tooManyRequests }
+        } catch {
+            directives.append(.offerFinished(offer, .failure(error)))
+            return offer
+        }
+        sendPart(number)
+        return offer
+    }
+
+    /// Cuts the items into OFFERs: by the bytes of a request, the number of keys, and the bytes of a stream.
+    static func parts(of items: [ContentItem]) throws(OverlayError) -> [Range<Int>] {
+        var parts: [Range<Int>] = []
+        var start = 0
+        var keyBytes = OverlayLimits.offerOverhead
+        var valueBytes = 0
+        for (index, item) in items.enumerated() {
+            let (key, value) = (4 + item.key.count, LEB128.byteLimit + item.value.count)
+            guard OverlayLimits.offerOverhead + key <= OverlayLimits.requestBytes else {
+                throw .keyTooLong(item.key.count)
+            }
+            guard value <= OverlayLimits.offerStreamBytes else { throw .itemTooLarge(item.value.count) }
+            if keyBytes + key > OverlayLimits.requestBytes || index - start == OverlayLimits.offerKeys
+                || valueBytes + value > OverlayLimits.offerStreamBytes
+            {
+                parts.append(start..<index)
+                (start, keyBytes, valueBytes) = (index, OverlayLimits.offerOverhead, 0)
+            }
+            keyBytes += key
+            valueBytes += value
+        }
+        if start < items.count { parts.append(start..<items.count) }
+        return parts
+    }
+
+    /// Sends the OFFER that is next, or finishes if all is done.
+    private mutating func sendPart(_ number: UInt64) {
+        guard let offer = offers[number] else { return }
+        guard offer.part < offer.parts.count else {
+            if offer.streams.isEmpty { finishOffer(number, .success(offer.codes)) }
+            return
+        }
+        offers[number]?.attempts += 1
+        offers[number]?.deadline = clock + configuration.offerTimeout
+        timers.set(.offerDeadline(number), at: clock + configuration.offerTimeout)
+        do throws(PortalMessageError) {
+            let keys = offer.items[offer.parts[offer.part]].map(\.key)
+            _ = try ask(.offer(keys: keys), network: offer.network, offer.contact, .offer(number))
+        } catch {
+            finishOffer(number, .failure(.malformed(error)))
+        }
+    }
+
+    mutating func offerAnswered(_ number: UInt64, _ answer: Result<PortalMessage, OverlayError>) {
+        guard let offer = offers[number] else { return }
+        if case .failure(.unanswered(.timeout)) = answer, offer.attempts < OverlayLimits.requestAttempts {
+            note(.unanswered(.timeout), of: offer.contact.record.id)
+            sendPart(number)
+            return
+        }
+        switch answer {
+        case .failure(let error):
+            finishOffer(number, .failure(error))
+        case .success(.accept(let connectionID, let codes)):
+            accepted(number, offer, connectionID: connectionID, codes)
+        case .success(let other):
+            finishOffer(number, .failure(.unexpectedAnswer(selector: other.selector)))
+        }
+    }
+
+    private mutating func accepted(
+        _ number: UInt64, _ offer: Offer, connectionID: UInt16, _ codes: [AcceptCode]
+    ) {
+        let part = offer.parts[offer.part]
+        guard codes.count == part.count else {
+            finishOffer(number, .failure(.wrongCodeCount(offered: part.count, answered: codes.count)))
+            return
+        }
+        let values = zip(offer.items[part], codes).filter { $0.1 == .accepted }.map(\.0.value)
+        if !values.isEmpty {
+            do throws(UTPError) {
+                let stream = try utp.connect(
+                    to: offer.contact.address, connectionID: connectionID, transfer: .send(ItemFrames.encode(values)),
+                    at: clock)
+                streams[stream] = .offer(number)
+                offers[number]?.streams[stream] = values.reduce(0) { $0 + $1.count }
+            } catch {
+                finishOffer(number, .failure(.stream(error)))
+                return
+            }
+        }
+        offers[number]?.codes += codes
+        offers[number]?.part += 1
+        offers[number]?.attempts = 0
+        sendPart(number)
+    }
+
+    mutating func offerStreamEnded(_ number: UInt64, _ stream: StreamID, _ result: Result<[UInt8], UTPError>) {
+        guard let offer = offers[number], let bytes = offer.streams[stream] else { return }
+        offers[number]?.streams[stream] = nil
+        switch result {
+        case .failure(let error):
+            finishOffer(number, .failure(.stream(error)))
+        case .success:
+            book.count(bytes, \.offersSent, of: offer.contact.record.id, network: offer.network, at: clock)
+            if offer.part == offer.parts.count { sendPart(number) }
+        }
+    }
+
+    mutating func offerDue(_ number: UInt64) {
+        guard let offer = offers[number], offer.deadline <= clock else { return }
+        finishOffer(number, .failure(.timeout))
+    }
+
+    /// The one way an offer ends.
+    private mutating func finishOffer(_ number: UInt64, _ result: Result<[AcceptCode], OverlayError>) {
+        guard let offer = offers.remove(number) else { return }
+        for stream in offer.streams.keys.sorted() { close(stream) }
+        switch result {
+        case .success: note(nil, of: offer.contact.record.id)
+        case .failure(let error): note(error, of: offer.contact.record.id)
+        }
+        directives.append(.offerFinished(OfferID(value: number), result))
+    }
+
+    // MARK: Being offered
+
+    mutating func itemsOffered(_ network: Int, _ address: NodeAddress, keys: [[UInt8]], _ token: TalkToken) {
+        guard !isRepeated(network, address, keys: keys, token) else { return }
+        let number = nextID()
+        let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
+        guard !keys.isEmpty, inboundOffers.insert(entry, id: number, peer: address.id) else {
+            decline(entry, .rateLimited)
+            return
+        }
+        timers.set(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
+        let id = networks[network].configuration.id
+        directives.append(.offered(id, from: address, keys: keys, OfferToken(value: number)))
+    }
+
+    /// An offerer that missed our ACCEPT offers the same again. It gets the same ACCEPT: to the floors above it would
+    /// seem another offer of items that are on their way already.
+    private mutating func isRepeated(
+        _ network: Int, _ address: NodeAddress, keys: [[UInt8]], _ token: TalkToken
+    ) -> Bool {
+        for number in inboundOffers.ids(of: address.id) {
+            guard let entry = inboundOffers[number], entry.network == network, entry.address == address,
+                entry.keys == keys
+            else { continue }
+            inboundOffers[number]?.token = token
+            if let answer = entry.answer { respond(answer, to: token) }
+            return true
+        }
+        return false
+    }
+
+    private mutating func decline(_ entry: InboundOffer, _ code: AcceptCode) {
+        respond(.accept(connectionID: 0, codes: entry.keys.map { _ in code }), to: entry.token)
+    }
+
+    /// Nobody decided: the offerer may try again.
+    mutating func undecided(_ number: UInt64) {
+        guard let entry = inboundOffers[number], entry.stream == nil else { return }
+        inboundOffers.remove(number)
+        decline(entry, .rateLimited)
+    }
+
+    /// Decides an offer: one code for each key of it, or else it is declined. Ignored when it comes too late; then no
+    /// items come, as after a decline.
+    public mutating func respond(toOffer token: OfferToken, codes: [AcceptCode], at now: Instant) {
+        clock = now
+        guard let entry = inboundOffers[token.value], entry.stream == nil else { return }
+        let accepted = zip(entry.keys, codes).filter { $0.1 == .accepted }.map(\.0)
+        guard codes.count == entry.keys.count, !accepted.isEmpty else {
+            inboundOffers.remove(token.value)
+            let fits = codes.count == entry.keys.count
+            let answer = fits ? codes : entry.keys.map { _ in .declined }
+            respond(.accept(connectionID: 0, codes: answer), to: entry.token)
+            return
+        }
+        do throws(UTPError) {
+            let limit = OverlayLimits.offerStreamBytes + LEB128.byteLimit * accepted.count
+            let (stream, id) = try utp.accept(from: entry.address, transfer: .receive(limit: limit), at: now)
+            streams[stream] = .inboundOffer(token.value)
+            inboundOffers[token.value]?.stream = stream
+            inboundOffers[token.value]?.accepted = accepted
+            let answer = PortalMessage.accept(connectionID: id, codes: codes)
+            inboundOffers[token.value]?.answer = answer
+            timers.set(.inboundOfferDeadline(token.value), at: now + configuration.offerTimeout)
+            if !respond(answer, to: entry.token) {
+                finishInboundOffer(token.value, .timeout)
+            }
+        } catch {
+            inboundOffers[token.value]?.accepted = accepted
+            decline(entry, .rateLimited)
+            finishInboundOffer(token.value, .stream(error))
+        }
+    }
+
+    mutating func inboundOfferStreamEnded(_ number: UInt64, _ result: Result<[UInt8], UTPError>) {
+        guard let entry = inboundOffers[number] else { return }
+        switch result {
+        case .failure(let error):
+            finishInboundOffer(number, .stream(error))
+        case .success(let bytes):
+            book.count(bytes.count, \.offersReceived, of: entry.address.id, network: entry.network, at: clock)
+            do throws(ByteError) {
+                let values = try ItemFrames.decode(
+                    bytes, count: entry.accepted.count, limit: OverlayLimits.offerStreamBytes)
+                inboundOffers.remove(number)
+                note(nil, of: entry.address.id)
+                let items = zip(entry.accepted, values).map { ContentItem(key: $0, value: $1) }
+                let id = networks[entry.network].configuration.id
+                directives.append(.offerReceived(id, from: entry.address, items: items))
+            } catch {
+                finishInboundOffer(number, .framing(error))
+            }
+        }
+    }
+
+    /// An accepted offer whose items do not come.
+    mutating func finishInboundOffer(_ number: UInt64, _ error: OverlayError) {
+        guard let entry = inboundOffers.remove(number) else { return }
+        if let stream = entry.stream { close(stream) }
+        note(error, of: entry.address.id)
+        let id = networks[entry.network].configuration.id
+        directives.append(.offerBroken(id, from: entry.address, keys: entry.accepted, error))
+    }
+}

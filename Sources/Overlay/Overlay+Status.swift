@@ -1,0 +1,63 @@
+import Discovery
+import Primitives
+
+/// How much of each bounded thing is in use.
+public struct OverlayLoad: Hashable, Sendable {
+    /// Requests for content of ours; those of others; offers of ours; those of others.
+    public let requests, served, offers, inboundOffers: Int
+    /// TALKREQs of ours without an answer yet, streams, lookups.
+    public let talks, streams, lookups: Int
+    /// Nodes on their way in, waiting for another visit, and with a standing.
+    public let candidates, revisits, standings: Int
+}
+
+// What the floors above may know and say of peers.
+extension Overlay {
+    /// The peers in the network's table, by id.
+    public func peers(network id: NetworkID) -> [PeerInfo] {
+        index(of: id).map { networks[$0].table.peers.map(info) } ?? []
+    }
+
+    /// One peer of the network's table.
+    public func peer(_ peer: Bytes32, network id: NetworkID) -> PeerInfo? {
+        index(of: id).flatMap { networks[$0].table[peer] }.map(info)
+    }
+
+    /// Up to `limit` peers of the network nearest to `target`, nearest first.
+    public func closest(to target: Bytes32, network id: NetworkID, limit: Int) -> [PeerInfo] {
+        index(of: id).map { networks[$0].table.closest(to: target, limit: limit).map(info) } ?? []
+    }
+
+    /// How a node behaved so far; nil for one never dealt with.
+    public func standing(of peer: Bytes32) -> PeerStanding? { book.standing(of: peer) }
+
+    /// Bytes of content exchanged with a node on a network since the start.
+    public func traffic(with peer: Bytes32, network id: NetworkID) -> PeerTraffic {
+        index(of: id).map { book.traffic(of: peer, network: $0) } ?? PeerTraffic()
+    }
+
+    /// The radius that a peer's extension payload names, which only the network above can read.
+    public mutating func noteRadius(_ radius: UInt256, network id: NetworkID, peer: Bytes32) {
+        guard let network = index(of: id) else { return }
+        networks[network].table[peer]?.radius = radius
+    }
+
+    /// What a peer's content turned out to be worth.
+    public mutating func judge(_ peer: Bytes32, _ verdict: PeerVerdict, at now: Instant) {
+        clock = now
+        switch verdict {
+        case .useful: book.reward(peer, points: OverlayLimits.usefulPoints, at: now)
+        case .unhelpful: punish(peer, points: OverlayLimits.unhelpfulPoints)
+        case .lie: punish(peer, points: OverlayLimits.liePoints)
+        }
+    }
+
+    /// How much of each bounded thing is in use.
+    public var load: OverlayLoad {
+        OverlayLoad(
+            requests: requests.count, served: served.count, offers: offers.count, inboundOffers: inboundOffers.count,
+            talks: talks.count, streams: streams.count, lookups: lookups.count,
+            candidates: networks.reduce(0) { $0 + $1.waiting.count + $1.visiting.count },
+            revisits: networks.reduce(0) { $0 + $1.revisits.count }, standings: book.count)
+    }
+}

@@ -1,0 +1,136 @@
+import Primitives
+
+/// Every bound of this floor: unit, reason and source of each.
+public enum OverlayLimits {
+    // Sizes of the wire, bytes.
+
+    /// A discv5 packet (1,280) less masking IV 16, static header 23, source id 32, tag 16, message type 1, list header
+    /// 3, request id 9 and string header 3 leaves 1,177 bytes for a TALKRESP; two are kept in reserve.
+    public static let responseBytes = 1_175
+    /// Content that travels inside its CONTENT message; the Portal clients' own figure, a little below `responseBytes`.
+    public static let inlineContentBytes = 1_165
+    /// A request of ours: a TALKREQ carries the protocol id too. `protocol.md` §1.
+    public static let requestBytes = 1_024
+    /// A key we ask for: a request less selector and offset.
+    public static let askedKeyBytes = requestBytes - 5
+    /// Selector and offset of an OFFER, before its keys.
+    public static let offerOverhead = 5
+    /// A request that may have to ride in a handshake packet beside our record (up to 300 bytes). `protocol.md` §1.
+    public static let handshakeRequestBytes = 700
+
+    // Limits of the SSZ containers. Portal wire, version 2.
+
+    /// Bytes of a ping payload.
+    public static let pingPayloadBytes = 1_100
+    /// Distances in FIND_NODES.
+    public static let distances = 256
+    /// Records in NODES and CONTENT.
+    public static let records = 32
+    /// Bytes of one record on the wire. EIP-778 allows 300; the list's own limit is wider.
+    public static let recordBytes = 2_048
+    /// Bytes of a content key.
+    public static let contentKeyBytes = 2_048
+    /// Bytes of content inside CONTENT.
+    public static let contentBytes = 2_048
+    /// Keys in OFFER, codes in ACCEPT.
+    public static let offerKeys = 64
+    /// Bytes of the client's name in ping payload 0.
+    public static let clientInfoBytes = 200
+    /// Capabilities in ping payload 0.
+    public static let capabilities = 400
+    /// Bytes of the message in ping payload 65,535.
+    public static let errorMessageBytes = 300
+
+    // The table.
+
+    /// Nodes in a bucket (k), and in the replacement list beside it. As discv5.
+    public static let bucketSize = 16
+    /// Nodes of one IPv4 /24 or IPv6 /48 in a bucket. `protocol.md` §9.
+    public static let subnetNodesPerBucket = 2
+    /// Nodes of one IPv4 /24 or IPv6 /48 in a table. `protocol.md` §9.
+    public static let subnetNodesPerTable = 10
+    /// Requests that fail one after the other before a peer leaves the table.
+    public static let failuresBeforeLoss = 3
+
+    // Lookups.
+
+    /// Queries of one lookup in flight (α of Kademlia).
+    public static let lookupParallelism = 3
+    /// Candidates a lookup holds at most.
+    public static let lookupCandidates = 128
+    /// Queries one lookup makes at most.
+    public static let lookupQueries = 64
+    /// Lookups running at once, all networks.
+    public static let lookups = 32
+    /// Distances we name in one FIND_NODES.
+    public static let askedDistances = 8
+
+    // Admission of peers.
+
+    /// Nodes waiting for their first PING, per network.
+    public static let candidates = 512
+    /// First PINGs in flight, per network.
+    public static let candidatePings = 16
+    /// Nodes remembered for another visit after a failed PING, per network.
+    public static let revisits = 256
+    /// The wait before the first such visit; each failure doubles it.
+    public static let revisitDelay = Interval.seconds(5)
+    /// Failed visits after which a node that is not a boot node is forgotten.
+    public static let revisitAttempts = 8
+
+    // Exchanges.
+
+    /// Requests for content of ours under way, in all and to one peer.
+    public static let contentRequests = 1_024, contentRequestsPerPeer = 64
+    /// Requests for content of others that are answered or streamed, in all and for one peer.
+    public static let servedContents = 512, servedContentsPerPeer = 32
+    /// Offers of ours under way, in all and to one peer.
+    public static let offers = 1_024, offersPerPeer = 16
+    /// Offers of others under way, in all and from one peer.
+    public static let inboundOffers = 64, inboundOffersPerPeer = 8
+    /// Bytes of the items accepted from one OFFER. A block's diffs are far below it (protocol.md §4: 80 KB of mainnet).
+    public static let offerStreamBytes = 8 << 20
+    /// Bytes of one answer. `protocol.md` §1.
+    public static let answerBytes = 32 << 20
+    /// Streams with one peer: what all its exchanges may need.
+    public static let streamsPerPeer =
+        contentRequestsPerPeer + servedContentsPerPeer + 2 * offersPerPeer + inboundOffersPerPeer
+    /// PING and FIND_NODES one node may send a second, and at once; more are dropped. The other requests hold slots.
+    public static let requestRate = 20.0, requestBurst = 100.0
+    /// How often a request that got no answer is sent in all. FIND_CONTENT, OFFER and FIND_NODES may be repeated
+    /// safely.
+    public static let requestAttempts = 2
+    /// The answer to FIND_CONTENT is given as a connection id after this time if the content is not ready: the asker's
+    /// discv5 request lives for 500 ms only.
+    public static let earlyAnswerDelay = Interval.milliseconds(200)
+    /// An OFFER that was not decided by then is declined with code 4, for the same reason.
+    public static let offerDecisionDelay = Interval.milliseconds(300)
+    /// A served answer (making it and sending it) may take this long. The asker's own timeout is usually shorter.
+    public static let serveTimeout = Interval.seconds(120)
+    /// An OFFER and its stream may take this long, on both sides.
+    public static let offerTimeout = Interval.seconds(60)
+
+    // PING.
+
+    /// Bytes of a network's own ping payload. `protocol.md` §5.
+    public static let extensionPayloadBytes = 700
+    /// A PING that failed is repeated after this, so that a dead peer is known to be one in a few seconds.
+    public static let failedPingDelay = Interval.seconds(2)
+
+    // The peer book.
+
+    /// Nodes with a standing. The least recently used one without traffic makes room.
+    public static let standings = 8_192
+    /// Between two PINGs that carry a changed payload to the same peer. `protocol.md` §5.
+    public static let payloadPingGap = Interval.seconds(5)
+    /// A ban begins below the one score; no score exceeds the other.
+    public static let banScore = -60.0, highestScore = 100.0
+    /// How long a ban lasts.
+    public static let banInterval = Interval.seconds(600)
+    /// What a broken rule and a lie cost. Rules are also broken by old or careless programs; a lie is none of these.
+    public static let breachPoints = 20.0, liePoints = 200.0
+    /// What useful content earns, and what content costs that was of no use though no lie.
+    public static let usefulPoints = 2.0, unhelpfulPoints = 5.0
+    /// Streams smaller than this (bytes) say nothing about throughput.
+    public static let throughputSampleBytes = 8_192
+}

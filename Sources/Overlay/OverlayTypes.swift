@@ -1,0 +1,198 @@
+import Discovery
+import Primitives
+
+/// A sub-network's protocol id: two bytes in TALKREQ.
+public struct NetworkID: Hashable, Comparable, Sendable {
+    /// Big endian in TALKREQ.
+    public let value: UInt16
+    /// Any number names a network.
+    public init(value: UInt16) { self.value = value }
+
+    /// "Merry-go-round": the state.
+    public static let state = NetworkID(value: 0x4353)
+    /// "Block by block": the chain.
+    public static let chain = NetworkID(value: 0x4342)
+
+    /// The protocol id as TALKREQ carries it.
+    public var bytes: [UInt8] { [UInt8(value >> 8), UInt8(truncatingIfNeeded: value)] }
+
+    /// nil unless there are two bytes.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 2 else { return nil }
+        value = UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+    }
+
+    public static func < (a: NetworkID, b: NetworkID) -> Bool { a.value < b.value }
+}
+
+/// What an overlay is told once.
+public struct OverlayConfiguration: Sendable {
+    /// One sub-network.
+    public struct Network: Sendable {
+        /// The protocol id.
+        public var id: NetworkID
+        /// The ping payload type of its own (10,101 state, 10,102 chain), named among our capabilities; nil for none.
+        public var extensionType: UInt16?
+        /// What an asker gets, inline, while all slots are in use: the network's way to say "busy". With nil it gets
+        /// an empty list of records, the Portal wire's "not here".
+        public var busyAnswer: [UInt8]?
+
+        /// A network without an extension has type 0 and 1 payloads only.
+        public init(id: NetworkID, extensionType: UInt16? = nil, busyAnswer: [UInt8]? = nil) {
+            self.id = id
+            self.extensionType = extensionType
+            self.busyAnswer = busyAnswer
+        }
+    }
+
+    /// Execution chain id, in the record's `p` entry. Nodes of another chain never enter a table.
+    public var chainID: UInt64
+    /// Our sub-networks; each id once.
+    public var networks: [Network]
+    /// Versions of the Portal wire we speak.
+    public var versions: ClosedRange<UInt64> = 2...2
+    /// The name in ping payload 0 ("name/version-commit/os-cpu/language-version"), cut to 200 bytes.
+    public var clientInfo = "carousel"
+    /// Where the local record says we are reached; without it the record names no address.
+    public var endpoint: Endpoint?
+    /// The local record's sequence number; must grow from run to run.
+    public var recordSequence: UInt64 = 1
+
+    /// Between two PINGs to a peer, ±25 %.
+    public var pingInterval = Interval.seconds(30)
+    /// Between two searches for new nodes of a network; while the table has fewer than a bucket of them, a quarter.
+    public var refreshInterval = Interval.seconds(60)
+    /// How long a request waits for its TALKRESP on a standing session; nil: as Discovery has it.
+    public var requestTimeout: Interval?
+    /// Requests that fail one after the other before a peer leaves the tables.
+    public var failuresBeforeLoss = OverlayLimits.failuresBeforeLoss
+    /// How long an OFFER and its stream may take.
+    public var offerTimeout = OverlayLimits.offerTimeout
+    /// Whether nodes of one subnet are limited in a table (loopback always exempt).
+    public var limitsSubnets = true
+    /// The discv5 machine's own; `talkProtocols` is filled in here.
+    public var discovery = Discovery.Configuration()
+
+    /// The defaults for everything else.
+    public init(chainID: UInt64, networks: [Network]) {
+        self.chainID = chainID
+        self.networks = networks
+    }
+}
+
+/// What a peer's own ping payload of the network last said; opaque here.
+public struct PeerExtension: Hashable, Sendable {
+    /// The network's own payload type.
+    public let type: UInt16
+    /// Its bytes as they came.
+    public let payload: [UInt8]
+    /// When it arrived.
+    public let receivedAt: Instant
+}
+
+/// A peer of one network: in its table, alive.
+public struct PeerInfo: Hashable, Sendable {
+    /// The newest record known.
+    public let record: NodeRecord
+    /// Where it is reached.
+    public let address: NodeAddress
+    /// As its type 0 or 1 payload said, or `noteRadius` (which knows the extension's).
+    public let radius: UInt256
+    /// Ping payload types it understands.
+    public let capabilities: [UInt16]
+    /// Name and version it gives itself; bytes as they came.
+    public let clientInfo: [UInt8]
+    /// nil until it has spoken the network's extension.
+    public let lastExtension: PeerExtension?
+    /// How it behaved, over all networks.
+    public let standing: PeerStanding
+
+    /// The peer's node id.
+    public var id: Bytes32 { record.id }
+}
+
+/// What is known of how a node behaved, over all networks.
+public struct PeerStanding: Hashable, Sendable {
+    /// −100…100; 0 for a stranger. Below −60 the node is banned for a while.
+    public internal(set) var score: Double = 0
+    /// Mean time from PING to PONG, exponentially weighted; nil before the first.
+    public internal(set) var roundTrip: Interval?
+    /// Bytes a second of the streams from the peer, exponentially weighted; nil before the first.
+    public internal(set) var throughput: Double?
+    /// The last 32 exchanges, newest lowest: 1 failed.
+    var outcomes: UInt32 = 0
+    var outcomeCount = 0
+    /// Failures since the last success.
+    public internal(set) var failuresInARow = 0
+    /// The end of a ban; past or nil when there is none.
+    public internal(set) var bannedUntil: Instant?
+
+    /// Failed exchanges of the last 32, 0…1.
+    public var failureRate: Double {
+        outcomeCount == 0 ? 0 : Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
+    }
+
+    /// Whether a ban holds at `now`.
+    public func isBanned(at now: Instant) -> Bool { bannedUntil.map { now < $0 } ?? false }
+}
+
+/// Bytes of content exchanged with one peer on one network: values only, no keys, headers or repetitions.
+public struct PeerTraffic: Hashable, Sendable {
+    /// Content that answered requests of ours, inline or by stream; refused content too.
+    public internal(set) var contentReceived: UInt64 = 0
+    /// Content that requests of the peer got.
+    public internal(set) var contentSent: UInt64 = 0
+    /// Items the peer offered and we took.
+    public internal(set) var offersReceived: UInt64 = 0
+    /// Items we offered and the peer took.
+    public internal(set) var offersSent: UInt64 = 0
+
+    /// All that came from the peer.
+    public var received: UInt64 { contentReceived + offersReceived }
+}
+
+/// An item offered or received: its content key and value.
+public struct ContentItem: Hashable, Sendable {
+    /// The content key.
+    public var key: [UInt8]
+    /// The content.
+    public var value: [UInt8]
+    /// Both as they go on the wire.
+    public init(key: [UInt8], value: [UInt8]) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// What an asker of content gets.
+public enum ContentAnswer: Hashable, Sendable {
+    case content([UInt8])
+    /// Nodes that may have it.
+    case records([NodeRecord])
+}
+
+/// How an exchange of content went, for accounting.
+public struct ExchangeReport: Hashable, Sendable {
+    /// Where the content was asked for.
+    public let network: NetworkID
+    /// Who was asked.
+    public let peer: Bytes32
+    /// Bytes of content received.
+    public let bytes: Int
+    /// From the request to its end.
+    public let duration: Interval
+    /// From the request to the first answer (content, connection id or failure).
+    public let firstAnswer: Interval
+    /// Whether the content came by a stream.
+    public let byStream: Bool
+}
+
+/// What a peer did, in the view of the floors above.
+public enum PeerVerdict: Hashable, Sendable {
+    /// Content that was verified and new.
+    case useful
+    /// Content that was not what it claims to be: nobody sends that by accident.
+    case lie
+    /// Something out of order, but possibly in good faith (late, stale, out of place).
+    case unhelpful
+}

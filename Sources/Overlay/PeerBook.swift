@@ -1,0 +1,139 @@
+import Primitives
+
+/// The standing of nodes over all networks, and the bytes exchanged with each. It outlives tables and sessions, so that
+/// a node that left and came back is still known for what it did.
+struct PeerBook: Sendable {
+    private struct Entry: Sendable {
+        var standing = PeerStanding()
+        /// By network, in the configuration's order.
+        var traffic: [PeerTraffic]
+        var lastUsed: Instant
+        /// PING and FIND_NODES it may still send, as of `refilledAt`.
+        var allowance = OverlayLimits.requestBurst
+        var refilledAt = Instant.zero
+        /// Failures of one stall are one failure: no second is counted before this.
+        var nextFailureCounts = Instant.zero
+    }
+
+    private var entries: [Bytes32: Entry] = [:]
+    private let networks: Int
+
+    init(networks: Int) { self.networks = networks }
+
+    var count: Int { entries.count }
+
+    func standing(of id: Bytes32) -> PeerStanding? { entries[id]?.standing }
+
+    func isBanned(_ id: Bytes32, at now: Instant) -> Bool { entries[id]?.standing.isBanned(at: now) ?? false }
+
+    func traffic(of id: Bytes32, network: Int) -> PeerTraffic { entries[id]?.traffic[network] ?? PeerTraffic() }
+
+    mutating func count(
+        _ bytes: Int, _ counter: WritableKeyPath<PeerTraffic, UInt64>, of id: Bytes32, network: Int, at now: Instant
+    ) {
+        update(id, at: now) { $0.traffic[network][keyPath: counter] += UInt64(max(bytes, 0)) }
+    }
+
+    /// An exchange went as it should.
+    mutating func succeeded(_ id: Bytes32, at now: Instant) {
+        update(id, at: now) { entry in
+            entry.standing.score = min(entry.standing.score + 1, OverlayLimits.highestScore)
+            entry.standing.failuresInARow = 0
+            entry.standing.note(failed: false)
+        }
+    }
+
+    /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer
+    /// came.
+    mutating func failed(_ id: Bytes32, silent: Bool, at now: Instant) {
+        update(id, at: now) { entry in
+            let floor = min(entry.standing.score, PeerBook.failureFloor)
+            entry.standing.score = max(entry.standing.score - 2, floor)
+            entry.standing.note(failed: true)
+            guard silent, now >= entry.nextFailureCounts else { return }
+            entry.standing.failuresInARow += 1
+            entry.nextFailureCounts = now + PeerBook.stall
+        }
+    }
+
+    private static let failureFloor = -40.0
+    private static let stall = Interval.milliseconds(400)
+
+    /// Changes the score by `points`; true when that bans the node.
+    mutating func punish(_ id: Bytes32, points: Double, at now: Instant) -> Bool {
+        update(id, at: now) { entry in
+            entry.standing.score -= points
+            entry.standing.note(failed: true)
+            guard entry.standing.score < OverlayLimits.banScore, !entry.standing.isBanned(at: now) else { return false }
+            entry.standing.bannedUntil = now + OverlayLimits.banInterval
+            // After the ban it is heard again, but the next lie is one too many.
+            entry.standing.score = OverlayLimits.banScore / 2
+            return true
+        }
+    }
+
+    /// Takes one PING or FIND_NODES from the node's allowance; false where it has none left.
+    mutating func admits(_ id: Bytes32, at now: Instant) -> Bool {
+        update(id, at: now) { entry in
+            let gained = (now - entry.refilledAt).seconds * OverlayLimits.requestRate
+            entry.allowance = min(entry.allowance + gained, OverlayLimits.requestBurst)
+            entry.refilledAt = now
+            guard entry.allowance >= 1 else { return false }
+            entry.allowance -= 1
+            return true
+        }
+    }
+
+    mutating func reward(_ id: Bytes32, points: Double, at now: Instant) {
+        update(id, at: now) { $0.standing.score = min($0.standing.score + points, OverlayLimits.highestScore) }
+    }
+
+    mutating func measured(roundTrip: Interval, of id: Bytes32, at now: Instant) {
+        update(id, at: now) { entry in
+            let old = entry.standing.roundTrip.map { Double($0.microseconds) }
+            let mean = PeerBook.weighted(old, Double(roundTrip.microseconds))
+            entry.standing.roundTrip = Interval(microseconds: UInt64(mean))
+        }
+    }
+
+    mutating func measured(bytes: Int, in duration: Interval, of id: Bytes32, at now: Instant) {
+        guard bytes >= OverlayLimits.throughputSampleBytes, duration > .zero else { return }
+        update(id, at: now) { entry in
+            entry.standing.throughput = PeerBook.weighted(entry.standing.throughput, Double(bytes) / duration.seconds)
+        }
+    }
+
+    /// A quarter of the new sample, the whole of the first.
+    private static func weighted(_ mean: Double?, _ sample: Double) -> Double {
+        mean.map { $0 + (sample - $0) / 4 } ?? sample
+    }
+
+    private mutating func update<Result>(
+        _ id: Bytes32, at now: Instant, _ change: (inout Entry) -> Result
+    ) -> Result {
+        if entries[id] == nil && entries.count >= OverlayLimits.standings { makeRoom(at: now) }
+        var entry = entries[id] ?? Entry(
+            traffic: [PeerTraffic](repeating: PeerTraffic(), count: networks), lastUsed: now)
+        entry.lastUsed = now
+        let result = change(&entry)
+        entries[id] = entry
+        return result
+    }
+
+    /// Forgets an eighth: those longest unused, banned ones and those with traffic last.
+    private mutating func makeRoom(at now: Instant) {
+        let order = entries.map { id, entry in
+            let weight =
+                (entry.standing.isBanned(at: now) ? 2 : 0) + (entry.traffic.contains { $0.received > 0 } ? 1 : 0)
+            return (weight: weight, lastUsed: entry.lastUsed, id: id)
+        }.sorted { ($0.weight, $0.lastUsed, $0.id) < ($1.weight, $1.lastUsed, $1.id) }
+        for old in order.prefix(OverlayLimits.standings / 8) { entries[old.id] = nil }
+    }
+}
+
+extension PeerStanding {
+    mutating func note(failed: Bool) {
+        outcomes = outcomes << 1 | (failed ? 1 : 0)
+        outcomeCount = min(outcomeCount + 1, 32)
+    }
+}

@@ -1,0 +1,291 @@
+import Chain
+import Foundation
+import Primitives
+
+/// An account of the genesis state.
+public struct GenesisAccount: Hashable, Sendable {
+    public let address: Address
+    /// keccak256 of the address.
+    public let key: Bytes32
+    public let nonce: UInt64
+    public let balance: UInt256
+    public let code: [UInt8]
+    /// Slots that are not zero, by slot key, rising.
+    public let storage: [AccountChange.SlotChange]
+
+    /// The account as the trie has it, given the root over its storage. Genesis keeps even empty accounts.
+    public func account(storageRoot: Bytes32) -> StateAccount {
+        StateAccount(nonce: nonce, balance: balance, storageRoot: storageRoot, codeHash: Keccak.hash(code))
+    }
+}
+
+/// A block of a recorded chain and what it changes, both checked against its header as far as that commits to them.
+/// What remains to be checked is the state root after the changes.
+public struct ChainBlock: Sendable {
+    public let block: Block
+    /// From the header's own list, or a side-car made from `diffs.jsonl`.
+    public let accessList: BlockAccessList
+
+    /// The block's header.
+    public var header: BlockHeader { block.header }
+    /// By account key, rising.
+    public var changes: [AccountChange] { accessList.accountChanges }
+}
+
+/// A recorded chain on disk, in the form that `Specs/` describes: genesis state and header, blocks, changes.
+public struct ChainDirectory: Sendable {
+    /// Where the changes come from.
+    public enum Changes: Sendable {
+        /// `bals.rlp`: the block access lists themselves.
+        case accessLists
+        /// `diffs.jsonl`: net changes, made into access lists.
+        case diffs
+
+        var fileName: String { self == .accessLists ? "bals.rlp" : "diffs.jsonl" }
+    }
+
+    public let path: String
+    public let chainID: UInt64
+    public let genesisHeader: BlockHeader
+    public let changes: Changes
+
+    /// Largest `genesis.json` read, bytes. It is parsed as a whole.
+    private static let genesisBytes = 1 << 30
+
+    /// Opens a directory: every file must be there, the genesis header and chain id must be readable.
+    public init(path: String) throws(ChainDirectoryError) {
+        self.path = path
+        let headerFile = try ChainFileReader("genesis_header.rlp", in: path)
+        let bytes = try headerFile.rest(limit: ChainLimits.headerBytes)
+        do throws(ChainError) {
+            genesisHeader = try BlockHeader(rlp: bytes)
+        } catch {
+            throw .invalid(file: headerFile.path, block: 0, error)
+        }
+        let genesis = try ChainDirectory.genesis(in: path)
+        guard let config = genesis.object["config"] as? [String: Any],
+            let chainID = ChainJSON.integer(config["chainId"]), chainID <= UInt256(.max)
+        else { throw .malformed(file: genesis.file, block: nil, "has no config.chainId of 64 bits") }
+        self.chainID = chainID.big.word3
+        _ = try ChainFileReader("chain.rlp", in: path)
+        let found = [Changes.accessLists, .diffs].first { ChainFileReader.locate($0.fileName, in: path) != nil }
+        guard let found else { throw .missingFile(path + "/bals.rlp or diffs.jsonl") }
+        changes = found
+    }
+
+    /// Number of the last block, by walking over the blocks without reading them. Says nothing about whether they are
+    /// right.
+    public func lastBlock() throws(ChainDirectoryError) -> UInt64 {
+        let file = try ChainFileReader("chain.rlp", in: path)
+        var count: UInt64 = 0
+        while try file.item(limit: ChainLimits.blockBytes, block: count + 1) != nil { count += 1 }
+        return count
+    }
+
+    /// The blocks with their changes, from block 1 on, read one at a time.
+    public func blocks() throws(ChainDirectoryError) -> ChainBlockReader { try ChainBlockReader(self) }
+
+    /// The accounts of the genesis state, by account key, rising.
+    public func genesisAccounts() throws(ChainDirectoryError) -> [GenesisAccount] {
+        let (object, file) = try ChainDirectory.genesis(in: path)
+        guard let alloc = object["alloc"] as? [String: Any] else {
+            throw .malformed(file: file, block: nil, "has no alloc")
+        }
+        var accounts: [GenesisAccount] = []
+        for (name, value) in alloc { accounts.append(try ChainDirectory.account(name, value, file: file)) }
+        accounts.sort { $0.key < $1.key }
+        for (a, b) in zip(accounts, accounts.dropFirst()) where a.key == b.key {
+            throw .malformed(file: file, block: nil, "alloc names \(a.address) twice")
+        }
+        return accounts
+    }
+
+    private static func genesis(in path: String) throws(ChainDirectoryError) -> (object: [String: Any], file: String) {
+        let file = try ChainFileReader("genesis.json", in: path)
+        let bytes = try file.rest(limit: genesisBytes)
+        return (try ChainJSON.object(bytes, file: file.path, block: nil), file.path)
+    }
+
+    private static func account(
+        _ name: String, _ value: Any, file: String
+    ) throws(ChainDirectoryError) -> GenesisAccount {
+        func wrong(_ what: String) -> ChainDirectoryError {
+            .malformed(file: file, block: nil, "alloc of \(name): \(what)")
+        }
+        guard let address = Address(hex: name) else { throw wrong("is no address") }
+        guard let fields = value as? [String: Any] else { throw wrong("is no object") }
+        guard let balance = ChainJSON.integer(fields["balance"] ?? "0x0") else { throw wrong("balance is no integer") }
+        guard let nonce = ChainJSON.uint64(fields["nonce"] ?? "0x0") else { throw wrong("nonce is no 64-bit integer") }
+        guard let code = ChainJSON.bytes(fields["code"] ?? "0x"), code.count <= ChainLimits.codeBytes else {
+            throw wrong("code is no hex of at most \(ChainLimits.codeBytes) bytes")
+        }
+        guard let storage = ChainJSON.storage(fields["storage"]) else {
+            throw wrong("storage is no map of 32-byte slots to values")
+        }
+        return GenesisAccount(
+            address: address, key: address.key, nonce: nonce, balance: balance, code: code,
+            storage: storage.filter { $0.value != .zero })
+    }
+}
+
+/// Reads a chain directory's blocks in order, checking each against the one before it, its own body and its changes.
+/// One reader for one pass; not to be shared between threads.
+public final class ChainBlockReader {
+    private let chain: ChainFileReader
+    private let changes: ChainFileReader
+    private let kind: ChainDirectory.Changes
+    private var parent: BlockHeader
+    /// Bytes of the list of access lists not read yet.
+    private var listBytes = 0
+
+    fileprivate init(_ directory: ChainDirectory) throws(ChainDirectoryError) {
+        chain = try ChainFileReader("chain.rlp", in: directory.path)
+        changes = try ChainFileReader(directory.changes.fileName, in: directory.path)
+        kind = directory.changes
+        parent = directory.genesisHeader
+        if kind == .accessLists { listBytes = try changes.listHeader() }
+    }
+
+    /// The next block; nil after the last. After an error nothing further is right.
+    public func next() throws(ChainDirectoryError) -> ChainBlock? {
+        let number = parent.number + 1
+        guard let bytes = try chain.item(limit: ChainLimits.blockBytes, block: number) else {
+            guard listBytes == 0, try changes.isFinished() else {
+                throw .wrongCount(file: changes.path, block: parent.number)
+            }
+            return nil
+        }
+        let block: Block
+        do throws(ChainError) {
+            block = try Block(rlp: bytes)
+            guard block.header.number == number else {
+                throw .wrongNumber(expected: number, found: block.header.number)
+            }
+            try block.verifyBody()
+        } catch {
+            throw .invalid(file: chain.path, block: number, error)
+        }
+        guard block.header.parentHash == parent.hash else {
+            throw .wrongParent(
+                file: chain.path, block: number, expected: parent.hash, found: block.header.parentHash)
+        }
+        let list = kind == .accessLists ? try accessList(number) : try sidecar(of: block.header)
+        do throws(ChainError) {
+            try list.verify(for: block)
+        } catch {
+            throw .invalid(file: changes.path, block: number, error)
+        }
+        parent = block.header
+        return ChainBlock(block: block, accessList: list)
+    }
+
+    private func accessList(_ number: UInt64) throws(ChainDirectoryError) -> BlockAccessList {
+        guard listBytes > 0 else { throw .wrongCount(file: changes.path, block: number) }
+        guard let bytes = try changes.item(limit: ChainLimits.accessListBytes, block: number) else {
+            throw .cut(file: changes.path, block: number)
+        }
+        listBytes -= bytes.count
+        guard listBytes >= 0 else { throw .malformed(file: changes.path, block: number, "is longer than its list") }
+        do throws(ChainError) {
+            return try BlockAccessList(rlp: bytes)
+        } catch {
+            throw .invalid(file: changes.path, block: number, error)
+        }
+    }
+
+    private func sidecar(of header: BlockHeader) throws(ChainDirectoryError) -> BlockAccessList {
+        let number = header.number
+        guard let line = try changes.line() else { throw .wrongCount(file: changes.path, block: number) }
+        let object = try ChainJSON.object(line, file: changes.path, block: number)
+        let expected: [(String, Bytes32)] = [
+            ("hash", header.hash), ("parentHash", header.parentHash), ("stateRoot", header.stateRoot),
+        ]
+        guard ChainJSON.uint64(object["number"]) == number else {
+            throw .wrongDiff(file: changes.path, block: number, field: "number")
+        }
+        for (field, value) in expected where (object[field] as? String).flatMap({ Bytes32(hex: $0) }) != value {
+            throw .wrongDiff(file: changes.path, block: number, field: field)
+        }
+        guard let entries = object["accounts"] as? [Any] else {
+            throw .malformed(file: changes.path, block: number, "has no list of accounts")
+        }
+        var accounts: [AccountChange] = []
+        for entry in entries {
+            guard let change = ChainJSON.change(entry) else {
+                throw .malformed(file: changes.path, block: number, "account \(accounts.count + 1) is not as described")
+            }
+            accounts.append(change)
+        }
+        do throws(ChainError) {
+            return try BlockAccessList(sidecar: accounts)
+        } catch {
+            throw .invalid(file: changes.path, block: number, error)
+        }
+    }
+}
+
+/// Values as geth writes them in JSON. nil for what is none.
+enum ChainJSON {
+    static func object(
+        _ bytes: [UInt8], file: String, block: UInt64?
+    ) throws(ChainDirectoryError) -> [String: Any] {
+        do {
+            if let object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] { return object }
+        } catch {
+            throw .malformed(file: file, block: block, "is no JSON, or is cut off")
+        }
+        throw .malformed(file: file, block: block, "is no JSON object")
+    }
+
+    /// A JSON integer, or digits in a string: hex after 0x, else decimal.
+    static func integer(_ value: Any?) -> UInt256? {
+        switch value {
+        case let text as String: UInt256(text)
+        case let number as NSNumber: UInt64(number.stringValue).map { UInt256($0) }
+        default: nil
+        }
+    }
+
+    static func uint64(_ value: Any?) -> UInt64? {
+        integer(value).flatMap { $0 <= UInt256(.max) ? $0.big.word3 : nil }
+    }
+
+    static func bytes(_ value: Any?) -> [UInt8]? { (value as? String).flatMap { Hex.decode($0) } }
+
+    /// Up to 32 bytes of hex, an odd number of digits too.
+    private static func word(_ value: Any?) -> UInt256? {
+        (value as? String).flatMap { text in UInt256(text.hasPrefix("0x") ? text : "0x" + text) }
+    }
+
+    /// A map of slots to values; no map at all is none.
+    static func storage(_ value: Any?) -> [AccountChange.SlotChange]? {
+        guard let value else { return [] }
+        guard let map = value as? [String: Any] else { return nil }
+        var slots: [AccountChange.SlotChange] = []
+        for (name, value) in map {
+            guard let slot = word(name), let value = word(value) else { return nil }
+            slots.append(AccountChange.SlotChange(slot: slot, value: value))
+        }
+        return slots.sorted { $0.key < $1.key }
+    }
+
+    /// One entry of a line of `diffs.jsonl`. A code that is not of its code hash is none.
+    static func change(_ value: Any) -> AccountChange? {
+        guard let fields = value as? [String: Any],
+            let address = (fields["address"] as? String).flatMap({ Address(hex: $0) }),
+            let storage = storage(fields["storage"])
+        else { return nil }
+        if fields["deleted"] as? Bool == true {
+            return AccountChange(address: address, nonce: 0, balance: .zero, code: [], storage: storage)
+        }
+        guard let nonce = uint64(fields["nonce"]), let balance = integer(fields["balance"]),
+            let hash = (fields["codeHash"] as? String).flatMap({ Bytes32(hex: $0) })
+        else { return nil }
+        var code: [UInt8]?
+        if let text = fields["code"] {
+            code = bytes(text)
+            guard let code, Keccak.hash(code) == hash else { return nil }
+        }
+        return AccountChange(address: address, nonce: nonce, balance: balance, code: code, storage: storage)
+    }
+}

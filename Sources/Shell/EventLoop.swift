@@ -1,0 +1,181 @@
+import CNet
+import Foundation
+import Primitives
+
+/// What the user's side says to a report of the machine.
+public enum LoopVerdict: Equatable, Sendable {
+    /// Nothing.
+    case goOn
+    /// The command is done or has failed: finish and end with this exit code.
+    case stop(Int32)
+}
+
+/// The one thread that owns a machine: it sleeps until a datagram, a message, a signal or a deadline, tells the machine
+/// and carries out what it asks for.
+public final class EventLoop<Machine: NodeMachine> {
+    /// The machine's event.
+    public typealias Event = MachineEvent<Machine>
+
+    /// The hands of the loop: everything that it does not do itself.
+    public struct Hands {
+        /// Does jobs.
+        public var pool: WorkerPool<Machine.JobID, Machine.Job>
+        /// Writes batches.
+        public var writer: StoreWriter<Machine.CommitID, Machine.Batch, Machine.Failure>
+        /// Tells the user; says whether to go on.
+        public var report: (Machine.Report, Machine) -> LoopVerdict
+        /// Ends the feeds (threads that post commands) when the loop ends.
+        public var stopFeeds: () -> Void
+        /// Tells the user that a feed's source is broken.
+        public var feedFailed: (String) -> Void
+
+        /// The hands as given.
+        public init(
+            pool: WorkerPool<Machine.JobID, Machine.Job>,
+            writer: StoreWriter<Machine.CommitID, Machine.Batch, Machine.Failure>,
+            report: @escaping (Machine.Report, Machine) -> LoopVerdict, stopFeeds: @escaping () -> Void = {},
+            feedFailed: @escaping (String) -> Void = { _ in }
+        ) {
+            self.pool = pool
+            self.writer = writer
+            self.report = report
+            self.stopFeeds = stopFeeds
+            self.feedFailed = feedFailed
+        }
+    }
+
+    private enum Token {
+        static var socket: UInt32 { 1 }
+        static var mailbox: UInt32 { 2 }
+        static var signals: UInt32 { 3 }
+    }
+
+    /// The machine; only the loop changes it.
+    public private(set) var machine: Machine
+    private let socket: UDPSocket
+    private let mailbox: Mailbox<Event>
+    private let signals: Signals?
+    private let clock: SystemClock
+    private let hands: Hands
+    private let poll: Int32
+    private var waitsForRoom = false
+    private var exitCode: Int32?
+
+    /// A loop that has not begun. `signals` nil: the loop ends only by a report's verdict.
+    public init(
+        machine: Machine, socket: UDPSocket, mailbox: Mailbox<Event>, signals: Signals?, clock: SystemClock,
+        hands: Hands
+    ) throws(ShellError) {
+        self.machine = machine
+        self.socket = socket
+        self.mailbox = mailbox
+        self.signals = signals
+        self.clock = clock
+        self.hands = hands
+        poll = cnet_poll_create()
+        if poll < 0 { throw .system("epoll_create", poll) }
+        try watch(socket.descriptor, Token.socket)
+        try watch(mailbox.descriptor, Token.mailbox)
+        if let signals { try watch(signals.descriptor, Token.signals) }
+    }
+
+    deinit { if poll >= 0 { _ = cnet_close(poll) } }
+
+    /// Runs until a signal or a verdict ends it; the exit code. The machine's last writes are on the disk then.
+    public func run() throws(ShellError) -> Int32 {
+        perform()
+        while exitCode == nil {
+            try turn()
+        }
+        return try finish()
+    }
+
+    private func watch(_ descriptor: Int32, _ token: UInt32) throws(ShellError) {
+        let result = cnet_poll_add(poll, descriptor, token, 0)
+        if result < 0 { throw .system("epoll_ctl", result) }
+    }
+
+    /// Waits once and handles everything that is ready.
+    private func turn() throws(ShellError) {
+        let ready = try wait()
+        if ready.contains(Token.signals), let signals, signals.next() != nil { exitCode = exitCode ?? 0 }
+        if ready.contains(Token.mailbox) { takeMail() }
+        if ready.contains(Token.socket) { try receive() }
+        let now = clock.now()
+        if let deadline = machine.nextDeadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
+        perform()
+    }
+
+    private func wait() throws(ShellError) -> [UInt32] {
+        var tokens: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0, 0, 0)
+        let timeout = timeoutMicroseconds()
+        let poll = poll
+        let ready = withUnsafeMutableBytes(of: &tokens) { raw -> (Int32, [UInt32]) in
+            let slots = raw.bindMemory(to: UInt32.self)
+            let count = cnet_poll_wait(poll, slots.baseAddress, timeout)
+            return (count, Array(slots.prefix(Int(max(0, count)))))
+        }
+        if ready.0 < 0 { throw .system("epoll_wait", ready.0) }
+        return ready.1
+    }
+
+    private func timeoutMicroseconds() -> Int64 {
+        let now = clock.now()
+        guard let deadline = machine.nextDeadline(at: now) else { return -1 }
+        let wait = (deadline - now.instant).microseconds
+        return Int64(clamping: max(wait, ShellLimits.shortestWaitMicroseconds))
+    }
+
+    private func takeMail() {
+        let now = clock.now()
+        for event in mailbox.take() {
+            guard case .feedFailed(let reason) = event else {
+                machine.handle(event, at: now)
+                continue
+            }
+            hands.feedFailed(reason)
+            exitCode = exitCode ?? 1
+        }
+    }
+
+    private func receive() throws(ShellError) {
+        var left = ShellLimits.datagramsPerTurn / Int(CNET_BATCH)
+        var isMore = true
+        while isMore && left > 0 {
+            let now = clock.now()
+            isMore = try socket.receive { machine.handle(.datagram($0, from: $1), at: now) }
+            // What the batch caused goes out before the next is read: acknowledgements must not wait.
+            perform()
+            left -= 1
+        }
+    }
+
+    private func perform() {
+        for directive in machine.drain() {
+            switch directive {
+            case .send(let bytes, let endpoint): socket.send(bytes, to: endpoint)
+            case .run(let id, let job): hands.pool.run(id, job)
+            case .commit(let id, let batch): hands.writer.commit(id, batch)
+            case .report(let report):
+                if case .stop(let code) = hands.report(report, machine) { exitCode = exitCode ?? code }
+            }
+        }
+        let isEmpty = socket.flush()
+        if isEmpty == waitsForRoom {
+            waitsForRoom = !isEmpty
+            // A refusal here would show itself as a line that fills up; it is counted there.
+            _ = cnet_poll_change(poll, socket.descriptor, Token.socket, waitsForRoom ? 1 : 0)
+        }
+    }
+
+    /// The last words: what the machine has asked to be written reaches the disk, and it hears of it. What it asks for
+    /// then is not done any more: the next start goes on from the last watermark.
+    private func finish() throws(ShellError) -> Int32 {
+        hands.stopFeeds()
+        hands.pool.shutDown()
+        hands.writer.shutDown()
+        takeMail()
+        perform()
+        return exitCode ?? 0
+    }
+}

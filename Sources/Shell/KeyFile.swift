@@ -1,0 +1,99 @@
+import CSodium
+import Discovery
+import Foundation
+import Primitives
+
+/// Random seeds of the system, for everything pure that needs one.
+public enum SystemEntropy {
+    /// 32 unpredictable bytes.
+    public static func seed() -> Bytes32 {
+        var bytes = [UInt8](repeating: 0, count: 32)
+        randombytes_buf(&bytes, bytes.count)
+        return Bytes32(bytes) ?? .zero
+    }
+
+    /// A generator of its own, from a new seed.
+    public static func make() -> Entropy { Entropy(seed: seed()) }
+}
+
+/// Secrets in files: one line, 32 bytes in hex, readable by the owner only. Written once, never overwritten.
+public enum KeyFile {
+    /// Writes a secret into a new file.
+    public static func write(_ secret: [UInt8], to path: String) throws(ShellError) {
+        let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw errno == EEXIST ? .keyExists(path) : .file(path: path, reason: String(cString: strerror(errno)))
+        }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        do {
+            try handle.write(contentsOf: Data((Hex.prefixed(secret) + "\n").utf8))
+            try handle.synchronize()
+        } catch {
+            throw .file(path: path, reason: "\(error.localizedDescription)")
+        }
+    }
+
+    /// Reads a secret.
+    public static func read(_ path: String) throws(ShellError) -> [UInt8] {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw .file(path: path, reason: String(cString: strerror(errno))) }
+        guard status.st_mode & 0o077 == 0 else { throw .keyReadableByOthers(path) }
+        guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
+            throw .file(path: path, reason: "cannot be read")
+        }
+        guard let bytes = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32 else {
+            throw .badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")
+        }
+        return bytes
+    }
+
+    /// The node's identity in a file.
+    public static func readIdentity(_ path: String) throws(ShellError) -> IdentityKey {
+        guard let key = IdentityKey(bytes: try read(path)) else {
+            throw .badFile(path: path, reason: "no secp256k1 key: make one with 'carousel key node'")
+        }
+        return key
+    }
+
+    /// The identity in `path`; where there is no such file, a new one is made and written.
+    public static func identity(at path: String) throws(ShellError) -> IdentityKey {
+        if FileManager.default.fileExists(atPath: path) { return try readIdentity(path) }
+        var entropy = SystemEntropy.make()
+        let key = IdentityKey(from: &entropy)
+        try write(key.exportSecret(), to: path)
+        return key
+    }
+
+    /// The Ed25519 public key of a 32-byte seed.
+    public static func signingPublicKey(ofSeed seed: [UInt8]) -> Bytes32 {
+        var publicKey = [UInt8](repeating: 0, count: Int(crypto_sign_PUBLICKEYBYTES))
+        var secretKey = [UInt8](repeating: 0, count: Int(crypto_sign_SECRETKEYBYTES))
+        // Defined for every seed; the function only reports 0.
+        _ = crypto_sign_seed_keypair(&publicKey, &secretKey, seed)
+        sodium_memzero(&secretKey, secretKey.count)
+        return Bytes32(publicKey) ?? .zero
+    }
+}
+
+/// The beginning that a node id shall have: "0x8/1" is a first bit of 1, "0x4a" the first eight bits.
+public struct IDPrefix: Equatable, Sendable {
+    /// The wanted bits at the left, zeros after them.
+    public let prefix: Bytes32
+    /// How many bits are wanted, 1…24: each doubles the search.
+    public let bits: Int
+
+    /// Reads 0x, hex digits and, where not all their bits are wanted, "/" and a number of bits.
+    public init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let digits = parts.first, digits.hasPrefix("0x"), (3...10).contains(digits.count),
+            let bytes = Hex.decode(digits + String(repeating: "0", count: 66 - digits.count)),
+            let prefix = Bytes32(bytes)
+        else { return nil }
+        let all = (digits.count - 2) * 4
+        guard let bits = parts.count == 2 ? Int(parts[1]) : all, (1...24).contains(bits), bits <= all else {
+            return nil
+        }
+        self.prefix = prefix
+        self.bits = bits
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+
+/// A first-in first-out line between threads whose takers sleep until there is something to take.
+final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
+    // `condition` guards every other field.
+    private let condition = NSCondition()
+    private var elements: [Element] = []
+    private var taken = 0
+    private var isClosed = false
+
+    /// False once the queue is closed: the element was not taken in.
+    @discardableResult
+    func put(_ element: Element) -> Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isClosed else { return false }
+        elements.append(element)
+        condition.signal()
+        return true
+    }
+
+    /// The next element; sleeps while there is none; nil once the queue is closed and empty.
+    func take() -> Element? {
+        condition.lock()
+        defer { condition.unlock() }
+        while taken == elements.count && !isClosed { condition.wait() }
+        guard taken < elements.count else { return nil }
+        let element = elements[taken]
+        taken += 1
+        if taken == elements.count || taken >= 1_024 {
+            elements.removeFirst(taken)
+            taken = 0
+        }
+        return element
+    }
+
+    /// Nothing more is taken in; `discarding` drops what still waits.
+    func close(discarding: Bool) {
+        condition.lock()
+        defer { condition.unlock() }
+        isClosed = true
+        if discarding {
+            elements.removeAll()
+            taken = 0
+        }
+        condition.broadcast()
+    }
+}
+
+/// Threads of our own that can be waited for. `body` runs once on each.
+final class ThreadGroup: @unchecked Sendable {
+    // `condition` guards `running`.
+    private let condition = NSCondition()
+    private var running = 0
+
+    /// Starts `count` threads named `name`.
+    func start(_ count: Int, name: String, _ body: @escaping @Sendable () -> Void) {
+        condition.lock()
+        running += count
+        condition.unlock()
+        for index in 0..<count {
+            let thread = Thread {
+                body()
+                self.finishOne()
+            }
+            thread.name = "\(name)-\(index)"
+            thread.stackSize = ShellLimits.workerStackBytes
+            thread.start()
+        }
+    }
+
+    /// Sleeps until every thread has ended.
+    func join() {
+        condition.lock()
+        while running > 0 { condition.wait() }
+        condition.unlock()
+    }
+
+    private func finishOne() {
+        condition.lock()
+        running -= 1
+        condition.broadcast()
+        condition.unlock()
+    }
+}
+
+/// Threads that do a machine's heavy work, each job on a store snapshot of its own. The number of jobs at once is
+/// bounded by the machine, which has a slot for each.
+public final class WorkerPool<JobID: Sendable, Job: Sendable>: Sendable {
+    private let queue = BlockingQueue<(JobID, Job)>()
+    private let threads = ThreadGroup()
+
+    /// `count` threads (at least one); each calls `work` for the jobs it takes. `work` posts the result by itself.
+    public init(count: Int, work: @escaping @Sendable (JobID, Job) -> Void) {
+        let queue = queue
+        threads.start(max(1, count), name: "worker") {
+            while let (id, job) = queue.take() { work(id, job) }
+        }
+    }
+
+    /// Puts a job in line.
+    public func run(_ id: JobID, _ job: Job) { queue.put((id, job)) }
+
+    /// Drops jobs not yet begun and waits for those that are.
+    public func shutDown() {
+        queue.close(discarding: true)
+        threads.join()
+    }
+}
+
+/// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails,
+/// every later one fails with the same message: none may build on one that is not there.
+public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Error>: Sendable {
+    private let queue = BlockingQueue<(CommitID, Batch)>()
+    private let thread = ThreadGroup()
+
+    /// `commit` writes a batch durably; `done` is called with nil, or with the reason of the failure.
+    public init(
+        commit: @escaping @Sendable (Batch) throws(Failure) -> Void,
+        done: @escaping @Sendable (CommitID, Failure?) -> Void
+    ) {
+        let queue = queue
+        thread.start(1, name: "writer") {
+            var failure: Failure?
+            while let (id, batch) = queue.take() {
+                if failure == nil {
+                    do throws(Failure) { try commit(batch) } catch { failure = error }
+                }
+                done(id, failure)
+            }
+        }
+    }
+
+    /// Puts a batch in line.
+    public func commit(_ id: CommitID, _ batch: Batch) { queue.put((id, batch)) }
+
+    /// Commits what is in line, then ends.
+    public func shutDown() {
+        queue.close(discarding: false)
+        thread.join()
+    }
+}

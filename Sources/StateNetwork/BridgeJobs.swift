@@ -1,0 +1,238 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// A block of an execution chain as a bridge replays it: its header, and what its access list changes. For genesis the
+/// changes are the whole allocation.
+public struct ReplayedBlock: Sendable {
+    public let header: BlockHeader
+    /// By account key, rising.
+    public let changes: [AccountChange]
+
+    public init(header: BlockHeader, changes: [AccountChange]) {
+        self.header = header
+        self.changes = changes.sorted { $0.key < $1.key }
+    }
+}
+
+/// Turns what a block changes of accounts into leaf changes of sections, with the storage roots that follow.
+enum BlockChanges {
+    /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
+    /// the block. What ends as it began is left out.
+    static func leafChanges<Snapshot: StoreSnapshot>(
+        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>
+    ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
+        var sections: [(section: Section, changes: [LeafChange])] = []
+        var codes: [Bytes32: [UInt8]] = [:]
+        for change in changes {
+            let leaves = try leafChanges(of: change, view: &view)
+            guard !leaves.isEmpty else { continue }
+            let section = Section(of: change.key, depth: depth)
+            if sections.last?.section == section {
+                sections[sections.count - 1].changes += leaves
+            } else {
+                sections.append((section, leaves))
+            }
+            if let code = change.code, !code.isEmpty { codes[Keccak.hash(code)] = code }
+        }
+        return (sections, codes)
+    }
+
+    private static func leafChanges<Snapshot: StoreSnapshot>(
+        of change: AccountChange, view: inout StateView<Snapshot>
+    ) throws -> [LeafChange] {
+        let before = try view.account(change.key)
+        var slots: [LeafChange] = []
+        var trieChanges: [TrieUpdate.LeafChange] = []
+        for slot in change.storage {
+            let key = FlatKey(account: change.key, slot: slot.key)
+            let value = slot.value == .zero ? nil : slot.value.minimalBytes
+            guard try view.leaf(key) != value else { continue }
+            slots.append(LeafChange(key: key, value: value))
+            var writer = RLPWriter()
+            writer.append(slot.value)
+            trieChanges.append((key: slot.key, value: value == nil ? nil : writer.bytes))
+        }
+        var root = before?.storageRoot ?? StateAccount.emptyRoot
+        if !trieChanges.isEmpty {
+            var source = view.storageTrie(of: change.key)
+            root = try TrieUpdate.apply(trieChanges, under: .root, source: &source).subtree.hash(at: 0)
+        }
+        let after = change.applied(to: before, storageRoot: root)
+        guard after != before else { return [] }
+        // A deleted account takes its slots with it: they are implied.
+        guard let after else { return [LeafChange(key: FlatKey(account: change.key), value: nil)] }
+        return [LeafChange(key: FlatKey(account: change.key), value: after.slim)] + slots
+    }
+}
+
+/// Builds the state of genesis from its allocation.
+public struct BuildGenesis: Sendable {
+    let block: ReplayedBlock
+    let depth: Int
+
+    public init(block: ReplayedBlock, depth: Int) {
+        self.block = block
+        self.depth = depth
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws -> GenesisTaken {
+        let point = block.header.point
+        let empty = Section.all(depth: depth).map {
+            SectionRecord(section: $0, working: point, coverage: .complete(.empty))
+        }
+        var view = StateView(snapshot, depth: depth, at: point, records: empty)
+        let (touched, codes) = try BlockChanges.leafChanges(of: block.changes, depth: depth, view: &view)
+        var subtrees = [Subtree](repeating: .empty, count: empty.count)
+        var taken = GenesisTaken(records: empty, crown: Crown(sections: subtrees, depth: depth), batch: WriteBatch())
+        for (section, changes) in touched {
+            let update = try SectionChange.apply(changes, to: section, in: &view)
+            subtrees[section.index] = update.subtreeAfter
+            taken.records[section.index].coverage = .complete(update.subtreeAfter)
+            taken.batch.append(base(update))
+        }
+        for record in taken.records { taken.batch.append(StateWrites.record(record)) }
+        taken.crown = Crown(sections: subtrees, depth: depth)
+        guard taken.crown.root == block.header.stateRoot else {
+            throw BridgeError.wrongRoot(block: 0, expected: block.header.stateRoot, found: taken.crown.root)
+        }
+        let sorted = codes.sorted { $0.key < $1.key }.map { (hash: $0.key, code: $0.value) }
+        taken.batch.append(StateWrites.codes(sorted, for: []))
+        taken.batch.append(
+            StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(taken.crown)))
+        taken.batch.append(ReplayMark.writing(point))
+        return taken
+    }
+
+    /// An update from nothing, as the base itself.
+    private func base(_ update: SectionUpdate) -> WriteBatch {
+        var writer = RangeWriter(depth: depth)
+        for leaf in update.leaves { if let value = leaf.after { writer.leaf(leaf.key, value) } }
+        var branches = BranchColumns()
+        for branch in update.accountBranches { if let node = branch.after { branches.append(path: branch.key, node: node) } }
+        writer.accountBranches(branches)
+        for branch in update.storageBranches {
+            var one = BranchColumns()
+            if let node = branch.after { one.append(path: branch.key.path, node: node) }
+            writer.storageBranches(of: branch.key.account, one)
+        }
+        return writer.finished
+    }
+}
+
+/// The newest block that a bridge has applied, kept in its store.
+public enum ReplayMark {
+    private static let name = "replayed"
+
+    static func writing(_ point: StatePoint) -> WriteBatch {
+        var writer = ByteWriter()
+        writer.append(bigEndian: point.number)
+        writer.append(point.hash)
+        return StateWrites.local(name, writer.bytes)
+    }
+
+    /// nil before genesis was built.
+    public static func read(from snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
+        guard let bytes = try LocalValues.value(name, in: snapshot) else { return nil }
+        do throws(ByteError) {
+            var reader = ByteReader(bytes)
+            return StatePoint(number: try reader.uint64BigEndian(), hash: try reader.bytes32())
+        } catch {
+            throw .corrupt(table: .local)
+        }
+    }
+}
+
+/// The state of genesis.
+public struct GenesisTaken: Sendable {
+    public internal(set) var records: [SectionRecord]
+    public internal(set) var crown: Crown
+    public internal(set) var batch: WriteBatch
+}
+
+/// Why a bridge's chain does not hold.
+public enum BridgeError: Error, Equatable, Sendable {
+    /// The access list does not lead to the state root of the header.
+    case wrongRoot(block: UInt64, expected: Bytes32, found: Bytes32)
+    case noChanges(section: Int)
+}
+
+/// Applies a block to the whole state and compares the root with the header's.
+public struct ReplayBlock: Sendable {
+    let block: ReplayedBlock
+    let depth: Int
+    /// Of every section, in order.
+    let records: [SectionRecord]
+    let layers: [BlockLayer]
+
+    public init(block: ReplayedBlock, depth: Int, records: [SectionRecord], layers: [BlockLayer]) {
+        self.block = block
+        self.depth = depth
+        self.records = records
+        self.layers = layers
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws -> ReplayTaken {
+        var tops: [Int: BlockLayer] = [:]
+        for layer in layers where layer.point.number > records[layer.section.index].working.number {
+            if tops[layer.section.index].map({ $0.point.number < layer.point.number }) ?? true {
+                tops[layer.section.index] = layer
+            }
+        }
+        let bySection = Dictionary(grouping: layers, by: \.section)
+        let layerings = records.compactMap { record in
+            SectionLayering(
+                of: record, at: tops[record.section.index]?.point ?? record.working,
+                layers: bySection[record.section] ?? []
+            ).map { (section: record.section, layering: $0) }
+        }
+        var view = StateView(snapshot, depth: depth, sections: layerings)
+        let (touched, codes) = try BlockChanges.leafChanges(of: block.changes, depth: depth, view: &view)
+        var subtrees = records.map { tops[$0.section.index]?.update.subtreeAfter ?? $0.subtree ?? .empty }
+        var updates: [(update: SectionUpdate, changes: [LeafChange], before: Bytes32)] = []
+        for (section, changes) in touched {
+            let update = try SectionChange.apply(changes, to: section, in: &view)
+            updates.append((update, changes, subtrees[section.index].hash(at: depth)))
+            subtrees[section.index] = update.subtreeAfter
+        }
+        let crown = Crown(sections: subtrees, depth: depth)
+        guard crown.root == block.header.stateRoot else {
+            throw BridgeError.wrongRoot(
+                block: block.header.number, expected: block.header.stateRoot, found: crown.root)
+        }
+        var taken = ReplayTaken(crown: crown)
+        for (update, changes, before) in updates {
+            let layer = BlockLayer(
+                section: update.section, point: block.header.point,
+                parent: tops[update.section.index]?.point ?? records[update.section.index].working,
+                sectionHashBefore: before, sectionHashAfter: update.subtreeAfter.hash(at: depth), update: update,
+                pathProof: try crown.proofNodes(forSection: update.section.index))
+            let new = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
+            let brought = new.compactMap { hash in codes[hash].map { (hash: hash, code: $0) } }
+            taken.changes.append(ReplayTaken.Change(layer: layer, changes: changes, codes: brought.map(\.code)))
+            taken.batch.append(StateWrites.layer(layer))
+            taken.batch.append(StateWrites.codes(brought, for: []))
+        }
+        taken.batch.append(ReplayMark.writing(block.header.point))
+        return taken
+    }
+}
+
+/// A block applied.
+public struct ReplayTaken: Sendable {
+    /// One section it touched.
+    public struct Change: Sendable {
+        public let layer: BlockLayer
+        /// As they travel.
+        public let changes: [LeafChange]
+        /// Codes that were not in the state before.
+        public let codes: [[UInt8]]
+    }
+
+    public internal(set) var changes: [Change] = []
+    public let crown: Crown
+    public internal(set) var batch = WriteBatch()
+
+    init(crown: Crown) { self.crown = crown }
+}

@@ -1,0 +1,207 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// Checks and applies an answer with section diffs. Led to an anchor, the sections are folded: base, undo and history
+/// move on. Led to a block above the working anchor, the whole way becomes one layer.
+public struct TakeDiffs: Sendable {
+    let value: [UInt8]
+    let key: DiffsKey
+    let depth: Int
+    /// The state root at the key's `to`.
+    let stateRoot: Bytes32
+    /// The crown at `to`; nil where the answer has to bring the proof.
+    let crown: Crown?
+    /// Whether `to` is an anchor.
+    let folds: Bool
+    /// History before this block is dropped.
+    let keepHistoryFrom: UInt64
+
+    public init(
+        value: [UInt8], key: DiffsKey, depth: Int, stateRoot: Bytes32, crown: Crown?, folds: Bool,
+        keepHistoryFrom: UInt64
+    ) {
+        self.value = value
+        self.key = key
+        self.depth = depth
+        self.stateRoot = stateRoot
+        self.crown = crown
+        self.folds = folds
+        self.keepHistoryFrom = keepHistoryFrom
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws -> DiffsTaken {
+        let diffs = try DiffsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
+        var taken = DiffsTaken()
+        if key.withProof { taken.proof = try SectionDiffsValue(decoding: value).proof }
+        for diff in diffs {
+            guard let record = try SectionRecord.read(diff.section, in: snapshot), record.isComplete,
+                record.working == key.from
+            else { throw StateJobError.outdated }
+            guard let proven = try diff.hashAfter ?? crown?.sectionHash(diff.section.index) else {
+                throw DiffError.wrongSections
+            }
+            if diff.changes.isEmpty {
+                guard record.sectionHash == proven else {
+                    throw DiffError.sectionHashMismatch(section: diff.section.index)
+                }
+                if !folds {
+                    taken.sections.append(.unchanged(diff.section))
+                    continue
+                }
+            }
+            var view = StateView(snapshot, depth: depth, at: record.working, records: [record])
+            let update =
+                diff.changes.isEmpty
+                ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
+                : try DiffsCheck.apply(diff.changes, to: diff.section, expecting: proven, in: &view)
+            try take(update, record: record, proven: proven, into: &taken, snapshot)
+        }
+        return taken
+    }
+
+    private func take(
+        _ update: SectionUpdate, record: SectionRecord, proven: Bytes32, into taken: inout DiffsTaken,
+        _ snapshot: some StoreSnapshot
+    ) throws {
+        if folds {
+            let folded = try Folding.fold(
+                update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+            taken.wantedCodes += folded.wantedCodes
+            taken.batch.append(folded.batch)
+            taken.sections.append(.folded(folded.record))
+            return
+        }
+        let layer = BlockLayer(
+            section: update.section, point: key.to, parent: record.working,
+            sectionHashBefore: record.sectionHash ?? Subtree.emptyRoot, sectionHashAfter: proven, update: update,
+            pathProof: [])
+        let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
+        taken.wantedCodes += missing.map { WantedCode(hash: $0, section: update.section.index) }
+        taken.batch.append(StateWrites.dropLayers(try BlockLayer.all(of: update.section, in: snapshot)))
+        taken.batch.append(StateWrites.layer(layer, missingCodes: missing))
+        taken.sections.append(.layered(layer))
+    }
+}
+
+/// What an answer with section diffs brought.
+public struct DiffsTaken: Sendable {
+    /// One section's outcome.
+    public enum Section: Sendable {
+        case folded(SectionRecord)
+        case layered(BlockLayer)
+        /// It is at the goal as it is.
+        case unchanged(StateStore.Section)
+    }
+
+    public internal(set) var sections: [Section] = []
+    public internal(set) var batch = WriteBatch()
+    /// Nodes above the sections in the trie at the goal, where the answer brought them: they prove other sections too.
+    public internal(set) var proof: [[UInt8]] = []
+    /// Code that changed accounts name and the store lacks.
+    public internal(set) var wantedCodes: [WantedCode] = []
+}
+
+/// Checks one block's diff of one section against the block's attested state root.
+public struct CheckBlockDiff: Sendable {
+    let key: BlockDiffKey
+    let value: BlockDiffValue
+    let depth: Int
+    /// Of the block, from its attested header.
+    let stateRoot: Bytes32
+    /// The section's layers so far, rising.
+    let layers: [BlockLayer]
+
+    public init(key: BlockDiffKey, value: BlockDiffValue, depth: Int, stateRoot: Bytes32, layers: [BlockLayer]) {
+        self.key = key
+        self.value = value
+        self.depth = depth
+        self.stateRoot = stateRoot
+        self.layers = layers
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws -> CheckedDiff {
+        let section = Section(depth: depth, index: key.section)
+        guard let record = try SectionRecord.read(section, in: snapshot), record.isComplete else {
+            throw StateJobError.outdated
+        }
+        let claims = try BlockDiffCheck.verify(value, key: key, depth: depth)
+        guard claims.header.header.stateRoot == stateRoot else { throw DiffError.wrongHeader }
+        let top = layers.last { $0.point.number > record.working.number }
+        let parent = top?.point ?? record.working
+        var view = StateView(snapshot, depth: depth, at: parent, records: [record], layers: layers)
+        guard view.holds(section) else { throw StateJobError.outdated }
+        let (update, codes) = try BlockDiffCheck.apply(
+            value, to: section, expecting: claims.sectionHashAfter, in: &view)
+        let layer = BlockLayer(
+            section: section, point: key.point, parent: parent, sectionHashBefore: value.sectionHashBefore,
+            sectionHashAfter: claims.sectionHashAfter, update: update, pathProof: value.pathProof)
+        let brought = Set(codes.map(\.hash))
+        let wanted = try CodeRecords.missing(of: update.newCodeHashes.filter { !brought.contains($0) }, in: snapshot)
+        var batch = StateWrites.layer(layer, missingCodes: wanted)
+        batch.append(StateWrites.codes(codes, for: [section]))
+        return CheckedDiff(layer: layer, batch: batch, codeHashes: codes.map(\.hash),
+            wantedCodes: wanted.map { WantedCode(hash: $0, section: key.section) })
+    }
+}
+
+/// A block diff that holds.
+public struct CheckedDiff: Sendable {
+    public let layer: BlockLayer
+    public let batch: WriteBatch
+    /// Codes that came with it.
+    public let codeHashes: [Bytes32]
+    /// Codes it names and did not bring.
+    public let wantedCodes: [WantedCode]
+}
+
+/// Folds a section's layers into its base at an anchor whose section hash they already give.
+public struct FoldSection: Sendable {
+    let record: SectionRecord
+    /// Up to the anchor's block, rising; none where the section did not change.
+    let layers: [BlockLayer]
+    let target: StatePoint
+    let keepHistoryFrom: UInt64
+
+    public init(record: SectionRecord, layers: [BlockLayer], target: StatePoint, keepHistoryFrom: UInt64) {
+        self.record = record
+        self.layers = layers
+        self.target = target
+        self.keepHistoryFrom = keepHistoryFrom
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws -> SectionFolded {
+        let above = layers.filter { $0.point.number > record.working.number }
+        let update =
+            SectionUpdate.merged(above.map(\.update))
+            ?? SectionUpdate.unchanged(record.section, subtree: record.subtree ?? .empty)
+        return try Folding.fold(
+            update, record: record, to: target, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+    }
+}
+
+/// The step of one section to its next anchor, history kept within its bound.
+enum Folding {
+    static func fold(
+        _ update: SectionUpdate, record: SectionRecord, to target: StatePoint, keepingHistoryFrom oldest: UInt64,
+        in snapshot: some StoreSnapshot
+    ) throws -> SectionFolded {
+        let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
+        let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        guard let start = folded.record.historyStart, start.number < oldest,
+            let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
+        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) }) }
+        let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
+        var batch = folded.batch
+        batch.append(pruned.batch)
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) })
+    }
+}
+
+/// A section at its next anchor.
+public struct SectionFolded: Sendable {
+    public let record: SectionRecord
+    public let batch: WriteBatch
+    public let wantedCodes: [WantedCode]
+}

@@ -1,0 +1,320 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// What this node holds of the state, as far as decisions need it in memory: for every section of its arc the committed
+/// record, the block layers above it and the block diffs that wait; the crowns of served anchors; the node pool.
+///
+/// The store is the truth: what is here changes only after the transaction that says the same was committed. A section is
+/// *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
+public struct Holdings: Sendable {
+    /// A block diff that was received and is not yet verified.
+    public struct PendingDiff: Sendable {
+        public let key: BlockDiffKey
+        public let value: BlockDiffValue
+        public let encoded: [UInt8]
+        /// Who sent it; nil for a diff of our own making.
+        public let sender: Bytes32?
+        public let receivedAt: Instant
+
+        public init(
+            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant
+        ) {
+            self.key = key
+            self.value = value
+            self.encoded = encoded
+            self.sender = sender
+            self.receivedAt = receivedAt
+        }
+    }
+
+    /// One section of the arc.
+    public struct Held: Sendable {
+        /// nil: nothing is held.
+        public internal(set) var record: SectionRecord?
+        /// Verified block diffs above the working anchor, rising.
+        public internal(set) var layers: [BlockLayer] = []
+        public internal(set) var isLocked = false
+        /// Rising by block number.
+        var pending: [PendingDiff] = []
+        /// When it was first seen that blocks are missing between what is held and what is offered.
+        var gapSince: Instant?
+        /// Asked to be caught up regardless of what is offered: just completed, or just crossed without its layers.
+        var needsCatchUp = false
+
+        public var isComplete: Bool { record?.isComplete ?? false }
+    }
+
+    public let depth: Int
+    public let epochLength: UInt64
+    /// Section indices of the arc.
+    public let arc: Range<Int>
+    var sections: [Held]
+    /// Crowns of served anchors and the newest ones, rising by epoch.
+    public private(set) var crowns: [(anchor: Anchor, crown: Crown)] = []
+    var pool = NodePool()
+    /// Values of recent block diffs as they came, to pass on and to serve; oldest first.
+    var recent: [(key: BlockDiffKey, value: [UInt8])] = []
+    /// Sections with diffs that wait.
+    private var waitingSet: Set<Int> = []
+    /// The newest block at whose root all that is held was compared with the proven section hashes.
+    public internal(set) var verifiedHead: StatePoint?
+
+    /// What the store held at the start.
+    public init(
+        depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer],
+        crowns: [(anchor: Anchor, crown: Crown)]
+    ) {
+        self.depth = depth
+        self.epochLength = epochLength
+        self.arc = arc
+        sections = Array(repeating: Held(), count: arc.count)
+        for record in records where arc.contains(record.section.index) {
+            sections[record.section.index - arc.lowerBound].record = record
+        }
+        for layer in layers.sorted(by: { $0.point.number < $1.point.number }) {
+            guard let record = held(layer.section.index)?.record else { continue }
+            // Those up to the working anchor are part of the base; the store keeps them for older askers.
+            guard layer.point.number > record.working.number else { continue }
+            sections[layer.section.index - arc.lowerBound].layers.append(layer)
+            pool.add(layer.pathProof, at: layer.point.number)
+        }
+        for (anchor, crown) in crowns { store(crown, at: anchor) }
+        // Blocks passed while the node was away: what follows the last layer is not known.
+        for slot in sections.indices where sections[slot].isComplete { sections[slot].needsCatchUp = true }
+    }
+
+    /// A section of the arc; nil outside it.
+    public func held(_ index: Int) -> Held? { arc.contains(index) ? sections[index - arc.lowerBound] : nil }
+
+    /// Changes a section of the arc; nothing happens outside it.
+    mutating func change(_ index: Int, _ body: (inout Held) -> Void) {
+        guard arc.contains(index) else { return }
+        body(&sections[index - arc.lowerBound])
+        if sections[index - arc.lowerBound].pending.isEmpty {
+            waitingSet.remove(index)
+        } else {
+            waitingSet.insert(index)
+        }
+    }
+
+    /// Sections with diffs that wait, in order.
+    public var waiting: [Int] { waitingSet.sorted() }
+
+    public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
+
+    /// The block at an anchor's boundary.
+    public func point(of anchor: Anchor) -> StatePoint {
+        StatePoint(number: anchor.epoch &* epochLength, hash: anchor.hash)
+    }
+
+    // MARK: Locks
+
+    /// Takes the section for a job; false where another has it.
+    public mutating func lock(_ index: Int) -> Bool {
+        guard let held = held(index), !held.isLocked else { return false }
+        change(index) { $0.isLocked = true }
+        return true
+    }
+
+    public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
+
+    /// Takes all of these sections, or none.
+    public mutating func lock(_ indices: [Int]) -> Bool {
+        guard indices.allSatisfy({ held($0)?.isLocked == false }) else { return false }
+        for index in indices { change(index) { $0.isLocked = true } }
+        return true
+    }
+
+    /// Takes every section of the arc, or none.
+    public mutating func lockAll() -> Bool {
+        guard !sections.contains(where: \.isLocked) else { return false }
+        for slot in sections.indices { sections[slot].isLocked = true }
+        return true
+    }
+
+    public mutating func unlockAll() { for slot in sections.indices { sections[slot].isLocked = false } }
+
+    // MARK: What was committed
+
+    /// A range, a fold or a drop was committed: the section's record is this now (nil: nothing is held). Layers at or
+    /// below the working anchor are part of the base; those above it stay only where they still fit onto it.
+    public mutating func committed(_ record: SectionRecord?, section index: Int) {
+        change(index) { held in
+            let wasComplete = held.isComplete
+            held.record = record
+            guard let record, let hash = record.sectionHash else {
+                held.layers = []
+                held.pending = []
+                return
+            }
+            let above = held.layers.filter { $0.point.number > record.working.number }
+            let fits = above.first.map { $0.sectionHashBefore == hash } ?? false
+            if !fits { held.needsCatchUp = true }
+            held.layers = fits ? above : []
+            if !wasComplete { held.needsCatchUp = true }
+        }
+    }
+
+    /// A layer was committed: on top of the others, or, after a catch-up, in place of those at or below its block.
+    public mutating func committed(_ layer: BlockLayer, replacing: Bool) {
+        change(layer.section.index) { held in
+            if replacing { held.layers.removeAll() }
+            held.layers.append(layer)
+            held.gapSince = nil
+            held.needsCatchUp = false
+            held.pending.removeAll { $0.key.point.number <= layer.point.number }
+        }
+        pool.add(layer.pathProof, at: layer.point.number)
+    }
+
+    /// Catching up found nothing changed: the section stands as it is.
+    public mutating func caughtUp(_ index: Int) {
+        change(index) { held in
+            held.needsCatchUp = false
+            held.gapSince = nil
+        }
+    }
+
+    // MARK: Crowns
+
+    /// Keeps a verified crown.
+    public mutating func store(_ crown: Crown, at anchor: Anchor) {
+        crowns.removeAll { $0.anchor == anchor }
+        crowns.append((anchor, crown))
+        crowns.sort { $0.anchor.epoch < $1.anchor.epoch }
+        pool.add(crown.nodes, at: point(of: anchor).number)
+    }
+
+    /// Adds nodes of the state after a block to what can be proven.
+    public mutating func note(_ nodes: [[UInt8]], at number: UInt64) { pool.add(nodes, at: number) }
+
+    public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
+
+    /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were
+    /// last part of a state before the oldest one left. Returns the anchors dropped.
+    public mutating func pruneCrowns() -> [Anchor] {
+        var needed = Set<StatePoint>()
+        for held in sections {
+            guard let record = held.record else { continue }
+            needed.insert(record.working)
+            if let previous = record.previous { needed.insert(previous) }
+        }
+        if let newest = crowns.last?.anchor { needed.insert(point(of: newest)) }
+        let dropped = crowns.map(\.anchor).filter { !needed.contains(point(of: $0)) }
+        crowns.removeAll { dropped.contains($0.anchor) }
+        if let oldest = crowns.first?.anchor { pool.prune(before: point(of: oldest).number) }
+        return dropped
+    }
+
+    // MARK: State at a block
+
+    /// The hash of a held section's state after block `number`; nil where it is not known or lies below its base.
+    public func stateHash(of index: Int, at number: UInt64) -> Bytes32? {
+        guard let held = held(index), let record = held.record, number >= record.working.number else { return nil }
+        if let layer = held.layers.last(where: { $0.point.number <= number }) { return layer.sectionHashAfter }
+        return record.sectionHash
+    }
+
+    /// The hash that the state root of block `number` proves for a section, from the nodes seen so far.
+    public func provenHash(of index: Int, root: Bytes32) -> Bytes32? {
+        let section = section(index)
+        return try? SectionProof.sectionHash(
+            root: root, proof: pool.path(to: section.path, root: root), section: section.path)
+    }
+
+    /// Nodes that prove a section's hash at a state root.
+    public func proofNodes(of index: Int, root: Bytes32) -> [[UInt8]] { pool.path(to: section(index).path, root: root) }
+
+    /// Compares all that is held with the proven section hashes at one block; on success that block becomes the
+    /// verified head. At the attested head (`isHead`) nothing can be missing then.
+    public mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
+        if let verifiedHead, point.number <= verifiedHead.number { return verifiedHead == point }
+        for index in arc {
+            guard let state = stateHash(of: index, at: point.number), let proven = provenHash(of: index, root: root),
+                state == proven
+            else { return false }
+        }
+        verifiedHead = point
+        guard isHead else { return true }
+        for slot in sections.indices {
+            sections[slot].needsCatchUp = false
+            sections[slot].gapSince = nil
+        }
+        return true
+    }
+
+    /// Marks the sections that are not known to stand at this attested block as missing blocks; returns them.
+    public mutating func markBehind(at point: StatePoint, root: Bytes32) -> [Int] {
+        let behind = arc.filter { index in
+            guard held(index)?.isComplete == true else { return false }
+            let proven = provenHash(of: index, root: root)
+            return proven == nil || proven != stateHash(of: index, at: point.number)
+        }
+        for index in behind { change(index) { $0.needsCatchUp = true } }
+        return behind
+    }
+
+    /// The newest block whose changes a held section has; its working point where there is none since.
+    public func top(of index: Int) -> UInt64 {
+        guard let held = held(index) else { return 0 }
+        return held.layers.last?.point.number ?? held.record?.working.number ?? 0
+    }
+
+    /// A reorg: what was verified above `point` no longer counts, and layers of other blocks are dropped. Returns the
+    /// layers dropped.
+    public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
+        if let head = verifiedHead, !isCanonical(head) { verifiedHead = nil }
+        var dropped: [BlockLayer] = []
+        for index in arc {
+            guard let held = held(index), let first = held.layers.firstIndex(where: { !isCanonical($0.point) }) else {
+                continue
+            }
+            dropped += held.layers[first...]
+            change(index) { section in
+                section.layers.removeSubrange(first...)
+                section.needsCatchUp = true
+            }
+        }
+        return dropped
+    }
+
+    // MARK: What is served
+
+    /// The anchors at which complete sections are served, newest first, with the runs of sections at each. An anchor
+    /// without its crown is not served.
+    public func servedAnchors() -> [AnchorSections] {
+        var runs: [StatePoint: [Range<Int>]] = [:]
+        for index in arc {
+            guard let record = held(index)?.record, record.isComplete else { continue }
+            for point in [record.working, record.previous].compactMap({ $0 }) {
+                runs[point, default: []].append(index..<(index + 1))
+            }
+        }
+        return crowns.reversed().compactMap { anchor, _ in
+            runs[point(of: anchor)].map { AnchorSections(anchor: anchor, runs: $0) }
+        }
+    }
+
+    /// Whether a held section's changes can be given up to `target`: its state there is known, and is the proven one.
+    public func canLead(_ index: Int, to target: StatePoint, proven: Bytes32) -> Bool {
+        guard let record = held(index)?.record, record.isComplete else { return false }
+        if target.number >= record.working.number { return stateHash(of: index, at: target.number) == proven }
+        return record.previous == target
+    }
+
+    /// The state root that the sections held give; nil unless every section of the ring is complete.
+    public func recomputedRoot() -> Bytes32? {
+        let subtrees = sections.compactMap { $0.record?.subtree }
+        guard subtrees.count == Section.count(depth: depth) else { return nil }
+        return Crown(sections: subtrees, depth: depth).root
+    }
+
+    /// When something that waits is due to be looked at again.
+    public func nextDeadline(at now: Instant) -> Instant? {
+        let received = waiting.compactMap { held($0)?.pending.first?.receivedAt }
+        let due = received.flatMap { [$0 + StateNetworkLimits.gapPatience, $0 + StateNetworkLimits.unknownHeaderWait] }
+        return due.filter { $0 > now }.min()
+    }
+}

@@ -1,0 +1,20 @@
+import Primitives
+
+extension StateNetworkLimits {
+    /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
+    /// cheaper anyway.
+    public static let pendingDiffsPerSection = 64
+    /// How long a diff waits for its header. Source: protocol.md §6.
+    public static let unknownHeaderWait = Interval.seconds(12)
+    /// How long a diff waits for its predecessor before the section counts as having a gap: a few round trips, since
+    /// diffs of neighbouring blocks travel different ways.
+    public static let gapPatience = Interval.milliseconds(1_500)
+
+    /// Values of recent block diffs kept in memory to be passed on and served: sixteen blocks that touch everything.
+    public static func recentDiffs(sections: Int) -> Int { 16 * max(sections, 16) }
+
+    /// Peers that a block diff is passed on to by a node that received it (features.md A.1 row 8: 4 to 8).
+    public static let gossipFanout = 6
+    /// Keys for one peer are collected this long, so that a block's diffs travel in one OFFER and one stream.
+    public static let gossipGather = Interval.milliseconds(20)
+}

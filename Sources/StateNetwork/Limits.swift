@@ -1,0 +1,47 @@
+/// What bounds the state network's content. Sizes are in bytes unless the name says otherwise; every limit is checked
+/// before anything is allocated for what it bounds.
+public enum StateNetworkLimits {
+    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md
+    /// §1.
+    public static let answerBytes = 32 * 1_024 * 1_024
+    /// A request of ours: it must fit a packet beside a header. Source: protocol.md §1.
+    public static let keyBytes = 1_024
+    /// Leaves (accounts and slots) of one answer. Source: protocol.md §1.
+    public static let leaves = 65_536
+    /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: protocol.md §1.
+    public static let edgeProofNodes = 256
+    /// Both edges of a range.
+    public static let rangeProofNodes = 2 * edgeProofNodes
+    /// One trie node: a full branch of hashes has 532 bytes, a leaf with an account at most 150.
+    public static let nodeBytes = 1_024
+    /// An account in slim form: nonce 9, balance 33, root 33, code hash 33, list header 2.
+    public static let bodyBytes = 110
+    /// A slot value as RLP: header and 32 bytes.
+    public static let slotValueBytes = 33
+    /// Accounts of a range whose storage starts or ends inside it: the first and the last.
+    public static let partialAccounts = 2
+    /// Sections that one key may name: the width of its mask in bits. Source: protocol.md §5.
+    public static let maskBits = 256
+    /// Path proof nodes of one diffs answer: of 256 sections at most 4 branches, each once, and a spanning node each.
+    public static let diffProofNodes = 2_048
+    /// Path proof nodes of one section.
+    public static let pathProofNodes = 64
+    /// Code hashes in one key. Source: protocol.md §1.
+    public static let codeHashes = 20
+    /// New codes in one block diff of one section: a block of 100 M gas deploys at most some 3,000 tiny contracts.
+    public static let blockCodes = 4_096
+    /// Crown nodes: all branches above depth 4 and as many spanning nodes as there are sections.
+    public static let crownNodes = 69_905
+    /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.
+    public static let servedAnchors = 4
+    /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: protocol.md §5.
+    public static let pingPayloadBytes = 700
+    /// Anchors in the ping payload. Source: protocol.md §5.
+    public static let pingAnchors = 2
+    /// Runs of sections in the ping payload: as many as fit its bytes, rounded up.
+    public static let pingRuns = 256
+    /// Runs in an availability answer: every second section of 16^4.
+    public static let availabilityRuns = 32_768
+    /// Seconds that a busy answer may ask for; longer ones are read as this.
+    public static let busySeconds: UInt16 = 600
+}

@@ -1,0 +1,189 @@
+// Section diffs: what changed in whole sections between two state points.
+//
+// A diff is the difference between two states, not a log: a deleted account implies all its slots, a re-created or
+// wiped one lists each vanished slot, and a change that changes nothing is an error. It is believed on two levels: the
+// slots of every changed account must give the storage root in its body, and the section must then hash to what the
+// path proof at `to` (or the asker's own crown) says. Both are recomputed by the one who holds the section at `from`,
+// at the cost of what changed.
+
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// Why a diffs answer or a block diff is not what was asked for. Everything but `status` is the sender's fault.
+public enum DiffError: Error, Equatable, Sendable {
+    /// The value carries no data, or no readable status.
+    case status(StateContentError)
+    case malformed(SSZError)
+    /// Longer than was asked for.
+    case overMaxBytes(Int)
+    /// Sections that were not asked for, that do not ascend, or none at all.
+    case wrongSections
+    /// Proof nodes where none were asked for.
+    case unaskedProof
+    /// The path proof does not lead from the state root to exactly these sections.
+    case proof(ProofError)
+    /// The changes cannot be applied to what is held.
+    case change(section: Int, StateChangeError)
+    /// The section, changed, does not hash to what is proven.
+    case sectionHashMismatch(section: Int)
+    /// A block diff's header is unreadable or not that of the block named by the key.
+    case wrongHeader
+    /// A block diff's certificate is unreadable.
+    case malformedCertificate(ChainError)
+    /// A block diff's code that no changed account names, that stands twice, or out of order.
+    case unexpectedCode(Bytes32)
+}
+
+/// One section's changes out of an answer.
+public struct SectionDiff: Hashable, Sendable {
+    public let section: Section
+    /// In flat order.
+    public let changes: [LeafChange]
+    /// The section hash at `to` by the path proof in the answer; nil where none was asked for.
+    public let hashAfter: Bytes32?
+}
+
+/// The content of a diffs answer, after the status byte.
+struct SectionDiffsValue: Sendable {
+    var sections: [Int] = []
+    /// One for each section.
+    var changes: [ChangeColumns] = []
+    var proof: [[UInt8]] = []
+
+    static let schema = SSZType.container([
+        ("sections", .list(.uint32, limit: StateNetworkLimits.maskBits)),
+        ("changes", .list(ChangeColumns.schema, limit: StateNetworkLimits.maskBits)),
+        ("proof", .list(.byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.diffProofNodes)),
+    ])
+
+    init() {}
+
+    /// The container after a status byte of 0.
+    var encoded: [UInt8] {
+        [0]
+            + ColumnWriter.container([
+                ColumnWriter.counts(sections), ColumnWriter.items(changes.map(\.encoded)), ColumnWriter.items(proof),
+            ])
+    }
+
+    /// Reads a whole value, its status byte included, which must be 0.
+    init(decoding value: [UInt8]) throws(SSZError) {
+        let reader = ColumnReader(bytes: value)
+        let fields = try reader.container(min(1, value.count)..<value.count, fixed: 0, count: 3)
+        sections = try reader.counts(fields[0], limit: StateNetworkLimits.maskBits)
+        var leaves = 0
+        for place in try reader.items(fields[1], limit: StateNetworkLimits.maskBits) {
+            let columns = try ChangeColumns(reader, place)
+            leaves += columns.leafCount
+            guard leaves <= StateNetworkLimits.leaves else { throw .overLimit }
+            changes.append(columns)
+        }
+        guard changes.count == sections.count else { throw .wrongSize }
+        proof = try reader.byteLists(
+            fields[2], limit: StateNetworkLimits.diffProofNodes, itemLimit: StateNetworkLimits.nodeBytes)
+    }
+}
+
+/// Answers diffs requests.
+public enum DiffsServer {
+    /// The value for `key`, status byte included, at most `key.maxBytes` long. `changes` gives a section's net changes
+    /// in flat order, nil where they are not known here (the section is then left out); `path` a section's path proof
+    /// at `to`. Whole sections in order; the first that does not fit ends the answer.
+    public static func serve(
+        _ key: DiffsKey, depth: Int, path: (Section) throws -> [[UInt8]],
+        changes: (Section) throws -> [LeafChange]?
+    ) rethrows -> [UInt8] {
+        guard key.trie == .accounts else { return StateStatus.placementNotSupported.encoded }
+        var value = SectionDiffsValue()
+        var proof = ProofNodes()
+        var leaves = 0
+        var size = 1 + 3 * 4
+        var isCut = false
+        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.answerBytes)
+        for index in key.sections where index < Section.count(depth: depth) {
+            let section = Section(depth: depth, index: index)
+            guard let found = try changes(section) else { continue }
+            let columns = ChangeColumns(found)
+            var proofAfter = proof
+            if key.withProof { for node in try path(section) { proofAfter.insert(node) } }
+            let growth =
+                (columns?.encodedCount ?? 0) + 8 + proofAfter.byteCount - proof.byteCount
+                + 4 * (proofAfter.count - proof.count)
+            guard let columns, size + growth <= maxBytes,
+                leaves + columns.leafCount <= StateNetworkLimits.leaves,
+                proofAfter.count <= StateNetworkLimits.diffProofNodes
+            else {
+                isCut = true
+                break
+            }
+            size += growth
+            leaves += columns.leafCount
+            proof = proofAfter
+            value.sections.append(index)
+            value.changes.append(columns)
+        }
+        guard !value.sections.isEmpty else {
+            return (isCut ? StateStatus.itemTooLarge : .historyTooShort).encoded
+        }
+        value.proof = proof.nodes
+        return value.encoded
+    }
+}
+
+/// Checks diffs answers.
+public enum DiffsCheck {
+    /// Reads the answer `value` (status byte included) to `key`. `stateRoot` is the root at the key's `to`; with it the
+    /// section hashes are proven where the key asked for that. Each diff is true only once `apply` has accepted it.
+    public static func verify(
+        _ value: [UInt8], key: DiffsKey, depth: Int, stateRoot: Bytes32
+    ) throws(DiffError) -> [SectionDiff] {
+        do throws(StateContentError) { try StateStatus.requireData(value) } catch { throw .status(error) }
+        guard value.count <= Int(key.maxBytes) else { throw .overMaxBytes(value.count) }
+        let diffs: SectionDiffsValue
+        do throws(SSZError) { diffs = try SectionDiffsValue(decoding: value) } catch { throw .malformed(error) }
+        let asked = Set(key.sections)
+        guard !diffs.sections.isEmpty, zip(diffs.sections, diffs.sections.dropFirst()).allSatisfy({ $0 < $1 }),
+            diffs.sections.allSatisfy({ asked.contains($0) && $0 < Section.count(depth: depth) })
+        else { throw .wrongSections }
+        var hashes = [Bytes32?](repeating: nil, count: diffs.sections.count)
+        if key.withProof {
+            do throws(ProofError) {
+                let crown = try Crown(
+                    pathProof: diffs.proof, root: stateRoot, depth: depth, sections: diffs.sections)
+                for (place, index) in diffs.sections.enumerated() { hashes[place] = try crown.sectionHash(index) }
+            } catch {
+                throw .proof(error)
+            }
+        } else if !diffs.proof.isEmpty {
+            throw .unaskedProof
+        }
+        return diffs.sections.indices.map { place in
+            SectionDiff(
+                section: Section(depth: depth, index: diffs.sections[place]), changes: diffs.changes[place].changes,
+                hashAfter: hashes[place])
+        }
+    }
+
+    /// Applies one section's changes to the view, which holds the section at `from`, and compares the outcome with the
+    /// section hash that is proven at `to`. Throws `DiffError`, which blames the sender, or the `StateChangeError` of a
+    /// store that failed or does not hold the section.
+    public static func apply<Snapshot: StoreSnapshot>(
+        _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, in view: inout StateView<Snapshot>
+    ) throws -> SectionUpdate {
+        let update: SectionUpdate
+        do throws(StateChangeError) {
+            update = try SectionChange.apply(changes, to: section, in: &view)
+        } catch {
+            switch error {
+            case .store, .trie, .sectionNotHeld: throw error
+            default: throw DiffError.change(section: section.index, error)
+            }
+        }
+        guard update.subtreeAfter.hash(at: section.depth) == hash else {
+            throw DiffError.sectionHashMismatch(section: section.index)
+        }
+        return update
+    }
+}

@@ -1,0 +1,170 @@
+import Chain
+import Primitives
+import StateStore
+
+/// The trie that a key is about.
+public enum StateTrie: Hashable, Sendable {
+    case accounts
+    /// The storage of one account, placed at depth j of the ring. Networks of today place all storage at j = 0, beside
+    /// its account; there it is reached through `accounts`, and a key naming a storage trie gets status 5.
+    case storage(account: Bytes32, placement: UInt8)
+
+    static let schema = SSZType.union([nil, .container([("account", .bytes32), ("placement", .uint8)])])
+
+    var encoded: [UInt8] {
+        switch self {
+        case .accounts: [0]
+        case .storage(let account, let placement): [1] + account.bytes + [placement]
+        }
+    }
+
+    init(_ value: SSZValue) throws(SSZError) {
+        guard let storage = try value.union.value else {
+            self = .accounts
+            return
+        }
+        let fields = try storage.fields
+        self = .storage(account: try fields[0].bytes32, placement: UInt8(truncatingIfNeeded: try fields[1].uint64))
+    }
+}
+
+/// A stretch of the flat order at an anchor.
+public struct RangeKey: Hashable, Sendable {
+    public let trie: StateTrie
+    public let anchor: Anchor
+    /// First position asked for.
+    public let origin: Cursor
+    /// Last position asked for, included.
+    public let limit: Cursor
+    /// Largest value the asker takes, status byte included.
+    public let maxBytes: UInt32
+
+    /// nil where the origin is after the limit.
+    public init?(trie: StateTrie = .accounts, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32) {
+        guard origin <= limit else { return nil }
+        self.trie = trie
+        self.anchor = anchor
+        self.origin = origin
+        self.limit = limit
+        self.maxBytes = maxBytes
+    }
+}
+
+/// What changed in some sections between two state points.
+public struct DiffsKey: Hashable, Sendable {
+    public let trie: StateTrie
+    public let from: StatePoint
+    public let to: StatePoint
+    /// Indices of the sections asked for: ascending, at least one, the last less than 256 above the first.
+    public let sections: [Int]
+    /// Largest value the asker takes, status byte included.
+    public let maxBytes: UInt32
+    /// Whether path proofs at `to` are wanted; an asker that has the crown of `to` needs none.
+    public let withProof: Bool
+
+    /// nil where the sections are not as they must be.
+    public init?(
+        trie: StateTrie = .accounts, from: StatePoint, to: StatePoint, sections: [Int], maxBytes: UInt32,
+        withProof: Bool
+    ) {
+        guard let first = sections.first, let last = sections.last, first >= 0,
+            UInt32(exactly: last) != nil, last - first < StateNetworkLimits.maskBits,
+            zip(sections, sections.dropFirst()).allSatisfy({ $0 < $1 })
+        else { return nil }
+        self.trie = trie
+        self.from = from
+        self.to = to
+        self.sections = sections
+        self.maxBytes = maxBytes
+        self.withProof = withProof
+    }
+}
+
+/// Codes by hash, asked of nodes near an account that has one of them.
+public struct CodesKey: Hashable, Sendable {
+    public let near: Bytes32
+    /// 1…20 code hashes.
+    public let hashes: [Bytes32]
+
+    /// nil without a hash or with more than 20.
+    public init?(near: Bytes32, hashes: [Bytes32]) {
+        guard (1...StateNetworkLimits.codeHashes).contains(hashes.count) else { return nil }
+        self.near = near
+        self.hashes = hashes
+    }
+}
+
+/// What one block changed in one section.
+public struct BlockDiffKey: Hashable, Sendable {
+    public let trie: StateTrie
+    /// The block.
+    public let point: StatePoint
+    /// Index of the section.
+    public let section: Int
+
+    public init(trie: StateTrie = .accounts, point: StatePoint, section: Int) {
+        self.trie = trie
+        self.point = point
+        self.section = section
+    }
+}
+
+/// A content key of the state network: a selector byte and an SSZ container. Schemas: `StateContentKey.schemas`.
+public enum StateContentKey: Hashable, Sendable {
+    case range(RangeKey)
+    case diffs(DiffsKey)
+    case codes(CodesKey)
+    case blockDiff(BlockDiffKey)
+    case crown(Anchor)
+    case availability
+
+    /// The first byte of keys.
+    public enum Selector: UInt8, Sendable, CaseIterable {
+        case range = 0x40
+        case diffs = 0x41
+        case codes = 0x42
+        case blockDiff = 0x43
+        case crown = 0x44
+        case availability = 0x48
+    }
+
+    /// Which content this is a key of.
+    public var selector: Selector {
+        switch self {
+        case .range: .range
+        case .diffs: .diffs
+        case .codes: .codes
+        case .blockDiff: .blockDiff
+        case .crown: .crown
+        case .availability: .availability
+        }
+    }
+
+    /// The trie named by the key; nil for codes, which belong to none, and for availability.
+    public var trie: StateTrie? {
+        switch self {
+        case .range(let key): key.trie
+        case .diffs(let key): key.trie
+        case .blockDiff(let key): key.trie
+        case .crown: .accounts
+        case .codes, .availability: nil
+        }
+    }
+
+    /// Content id, which is the position on the ring; nil where the content is within everybody's radius (crown,
+    /// availability). `sectionDepth` is the network's d.
+    public func position(sectionDepth: Int) -> Bytes32? {
+        switch self {
+        case .range(let key): key.origin.account
+        case .diffs(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
+        case .codes(let key): key.near
+        case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
+        case .crown, .availability: nil
+        }
+    }
+
+    private static func firstKey(ofSection index: Int, depth: Int) -> Bytes32 {
+        let shift = 64 - 4 * depth
+        return Bytes32(UInt64(truncatingIfNeeded: index) << UInt64(shift), 0, 0, 0)
+    }
+}

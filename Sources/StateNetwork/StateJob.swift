@@ -1,0 +1,73 @@
+import Chain
+import Primitives
+import StateStore
+
+/// Heavy work on the state, as data: what to do and on what. The world runs it on a snapshot of the store, on whatever
+/// thread it likes; the result goes back to the node as an event. Nothing here is written: a job that changes the state
+/// gives the batch that does.
+public enum StateJob: Sendable {
+    case serveRange(ServeRange)
+    case serveDiffs(ServeDiffs)
+    case serveCodes(ServeCodes)
+    case takeRange(TakeRange)
+    case takeDiffs(TakeDiffs)
+    case checkBlockDiff(CheckBlockDiff)
+    case fold(FoldSection)
+    case genesis(BuildGenesis)
+    case replay(ReplayBlock)
+
+    /// Does the work.
+    public func run(on snapshot: some StoreSnapshot) -> StateJobResult {
+        switch self {
+        case .serveRange(let job): .served(job.run(on: snapshot))
+        case .serveDiffs(let job): .served(job.run(on: snapshot))
+        case .serveCodes(let job): .served(job.run(on: snapshot))
+        case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
+        case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
+        case .checkBlockDiff(let job): .blockDiff(StateJobError.result { try job.run(on: snapshot) })
+        case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
+        case .genesis(let job): .genesis(StateJobError.result { try job.run(on: snapshot) })
+        case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
+        }
+    }
+}
+
+/// What came of a job, by its kind.
+public enum StateJobResult: Sendable {
+    /// A value for a peer, status byte included.
+    case served([UInt8])
+    case range(Result<RangeTaken, StateJobError>)
+    case diffs(Result<DiffsTaken, StateJobError>)
+    case blockDiff(Result<CheckedDiff, StateJobError>)
+    case fold(Result<SectionFolded, StateJobError>)
+    case genesis(Result<GenesisTaken, StateJobError>)
+    case replay(Result<ReplayTaken, StateJobError>)
+}
+
+/// Why a job gave nothing to write.
+public enum StateJobError: Error, Sendable {
+    /// What a peer sent does not hold; the text says what of it.
+    case lie(String)
+    /// The store is at another point than the job was made for: nobody is to blame.
+    case outdated
+    case store(StoreError)
+
+    /// Runs `body` and sorts what it throws: the store's errors are ours, everything else is the sender's.
+    static func result<Value>(_ body: () throws -> Value) -> Result<Value, StateJobError> {
+        do {
+            return .success(try body())
+        } catch let error as StateJobError {
+            return .failure(error)
+        } catch let error as StoreError {
+            return .failure(.store(error))
+        } catch let error as StateChangeError {
+            switch error {
+            case .store(let error): return .failure(.store(error))
+            case .sectionNotHeld: return .failure(.outdated)
+            default: return .failure(.lie("\(error)"))
+            }
+        } catch {
+            return .failure(.lie("\(error)"))
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Primitives
+
+/// A walk over the leaves of a view in the flat order, without copying values: `next()`, then read the value in place.
+public struct FlatWalk {
+    private let depth: Int
+    private let sections: HeldSections
+    private var cursor: LayeredCursor
+    private var section: Section?
+    private var end: [UInt8]?
+    private var start: [UInt8]
+    private var isPlaced = false
+    /// The leaf the walk is at.
+    public private(set) var key: FlatKey?
+
+    init(_ view: StateView<some StoreSnapshot>, from origin: Cursor) throws(StoreError) {
+        depth = view.depth
+        sections = view.sections
+        cursor = try LayeredCursor(view.snapshot, .leaves, withUndo: sections.readsUndo)
+        start = origin.firstKey.bytes
+        enter(Section(of: origin.account, depth: depth).index)
+    }
+
+    /// Sets the walk before the first held section whose index is `index` or above.
+    private mutating func enter(_ index: Int) {
+        guard let (next, layering) = sections.held(atOrAfter: index) else {
+            section = nil
+            return
+        }
+        section = next
+        let bounds = StateTable.leaves.bounds(of: next)
+        end = bounds.upTo
+        if ByteOrder.isLess(start, bounds.from) { start = bounds.from }
+        isPlaced = false
+        cursor.look(through: layering)
+    }
+
+    /// Goes to the next leaf (at first: the first one at or after the origin); nil at the end.
+    public mutating func next() throws(StoreError) -> FlatKey? {
+        while let current = section {
+            let found = isPlaced ? try cursor.next() : try cursor.seek(start)
+            isPlaced = true
+            if found, let key = try currentKey() {
+                self.key = key
+                return key
+            }
+            enter(current.index + 1)
+        }
+        key = nil
+        return nil
+    }
+
+    /// nil past the end of the section.
+    private func currentKey() throws(StoreError) -> FlatKey? {
+        var key: FlatKey?
+        var isPast = false
+        cursor.read { bytes, _ in
+            if let end, !ByteOrder.isLess(bytes, end) { isPast = true } else { key = FlatKey(loading: bytes) }
+        }
+        guard key != nil || isPast else { throw .corrupt(table: .leaves) }
+        return key
+    }
+
+    /// The value of the leaf that `next()` gave, in place: slim body, or slot value without leading zeros. nil where
+    /// the walk is at no leaf.
+    @inlinable
+    public func withValue<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R? {
+        var result: Result<R, E>?
+        readValue { value in
+            do throws(E) {
+                result = .success(try body(value))
+            } catch {
+                result = .failure(error)
+            }
+        }
+        return try result?.get()
+    }
+
+    /// Runs `body` on the value, unless the walk is at no leaf.
+    @usableFromInline
+    func readValue(_ body: (UnsafeRawBufferPointer) -> Void) {
+        if key != nil { cursor.read { _, value in body(value) } }
+    }
+
+    /// The value of the leaf that `next()` gave, copied.
+    public var value: [UInt8]? { withValue { Array($0) } }
+
+    /// Lets the next `next()` give the next account, whatever slots this one has.
+    public mutating func skipSlots() {
+        guard let account = key?.account else { return }
+        guard let after = account.successor, let section, section.contains(after) else {
+            // Past the last key of the section nothing of it follows; `next()` then enters the one after it.
+            start = end ?? [UInt8](repeating: 0xff, count: 65)
+            isPlaced = false
+            return
+        }
+        start = after.bytes
+        isPlaced = false
+    }
+}
+
+extension StateView {
+    /// A walk from `origin` on, to the end of what is held. It has cursors of its own.
+    public func walk(from origin: Cursor) throws(StoreError) -> FlatWalk {
+        try FlatWalk(self, from: origin)
+    }
+
+    /// The leaves in [origin, limit], copied, at most `count` of them.
+    public func leaves(
+        from origin: Cursor, through limit: Cursor, count: Int
+    ) throws(StoreError) -> [(key: FlatKey, value: [UInt8])] {
+        var walk = try walk(from: origin)
+        var leaves: [(key: FlatKey, value: [UInt8])] = []
+        while leaves.count < count, let key = try walk.next(), limit.covers(key) {
+            leaves.append((key, walk.value ?? []))
+        }
+        return leaves
+    }
+}

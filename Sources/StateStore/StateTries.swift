@@ -1,0 +1,83 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// The account trie of a view below the crown: branches at the sections' depth and deeper, leaves as full RLP.
+public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
+    private var view: StateView<Snapshot>
+
+    init(_ view: StateView<Snapshot>) { self.view = view }
+
+    /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
+        let start = Section(of: prefix.lowestKey, depth: view.depth).index
+        let key = prefix.storeKey
+        guard let (found, node) = try view.first(.accountBranches, atOrAfter: key, from: start),
+            found.starts(with: key)
+        else { return nil }
+        guard let path = Nibbles(storeKey: found) else { throw StoreError.corrupt(table: .accountBranches) }
+        return (path, node)
+    }
+
+    /// See `TrieSource`.
+    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
+        guard let (key, body) = try view.account(atOrAfter: key) else { return nil }
+        return (key, try StateAccount(stored: body).rlp)
+    }
+}
+
+/// The storage trie of one account of a view; leaves are the RLP of their value.
+public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
+    private var view: StateView<Snapshot>
+    /// Whose storage it is.
+    public let account: Bytes32
+    private let section: Int
+
+    init(_ view: StateView<Snapshot>, account: Bytes32) {
+        self.view = view
+        self.account = account
+        section = Section(of: account, depth: view.depth).index
+    }
+
+    /// See `TrieSource`; the path is from the root of the storage trie.
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
+        let key = StorageBranchKey(account: account, path: prefix).bytes
+        guard let (found, node) = try view.first(.storageBranches, atOrAfter: key, from: section),
+            found.starts(with: key)
+        else { return nil }
+        guard let path = Nibbles(storeKey: found.dropFirst(32)) else {
+            throw StoreError.corrupt(table: .storageBranches)
+        }
+        return (path, node)
+    }
+
+    /// See `TrieSource`.
+    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
+        guard let (found, value) = try view.leaf(atOrAfter: FlatKey(account: account, slot: key)),
+            found.account == account, let slot = found.slot
+        else { return nil }
+        return (slot, SlotValue.rlp(value))
+    }
+}
+
+extension StateView {
+    /// The account trie below the crown.
+    public var accountTrie: AccountTrie<Snapshot> { AccountTrie(self) }
+
+    /// The storage trie of an account (empty where it has none).
+    public func storageTrie(of account: Bytes32) -> StorageTrie<Snapshot> { StorageTrie(self, account: account) }
+}
+
+/// A slot's value: 1 to 32 bytes without leading zeros in the store and on the wire, their RLP in the trie.
+public enum SlotValue {
+    /// Whether these bytes are the one form of a value that is not zero.
+    public static func isCanonical(_ bytes: [UInt8]) -> Bool {
+        (1...StateStoreLimits.slotValueBytes).contains(bytes.count) && bytes.first != 0
+    }
+
+    /// The value as it stands in the trie.
+    public static func rlp(_ bytes: [UInt8]) -> [UInt8] {
+        if bytes.count == 1, let byte = bytes.first, byte < 0x80 { return bytes }
+        return [0x80 + UInt8(truncatingIfNeeded: bytes.count)] + bytes
+    }
+}

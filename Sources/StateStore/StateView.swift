@@ -1,0 +1,168 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// The state of the held sections at one point: each read from the base through its own layers. Sections that are not
+/// held are not there: a walk steps over them.
+///
+/// Not to be used by two threads at once; making one costs little. Reading does not change the state, but moves
+/// cursors, hence `mutating`.
+public struct StateView<Snapshot: StoreSnapshot> {
+    /// What is read from.
+    public let snapshot: Snapshot
+    /// Leading nibbles that name a section.
+    public let depth: Int
+    let sections: HeldSections
+
+    /// One cursor a table, made when first needed. Every use begins with a seek, so sharing them does no harm.
+    private var cursors: [LayeredCursor?] = StateTable.allCases.map { _ in nil }
+
+    /// Every section read through the same layers: a whole state, or a test's.
+    public init(_ snapshot: Snapshot, depth: Int, layering: SectionLayering = .base) {
+        self.snapshot = snapshot
+        self.depth = depth
+        sections = HeldSections(depth: depth, uniform: layering)
+    }
+
+    /// The given sections only, all of this depth, each once.
+    public init(_ snapshot: Snapshot, depth: Int, sections: [(section: Section, layering: SectionLayering)]) {
+        self.snapshot = snapshot
+        self.depth = depth
+        self.sections = HeldSections(depth: depth, sections: sections)
+    }
+
+    /// The complete sections among `records` that are held at `point`. `layers` may hold block layers of any section.
+    public init(
+        _ snapshot: Snapshot, depth: Int, at point: StatePoint, records: [SectionRecord], layers: [BlockLayer] = []
+    ) {
+        let bySection = Dictionary(grouping: layers, by: \.section)
+        let held = records.compactMap { record in
+            SectionLayering(of: record, at: point, layers: bySection[record.section] ?? [])
+                .map { (section: record.section, layering: $0) }
+        }
+        self.init(snapshot, depth: depth, sections: held)
+    }
+
+    /// Whether the view has this section.
+    public func holds(_ section: Section) -> Bool { sections.layering(of: section) != nil }
+
+    /// The sections it has, in order.
+    public var heldSections: [Section] { sections.all }
+
+    // Single entries.
+
+    /// The value of a leaf: slim body, or slot value without leading zeros; nil where it is not there.
+    public func leaf(_ key: FlatKey) throws(StoreError) -> [UInt8]? {
+        try entry(.leaves, key.bytes, in: Section(of: key.account, depth: depth))
+    }
+
+    /// The account of this key; nil where there is none.
+    public func account(_ key: Bytes32) throws(StoreError) -> StateAccount? {
+        guard let body = try leaf(FlatKey(account: key)) else { return nil }
+        return try StateAccount(stored: body)
+    }
+
+    /// The RLP of a branch of the account trie, whose path has `depth` nibbles or more.
+    public func accountBranch(_ path: Nibbles) throws(StoreError) -> [UInt8]? {
+        guard let section = Section(of: path, depth: depth) else { return nil }
+        return try entry(.accountBranches, path.storeKey, in: section)
+    }
+
+    /// The RLP of a branch of a storage trie.
+    public func storageBranch(_ key: StorageBranchKey) throws(StoreError) -> [UInt8]? {
+        try entry(.storageBranches, key.bytes, in: Section(of: key.account, depth: depth))
+    }
+
+    private func entry(_ kind: StateTable, _ key: [UInt8], in section: Section) throws(StoreError) -> [UInt8]? {
+        guard let layering = sections.layering(of: section) else { return nil }
+        for overlay in layering.overlays {
+            let entries = overlay.entries(kind)
+            let position = entries.lowerBound(key)
+            if position < entries.count, entries[position].key == key { return entries[position].value }
+        }
+        if layering.readsUndo, let undo = try snapshot.get(kind.undo, key) {
+            return undo.first == 0 ? nil : Array(undo.dropFirst())
+        }
+        return try snapshot.get(kind.base, key)
+    }
+
+    // The next entry.
+
+    /// The first leaf at or after `key` in the flat order.
+    public mutating func leaf(atOrAfter key: FlatKey) throws(StoreError) -> (key: FlatKey, value: [UInt8])? {
+        let start = Section(of: key.account, depth: depth).index
+        guard let (found, value) = try first(.leaves, atOrAfter: key.bytes, from: start) else { return nil }
+        guard let key = FlatKey(found) else { throw .corrupt(table: .leaves) }
+        return (key, value)
+    }
+
+    /// The first account at or after `key`, its slim body; slots in between are jumped over.
+    public mutating func account(atOrAfter key: Bytes32) throws(StoreError) -> (key: Bytes32, body: [UInt8])? {
+        var start = key
+        while true {
+            let section = Section(of: start, depth: depth).index
+            let found = try first(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
+            guard let (bytes, body) = found else { return nil }
+            guard let key = FlatKey(bytes) else { throw .corrupt(table: .leaves) }
+            if key.slot == nil { return (key.account, body) }
+            // Slots whose account is not there: no version writes such, but a walk must end all the same.
+            guard let next = key.account.successor else { return nil }
+            start = next
+        }
+    }
+
+    /// The first branch record at or after `key`, in the first held section at or after `index` that has one.
+    mutating func first(
+        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
+    ) throws(StoreError) -> (key: [UInt8], value: [UInt8])? {
+        var cursor: LayeredCursor
+        if let made = cursors[kind.rawValue] {
+            cursor = made
+        } else {
+            cursor = try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo)
+        }
+        // Given back below; until then the array must not hold a second reference to its buffers.
+        cursors[kind.rawValue] = nil
+        defer { cursors[kind.rawValue] = cursor }
+        var next = sections.held(atOrAfter: index)
+        while let (section, layering) = next {
+            let bounds = kind.bounds(of: section)
+            cursor.look(through: layering)
+            let start = ByteOrder.isLess(key, bounds.from) ? bounds.from : key
+            if try cursor.seek(start, accountsOnly: accountsOnly), let entry = cursor.entry,
+                bounds.upTo.map({ ByteOrder.isLess(entry.key, $0) }) ?? true
+            {
+                return entry
+            }
+            next = sections.held(atOrAfter: section.index + 1)
+        }
+        return nil
+    }
+
+    /// The branches of an account's storage trie, by path.
+    func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {
+        guard let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
+        var cursor = try LayeredCursor(snapshot, .storageBranches, withUndo: layering.readsUndo)
+        cursor.look(through: layering)
+        var branches: [(path: Nibbles, node: [UInt8])] = []
+        let prefix = account.bytes
+        var found = try cursor.seek(prefix)
+        while found, let (key, node) = cursor.entry, key.starts(with: prefix) {
+            guard let path = Nibbles(storeKey: key.dropFirst(32)) else { throw .corrupt(table: .storageBranches) }
+            branches.append((path, node))
+            found = try cursor.next()
+        }
+        return branches
+    }
+}
+
+extension StateAccount {
+    /// Reads a slim body of the store.
+    init(stored body: [UInt8]) throws(StoreError) {
+        do throws(ChainError) {
+            self = try StateAccount(slim: body)
+        } catch {
+            throw .corrupt(table: .leaves)
+        }
+    }
+}

@@ -1,0 +1,226 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// Collects one verified range into a batch: leaves and branches in any order, then the records of the sections it
+/// touches. Data, coverage and watermark are one batch, so one commit.
+public struct RangeWriter: Sendable {
+    private let depth: Int
+    private var batch = WriteBatch()
+
+    /// - Parameter depth: the sections' depth; branches above it belong to the crown and are left out.
+    public init(depth: Int) { self.depth = depth }
+
+    /// Makes room at once.
+    public mutating func reserve(leaves: Int, bytes: Int) { batch.reserve(operations: leaves, bytes: bytes) }
+
+    /// A leaf: slim body, or slot value without leading zeros.
+    public mutating func leaf(_ key: FlatKey, _ value: some Collection<UInt8>) {
+        batch.put(.leaves, key.bytes, value)
+    }
+
+    /// Branches of the account trie, wherever they are; those of the crown are left out.
+    public mutating func accountBranches(_ branches: BranchColumns) {
+        for (index, path) in branches.paths.enumerated() where path.count >= depth {
+            batch.put(.accountBranches, path.storeKey, branches.node(at: index))
+        }
+    }
+
+    /// Branches of one account's storage trie.
+    public mutating func storageBranches(of account: Bytes32, _ branches: BranchColumns) {
+        for (index, path) in branches.paths.enumerated() {
+            batch.put(.storageBranches, StorageBranchKey(account: account, path: path).bytes, branches.node(at: index))
+        }
+    }
+
+    /// The section as it is once the range is in, and the code it wants that is not here yet. Where a range touches
+    /// several sections each may be given the codes of all: wanting too much does no harm.
+    public mutating func section(_ record: SectionRecord, missingCodes: [Bytes32] = []) {
+        batch.put(.sections, record.section.storeKey, record.encoded)
+        batch.append(StateWrites.wantedCodes(missingCodes, of: record.section))
+    }
+
+    /// All of it.
+    public var finished: WriteBatch { batch }
+}
+
+/// What each step of a node's life writes. Every function gives one batch to be committed as a whole.
+public enum StateWrites {
+    /// A verified range; `records` are those of the sections it touches, as they are afterwards.
+    public static func range(
+        leaves: [(key: FlatKey, value: [UInt8])], accountBranches: BranchColumns,
+        storageBranches: [(account: Bytes32, branches: BranchColumns)], records: [SectionRecord], depth: Int,
+        missingCodes: [Bytes32] = []
+    ) -> WriteBatch {
+        var writer = RangeWriter(depth: depth)
+        writer.reserve(leaves: leaves.count + accountBranches.count, bytes: leaves.count * 128)
+        for (key, value) in leaves { writer.leaf(key, value) }
+        writer.accountBranches(accountBranches)
+        for (account, branches) in storageBranches { writer.storageBranches(of: account, branches) }
+        for record in records { writer.section(record, missingCodes: missingCodes) }
+        return writer.finished
+    }
+
+    /// A section's first state, put where nothing was: genesis.
+    public static func base(_ update: SectionUpdate) -> WriteBatch {
+        var batch = WriteBatch()
+        for change in update.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
+        for change in update.accountBranches {
+            set(change.key.storeKey, to: change.after, in: .accountBranches, &batch)
+        }
+        for change in update.storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
+        return batch
+    }
+
+    /// Takes a complete section from its working point to `to`: the base becomes the state at `to`, the undo layer
+    /// (replaced) leads back to the point before, and history gets the leaves. `update` must be the effect of exactly
+    /// that step. Layers above `to` stay: those that do not go on from the new state are the caller's to drop.
+    ///
+    /// - Parameter keepingLayers: whether the block layers since the working point are all of the step, and stay, so
+    ///   that diffs from blocks of this epoch can be served until the next fold. Otherwise layers up to `to` go.
+    public static func fold(
+        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, missingCodes: [Bytes32] = [],
+        keepingLayers: Bool = false
+    ) -> (batch: WriteBatch, record: SectionRecord) {
+        let section = record.section
+        var after = record
+        after.working = to
+        after.previous = record.working
+        after.coverage = .complete(update.subtreeAfter)
+        after.historyStart = record.historyStart ?? record.working
+        var batch = WriteBatch()
+        deleteUndo(of: section, in: &batch)
+        for change in update.leaves { fold(change.key.bytes, change, .leaves, in: &batch) }
+        for change in update.accountBranches { fold(change.key.storeKey, change, .accountBranches, in: &batch) }
+        for change in update.storageBranches { fold(change.key.bytes, change, .storageBranches, in: &batch) }
+        let history = HistoryFold(section: section, from: record.working, to: to, leaves: update.leaves)
+        batch.put(.history, history.storeKey, history.encoded)
+        let dropped = keepingLayers ? record.working.number : to.number
+        batch.deleteRange(.layers, from: section.storeKey, upTo: section.storeKey + StatePoint.key(after: dropped))
+        batch.append(wantedCodes(missingCodes, of: section))
+        batch.put(.sections, section.storeKey, after.encoded)
+        return (batch, after)
+    }
+
+    private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
+        if let value { batch.put(table, key, value) } else { batch.delete(table, key) }
+    }
+
+    private static func fold<Key>(
+        _ key: [UInt8], _ change: EntryChange<Key>, _ kind: StateTable, in batch: inout WriteBatch
+    ) {
+        set(key, to: change.after, in: kind.base, &batch)
+        batch.put(kind.undo, key, UndoValue.encode(change.before))
+    }
+
+    private static func deleteUndo(of section: Section, in batch: inout WriteBatch) {
+        for kind in StateTable.allCases {
+            let bounds = kind.bounds(of: section)
+            batch.deleteRange(kind.undo, from: bounds.from, upTo: bounds.upTo)
+        }
+    }
+
+    /// A section's record alone: a first one, or new coverage.
+    public static func record(_ record: SectionRecord) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.put(.sections, record.section.storeKey, record.encoded)
+        return batch
+    }
+
+    /// A block layer, kept for the next start.
+    public static func layer(_ layer: BlockLayer, missingCodes: [Bytes32] = []) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.put(.layers, layer.storeKey, layer.encoded)
+        batch.append(wantedCodes(missingCodes, of: layer.section))
+        return batch
+    }
+
+    /// Forgets layers: of blocks that a reorganisation or a final block excludes.
+    public static func dropLayers(_ layers: [BlockLayer]) -> WriteBatch {
+        var batch = WriteBatch()
+        for layer in layers { batch.delete(.layers, layer.storeKey) }
+        return batch
+    }
+
+    /// Forgets the folds of a section that reached `point` or one before it: history then starts at `point`, which must
+    /// be one of `History.points` or the working point.
+    public static func pruneHistory(
+        _ record: SectionRecord, keepingFrom point: StatePoint
+    ) -> (batch: WriteBatch, record: SectionRecord) {
+        let key = record.section.storeKey
+        var after = record
+        after.historyStart = point == record.working ? nil : point
+        var batch = WriteBatch()
+        batch.deleteRange(.history, from: key, upTo: key + StatePoint.key(after: point.number))
+        batch.put(.sections, key, after.encoded)
+        return (batch, after)
+    }
+
+    /// Forgets everything of a section, partly fetched or complete: its leaves, slots, branches, undo layer, history,
+    /// block layers and record. Code stays, and so do wishes for it: other sections may name it too.
+    public static func dropSection(_ section: Section) -> WriteBatch {
+        var batch = WriteBatch()
+        for kind in StateTable.allCases {
+            let bounds = kind.bounds(of: section)
+            batch.deleteRange(kind.base, from: bounds.from, upTo: bounds.upTo)
+        }
+        deleteUndo(of: section, in: &batch)
+        for table in [Table.history, .layers, .sections] { batch.deletePrefix(table, section.storeKey) }
+        return batch
+    }
+
+    /// Bytecode that arrived. What `sections` wanted of it they want no more; nil: what anybody did, which also costs
+    /// least.
+    public static func codes(
+        _ codes: [(hash: Bytes32, code: [UInt8])], for sections: [Section]? = nil
+    ) -> WriteBatch {
+        var batch = WriteBatch()
+        for (hash, code) in codes {
+            batch.put(.codes, hash.bytes, code)
+            guard let sections else {
+                batch.deletePrefix(.wantedCodes, hash.bytes)
+                continue
+            }
+            for section in sections { batch.delete(.wantedCodes, CodeRecords.wantedKey(section, hash)) }
+        }
+        return batch
+    }
+
+    /// Notes code that leaves of a section name and that is not here.
+    public static func wantedCodes(_ hashes: [Bytes32], of section: Section) -> WriteBatch {
+        var batch = WriteBatch()
+        for hash in hashes { batch.put(.wantedCodes, CodeRecords.wantedKey(section, hash), []) }
+        return batch
+    }
+
+    /// The encoded crown of an anchor.
+    public static func crown(_ anchor: Anchor, _ bytes: [UInt8]) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.put(.crowns, anchor.storeKey, bytes)
+        return batch
+    }
+
+    /// Forgets the crowns of all epochs before `epoch`.
+    public static func dropCrowns(before epoch: UInt64) -> WriteBatch {
+        var batch = WriteBatch()
+        // An empty end would mean the end of the table; epoch 0 is eight zeros, before every key.
+        batch.deleteRange(.crowns, from: [], upTo: withUnsafeBytes(of: epoch.bigEndian) { Array($0) })
+        return batch
+    }
+
+    /// A small thing of this node's own, by name (at most `StateStoreLimits.localNameBytes` bytes of UTF-8).
+    public static func local(_ name: String, _ value: [UInt8]) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.put(.local, LocalValues.key(name), value)
+        return batch
+    }
+}
+
+extension StatePoint {
+    /// Above every key of a block of this number, at or below that of every later one.
+    static func key(after number: UInt64) -> [UInt8] {
+        guard number < .max else { return [UInt8](repeating: 0xff, count: 41) }
+        return withUnsafeBytes(of: (number + 1).bigEndian) { Array($0) }
+    }
+}
+

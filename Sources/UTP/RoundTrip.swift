@@ -1,0 +1,41 @@
+import Primitives
+
+/// Smoothed round trip and the timeout that follows from it. Source: RFC 6298.
+struct RoundTrip: Sendable {
+    /// Microseconds; 0 before the first sample.
+    private(set) var smoothed: UInt64 = 0
+    private(set) var minimum = UInt64.max
+    private var variation: UInt64 = 0
+
+    mutating func sample(_ microseconds: UInt64) {
+        minimum = min(minimum, microseconds)
+        if smoothed == 0 {
+            smoothed = max(microseconds, 1)
+            variation = microseconds / 2
+        } else {
+            let difference = smoothed > microseconds ? smoothed - microseconds : microseconds - smoothed
+            variation = (3 * variation + difference) / 4
+            smoothed = max((7 * smoothed + microseconds) / 8, 1)
+        }
+    }
+
+    /// How long to wait for an ack after `attempt` timeouts in a row. The first one only sends a probe and costs
+    /// nothing else, so it may come early; those that follow mean trouble and back off.
+    func timeout(attempt: Int) -> Interval {
+        guard smoothed > 0 else { return backedOff(UTPLimits.timeoutInitial, by: attempt) }
+        let measured = Interval(microseconds: smoothed + 4 * variation)
+        if attempt == 0 { return max(measured, UTPLimits.probeTime) }
+        return backedOff(max(measured, UTPLimits.timeoutMinimum), by: attempt - 1)
+    }
+
+    private func backedOff(_ interval: Interval, by attempt: Int) -> Interval {
+        min(interval * (1 << min(attempt, 5)), max(interval, UTPLimits.timeoutMaximum))
+    }
+
+    /// How long after its sending a transmission that a later one has overtaken counts as lost (RFC 9002); on a path
+    /// known to reorder, as long as acks at all take.
+    func overtakenWait(reorders: Bool) -> Interval {
+        let usual = max(smoothed + smoothed / 4, 1_000)
+        return Interval(microseconds: reorders ? max(usual, smoothed + 4 * variation) : usual)
+    }
+}

@@ -1,0 +1,331 @@
+import Primitives
+
+/// How a stream ended.
+enum Ending: Equatable {
+    case received([UInt8])
+    case sent
+    case failed(UTPError)
+    /// Failed, and the peer is to be told.
+    case broken(UTPError)
+}
+
+/// What is common to the streams of a machine.
+struct StreamSettings: Sendable {
+    let payloadBytes: Int
+    let windowBytes: Int
+}
+
+/// One stream: its handshake, and the one side (sending or receiving) its payload has.
+struct Stream: Sendable {
+    private enum Phase {
+        /// We connect: SYNs sent so far, when the last one was, and how long it is waited for.
+        case connecting(attempts: Int, lastSYN: Instant, wait: Interval)
+        /// The peer is to connect.
+        case awaiting
+        /// We gave the id out and the peer's SYN with this number came, or it answered ours.
+        case open
+    }
+
+    let id: StreamID
+    let peer: NodeAddress
+    /// In packets to us. The connecting end's is the id handed out, the accepting end's is one more.
+    let receiveID: UInt16
+    /// In packets from us, the SYN excepted.
+    let sendID: UInt16
+    let isConnecting: Bool
+    private let settings: StreamSettings
+    /// Of our SYN when connecting, else of the answer to the peer's and of our first packet.
+    private let firstSequence: UInt16
+    private var phase: Phase
+    private var sending: SendingSide?
+    private var receiving: ReceivingSide?
+    private let limit: Int
+    /// The last number received in order, where we send; where we receive, the receiving side knows.
+    private var acknowledged: UInt16 = 0
+    private var peerSYN: UInt16?
+    private var difference: UInt32 = 0
+    private(set) var owesAck = false
+    /// DATA and FIN taken in since the last ack.
+    private var sinceAck = 0
+    private var owesSYNAnswer = false
+    private var until: Instant
+    /// Packets with payload that came before the answer to our SYN, whose number they are counted from.
+    private var held: [(packet: Packet, bytes: [UInt8])] = []
+
+    /// Whether the machine has it in its list of streams to settle.
+    var isListed = false
+
+    init(
+        id: StreamID, peer: NodeAddress, connectionID: UInt16, isConnecting: Bool, transfer: UTP.Transfer,
+        firstSequence: UInt16, settings: StreamSettings, at now: Instant
+    ) {
+        self.id = id
+        self.peer = peer
+        self.isConnecting = isConnecting
+        self.settings = settings
+        self.firstSequence = firstSequence
+        receiveID = isConnecting ? connectionID : connectionID &+ 1
+        sendID = isConnecting ? connectionID &+ 1 : connectionID
+        phase = isConnecting ? .connecting(attempts: 0, lastSYN: now, wait: .zero) : .awaiting
+        until = isConnecting ? now : now + UTPLimits.acceptTime
+        // The SYN takes a number; the answer to a SYN does not.
+        let first = isConnecting ? firstSequence &+ 1 : firstSequence
+        switch transfer {
+        case .send(let bytes):
+            sending = SendingSide(payload: bytes, payloadBytes: settings.payloadBytes, firstSequence: first)
+            limit = 0
+        case .sendLater:
+            sending = SendingSide(payload: nil, payloadBytes: settings.payloadBytes, firstSequence: first)
+            limit = 0
+        case .receive(let bytes):
+            limit = max(0, bytes)
+        }
+    }
+
+    /// The payload to send is not known yet.
+    private var isPending: Bool { sending?.isSupplied == false }
+
+    /// Enough packets came in that their ack should not wait for the end of the batch.
+    var isAckUrgent: Bool { sinceAck >= UTPLimits.packetsPerAck }
+
+    func matches(_ connectionID: UInt16, _ node: NodeAddress) -> Bool { receiveID == connectionID && peer == node }
+
+    /// Bytes of packets kept because they came early.
+    var earlyBytes: Int { receiving?.earlyBytes ?? 0 }
+
+    // MARK: Events
+
+    mutating func supply(_ bytes: [UInt8], at now: Instant) {
+        guard isPending else { return }
+        sending?.supply(bytes)
+        if case .open = phase { until = now + UTPLimits.idleTime }
+    }
+
+    /// A packet whose id is this stream's. `mayKeep`: whether there is room for early packets.
+    mutating func receive(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool, at now: Instant) -> Ending? {
+        let header = packet.header
+        if header.kind == .reset { return .failed(.reset) }
+        switch phase {
+        case .awaiting:
+            guard header.kind == .syn else { return nil }
+            note(header, at: now)
+            sending?.takeWindow(header.window)
+            open(peerNumber: header.sequence, at: now)
+            peerSYN = header.sequence
+            owesSYNAnswer = true
+            return nil
+        case .connecting(let attempts, let lastSYN, _):
+            // Only what answers our SYN counts; DATA and FIN before the STATE do not tell the first number.
+            guard header.acknowledgement == firstSequence else { return nil }
+            if header.kind == .state {
+                note(header, at: now)
+                sending?.takeWindow(header.window)
+                if attempts == 1 { sending?.roundTripSample(now - lastSYN) }
+                open(peerNumber: header.sequence &- 1, at: now)
+                return takeHeld(mayKeep: mayKeep, at: now)
+            }
+            if header.kind != .syn, sending == nil, held.count < UTPLimits.earlyPackets {
+                held.append((packet, bytes))
+                // The answer may be lost: ask again, soon but once.
+                if held.count == 1, attempts < UTPLimits.synAttempts {
+                    until = min(until, lastSYN + UTPLimits.synRepeatWait)
+                }
+            }
+            return nil
+        case .open:
+            return takeOpen(packet, bytes, mayKeep: mayKeep, at: now)
+        }
+    }
+
+    private mutating func open(peerNumber: UInt16, at now: Instant) {
+        phase = .open
+        acknowledged = peerNumber
+        until = now + (isPending ? UTPLimits.supplyTime : UTPLimits.idleTime)
+        if sending == nil {
+            receiving = ReceivingSide(limit: limit, capacity: settings.windowBytes, expected: peerNumber &+ 1)
+        }
+    }
+
+    private mutating func takeHeld(mayKeep: Bool, at now: Instant) -> Ending? {
+        let packets = held
+        held = []
+        for (packet, bytes) in packets {
+            if let ending = takeOpen(packet, bytes, mayKeep: mayKeep, at: now) { return ending }
+        }
+        return nil
+    }
+
+    private mutating func note(_ header: PacketHeader, at now: Instant) {
+        difference = UInt32(truncatingIfNeeded: now.microseconds) &- header.timestamp
+    }
+
+    private mutating func takeOpen(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool, at now: Instant) -> Ending? {
+        let header = packet.header
+        if header.kind == .syn {
+            // Repeated because our answer was lost or late. Another SYN under the same id is none of this stream.
+            if header.sequence == peerSYN { owesSYNAnswer = true }
+            return nil
+        }
+        note(header, at: now)
+        if sending != nil { return takeForSender(packet, bytes, at: now) }
+        guard header.kind != .state else { return nil }
+        owesAck = true
+        sinceAck += 1
+        switch receiving?.take(packet, bytes, mayKeep: mayKeep) {
+        case .progress:
+            until = now + UTPLimits.idleTime
+            return nil
+        case .complete:
+            return .received(receiving?.payload ?? [])
+        case .failed(let error):
+            return .broken(error)
+        case .nothing, nil:
+            return nil
+        }
+    }
+
+    private mutating func takeForSender(_ packet: Packet, _ bytes: [UInt8], at now: Instant) -> Ending? {
+        guard packet.payload.isEmpty else { return .broken(.payloadFromReceiver) }
+        let header = packet.header
+        if header.kind == .fin {
+            // The receiver's own end, which says that it has all.
+            if header.sequence == acknowledged &+ 1 { acknowledged = header.sequence }
+            owesAck = true
+        }
+        if sending?.acknowledge(packet, bytes, at: now) == true {
+            if sending?.isComplete == true { return .sent }
+            until = now + UTPLimits.idleTime
+        }
+        return nil
+    }
+
+    // MARK: Time
+
+    /// When `advance` is due.
+    var deadline: Instant {
+        guard case .open = phase, let due = sending?.deadline else { return until }
+        return min(until, due)
+    }
+
+    mutating func advance(to now: Instant) -> Ending? {
+        switch phase {
+        case .connecting(let attempts, _, _):
+            return until <= now && attempts >= UTPLimits.synAttempts ? .failed(.connectTimedOut) : nil
+        case .awaiting:
+            return until <= now ? .failed(.acceptTimedOut) : nil
+        case .open:
+            if until <= now {
+                return .broken(isPending ? .supplyTimedOut : .idle)
+            }
+            sending?.timeout(at: now)
+            return nil
+        }
+    }
+
+    // MARK: Output
+
+    /// Sends what is due: a SYN, payload as far as the window allows, or the one ack for all that was received.
+    mutating func settle(at now: Instant, into directives: inout [UTP.Directive]) {
+        switch phase {
+        case .awaiting: return
+        case .connecting(let attempts, _, let wait):
+            guard until <= now, attempts < UTPLimits.synAttempts else { return }
+            let quarters = UInt64(UTPLimits.synWaitGrowthQuarters)
+            let next =
+                attempts == 0 ? UTPLimits.synWait : Interval(microseconds: wait.microseconds * quarters / 4)
+            phase = .connecting(attempts: attempts + 1, lastSYN: now, wait: next)
+            until = now + next
+            emit(.syn, connectionID: receiveID, sequence: firstSequence, at: now, into: &directives)
+        case .open:
+            if owesSYNAnswer {
+                // Always with the first number, however much was sent since: the peer counts from it.
+                owesSYNAnswer = false
+                emit(.state, sequence: firstSequence, at: now, into: &directives)
+            }
+            while let packet = sending?.next(at: now) {
+                transmit(packet, at: now, into: &directives)
+                owesAck = false
+            }
+            guard owesAck else { return }
+            owesAck = false
+            sinceAck = 0
+            emit(.state, sequence: stateSequence, at: now, into: &directives)
+        }
+    }
+
+    /// What STATE bears: the number of our next packet.
+    private var stateSequence: UInt16 { sending?.nextSequence ?? ownSequence }
+
+    /// The number of our next packet on a stream whose payload comes to us.
+    private var ownSequence: UInt16 { isConnecting ? firstSequence &+ 1 : firstSequence }
+
+    private var acknowledgement: UInt16 { receiving.map { $0.expected &- 1 } ?? acknowledged }
+
+    private func header(_ kind: PacketKind, connectionID: UInt16, sequence: UInt16, at now: Instant) -> PacketHeader {
+        PacketHeader(
+            kind: kind, connectionID: connectionID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
+            timestampDifference: difference,
+            window: UInt32(clamping: receiving?.window ?? settings.windowBytes),
+            sequence: sequence, acknowledgement: acknowledgement)
+    }
+
+    private func emit(
+        _ kind: PacketKind, connectionID: UInt16? = nil, sequence: UInt16, at now: Instant,
+        into directives: inout [UTP.Directive]
+    ) {
+        let header = header(kind, connectionID: connectionID ?? sendID, sequence: sequence, at: now)
+        let bits = kind == .state ? receiving?.selectiveAck ?? [] : []
+        directives.append(.send(Packet.encode(header, selectiveAck: bits), to: peer))
+    }
+
+    private func transmit(_ packet: Int, at now: Instant, into directives: inout [UTP.Directive]) {
+        guard let part = sending?.part(packet), let payload = sending?.payload else { return }
+        let header = header(part.kind, connectionID: sendID, sequence: part.sequence, at: now)
+        directives.append(.send(Packet.encode(header, payload: part.content, of: payload), to: peer))
+    }
+
+    /// RESET, where the peer may know of the stream.
+    func emitReset(at now: Instant, into directives: inout [UTP.Directive]) {
+        if case .awaiting = phase { return }
+        emit(.reset, sequence: stateSequence, at: now, into: &directives)
+    }
+
+    /// What the peer is answered when it repeats itself after the end: to a sender that all is here, by our own FIN; to
+    /// a receiver that its FIN has come.
+    func farewell() -> Farewell {
+        Farewell(
+            kind: sending == nil ? .fin : .state, peer: peer, receiveID: receiveID, sendID: sendID,
+            sequence: stateSequence, acknowledgement: acknowledgement, window: UInt32(clamping: settings.windowBytes),
+            difference: difference)
+    }
+}
+
+/// The last word on a stream that ended well, kept for a while.
+struct Farewell: Sendable {
+    let kind: PacketKind
+    let peer: NodeAddress
+    let receiveID: UInt16
+    let sendID: UInt16
+    let sequence: UInt16
+    var acknowledgement: UInt16
+    let window: UInt32
+    var difference: UInt32
+
+    /// The peer's packet after the end; whether it asks for the last word again.
+    mutating func takes(_ header: PacketHeader, at now: Instant) -> Bool {
+        guard header.kind == .data || header.kind == .fin else { return false }
+        if header.kind == .fin, kind == .state, header.sequence == acknowledgement &+ 1 {
+            acknowledgement = header.sequence
+        }
+        difference = UInt32(truncatingIfNeeded: now.microseconds) &- header.timestamp
+        return true
+    }
+
+    func packet(at now: Instant) -> [UInt8] {
+        Packet.encode(
+            PacketHeader(
+                kind: kind, connectionID: sendID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
+                timestampDifference: difference, window: window, sequence: sequence,
+                acknowledgement: acknowledgement))
+    }
+}

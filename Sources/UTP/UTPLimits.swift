@@ -1,0 +1,88 @@
+import Primitives
+
+/// Every bound of the transport, with its unit, reason and source. `UTPConfiguration` starts from these.
+public enum UTPLimits {
+    /// Bytes of a uTP packet that fit a discv5 packet of 1,280 bytes: what remains after masking IV (16), static header
+    /// (23), authdata (32), the AES-GCM tag (16), message type (1) and RLP: list header (3), an 8-byte request id (9),
+    /// "utp" (4), header of the data (3). Source: discv5.1 wire, limit 1,280.
+    public static let packetBytes = 1_280 - 16 - 23 - 32 - 16 - 1 - 3 - 9 - 4 - 3
+    /// Bytes of the header. Source: BEP 29.
+    public static let headerBytes = 20
+    /// Payload bytes of a full DATA packet. A stream carries payload one way, so DATA never bears a selective ack.
+    public static let payloadBytes = packetBytes - headerBytes
+    /// Bytes of the longest selective ack: its length is one byte and a multiple of 4. Source: BEP 29.
+    public static let selectiveAckBytes = 252
+    /// Packets in flight, and places for packets that came early: what the longest selective ack can name, and far from
+    /// half of the 16-bit sequence space, so that a number is never ambiguous.
+    public static let windowPackets = selectiveAckBytes * 8
+    /// Bytes of packets that came early, a stream; the window advertised. 2 MiB fill `windowPackets` full packets.
+    public static let receiveWindowBytes = 2 << 20
+    /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
+    public static let earlyBytes = 64 << 20
+    /// Streams at once, and of one peer. Bounds memory; the peer's share keeps one peer from taking all.
+    public static let streams = 1_024
+    public static let streamsPerPeer = 64
+    /// Ended streams remembered, so that the peer's repetitions get the last ack again and not a RESET.
+    public static let endedStreams = 1_024
+    /// How long they are remembered: longer than a peer goes on repeating.
+    public static let endedStreamTime = Interval.seconds(30)
+
+    /// SYNs sent before giving up, the wait after the first, and the growth of the wait in quarters: 0.4, 0.6, 0.9, …
+    /// sum to 8.3 s. Well under a request's time, so that another holder can still be asked within it.
+    public static let synAttempts = 6
+    public static let synWait = Interval.milliseconds(400)
+    public static let synWaitGrowthQuarters = 6
+    /// The shortest time between SYNs repeated because payload came before the SYN's answer.
+    public static let synRepeatWait = Interval.milliseconds(100)
+    /// Packets kept that came before the answer to the SYN; the others are sent again by the peer.
+    public static let earlyPackets = 64
+    /// DATA and FIN packets of one batch that get an ack of their own.
+    public static let packetsPerAck = 16
+    /// How long an id that was given out waits for its SYN: longer than all SYNs of the peer.
+    public static let acceptTime = Interval.seconds(10)
+    /// How long `supply` may take.
+    public static let supplyTime = Interval.seconds(10)
+    /// A stream without progress (nothing new acknowledged or received) ends after this. Longer than `supplyTime`.
+    public static let idleTime = Interval.seconds(15)
+
+    /// Timeout of a transmission before the first round trip was measured, and its bounds after (RFC 6298, with lower
+    /// ones: acks are never delayed here, the first timeout only probes, and a tail must get through within
+    /// `idleTime`).
+    public static let timeoutInitial = Interval.milliseconds(500)
+    public static let timeoutMinimum = Interval.milliseconds(150)
+    public static let timeoutMaximum = Interval.milliseconds(1_500)
+    /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the
+    /// pauses of a busy event loop.
+    public static let probeTime = Interval.milliseconds(30)
+    /// Later transmissions acknowledged before one counts as lost, at first; doubles with every loss found to be mere
+    /// reordering, up to the maximum. Source: RFC 5681's three duplicates.
+    public static let reorderThreshold = 3
+    public static let reorderThresholdMaximum = 192
+
+    /// Packets of the first window (RFC 6928) and of the smallest: enough for three acks to follow a loss.
+    public static let initialWindowPackets = 10
+    public static let minimumWindowPackets = 4
+    /// Round trips without a queue and without loss beyond the usual before the window doubles again as at the start.
+    public static let calmRounds = 4
+    /// Queueing delay aimed at. Source: BEP 29, LEDBAT (RFC 6817).
+    public static let targetDelay = Interval.milliseconds(100)
+    /// How long the smallest one-way delay stays the base the queueing delay is measured from: two slots of this.
+    public static let baseDelaySlot = Interval.seconds(60)
+}
+
+/// What a machine may be told to do differently; tests and small machines use it.
+public struct UTPConfiguration: Sendable {
+    /// Payload bytes of a DATA packet, 1 … `UTPLimits.payloadBytes`.
+    public var payloadBytes = UTPLimits.payloadBytes
+    /// Bytes held of packets that came early, a stream.
+    public var receiveWindowBytes = UTPLimits.receiveWindowBytes
+    /// Streams at once.
+    public var streams = UTPLimits.streams
+    /// Streams at once with one node id.
+    public var streamsPerPeer = UTPLimits.streamsPerPeer
+    /// The first sequence number of every stream; random where nil.
+    public var firstSequence: UInt16?
+
+    /// The limits as they stand in `UTPLimits`.
+    public init() {}
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import Foundation
+import Shell
+
+extension Carousel {
+    /// Helpers of the scripts in `tools/`; not shown in the help.
+    struct Developer: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
+            subcommands: [CompareState.self, ChainFactsCommand.self])
+    }
+
+    /// `carousel developer compare-state`
+    struct CompareState: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "compare-state", abstract: "Compares an export with a geth state dump, entry by entry.")
+
+        @Argument var export: String
+        @Argument var dump: String
+
+        func run() throws {
+            let comparison = try StateComparison(
+                export: try FileReading.contents(export), dump: try FileReading.contents(dump))
+            guard comparison.differenceCount == 0 else {
+                comparison.differences.forEach { print($0) }
+                print("\(comparison.differenceCount) differences")
+                throw ExitCode(1)
+            }
+            print("equal: \(comparison.accounts) accounts, \(comparison.slots) slots, \(comparison.codes) codes")
+        }
+    }
+
+    /// `carousel developer chain-facts`
+    struct ChainFactsCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "chain-facts", abstract: "Prints what the demo needs to know of a chain directory.")
+
+        @Argument var directory: String
+
+        func run() throws {
+            for (name, value) in try ChainFacts(directory: directory).figures { print("\(name)=\(value)") }
+        }
+    }
+}

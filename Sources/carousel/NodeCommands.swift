@@ -1,0 +1,159 @@
+import ArgumentParser
+import Foundation
+import Node
+import Shell
+
+extension Carousel {
+    /// `carousel run`
+    struct Run: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Holds a part of the state and serves it.",
+            discussion: """
+                Fills the arc round its own id from the other nodes, keeps it at the newest anchors and at the head, \
+                and serves it. Prints 'ready enr=...' when others may join by it. Runs until SIGINT or SIGTERM.
+                """)
+
+        @OptionGroup var node: NodeOptions
+        @OptionGroup var fetch: FetchOptions
+
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "How much of the ring to hold: static:N is the 2^N keys round the id.",
+                discussion: "static:256 is all, static:255 the half, static:254 the quarter.", valueName: "static:N"),
+            transform: { try Radius($0) })
+        var radius = Radius(exponent: 256)
+
+        func run() throws {
+            var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
+            settings.radiusExponent = radius.exponent
+            try NodeRuntime.runToEnd(settings)
+        }
+    }
+
+    /// `carousel sync`
+    struct Sync: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Fetches the whole state, verified, and follows the chain.",
+            discussion: """
+                Walks the keyspace from 0x00 on, in lanes, at the newest anchor; carries what it holds over every \
+                epoch boundary by diffs; ends with the complete state at an anchor whose root it recomputed itself; \
+                then goes to the head and follows. Killed at any moment, it goes on where it was. Serves what it has \
+                meanwhile.
+                """)
+
+        @OptionGroup var node: NodeOptions
+        @OptionGroup var fetch: FetchOptions
+
+        @Flag(name: .long, help: "End with exit code 0 once the state is complete at an anchor.")
+        var untilSynced = false
+
+        @Option(
+            name: .long, help: ArgumentHelp("End with exit code 0 once block N is verified.", valueName: "n"))
+        var untilBlock: UInt64?
+
+        func validate() throws {
+            if untilSynced && untilBlock != nil {
+                throw ValidationError("--until-synced and --until-block cannot both be the end: give one")
+            }
+        }
+
+        func run() throws {
+            var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
+            settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
+            try NodeRuntime.runToEnd(settings)
+        }
+    }
+
+    /// `carousel bridge`
+    struct Bridge: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Replays a recorded chain into the network.",
+            discussion: """
+                Verifies each block of a chain directory (genesis.json, genesis_header.rlp, chain.rlp, and bals.rlp or \
+                diffs.jsonl), signs head and final block, and gossips every block's section diffs and every anchor's \
+                crown. Serves ranges only to nodes that fill their arcs.
+                """)
+
+        @OptionGroup var node: NodeOptions
+
+        @Option(name: .long, help: ArgumentHelp("The chain's directory (required).", valueName: "dir"))
+        var chain: String?
+
+        @Option(name: .long, help: ArgumentHelp("The pace, a decimal number.", valueName: "n"))
+        var blocksPerSecond = 1.0
+
+        @Option(name: .long, help: ArgumentHelp("Blocks below the head that are signed as final.", valueName: "n"))
+        var finalityDepth: UInt64 = 2
+
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "A file with an attesting key ('carousel key signing'); may be repeated (required).",
+                valueName: "file"))
+        var signingKeyFile: [String] = []
+
+        func validate() throws {
+            guard blocksPerSecond > 0, blocksPerSecond <= 10_000 else {
+                throw ValidationError("--blocks-per-second must be above 0 and at most 10000")
+            }
+        }
+
+        func run() throws {
+            var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)
+            guard let chain else { throw ValidationError("--chain is missing: give a chain's directory") }
+            guard !signingKeyFile.isEmpty else {
+                throw ValidationError("--signing-key-file is missing: 'carousel key signing FILE' makes one")
+            }
+            settings.chainDirectory = chain
+            settings.blocksPerSecond = blocksPerSecond
+            settings.finalityDepth = finalityDepth
+            settings.signingKeyFiles = signingKeyFile
+            try NodeRuntime.runToEnd(settings)
+        }
+    }
+}
+
+/// `--radius static:N`.
+struct Radius: Sendable {
+    let exponent: Int
+
+    init(exponent: Int) { self.exponent = exponent }
+
+    init(_ text: String) throws {
+        guard text.hasPrefix("static:"), let exponent = Int(text.dropFirst(7)), (0...256).contains(exponent) else {
+            throw ValidationError("'\(text)' is not static:N with N from 0 to 256 (static:255 is half the ring)")
+        }
+        self.exponent = exponent
+    }
+}
+
+extension RuntimeSettings {
+    /// What the options say, for a node of `role`.
+    init(role: Role, node: NodeOptions, fetch: FetchOptions?) throws {
+        self.init(
+            role: role, dataDirectory: DataDirectory(node.data.dataDir), networkFile: try node.data.networkFile(),
+            listen: try node.listenEndpoint())
+        advertised = try node.advertisedEndpoint()
+        bootNodes = try node.bootRecords()
+        nodeKeyFile = node.nodeKeyFile
+        if let workers = node.workers { self.workers = workers }
+        storageCapacityBytes = node.storageCapacity.bytes
+        logLevel = node.logLevel
+        logFormat = node.logFormat
+        statusFile = node.statusFile.map { StatusFile($0) }
+        if let fetch {
+            downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
+            rangeBytes = UInt32(fetch.rangeSize.bytes)
+            lanes = fetch.lanes
+        }
+    }
+}
+
+extension NodeRuntime {
+    /// Runs a node and leaves the process with its exit code, unless that is 0.
+    static func runToEnd(_ settings: RuntimeSettings) throws {
+        let code = try NodeRuntime.run(settings)
+        if code != 0 { throw ExitCode(code) }
+    }
+}

@@ -1,0 +1,175 @@
+import ArgumentParser
+import Discovery
+import Foundation
+import Primitives
+import Shell
+
+extension ByteCount: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+
+    /// The count, or an error that tells how to write one.
+    static func parse(_ text: String) throws -> ByteCount {
+        guard let count = ByteCount(text) else {
+            throw ValidationError("write a number and a unit: B, KB, MB, GB, KiB, MiB or GiB")
+        }
+        return count
+    }
+}
+
+extension LogLevel: ExpressibleByArgument {}
+extension LogFormat: ExpressibleByArgument {}
+
+/// Where a node's files are.
+struct DataOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The directory of the node's key and state.",
+            discussion: "Also by CAROUSEL_DATA_DIR.", valueName: "dir"))
+    var dataDir = DataDirectory.standard()
+
+    @Option(name: .long, help: ArgumentHelp("The network's configuration, JSON (required).", valueName: "file"))
+    var network: String?
+
+    /// The configuration's path. Not left to the parser, which would complain of this first, and only then of a flag
+    /// that it does not know.
+    func networkFile() throws -> String {
+        guard let network else {
+            throw ValidationError("--network is missing: give the network's configuration file")
+        }
+        return network
+    }
+}
+
+/// What every node is told, whatever its part.
+struct NodeOptions: ParsableArguments {
+    @OptionGroup var data: DataOptions
+
+    @Option(name: .long, help: ArgumentHelp("The UDP port; 0 picks a free one.", valueName: "port"))
+    var udpPort: UInt16 = 9009
+
+    @Option(name: .long, help: ArgumentHelp("The address to listen on: IPv4, or IPv6 for both.", valueName: "ip"))
+    var listenAddress = "0.0.0.0"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The address that peers are told.",
+            discussion: """
+                none: the listen address, where it is a particular one. extip: the address, with a port where it \
+                differs from the UDP port.
+                """, valueName: "none|extip:IP[:PORT]"))
+    var nat = "none"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Records of nodes to join by, comma between them; none for a network's first node (required).",
+            valueName: "none|enr"),
+        transform: { try BootNodes($0) })
+    var bootnodes: BootNodes?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
+    var nodeKeyFile: String?
+
+    @Option(name: .long, help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"))
+    var workers: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("How large the database may become, with a unit (10GB).", valueName: "size"),
+        transform: ByteCount.parse)
+    var storageCapacity = ByteCount(bytes: 64 << 30)
+
+    @Option(name: .long, help: ArgumentHelp("How much is logged.", valueName: "level"))
+    var logLevel = LogLevel.info
+
+    @Option(name: .long, help: ArgumentHelp("How log lines are written.", valueName: "format"))
+    var logFormat = LogFormat.auto
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Keep figures of the node in this file, name=value, for scripts.", valueName: "file"))
+    var statusFile: String?
+
+    func validate() throws {
+        if let workers, !(1...1_024).contains(workers) { throw ValidationError("--workers must be 1 to 1024") }
+        _ = try listenEndpoint()
+        _ = try advertisedEndpoint()
+    }
+
+    /// The nodes to join by.
+    func bootRecords() throws -> [NodeRecord] {
+        guard let bootnodes else {
+            throw ValidationError("--bootnodes is missing: give a node's record (enr:-...), or none for the first node")
+        }
+        return bootnodes.records
+    }
+
+    /// Where to listen.
+    func listenEndpoint() throws -> Endpoint {
+        guard let endpoint = Endpoint(parsing: listenAddress, port: udpPort) else {
+            throw ValidationError("--listen-address: '\(listenAddress)' is no IP address: write 127.0.0.1 or ::1")
+        }
+        return endpoint
+    }
+
+    /// What `--nat` says; nil for none. Port 0 means the UDP port.
+    func advertisedEndpoint() throws -> Endpoint? {
+        if nat == "none" { return nil }
+        guard nat.hasPrefix("extip:"), let endpoint = Endpoint(parsingWithPort: String(nat.dropFirst(6))) else {
+            throw ValidationError("--nat: '\(nat)' is neither none nor extip:IP[:PORT]")
+        }
+        return endpoint
+    }
+}
+
+/// What bounds a node that fetches.
+struct FetchOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The most to receive in a second, with a unit (2MiB/s; default: no limit).", valueName: "rate"),
+        transform: ByteCount.parse)
+    var maxDownloadRate: ByteCount?
+
+    @Option(
+        name: .long, help: ArgumentHelp("The largest range to ask for, with a unit.", valueName: "size"),
+        transform: ByteCount.parse)
+    var rangeSize = ByteCount(bytes: 1 << 20)
+
+    @Option(name: .long, help: ArgumentHelp("Requests under way at once.", valueName: "n"))
+    var lanes = 16
+
+    func validate() throws {
+        guard (1...1_024).contains(lanes) else { throw ValidationError("--lanes must be 1 to 1024") }
+        guard (4 << 10...32 << 20).contains(rangeSize.bytes) else {
+            throw ValidationError("--range-size must be 4KiB to 32MiB")
+        }
+    }
+}
+
+/// Records of nodes to join by.
+struct BootNodes: Sendable {
+    let records: [NodeRecord]
+
+    /// "none", or text records with commas between them; throws naming the one that is wrong.
+    init(_ text: String) throws {
+        guard text != "none" else {
+            records = []
+            return
+        }
+        records = try text.split(separator: ",").map { part in
+            let part = part.trimmingCharacters(in: .whitespaces)
+            do {
+                return try NodeRecord(text: part)
+            } catch let error as NodeRecordError {
+                throw ValidationError("the record '\(part.prefix(40))' is refused: \(RecordText.reason(error))")
+            }
+        }
+        guard !records.isEmpty else { throw ValidationError("no record given: write none, or enr:-...") }
+    }
+}

@@ -1,0 +1,71 @@
+import Chain
+import Primitives
+import Testing
+
+@Suite struct AccessListTests {
+    private func address(_ byte: UInt8) throws -> Address {
+        try #require(Address([UInt8](repeating: byte, count: 20)))
+    }
+
+    @Test func theLastValueOfEachListCounts() throws {
+        var account = BlockAccessList.Account(address: try address(7))
+        account.balanceChanges = [.init(index: 1, value: UInt256(5)), .init(index: 3, value: UInt256(2))]
+        account.nonceChanges = [.init(index: 1, value: 1), .init(index: 2, value: 9)]
+        account.codeChanges = [.init(index: 1, value: [1]), .init(index: 2, value: [])]
+        account.storageChanges = [
+            .init(slot: .zero, changes: [.init(index: 0, value: UInt256(4)), .init(index: 1, value: .zero)])
+        ]
+        var read = BlockAccessList.Account(address: try address(8))
+        read.storageReads = [UInt256(1)]
+        let list = try BlockAccessList([account, read, BlockAccessList.Account(address: try address(9))])
+        #expect(try BlockAccessList(rlp: list.rlp) == list)
+        let changes = list.accountChanges
+        #expect(changes.count == 1)
+        let change = try #require(changes.first)
+        #expect(change.balance == UInt256(2) && change.nonce == 9 && change.code == [])
+        #expect(change.codeHash == StateAccount.emptyCodeHash)
+        #expect(change.storage.map(\.value) == [.zero])
+        #expect(list.itemCount == 5)
+    }
+
+    @Test func anAccountOfNothingIsNoAccount() throws {
+        let change = AccountChange(address: try address(1), nonce: 0, balance: .zero, code: [], storage: [])
+        let before = StateAccount(nonce: 1, balance: UInt256(7), codeHash: .max)
+        #expect(change.applied(to: before, storageRoot: StateAccount.emptyRoot) == nil)
+        let touched = AccountChange(address: try address(1), nonce: nil, balance: .zero, code: nil, storage: [])
+        #expect(touched.applied(to: nil, storageRoot: StateAccount.emptyRoot) == nil)
+        #expect(
+            touched.applied(to: before, storageRoot: .max)
+                == StateAccount(nonce: 1, balance: .zero, storageRoot: .max, codeHash: .max))
+    }
+
+    @Test func aSidecarHasIndexOneEverywhereAndMeansTheSame() throws {
+        let changes = [
+            AccountChange(
+                address: try address(9), nonce: 3, balance: UInt256(1), code: [0xef],
+                storage: [.init(slot: UInt256(8), value: UInt256(1)), .init(slot: UInt256(2), value: .zero)]),
+            AccountChange(address: try address(3), nonce: 0, balance: .zero, code: [], storage: []),
+        ]
+        let list = try BlockAccessList(sidecar: changes)
+        #expect(list.accounts.map(\.address) == [try address(3), try address(9)])
+        #expect(list.accounts[1].storageChanges.map(\.slot) == [UInt256(2), UInt256(8)])
+        #expect(list.accountChanges == changes.sorted { $0.key < $1.key })
+        try list.verifyLimits(transactionCount: 0)
+        #expect(throws: ChainError.accessList(.addressOrder(try address(3)))) {
+            try BlockAccessList(sidecar: [changes[1], changes[1]])
+        }
+    }
+
+    @Test func keysAreSortedByTheirHashes() throws {
+        let changes = try BlockAccessList(
+            sidecar: (1...40).map { byte in
+                AccountChange(
+                    address: try address(byte), nonce: 1, balance: nil, code: nil,
+                    storage: (1...9).map { .init(slot: UInt256($0), value: UInt256(1)) })
+            }
+        ).accountChanges
+        #expect(changes.map(\.key) == changes.map(\.key).sorted())
+        #expect(changes.allSatisfy { $0.storage.map(\.key) == $0.storage.map(\.key).sorted() })
+        #expect(changes.allSatisfy { $0.key == Keccak.hash($0.address.bytes) })
+    }
+}

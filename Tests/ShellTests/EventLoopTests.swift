@@ -1,0 +1,253 @@
+import Foundation
+import Node
+import Primitives
+import Synchronization
+import Testing
+
+@testable import Shell
+
+/// A machine that answers datagrams, squares numbers on workers, stores every result and reports what it saw.
+private struct Probe: NodeMachine {
+    enum Report: Equatable, Sendable {
+        case heard([UInt8])
+        case squared(Int)
+        case stored(UInt64)
+        case refused(UInt64, DiskFull)
+        case ticked
+    }
+
+    typealias JobID = UInt64
+    typealias CommitID = UInt64
+    typealias Job = Int
+    typealias JobResult = Int
+    typealias Batch = [Int]
+    typealias Failure = DiskFull
+    typealias Command = Int
+
+    private var deadline: Instant?
+    private var directives: [MachineDirective<Probe>] = []
+    private let echoes: Bool
+
+    init(
+        echoes: Bool = false, firstWords: [([UInt8], Endpoint)] = [], deadline: Instant? = nil,
+        jobs: Range<Int> = 0..<0
+    ) {
+        self.echoes = echoes
+        self.deadline = deadline
+        directives = firstWords.map { .send($0.0, to: $0.1) } + jobs.map { .run(UInt64($0), $0) }
+    }
+
+    mutating func handle(_ event: MachineEvent<Probe>, at moment: Moment) {
+        switch event {
+        case .datagram(let bytes, let from):
+            directives.append(.report(.heard(bytes)))
+            if echoes { directives.append(.send(bytes, to: from)) }
+        case .jobFinished(let id, let result):
+            directives += [.report(.squared(result)), .commit(id, [result])]
+        case .committed(let id): directives.append(.report(.stored(id)))
+        case .commitFailed(let id, let error): directives.append(.report(.refused(id, error)))
+        case .command(let number): directives.append(.commit(UInt64(number), [number]))
+        case .feedFailed: directives.append(.report(.ticked))
+        case .tick:
+            deadline = nil
+            directives.append(.report(.ticked))
+        }
+    }
+
+    func nextDeadline(at moment: Moment) -> Instant? { deadline }
+
+    mutating func drain() -> [MachineDirective<Probe>] {
+        defer { directives = [] }
+        return directives
+    }
+}
+
+private struct DiskFull: Error, Equatable {}
+
+/// What one run left behind.
+private final class Record: Sendable {
+    let reports = Mutex<[Probe.Report]>([])
+    let written = Mutex<[Int]>([])
+}
+
+/// Runs a loop on a thread of its own until `until` says so.
+private func runLoop(
+    _ machine: Probe, port: UInt16 = 0, record: Record, failingWrites: Int? = nil, commands: [Int] = [],
+    opened: @Sendable (Endpoint) -> Void = { _ in }, until: @escaping (Probe.Report) -> Bool
+) throws -> Int32 {
+    let socket = try UDPSocket(binding: .loopback(port: port))
+    let mailbox = try Mailbox<MachineEvent<Probe>>()
+    let pool = WorkerPool<UInt64, Int>(count: 3) { id, job in mailbox.post(.jobFinished(id, job * job)) }
+    let writer = StoreWriter<UInt64, [Int], DiskFull>(
+        commit: { (batch) throws(DiskFull) in
+            if let failingWrites, batch.contains(failingWrites) { throw DiskFull() }
+            record.written.withLock { $0 += batch }
+        },
+        done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
+    let hands = EventLoop<Probe>.Hands(pool: pool, writer: writer) { report, _ in
+        record.reports.withLock { $0.append(report) }
+        return until(report) ? .stop(7) : .goOn
+    }
+    let loop = try EventLoop(
+        machine: machine, socket: socket, mailbox: mailbox, signals: nil, clock: SystemClock(), hands: hands)
+    for command in commands { mailbox.post(.command(command)) }
+    opened(socket.local)
+    return try loop.run()
+}
+
+@Suite struct EventLoopTests {
+    @Test func datagramsGoOutAndComeBackBetweenTwoLoops() async throws {
+        let payloads = (0..<300).map { number in (0..<200).map { UInt8(truncatingIfNeeded: number + $0) } }
+        let server = Record()
+        let address = Mutex<Endpoint?>(nil)
+        let ready = DispatchSemaphore(value: 0)
+        let ended = DispatchSemaphore(value: 0)
+        Thread {
+            // The server's last word: a datagram of one zero byte.
+            _ = try? runLoop(Probe(echoes: true), record: server) { endpoint in
+                address.withLock { $0 = endpoint }
+                ready.signal()
+            } until: {
+                $0 == .heard([0])
+            }
+            ended.signal()
+        }.start()
+        ready.wait()
+        let to = try #require(address.withLock { $0 })
+        #expect(to.port != 0)
+        let client = Record()
+        var heard = 0
+        let code = try runLoop(Probe(firstWords: payloads.map { ($0, to) }), record: client) { report in
+            if case .heard = report { heard += 1 }
+            return heard == payloads.count
+        }
+        #expect(code == 7)
+        let reports = client.reports.withLock { $0 }
+        #expect(reports == payloads.map { .heard($0) })
+        let last = Probe(firstWords: [([0], to)], deadline: .zero)
+        _ = try runLoop(last, record: Record()) { $0 == .ticked }
+        ended.wait()
+        #expect(server.reports.withLock { $0 }.count >= payloads.count + 1)
+    }
+
+    @Test func jobsComeBackAndCommitsKeepTheirOrder() throws {
+        let record = Record()
+        var stored = 0
+        let code = try runLoop(Probe(jobs: 0..<200), record: record) { report in
+            if case .stored = report { stored += 1 }
+            return stored == 200
+        }
+        #expect(code == 7)
+        let reports = record.reports.withLock { $0 }
+        let squares = reports.compactMap { if case .squared(let value) = $0 { value } else { nil } }
+        #expect(squares.sorted() == (0..<200).map { $0 * $0 })
+        // The disk saw them in the order in which the machine asked.
+        #expect(record.written.withLock { $0 } == squares)
+        #expect(reports.compactMap { if case .stored(let id) = $0 { Int(id * id) } else { nil } } == squares)
+    }
+
+    @Test func afterOneFailedCommitNoLaterOneReachesTheDisk() throws {
+        let record = Record()
+        var answers = 0
+        _ = try runLoop(Probe(), record: record, failingWrites: 3, commands: [1, 2, 3, 4, 5]) { report in
+            answers += 1
+            return answers == 5
+        }
+        #expect(record.written.withLock { $0 } == [1, 2])
+        let reports = record.reports.withLock { $0 }
+        #expect(reports == [.stored(1), .stored(2)] + [3, 4, 5].map { .refused($0, DiskFull()) })
+    }
+
+    @Test func whatWasAskedForIsWrittenBeforeTheEnd() throws {
+        let record = Record()
+        _ = try runLoop(Probe(), record: record, commands: Array(1...50)) { $0 == .stored(1) }
+        #expect(record.written.withLock { $0 } == Array(1...50))
+        #expect(record.reports.withLock { $0 } == (1...50).map { .stored($0) })
+    }
+
+    @Test func deadlineFiresOnce() throws {
+        let record = Record()
+        let deadline = Instant.zero + .milliseconds(5)
+        #expect(try runLoop(Probe(deadline: deadline), record: record) { $0 == .ticked } == 7)
+        #expect(record.reports.withLock { $0 } == [.ticked])
+    }
+}
+
+@Suite struct UDPSocketTests {
+    @Test func takenPortIsNamedWithTheCure() throws {
+        let first = try UDPSocket(binding: .loopback(port: 0))
+        let port = first.local.port
+        #expect(throws: ShellError.portTaken(port: port)) { try UDPSocket(binding: .loopback(port: port)) }
+        #expect(ShellError.portTaken(port: port).description.contains("--udp-port"))
+    }
+
+    @Test func foreignAddressIsNamed() {
+        let endpoint = Endpoint(ipv4: (203, 0, 113, 9), port: 0)
+        #expect(throws: ShellError.addressUnavailable("203.0.113.9:0")) { try UDPSocket(binding: endpoint) }
+    }
+
+    @Test func ipv6SocketTalksToBothFamilies() throws {
+        let six = try UDPSocket(binding: try #require(Endpoint(address: [UInt8](repeating: 0, count: 16), port: 0)))
+        let four = try UDPSocket(binding: .loopback(port: 0))
+        six.send([1, 2, 3], to: four.local)
+        #expect(six.flush())
+        var heard: [([UInt8], Endpoint)] = []
+        _ = try four.receive { heard.append(($0, $1)) }
+        #expect(heard.count == 1 && heard[0].0 == [1, 2, 3])
+        #expect(heard.first?.1 == .loopback(port: six.local.port))
+        four.send([4], to: .loopback(port: six.local.port))
+        #expect(four.flush())
+        _ = try six.receive { heard.append(($0, $1)) }
+        #expect(heard.last?.0 == [4] && heard.last?.1 == four.local)
+    }
+
+    @Test func overlongAndForeignDatagramsAreLostAndCounted() throws {
+        let socket = try UDPSocket(binding: .loopback(port: 0))
+        socket.send([UInt8](repeating: 0, count: ShellLimits.datagramBytes + 1), to: socket.local)
+        socket.send([1], to: try #require(Endpoint(address: [UInt8](repeating: 1, count: 16), port: 9)))
+        #expect(socket.flush())
+        #expect(socket.counters.lost == 2 && socket.counters.sent == 0)
+    }
+}
+
+@Suite struct PacedFeedTests {
+    private struct Broken: Error {}
+
+    @Test func neverMoreThanAFewAheadOfWhatWasUsed() {
+        let delivered = Mutex<[Int]>([])
+        let counter = Mutex(0)
+        let reached = DispatchSemaphore(value: 0)
+        let ended = DispatchSemaphore(value: 0)
+        let feed = PacedFeed<Int>(
+            perSecond: 1_000_000, ahead: 3,
+            source: { counter.withLock { $0 += 1; return $0 <= 10 ? $0 : nil } },
+            deliver: { element in
+                delivered.withLock { $0.append(element) }
+                reached.signal()
+            },
+            ended: { if case .finished = $0 { ended.signal() } })
+        for _ in 0..<3 { reached.wait() }
+        #expect(delivered.withLock { $0 } == [1, 2, 3])
+        for _ in 0..<7 {
+            feed.used()
+            reached.wait()
+        }
+        ended.wait()
+        #expect(delivered.withLock { $0 } == Array(1...10))
+        feed.stop()
+    }
+
+    @Test func stopWakesAFeedThatWaits() {
+        let feed = PacedFeed<Int>(perSecond: 0.001, ahead: 100, source: { 1 }, deliver: { _ in }, ended: { _ in })
+        feed.stop()
+    }
+
+    @Test func brokenSourceIsTold() {
+        let told = DispatchSemaphore(value: 0)
+        let feed = PacedFeed<Int>(perSecond: 10, ahead: 1, source: { throw Broken() }, deliver: { _ in }) { end in
+            if case .failed("Broken()") = end { told.signal() }
+        }
+        told.wait()
+        feed.stop()
+    }
+}
