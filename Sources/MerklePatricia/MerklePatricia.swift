@@ -12,8 +12,8 @@
 //      leaves …            leaves  64 nibbles               SectionProof, Crown   root, nodes ──▶ section hashes
 //
 // What is stored. Leaves and branch records, nothing else. A leaf node or an extension depends on where its parent
-// branches; as it follows from the paths, keeping it would only be one more thing to move when a neighbour comes or goes.
-// Embedded branches (under 32 bytes) have records like all others, so a change never has to ask what kind its parent is.
+// branches; as it follows from the paths, keeping it would only be one more thing to move when a neighbour comes or
+// goes. Embedded branches (under 32 bytes) have records like all others, so no change has to ask what kind one is.
 //
 // Building runs in batches: a pass over the keys finds the shape, then the nodes of one height after the other are
 // written into one arena and hashed by one call (`NodeForge`). No object stands for a node.

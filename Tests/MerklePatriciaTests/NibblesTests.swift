@@ -12,7 +12,8 @@ import Testing
                 UInt8.random(in: 0..<16, using: &generator)
             }
             let shared = Int.random(in: 0...a.count, using: &generator)
-            let b = Array(a.prefix(shared)) + [UInt8](repeating: 3, count: Int.random(in: 0...(64 - shared), using: &generator))
+            let more = Int.random(in: 0...(64 - shared), using: &generator)
+            let b = Array(a.prefix(shared)) + [UInt8](repeating: 3, count: more)
             let x = try #require(Nibbles(storeKey: a))
             let y = try #require(Nibbles(storeKey: b))
             #expect(x.storeKey == a && x.count == a.count)
@@ -116,18 +117,18 @@ import Testing
     @Test("Any bytes give a node or an error, never a trap")
     func garbage() throws {
         var generator = SeededGenerator(seed: 5)
-        var node = list([[0x16], NodeTests.hash])
+        let node = list([[0x16], NodeTests.hash])
         for round in 0..<5_000 {
             var bytes = (0..<Int.random(in: 0..<60, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
             }
             if round.isMultiple(of: 2) {
                 bytes = node
-                bytes[Int.random(in: 0..<bytes.count, using: &generator)] ^= UInt8.random(in: 1...255, using: &generator)
+                let place = Int.random(in: 0..<bytes.count, using: &generator)
+                bytes[place] ^= UInt8.random(in: 1...255, using: &generator)
             }
             if let read = try? TrieNode(decoding: bytes) { #expect(read.encoded == bytes) }
         }
-        node = []
     }
 
     @Test("A stored subtree comes back, and what is none is refused")
@@ -143,7 +144,10 @@ import Testing
         }
         let short = Array(all[2].encoded.dropLast())
         #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: short) }
-        for bytes in [[], [1], [1] + Bytes32.max.bytes, [0, 0], [2], [2, 200], [2, 1, 16, 0], [2, 0], [2, 255, 0]] as [[UInt8]] {
+        let broken: [[UInt8]] = [
+            [], [1], [1] + Bytes32.max.bytes, [0, 0], [2], [2, 200], [2, 1, 16, 0], [2, 0], [2, 255, 0],
+        ]
+        for bytes in broken {
             #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: bytes) }
         }
     }

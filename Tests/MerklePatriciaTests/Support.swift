@@ -78,7 +78,7 @@ enum Workload {
                 key: row.key,
                 value: RLPWriter.list { list in
                     list.append(row.index)
-                    list.append(row.index &* 1_000_000_000_000_000)
+                    list.append(UInt256(row.index).multiplied(by: 1_000_000_000_000_000, adding: 0) ?? .zero)
                     list.append(Subtree.emptyRoot)
                     list.append(Keccak.empty)
                 })
