@@ -76,7 +76,7 @@ let package = Package(
         .executableTarget(
             name: "carousel",
             dependencies: [
-                "Shell", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
+                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
