@@ -64,7 +64,10 @@ let package = Package(
         floor("Simulation", ["Node", "Primitives", "Chain", "Discovery", "StateStore"]),
         floor(
             "Conformance",
-            ["Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "Overlay", "StateNetwork", "ChainNetwork"]),
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork",
+            ]),
         // Floor 9
         .executableTarget(
             name: "carousel",
