@@ -42,14 +42,14 @@ enum DiscoveryWireVectors: VectorSuite {
 
     private static func identity(_ nodes: JSONValue, _ node: String) throws -> String? {
         let key = try key(nodes["\(node)Key"])
-        return CaseOutcome.difference(
+        return try CaseOutcome.difference(
             "public key", bytes: key.publicKey.compressed, try nodes["\(node)Pubkey"].hex)
             ?? CaseOutcome.difference("node id", key.nodeID, try nodes["\(node)Id"].bytes32)
     }
 
     private static func compare(constants: JSONValue) throws -> String? {
         let sizes = DiscoveryLimits.packetSizes
-        return CaseOutcome.difference(
+        return try CaseOutcome.difference(
             "protocol id", bytes: Array(ClearPacket.protocolBytes.prefix(6)), try constants["protocolIdHex"].hex)
             ?? CaseOutcome.difference(
                 "key agreement text", bytes: Handshake.agreementText,
@@ -102,7 +102,7 @@ enum DiscoveryWireVectors: VectorSuite {
     }
 
     private static func header(_ packet: ClearPacket, _ expected: JSONValue) throws -> String? {
-        CaseOutcome.difference(
+        try CaseOutcome.difference(
             "protocol", String(decoding: packet.header.prefix(6), as: UTF8.self), try expected["protocolId"].string)
             ?? CaseOutcome.difference(
                 "version", Int(packet.header[6]) << 8 | Int(packet.header[7]), try expected["version"].int)
@@ -120,7 +120,7 @@ enum DiscoveryWireVectors: VectorSuite {
         if let expected = vector["ping"].ifPresent {
             guard case .ping(let id, let sequence) = try Message(decoding: packet.message) else { return "no PING" }
             let difference =
-                CaseOutcome.difference("request id", bytes: id.bytes, try expected["requestId"].hex)
+                try CaseOutcome.difference("request id", bytes: id.bytes, try expected["requestId"].hex)
                 ?? CaseOutcome.difference("sequence", sequence, try expected["enrSeq"].uint64)
             if let difference { return difference }
         }
@@ -133,7 +133,7 @@ enum DiscoveryWireVectors: VectorSuite {
     private static func whoAreYou(_ packet: ClearPacket, _ expected: JSONValue) throws -> String? {
         guard packet.flag == 1, packet.authData.count == 24 else { return "no WHOAREYOU" }
         let sequence = packet.authData[16...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        return CaseOutcome.difference("request nonce", bytes: packet.nonce, try expected["requestNonce"].hex)
+        return try CaseOutcome.difference("request nonce", bytes: packet.nonce, try expected["requestNonce"].hex)
             ?? CaseOutcome.difference("id nonce", bytes: Array(packet.authData[..<16]), try expected["idNonce"].hex)
             ?? CaseOutcome.difference("record sequence", sequence, try expected["enrSeq"].uint64)
             ?? CaseOutcome.difference(
@@ -157,7 +157,7 @@ enum DiscoveryWireVectors: VectorSuite {
             secret: ours, initiator: source.nodeID, recipient: destination, challenge: challenge)
         guard source.publicKey.verifies(parts.signature, digest: digest) else { return "the id signature is wrong" }
         let difference =
-            CaseOutcome.difference("ephemeral key", parts.ephemeralKey, ephemeral.publicKey)
+            try CaseOutcome.difference("ephemeral key", parts.ephemeralKey, ephemeral.publicKey)
             ?? CaseOutcome.difference("signature size", Int(packet.authData[32]), try expected["sigSize"].int)
             ?? CaseOutcome.difference("key size", Int(packet.authData[33]), try expected["ephKeySize"].int)
             ?? CaseOutcome.difference("signature", bytes: parts.signature, try expected["idSignature"].hex)
@@ -170,7 +170,7 @@ enum DiscoveryWireVectors: VectorSuite {
         if let difference { return difference }
         guard let bytes = parts.record else { return nil }
         let record = try NodeRecord(decoding: bytes)
-        return CaseOutcome.difference("record's node", record.id, source.nodeID)
+        return try CaseOutcome.difference("record's node", record.id, source.nodeID)
             ?? CaseOutcome.difference("record's text", record.text, try expected["recordText"].string)
             ?? CaseOutcome.difference("record's sequence", record.sequence, try expected["recordSeq"].uint64)
     }
@@ -187,7 +187,7 @@ enum DiscoveryWireVectors: VectorSuite {
             let keys = Handshake.keys(
                 secret: secret, initiator: try vector["nodeIdA"].bytes32, recipient: try vector["nodeIdB"].bytes32,
                 challenge: try vector["challengeData"].hex)
-            return CaseOutcome.difference("initiator key", bytes: keys.initiator, try vector["initiatorKey"].hex)
+            return try CaseOutcome.difference("initiator key", bytes: keys.initiator, try vector["initiatorKey"].hex)
                 ?? CaseOutcome.difference("recipient key", bytes: keys.recipient, try vector["recipientKey"].hex)
         case "id-nonce-signing":
             let key = try key(vector["staticKey"])
