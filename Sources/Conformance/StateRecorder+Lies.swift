@@ -154,7 +154,7 @@ extension StateRecorder {
         }
         for (name, base, field) in [("account", whole, Field.proof), ("partial-account", part, Field.proof)] {
             try lie("\(name)-proof-without-a-node", base) { fields in
-                fields[field] = .elements(Array(try fields[field].elements.dropLast()))
+                fields[field] = .elements(Array(try fields[field].elements.dropFirst()))
             }
             try lie("\(name)-proof-with-another-node", base) { fields in
                 fields[field] = .elements(try fields[field].elements + [.bytes(Array(repeating: 0x11, count: 40))])
