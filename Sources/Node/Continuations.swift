@@ -29,10 +29,10 @@ enum Continuation: Sendable {
     case diffsCommitted(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, DiffsTaken)
     /// A block diff of one section: verified, then committed as a layer.
     case blockDiff(Holdings.PendingDiff)
-    case layerCommitted(Holdings.PendingDiff, BlockLayer, codes: [Bytes32], wanted: [Bytes32])
+    case layerCommitted(Holdings.PendingDiff, BlockLayer, codes: [Bytes32], wanted: [WantedCode])
     /// A section's layers folded into its base.
     case fold(section: Int)
-    case foldCommitted(section: Int, SectionRecord, wanted: [Bytes32])
+    case foldCommitted(section: Int, SectionRecord, wanted: [WantedCode])
     /// A section dropped, to be begun again.
     case dropCommitted(section: Int)
     /// Codes, already checked against their hashes.

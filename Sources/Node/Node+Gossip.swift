@@ -144,7 +144,7 @@ extension Node {
 
     /// A verified diff is a committed layer: count it and pass it on.
     mutating func layerStored(
-        _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [Bytes32], at moment: Moment
+        _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [WantedCode], at moment: Moment
     ) {
         totals.blockDiffs += 1
         holdings.committed(layer, replacing: false)

@@ -24,7 +24,7 @@ extension Node {
             return
         }
         let sections = assignment.task.sections
-        guard sections.allSatisfy({ holdings.lock($0) }) else {
+        guard holdings.lock(sections) else {
             // The planner leaves locked sections alone; a lock taken since then gives this assignment back.
             sync.finish(assignment.id, .aborted, at: moment.instant)
             return
@@ -47,7 +47,8 @@ extension Node {
                 from: holdings.point(of: from), to: point(of: target), sections: sections,
                 maxBytes: NodeLimits.diffBytes, withProof: withProof(target)
             ).map { .diffs($0) }
-        case .codes(let hashes): return CodesKey(near: hashes[0], hashes: hashes).map { .codes($0) }
+        case .codes(let hashes, let section):
+            return CodesKey(near: holdings.section(section).firstKey, hashes: hashes).map { .codes($0) }
         }
     }
 
@@ -112,7 +113,7 @@ extension Node {
     private mutating func take(_ value: [UInt8], for assignment: Assignment, bytes: Int, at moment: Moment) {
         switch assignment.task {
         case .crown(let anchor): takeCrown(value, at: anchor, assignment, moment)
-        case .codes(let hashes): takeCodes(value, wanted: hashes, assignment, bytes: bytes, at: moment)
+        case .codes: takeCodes(value, assignment, bytes: bytes, at: moment)
         case .range(let index, let anchor, _, _):
             guard let header = chain.header(of: anchor), case .range(let key)? = contentKey(of: assignment.task) else {
                 return end(assignment, .aborted, at: moment)
@@ -163,14 +164,16 @@ extension Node {
     }
 
     private mutating func takeCodes(
-        _ value: [UInt8], wanted: [Bytes32], _ assignment: Assignment, bytes: Int, at moment: Moment
+        _ value: [UInt8], _ assignment: Assignment, bytes: Int, at moment: Moment
     ) {
-        guard let key = CodesKey(near: wanted[0], hashes: wanted) else { return end(assignment, .aborted, at: moment) }
+        guard case .codes(let key)? = contentKey(of: assignment.task) else {
+            return end(assignment, .aborted, at: moment)
+        }
         do {
             let codes = try CodesValue.verify(value, key: key)
             guard !codes.isEmpty else { return end(assignment, .refused, at: moment) }
             commit(
-                StateWrites.codes(codes, for: arc.map { holdings.section($0) }),
+                StateWrites.codes(codes),
                 then: .codesCommitted(
                     assignment: assignment.id, peer: assignment.peer, hashes: codes.map(\.hash), bytes: bytes))
         } catch {

@@ -166,7 +166,7 @@ public struct Node: Sendable {
     public func nextDeadline(at moment: Moment) -> Instant {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline,
+            holdings.nextDeadline(at: moment.instant),
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }

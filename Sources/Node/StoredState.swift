@@ -11,7 +11,7 @@ public struct StoredState: Sendable {
     public var crowns: [(anchor: Anchor, crown: Crown)] = []
     /// Attested headers with their certificates, rising.
     public var headers: [CertifiedHeader] = []
-    public var wantedCodes: [Bytes32] = []
+    public var wantedCodes: [WantedCode] = []
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
@@ -25,9 +25,10 @@ public struct StoredState: Sendable {
         stored.records = try SectionRecord.all(in: snapshot)
         stored.layers = try BlockLayer.all(in: snapshot)
         stored.replayedHead = try ReplayMark.read(from: snapshot)
-        var wanted = Set<Bytes32>()
-        for record in stored.records { wanted.formUnion(try CodeRecords.wanted(by: record.section, in: snapshot)) }
-        stored.wantedCodes = wanted.sorted()
+        for record in stored.records {
+            let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
+            stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
+        }
         stored.headers = try headers(in: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {

@@ -278,8 +278,8 @@ extension Table {
 
 /// Return codes of the library.
 enum LMDB {
-    static func check(_ code: Int32, _ operation: String) throws(StoreError) {
-        if code != 0 { throw error(code, operation) }
+    static func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(StoreError) {
+        if code != 0 { throw error(code, operation()) }
     }
 
     static func error(_ code: Int32, _ operation: String) -> StoreError {

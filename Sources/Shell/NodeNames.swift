@@ -1,7 +1,7 @@
 import Node
 
-// The module `Node` has a type of its name, so its other types cannot be told from others by `Node.`; and Foundation has
-// a `Progress` too. These names can.
+// The module `Node` has a type of its name, so its other types cannot be told from others by `Node.`; and Foundation
+// has a `Progress` too. These names can.
 
 /// Where a node stands.
 public typealias NodeProgress = Progress

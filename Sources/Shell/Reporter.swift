@@ -62,8 +62,8 @@ final class Reporter {
         {
             terminal.log(
                 .error,
-                "no boot node answered for \(ShellLimits.secondsWithoutPeers) s: check --bootnodes, that its node runs, "
-                    + "that both have the same --network file, and that UDP is let through")
+                "no boot node answered for \(ShellLimits.secondsWithoutPeers) s: check --bootnodes, that its node "
+                    + "runs, that both have the same --network file, and that UDP is let through")
             return .stop(1)
         }
         return .goOn

@@ -50,4 +50,6 @@ public enum ShellLimits {
     public static let blocksAhead = 8
     /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
     public static let progressLineSeconds = 2
+    /// The same while nothing arrives: the reason was told, the seconds are all that changes.
+    public static let stallLineSeconds = 10
 }

@@ -19,7 +19,7 @@ public enum StateExport {
         public var description: String {
             switch self {
             case .incomplete(let held, let all):
-                return "\(held) of \(all) sections are held whole: let 'carousel sync' run on until the state is complete"
+                return "\(held) of \(all) sections are held whole: let 'carousel sync' run on until all are"
             case .noBlock: return "the held sections do not meet at one block: let 'carousel sync' run on"
             case .missingCode(let account, let hash):
                 return "account \(account) wants code \(hash), which is not here: let 'carousel sync' run on"

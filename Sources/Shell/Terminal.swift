@@ -66,7 +66,8 @@ public final class Terminal: Sendable {
                 return
             }
             let text = ProgressLine.text(progress, role: role, style: .plain)
-            let due = state.lastPlain.map { $0.at + .seconds(ShellLimits.progressLineSeconds) }
+            let pause = progress.stall == nil ? ShellLimits.progressLineSeconds : ShellLimits.stallLineSeconds
+            let due = state.lastPlain.map { $0.at + .seconds(pause) }
             guard urgent || due.map({ now >= $0 }) ?? true, text != state.lastPlain?.text else { return }
             state.lastPlain = (text, now)
             write(text + "\n")

@@ -120,6 +120,13 @@ public struct Holdings: Sendable {
 
     public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
 
+    /// Takes all of these sections, or none.
+    public mutating func lock(_ indices: [Int]) -> Bool {
+        guard indices.allSatisfy({ held($0)?.isLocked == false }) else { return false }
+        for index in indices { change(index) { $0.isLocked = true } }
+        return true
+    }
+
     /// Takes every section of the arc, or none.
     public mutating func lockAll() -> Bool {
         guard !sections.contains(where: \.isLocked) else { return false }
@@ -287,7 +294,9 @@ public struct Holdings: Sendable {
     }
 
     /// When something that waits is due to be looked at again.
-    public var nextDeadline: Instant? {
-        waiting.compactMap { held($0)?.pending.first?.receivedAt }.min().map { $0 + StateNetworkLimits.gapPatience }
+    public func nextDeadline(at now: Instant) -> Instant? {
+        let received = waiting.compactMap { held($0)?.pending.first?.receivedAt }
+        let due = received.flatMap { [$0 + StateNetworkLimits.gapPatience, $0 + StateNetworkLimits.unknownHeaderWait] }
+        return due.filter { $0 > now }.min()
     }
 }

@@ -1,6 +1,18 @@
 import Chain
 import Primitives
 
+/// Code that a section's accounts name and the store lacks.
+public struct WantedCode: Hashable, Sendable {
+    public let hash: Bytes32
+    /// Index of a section that names it: its holders have it.
+    public let section: Int
+
+    public init(hash: Bytes32, section: Int) {
+        self.hash = hash
+        self.section = section
+    }
+}
+
 /// Bytecode by its hash, and which of it the held sections still want. A section is announced only with its code.
 public enum CodeRecords {
     /// The code of this hash; nil where it is not here.

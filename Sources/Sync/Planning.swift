@@ -99,13 +99,16 @@ extension StateSync {
     private mutating func planCodes(_ plan: inout SyncPlan, at now: Instant) {
         var asked = Set<Bytes32>()
         for flight in flights.values {
-            if case .codes(let hashes) = flight.assignment.task { asked.formUnion(hashes) }
+            if case .codes(let hashes, _) = flight.assignment.task { asked.formUnion(hashes) }
         }
-        var waiting = wantedCodes.filter { !asked.contains($0) }[...]
-        while !waiting.isEmpty, let peer = choose(at: now, where: { !$0.served.isEmpty }) {
-            let group = Array(waiting.prefix(SyncLimits.codesPerRequest))
-            waiting = waiting.dropFirst(group.count)
-            plan.assignments.append(assign(.codes(group), to: peer, budgeted: 0, at: now))
+        let waiting = Dictionary(grouping: wantedCodes.filter { !asked.contains($0.hash) }, by: \.section)
+        for section in waiting.keys.sorted() {
+            var rest = (waiting[section] ?? []).map(\.hash)[...]
+            while !rest.isEmpty, let peer = choose(at: now, where: { $0.claims(section) }) {
+                let group = Array(rest.prefix(SyncLimits.codesPerRequest))
+                rest = rest.dropFirst(group.count)
+                plan.assignments.append(assign(.codes(group, section: section), to: peer, budgeted: 0, at: now))
+            }
         }
     }
 

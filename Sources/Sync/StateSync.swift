@@ -68,7 +68,7 @@ public struct StateSync: Sendable {
     var lanes: Lanes
     var budget: RateBudget
     /// Code that accounts of held sections name and the store lacks, in the order it became known.
-    public internal(set) var wantedCodes: [Bytes32] = []
+    public internal(set) var wantedCodes: [WantedCode] = []
     var wantedCodeSet: Set<Bytes32> = []
     var generator: SeededGenerator
     private var nextID: UInt64 = 1
@@ -76,7 +76,7 @@ public struct StateSync: Sendable {
     var orphanedSince: [Int: Instant] = [:]
 
     /// `sections`: what the store holds of each section of the arc, in order.
-    public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [Bytes32], at now: Instant) {
+    public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [WantedCode], at now: Instant) {
         self.configuration = configuration
         self.sections = sections
         let missing = configuration.arc.filter { index in
@@ -121,9 +121,9 @@ public struct StateSync: Sendable {
     }
 
     /// Code that accounts of held sections name and the store lacks.
-    public mutating func want(codes: [Bytes32]) {
-        for hash in codes where wantedCodeSet.count < SyncLimits.codesWanted {
-            if wantedCodeSet.insert(hash).inserted { wantedCodes.append(hash) }
+    public mutating func want(codes: [WantedCode]) {
+        for code in codes where wantedCodeSet.count < SyncLimits.codesWanted {
+            if wantedCodeSet.insert(code.hash).inserted { wantedCodes.append(code) }
         }
     }
 
@@ -131,7 +131,7 @@ public struct StateSync: Sendable {
     public mutating func codesStored(_ hashes: [Bytes32]) {
         let stored = Set(hashes)
         wantedCodeSet.subtract(stored)
-        wantedCodes.removeAll { stored.contains($0) }
+        wantedCodes.removeAll { stored.contains($0.hash) }
         updatePhase()
     }
 

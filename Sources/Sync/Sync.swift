@@ -54,6 +54,9 @@ public struct SyncPeer: Sendable, Equatable {
         self.head = head
     }
 
+    /// Whether the section is complete there at any anchor.
+    func claims(_ section: Int) -> Bool { served.contains { $0.sections.contains { $0.contains(section) } } }
+
     func holds(_ section: Int, at anchor: Anchor) -> Bool {
         served.contains { $0.anchor == anchor && $0.sections.contains { $0.contains(section) } }
     }
@@ -86,7 +89,8 @@ public enum SyncTask: Sendable, Hashable {
     case crown(Anchor)
     case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor)
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
-    case codes([Bytes32])
+    /// Codes that accounts of one section name.
+    case codes([Bytes32], section: Int)
 
     /// Where a diff leads: to an anchor (the sections are folded) or to a block after the newest one.
     public enum DiffTarget: Sendable, Hashable {

@@ -35,7 +35,7 @@ struct Walk {
             case .diffs(let sections, _, .anchor(let anchor)):
                 for section in sections { hold(section, .complete(anchor: anchor)) }
             case .diffs(let sections, let from, .block): for section in sections { hold(section, .complete(anchor: from)) }
-            case .codes(let hashes): sync.codesStored(hashes)
+            case .codes(let hashes, _): sync.codesStored(hashes)
             }
             sync.finish(assignment.id, .done(bytes: 500), at: now)
         }
