@@ -207,7 +207,8 @@ struct ChainRecorder {
             ["key": WireFields.hex(ChainContentKey.newBlock(point).encoded)]
         }
         for (name, entry) in [
-            ("certified", certified(4, [signed(0, .head, 4), signed(2, .head, 4)])), ("without-certificate", certified(5)),
+            ("certified", certified(4, [signed(0, .head, 4), signed(2, .head, 4)])),
+            ("without-certificate", certified(5)),
         ] {
             lists.add(
                 "newBlocks", name, NewBlockValue.encode(entry),

@@ -5,8 +5,9 @@ import StateStore
 
 /// The two small states that vectors are recorded from, and what leads from the one to the other. Sections (first
 /// nibbles) have their parts: 0 and f the ends of the ring; 1 empty before and after; 2 two accounts with a long common
-/// path, one of which goes (the extension above them too); 3 one account, which goes; 5 an account with 48 slots, many of
-/// which change, and one with storage that goes; 7 empty, gets an account; 9 codes come and storage is wiped; b stays.
+/// path, one of which goes (the extension above them too); 3 one account, which goes; 5 an account with 48 slots, many
+/// of which change, and one with storage that goes; 7 empty, gets an account; 9 codes come and storage is wiped; b
+/// stays.
 struct RecordedStates {
     /// An account in plain form.
     struct Account {
@@ -95,8 +96,8 @@ struct RecordedStates {
             after[plain].code = [0xfe, 0x01]
             after[plain].slots = [(key: generator.hash(), value: [9, 9])]
         }
-        let gone = Set(
-            indices(3).map { after[$0].key } + five.map { after[$0] }.filter { $0.slots.count == 3 }.map(\.key) + [twin])
+        let emptied = five.filter { after[$0].slots.count == 3 } + indices(3)
+        let gone = Set(emptied.map { after[$0].key } + [twin])
         after.removeAll { gone.contains($0.key) }
         after.append(account(7, slots: 1))
         for index in indices(8) { after[index].balance = UInt256(after[index].nonce + 1) }

@@ -119,19 +119,42 @@ extension StateRecorder {
             let counts = try fields[Field.counts].elements.map { try $0.uint64 }
             fields[Field.counts] = .elements([.integer(counts[0] - 1), .integer(counts[1] + 1)])
         }
-        for (name, value) in [("empty", [0x80]), ("zero", [0x00]), ("leading-zero", [0x82, 0, 1])] as [(String, [UInt8])] {
+        let values: [(String, [UInt8])] = [("empty", [0x80]), ("zero", [0x00]), ("leading-zero", [0x82, 0, 1])]
+        for (name, value) in values {
             try lie("slot-value-\(name)", whole) { fields in
                 fields[Field.slotValues] = try replacing(fields[Field.slotValues]) { $0[0] = value }
             }
         }
-        for (name, place, kind) in [
-            ("storage-where-there-is-none", plain, UInt8(1)), ("storage-said-to-be-partial", full, 2),
-            ("storage-said-to-be-elsewhere", full, 3), ("kind-4", plain, 4),
-        ] {
-            try lie(name, whole) { fields in
-                var changed = kinds
-                changed[place] = kind
-                fields[Field.kinds] = .bytes(changed)
+        try recordKindLies(whole, kinds, plain: plain, full: full)
+    }
+
+    /// Kinds that contradict the bodies, in values whose columns agree with the kinds.
+    private mutating func recordKindLies(
+        _ whole: (key: RangeKey, value: [UInt8]), _ kinds: [UInt8], plain: Int, full: Int
+    ) throws {
+        func changed(_ place: Int, _ kind: UInt8) -> SSZValue {
+            .bytes(kinds.enumerated().map { $0.offset == place ? kind : $0.element })
+        }
+        try lie("kind-4", whole) { $0[Field.kinds] = changed(plain, 4) }
+        try lie("storage-where-there-is-none", whole) { fields in
+            fields[Field.kinds] = changed(plain, 1)
+            var counts = try fields[Field.counts].elements
+            counts.insert(.integer(UInt32(0)), at: kinds[..<plain].count { $0 != 0 })
+            fields[Field.counts] = .elements(counts)
+        }
+        try lie("storage-said-to-be-partial", whole) { fields in
+            fields[Field.kinds] = changed(full, 2)
+            fields[Field.storageProofs] = .elements([.elements([])])
+        }
+        for (name, kind) in [("none", UInt8(0)), ("elsewhere", 3)] {
+            try lie("storage-said-to-be-\(name)", whole) { fields in
+                fields[Field.kinds] = changed(full, kind)
+                let counts = try fields[Field.counts].elements
+                let hidden = Int(truncatingIfNeeded: try counts[0].uint64)
+                fields[Field.counts] = .elements(Array(counts.dropFirst()))
+                fields[Field.slotKeys] = .elements(Array(try fields[Field.slotKeys].elements.dropFirst(hidden)))
+                fields[Field.slotValues] = .bytes(
+                    try Self.items(fields[Field.slotValues]).dropFirst(hidden).flatMap { $0 })
             }
         }
     }
@@ -238,7 +261,9 @@ extension StateRecorder {
         let unchanged = before.leaves.first { leaf in
             leaf.key.slot == nil && leaf.key.account.word0 >> 60 == 11
         }
-        if let unchanged, let eleven = DiffsKey(from: from, to: to, sections: [11], maxBytes: 1 << 16, withProof: true) {
+        if let unchanged,
+            let eleven = DiffsKey(from: from, to: to, sections: [11], maxBytes: 1 << 16, withProof: true)
+        {
             let change = LeafChange(key: unchanged.key, value: unchanged.value)
             lists.add(
                 "diffs", "lie-change-that-changes-nothing", try served(eleven) { _ in [change] }, valid: false,
@@ -297,7 +322,9 @@ extension StateRecorder {
 
     // MARK: Block diffs
 
-    mutating func recordBlockDiffLies(_ value: BlockDiffValue, _ bytes: [UInt8], _ request: [String: JSONValue]) throws {
+    mutating func recordBlockDiffLies(
+        _ value: BlockDiffValue, _ bytes: [UInt8], _ request: [String: JSONValue]
+    ) throws {
         func refused(_ name: String, _ bytes: [UInt8]?, _ other: [String: JSONValue] = [:]) throws {
             guard let bytes else { throw VectorError.malformed("the block diff \(name) has no encoding") }
             lists.add("blockDiffs", "lie-\(name)", bytes, valid: false, request.merging(other) { $1 })

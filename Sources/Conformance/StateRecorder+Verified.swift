@@ -141,14 +141,16 @@ extension StateRecorder {
             "inside-one-storage", Cursor(account: big.key, slot: slots[30]),
             Cursor(account: big.key, slot: slots[33]), flips: 16)
         let between = slots[10].successor ?? .max
-        try range("empty-inside-storage", Cursor(account: big.key, slot: between), Cursor(account: big.key, slot: between))
+        let inside = Cursor(account: big.key, slot: between)
+        try range("empty-inside-storage", inside, inside)
         if let plain = states.before.first(where: { $0.slots.isEmpty && $0.key != .zero }) {
             try range(
                 "from-inside-an-account-without-storage", Cursor(account: plain.key, slot: slots[0]),
                 .end(of: plain.key))
         }
         if let missing = big.key.predecessor {
-            try range("origin-inside-an-account-that-is-not-there", Cursor(account: missing, slot: slots[0]), section(5).1,
+            try range(
+                "origin-inside-an-account-that-is-not-there", Cursor(account: missing, slot: slots[0]), section(5).1,
                 maxBytes: 2_500)
         }
         try range("to-inside-storage", section(5).0, Cursor(account: big.key, slot: slots[1]))

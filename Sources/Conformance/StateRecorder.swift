@@ -4,7 +4,8 @@ import Primitives
 import StateNetwork
 import StateStore
 
-/// Records `state-wire.json`: keys, statuses, ping payloads and availability here; verified content beside it.
+/// Records `state-wire.json` and `state-ranges.json`: keys, statuses, ping payloads and availability here; verified
+/// content beside it.
 struct StateRecorder {
     var lists = RecordedLists()
     var generator = SeededGenerator(seed: 0x0a11)
@@ -28,34 +29,37 @@ struct StateRecorder {
         anchor = Anchor(epoch: 2, hash: from.hash)
     }
 
-    /// The whole file.
-    mutating func recorded() throws -> JSONValue {
-        recordKeys()
-        recordMalformedKeys()
-        recordStatuses()
-        recordPings()
-        recordAvailability()
-        try recordSectionHashes()
-        try recordCrowns()
-        try recordCodes()
-        try recordRanges()
-        try recordRangeLies()
-        try recordDiffs()
-        try recordDiffLies()
-        try recordBlockDiffs()
-        let named = [("before", before), ("after", after)].map { name, state in
-            JSONValue.object([
-                "name": .string(name),
-                "leaves": .array(
-                    state.leaves.map { .array([WireFields.hex($0.key.bytes), WireFields.hex($0.value)]) }),
-            ])
-        }
-        return lists.document(["states": .array(named)])
-    }
-
+    /// `state-wire.json`: all but ranges.
     func document() throws -> JSONValue {
         var recorder = self
-        return try recorder.recorded()
+        recorder.recordKeys()
+        recorder.recordMalformedKeys()
+        recorder.recordStatuses()
+        recorder.recordPings()
+        recorder.recordAvailability()
+        try recorder.recordSectionHashes()
+        try recorder.recordCrowns()
+        try recorder.recordCodes()
+        try recorder.recordDiffs()
+        try recorder.recordDiffLies()
+        try recorder.recordBlockDiffs()
+        return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
+    }
+
+    /// `state-ranges.json`.
+    func rangesDocument() throws -> JSONValue {
+        var recorder = self
+        try recorder.recordRanges()
+        try recorder.recordRangeLies()
+        return recorder.lists.document(["states": .array([Self.named("before", before)])])
+    }
+
+    private static func named(_ name: String, _ state: PlainState) -> JSONValue {
+        .object([
+            "name": .string(name),
+            "leaves": .array(
+                state.leaves.map { .array([WireFields.hex($0.key.bytes), WireFields.hex($0.value)]) }),
+        ])
     }
 
     // MARK: Keys
@@ -233,7 +237,8 @@ struct StateRecorder {
         value(
             "four-anchors",
             (1...4).map { AnchorSections(anchor: Anchor(epoch: $0, hash: generator.hash()), runs: [Int($0)..<16]) })
-        let whole = AvailabilityValue(served: [sections, AnchorSections(anchor: Anchor(epoch: 9, hash: .max), runs: [])])
+        let later = AnchorSections(anchor: Anchor(epoch: 9, hash: .max), runs: [])
+        let whole = AvailabilityValue(served: [sections, later])
         let bytes = whole.encoded
         lists.add("availability", "bad-cut", Array(bytes.dropLast()), valid: false)
         lists.add("availability", "bad-a-byte-more", bytes + [0], valid: false)

@@ -7,12 +7,13 @@
 import Foundation
 import Primitives
 
-/// Makes `state-wire.json` and `chain-wire.json`.
+/// Makes `state-wire.json`, `state-ranges.json` and `chain-wire.json`.
 public enum VectorRecorder {
     /// Names and texts of the files, in order. Throws where a case does not do what it is recorded for.
     public static func files() throws -> [(name: String, text: String)] {
         try [
             (StateWireVectors.fileName, StateRecorder().document(), StateWireVectors.run),
+            (StateRangeVectors.fileName, StateRecorder().rangesDocument(), StateRangeVectors.run),
             (ChainWireVectors.fileName, ChainRecorder().document(), ChainWireVectors.run),
         ].map { (name: String, document: JSONValue, run: (JSONValue) throws -> [CaseOutcome]) in
             for outcome in try run(document) where outcome.result != .passed {

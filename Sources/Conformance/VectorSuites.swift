@@ -12,6 +12,7 @@ public enum VectorSuites {
         HeaderVectors.self,
         AccessListVectors.self,
         StateWireVectors.self,
+        StateRangeVectors.self,
         ChainWireVectors.self,
     ]
 
