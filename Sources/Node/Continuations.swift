@@ -25,8 +25,9 @@ enum Continuation: Sendable {
     case range(assignment: UInt64, section: Int, peer: Bytes32, bytes: Int)
     case rangeCommitted(assignment: UInt64, section: Int, peer: Bytes32, bytes: Int, RangeTaken)
     /// Section diffs: applied, then committed.
-    case diffs(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int)
-    case diffsCommitted(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, DiffsTaken)
+    case diffs(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, goal: StatePoint)
+    case diffsCommitted(
+        assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, goal: StatePoint, DiffsTaken)
     /// A block diff of one section: verified, then committed as a layer.
     case blockDiff(Holdings.PendingDiff)
     case layerCommitted(Holdings.PendingDiff, BlockLayer, codes: [Bytes32], wanted: [WantedCode])

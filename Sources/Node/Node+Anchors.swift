@@ -123,11 +123,24 @@ extension Node {
         let floor = max(holdings.verifiedHead?.number ?? 0, head.number > 8 ? head.number - 8 : 0)
         for number in stride(from: head.number, to: floor, by: -1) {
             guard let header = chain.header(at: number) else { continue }
-            guard holdings.verify(at: header.point, root: header.stateRoot) else { continue }
+            guard holdings.verify(at: header.point, root: header.stateRoot, isHead: header.point == head) else {
+                continue
+            }
+            status.headVerifiedAt = moment.instant
             for index in arc { tellSync(index, at: moment) }
             report(.verified(header.point))
             return
         }
+    }
+
+    /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.
+    mutating func noticeBehind(at moment: Moment) {
+        guard sync.phase == .following, configuration.role != .bridge, let header = chain.headHeader,
+            holdings.verifiedHead != header.point,
+            moment.instant - status.headVerifiedAt >= NodeLimits.headPatience
+        else { return }
+        status.headVerifiedAt = moment.instant
+        for index in holdings.markBehind(at: header.point, root: header.stateRoot) { tellSync(index, at: moment) }
     }
 
     // MARK: What peers are told

@@ -11,6 +11,7 @@ extension Node {
     /// Asks the planner what to do and does it.
     mutating func planWork(at moment: Moment) {
         pumpDiffs(at: moment)
+        noticeBehind(at: moment)
         flushGossip(at: moment)
         guard configuration.role != .bridge else { return }
         let plan = sync.plan(at: moment.instant)
@@ -39,9 +40,8 @@ extension Node {
     private func contentKey(of task: SyncTask) -> StateContentKey? {
         switch task {
         case .crown(let anchor): return .crown(anchor)
-        case .range(_, let anchor, let origin, let limit):
-            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes)
-                .map { .range($0) }
+        case .range(_, let anchor, let origin, let limit, let maxBytes):
+            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
         case .diffs(let sections, let from, let target):
             return DiffsKey(
                 from: holdings.point(of: from), to: point(of: target), sections: sections,
@@ -78,6 +78,7 @@ extension Node {
                 switch try StateStatus(decoding: value) {
                 case .data: take(value, for: assignment, bytes: bytes, at: moment)
                 case .busy(let seconds): end(assignment, .busy(.seconds(Int(seconds))), at: moment)
+                case .itemTooLarge: end(assignment, .tooLarge, at: moment)
                 default: end(assignment, .refused, at: moment)
                 }
             } catch {
@@ -114,7 +115,7 @@ extension Node {
         switch assignment.task {
         case .crown(let anchor): takeCrown(value, at: anchor, assignment, moment)
         case .codes: takeCodes(value, assignment, bytes: bytes, at: moment)
-        case .range(let index, let anchor, _, _):
+        case .range(let index, let anchor, _, _, _):
             guard let header = chain.header(of: anchor), case .range(let key)? = contentKey(of: assignment.task) else {
                 return end(assignment, .aborted, at: moment)
             }
@@ -145,7 +146,8 @@ extension Node {
             folds: isAnchor, keepHistoryFrom: historyStart(at: goal))
         run(
             .takeDiffs(job),
-            then: .diffs(assignment: assignment.id, sections: sections, peer: assignment.peer, bytes: bytes))
+            then: .diffs(
+                assignment: assignment.id, sections: sections, peer: assignment.peer, bytes: bytes, goal: goal))
     }
 
     /// History older than this block is dropped when a section is folded.
@@ -205,7 +207,8 @@ extension Node {
         case .complete?: coverage = .complete(anchor: holdings.anchor(of: held?.record))
         }
         return SectionStatus(
-            coverage: coverage, isLocked: held?.isLocked ?? false, hasGap: holdings.hasGap(index, at: now))
+            coverage: coverage, isLocked: held?.isLocked ?? false, hasGap: holdings.hasGap(index, at: now),
+            top: holdings.top(of: index))
     }
 }
 

@@ -34,6 +34,7 @@ public struct TakeDiffs: Sendable {
     func run(on snapshot: some StoreSnapshot) throws -> DiffsTaken {
         let diffs = try DiffsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
         var taken = DiffsTaken()
+        if key.withProof { taken.proof = try SectionDiffsValue(decoding: value).proof }
         for diff in diffs {
             guard let record = try SectionRecord.read(diff.section, in: snapshot), record.isComplete,
                 record.working == key.from
@@ -96,6 +97,8 @@ public struct DiffsTaken: Sendable {
 
     public internal(set) var sections: [Section] = []
     public internal(set) var batch = WriteBatch()
+    /// Nodes above the sections in the trie at the goal, where the answer brought them: they prove other sections too.
+    public internal(set) var proof: [[UInt8]] = []
     /// Code that changed accounts name and the store lacks.
     public internal(set) var wantedCodes: [WantedCode] = []
 }

@@ -228,8 +228,8 @@ public struct Holdings: Sendable {
     public func proofNodes(of index: Int, root: Bytes32) -> [[UInt8]] { pool.path(to: section(index).path, root: root) }
 
     /// Compares all that is held with the proven section hashes at one block; on success that block becomes the
-    /// verified head.
-    public mutating func verify(at point: StatePoint, root: Bytes32) -> Bool {
+    /// verified head. At the attested head (`isHead`) nothing can be missing then.
+    public mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
         if let verifiedHead, point.number <= verifiedHead.number { return verifiedHead == point }
         for index in arc {
             guard let state = stateHash(of: index, at: point.number), let proven = provenHash(of: index, root: root),
@@ -237,11 +237,29 @@ public struct Holdings: Sendable {
             else { return false }
         }
         verifiedHead = point
+        guard isHead else { return true }
         for slot in sections.indices {
             sections[slot].needsCatchUp = false
             sections[slot].gapSince = nil
         }
         return true
+    }
+
+    /// Marks the sections that are not known to stand at this attested block as missing blocks; returns them.
+    public mutating func markBehind(at point: StatePoint, root: Bytes32) -> [Int] {
+        let behind = arc.filter { index in
+            guard held(index)?.isComplete == true else { return false }
+            let proven = provenHash(of: index, root: root)
+            return proven == nil || proven != stateHash(of: index, at: point.number)
+        }
+        for index in behind { change(index) { $0.needsCatchUp = true } }
+        return behind
+    }
+
+    /// The newest block whose changes a held section has; its working point where there is none since.
+    public func top(of index: Int) -> UInt64 {
+        guard let held = held(index) else { return 0 }
+        return held.layers.last?.point.number ?? held.record?.working.number ?? 0
     }
 
     /// A reorg: what was verified above `point` no longer counts, and layers of other blocks are dropped. Returns the

@@ -71,6 +71,8 @@ public struct StateSync: Sendable {
     public internal(set) var wantedCodes: [WantedCode] = []
     var wantedCodeSet: Set<Bytes32> = []
     var generator: SeededGenerator
+    /// Sizes to ask for where the configured one did not hold a single item.
+    var rangeBytes: [Int: UInt32] = [:]
     private var nextID: UInt64 = 1
     /// When a partial section was first seen to have no holder left.
     var orphanedSince: [Int: Instant] = [:]
@@ -174,6 +176,7 @@ public struct StateSync: Sendable {
         }
         switch outcome {
         case .done:
+            if case .range(let section, _, _, _, _) = flight.assignment.task { rangeBytes[section] = nil }
             let time = (now - began).microseconds
             peers[peer]?.failures = 0
             if let old = peers[peer]?.smoothedTime {
@@ -181,6 +184,9 @@ public struct StateSync: Sendable {
             }
         case .busy(let wait): peers[peer]?.pausedUntil = now + wait
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+        case .tooLarge:
+            guard case .range(let section, _, _, _, let maxBytes) = flight.assignment.task else { break }
+            rangeBytes[section] = min(maxBytes &* 2, SyncLimits.rangeBytesMaximum)
         case .failed, .invalid:
             let failures = min((peers[peer]?.failures ?? 0) + (outcome == .invalid ? 4 : 1), 8)
             peers[peer]?.failures = failures

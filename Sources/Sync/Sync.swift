@@ -76,18 +76,22 @@ public struct SectionStatus: Sendable, Equatable {
     public let isLocked: Bool
     /// Complete, but blocks since its anchor are missing.
     public let hasGap: Bool
+    /// The newest block whose changes it has: a catch-up must lead beyond it.
+    public let top: UInt64
 
-    public init(coverage: Coverage, isLocked: Bool, hasGap: Bool) {
+    public init(coverage: Coverage, isLocked: Bool, hasGap: Bool, top: UInt64 = 0) {
         self.coverage = coverage
         self.isLocked = isLocked
         self.hasGap = hasGap
+        self.top = top
     }
 }
 
 /// One thing to ask a peer for.
 public enum SyncTask: Sendable, Hashable {
     case crown(Anchor)
-    case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor)
+    /// `maxBytes` bounds the answer.
+    case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32)
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
     /// Codes that accounts of one section name.
     case codes([Bytes32], section: Int)
@@ -101,7 +105,7 @@ public enum SyncTask: Sendable, Hashable {
     /// The sections it changes.
     public var sections: [Int] {
         switch self {
-        case .range(let section, _, _, _): [section]
+        case .range(let section, _, _, _, _): [section]
         case .diffs(let sections, _, _): sections
         case .crown, .codes: []
         }
@@ -123,6 +127,8 @@ public enum AssignmentOutcome: Sendable, Equatable {
     case busy(Interval)
     /// The peer does not serve it (another anchor, history too short, not its section).
     case refused
+    /// Not even one item fits the size asked for: the next request for that section asks for twice as much.
+    case tooLarge
     /// No answer in time, or one that was lost on the way.
     case failed
     /// The answer was a lie or could not be read.
