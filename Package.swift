@@ -71,7 +71,10 @@ let package = Package(
             ["Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork"]),
         floor(
             "Conformance",
-            ["Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "Overlay", "StateNetwork", "ChainNetwork"]),
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork",
+            ]),
         // Floor 9
         .executableTarget(
             name: "carousel",

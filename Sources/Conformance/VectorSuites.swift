@@ -11,6 +11,9 @@ public enum VectorSuites {
         PortalWireVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
+        StateWireVectors.self,
+        StateRangeVectors.self,
+        ChainWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.
