@@ -9,6 +9,9 @@ public enum VectorSuites {
         NodeRecordVectors.self,
         UTPWireVectors.self,
         PortalWireVectors.self,
+        TrieVectors.self,
+        RangeProofVectors.self,
+        PortalStateVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
     ]
