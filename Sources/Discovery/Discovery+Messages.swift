@@ -110,7 +110,7 @@ extension Discovery {
         if request.packets == 0 { request.packets = max(1, total) }
         for bytes in encoded where request.records.count < DiscoveryLimits.nodesPerAnswer {
             // One bad record says nothing about the others; what was not asked for is not taken.
-            guard let record = try? NodeRecord(decoding: bytes),
+            guard let record = try? verifiedRecord(bytes),
                 request.distances.contains(RoutingTable.distance(address.id, record.id)),
                 !request.records.contains(where: { $0.id == record.id })
             else { continue }
@@ -188,6 +188,7 @@ extension Discovery {
         if let request = pending[id], !request.records.isEmpty { return finishNodes(id, at: now) }
         guard let request = close(id) else { return }
         let address = request.address
+        var isCheck = false
         switch request.purpose {
         case .verify(let record, let tries):
             verifying.remove(address.id)
@@ -195,6 +196,7 @@ extension Discovery {
             verifyNext(at: now)
         case .check:
             checking.remove(address.id)
+            isCheck = true
         case .open:
             break
         case .record:
@@ -205,6 +207,6 @@ extension Discovery {
         case .talk(let talk):
             directives.append(.talkAnswered(talk, .failure(error)))
         }
-        noteFailure(address, at: now)
+        noteFailure(address, ofCheck: isCheck, at: now)
     }
 }

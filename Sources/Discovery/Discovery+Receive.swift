@@ -31,12 +31,16 @@ extension Discovery {
         }
         sessions.touch(slot)
         // Before the message is looked at: what waits in the queue is older than what the answer will bring about.
-        if opened == .current { sessionStands(address, at: now) }
+        if opened.confirms { sessionStands(address, at: now) }
         receiveMessage(from: address, at: now)
     }
 
-    private mutating func openMessage(_ header: PacketHeader, slot: Int) -> Session.Opened? {
-        sessions.update(slot) { $0.open(&buffer, header) } ?? nil
+    /// Decrypts the message in the buffer. `confirms`: it is the first under the session's newest keys.
+    private mutating func openMessage(_ header: PacketHeader, slot: Int) -> (confirms: Bool, Void)? {
+        sessions.update(slot) { session in
+            let before = session.isConfirmed
+            return session.open(&buffer, header).map { _ in (confirms: session.isConfirmed && !before, ()) }
+        } ?? nil
     }
 
     /// Reads the message that was just decrypted and acts on it. One that does not decode is dropped: its sender is
@@ -87,7 +91,7 @@ extension Discovery {
         let keys = Handshake.keys(
             secret: secret, initiator: address.id, recipient: key.nodeID, challenge: challenge.data)
         var session = Session(
-            with: address.id, keys: keys, asInitiator: false, tail: random.next64(),
+            with: record, keys: keys, asInitiator: false, tail: random.next64(),
             budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
         guard session.open(&buffer, header) == .current else { return }
         install(session, for: address)
@@ -99,13 +103,13 @@ extension Discovery {
     }
 
     /// The parts of the handshake in the buffer once its signature is known to be that of `id`.
-    private func verifiedHandshake(
+    private mutating func verifiedHandshake(
         _ header: PacketHeader, by id: Bytes32, _ challenge: Challenge
     ) throws(PacketError) -> (HandshakeData, NodeRecord) {
         let data = try HandshakeData(buffer.authData(from: 0, count: header.authSize))
         var record = challenge.record
         if let bytes = data.record {
-            guard let sent = try? NodeRecord(decoding: bytes), sent.id == id else { throw .handshakeRecord }
+            guard let sent = try? verifiedRecord(bytes), sent.id == id else { throw .handshakeRecord }
             if sent.sequence >= record?.sequence ?? 0 { record = sent }
         }
         guard let record else { throw .handshakeRecord }
@@ -117,8 +121,14 @@ extension Discovery {
 
     /// Puts a session in the place of an older one.
     mutating func install(_ session: Session, for address: NodeAddress) {
-        if let old = sessions.peek(address) { tails[old.tail] = nil }
-        if let evicted = sessions.insert(address, session) { tails[evicted.value.tail] = nil }
+        if let old = sessions.peek(address) { forgetTails(of: old, at: address) }
+        if let evicted = sessions.insert(address, session) { forgetTails(of: evicted.value, at: evicted.key) }
         tails[session.tail] = address
+    }
+
+    private mutating func forgetTails(of session: Session, at address: NodeAddress) {
+        tails[session.tail] = nil
+        // The tail of an attempt outlives it while its session is not confirmed.
+        if !session.isConfirmed, peers[address]?.attempt == nil { tails[attemptTail(address)] = nil }
     }
 }
