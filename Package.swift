@@ -60,8 +60,15 @@ let package = Package(
                 "ChainNetwork", "Sync",
             ]),
         // Floor 8
-        floor("Shell", ["Node", "Primitives", "Chain", "Discovery", "StateStore", "CNet", "CLMDB", "CSodium"]),
-        floor("Simulation", ["Node", "Primitives", "Chain", "Discovery", "StateStore"]),
+        floor(
+            "Shell",
+            [
+                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork", "CNet", "CLMDB",
+                "CSodium",
+            ]),
+        floor(
+            "Simulation",
+            ["Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork"]),
         floor(
             "Conformance",
             ["Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "Overlay", "StateNetwork", "ChainNetwork"]),

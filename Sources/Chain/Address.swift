@@ -5,7 +5,9 @@ public struct Address: Hashable, Comparable, Sendable {
     private let high: UInt32
     private let middle, low: UInt64
 
+    /// Size of an address.
     public static let byteCount = 20
+    /// Twenty zero bytes: the miner of headers that name none.
     public static let zero = Address(lastOf: .zero)
 
     /// nil unless exactly 20 bytes are given.

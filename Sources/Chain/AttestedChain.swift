@@ -63,8 +63,9 @@ public struct AttestedChain: Sendable {
 
     /// A chain resumed from the attested headers that the node itself has stored, in any order.
     ///
-    /// Certificates are checked again, so the head and the final block come out as they were. Where headers were pruned,
-    /// the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary headers below.
+    /// Certificates are checked again, so the head and the final block come out as they were. Where headers were
+    /// pruned, the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary
+    /// headers below.
     public init(configuration: NetworkConfiguration, restoring stored: [CertifiedHeader]) throws(ChainError) {
         self.init(configuration: configuration)
         let sorted = stored.filter { $0.header.number >= configuration.checkpoint.number }
@@ -151,12 +152,15 @@ public struct AttestedChain: Sendable {
     /// The final block's header; nil only as long as it is a checkpoint without one.
     public var finalHeader: BlockHeader? { kept.last?.header }
 
+    /// Whether the block is the final one, the checkpoint, or on the attested line.
     public func isAttested(_ point: StatePoint) -> Bool { point == final || header(of: point) != nil }
+    /// Whether the block is the final one or one kept below it.
     public func isFinal(_ point: StatePoint) -> Bool { point.number <= final.number && isAttested(point) }
 
     /// Whether the header is held at all, attested or not. Says nothing about whether it is to be believed.
     public func holds(_ hash: Bytes32) -> Bool { tree.contains(hash) || header(hash: hash) != nil }
 
+    /// Whether the anchor is usable: its boundary block is final.
     public func isFinal(_ anchor: Anchor) -> Bool { header(of: anchor) != nil }
 
     /// The header and the checked claims held for a block, attested or not.
@@ -172,6 +176,16 @@ public struct AttestedChain: Sendable {
         guard number > head.number else { return certifiedHeader(at: number) }
         let offset = number - head.number - 1
         return offset < supported.count ? tree.nodes[supported[Int(offset)]]?.entry : nil
+    }
+
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet. Changes nothing.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool {
+        var voters = VoterSet()
+        for signed in entry.certificate?.claims ?? [] where signed.claim.point == entry.point {
+            guard case .success(let vote) = Result(catching: { try rule.vote(in: signed) }) else { return false }
+            voters.insert(vote.voter)
+        }
+        return rule.suffices(voters)
     }
 
     /// Number of headers held above the final one, attested or not.
@@ -190,6 +204,7 @@ public struct AttestedChain: Sendable {
         anchorHeaders.keys.sorted().compactMap { anchor(epoch: $0) }
     }
 
+    /// The usable anchor of the latest epoch.
     public var newestAnchor: Anchor? { anchorHeaders.keys.max().flatMap { anchor(epoch: $0) } }
 
     /// The boundary block's header of a usable anchor; nil for any other.

@@ -18,6 +18,7 @@ public struct BlockHeader: Sendable {
         /// 256 bytes.
         public var logsBloom: [UInt8]
         public var difficulty: UInt256
+        /// Height of the block; genesis is 0.
         public var number: UInt64
         public var gasLimit: UInt64
         public var gasUsed: UInt64
@@ -92,8 +93,11 @@ public struct BlockHeader: Sendable {
     /// Every field of `Fields` by its name.
     public subscript<Value>(dynamicMember path: KeyPath<Fields, Value>) -> Value { fields[keyPath: path] }
 
+    /// Height of the block; genesis is 0.
     public var number: UInt64 { fields.number }
+    /// Hash of the block before.
     public var parentHash: Bytes32 { fields.parentHash }
+    /// Root of the account trie after the block.
     public var stateRoot: Bytes32 { fields.stateRoot }
     /// Block number and hash.
     public var point: StatePoint { StatePoint(number: fields.number, hash: hash) }

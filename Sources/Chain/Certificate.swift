@@ -64,6 +64,7 @@ public struct AttestingKey: Sendable {
         secret = secretBytes
     }
 
+    /// Signs a claim about the context's chain.
     public func sign(_ claim: Claim, in context: ClaimContext) -> SignedClaim {
         let message = context.message(claim)
         var signature = [UInt8](repeating: 0, count: SignedClaim.signatureByteCount)
@@ -181,6 +182,7 @@ public struct CertifiedHeader: Hashable, Sendable {
         self.certificate = certificate
     }
 
+    /// Number and hash of the block.
     public var point: StatePoint { header.point }
 }
 

@@ -81,6 +81,7 @@ public struct NetworkConfiguration: Hashable, Sendable {
     /// The epoch that block `number` lies in.
     public func epoch(of number: UInt64) -> UInt64 { number / epochLength }
 
+    /// Whether the block begins an epoch: its state is an anchor.
     public func isBoundary(_ number: UInt64) -> Bool { number.isMultiple(of: epochLength) }
 
     /// The boundary block of an epoch; nil where it has no 64-bit number.

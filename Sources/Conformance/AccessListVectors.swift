@@ -3,8 +3,10 @@ import Primitives
 
 /// `bal.json`: block access lists, account bodies in both forms, and the snap messages that carry them.
 public enum AccessListVectors: VectorSuite {
+    /// The name of such files.
     public static let fileName = "bal.json"
 
+    /// Runs the lists, the account bodies and the messages.
     public static func run(_ file: JSONValue) throws -> [CaseOutcome] {
         var outcomes: [CaseOutcome] = []
         for vector in try file["cases"].array {

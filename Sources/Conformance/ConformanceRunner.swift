@@ -9,9 +9,13 @@ public struct VectorFileReport: Sendable {
     /// The file's name without its folders.
     public var file: String { URL(fileURLWithPath: path).lastPathComponent }
 
+    /// Cases that passed.
     public var passed: Int { outcomes.count { $0.result == .passed } }
+    /// Cases in which either verdict is right.
     public var policy: Int { outcomes.count { $0.result == .policy } }
+    /// Cases that failed.
     public var failed: Int { failures.count }
+    /// Cases that were not run.
     public var skipped: Int { skips.count }
 
     /// Failed cases in order, with the reasons.

@@ -3,8 +3,10 @@ import Primitives
 
 /// `headers.json`: block headers of every fork, by encoding, hash and every field.
 public enum HeaderVectors: VectorSuite {
+    /// The name of such files.
     public static let fileName = "headers.json"
 
+    /// Runs every header.
     public static func run(_ file: JSONValue) throws -> [CaseOutcome] {
         try file["cases"].array.map { vector in
             CaseOutcome.judge(try vector["name"].string, vector) { try check(vector) }

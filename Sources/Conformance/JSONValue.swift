@@ -45,6 +45,7 @@ public enum JSONValue: Hashable, Sendable {
         return fields[key] != nil
     }
 
+    /// Whether this is null, or a field that is not there.
     public var isNull: Bool { self == .null }
 
     /// nil for null and absent fields, otherwise this value: `try vector["root"].ifPresent?.hex`.
@@ -62,6 +63,7 @@ public enum JSONValue: Hashable, Sendable {
         }
     }
 
+    /// The boolean.
     public var bool: Bool {
         get throws(VectorError) {
             guard case .bool(let value) = self else { throw .expected("a boolean", found: kind) }
@@ -69,6 +71,7 @@ public enum JSONValue: Hashable, Sendable {
         }
     }
 
+    /// The string.
     public var string: String {
         get throws(VectorError) {
             guard case .string(let value) = self else { throw .expected("a string", found: kind) }
@@ -76,6 +79,7 @@ public enum JSONValue: Hashable, Sendable {
         }
     }
 
+    /// The items of a list.
     public var array: [JSONValue] {
         get throws(VectorError) {
             guard case .array(let items) = self else { throw .expected("a list", found: kind) }

@@ -41,12 +41,12 @@ enum PortalWireVectors: VectorSuite {
         switch message {
         case .ping:
             .ping(
-                recordSequence: try fields["enrSeq"].uint64, type: UInt16(truncatingIfNeeded: try fields["payloadType"].int),
-                payload: try fields["payload"].hex)
+                recordSequence: try fields["enrSeq"].uint64,
+                type: UInt16(truncatingIfNeeded: try fields["payloadType"].int), payload: try fields["payload"].hex)
         case .pong:
             .pong(
-                recordSequence: try fields["enrSeq"].uint64, type: UInt16(truncatingIfNeeded: try fields["payloadType"].int),
-                payload: try fields["payload"].hex)
+                recordSequence: try fields["enrSeq"].uint64,
+                type: UInt16(truncatingIfNeeded: try fields["payloadType"].int), payload: try fields["payload"].hex)
         case .findNodes:
             .findNodes(distances: try fields["distances"].array.map { UInt16(truncatingIfNeeded: try $0.int) })
         case .nodes:
@@ -100,11 +100,13 @@ enum PortalWireVectors: VectorSuite {
         guard !fields.isNull else { return nil }
         if type == 2 {
             let values = try SSZ.decode(bytes, as: historyRadius).fields
-            return CaseOutcome.difference("radius", try values[0].uint256, try fields["dataRadius"].uint256)
+            return try CaseOutcome.difference("radius", values[0].uint256, fields["dataRadius"].uint256)
                 ?? CaseOutcome.difference(
-                    "count", try values[1].uint64, try fields["ephemeralHeaderCount"].uint64)
+                    "count", values[1].uint64, fields["ephemeralHeaderCount"].uint64)
         }
-        guard let payload = try PingPayload.decode(type: type, bytes) else { return "payload type \(type) is not known" }
+        guard let payload = try PingPayload.decode(type: type, bytes) else {
+            return "payload type \(type) is not known"
+        }
         let expected: PingPayload
         switch payload {
         case .clientInfo:
@@ -158,9 +160,9 @@ enum PortalWireVectors: VectorSuite {
     private static func distance(_ name: String, _ vector: JSONValue) -> CaseOutcome {
         CaseOutcome.judge(name, vector) {
             let (a, b) = (try vector["a"].bytes32, try vector["b"].bytes32)
-            return CaseOutcome.difference("xor", a ^ b, try vector["xor"].bytes32)
+            return try CaseOutcome.difference("xor", a ^ b, vector["xor"].bytes32)
                 ?? CaseOutcome.difference(
-                    "log distance", RingDistance.logarithmic(a, b), try vector["logDistance"].int)
+                    "log distance", RingDistance.logarithmic(a, b), vector["logDistance"].int)
         }
     }
 }

@@ -1,5 +1,6 @@
 /// Every kind of vector file there is: one line each.
 public enum VectorSuites {
+    /// Every suite, in the order of the floors.
     public static let all: [any VectorSuite.Type] = [
         RLPVectors.self,
         KeccakVectors.self,

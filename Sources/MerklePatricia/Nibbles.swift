@@ -34,6 +34,13 @@ public struct Nibbles: Hashable, Sendable {
         self.init(padded: Bytes32(packed) ?? .zero, length: UInt8(nibbles.count))
     }
 
+    /// The path of section `index` of the 16^depth; 0 ≤ depth ≤ 8, 0 ≤ index < 16^depth.
+    public init(section index: Int, depth: Int) {
+        precondition(depth >= 0 && depth <= 8 && index >= 0 && index < 1 << (4 * depth), "a section's number")
+        let word = depth == 0 ? 0 : UInt64(index) << UInt64(64 - 4 * depth)
+        self.init(padded: Bytes32(word, 0, 0, 0), length: UInt8(depth))
+    }
+
     /// How many nibbles.
     @inlinable
     public var count: Int { Int(length) }

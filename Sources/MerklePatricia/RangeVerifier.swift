@@ -2,18 +2,155 @@ import Primitives
 
 /// What a proven range shows.
 public struct VerifiedRange: Hashable, Sendable {
-    /// Every branch of the trie that is wholly or partly inside the range, by path, ready to be stored.
+    /// Every branch of the trie that is wholly or partly inside the range, in the order of their paths, ready to be
+    /// stored. All of them are verified: each was built from verified leaves or reached by its hash.
     public internal(set) var branches = BranchColumns()
     /// Whether the trie has a leaf after the last key of the range.
     public internal(set) var moreAfter = false
 }
 
-/// Checks that a run of leaves is complete.
+/// How a proof is judged that has more nodes than are needed.
+public enum ProofRule: Sendable {
+    /// A node that is not needed, or is there twice, makes the proof wrong.
+    case exact
+    /// Such nodes are passed over. What is shown is the same.
+    case tolerant
+}
+
+/// Checks that a run of leaves is complete. Top down: the root is trusted; each child reference of a node that was
+/// reached by its hash is trusted too. A subtree wholly inside the range is built from the leaves and must give the
+/// reference; one wholly outside is left alone; one across an end of the range must be in the proof. So no leaf can be
+/// left out, added, changed or moved, and there is nothing to judge at the edges.
 public enum RangeVerifier {
-    /// Checks that every leaf of the trie of this `root` with first ≤ key ≤ last is exactly in `leaves`.
+    /// Checks that every leaf of the trie of this `root` with first ≤ key ≤ last is exactly in `leaves`, which strictly
+    /// ascend. Needed of the proof are the nodes whose subtrees lie across an end. Where a whole subtree begins at
+    /// `first` or ends at `last`, the nodes on the path to that key are allowed too, though not needed: a prover that
+    /// proves both keys gives them.
     public static func verify(
-        root: Bytes32, proof: [[UInt8]], leaves: LeafColumns, first: Bytes32, last: Bytes32
+        root: Bytes32, proof: [[UInt8]], leaves: LeafColumns, first: Bytes32, last: Bytes32, rule: ProofRule = .exact
     ) throws(ProofError) -> VerifiedRange {
-        VerifiedRange()
+        guard first <= last else { throw .boundsReversed }
+        for index in 0..<leaves.count {
+            let key = leaves.keys[index]
+            guard index == 0 || leaves.keys[index - 1] < key else { throw .unsortedLeaves }
+            guard first <= key, key <= last else { throw .leafOutsideRange }
+            guard !leaves.valueRange(at: index).isEmpty else { throw .emptyValue }
+        }
+        var walk = RangeWalk(leaves: leaves, first: first, last: last, pool: try ProofPool(proof))
+        if root == Subtree.emptyRoot {
+            guard leaves.isEmpty else { throw .leavesDiffer(.root) }
+        } else {
+            try walk.check(.hash(root), at: .root, range: 0..<leaves.count, isBranch: false)
+        }
+        if case .exact = rule { try walk.pool.finish() }
+        return walk.result
+    }
+}
+
+/// The descent from the root.
+private struct RangeWalk: ~Copyable {
+    let leaves: LeafColumns
+    let first: Bytes32
+    let last: Bytes32
+    var pool: ProofPool
+    var result = VerifiedRange()
+    var forge = NodeForge(emits: true)
+
+    init(leaves: LeafColumns, first: Bytes32, last: Bytes32, pool: ProofPool) {
+        self.leaves = leaves
+        self.first = first
+        self.last = last
+        self.pool = pool
+    }
+
+    /// Checks the node that a trusted `reference` names at `path`; `range` are all leaves given under that path.
+    mutating func check(
+        _ reference: NodeReference, at path: Nibbles, range: Range<Int>, isBranch: Bool
+    ) throws(ProofError) {
+        let low = path.lowestKey
+        let high = path.highestKey
+        if high < first || low > last {
+            // Leaves outside the range were refused before, so there are none here.
+            if low > last { result.moreAfter = true }
+        } else if first <= low && high <= last {
+            try checkInside(reference, at: path, range: range, isBranch: isBranch)
+        } else {
+            try checkAcross(reference, at: path, range: range, isBranch: isBranch)
+        }
+    }
+
+    /// A subtree wholly inside: the leaves alone must give the reference.
+    private mutating func checkInside(
+        _ reference: NodeReference, at path: Nibbles, range: Range<Int>, isBranch: Bool
+    ) throws(ProofError) {
+        let subtree = TrieBuilder.build(leaves, in: range, with: &forge, emitting: &result.branches)
+        if path.isEmpty {
+            guard subtree.hash(at: 0) == reference.hash else { throw .leavesDiffer(path) }
+        } else {
+            guard subtree.reference(at: path.count) == reference else { throw .leavesDiffer(path) }
+        }
+        if isBranch {
+            guard case .branch(path, _) = subtree else { throw .malformedNode(.extensionChild) }
+        }
+        if path.contains(first) { try follow(first, from: reference, at: path) }
+        if path.contains(last) { try follow(last, from: reference, at: path) }
+    }
+
+    /// Uses the nodes on the path to an end of the range that the proof has though they are not needed.
+    private mutating func follow(
+        _ key: Bytes32, from start: NodeReference, at path: Nibbles
+    ) throws(ProofError) {
+        var reference = start
+        var path = path
+        while pool.has(reference) {
+            switch try pool.resolve(reference, at: path).node {
+            case .leaf: return
+            case .extension(let steps, let child):
+                path = path.appending(steps)
+                guard path.contains(key) else { return }
+                reference = child
+            case .branch(let branch):
+                let nibble = key.nibble(path.count)
+                guard let child = branch[nibble] else { return }
+                path = path.appending(nibble)
+                reference = child
+            }
+        }
+    }
+
+    /// A subtree across an end of the range: its node must be known, its children are checked one by one.
+    private mutating func checkAcross(
+        _ reference: NodeReference, at path: Nibbles, range: Range<Int>, isBranch: Bool
+    ) throws(ProofError) {
+        let (node, bytes) = try pool.resolve(reference, at: path, isBranch: isBranch)
+        switch node {
+        case .leaf(let suffix, let value):
+            let key = path.appending(suffix).lowestKey
+            guard first <= key, key <= last else {
+                if key > last { result.moreAfter = true }
+                guard range.isEmpty else { throw .leavesDiffer(path) }
+                return
+            }
+            guard range.count == 1, leaves.keys[range.lowerBound] == key,
+                leaves.value(at: range.lowerBound) == value
+            else { throw .leavesDiffer(path) }
+        case .extension(let steps, let child):
+            let below = path.appending(steps)
+            guard leaves.slice(under: below, in: range) == range else { throw .leavesDiffer(path) }
+            try check(child, at: below, range: range, isBranch: true)
+        case .branch(let branch):
+            result.branches.append(path: path, node: bytes)
+            var start = range.lowerBound
+            for nibble in 0..<16 {
+                let below = path.appending(nibble)
+                let slice = leaves.slice(under: below, in: start..<range.upperBound)
+                start = slice.upperBound
+                if let child = branch[nibble] {
+                    try check(child, at: below, range: slice, isBranch: false)
+                } else {
+                    guard slice.isEmpty else { throw .leavesDiffer(below) }
+                }
+            }
+        }
     }
 }

@@ -1,17 +1,78 @@
 import Primitives
 
-/// Builds tries from sorted leaves.
+/// Builds tries from sorted leaves. No object a node: see `NodeForge`.
 public enum TrieBuilder {
-    /// Builds what the leaves in `range`, all under `prefix` and strictly ascending, are the whole of, and appends every
-    /// branch of it, in the order of the paths.
+    /// Builds the trie part whose leaves are exactly those in `range`, strictly ascending and all under `prefix`, and
+    /// appends every branch of it, in the order of the paths. (The result does not depend on the prefix: a parent sees
+    /// it with `reference(at:)`.)
     public static func build(
         _ leaves: LeafColumns, in range: Range<Int>, under prefix: Nibbles, emitting branches: inout BranchColumns
     ) -> Subtree {
-        .empty
+        assert(range.allSatisfy { prefix.contains(leaves.keys[$0]) }, "leaves under the prefix")
+        var forge = NodeForge(emits: true)
+        return build(leaves, in: range, with: &forge, emitting: &branches)
+    }
+
+    /// The same without the branches, for one who wants only the hash.
+    public static func subtree(of leaves: LeafColumns, in range: Range<Int>) -> Subtree {
+        var none = BranchColumns()
+        var forge = NodeForge(emits: false)
+        return build(leaves, in: range, with: &forge, emitting: &none)
     }
 
     /// The root of the trie of these leaves, which strictly ascend.
     public static func root(of leaves: LeafColumns) -> Bytes32 {
-        Subtree.emptyRoot
+        subtree(of: leaves, in: 0..<leaves.count).hash(at: 0)
+    }
+
+    static func build(
+        _ leaves: LeafColumns, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
+    ) -> Subtree {
+        leaves.keys.withUnsafeBufferPointer { keys in
+            leaves.valueBytes.withUnsafeBytes { values in
+                leaves.valueEnds.withUnsafeBufferPointer { ends in
+                    let items = LeafItems(keys: keys, values: values, ends: ends)
+                    return build(items, in: range, with: &forge, emitting: &branches)
+                }
+            }
+        }
+    }
+
+    /// Builds the trie part that these subtrees, ascending and none under another, make up, and appends the branches
+    /// above them (not those in them).
+    static func build(joining subtrees: [Subtree], emitting branches: inout BranchColumns) -> Subtree {
+        let items = subtrees.filter { $0 != .empty }
+        var forge = NodeForge(emits: true)
+        return build(SubtreeItems(subtrees: items), in: 0..<items.count, with: &forge, emitting: &branches)
+    }
+
+    /// Large runs are split at their branch until a part is one batch.
+    private static func build<Items: TrieItems>(
+        _ items: Items, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
+    ) -> Subtree {
+        switch range.count {
+        case 0: return .empty
+        case 1: return items.subtree(range.lowerBound)
+        case ...MerklePatriciaLimits.batchLeaves: return forge.build(items, in: range, emitting: &branches)
+        default: break
+        }
+        let key = items.key(range.lowerBound)
+        let depth = key.commonNibbles(items.key(range.upperBound - 1))
+        precondition(depth < MerklePatriciaLimits.keyNibbles, "items ascend strictly")
+        let path = Nibbles(key, count: depth)
+        let slot = branches.reserve(path: path)
+        var branch = BranchNode()
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let nibble = items.key(start).nibble(depth)
+            var end = start + 1
+            while end < range.upperBound && items.key(end).nibble(depth) == nibble { end += 1 }
+            let child = build(items, in: start..<end, with: &forge, emitting: &branches)
+            branch[nibble] = child.reference(at: depth + 1)
+            start = end
+        }
+        let node = branch.encoded
+        node.withUnsafeBytes { branches.fill(slot, node: $0) }
+        return .branch(path: path, node: NodeReference(encodedNode: node))
     }
 }

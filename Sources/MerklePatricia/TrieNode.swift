@@ -71,8 +71,7 @@ public enum TrieNode: Hashable, Sendable {
         }
         switch item.end - item.contentStart {
         case 0: return nil
-        case 32 where buffer.baseAddress != nil:
-            return Bytes32(buffer[item.contentStart..<item.end]).map { .hash($0) }
+        case 32: return buffer.baseAddress.map { .hash(Bytes32(loading: $0 + item.contentStart)) }
         default: throw .childReference
         }
     }
@@ -137,11 +136,27 @@ public struct BranchNode: Hashable, Sendable {
 
     /// The RLP of the branch.
     public var encoded: [UInt8] {
-        RLPWriter.list { list in
-            for child in children {
-                if let child { list.append(reference: child) } else { list.append([]) }
+        var content = 1
+        for child in children {
+            switch child {
+            case nil: content += 1
+            case .hash: content += 33
+            case .embedded(let node): content += node.count
             }
-            list.append([])
+        }
+        let size = content + NodeWriter.headerSize(content)
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            var writer = NodeWriter(UnsafeMutableRawBufferPointer(buffer))
+            writer.header(length: content, short: 0xc0)
+            for child in children {
+                switch child {
+                case nil: writer.byte(0x80)
+                case .hash(let hash): writer.hash(hash)
+                case .embedded(let node): node.withUnsafeBytes { writer.copy($0) }
+                }
+            }
+            writer.byte(0x80)
+            count = writer.count
         }
     }
 }

@@ -1,4 +1,5 @@
 import Chain
+import ChainNetwork
 import Overlay
 import Primitives
 import StateNetwork
@@ -24,14 +25,15 @@ enum Continuation: Sendable {
     case range(assignment: UInt64, section: Int, peer: Bytes32, bytes: Int)
     case rangeCommitted(assignment: UInt64, section: Int, peer: Bytes32, bytes: Int, RangeTaken)
     /// Section diffs: applied, then committed.
-    case diffs(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int)
-    case diffsCommitted(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, DiffsTaken)
+    case diffs(assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, goal: StatePoint)
+    case diffsCommitted(
+        assignment: UInt64, sections: [Int], peer: Bytes32, bytes: Int, goal: StatePoint, DiffsTaken)
     /// A block diff of one section: verified, then committed as a layer.
     case blockDiff(Holdings.PendingDiff)
-    case layerCommitted(Holdings.PendingDiff, BlockLayer, codes: [Bytes32], wanted: [Bytes32])
+    case layerCommitted(Holdings.PendingDiff, BlockLayer, codes: [Bytes32], wanted: [WantedCode])
     /// A section's layers folded into its base.
     case fold(section: Int)
-    case foldCommitted(section: Int, SectionRecord, wanted: [Bytes32])
+    case foldCommitted(section: Int, SectionRecord, wanted: [WantedCode])
     /// A section dropped, to be begun again.
     case dropCommitted(section: Int)
     /// Codes, already checked against their hashes.
@@ -49,5 +51,5 @@ enum Continuation: Sendable {
 /// What a request for content was for.
 enum RequestPurpose: Sendable {
     case assignment(Assignment)
-    case chain(tag: UInt64)
+    case chain(ChainSync.RequestTag)
 }

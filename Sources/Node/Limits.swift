@@ -10,6 +10,10 @@ public enum NodeLimits {
     static let headerTimeout = Interval.seconds(10)
     /// Jobs that serve peers outstanding at once; further askers are told to come back (status 2).
     static let servingJobs = 64
+    /// Records given to an asker that must look elsewhere; the overlay sends as many as fit.
+    static let recordsInAnswer = 8
+    /// How long after the last verified head a node that follows looks for sections that were left behind.
+    static let headPatience = Interval.seconds(2)
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
     /// Seconds a busy peer is asked to wait.

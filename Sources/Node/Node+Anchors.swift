@@ -11,11 +11,12 @@ extension Node {
     /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
     /// chain go.
     mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
-        let lost = holdings.rewind { isCanonical($0) != false }
+        let chain = chain
+        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
         if !lost.isEmpty {
-            log(.info, "the chain's head changed: \(lost.count) sections lost unfinal layers")
-            commit(StateWrites.dropLayers(holdings.staleLayers(lost)), then: .written)
-            for index in lost { tellSync(index, at: moment) }
+            log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
+            commit(StateWrites.dropLayers(lost), then: .written)
+            for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
         }
         for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
@@ -38,7 +39,7 @@ extension Node {
         guard let header = chain.header(of: anchor) else { return }
         let crown = try CrownValue.verify(value, stateRoot: header.stateRoot, depth: holdings.depth)
         holdings.store(crown, at: anchor)
-        commit(StateWrites.crown(anchor, crown), then: .crownCommitted(anchor))
+        commit(StateWrites.crown(anchor, value), then: .crownCommitted(anchor))
     }
 
     mutating func crownStored(_ anchor: Anchor, at moment: Moment) {
@@ -47,8 +48,10 @@ extension Node {
         foldWhereItFits(at: moment)
         let dropped = holdings.pruneCrowns()
         if !dropped.isEmpty {
-            commit(StateWrites.dropCrowns(dropped), then: .written)
-            if let oldest = holdings.crowns.first?.anchor.epoch { sync.crownsDropped(before: oldest) }
+            if let oldest = holdings.crowns.first?.anchor.epoch {
+                commit(StateWrites.dropCrowns(before: oldest), then: .written)
+                sync.crownsDropped(before: oldest)
+            }
         }
     }
 
@@ -120,11 +123,24 @@ extension Node {
         let floor = max(holdings.verifiedHead?.number ?? 0, head.number > 8 ? head.number - 8 : 0)
         for number in stride(from: head.number, to: floor, by: -1) {
             guard let header = chain.header(at: number) else { continue }
-            guard holdings.verify(at: header.point, root: header.stateRoot) else { continue }
+            guard holdings.verify(at: header.point, root: header.stateRoot, isHead: header.point == head) else {
+                continue
+            }
+            status.headVerifiedAt = moment.instant
             for index in arc { tellSync(index, at: moment) }
             report(.verified(header.point))
             return
         }
+    }
+
+    /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.
+    mutating func noticeBehind(at moment: Moment) {
+        guard sync.phase == .following, configuration.role != .bridge, let header = chain.headHeader,
+            holdings.verifiedHead != header.point,
+            moment.instant - status.headVerifiedAt >= NodeLimits.headPatience
+        else { return }
+        status.headVerifiedAt = moment.instant
+        for index in holdings.markBehind(at: header.point, root: header.stateRoot) { tellSync(index, at: moment) }
     }
 
     // MARK: What peers are told
@@ -145,6 +161,8 @@ extension Node {
     /// Writes headers that are attested now.
     mutating func persist(_ headers: [CertifiedHeader]) {
         guard !headers.isEmpty else { return }
-        commit(StateWrites.headers(headers), then: .written)
+        var batch = WriteBatch()
+        for entry in headers { batch.append(HeaderRecords.replacing(entry)) }
+        commit(batch, then: .written)
     }
 }

@@ -19,7 +19,7 @@ struct BridgeState: Sendable {
     var unfinal: [StatePoint] = []
 
     init(_ configuration: NodeConfiguration, head: StatePoint?) {
-        keys = configuration.attestingSeeds.compactMap { AttestingKey(seed: $0) }
+        keys = configuration.attestingSeeds.compactMap { Bytes32($0).flatMap { AttestingKey(seed: $0) } }
         context = ClaimContext(configuration.network)
         finalityDepth = configuration.finalityDepth
         self.head = head
@@ -151,6 +151,6 @@ extension Node {
     /// An anchor of ours became final: its crown is written and passed on.
     mutating func bridgeFinal(_ anchor: Anchor, at moment: Moment) {
         guard let crown = holdings.crown(at: anchor) else { return }
-        commit(StateWrites.crown(anchor, crown), then: .crownCommitted(anchor))
+        commit(StateWrites.crown(anchor, CrownValue.serve(crown)), then: .crownCommitted(anchor))
     }
 }

@@ -66,7 +66,9 @@ extension Node {
     }
 
     /// true: attested; false: another block stands at its height; nil: not known yet.
-    func isCanonical(_ point: StatePoint) -> Bool? {
+    func isCanonical(_ point: StatePoint) -> Bool? { Node.isCanonical(point, in: chain) }
+
+    static func isCanonical(_ point: StatePoint, in chain: ChainSync) -> Bool? {
         if chain.isAttested(point) { return true }
         return point.number <= chain.head.number ? false : nil
     }
@@ -97,8 +99,9 @@ extension Node {
 
     /// Verifies what waits and fits, one diff a section at a time.
     mutating func pumpDiffs(at moment: Moment) {
+        let chain = chain
         for index in holdings.waiting {
-            let next = holdings.nextDiff(of: index, at: moment.instant) { isCanonical($0) }
+            let next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
             guard case .verify(let diff) = next, let header = chain.header(of: diff.key.point) else {
                 tellSync(index, at: moment)
                 continue
@@ -141,7 +144,7 @@ extension Node {
 
     /// A verified diff is a committed layer: count it and pass it on.
     mutating func layerStored(
-        _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [Bytes32], at moment: Moment
+        _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [WantedCode], at moment: Moment
     ) {
         totals.blockDiffs += 1
         holdings.committed(layer, replacing: false)

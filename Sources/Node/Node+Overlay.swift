@@ -21,7 +21,7 @@ extension Node {
             case .chain(let tag): chain.answered(tag, content(of: result), at: moment.instant)
             }
         case .offered(.state, let peer, let keys, let token):
-            let codes = keys.map { acceptCode(forKey: $0, from: peer.id) }
+            let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
             overlay.respond(toOffer: token, codes: codes, at: moment.instant)
         case .offered(_, _, let keys, let token):
             let codes = keys.map { chain.wants($0) ? AcceptCode.accepted : .alreadyStored }
@@ -30,7 +30,7 @@ extension Node {
             for item in items { receiveState(item, from: peer.id, at: moment) }
         case .offerReceived(_, let peer, let items):
             for item in items { chain.offered(item.key, item.value, by: peer.id, at: moment.instant) }
-        case .offerBroken(.state, _, let keys, _): for key in keys { gossip.expected.remove(key) }
+        case .offerBroken(.state, _, let keys, _): for key in keys { gossip.expected[key] = nil }
         case .offerBroken, .offerFinished, .lookupFinished: break
         case .peerUpdated(.state, let info): statePeerUpdated(info, at: moment)
         case .peerUpdated(_, let info): chainPeerUpdated(info, at: moment)
@@ -54,7 +54,7 @@ extension Node {
             let id = overlay.findContent(
                 network: .chain, peer: peer, key: key, limit: NodeLimits.headerAnswerBytes,
                 timeout: NodeLimits.headerTimeout, at: moment.instant)
-            requests[id] = .chain(tag: tag)
+            requests[id] = .chain(tag)
         case .offer(let peer, let key, let value):
             _ = overlay.offer(
                 network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)

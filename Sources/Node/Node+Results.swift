@@ -23,13 +23,13 @@ extension Node {
             case .failure(let error):
                 failed(error, assignment: assignment, sections: [section], peer: peer, at: moment)
             }
-        case (.diffs(let assignment, let sections, let peer, let bytes), .diffs(let outcome)):
+        case (.diffs(let assignment, let sections, let peer, let bytes, let goal), .diffs(let outcome)):
             switch outcome {
             case .success(let taken):
                 commit(
                     taken.batch,
                     then: .diffsCommitted(
-                        assignment: assignment, sections: sections, peer: peer, bytes: bytes, taken))
+                        assignment: assignment, sections: sections, peer: peer, bytes: bytes, goal: goal, taken))
             case .failure(let error):
                 failed(error, assignment: assignment, sections: sections, peer: peer, at: moment)
             }
@@ -70,9 +70,10 @@ extension Node {
             sync.want(codes: taken.wantedCodes)
             end(assignment, sections: [section], .done(bytes: bytes), at: moment)
             afterProgress(at: moment)
-        case .diffsCommitted(let assignment, let sections, let peer, let bytes, let taken):
+        case .diffsCommitted(let assignment, let sections, let peer, let bytes, let goal, let taken):
             count(bytes, from: peer, at: moment)
             overlay.judge(peer, .useful, at: now)
+            holdings.note(taken.proof, at: goal.number)
             for outcome in taken.sections { sectionCrossed(outcome) }
             sync.want(codes: taken.wantedCodes)
             end(assignment, sections: sections, .done(bytes: bytes), at: moment)
@@ -119,7 +120,7 @@ extension Node {
         switch continuation {
         case .rangeCommitted(let assignment, let section, _, _, _), .range(let assignment, let section, _, _):
             end(assignment, sections: [section], .aborted, at: moment)
-        case .diffsCommitted(let assignment, let sections, _, _, _), .diffs(let assignment, let sections, _, _):
+        case .diffsCommitted(let assignment, let sections, _, _, _, _), .diffs(let assignment, let sections, _, _, _):
             end(assignment, sections: sections, .aborted, at: moment)
         case .codesCommitted(let assignment, _, _, _): end(assignment, sections: [], .aborted, at: moment)
         case .layerCommitted(let diff, _, _, _), .blockDiff(let diff):

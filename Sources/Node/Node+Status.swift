@@ -9,6 +9,8 @@ import Sync
 struct StatusKeeper: Sendable {
     /// Jobs that serve peers under way.
     var serving = 0
+    /// When the verified head last moved, or was last looked into.
+    var headVerifiedAt: Instant
     /// The anchor at which completeness was last reported.
     var completeAt: Anchor?
     private(set) var nextReport: Instant
@@ -23,6 +25,7 @@ struct StatusKeeper: Sendable {
     init(startedAt now: Instant) {
         nextReport = now + NodeLimits.reportInterval
         lastVerified = now
+        headVerifiedAt = now
     }
 
     mutating func verified(bytes: Int, at now: Instant) {

@@ -11,6 +11,7 @@ extension Node {
     /// Asks the planner what to do and does it.
     mutating func planWork(at moment: Moment) {
         pumpDiffs(at: moment)
+        noticeBehind(at: moment)
         flushGossip(at: moment)
         guard configuration.role != .bridge else { return }
         let plan = sync.plan(at: moment.instant)
@@ -24,7 +25,7 @@ extension Node {
             return
         }
         let sections = assignment.task.sections
-        guard sections.allSatisfy({ holdings.lock($0) }) else {
+        guard holdings.lock(sections) else {
             // The planner leaves locked sections alone; a lock taken since then gives this assignment back.
             sync.finish(assignment.id, .aborted, at: moment.instant)
             return
@@ -39,15 +40,15 @@ extension Node {
     private func contentKey(of task: SyncTask) -> StateContentKey? {
         switch task {
         case .crown(let anchor): return .crown(anchor)
-        case .range(_, let anchor, let origin, let limit):
-            return .range(
-                RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes))
+        case .range(_, let anchor, let origin, let limit, let maxBytes):
+            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
         case .diffs(let sections, let from, let target):
             return DiffsKey(
                 from: holdings.point(of: from), to: point(of: target), sections: sections,
                 maxBytes: NodeLimits.diffBytes, withProof: withProof(target)
             ).map { .diffs($0) }
-        case .codes(let hashes): return CodesKey(near: hashes[0], hashes: hashes).map { .codes($0) }
+        case .codes(let hashes, let section):
+            return CodesKey(near: holdings.section(section).firstKey, hashes: hashes).map { .codes($0) }
         }
     }
 
@@ -77,6 +78,7 @@ extension Node {
                 switch try StateStatus(decoding: value) {
                 case .data: take(value, for: assignment, bytes: bytes, at: moment)
                 case .busy(let seconds): end(assignment, .busy(.seconds(Int(seconds))), at: moment)
+                case .itemTooLarge: end(assignment, .tooLarge, at: moment)
                 default: end(assignment, .refused, at: moment)
                 }
             } catch {
@@ -112,10 +114,11 @@ extension Node {
     private mutating func take(_ value: [UInt8], for assignment: Assignment, bytes: Int, at moment: Moment) {
         switch assignment.task {
         case .crown(let anchor): takeCrown(value, at: anchor, assignment, moment)
-        case .codes(let hashes): takeCodes(value, wanted: hashes, assignment, bytes: bytes, at: moment)
-        case .range(let index, let anchor, let origin, let limit):
-            guard let header = chain.header(of: anchor) else { return end(assignment, .aborted, at: moment) }
-            let key = RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: configuration.rangeBytes)
+        case .codes: takeCodes(value, assignment, bytes: bytes, at: moment)
+        case .range(let index, let anchor, _, _, _):
+            guard let header = chain.header(of: anchor), case .range(let key)? = contentKey(of: assignment.task) else {
+                return end(assignment, .aborted, at: moment)
+            }
             let job = TakeRange(
                 value: value, key: key, section: holdings.section(index), point: holdings.point(of: anchor),
                 stateRoot: header.stateRoot)
@@ -143,7 +146,8 @@ extension Node {
             folds: isAnchor, keepHistoryFrom: historyStart(at: goal))
         run(
             .takeDiffs(job),
-            then: .diffs(assignment: assignment.id, sections: sections, peer: assignment.peer, bytes: bytes))
+            then: .diffs(
+                assignment: assignment.id, sections: sections, peer: assignment.peer, bytes: bytes, goal: goal))
     }
 
     /// History older than this block is dropped when a section is folded.
@@ -162,9 +166,11 @@ extension Node {
     }
 
     private mutating func takeCodes(
-        _ value: [UInt8], wanted: [Bytes32], _ assignment: Assignment, bytes: Int, at moment: Moment
+        _ value: [UInt8], _ assignment: Assignment, bytes: Int, at moment: Moment
     ) {
-        guard let key = CodesKey(near: wanted[0], hashes: wanted) else { return end(assignment, .aborted, at: moment) }
+        guard case .codes(let key)? = contentKey(of: assignment.task) else {
+            return end(assignment, .aborted, at: moment)
+        }
         do {
             let codes = try CodesValue.verify(value, key: key)
             guard !codes.isEmpty else { return end(assignment, .refused, at: moment) }
@@ -187,19 +193,29 @@ extension Node {
 
     /// Tells the planner what is held of a section now.
     mutating func tellSync(_ index: Int, at moment: Moment) {
-        guard let held = holdings.held(index) else { return }
-        let coverage: SectionStatus.Coverage
-        switch held.record?.coverage {
-        case nil: coverage = .none
-        case .partial(let next)?: coverage = .partial(anchor: anchor(of: held.record), next: next)
-        case .complete?: coverage = .complete(anchor: anchor(of: held.record))
-        }
-        let gap = holdings.hasGap(index, at: moment.instant)
-        sync.update(section: index, SectionStatus(coverage: coverage, isLocked: held.isLocked, hasGap: gap))
+        guard arc.contains(index) else { return }
+        sync.update(section: index, Node.status(of: index, in: holdings, at: moment.instant))
     }
 
-    private func anchor(of record: SectionRecord?) -> Anchor {
+    /// A section in the planner's terms.
+    static func status(of index: Int, in holdings: Holdings, at now: Instant) -> SectionStatus {
+        let held = holdings.held(index)
+        let coverage: SectionStatus.Coverage
+        switch held?.record?.coverage {
+        case nil: coverage = .none
+        case .partial(let next)?: coverage = .partial(anchor: holdings.anchor(of: held?.record), next: next)
+        case .complete?: coverage = .complete(anchor: holdings.anchor(of: held?.record))
+        }
+        return SectionStatus(
+            coverage: coverage, isLocked: held?.isLocked ?? false, hasGap: holdings.hasGap(index, at: now),
+            top: holdings.top(of: index))
+    }
+}
+
+extension Holdings {
+    /// The anchor that a section is held at.
+    fileprivate func anchor(of record: SectionRecord?) -> Anchor {
         let point = record?.working ?? StatePoint(number: 0, hash: .zero)
-        return Anchor(epoch: point.number / holdings.epochLength, hash: point.hash)
+        return Anchor(epoch: point.number / epochLength, hash: point.hash)
     }
 }

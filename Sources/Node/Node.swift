@@ -101,15 +101,24 @@ public struct Node: Sendable {
         holdings = Holdings(
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc, records: stored.records,
             layers: stored.layers, crowns: stored.crowns)
+        let statuses = arc.map { [holdings] in Node.status(of: $0, in: holdings, at: moment.instant) }
         sync = StateSync(
             configuration: StateSync.Configuration(
                 depth: network.sectionDepth, arc: arc, lanes: configuration.lanes,
                 rangeBytes: configuration.rangeBytes,
                 downloadBytesPerSecond: configuration.downloadBytesPerSecond, seed: entropy.bytes32().word0),
-            sections: [], wantedCodes: stored.wantedCodes, at: moment.instant)
+            sections: statuses, wantedCodes: stored.wantedCodes, at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)
         if configuration.role == .bridge { bridge = BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
+    }
+
+    /// Takes up what the store held: anchors, crowns, and what is told to peers.
+    private mutating func begin(at moment: Moment) {
+        overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
+        for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
+        if let newest = chain.newestAnchor { sync.anchorAdvanced(to: newest) }
+        afterProgress(at: moment)
     }
 
     /// The record others find this node by.
@@ -157,7 +166,7 @@ public struct Node: Sendable {
     public func nextDeadline(at moment: Moment) -> Instant {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline,
+            holdings.nextDeadline(at: moment.instant),
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }

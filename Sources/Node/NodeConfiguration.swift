@@ -108,7 +108,7 @@ extension NodeConfiguration {
                 OverlayConfiguration.Network(
                     id: .state, extensionType: StatePingPayload.type,
                     busyAnswer: StateStatus.busy(seconds: NodeLimits.busySeconds).encoded),
-                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.type),
+                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType),
             ])
         overlay.clientInfo = clientInfo
         overlay.endpoint = endpoint

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateNetwork
 import StateStore
 
 /// What a store held when the node was started: all that memory needs to go on.
@@ -8,11 +9,66 @@ public struct StoredState: Sendable {
     public var records: [SectionRecord] = []
     public var layers: [BlockLayer] = []
     public var crowns: [(anchor: Anchor, crown: Crown)] = []
-    /// Attested headers, rising.
+    /// Attested headers with their certificates, rising.
     public var headers: [CertifiedHeader] = []
-    public var wantedCodes: [Bytes32] = []
+    public var wantedCodes: [WantedCode] = []
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
     public init() {}
+
+    /// Reads it all from one snapshot. Everything read was verified before it was written; it is decoded strictly again.
+    public static func load(
+        from snapshot: some StoreSnapshot, network: NetworkConfiguration
+    ) throws(StoreError) -> StoredState {
+        var stored = StoredState()
+        stored.records = try SectionRecord.all(in: snapshot)
+        stored.layers = try BlockLayer.all(in: snapshot)
+        stored.replayedHead = try ReplayMark.read(from: snapshot)
+        for record in stored.records {
+            let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
+            stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
+        }
+        stored.headers = try headers(in: snapshot)
+        let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
+        for anchor in try CrownRecords.anchors(in: snapshot) {
+            guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else { continue }
+            do throws(ContentError) {
+                let crown = try CrownValue.verify(bytes, stateRoot: root, depth: network.sectionDepth)
+                stored.crowns.append((anchor, crown))
+            } catch {
+                throw .corrupt(table: .crowns)
+            }
+        }
+        return stored
+    }
+
+    private static func headers(in snapshot: some StoreSnapshot) throws(StoreError) -> [CertifiedHeader] {
+        var headers: [CertifiedHeader] = []
+        let rows = try HeaderRecords.headers(from: 0, through: .max, limit: .max, in: snapshot)
+        for (point, bytes) in rows {
+            let encoded = try HeaderRecords.certificate(of: point.hash, in: snapshot)
+            do throws(ChainError) {
+                var certificate: Certificate?
+                if let encoded { certificate = try Certificate(decoding: encoded) }
+                headers.append(CertifiedHeader(header: try BlockHeader(rlp: bytes), certificate: certificate))
+            } catch {
+                throw .corrupt(table: .headers)
+            }
+        }
+        return headers
+    }
+}
+
+extension HeaderRecords {
+    /// An attested header in place of whatever was stored at its height.
+    static func replacing(_ entry: CertifiedHeader) -> WriteBatch {
+        var batch = WriteBatch()
+        let low = withUnsafeBytes(of: entry.header.number.bigEndian) { Array($0) }
+        let high = withUnsafeBytes(of: (entry.header.number + 1).bigEndian) { Array($0) }
+        batch.deleteRange(.headers, from: low, upTo: high)
+        batch.append(
+            writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded))
+        return batch
+    }
 }

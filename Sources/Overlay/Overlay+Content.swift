@@ -39,8 +39,8 @@ struct ServedContent: Sendable {
 extension Overlay {
     // MARK: Asking
 
-    /// Asks `peer` (of the table, or any node whose record is known) for the content of `key`, at most `limit` bytes of it.
-    /// `timeout` covers the whole exchange, its stream too. Ends in one `contentAnswered`.
+    /// Asks `peer` (of the table, or any node whose record is known) for the content of `key`, at most `limit` bytes of
+    /// it. `timeout` covers the whole exchange, its stream too. Ends in one `contentAnswered`.
     public mutating func findContent(
         network id: NetworkID, peer: Bytes32, key: [UInt8], limit: Int, timeout: Interval, at now: Instant
     ) -> RequestID {
@@ -67,7 +67,9 @@ extension Overlay {
             refuse(error)
             return request
         }
-        let entry = ContentRequest(network: network, contact: contact, key: key, limit: limit, startedAt: now)
+        let entry = ContentRequest(
+            network: network, contact: contact, key: key, limit: min(max(limit, 0), OverlayLimits.answerBytes),
+            startedAt: now)
         guard requests.insert(entry, id: number, peer: peer) else {
             refuse(.tooManyRequests)
             return request
@@ -205,7 +207,6 @@ extension Overlay {
             return
         }
         timers.set(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
-        timers.set(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
         let id = networks[network].configuration.id
         directives.append(.contentRequested(id, from: address, key: key, ContentToken(value: number)))
     }
@@ -264,7 +265,10 @@ extension Overlay {
 
     /// The asker does not wait any longer: it gets a stream now, and its content when it is there.
     mutating func promiseContent(_ number: UInt64) {
-        guard let entry = served[number], case .waiting = entry.stage else { return }
+        guard let entry = served[number] else { return }
+        // Set only now, so that what is answered at once leaves no timer behind for long.
+        timers.set(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
+        guard case .waiting = entry.stage else { return }
         guard let stream = openStream(number, entry, .sendLater) else { return }
         served[number]?.stage = .promised(stream)
     }

@@ -72,7 +72,8 @@ struct Lookup: Sendable {
         candidates.filter { $0.progress == .answered }.prefix(OverlayLimits.bucketSize).map(\.contact.record)
     }
 
-    /// The distances from `id` at which the nodes nearest to the target are: that of the target itself, then those beside.
+    /// The distances from `id` at which the nodes nearest to the target are: that of the target itself, then those
+    /// beside.
     func distances(from id: Bytes32) -> [UInt16] {
         let own = RingDistance.logarithmic(id, target)
         var distances = [own]
@@ -180,8 +181,8 @@ extension Overlay {
         proceed(number)
     }
 
-    /// Verifies the records of an answer. Those of another chain or without an address are left out; a record that does not
-    /// verify, or (with `distances`) is not where it was asked for, spoils the answer.
+    /// Verifies the records of an answer. Those of another chain or without an address are left out; a record that does
+    /// not verify, or (with `distances`) is not where it was asked for, spoils the answer.
     func read(_ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?) throws(OverlayError) -> [NodeRecord] {
         var records: [NodeRecord] = []
         for bytes in encoded {

@@ -25,8 +25,9 @@ struct InboundOffer: Sendable {
     let network: Int
     let address: NodeAddress
     let keys: [[UInt8]]
-    let token: TalkToken
-    /// Once it is decided: the stream, and the keys to come.
+    var token: TalkToken
+    /// Once it is decided: our ACCEPT, the stream, and the keys to come.
+    var answer: PortalMessage?
     var stream: StreamID?
     var accepted: [[UInt8]] = []
 }
@@ -125,7 +126,7 @@ extension Overlay {
             finishOffer(number, .failure(.wrongCodeCount(offered: part.count, answered: codes.count)))
             return
         }
-        let values = zip(offer.items[part], codes).filter { $0.1 == .accept }.map(\.0.value)
+        let values = zip(offer.items[part], codes).filter { $0.1 == .accepted }.map(\.0.value)
         if !values.isEmpty {
             do throws(UTPError) {
                 let stream = try utp.connect(
@@ -175,15 +176,32 @@ extension Overlay {
     // MARK: Being offered
 
     mutating func itemsOffered(_ network: Int, _ address: NodeAddress, keys: [[UInt8]], _ token: TalkToken) {
+        guard !isRepeated(network, address, keys: keys, token) else { return }
         let number = nextID()
         let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
         guard !keys.isEmpty, inboundOffers.insert(entry, id: number, peer: address.id) else {
-            decline(entry, .rateLimit)
+            decline(entry, .rateLimited)
             return
         }
         timers.set(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
         let id = networks[network].configuration.id
         directives.append(.offered(id, from: address, keys: keys, OfferToken(value: number)))
+    }
+
+    /// An offerer that missed our ACCEPT offers the same again. It gets the same ACCEPT: to the floors above it would
+    /// seem another offer of items that are on their way already.
+    private mutating func isRepeated(
+        _ network: Int, _ address: NodeAddress, keys: [[UInt8]], _ token: TalkToken
+    ) -> Bool {
+        for number in inboundOffers.ids(of: address.id) {
+            guard let entry = inboundOffers[number], entry.network == network, entry.address == address,
+                entry.keys == keys
+            else { continue }
+            inboundOffers[number]?.token = token
+            if let answer = entry.answer { respond(answer, to: token) }
+            return true
+        }
+        return false
     }
 
     private mutating func decline(_ entry: InboundOffer, _ code: AcceptCode) {
@@ -194,19 +212,19 @@ extension Overlay {
     mutating func undecided(_ number: UInt64) {
         guard let entry = inboundOffers[number], entry.stream == nil else { return }
         inboundOffers.remove(number)
-        decline(entry, .rateLimit)
+        decline(entry, .rateLimited)
     }
 
-    /// Decides an offer: one code for each key of it, or else it is declined. Ignored when it comes too late; then no items
-    /// come, as after a decline.
+    /// Decides an offer: one code for each key of it, or else it is declined. Ignored when it comes too late; then no
+    /// items come, as after a decline.
     public mutating func respond(toOffer token: OfferToken, codes: [AcceptCode], at now: Instant) {
         clock = now
         guard let entry = inboundOffers[token.value], entry.stream == nil else { return }
-        let accepted = zip(entry.keys, codes).filter { $0.1 == .accept }.map(\.0)
+        let accepted = zip(entry.keys, codes).filter { $0.1 == .accepted }.map(\.0)
         guard codes.count == entry.keys.count, !accepted.isEmpty else {
             inboundOffers.remove(token.value)
             let fits = codes.count == entry.keys.count
-            let answer = fits ? codes : entry.keys.map { _ in .decline }
+            let answer = fits ? codes : entry.keys.map { _ in .declined }
             respond(.accept(connectionID: 0, codes: answer), to: entry.token)
             return
         }
@@ -216,13 +234,15 @@ extension Overlay {
             streams[stream] = .inboundOffer(token.value)
             inboundOffers[token.value]?.stream = stream
             inboundOffers[token.value]?.accepted = accepted
+            let answer = PortalMessage.accept(connectionID: id, codes: codes)
+            inboundOffers[token.value]?.answer = answer
             timers.set(.inboundOfferDeadline(token.value), at: now + configuration.offerTimeout)
-            if !respond(.accept(connectionID: id, codes: codes), to: entry.token) {
+            if !respond(answer, to: entry.token) {
                 finishInboundOffer(token.value, .timeout)
             }
         } catch {
             inboundOffers[token.value]?.accepted = accepted
-            decline(entry, .rateLimit)
+            decline(entry, .rateLimited)
             finishInboundOffer(token.value, .stream(error))
         }
     }

@@ -160,7 +160,10 @@ extension Overlay {
     }
 
     mutating func sendPing(_ network: Int, _ contact: Contact, type: UInt16) {
-        guard let payload = payload(of: type, network: network) else { return }
+        guard let payload = payload(of: type, network: network) else {
+            networks[network].visiting[contact.record.id] = nil
+            return
+        }
         let message = PortalMessage.ping(recordSequence: localRecord.sequence, type: type, payload: payload)
         do throws(PortalMessageError) {
             _ = try ask(message, network: network, contact, .ping(type: type))
@@ -198,9 +201,9 @@ extension Overlay {
         return Interval(microseconds: interval.microseconds - quarter + generator.next() % (2 * quarter + 1))
     }
 
-    /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the network's own
-    /// type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s. False for a network or
-    /// payload that cannot be.
+    /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the
+    /// network's own type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s.
+    /// False for a network or payload that cannot be.
     @discardableResult
     public mutating func setLocal(
         network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, at now: Instant
@@ -349,7 +352,8 @@ extension Overlay {
         }
     }
 
-    /// A peer that had spoken its extension and now sends a first PING has been started anew: what it said is out of date.
+    /// A peer that had spoken its extension and now sends a first PING has been started anew: what it said is out of
+    /// date.
     private mutating func hearExtensionAgain(_ id: Bytes32, network: Int) {
         guard var peer = networks[network].table[id], peer.lastExtension != nil else { return }
         schedule(&peer, at: max(clock, peer.lastPing + OverlayLimits.payloadPingGap), network: network, anew: false)

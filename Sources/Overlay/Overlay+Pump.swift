@@ -85,8 +85,10 @@ extension Overlay {
         do throws(PortalMessageError) {
             switch try PortalMessage(decoding: request) {
             case .ping(let sequence, let type, let payload):
+                guard book.admits(address.id, at: clock) else { return }
                 pinged(network, address, recordSequence: sequence, type: type, payload, token)
             case .findNodes(let distances):
+                guard book.admits(address.id, at: clock) else { return }
                 answerNodes(network, to: address, distances: distances, token)
             case .findContent(let key):
                 contentAsked(network, address, key: key, token)
@@ -122,8 +124,8 @@ extension Overlay {
 
     // MARK: Requests of ours
 
-    /// Sends a request. A large one to a node without a session goes behind a PING, since a handshake packet that carries
-    /// our record has no room for it.
+    /// Sends a request. A large one to a node without a session goes behind a PING, since a handshake packet that
+    /// carries our record has no room for it.
     mutating func ask(
         _ message: PortalMessage, network: Int, _ contact: Contact, _ purpose: Talk.Purpose
     ) throws(PortalMessageError) -> TalkID {

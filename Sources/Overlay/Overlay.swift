@@ -4,10 +4,10 @@ import UTP
 
 // Overlay: the Portal wire, version 2, of one node for several sub-networks at once.
 //
-// Terms. A *network* is a sub-network of the Portal kind, named by the two bytes that its messages bear as protocol id. A
-// *peer* is a node in a network's *table*: its record's `p` entry names our chain and a version we speak, and it has
-// answered a PING there. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour, over
-// all networks. An *exchange* is a request with all that follows from it, its stream too.
+// Terms. A *network* is a sub-network of the Portal kind, named by the two bytes that its messages bear as protocol id.
+// A *peer* is a node in a network's *table*: its record's `p` entry names our chain and a version we speak, and it has
+// answered a PING there. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour,
+// over all networks. An *exchange* is a request with all that follows from it, its stream too.
 //
 //     datagrams ─▶ Discovery ─┬─ TALKREQ "utp" ─────────▶ UTP ──▶ streams
 //                             ├─ TALKREQ of a network ──▶ PING FIND_NODES FIND_CONTENT OFFER ──▶ directives
@@ -15,9 +15,9 @@ import UTP
 //                             └─ nodes seen ────────────▶ candidates ──PING──▶ table
 //
 // Phases of an exchange. Ours: asked → (stream) → one directive. A peer's: token waits → answered inline, or stream
-// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a timer; removing
-// the entry is the only way to end it, so a slot can neither be lost nor be given back twice. Streams are entries of one
-// dictionary that says whose they are; what arrives for a stream or a request that is over is ignored.
+// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a timer;
+// removing the entry is the only way to end it, so a slot can neither be lost nor be given back twice. Streams are
+// entries of one dictionary that says whose they are; what arrives for a stream or a request that is over is ignored.
 //
 // Invariants.
 // - Every `findContent`, `offer` and `lookup` ends in exactly one directive (a cancelled one in none). Every accepted
@@ -36,18 +36,21 @@ import UTP
 public struct Overlay: Sendable {
     /// Names one request for content of ours.
     public struct RequestID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
 
     /// Names one offer of ours; it may take several OFFER messages.
     public struct OfferID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
 
     /// Names one lookup of ours.
     public struct LookupID: Hashable, Comparable, Sendable {
+        /// Unique in this machine, ascending.
         public let value: UInt64
         public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
     }
@@ -124,6 +127,7 @@ public struct Overlay: Sendable {
         case inboundOfferDeadline(UInt64)
     }
 
+    /// As it was given.
     public let configuration: OverlayConfiguration
     var discovery: Discovery
     var utp: UTP
@@ -166,7 +170,9 @@ public struct Overlay: Sendable {
         below.talkProtocols = configuration.networks.map(\.id.bytes) + [Overlay.utpProtocol]
         discovery = try Discovery(
             key: key, record: record, configuration: below, entropy: Entropy(seed: entropy.bytes32()))
-        utp = UTP(entropy: Entropy(seed: entropy.bytes32()))
+        var transport = UTPConfiguration()
+        transport.streamsPerPeer = OverlayLimits.streamsPerPeer
+        utp = UTP(configuration: transport, entropy: Entropy(seed: entropy.bytes32()))
         generator = entropy.generator()
         networks = configuration.networks.map {
             NetworkState($0, local: record.id, limitsSubnets: configuration.limitsSubnets)
@@ -188,6 +194,8 @@ public struct Overlay: Sendable {
 
     /// Fires everything that is due at `now`.
     public mutating func advance(to now: Instant) {
+        // Most calls come when nothing is due; what came in waits for `drain`, so that a batch gets one ack.
+        guard let deadline = nextDeadline, deadline <= now else { return }
         clock = now
         discovery.advance(to: now)
         utp.advance(to: now)

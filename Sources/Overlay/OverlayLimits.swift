@@ -4,8 +4,8 @@ import Primitives
 public enum OverlayLimits {
     // Sizes of the wire, bytes.
 
-    /// A discv5 packet (1,280) less masking IV 16, static header 23, source id 32, tag 16, message type 1, list header 3,
-    /// request id 9 and string header 3 leaves 1,177 bytes for a TALKRESP; two are kept in reserve.
+    /// A discv5 packet (1,280) less masking IV 16, static header 23, source id 32, tag 16, message type 1, list header
+    /// 3, request id 9 and string header 3 leaves 1,177 bytes for a TALKRESP; two are kept in reserve.
     public static let responseBytes = 1_175
     /// Content that travels inside its CONTENT message; the Portal clients' own figure, a little below `responseBytes`.
     public static let inlineContentBytes = 1_165
@@ -92,7 +92,13 @@ public enum OverlayLimits {
     public static let offerStreamBytes = 8 << 20
     /// Bytes of one answer. `protocol.md` §1.
     public static let answerBytes = 32 << 20
-    /// How often a request that got no answer is sent in all. FIND_CONTENT, OFFER and FIND_NODES may be repeated safely.
+    /// Streams with one peer: what all its exchanges may need.
+    public static let streamsPerPeer =
+        contentRequestsPerPeer + servedContentsPerPeer + 2 * offersPerPeer + inboundOffersPerPeer
+    /// PING and FIND_NODES one node may send a second, and at once; more are dropped. The other requests hold slots.
+    public static let requestRate = 20.0, requestBurst = 100.0
+    /// How often a request that got no answer is sent in all. FIND_CONTENT, OFFER and FIND_NODES may be repeated
+    /// safely.
     public static let requestAttempts = 2
     /// The answer to FIND_CONTENT is given as a connection id after this time if the content is not ready: the asker's
     /// discv5 request lives for 500 ms only.
@@ -117,8 +123,9 @@ public enum OverlayLimits {
     public static let standings = 8_192
     /// Between two PINGs that carry a changed payload to the same peer. `protocol.md` §5.
     public static let payloadPingGap = Interval.seconds(5)
-    /// A score stays within −100…100. A ban begins below `banScore` and lasts `banInterval`.
+    /// A ban begins below the one score; no score exceeds the other.
     public static let banScore = -60.0, highestScore = 100.0
+    /// How long a ban lasts.
     public static let banInterval = Interval.seconds(600)
     /// What a broken rule and a lie cost. Rules are also broken by old or careless programs; a lie is none of these.
     public static let breachPoints = 20.0, liePoints = 200.0

@@ -3,7 +3,9 @@ import Primitives
 
 /// A sub-network's protocol id: two bytes in TALKREQ.
 public struct NetworkID: Hashable, Comparable, Sendable {
+    /// Big endian in TALKREQ.
     public let value: UInt16
+    /// Any number names a network.
     public init(value: UInt16) { self.value = value }
 
     /// "Merry-go-round": the state.
@@ -27,6 +29,7 @@ public struct NetworkID: Hashable, Comparable, Sendable {
 public struct OverlayConfiguration: Sendable {
     /// One sub-network.
     public struct Network: Sendable {
+        /// The protocol id.
         public var id: NetworkID
         /// The ping payload type of its own (10,101 state, 10,102 chain), named among our capabilities; nil for none.
         public var extensionType: UInt16?
@@ -34,6 +37,7 @@ public struct OverlayConfiguration: Sendable {
         /// an empty list of records, the Portal wire's "not here".
         public var busyAnswer: [UInt8]?
 
+        /// A network without an extension has type 0 and 1 payloads only.
         public init(id: NetworkID, extensionType: UInt16? = nil, busyAnswer: [UInt8]? = nil) {
             self.id = id
             self.extensionType = extensionType
@@ -43,6 +47,7 @@ public struct OverlayConfiguration: Sendable {
 
     /// Execution chain id, in the record's `p` entry. Nodes of another chain never enter a table.
     public var chainID: UInt64
+    /// Our sub-networks; each id once.
     public var networks: [Network]
     /// Versions of the Portal wire we speak.
     public var versions: ClosedRange<UInt64> = 2...2
@@ -68,6 +73,7 @@ public struct OverlayConfiguration: Sendable {
     /// The discv5 machine's own; `talkProtocols` is filled in here.
     public var discovery = Discovery.Configuration()
 
+    /// The defaults for everything else.
     public init(chainID: UInt64, networks: [Network]) {
         self.chainID = chainID
         self.networks = networks
@@ -76,7 +82,9 @@ public struct OverlayConfiguration: Sendable {
 
 /// What a peer's own ping payload of the network last said; opaque here.
 public struct PeerExtension: Hashable, Sendable {
+    /// The network's own payload type.
     public let type: UInt16
+    /// Its bytes as they came.
     public let payload: [UInt8]
     /// When it arrived.
     public let receivedAt: Instant
@@ -84,7 +92,9 @@ public struct PeerExtension: Hashable, Sendable {
 
 /// A peer of one network: in its table, alive.
 public struct PeerInfo: Hashable, Sendable {
+    /// The newest record known.
     public let record: NodeRecord
+    /// Where it is reached.
     public let address: NodeAddress
     /// As its type 0 or 1 payload said, or `noteRadius` (which knows the extension's).
     public let radius: UInt256
@@ -92,7 +102,9 @@ public struct PeerInfo: Hashable, Sendable {
     public let capabilities: [UInt16]
     /// Name and version it gives itself; bytes as they came.
     public let clientInfo: [UInt8]
+    /// nil until it has spoken the network's extension.
     public let lastExtension: PeerExtension?
+    /// How it behaved, over all networks.
     public let standing: PeerStanding
 
     /// The peer's node id.
@@ -120,6 +132,7 @@ public struct PeerStanding: Hashable, Sendable {
         outcomeCount == 0 ? 0 : Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
     }
 
+    /// Whether a ban holds at `now`.
     public func isBanned(at now: Instant) -> Bool { bannedUntil.map { now < $0 } ?? false }
 }
 
@@ -140,8 +153,11 @@ public struct PeerTraffic: Hashable, Sendable {
 
 /// An item offered or received: its content key and value.
 public struct ContentItem: Hashable, Sendable {
+    /// The content key.
     public var key: [UInt8]
+    /// The content.
     public var value: [UInt8]
+    /// Both as they go on the wire.
     public init(key: [UInt8], value: [UInt8]) {
         self.key = key
         self.value = value
@@ -157,7 +173,9 @@ public enum ContentAnswer: Hashable, Sendable {
 
 /// How an exchange of content went, for accounting.
 public struct ExchangeReport: Hashable, Sendable {
+    /// Where the content was asked for.
     public let network: NetworkID
+    /// Who was asked.
     public let peer: Bytes32
     /// Bytes of content received.
     public let bytes: Int

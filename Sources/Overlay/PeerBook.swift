@@ -8,6 +8,9 @@ struct PeerBook: Sendable {
         /// By network, in the configuration's order.
         var traffic: [PeerTraffic]
         var lastUsed: Instant
+        /// PING and FIND_NODES it may still send, as of `refilledAt`.
+        var allowance = OverlayLimits.requestBurst
+        var refilledAt = Instant.zero
         /// Failures of one stall are one failure: no second is counted before this.
         var nextFailureCounts = Instant.zero
     }
@@ -40,7 +43,8 @@ struct PeerBook: Sendable {
         }
     }
 
-    /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer came.
+    /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer
+    /// came.
     mutating func failed(_ id: Bytes32, silent: Bool, at now: Instant) {
         update(id, at: now) { entry in
             let floor = min(entry.standing.score, PeerBook.failureFloor)
@@ -64,6 +68,18 @@ struct PeerBook: Sendable {
             entry.standing.bannedUntil = now + OverlayLimits.banInterval
             // After the ban it is heard again, but the next lie is one too many.
             entry.standing.score = OverlayLimits.banScore / 2
+            return true
+        }
+    }
+
+    /// Takes one PING or FIND_NODES from the node's allowance; false where it has none left.
+    mutating func admits(_ id: Bytes32, at now: Instant) -> Bool {
+        update(id, at: now) { entry in
+            let gained = (now - entry.refilledAt).seconds * OverlayLimits.requestRate
+            entry.allowance = min(entry.allowance + gained, OverlayLimits.requestBurst)
+            entry.refilledAt = now
+            guard entry.allowance >= 1 else { return false }
+            entry.allowance -= 1
             return true
         }
     }
@@ -107,7 +123,8 @@ struct PeerBook: Sendable {
     /// Forgets an eighth: those longest unused, banned ones and those with traffic last.
     private mutating func makeRoom(at now: Instant) {
         let order = entries.map { id, entry in
-            let weight = (entry.standing.isBanned(at: now) ? 2 : 0) + (entry.traffic.contains { $0.received > 0 } ? 1 : 0)
+            let weight =
+                (entry.standing.isBanned(at: now) ? 2 : 0) + (entry.traffic.contains { $0.received > 0 } ? 1 : 0)
             return (weight: weight, lastUsed: entry.lastUsed, id: id)
         }.sorted { ($0.weight, $0.lastUsed, $0.id) < ($1.weight, $1.lastUsed, $1.id) }
         for old in order.prefix(OverlayLimits.standings / 8) { entries[old.id] = nil }

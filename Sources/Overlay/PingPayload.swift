@@ -1,7 +1,7 @@
 import Primitives
 
-/// The payloads of PING and PONG that every Portal node knows. Those of our networks (10,101 and 10,102) are opaque here:
-/// the networks above read them.
+/// The payloads of PING and PONG that every Portal node knows. Those of our networks (10,101 and 10,102) are opaque
+/// here: the networks above read them.
 public enum PingPayload: Hashable, Sendable {
     /// Type 0: always the first to a peer.
     case clientInfo(client: [UInt8], radius: UInt256, capabilities: [UInt16])
@@ -10,11 +10,13 @@ public enum PingPayload: Hashable, Sendable {
     /// Type 65,535, in PONG only: the PING could not be answered.
     case error(code: UInt16, message: [UInt8])
 
+    /// The numbers of these types on the wire.
     public static let clientInfoType: UInt16 = 0, radiusType: UInt16 = 1, errorType: UInt16 = 65_535
 
     /// Codes of `error`: the type is not supported; there is nothing to tell; the payload does not decode.
     public static let notSupported: UInt16 = 0, notFound: UInt16 = 1, notDecodable: UInt16 = 2
 
+    /// The payload's number on the wire.
     public var type: UInt16 {
         switch self {
         case .clientInfo: PingPayload.clientInfoType

@@ -22,21 +22,23 @@ public enum PortalContent: Hashable, Sendable {
 
 /// What an ACCEPT says about one offered item. An open set, so that codes of later versions survive.
 public struct AcceptCode: RawRepresentable, Hashable, Sendable {
+    /// The byte on the wire.
     public let rawValue: UInt8
+    /// Any byte is a code.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Send it.
-    public static let accept = AcceptCode(rawValue: 0)
+    public static let accepted = AcceptCode(rawValue: 0)
     /// Declined without a reason.
-    public static let decline = AcceptCode(rawValue: 1)
+    public static let declined = AcceptCode(rawValue: 1)
     /// Stored already.
-    public static let stored = AcceptCode(rawValue: 2)
+    public static let alreadyStored = AcceptCode(rawValue: 2)
     /// Outside the receiver's radius.
     public static let outsideRadius = AcceptCode(rawValue: 3)
     /// Too much at the moment.
-    public static let rateLimit = AcceptCode(rawValue: 4)
+    public static let rateLimited = AcceptCode(rawValue: 4)
     /// The same content is on its way from another.
-    public static let inbound = AcceptCode(rawValue: 5)
+    public static let inProgress = AcceptCode(rawValue: 5)
     /// The receiver cannot verify this key (yet).
     public static let notVerifiable = AcceptCode(rawValue: 6)
 }

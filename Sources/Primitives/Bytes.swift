@@ -31,6 +31,7 @@ public struct ByteReader: Sendable {
 
     /// Bytes not read yet.
     public var remaining: Int { limit - position }
+    /// Whether everything was read.
     public var isAtEnd: Bool { position == limit }
 
     /// Throws unless everything was read.
@@ -58,17 +59,25 @@ public struct ByteReader: Sendable {
         return Array(storage[start..<limit])
     }
 
+    /// Thirty-two bytes.
     public mutating func bytes32() throws(ByteError) -> Bytes32 {
         Bytes32(storage[try skip(32)]) ?? .zero
     }
 
+    /// One byte.
     public mutating func uint8() throws(ByteError) -> UInt8 { storage[try skip(1).lowerBound] }
 
+    /// Two bytes, the least significant first.
     public mutating func uint16LittleEndian() throws(ByteError) -> UInt16 { UInt16(truncatingIfNeeded: try little(2)) }
+    /// Four bytes, the least significant first.
     public mutating func uint32LittleEndian() throws(ByteError) -> UInt32 { UInt32(truncatingIfNeeded: try little(4)) }
+    /// Eight bytes, the least significant first.
     public mutating func uint64LittleEndian() throws(ByteError) -> UInt64 { try little(8) }
+    /// Two bytes, the most significant first.
     public mutating func uint16BigEndian() throws(ByteError) -> UInt16 { UInt16(truncatingIfNeeded: try big(2)) }
+    /// Four bytes, the most significant first.
     public mutating func uint32BigEndian() throws(ByteError) -> UInt32 { UInt32(truncatingIfNeeded: try big(4)) }
+    /// Eight bytes, the most significant first.
     public mutating func uint64BigEndian() throws(ByteError) -> UInt64 { try big(8) }
 
     private mutating func little(_ size: Int) throws(ByteError) -> UInt64 {
@@ -130,6 +139,7 @@ public enum LEB128 {
 
 /// Appends fields one after the other.
 public struct ByteWriter: Sendable {
+    /// What was written so far.
     public private(set) var bytes: [UInt8] = []
 
     public init() {}
@@ -137,22 +147,29 @@ public struct ByteWriter: Sendable {
     /// Makes room for `capacity` bytes at once.
     public init(capacity: Int) { bytes.reserveCapacity(capacity) }
 
+    /// Bytes written so far.
     public var count: Int { bytes.count }
 
+    /// Bytes as they are.
     public mutating func append(_ more: some Collection<UInt8>) { bytes.append(contentsOf: more) }
+    /// Thirty-two bytes.
     public mutating func append(_ value: Bytes32) {
         withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { scratch in
             if let base = scratch.baseAddress { value.store(to: base) }
             bytes.append(contentsOf: scratch)
         }
     }
+    /// One byte.
     public mutating func append(uint8 value: UInt8) { bytes.append(value) }
+    /// As many bytes as the type has, the least significant first.
     public mutating func append(littleEndian value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
+    /// As many bytes as the type has, the most significant first.
     public mutating func append(bigEndian value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
+    /// A varint, in its shortest form.
     public mutating func append(varint value: UInt32) { bytes.append(contentsOf: LEB128.encode(value)) }
 
     /// The length as a varint, then the bytes. Longer than 2^32 − 1 bytes does not occur: our items end at 32 MiB.

@@ -11,7 +11,9 @@ public struct Bytes32: Hashable, Comparable, Sendable {
         self.word3 = word3
     }
 
+    /// The lowest key: all bits zero.
     public static let zero = Bytes32(0, 0, 0, 0)
+    /// The highest key: all bits one.
     public static let max = Bytes32(.max, .max, .max, .max)
 
     /// Reads 32 bytes at `pointer`.

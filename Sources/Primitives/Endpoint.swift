@@ -24,6 +24,7 @@ public struct Endpoint: Hashable, Sendable {
         self.port = port
     }
 
+    /// Whether the address has 4 bytes.
     public var isIPv4: Bool { address.count == 4 }
 
     /// 127.0.0.0/8 or ::1.

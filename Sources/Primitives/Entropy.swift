@@ -20,6 +20,7 @@ public struct Entropy: Sendable {
         }
     }
 
+    /// The next 32 bytes.
     public mutating func bytes32() -> Bytes32 {
         Bytes32(bytes(32)) ?? .zero
     }

@@ -89,6 +89,7 @@ public struct RLPReader: Sendable {
         return inner
     }
 
+    /// Whether every item was read.
     public var isAtEnd: Bool { position == limit }
 
     /// Throws unless every item was read.
@@ -182,6 +183,7 @@ public struct RLPWriter: Sendable {
         }
     }
 
+    /// A string of 32 bytes.
     public mutating func append(_ value: Bytes32) { append(value.bytes) }
 
     /// An integer, big endian without leading zeros.
@@ -189,6 +191,7 @@ public struct RLPWriter: Sendable {
         append(withUnsafeBytes(of: value.bigEndian) { Array($0.drop { $0 == 0 }) })
     }
 
+    /// An integer, big endian without leading zeros.
     public mutating func append(_ value: UInt256) { append(value.minimalBytes) }
 
     /// An item already encoded.
@@ -247,6 +250,7 @@ public indirect enum RLPValue: Hashable, Sendable {
         self = .list(items)
     }
 
+    /// Appends the whole item.
     public func append(to writer: inout RLPWriter) {
         switch self {
         case .string(let bytes): writer.append(bytes)
@@ -254,6 +258,7 @@ public indirect enum RLPValue: Hashable, Sendable {
         }
     }
 
+    /// The one encoding of the item.
     public var encoded: [UInt8] {
         var writer = RLPWriter()
         append(to: &writer)

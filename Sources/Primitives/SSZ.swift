@@ -55,11 +55,17 @@ public indirect enum SSZType: Hashable, Sendable {
     /// One of these after a selector byte; nil (None) may stand only first.
     case union([SSZType?])
 
+    /// One byte.
     public static let uint8 = SSZType.uint(bytes: 1)
+    /// Two bytes.
     public static let uint16 = SSZType.uint(bytes: 2)
+    /// Four bytes.
     public static let uint32 = SSZType.uint(bytes: 4)
+    /// Eight bytes.
     public static let uint64 = SSZType.uint(bytes: 8)
+    /// Thirty-two bytes.
     public static let uint256 = SSZType.uint(bytes: 32)
+    /// A hash or a key: exactly 32 bytes.
     public static let bytes32 = SSZType.byteVector(32)
 
     /// A container of fields in order.
@@ -113,6 +119,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         .uint(UInt256(UInt64(truncatingIfNeeded: value)))
     }
 
+    /// A byte vector of 32.
     public static func bytes32(_ value: Bytes32) -> SSZValue { .bytes(value.bytes) }
 
     /// The integer; throws above 64 bits.
@@ -123,6 +130,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The integer.
     public var uint256: UInt256 {
         get throws(SSZError) {
             guard case .uint(let value) = self else { throw .wrongShape }
@@ -130,6 +138,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The boolean.
     public var boolean: Bool {
         get throws(SSZError) {
             guard case .boolean(let value) = self else { throw .wrongShape }
@@ -137,6 +146,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The bytes of a byte vector or byte list.
     public var bytes: [UInt8] {
         get throws(SSZError) {
             guard case .bytes(let value) = self else { throw .wrongShape }
@@ -144,6 +154,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The 32 bytes of a byte vector.
     public var bytes32: Bytes32 {
         get throws(SSZError) {
             guard case .bytes(let value) = self, let hash = Bytes32(value) else { throw .wrongShape }
@@ -151,6 +162,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The bits of a bitvector or bitlist.
     public var bits: [Bool] {
         get throws(SSZError) {
             guard case .bits(let value) = self else { throw .wrongShape }
@@ -158,6 +170,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The elements of a vector or list.
     public var elements: [SSZValue] {
         get throws(SSZError) {
             guard case .elements(let value) = self else { throw .wrongShape }
@@ -173,6 +186,7 @@ public indirect enum SSZValue: Hashable, Sendable {
         }
     }
 
+    /// The option chosen and its value, nil for None.
     public var union: (selector: UInt8, value: SSZValue?) {
         get throws(SSZError) {
             guard case .union(let selector, let value) = self else { throw .wrongShape }

@@ -6,6 +6,7 @@ public struct Instant: Hashable, Comparable, Sendable {
     @inlinable
     public init(microseconds: UInt64) { self.microseconds = microseconds }
 
+    /// The beginning.
     public static let zero = Instant(microseconds: 0)
 
     @inlinable
@@ -30,12 +31,16 @@ public struct Interval: Hashable, Comparable, Sendable {
     @inlinable
     public init(microseconds: UInt64) { self.microseconds = microseconds }
 
+    /// A length in milliseconds.
     @inlinable
     public static func milliseconds(_ count: Int) -> Interval { Interval(microseconds: UInt64(count) * 1_000) }
+    /// A length in seconds.
     @inlinable
     public static func seconds(_ count: Int) -> Interval { Interval(microseconds: UInt64(count) * 1_000_000) }
+    /// No time at all.
     public static let zero = Interval(microseconds: 0)
 
+    /// The length in seconds.
     @inlinable
     public var seconds: Double { Double(microseconds) / 1_000_000 }
 

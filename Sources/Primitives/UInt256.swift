@@ -6,7 +6,9 @@ public struct UInt256: Hashable, Comparable, Sendable {
     public init(big: Bytes32) { self.big = big }
     public init(_ value: UInt64) { big = Bytes32(0, 0, 0, value) }
 
+    /// Zero.
     public static let zero = UInt256(0)
+    /// 2^256 − 1.
     public static let max = UInt256(big: .max)
 
     /// Big-endian bytes, at most 32, leading zeros allowed; nil for more.

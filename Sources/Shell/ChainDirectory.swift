@@ -26,6 +26,7 @@ public struct ChainBlock: Sendable {
     /// From the header's own list, or a side-car made from `diffs.jsonl`.
     public let accessList: BlockAccessList
 
+    /// The block's header.
     public var header: BlockHeader { block.header }
     /// By account key, rising.
     public var changes: [AccountChange] { accessList.accountChanges }

@@ -26,17 +26,21 @@ public final class EventLoop<Machine: NodeMachine> {
         public var report: (Machine.Report, Machine) -> LoopVerdict
         /// Ends the feeds (threads that post commands) when the loop ends.
         public var stopFeeds: () -> Void
+        /// Tells the user that a feed's source is broken.
+        public var feedFailed: (String) -> Void
 
         /// The hands as given.
         public init(
             pool: WorkerPool<Machine.JobID, Machine.Job>,
             writer: StoreWriter<Machine.CommitID, Machine.Batch, Machine.Failure>,
-            report: @escaping (Machine.Report, Machine) -> LoopVerdict, stopFeeds: @escaping () -> Void = {}
+            report: @escaping (Machine.Report, Machine) -> LoopVerdict, stopFeeds: @escaping () -> Void = {},
+            feedFailed: @escaping (String) -> Void = { _ in }
         ) {
             self.pool = pool
             self.writer = writer
             self.report = report
             self.stopFeeds = stopFeeds
+            self.feedFailed = feedFailed
         }
     }
 
@@ -46,7 +50,8 @@ public final class EventLoop<Machine: NodeMachine> {
         static var signals: UInt32 { 3 }
     }
 
-    private var machine: Machine
+    /// The machine; only the loop changes it.
+    public private(set) var machine: Machine
     private let socket: UDPSocket
     private let mailbox: Mailbox<Event>
     private let signals: Signals?
@@ -123,7 +128,14 @@ public final class EventLoop<Machine: NodeMachine> {
 
     private func takeMail() {
         let now = clock.now()
-        for event in mailbox.take() { machine.handle(event, at: now) }
+        for event in mailbox.take() {
+            guard case .feedFailed(let reason) = event else {
+                machine.handle(event, at: now)
+                continue
+            }
+            hands.feedFailed(reason)
+            exitCode = exitCode ?? 1
+        }
     }
 
     private func receive() throws(ShellError) {

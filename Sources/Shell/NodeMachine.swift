@@ -37,6 +37,8 @@ public enum MachineEvent<Machine: NodeMachine>: Sendable {
     case commitFailed(Machine.CommitID, Machine.Failure)
     /// From a feed.
     case command(Machine.Command)
+    /// A feed's source is broken (one line): the loop ends with an error; the machine is not told.
+    case feedFailed(String)
     /// The deadline has come.
     case tick
 }

@@ -1,21 +1,186 @@
+import Chain
 import Foundation
 import Node
+import Primitives
+import StateNetwork
+import StateStore
 
 /// A node on the real world: opens what it needs, connects it to an event loop, runs it to its end.
 public enum NodeRuntime {
-    /// Runs a node as told; the exit code.
+    /// What was opened, in the order in which it is needed.
+    private struct Parts {
+        let settings: RuntimeSettings
+        let clock: SystemClock
+        let terminal: Terminal
+        let network: NetworkConfiguration
+        let socket: UDPSocket
+        let store: LMDBStore
+        let chain: ChainDirectory?
+        let seeds: [[UInt8]]
+    }
+
+    /// Runs a node as told; the exit code. Whatever is wrong with what it was given is told before anything is written,
+    /// except for a missing key, which is made.
     public static func run(_ settings: RuntimeSettings) throws -> Int32 {
+        // Before any thread is started: threads inherit that signals are held back.
+        let signals = try Signals()
+        let clock = SystemClock()
+        let terminal = Terminal(level: settings.logLevel, format: settings.logFormat, clock: clock)
+        let network = try NetworkConfigurationFile.read(settings.networkFile)
+        let chain = try settings.chainDirectory.map { try ChainDirectory(path: $0) }
+        if let chain { try check(chain, settings, network) }
+        let seeds = try settings.signingKeyFiles.map { try readSigningKey($0, network) }
         let lock = try settings.dataDirectory.lock()
-        withExtendedLifetime(lock) {}
-        throw ShellError.system(call: "run", reason: "the node is not connected yet")
+        defer { withExtendedLifetime(lock) {} }
+        let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
+        let socket = try UDPSocket(binding: settings.listen)
+        let store = try openStore(settings, network)
+        let parts = Parts(
+            settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
+            chain: chain, seeds: seeds)
+
+        var configuration = NodeConfiguration(
+            network: network, role: settings.role, key: key, clientInfo: ProgramVersion.clientInfo)
+        configuration.endpoint = advertisedEndpoint(settings, local: socket.local)
+        configuration.bootNodes = settings.bootNodes
+        configuration.radiusExponent = settings.radiusExponent
+        configuration.lanes = settings.lanes
+        configuration.rangeBytes = settings.rangeBytes
+        configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
+        configuration.attestingSeeds = seeds
+        configuration.finalityDepth = settings.finalityDepth
+        let node = try Node(
+            configuration: configuration, stored: try StoredState.load(from: try store.snapshot(), network: network),
+            entropy: SystemEntropy.make(), at: clock.now())
+        return try run(node, parts, signals)
+    }
+
+    private static func openStore(
+        _ settings: RuntimeSettings, _ network: NetworkConfiguration
+    ) throws(ShellError) -> LMDBStore {
+        let directory = settings.dataDirectory
+        var options = LMDBStore.Options()
+        options.mapSize = Int(clamping: settings.storageCapacityBytes)
+        do throws(StoreError) {
+            let store = try LMDBStore(directory: directory.storePath, options: options)
+            try StoreMeta.open(store, for: network)
+            return store
+        } catch {
+            throw ShellError(error, dataDirectory: directory, networkFile: settings.networkFile)
+        }
+    }
+
+    /// Connects the node and runs it until a signal or what it reports ends it.
+    private static func run(_ node: Node, _ parts: Parts, _ signals: Signals) throws -> Int32 {
+        let (settings, store) = (parts.settings, parts.store)
+        let mailbox = try Mailbox<MachineEvent<RunningNode>>()
+        let pool = WorkerPool<JobID, StateJob>(count: settings.workers) { id, job in
+            do throws(StoreError) {
+                mailbox.post(.jobFinished(id, job.run(on: try store.snapshot())))
+            } catch {
+                mailbox.post(.jobFinished(id, job.failed(error)))
+            }
+        }
+        let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
+            commit: { (batch) throws(StoreError) in try store.commit(batch) },
+            done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
+        let reporter = Reporter(settings: settings, terminal: parts.terminal, clock: parts.clock)
+        let record = node.record.text
+        try settings.dataDirectory.writeRecord(record)
+        tellReady(record, parts)
+        let feed = parts.chain.map { startFeed($0, after: node.replayedHead?.number, parts, mailbox) }
+        if let feed { reporter.blockUsed = { feed.used() } }
+        let hands = EventLoop<RunningNode>.Hands(
+            pool: pool, writer: writer, report: { report, machine in reporter.handle(report, from: machine.node) },
+            stopFeeds: { feed?.stop() }, feedFailed: { parts.terminal.log(.error, $0) })
+        let loop = try EventLoop(
+            machine: RunningNode(node), socket: parts.socket, mailbox: mailbox, signals: signals, clock: parts.clock,
+            hands: hands)
+        let code = try loop.run()
+        reporter.finish(loop.machine.node)
+        parts.terminal.log(.info, "stopped")
+        return code
+    }
+
+    private static func tellReady(_ record: String, _ parts: Parts) {
+        let (settings, socket) = (parts.settings, parts.socket)
+        parts.terminal.log(
+            .info,
+            "\(ProgramVersion.text): \(settings.role) on network \(parts.network.name), UDP \(socket.local), "
+                + "data in \(settings.dataDirectory.path), \(settings.workers) workers")
+        if socket.receiveBufferBytes < ShellLimits.socketBufferBytes {
+            parts.terminal.log(
+                .debug, "the receive buffer has \(ByteCount(bytes: UInt64(socket.receiveBufferBytes))): raise "
+                    + "net.core.rmem_max to \(ShellLimits.socketBufferBytes) for full speed")
+        }
+        FileHandle.standardOutput.write(Data("ready enr=\(record)\n".utf8))
+    }
+
+    /// A bridge's blocks, one by one at their pace.
+    private static func startFeed(
+        _ chain: ChainDirectory, after head: UInt64?, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
+    ) -> PacedFeed<ReplayedBlock> {
+        let source = ReplaySource(directory: chain, after: head)
+        let terminal = parts.terminal
+        return PacedFeed(
+            perSecond: parts.settings.blocksPerSecond, ahead: ShellLimits.blocksAhead,
+            source: { try source.next() }, deliver: { mailbox.post(.command($0)) },
+            ended: { end in
+                switch end {
+                case .finished: terminal.log(.info, "the chain's last block is replayed; serving on")
+                case .failed(let reason): mailbox.post(.feedFailed(reason))
+                }
+            })
+    }
+
+    /// Where peers find the node; nil where that is not known.
+    private static func advertisedEndpoint(_ settings: RuntimeSettings, local: Endpoint) -> Endpoint? {
+        guard let told = settings.advertised else { return local.isUnspecified ? nil : local }
+        return told.port == 0 ? Endpoint(address: told.address, port: local.port) : told
+    }
+
+    /// A bridge's chain must be the network's.
+    private static func check(
+        _ chain: ChainDirectory, _ settings: RuntimeSettings, _ network: NetworkConfiguration
+    ) throws(ShellError) {
+        guard chain.genesisHeader.hash == network.genesisHash else {
+            throw .badFile(
+                path: chain.path,
+                reason: "its genesis is \(chain.genesisHeader.hash), but that of \(settings.networkFile) is "
+                    + "\(network.genesisHash): give the chain of this network")
+        }
+        guard chain.chainID == network.chainID else {
+            throw .badFile(
+                path: chain.path,
+                reason: "its chain id is \(chain.chainID), but that of \(settings.networkFile) is \(network.chainID)")
+        }
+    }
+
+    private static func readSigningKey(
+        _ path: String, _ network: NetworkConfiguration
+    ) throws(ShellError) -> [UInt8] {
+        let seed = try KeyFile.read(path)
+        let publicKey = KeyFile.signingPublicKey(ofSeed: seed)
+        guard network.rule.keys.contains(publicKey) else {
+            throw .badFile(
+                path: path,
+                reason: "its public key \(publicKey) is not among rule.keys of the network: nobody would believe it")
+        }
+        return seed
     }
 }
 
-/// The state that a data directory holds, as JSON.
-public enum StateExport {
-    /// Writes the whole state at the newest verified block.
-    public static func run(dataDirectory: DataDirectory, networkFile: String, output: String?) throws {
-        try dataDirectory.requireStore()
-        throw ShellError.system(call: "export", reason: "the store is not connected yet")
+extension StateJob {
+    /// What comes of a job where no snapshot of the store can be had.
+    func failed(_ error: StoreError) -> StateJobResult {
+        switch self {
+        case .serveRange, .serveDiffs, .serveCodes: .served(StateStatus.busy(seconds: 1).encoded)
+        case .takeRange: .range(.failure(.store(error)))
+        case .takeDiffs: .diffs(.failure(.store(error)))
+        case .checkBlockDiff: .blockDiff(.failure(.store(error)))
+        case .fold: .fold(.failure(.store(error)))
+        case .genesis: .genesis(.failure(.store(error)))
+        case .replay: .replay(.failure(.store(error)))
+        }
     }
 }

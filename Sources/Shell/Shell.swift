@@ -44,6 +44,12 @@ public enum ShellLimits {
     public static let rememberedEndpoints = 4_096
     /// Bytes of a worker thread's stack: tries recurse 64 levels deep at most.
     public static let workerStackBytes = 4 << 20
+    /// Seconds after which a sync that no boot node has answered gives up.
+    public static let secondsWithoutPeers = 30
+    /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
+    public static let blocksAhead = 8
     /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
     public static let progressLineSeconds = 2
+    /// The same while nothing arrives: the reason was told, the seconds are all that changes.
+    public static let stallLineSeconds = 10
 }

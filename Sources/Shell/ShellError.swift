@@ -1,4 +1,5 @@
 import Foundation
+import StateStore
 
 /// What the outside world refused. Each description is one line that names the thing and the cure.
 public enum ShellError: Error, Equatable, Sendable {
@@ -16,8 +17,10 @@ public enum ShellError: Error, Equatable, Sendable {
     case file(path: String, reason: String)
     /// A file was read and its content is not what it must be.
     case badFile(path: String, reason: String)
-    /// The store refused a write.
-    case writeRefused(String)
+    /// The store cannot be opened or used.
+    case store(path: String, StoreError)
+    /// The store holds the state of another network.
+    case anotherNetwork(path: String, networkFile: String, field: String, found: String, expected: String)
     /// Another process works on this data directory.
     case dataDirectoryInUse(String)
     /// There is no data directory, or none that a node has worked in.
@@ -35,6 +38,33 @@ public enum ShellError: Error, Equatable, Sendable {
     }
 }
 
+extension ShellError {
+    /// What a store said, with the directory that it is in.
+    init(_ error: StoreError, dataDirectory: DataDirectory, networkFile: String) {
+        switch error {
+        case .wrongNetwork(let field, let found, let expected):
+            self = .anotherNetwork(
+                path: dataDirectory.path, networkFile: networkFile, field: field, found: found, expected: expected)
+        case .missing: self = .noDataDirectory(dataDirectory.path)
+        case .locked: self = .dataDirectoryInUse(dataDirectory.path)
+        default: self = .store(path: dataDirectory.path, error)
+        }
+    }
+
+    private static func text(_ error: StoreError) -> String {
+        switch error {
+        case .full: "no room: free some on the disk, or raise --storage-capacity"
+        case .wrongVersion(let found, let expected):
+            "written by another version of this program (format \(found), this one reads \(expected)): "
+                + "use that version, or give another directory with --data-dir"
+        case .corrupt(let table):
+            "the table '\(table)' is damaged: move the directory away and sync again; what is proven is fetched anew"
+        case .system(let code, let operation): "\(operation): \(String(cString: strerror(code)))"
+        default: "\(error)"
+        }
+    }
+}
+
 extension ShellError: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -49,7 +79,10 @@ extension ShellError: CustomStringConvertible {
         case .system(let call, let reason): return "\(call): \(reason)"
         case .file(let path, let reason): return "\(path): \(reason)"
         case .badFile(let path, let reason): return "\(path): \(reason)"
-        case .writeRefused(let reason): return "the store refused a write: \(reason)"
+        case .store(let path, let error): return "\(path): \(ShellError.text(error))"
+        case .anotherNetwork(let path, let file, let field, let found, let expected):
+            return "\(path): holds the state of another network (its \(field) is \(found), that of \(file) is "
+                + "\(expected)): give another directory with --data-dir, or its own network file"
         case .dataDirectoryInUse(let path):
             return "\(path): another process works here: stop it, or give another directory with --data-dir"
         case .noDataDirectory(let path):

@@ -56,7 +56,7 @@ public final class Terminal: Sendable {
     }
 
     /// Shows the progress: in place on a terminal; in a pipe a line every few seconds, or at once where `urgent`.
-    public func show(_ progress: Node.Progress, role: Role, urgent: Bool = false) {
+    public func show(_ progress: NodeProgress, role: Role, urgent: Bool = false) {
         let now = clock.instant()
         state.withLock { state in
             if isTerminal {
@@ -66,7 +66,8 @@ public final class Terminal: Sendable {
                 return
             }
             let text = ProgressLine.text(progress, role: role, style: .plain)
-            let due = state.lastPlain.map { $0.at + .seconds(ShellLimits.progressLineSeconds) }
+            let pause = progress.stall == nil ? ShellLimits.progressLineSeconds : ShellLimits.stallLineSeconds
+            let due = state.lastPlain.map { $0.at + .seconds(pause) }
             guard urgent || due.map({ now >= $0 }) ?? true, text != state.lastPlain?.text else { return }
             state.lastPlain = (text, now)
             write(text + "\n")

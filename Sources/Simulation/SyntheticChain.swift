@@ -177,7 +177,7 @@ public struct SyntheticChain: Sendable {
 
     private static func root(of leaves: LeafColumns) -> Bytes32 {
         var branches = BranchColumns()
-        let subtree = TrieBuilder.build(leaves, in: 0..<leaves.count, under: Nibbles(), emitting: &branches)
+        let subtree = TrieBuilder.build(leaves, in: 0..<leaves.count, under: .root, emitting: &branches)
         return subtree.hash(at: 0)
     }
 }

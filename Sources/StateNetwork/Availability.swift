@@ -33,17 +33,12 @@ public struct AnchorSections: Hashable, Sendable {
         ])
     }
 
-    var value: SSZValue {
-        .fields([
-            StateContentKey.value(anchor),
-            .elements(
-                runs.map {
-                    .fields([
-                        .integer(UInt16(truncatingIfNeeded: $0.lowerBound)),
-                        .integer(UInt16(truncatingIfNeeded: $0.upperBound - 1)),
-                    ])
-                }),
-        ])
+    var encoded: [UInt8] {
+        let bounds = runs.flatMap { run in
+            ColumnWriter.integer(UInt16(truncatingIfNeeded: run.lowerBound))
+                + ColumnWriter.integer(UInt16(truncatingIfNeeded: run.upperBound - 1))
+        }
+        return ColumnWriter.container(fixed: StateContentKey.bytes(anchor), [bounds])
     }
 
     /// nil where the runs are not in their one form.
@@ -86,14 +81,9 @@ public struct AvailabilityValue: Hashable, Sendable {
     }
 
     /// The value, status byte included.
-    public var encoded: [UInt8] {
-        do throws(SSZError) {
-            return [0] + (try SSZ.encode(.elements(served.map(\.value)), as: Self.schema))
-        } catch {
-            preconditionFailure("availability outside its own schema: \(error)")
-        }
-    }
+    public var encoded: [UInt8] { [0] + ColumnWriter.items(served.map(\.encoded)) }
 
+    /// Reads a whole value, its status byte included.
     public init(decoding value: [UInt8]) throws(StateContentError) {
         try StateStatus.requireData(value)
         do throws(SSZError) {
@@ -118,6 +108,7 @@ public struct StatePingPayload: Hashable, Sendable {
     /// The payload's type in PING and PONG.
     public static let type: UInt16 = 10_101
 
+    /// What a node does with the state.
     public enum Role: UInt8, Sendable, CaseIterable {
         /// Holds an arc and serves it.
         case node = 0
@@ -128,6 +119,7 @@ public struct StatePingPayload: Hashable, Sendable {
     }
 
     public let role: Role
+    /// 2^k − 1: the node keeps the aligned stretch of 2^k keys round its id.
     public let radius: UInt256
     /// Newest block that everything held is known up to; nil before there is one.
     public let head: StatePoint?
@@ -168,18 +160,15 @@ public struct StatePingPayload: Hashable, Sendable {
         served.reduce(fixedBytes) { $0 + anchorBytes + runBytes * $1.runs.count }
     }
 
+    /// The payload, at most 700 bytes.
     public var encoded: [UInt8] {
         let point = head ?? StatePoint(number: 0, hash: .zero)
-        let value = SSZValue.fields([
-            .integer(role.rawValue), .uint(radius), StateContentKey.value(point), .elements(served.map(\.value)),
-        ])
-        do throws(SSZError) {
-            return try SSZ.encode(value, as: Self.schema)
-        } catch {
-            preconditionFailure("a ping payload outside its own schema: \(error)")
-        }
+        return ColumnWriter.container(
+            fixed: [role.rawValue] + radius.littleEndianBytes + StateContentKey.bytes(point),
+            [ColumnWriter.items(served.map(\.encoded))])
     }
 
+    /// Reads exactly one payload.
     public init(decoding bytes: [UInt8]) throws(StateContentError) {
         guard bytes.count <= StateNetworkLimits.pingPayloadBytes else { throw .valueTooLong(bytes: bytes.count) }
         do throws(SSZError) {

@@ -114,19 +114,47 @@ struct ColumnReader {
 
 /// Writes what `ColumnReader` reads.
 enum ColumnWriter {
+    /// A field of a container, encoded.
+    enum Field {
+        /// Of a type whose values all have one size: it stands in place.
+        case inPlace([UInt8])
+        /// Of any other type: an offset stands in its place.
+        case variable([UInt8])
+    }
+
+    /// A container.
+    static func container(_ fields: [Field]) -> [UInt8] {
+        var (offset, size) = (0, 0)
+        for field in fields {
+            switch field {
+            case .inPlace(let content): offset += content.count
+            case .variable(let content):
+                offset += 4
+                size += content.count
+            }
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(offset + size)
+        for field in fields {
+            switch field {
+            case .inPlace(let content): bytes.append(contentsOf: content)
+            case .variable(let content):
+                append(UInt32(truncatingIfNeeded: offset), to: &bytes)
+                offset += content.count
+            }
+        }
+        for case .variable(let content) in fields { bytes.append(contentsOf: content) }
+        return bytes
+    }
+
     /// A container of bytes in place and then fields of variable size.
     static func container(fixed: [UInt8] = [], _ fields: [[UInt8]]) -> [UInt8] {
-        let head = fixed.count + 4 * fields.count
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(head + fields.reduce(0) { $0 + $1.count })
-        bytes.append(contentsOf: fixed)
-        var offset = head
-        for field in fields {
-            append(UInt32(truncatingIfNeeded: offset), to: &bytes)
-            offset += field.count
-        }
-        for field in fields { bytes.append(contentsOf: field) }
-        return bytes
+        container([.inPlace(fixed)] + fields.map { .variable($0) })
+    }
+
+    /// An integer of fixed size.
+    static func integer(_ value: some FixedWidthInteger) -> [UInt8] {
+        withUnsafeBytes(of: value.littleEndian) { Array($0) }
     }
 
     /// A list of variable-size items: a container without a fixed part.

@@ -34,6 +34,7 @@ public struct TakeDiffs: Sendable {
     func run(on snapshot: some StoreSnapshot) throws -> DiffsTaken {
         let diffs = try DiffsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
         var taken = DiffsTaken()
+        if key.withProof { taken.proof = try SectionDiffsValue(decoding: value).proof }
         for diff in diffs {
             guard let record = try SectionRecord.read(diff.section, in: snapshot), record.isComplete,
                 record.working == key.from
@@ -77,7 +78,7 @@ public struct TakeDiffs: Sendable {
             sectionHashBefore: record.sectionHash ?? Subtree.emptyRoot, sectionHashAfter: proven, update: update,
             pathProof: [])
         let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
-        taken.wantedCodes += missing
+        taken.wantedCodes += missing.map { WantedCode(hash: $0, section: update.section.index) }
         taken.batch.append(StateWrites.dropLayers(try BlockLayer.all(of: update.section, in: snapshot)))
         taken.batch.append(StateWrites.layer(layer, missingCodes: missing))
         taken.sections.append(.layered(layer))
@@ -96,8 +97,10 @@ public struct DiffsTaken: Sendable {
 
     public internal(set) var sections: [Section] = []
     public internal(set) var batch = WriteBatch()
+    /// Nodes above the sections in the trie at the goal, where the answer brought them: they prove other sections too.
+    public internal(set) var proof: [[UInt8]] = []
     /// Code that changed accounts name and the store lacks.
-    public internal(set) var wantedCodes: [Bytes32] = []
+    public internal(set) var wantedCodes: [WantedCode] = []
 }
 
 /// Checks one block's diff of one section against the block's attested state root.
@@ -138,7 +141,8 @@ public struct CheckBlockDiff: Sendable {
         let wanted = try CodeRecords.missing(of: update.newCodeHashes.filter { !brought.contains($0) }, in: snapshot)
         var batch = StateWrites.layer(layer, missingCodes: wanted)
         batch.append(StateWrites.codes(codes, for: [section]))
-        return CheckedDiff(layer: layer, batch: batch, codeHashes: codes.map(\.hash), wantedCodes: wanted)
+        return CheckedDiff(layer: layer, batch: batch, codeHashes: codes.map(\.hash),
+            wantedCodes: wanted.map { WantedCode(hash: $0, section: key.section) })
     }
 }
 
@@ -149,7 +153,7 @@ public struct CheckedDiff: Sendable {
     /// Codes that came with it.
     public let codeHashes: [Bytes32]
     /// Codes it names and did not bring.
-    public let wantedCodes: [Bytes32]
+    public let wantedCodes: [WantedCode]
 }
 
 /// Folds a section's layers into its base at an anchor whose section hash they already give.
@@ -187,11 +191,11 @@ enum Folding {
         let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
         guard let start = folded.record.historyStart, start.number < oldest,
             let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
-        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing) }
+        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) }) }
         let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
         var batch = folded.batch
         batch.append(pruned.batch)
-        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing)
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) })
     }
 }
 
@@ -199,5 +203,5 @@ enum Folding {
 public struct SectionFolded: Sendable {
     public let record: SectionRecord
     public let batch: WriteBatch
-    public let wantedCodes: [Bytes32]
+    public let wantedCodes: [WantedCode]
 }

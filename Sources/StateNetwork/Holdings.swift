@@ -17,6 +17,16 @@ public struct Holdings: Sendable {
         /// Who sent it; nil for a diff of our own making.
         public let sender: Bytes32?
         public let receivedAt: Instant
+
+        public init(
+            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant
+        ) {
+            self.key = key
+            self.value = value
+            self.encoded = encoded
+            self.sender = sender
+            self.receivedAt = receivedAt
+        }
     }
 
     /// One section of the arc.
@@ -109,6 +119,13 @@ public struct Holdings: Sendable {
     }
 
     public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
+
+    /// Takes all of these sections, or none.
+    public mutating func lock(_ indices: [Int]) -> Bool {
+        guard indices.allSatisfy({ held($0)?.isLocked == false }) else { return false }
+        for index in indices { change(index) { $0.isLocked = true } }
+        return true
+    }
 
     /// Takes every section of the arc, or none.
     public mutating func lockAll() -> Bool {
@@ -211,8 +228,8 @@ public struct Holdings: Sendable {
     public func proofNodes(of index: Int, root: Bytes32) -> [[UInt8]] { pool.path(to: section(index).path, root: root) }
 
     /// Compares all that is held with the proven section hashes at one block; on success that block becomes the
-    /// verified head.
-    public mutating func verify(at point: StatePoint, root: Bytes32) -> Bool {
+    /// verified head. At the attested head (`isHead`) nothing can be missing then.
+    public mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
         if let verifiedHead, point.number <= verifiedHead.number { return verifiedHead == point }
         for index in arc {
             guard let state = stateHash(of: index, at: point.number), let proven = provenHash(of: index, root: root),
@@ -220,6 +237,7 @@ public struct Holdings: Sendable {
             else { return false }
         }
         verifiedHead = point
+        guard isHead else { return true }
         for slot in sections.indices {
             sections[slot].needsCatchUp = false
             sections[slot].gapSince = nil
@@ -227,22 +245,39 @@ public struct Holdings: Sendable {
         return true
     }
 
+    /// Marks the sections that are not known to stand at this attested block as missing blocks; returns them.
+    public mutating func markBehind(at point: StatePoint, root: Bytes32) -> [Int] {
+        let behind = arc.filter { index in
+            guard held(index)?.isComplete == true else { return false }
+            let proven = provenHash(of: index, root: root)
+            return proven == nil || proven != stateHash(of: index, at: point.number)
+        }
+        for index in behind { change(index) { $0.needsCatchUp = true } }
+        return behind
+    }
+
+    /// The newest block whose changes a held section has; its working point where there is none since.
+    public func top(of index: Int) -> UInt64 {
+        guard let held = held(index) else { return 0 }
+        return held.layers.last?.point.number ?? held.record?.working.number ?? 0
+    }
+
     /// A reorg: what was verified above `point` no longer counts, and layers of other blocks are dropped. Returns the
-    /// sections that lost layers.
-    public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [Int] {
+    /// layers dropped.
+    public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
         if let head = verifiedHead, !isCanonical(head) { verifiedHead = nil }
-        var changed: [Int] = []
+        var dropped: [BlockLayer] = []
         for index in arc {
             guard let held = held(index), let first = held.layers.firstIndex(where: { !isCanonical($0.point) }) else {
                 continue
             }
+            dropped += held.layers[first...]
             change(index) { section in
                 section.layers.removeSubrange(first...)
                 section.needsCatchUp = true
             }
-            changed.append(index)
         }
-        return changed
+        return dropped
     }
 
     // MARK: What is served
@@ -277,7 +312,9 @@ public struct Holdings: Sendable {
     }
 
     /// When something that waits is due to be looked at again.
-    public var nextDeadline: Instant? {
-        waiting.compactMap { held($0)?.pending.first?.receivedAt }.min().map { $0 + StateNetworkLimits.gapPatience }
+    public func nextDeadline(at now: Instant) -> Instant? {
+        let received = waiting.compactMap { held($0)?.pending.first?.receivedAt }
+        let due = received.flatMap { [$0 + StateNetworkLimits.gapPatience, $0 + StateNetworkLimits.unknownHeaderWait] }
+        return due.filter { $0 > now }.min()
     }
 }

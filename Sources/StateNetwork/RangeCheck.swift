@@ -47,6 +47,7 @@ public struct VerifiedStateRange: Sendable {
     /// Code hashes named by the accounts, ascending, each once; that of no code is left out.
     public internal(set) var codeHashes: [Bytes32] = []
 
+    /// Accounts and slots.
     public var leafCount: Int { accounts.count + slots.count }
 
     /// Every leaf in flat order, in the form of the store: slim body, slot value without leading zeros.

@@ -41,7 +41,8 @@ public struct TakeRange: Sendable {
         writer.accountBranches(range.accountBranches)
         for (account, branches) in range.storageBranches { writer.storageBranches(of: account, branches) }
         writer.section(after, missingCodes: missing)
-        return RangeTaken(record: after, batch: writer.finished, wantedCodes: missing, leaves: range.leafCount)
+        return RangeTaken(record: after, batch: writer.finished, wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) },
+            leaves: range.leafCount)
     }
 
     /// What the whole section hashes to, now that its last range is here: its topmost branch is in this range or was
@@ -76,6 +77,6 @@ public struct RangeTaken: Sendable {
     public let record: SectionRecord
     public let batch: WriteBatch
     /// Code that accounts of the range name and the store lacks.
-    public let wantedCodes: [Bytes32]
+    public let wantedCodes: [WantedCode]
     public let leaves: Int
 }

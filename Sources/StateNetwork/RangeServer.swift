@@ -151,17 +151,23 @@ private struct RangeGathering {
     mutating func prove<Snapshot: StoreSnapshot>(from view: inout StateView<Snapshot>, crown: Crown) throws {
         var proof = ProofNodes()
         var accounts = view.accountTrie
-        try TrieProver.prove(key.origin.account, upper: crown, source: &accounts, into: &proof)
-        try TrieProver.prove(value.end.account, upper: crown, source: &accounts, into: &proof)
+        try Self.prove(key.origin.account, value.end.account, upper: crown, source: &accounts, into: &proof)
         value.accountProof = proof.nodes
         for (account, kind) in zip(value.accountKeys, value.kinds) where kind == .partial {
             let (first, last) = slotBounds(of: account)
             var storage = view.storageTrie(of: account)
             var proof = ProofNodes()
-            try TrieProver.prove(first, upper: nil, source: &storage, into: &proof)
-            try TrieProver.prove(last, upper: nil, source: &storage, into: &proof)
+            try Self.prove(first, last, upper: nil, source: &storage, into: &proof)
             value.storageProofs.append(proof.nodes)
         }
+    }
+
+    /// Adds the edges of [first, last]. Nothing lies before the first key of all and after the last.
+    private static func prove(
+        _ first: Bytes32, _ last: Bytes32, upper: Crown?, source: inout some TrieSource, into proof: inout ProofNodes
+    ) throws {
+        if first != .zero { try TrieProver.prove(first, upper: upper, source: &source, into: &proof) }
+        if last != .max { try TrieProver.prove(last, upper: upper, source: &source, into: &proof) }
     }
 }
 

@@ -11,11 +11,10 @@ public enum StateTrie: Hashable, Sendable {
 
     static let schema = SSZType.union([nil, .container([("account", .bytes32), ("placement", .uint8)])])
 
-    var value: SSZValue {
+    var encoded: [UInt8] {
         switch self {
-        case .accounts: .union(selector: 0, nil)
-        case .storage(let account, let placement):
-            .union(selector: 1, .fields([.bytes32(account), .integer(placement)]))
+        case .accounts: [0]
+        case .storage(let account, let placement): [1] + account.bytes + [placement]
         }
     }
 
@@ -129,6 +128,7 @@ public enum StateContentKey: Hashable, Sendable {
         case availability = 0x48
     }
 
+    /// Which content this is a key of.
     public var selector: Selector {
         switch self {
         case .range: .range

@@ -83,42 +83,39 @@ extension StateContentKey {
     }
 
     /// The encoding that `init(decoding:)` reads.
-    public var encoded: [UInt8] {
-        guard let schema = Self.schema(selector) else { return [selector.rawValue] }
-        do throws(SSZError) {
-            return [selector.rawValue] + (try SSZ.encode(.fields(fields), as: schema))
-        } catch {
-            // The fields are built from the types above, whose initialisers keep the schema's limits.
-            preconditionFailure("a key outside its own schema: \(error)")
-        }
-    }
+    public var encoded: [UInt8] { [selector.rawValue] + ColumnWriter.container(fields) }
 
-    private var fields: [SSZValue] {
+    private var fields: [ColumnWriter.Field] {
         switch self {
         case .range(let key):
             return [
-                key.trie.value, Self.value(key.anchor), Self.value(key.origin), Self.value(key.limit),
-                .integer(key.maxBytes),
+                .variable(key.trie.encoded), .inPlace(Self.bytes(key.anchor)), .inPlace(key.origin.bytes),
+                .inPlace(key.limit.bytes), .inPlace(ColumnWriter.integer(key.maxBytes)),
             ]
         case .diffs(let key):
             let first = key.sections.first ?? 0
-            var mask = [Bool](repeating: false, count: (key.sections.last ?? 0) - first + 1)
-            for section in key.sections { mask[section - first] = true }
+            let end = (key.sections.last ?? 0) - first + 1
+            // One bit more than there are sections in the mask ends the list.
+            var mask = [UInt8](repeating: 0, count: end / 8 + 1)
+            for bit in key.sections.map({ $0 - first }) + [end] { mask[bit / 8] |= 1 << UInt8(bit % 8) }
             return [
-                key.trie.value, Self.value(key.from), Self.value(key.to), .integer(UInt32(truncatingIfNeeded: first)),
-                .bits(mask), .integer(key.maxBytes), .boolean(key.withProof),
+                .variable(key.trie.encoded), .inPlace(Self.bytes(key.from)), .inPlace(Self.bytes(key.to)),
+                .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: first))), .variable(mask),
+                .inPlace(ColumnWriter.integer(key.maxBytes)), .inPlace([key.withProof ? 1 : 0]),
             ]
-        case .codes(let key): return [.bytes32(key.near), .elements(key.hashes.map { .bytes32($0) })]
+        case .codes(let key): return [.inPlace(key.near.bytes), .variable(ColumnWriter.hashes(key.hashes))]
         case .blockDiff(let key):
-            return [key.trie.value, Self.value(key.point), .integer(UInt32(truncatingIfNeeded: key.section))]
-        case .crown(let anchor): return [StateTrie.accounts.value, Self.value(anchor)]
+            return [
+                .variable(key.trie.encoded), .inPlace(Self.bytes(key.point)),
+                .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: key.section))),
+            ]
+        case .crown(let anchor): return [.variable(StateTrie.accounts.encoded), .inPlace(Self.bytes(anchor))]
         case .availability: return []
         }
     }
 
-    static func value(_ anchor: Anchor) -> SSZValue { .fields([.integer(anchor.epoch), .bytes32(anchor.hash)]) }
-    static func value(_ point: StatePoint) -> SSZValue { .fields([.integer(point.number), .bytes32(point.hash)]) }
-    static func value(_ cursor: Cursor) -> SSZValue { .fields([.bytes32(cursor.account), .bytes32(cursor.slot)]) }
+    static func bytes(_ anchor: Anchor) -> [UInt8] { ColumnWriter.integer(anchor.epoch) + anchor.hash.bytes }
+    static func bytes(_ point: StatePoint) -> [UInt8] { ColumnWriter.integer(point.number) + point.hash.bytes }
 
     static func anchor(_ value: SSZValue) throws(SSZError) -> Anchor {
         let fields = try value.fields

@@ -57,10 +57,7 @@ public enum StateStatus: Hashable, Sendable {
         case .notAtThisAnchor(let served):
             // Newest first where there are more than may be listed.
             let listed = served.sorted(by: >).prefix(StateNetworkLimits.servedAnchors).sorted()
-            return [1]
-                + listed.flatMap { anchor in
-                    withUnsafeBytes(of: anchor.epoch.littleEndian, Array.init) + anchor.hash.bytes
-                }
+            return [1] + listed.flatMap { StateContentKey.bytes($0) }
         case .busy(let seconds): return [2, UInt8(truncatingIfNeeded: seconds), UInt8(seconds >> 8)]
         case .historyTooShort: return [3]
         case .itemTooLarge: return [4]

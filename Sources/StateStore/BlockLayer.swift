@@ -5,18 +5,23 @@ import Primitives
 /// What one block changed of one section, verified against the block's state root. Never changes; held in memory and
 /// persisted, until the anchor after next is reached (blocks since the older served anchor are served as diffs).
 public struct BlockLayer: Hashable, Sendable {
+    /// Which section.
     public let section: Section
     /// The block.
     public let point: StatePoint
     /// The section's point before: the last block or anchor, on this line, at which it was as `sectionHashBefore`. Not
     /// always the parent block: one that leaves the section alone makes no layer.
     public let parent: StatePoint
+    /// At `parent`.
     public let sectionHashBefore: Bytes32
+    /// At `point`; verified against the block's state root.
     public let sectionHashAfter: Bytes32
+    /// What changed.
     public let update: SectionUpdate
     /// The nodes above the sections on the way to this one, in the trie after the block.
     public let pathProof: [[UInt8]]
 
+    /// A layer of verified parts.
     public init(
         section: Section, point: StatePoint, parent: StatePoint, sectionHashBefore: Bytes32,
         sectionHashAfter: Bytes32, update: SectionUpdate, pathProof: [[UInt8]]

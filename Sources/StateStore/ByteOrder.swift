@@ -17,14 +17,17 @@ public enum ByteOrder {
         return a.count - b.count
     }
 
+    /// As for buffers.
     public static func compare(_ a: [UInt8], _ b: [UInt8]) -> Int {
         a.withUnsafeBytes { a in b.withUnsafeBytes { compare(a, $0) } }
     }
 
+    /// Whether `a` comes before `b`.
     public static func isLess(_ a: UnsafeRawBufferPointer, _ b: [UInt8]) -> Bool {
         b.withUnsafeBytes { compare(a, $0) < 0 }
     }
 
+    /// Whether `a` comes before `b`.
     public static func isLess(_ a: [UInt8], _ b: [UInt8]) -> Bool { compare(a, b) < 0 }
 
     /// The first key after every key that begins with `prefix`, or nil where there is none: the end of its stretch.

@@ -1,6 +1,18 @@
 import Chain
 import Primitives
 
+/// Code that a section's accounts name and the store lacks.
+public struct WantedCode: Hashable, Sendable {
+    public let hash: Bytes32
+    /// Index of a section that names it: its holders have it.
+    public let section: Int
+
+    public init(hash: Bytes32, section: Int) {
+        self.hash = hash
+        self.section = section
+    }
+}
+
 /// Bytecode by its hash, and which of it the held sections still want. A section is announced only with its code.
 public enum CodeRecords {
     /// The code of this hash; nil where it is not here.
@@ -17,21 +29,31 @@ public enum CodeRecords {
         return missing
     }
 
-    /// The code hashes that leaves of `section` name and whose code is not here, ascending.
+    /// All code hashes that leaves name and whose code is not here, ascending.
+    public static func wanted(in snapshot: some StoreSnapshot) throws(StoreError) -> [Bytes32] {
+        try wanted(in: snapshot) { _ in true }
+    }
+
+    /// Those that leaves of `section` name, ascending. Reads all that are wanted: they are few, and gone soon.
     public static func wanted(by section: Section, in snapshot: some StoreSnapshot) throws(StoreError) -> [Bytes32] {
+        let key = section.storeKey
+        return try wanted(in: snapshot) { $0.elementsEqual(key) }
+    }
+
+    private static func wanted(
+        in snapshot: some StoreSnapshot, where isWanted: (Slice<UnsafeRawBufferPointer>) -> Bool
+    ) throws(StoreError) -> [Bytes32] {
         var hashes: [Bytes32] = []
-        let prefix = section.storeKey
-        try snapshot.forEach(.wantedCodes, from: prefix, upTo: ByteOrder.end(ofPrefix: prefix)) {
-            (key, _) throws(StoreError) in
-            guard let hash = Bytes32(key.dropFirst(prefix.count)) else { throw .corrupt(table: .wantedCodes) }
-            hashes.append(hash)
+        try snapshot.forEach(.wantedCodes, from: [], upTo: nil) { (key, _) throws(StoreError) in
+            guard let hash = Bytes32(key.prefix(32)) else { throw .corrupt(table: .wantedCodes) }
+            if isWanted(key.dropFirst(32)) && hashes.last != hash { hashes.append(hash) }
             return true
         }
-        // One section may have fetched what another wants too.
         return try missing(of: hashes, in: snapshot)
     }
 
-    static func wantedKey(_ section: Section, _ hash: Bytes32) -> [UInt8] { section.storeKey + hash.bytes }
+    /// code hash ‖ section, so that code that arrives strikes out the wishes of all sections at once.
+    static func wantedKey(_ section: Section, _ hash: Bytes32) -> [UInt8] { hash.bytes + section.storeKey }
 
     /// Hashes of code that accounts have after changes and did not have before; ascending, each once.
     static func newHashes(in leaves: [EntryChange<FlatKey>]) -> [Bytes32] {

@@ -8,12 +8,14 @@ public struct FlatKey: Hashable, Comparable, Sendable {
     public let slot: Bytes32?
 
     @inlinable
+    /// An account's key, or one of its slots'.
     public init(account: Bytes32, slot: Bytes32? = nil) {
         self.account = account
         self.slot = slot
     }
 
     @inlinable
+    /// The flat order.
     public static func < (a: FlatKey, b: FlatKey) -> Bool {
         if a.account != b.account { return a.account < b.account }
         switch (a.slot, b.slot) {
@@ -48,6 +50,7 @@ public struct FlatKey: Hashable, Comparable, Sendable {
 }
 
 extension FlatKey: CustomStringConvertible {
+    /// The first bytes in hex.
     public var description: String { account.short + (slot.map { "/" + $0.short } ?? "") }
 }
 
@@ -56,9 +59,12 @@ extension FlatKey: CustomStringConvertible {
 /// (a, 0) as a start means account a's own leaf and on; (a, s) its slots from s on. As an end, (a, s) means up to slot
 /// s of a, its own leaf included, and (a, ff…ff) all of a.
 public struct Cursor: Hashable, Comparable, Sendable {
+    /// keccak256 of an address, or anything between two of them.
     public let account: Bytes32
+    /// Zero: before the account's own leaf.
     public let slot: Bytes32
 
+    /// A position; without a slot, before the account's own leaf.
     public init(account: Bytes32, slot: Bytes32 = .zero) {
         self.account = account
         self.slot = slot
@@ -72,6 +78,7 @@ public struct Cursor: Hashable, Comparable, Sendable {
     /// The end of account `account`: all its slots included.
     public static func end(of account: Bytes32) -> Cursor { Cursor(account: account, slot: .max) }
 
+    /// The flat order.
     public static func < (a: Cursor, b: Cursor) -> Bool {
         a.account == b.account ? a.slot < b.slot : a.account < b.account
     }
@@ -111,15 +118,18 @@ public struct Cursor: Hashable, Comparable, Sendable {
 }
 
 extension Cursor: CustomStringConvertible {
+    /// The first bytes in hex.
     public var description: String { slot == .zero ? account.short : account.short + "/" + slot.short }
 }
 
 /// One leaf's change as it travels.
 public struct LeafChange: Hashable, Sendable {
+    /// Which leaf.
     public let key: FlatKey
     /// Slim body or slot value without leading zeros; nil where the leaf is gone.
     public let value: [UInt8]?
 
+    /// A change; nil deletes.
     public init(key: FlatKey, value: [UInt8]?) {
         self.key = key
         self.value = value

@@ -1,9 +1,10 @@
 import Primitives
 
 /// A walk over the leaves of a view in the flat order, without copying values: `next()`, then read the value in place.
-public struct FlatWalk<Snapshot: StoreSnapshot> {
-    private let view: StateView<Snapshot>
-    private var cursor: LayeredCursor<Snapshot>
+public struct FlatWalk {
+    private let depth: Int
+    private let sections: HeldSections
+    private var cursor: LayeredCursor
     private var section: Section?
     private var end: [UInt8]?
     private var start: [UInt8]
@@ -11,16 +12,17 @@ public struct FlatWalk<Snapshot: StoreSnapshot> {
     /// The leaf the walk is at.
     public private(set) var key: FlatKey?
 
-    init(_ view: StateView<Snapshot>, from origin: Cursor) throws(StoreError) {
-        self.view = view
-        cursor = try LayeredCursor(view.snapshot, .leaves)
+    init(_ view: StateView<some StoreSnapshot>, from origin: Cursor) throws(StoreError) {
+        depth = view.depth
+        sections = view.sections
+        cursor = try LayeredCursor(view.snapshot, .leaves, withUndo: sections.readsUndo)
         start = origin.firstKey.bytes
-        try enter(Section(of: origin.account, depth: view.depth).index)
+        enter(Section(of: origin.account, depth: depth).index)
     }
 
     /// Sets the walk before the first held section whose index is `index` or above.
-    private mutating func enter(_ index: Int) throws(StoreError) {
-        guard let (next, layering) = view.held(atOrAfter: index) else {
+    private mutating func enter(_ index: Int) {
+        guard let (next, layering) = sections.held(atOrAfter: index) else {
             section = nil
             return
         }
@@ -29,7 +31,7 @@ public struct FlatWalk<Snapshot: StoreSnapshot> {
         end = bounds.upTo
         if ByteOrder.isLess(start, bounds.from) { start = bounds.from }
         isPlaced = false
-        try cursor.look(through: layering)
+        cursor.look(through: layering)
     }
 
     /// Goes to the next leaf (at first: the first one at or after the origin); nil at the end.
@@ -41,7 +43,7 @@ public struct FlatWalk<Snapshot: StoreSnapshot> {
                 self.key = key
                 return key
             }
-            try enter(current.index + 1)
+            enter(current.index + 1)
         }
         key = nil
         return nil
@@ -49,20 +51,34 @@ public struct FlatWalk<Snapshot: StoreSnapshot> {
 
     /// nil past the end of the section.
     private func currentKey() throws(StoreError) -> FlatKey? {
-        let key = cursor.withEntry { key, _ -> (FlatKey?, Bool) in
-            if let end, !ByteOrder.isLess(key, end) { return (nil, true) }
-            return (FlatKey(loading: key), false)
+        var key: FlatKey?
+        var isPast = false
+        cursor.read { bytes, _ in
+            if let end, !ByteOrder.isLess(bytes, end) { isPast = true } else { key = FlatKey(loading: bytes) }
         }
-        guard let (key, isPast) = key, !isPast else { return nil }
-        guard let key else { throw .corrupt(table: .leaves) }
+        guard key != nil || isPast else { throw .corrupt(table: .leaves) }
         return key
     }
 
     /// The value of the leaf that `next()` gave, in place: slim body, or slot value without leading zeros. nil where
     /// the walk is at no leaf.
+    @inlinable
     public func withValue<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R? {
-        guard key != nil else { return nil }
-        return try cursor.withEntry { (_, value) throws(E) in try body(value) }
+        var result: Result<R, E>?
+        readValue { value in
+            do throws(E) {
+                result = .success(try body(value))
+            } catch {
+                result = .failure(error)
+            }
+        }
+        return try result?.get()
+    }
+
+    /// Runs `body` on the value, unless the walk is at no leaf.
+    @usableFromInline
+    func readValue(_ body: (UnsafeRawBufferPointer) -> Void) {
+        if key != nil { cursor.read { _, value in body(value) } }
     }
 
     /// The value of the leaf that `next()` gave, copied.
@@ -84,7 +100,7 @@ public struct FlatWalk<Snapshot: StoreSnapshot> {
 
 extension StateView {
     /// A walk from `origin` on, to the end of what is held. It has cursors of its own.
-    public func walk(from origin: Cursor) throws(StoreError) -> FlatWalk<Snapshot> {
+    public func walk(from origin: Cursor) throws(StoreError) -> FlatWalk {
         try FlatWalk(self, from: origin)
     }
 

@@ -65,7 +65,8 @@ public enum HeaderRecords {
         guard first <= last, limit > 0 else { return [] }
         var headers: [(point: StatePoint, header: [UInt8])] = []
         let start = withUnsafeBytes(of: first.bigEndian) { Array($0) }
-        try snapshot.forEach(.headers, from: start, upTo: StatePoint.key(after: last)) { (key, value) throws(StoreError) in
+        try snapshot.forEach(.headers, from: start, upTo: StatePoint.key(after: last)) {
+            (key, value) throws(StoreError) in
             headers.append((try point(key), Array(value)))
             return headers.count < limit
         }

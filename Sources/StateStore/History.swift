@@ -3,12 +3,16 @@ import Primitives
 
 /// One fold of a section as history keeps it: the leaves that differ between two consecutive working points.
 public struct HistoryFold: Hashable, Sendable {
+    /// Whose.
     public let section: Section
+    /// The working point before.
     public let from: StatePoint
+    /// The working point reached.
     public let to: StatePoint
     /// Ascending by key; vanished slots of deleted accounts are listed.
     public let leaves: [EntryChange<FlatKey>]
 
+    /// A fold as it was made.
     public init(section: Section, from: StatePoint, to: StatePoint, leaves: [EntryChange<FlatKey>]) {
         self.section = section
         self.from = from
@@ -79,9 +83,9 @@ public enum History {
             } else if let layer = own.last(where: { $0.point == current }) {
                 segments.append(layer.update.leaves)
                 current = start(of: layer, from: from, record: record)
-            } else if let fold, let previous = record.previous, fold.from.number >= previous.number {
-                // The start lies inside the epoch of this fold: only its blocks lead there, kept since the older anchor.
-                current = own.last { $0.point.number < current.number && $0.point.number > from.number }?.point ?? from
+            } else if current == record.working, let previous = record.previous, from.number > previous.number {
+                // The start lies inside the epoch of the last fold: only its blocks lead there, where they are kept.
+                current = try top(of: own, from: from, record: record, isUnchanged: fold?.leaves.isEmpty ?? false)
             } else {
                 throw .noHistory(from: from)
             }
@@ -96,6 +100,18 @@ public enum History {
             if let point, point.number >= layer.parent.number, point.number < layer.point.number { return point }
         }
         return layer.parent
+    }
+
+    /// Where a walk back from the working point to `from`, in the epoch before it, goes on: at the last layer of that
+    /// epoch. That none is missing is seen by the hash.
+    private static func top(
+        of layers: [BlockLayer], from: StatePoint, record: SectionRecord, isUnchanged: Bool
+    ) throws(StoreError) -> StatePoint {
+        if isUnchanged { return from }
+        guard let last = layers.last(where: { $0.point.number < record.working.number }),
+            last.sectionHashAfter == record.sectionHash
+        else { throw .noHistory(from: from) }
+        return last.point.number > from.number ? last.point : from
     }
 
     /// The points that history leads on from to the section's working point, oldest first.

@@ -1,15 +1,14 @@
 /// One walk through a table of the base with the layers over it: at each key the newest layer that has it decides.
-struct LayeredCursor<Snapshot: StoreSnapshot> {
+struct LayeredCursor {
     /// Which source has the entry the cursor is at.
     private enum Winner { case none, base, undo, overlay(Int) }
 
-    private let snapshot: Snapshot
     private let kind: StateTable
-    private var base: Snapshot.Cursor
+    private let base: ErasedCursor
     private var baseFound = false
     // Copies of the keys under the cursors, kept only while there are layers to compare them with.
     private var baseKey: [UInt8] = []
-    private var undo: Snapshot.Cursor?
+    private let undo: ErasedCursor?
     private var undoFound = false
     private var undoKey: [UInt8] = []
     private var readsUndo = false
@@ -17,16 +16,17 @@ struct LayeredCursor<Snapshot: StoreSnapshot> {
     private var positions: [Int] = []
     private var winner = Winner.none
 
-    init(_ snapshot: Snapshot, _ kind: StateTable) throws(StoreError) {
-        self.snapshot = snapshot
+    /// - Parameter withUndo: whether any layering to come reads the undo layer.
+    init(_ snapshot: some StoreSnapshot, _ kind: StateTable, withUndo: Bool) throws(StoreError) {
         self.kind = kind
-        base = try snapshot.cursor(kind.base)
+        base = CursorBox(try snapshot.cursor(kind.base))
+        undo = withUndo ? CursorBox(try snapshot.cursor(kind.undo)) : nil
     }
 
     /// Reads through these layers from the next seek on.
-    mutating func look(through layering: SectionLayering) throws(StoreError) {
+    mutating func look(through layering: SectionLayering) {
         readsUndo = layering.readsUndo
-        if readsUndo && undo == nil { undo = try snapshot.cursor(kind.undo) }
+        if layering.overlays.isEmpty && overlays.isEmpty { return }
         overlays = layering.overlays.map { $0.entries(kind) }.filter { !$0.isEmpty }
         positions = overlays.map { _ in 0 }
     }
@@ -72,25 +72,27 @@ struct LayeredCursor<Snapshot: StoreSnapshot> {
         return true
     }
 
-    /// The entry the cursor is at; nil past the end.
-    func withEntry<R, E: Error>(
-        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
-    ) throws(E) -> R? {
+    /// Runs `body` on the entry the cursor is at; not past the end.
+    func read(_ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void) {
         switch winner {
-        case .none: return nil
-        case .base: return try base.withEntry(body)
-        case .undo:
-            return try undo?.withEntry { (key, value) throws(E) in
-                try body(key, UnsafeRawBufferPointer(rebasing: value.dropFirst()))
-            } ?? nil
+        case .none: return
+        case .base: base.read(body)
+        case .undo: undo?.read { key, value in body(key, UnsafeRawBufferPointer(rebasing: value.dropFirst())) }
         case .overlay(let index):
             let entry = overlays[index][positions[index]]
-            return try entry.key.withUnsafeBufferPointer { (key) throws(E) in
-                try (entry.value ?? []).withUnsafeBufferPointer { (value) throws(E) in
-                    try body(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+            entry.key.withUnsafeBufferPointer { key in
+                (entry.value ?? []).withUnsafeBufferPointer { value in
+                    body(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
                 }
             }
         }
+    }
+
+    /// The entry the cursor is at, copied; nil past the end.
+    var entry: (key: [UInt8], value: [UInt8])? {
+        var entry: (key: [UInt8], value: [UInt8])?
+        read { key, value in entry = (Array(key), Array(value)) }
+        return entry
     }
 
     private var currentKey: [UInt8]? {
@@ -124,7 +126,10 @@ struct LayeredCursor<Snapshot: StoreSnapshot> {
         }
         switch winner {
         case .none, .base: return nil
-        case .undo: return undo?.withEntry({ _, value in UndoValue.isGone(value) }) == true ? lowest : nil
+        case .undo:
+            var isGone = false
+            undo?.read { _, value in isGone = UndoValue.isGone(value) }
+            return isGone ? lowest : nil
         case .overlay(let index): return overlays[index][positions[index]].value == nil ? lowest : nil
         }
     }
@@ -147,11 +152,11 @@ struct LayeredCursor<Snapshot: StoreSnapshot> {
 
     private mutating func copyBaseKey() {
         baseKey.removeAll(keepingCapacity: true)
-        if baseFound { base.withEntry { key, _ in baseKey.append(contentsOf: key) } }
+        if baseFound { base.read { key, _ in baseKey.append(contentsOf: key) } }
     }
 
     private mutating func copyUndoKey() {
         undoKey.removeAll(keepingCapacity: true)
-        if undoFound { undo?.withEntry { key, _ in undoKey.append(contentsOf: key) } }
+        if undoFound { undo?.read { key, _ in undoKey.append(contentsOf: key) } }
     }
 }

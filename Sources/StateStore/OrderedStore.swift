@@ -20,7 +20,7 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case layers = 9
     /// code hash(32) → code.
     case codes = 10
-    /// section(4) ‖ code hash(32) → nothing: code that leaves of the section name and that is not here yet.
+    /// code hash(32) ‖ section(4) → nothing: code that leaves of the section name and that is not here yet.
     case wantedCodes = 11
     /// epoch(8) ‖ hash(32) → encoded crown.
     case crowns = 12

@@ -49,8 +49,10 @@ public struct Section: Hashable, Comparable, Sendable {
         index + 1 < Section.count(depth: depth) ? Section(depth: depth, index: index + 1) : nil
     }
 
+    /// Whether an account of this key lies in it.
     public func contains(_ account: Bytes32) -> Bool { Section(of: account, depth: depth).index == index }
 
+    /// In the order of the keys.
     public static func < (a: Section, b: Section) -> Bool {
         a.depth == b.depth ? a.index < b.index : a.depth < b.depth
     }
@@ -66,5 +68,6 @@ public struct Section: Hashable, Comparable, Sendable {
 }
 
 extension Section: CustomStringConvertible {
+    /// Its leading nibbles.
     public var description: String { path.description }
 }

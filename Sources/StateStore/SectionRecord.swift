@@ -12,15 +12,18 @@ public struct SectionRecord: Hashable, Sendable {
         case complete(Subtree)
     }
 
+    /// Which section.
     public let section: Section
     /// The anchor (or, on the way to the head of a chain without anchors, the block) that the base is at.
     public var working: StatePoint
     /// The point before it, which the undo layer leads back to; nil before the first fold.
     public var previous: StatePoint?
+    /// How much of it is here.
     public var coverage: Coverage
     /// The oldest point that history leads on from; nil where no fold is kept.
     public var historyStart: StatePoint?
 
+    /// A record of these parts.
     public init(
         section: Section, working: StatePoint, previous: StatePoint? = nil, coverage: Coverage,
         historyStart: StatePoint? = nil
@@ -43,6 +46,7 @@ public struct SectionRecord: Hashable, Sendable {
         return nil
     }
 
+    /// Whether every leaf is here.
     public var isComplete: Bool { subtree != nil }
 
     /// The section hash at the working point; nil for a partial one.

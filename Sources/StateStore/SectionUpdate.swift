@@ -3,15 +3,18 @@ import Primitives
 
 /// Where a branch of a storage trie is kept.
 public struct StorageBranchKey: Hashable, Comparable, Sendable {
+    /// keccak256 of the address.
     public let account: Bytes32
     /// From the root of the account's storage trie.
     public let path: Nibbles
 
+    /// The place of one branch.
     public init(account: Bytes32, path: Nibbles) {
         self.account = account
         self.path = path
     }
 
+    /// By account, then by path.
     public static func < (a: StorageBranchKey, b: StorageBranchKey) -> Bool {
         a.account == b.account ? a.path < b.path : a.account < b.account
     }
@@ -22,10 +25,14 @@ public struct StorageBranchKey: Hashable, Comparable, Sendable {
 
 /// A stored entry before and after; nil where there is none. Never the same on both sides.
 public struct EntryChange<Key: Hashable & Comparable & Sendable>: Hashable, Sendable {
+    /// What is changed.
     public let key: Key
+    /// The value before; nil: not there.
     public let before: [UInt8]?
+    /// The value after; nil: not there.
     public let after: [UInt8]?
 
+    /// A change.
     public init(key: Key, before: [UInt8]?, after: [UInt8]?) {
         self.key = key
         self.before = before
@@ -36,16 +43,20 @@ public struct EntryChange<Key: Hashable & Comparable & Sendable>: Hashable, Send
 /// The exact effect on one section of going from one state point to another: ready to be looked through as a layer, or
 /// folded into the base. Every list strictly ascends by key.
 public struct SectionUpdate: Hashable, Sendable {
+    /// Which section.
     public let section: Section
     /// The section afterwards; `hash(at: section.depth)` is its section hash.
     public let subtreeAfter: Subtree
     /// Slim bodies, and slot values without leading zeros. The slots of a deleted account are all listed.
     public let leaves: [EntryChange<FlatKey>]
+    /// By path from the root; RLP.
     public let accountBranches: [EntryChange<Nibbles>]
+    /// By account and path; RLP.
     public let storageBranches: [EntryChange<StorageBranchKey>]
     /// Code hashes of accounts whose code changed (or that are new), not the one of no code; ascending, each once.
     public let newCodeHashes: [Bytes32]
 
+    /// An update of these parts.
     public init(
         section: Section, subtreeAfter: Subtree, leaves: [EntryChange<FlatKey>],
         accountBranches: [EntryChange<Nibbles>], storageBranches: [EntryChange<StorageBranchKey>],

@@ -88,6 +88,7 @@ public struct SectionLayering: Sendable {
     /// Looked through before that, the newest first: block layers since.
     public let overlays: [StateOverlay]
 
+    /// The base with these layers over it.
     public init(readsUndo: Bool = false, overlays: [StateOverlay] = []) {
         self.readsUndo = readsUndo
         self.overlays = overlays

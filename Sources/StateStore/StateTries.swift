@@ -19,6 +19,7 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
         return (path, node)
     }
 
+    /// See `TrieSource`.
     public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
         guard let (key, body) = try view.account(atOrAfter: key) else { return nil }
         return (key, try StateAccount(stored: body).rlp)
@@ -38,6 +39,7 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
         section = Section(of: account, depth: view.depth).index
     }
 
+    /// See `TrieSource`; the path is from the root of the storage trie.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
         let key = StorageBranchKey(account: account, path: prefix).bytes
         guard let (found, node) = try view.first(.storageBranches, atOrAfter: key, from: section),
@@ -49,6 +51,7 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
         return (path, node)
     }
 
+    /// See `TrieSource`.
     public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
         guard let (found, value) = try view.leaf(atOrAfter: FlatKey(account: account, slot: key)),
             found.account == account, let slot = found.slot

@@ -8,33 +8,27 @@ import Primitives
 /// Not to be used by two threads at once; making one costs little. Reading does not change the state, but moves
 /// cursors, hence `mutating`.
 public struct StateView<Snapshot: StoreSnapshot> {
-    /// Which sections are held, and through what they are read.
-    enum Sections {
-        case uniform(SectionLayering)
-        /// Ascending by index.
-        case some(indices: [Int], layerings: [SectionLayering])
-    }
-
+    /// What is read from.
     public let snapshot: Snapshot
     /// Leading nibbles that name a section.
     public let depth: Int
-    let sections: Sections
+    let sections: HeldSections
+
     /// One cursor a table, made when first needed. Every use begins with a seek, so sharing them does no harm.
-    private var cursors: [LayeredCursor<Snapshot>?] = StateTable.allCases.map { _ in nil }
+    private var cursors: [LayeredCursor?] = StateTable.allCases.map { _ in nil }
 
     /// Every section read through the same layers: a whole state, or a test's.
     public init(_ snapshot: Snapshot, depth: Int, layering: SectionLayering = .base) {
         self.snapshot = snapshot
         self.depth = depth
-        sections = .uniform(layering)
+        sections = HeldSections(depth: depth, uniform: layering)
     }
 
     /// The given sections only, all of this depth, each once.
     public init(_ snapshot: Snapshot, depth: Int, sections: [(section: Section, layering: SectionLayering)]) {
         self.snapshot = snapshot
         self.depth = depth
-        let sorted = sections.filter { $0.section.depth == depth }.sorted { $0.section < $1.section }
-        self.sections = .some(indices: sorted.map(\.section.index), layerings: sorted.map(\.layering))
+        self.sections = HeldSections(depth: depth, sections: sections)
     }
 
     /// The complete sections among `records` that are held at `point`. `layers` may hold block layers of any section.
@@ -50,37 +44,10 @@ public struct StateView<Snapshot: StoreSnapshot> {
     }
 
     /// Whether the view has this section.
-    public func holds(_ section: Section) -> Bool { layering(of: section) != nil }
+    public func holds(_ section: Section) -> Bool { sections.layering(of: section) != nil }
 
     /// The sections it has, in order.
-    public var heldSections: [Section] {
-        switch sections {
-        case .uniform: Section.all(depth: depth)
-        case .some(let indices, _): indices.map { Section(depth: depth, index: $0) }
-        }
-    }
-
-    func layering(of section: Section) -> SectionLayering? {
-        switch sections {
-        case .uniform(let layering): return layering
-        case .some(let indices, let layerings):
-            let position = indices.lowerBound(section.index)
-            return position < indices.count && indices[position] == section.index ? layerings[position] : nil
-        }
-    }
-
-    /// The first held section whose index is `index` or above, and how it is read.
-    func held(atOrAfter index: Int) -> (section: Section, layering: SectionLayering)? {
-        switch sections {
-        case .uniform(let layering):
-            guard index < Section.count(depth: depth) else { return nil }
-            return (Section(depth: depth, index: index), layering)
-        case .some(let indices, let layerings):
-            let position = indices.lowerBound(index)
-            guard position < indices.count else { return nil }
-            return (Section(depth: depth, index: indices[position]), layerings[position])
-        }
-    }
+    public var heldSections: [Section] { sections.all }
 
     // Single entries.
 
@@ -107,7 +74,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
     }
 
     private func entry(_ kind: StateTable, _ key: [UInt8], in section: Section) throws(StoreError) -> [UInt8]? {
-        guard let layering = layering(of: section) else { return nil }
+        guard let layering = sections.layering(of: section) else { return nil }
         for overlay in layering.overlays {
             let entries = overlay.entries(kind)
             let position = entries.lowerBound(key)
@@ -148,62 +115,44 @@ public struct StateView<Snapshot: StoreSnapshot> {
     mutating func first(
         _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
     ) throws(StoreError) -> (key: [UInt8], value: [UInt8])? {
-        var next = held(atOrAfter: index)
+        var cursor: LayeredCursor
+        if let made = cursors[kind.rawValue] {
+            cursor = made
+        } else {
+            cursor = try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo)
+        }
+        // Given back below; until then the array must not hold a second reference to its buffers.
+        cursors[kind.rawValue] = nil
+        defer { cursors[kind.rawValue] = cursor }
+        var next = sections.held(atOrAfter: index)
         while let (section, layering) = next {
             let bounds = kind.bounds(of: section)
+            cursor.look(through: layering)
             let start = ByteOrder.isLess(key, bounds.from) ? bounds.from : key
-            let found = try withCursor(kind) { (cursor) throws(StoreError) -> (key: [UInt8], value: [UInt8])? in
-                try cursor.look(through: layering)
-                guard try cursor.seek(start, accountsOnly: accountsOnly) else { return nil }
-                return cursor.withEntry { key, value in
-                    if let end = bounds.upTo, !ByteOrder.isLess(key, end) { return nil }
-                    return (Array(key), Array(value))
-                } ?? nil
+            if try cursor.seek(start, accountsOnly: accountsOnly), let entry = cursor.entry,
+                bounds.upTo.map({ ByteOrder.isLess(entry.key, $0) }) ?? true
+            {
+                return entry
             }
-            if let found { return found }
-            next = held(atOrAfter: section.index + 1)
+            next = sections.held(atOrAfter: section.index + 1)
         }
         return nil
     }
 
     /// The branches of an account's storage trie, by path.
     func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {
-        guard let layering = layering(of: Section(of: account, depth: depth)) else { return [] }
-        var cursor = try LayeredCursor(snapshot, .storageBranches)
-        try cursor.look(through: layering)
+        guard let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
+        var cursor = try LayeredCursor(snapshot, .storageBranches, withUndo: layering.readsUndo)
+        cursor.look(through: layering)
         var branches: [(path: Nibbles, node: [UInt8])] = []
         let prefix = account.bytes
         var found = try cursor.seek(prefix)
-        while found, let (key, node) = cursor.withEntry({ (Array($0), Array($1)) }), key.starts(with: prefix) {
+        while found, let (key, node) = cursor.entry, key.starts(with: prefix) {
             guard let path = Nibbles(storeKey: key.dropFirst(32)) else { throw .corrupt(table: .storageBranches) }
             branches.append((path, node))
             found = try cursor.next()
         }
         return branches
-    }
-
-    private mutating func withCursor<R>(
-        _ kind: StateTable, _ body: (inout LayeredCursor<Snapshot>) throws(StoreError) -> R
-    ) throws(StoreError) -> R {
-        var cursor: LayeredCursor<Snapshot>
-        if let made = cursors[kind.rawValue] { cursor = made } else { cursor = try LayeredCursor(snapshot, kind) }
-        // Given back below; until then the array must not hold a second reference to its buffers.
-        cursors[kind.rawValue] = nil
-        let result = try body(&cursor)
-        cursors[kind.rawValue] = cursor
-        return result
-    }
-}
-
-extension [Int] {
-    /// Position of the first number that is `value` or more.
-    fileprivate func lowerBound(_ value: Int) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }
 

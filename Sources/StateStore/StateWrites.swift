@@ -37,7 +37,7 @@ public struct RangeWriter: Sendable {
     /// several sections each may be given the codes of all: wanting too much does no harm.
     public mutating func section(_ record: SectionRecord, missingCodes: [Bytes32] = []) {
         batch.put(.sections, record.section.storeKey, record.encoded)
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(record.section, hash), []) }
+        batch.append(StateWrites.wantedCodes(missingCodes, of: record.section))
     }
 
     /// All of it.
@@ -61,11 +61,26 @@ public enum StateWrites {
         return writer.finished
     }
 
+    /// A section's first state, put where nothing was: genesis.
+    public static func base(_ update: SectionUpdate) -> WriteBatch {
+        var batch = WriteBatch()
+        for change in update.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
+        for change in update.accountBranches {
+            set(change.key.storeKey, to: change.after, in: .accountBranches, &batch)
+        }
+        for change in update.storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
+        return batch
+    }
+
     /// Takes a complete section from its working point to `to`: the base becomes the state at `to`, the undo layer
-    /// (replaced) leads back to the point before, history gets the leaves, and block layers that no served anchor needs
-    /// any more go. `update` must be the effect of exactly that step.
+    /// (replaced) leads back to the point before, and history gets the leaves. `update` must be the effect of exactly
+    /// that step. Layers above `to` stay: those that do not go on from the new state are the caller's to drop.
+    ///
+    /// - Parameter keepingLayers: whether the block layers since the working point are all of the step, and stay, so
+    ///   that diffs from blocks of this epoch can be served until the next fold. Otherwise layers up to `to` go.
     public static func fold(
-        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, missingCodes: [Bytes32] = []
+        _ update: SectionUpdate, record: SectionRecord, to: StatePoint, missingCodes: [Bytes32] = [],
+        keepingLayers: Bool = false
     ) -> (batch: WriteBatch, record: SectionRecord) {
         let section = record.section
         var after = record
@@ -80,17 +95,21 @@ public enum StateWrites {
         for change in update.storageBranches { fold(change.key.bytes, change, .storageBranches, in: &batch) }
         let history = HistoryFold(section: section, from: record.working, to: to, leaves: update.leaves)
         batch.put(.history, history.storeKey, history.encoded)
-        batch.deleteRange(
-            .layers, from: section.storeKey, upTo: section.storeKey + StatePoint.key(after: record.working.number))
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(section, hash), []) }
+        let dropped = keepingLayers ? record.working.number : to.number
+        batch.deleteRange(.layers, from: section.storeKey, upTo: section.storeKey + StatePoint.key(after: dropped))
+        batch.append(wantedCodes(missingCodes, of: section))
         batch.put(.sections, section.storeKey, after.encoded)
         return (batch, after)
+    }
+
+    private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
+        if let value { batch.put(table, key, value) } else { batch.delete(table, key) }
     }
 
     private static func fold<Key>(
         _ key: [UInt8], _ change: EntryChange<Key>, _ kind: StateTable, in batch: inout WriteBatch
     ) {
-        if let value = change.after { batch.put(kind.base, key, value) } else { batch.delete(kind.base, key) }
+        set(key, to: change.after, in: kind.base, &batch)
         batch.put(kind.undo, key, UndoValue.encode(change.before))
     }
 
@@ -112,7 +131,7 @@ public enum StateWrites {
     public static func layer(_ layer: BlockLayer, missingCodes: [Bytes32] = []) -> WriteBatch {
         var batch = WriteBatch()
         batch.put(.layers, layer.storeKey, layer.encoded)
-        for hash in missingCodes { batch.put(.wantedCodes, CodeRecords.wantedKey(layer.section, hash), []) }
+        batch.append(wantedCodes(missingCodes, of: layer.section))
         return batch
     }
 
@@ -138,7 +157,7 @@ public enum StateWrites {
     }
 
     /// Forgets everything of a section, partly fetched or complete: its leaves, slots, branches, undo layer, history,
-    /// block layers, wanted code and record. Code itself stays: other sections may use it.
+    /// block layers and record. Code stays, and so do wishes for it: other sections may name it too.
     public static func dropSection(_ section: Section) -> WriteBatch {
         var batch = WriteBatch()
         for kind in StateTable.allCases {
@@ -146,19 +165,31 @@ public enum StateWrites {
             batch.deleteRange(kind.base, from: bounds.from, upTo: bounds.upTo)
         }
         deleteUndo(of: section, in: &batch)
-        for table in [Table.history, .layers, .wantedCodes, .sections] {
-            batch.deletePrefix(table, section.storeKey)
+        for table in [Table.history, .layers, .sections] { batch.deletePrefix(table, section.storeKey) }
+        return batch
+    }
+
+    /// Bytecode that arrived. What `sections` wanted of it they want no more; nil: what anybody did, which also costs
+    /// least.
+    public static func codes(
+        _ codes: [(hash: Bytes32, code: [UInt8])], for sections: [Section]? = nil
+    ) -> WriteBatch {
+        var batch = WriteBatch()
+        for (hash, code) in codes {
+            batch.put(.codes, hash.bytes, code)
+            guard let sections else {
+                batch.deletePrefix(.wantedCodes, hash.bytes)
+                continue
+            }
+            for section in sections { batch.delete(.wantedCodes, CodeRecords.wantedKey(section, hash)) }
         }
         return batch
     }
 
-    /// Bytecode that arrived, for these sections: what they wanted of it they want no more.
-    public static func codes(_ codes: [(hash: Bytes32, code: [UInt8])], for sections: [Section]) -> WriteBatch {
+    /// Notes code that leaves of a section name and that is not here.
+    public static func wantedCodes(_ hashes: [Bytes32], of section: Section) -> WriteBatch {
         var batch = WriteBatch()
-        for (hash, code) in codes {
-            batch.put(.codes, hash.bytes, code)
-            for section in sections { batch.delete(.wantedCodes, CodeRecords.wantedKey(section, hash)) }
-        }
+        for hash in hashes { batch.put(.wantedCodes, CodeRecords.wantedKey(section, hash), []) }
         return batch
     }
 
@@ -172,6 +203,7 @@ public enum StateWrites {
     /// Forgets the crowns of all epochs before `epoch`.
     public static func dropCrowns(before epoch: UInt64) -> WriteBatch {
         var batch = WriteBatch()
+        // An empty end would mean the end of the table; epoch 0 is eight zeros, before every key.
         batch.deleteRange(.crowns, from: [], upTo: withUnsafeBytes(of: epoch.bigEndian) { Array($0) })
         return batch
     }
@@ -192,35 +224,3 @@ extension StatePoint {
     }
 }
 
-/// Crowns of served anchors, as bytes.
-public enum CrownRecords {
-    /// The bytes kept for `anchor`; nil where there are none.
-    public static func crown(_ anchor: Anchor, in snapshot: some StoreSnapshot) throws(StoreError) -> [UInt8]? {
-        try snapshot.get(.crowns, anchor.storeKey)
-    }
-
-    /// The anchors whose crown is kept, oldest first.
-    public static func anchors(in snapshot: some StoreSnapshot) throws(StoreError) -> [Anchor] {
-        var anchors: [Anchor] = []
-        try snapshot.forEach(.crowns, from: [], upTo: nil) { (key, _) throws(StoreError) in
-            do throws(ByteError) {
-                var reader = ByteReader(Array(key))
-                anchors.append(Anchor(epoch: try reader.uint64BigEndian(), hash: try reader.bytes32()))
-            } catch {
-                throw .corrupt(table: .crowns)
-            }
-            return true
-        }
-        return anchors
-    }
-}
-
-/// Small things of this node alone, by name.
-public enum LocalValues {
-    /// What is kept under `name`; nil where nothing is.
-    public static func value(_ name: String, in snapshot: some StoreSnapshot) throws(StoreError) -> [UInt8]? {
-        try snapshot.get(.local, key(name))
-    }
-
-    static func key(_ name: String) -> [UInt8] { Array(name.utf8.prefix(StateStoreLimits.localNameBytes)) }
-}

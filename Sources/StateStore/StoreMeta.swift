@@ -5,10 +5,15 @@ import Primitives
 public struct StoreMeta: Hashable, Sendable {
     private static let key = Array("meta".utf8)
 
+    /// The layout's version.
     public let formatVersion: UInt32
+    /// Of the chain.
     public let chainID: UInt64
+    /// Hash of block 0.
     public let genesisHash: Bytes32
+    /// Leading nibbles that name a section.
     public let sectionDepth: Int
+    /// Blocks from one anchor to the next.
     public let epochLength: UInt64
 
     /// What a store of this network says.

@@ -23,10 +23,12 @@ public struct WriteBatch: Sendable {
     private var buffer: [UInt8] = []
     private var entries: [Entry] = []
 
+    /// No changes.
     public init() {}
 
     /// Number of changes.
     public var count: Int { entries.count }
+    /// Whether there are none.
     public var isEmpty: Bool { entries.isEmpty }
     /// Bytes of keys and values.
     public var byteCount: Int { buffer.count }
@@ -37,10 +39,12 @@ public struct WriteBatch: Sendable {
         buffer.reserveCapacity(buffer.count + bytes)
     }
 
+    /// Sets the value of a key.
     public mutating func put(_ table: Table, _ key: some Collection<UInt8>, _ value: some Collection<UInt8>) {
         append(.put, table, key, value)
     }
 
+    /// Deletes a key; one that is not there is no error.
     public mutating func delete(_ table: Table, _ key: some Collection<UInt8>) {
         append(.delete, table, key, EmptyCollection())
     }

@@ -12,6 +12,8 @@ public enum SyncLimits {
     public static let codesPerRequest = 20
     /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.
     public static let codesWanted = 65_536
+    /// The largest range asked for, bytes: what one answer may be (protocol.md §1).
+    public static let rangeBytesMaximum: UInt32 = 32 << 20
     /// A peer that failed a task is not given another for this long, doubled with each failure in a row.
     public static let backoff = Interval.milliseconds(250)
     /// The longest such pause.

@@ -59,9 +59,13 @@ extension StateSync {
             let status = sections[slot]
             return status.hasGap && !status.isLocked && status.coverage == .complete(anchor: newest)
         }.map { $0 + configuration.arc.lowerBound }.filter { !taken.contains($0) }
-        assignDiffs(gaps, from: newest, taken: &taken, &plan, at: now) { peer in
-            guard let head = peer.head else { return nil }
-            return .block(head)
+        // Sections at different blocks are asked for apart: a target must lie beyond all that a request names.
+        let byTop = Dictionary(grouping: gaps) { sections[$0 - configuration.arc.lowerBound].top }
+        for top in byTop.keys.sorted() {
+            assignDiffs(byTop[top] ?? [], from: newest, taken: &taken, &plan, at: now) { peer in
+                guard let head = peer.head, head.number > top else { return nil }
+                return .block(head)
+            }
         }
     }
 
@@ -99,13 +103,16 @@ extension StateSync {
     private mutating func planCodes(_ plan: inout SyncPlan, at now: Instant) {
         var asked = Set<Bytes32>()
         for flight in flights.values {
-            if case .codes(let hashes) = flight.assignment.task { asked.formUnion(hashes) }
+            if case .codes(let hashes, _) = flight.assignment.task { asked.formUnion(hashes) }
         }
-        var waiting = wantedCodes.filter { !asked.contains($0) }[...]
-        while !waiting.isEmpty, let peer = choose(at: now, where: { !$0.served.isEmpty }) {
-            let group = Array(waiting.prefix(SyncLimits.codesPerRequest))
-            waiting = waiting.dropFirst(group.count)
-            plan.assignments.append(assign(.codes(group), to: peer, budgeted: 0, at: now))
+        let waiting = Dictionary(grouping: wantedCodes.filter { !asked.contains($0.hash) }, by: \.section)
+        for section in waiting.keys.sorted() {
+            var rest = (waiting[section] ?? []).map(\.hash)[...]
+            while !rest.isEmpty, let peer = choose(at: now, where: { $0.claims(section) }) {
+                let group = Array(rest.prefix(SyncLimits.codesPerRequest))
+                rest = rest.dropFirst(group.count)
+                plan.assignments.append(assign(.codes(group, section: section), to: peer, budgeted: 0, at: now))
+            }
         }
     }
 
@@ -141,10 +148,12 @@ extension StateSync {
             }
             orphanedSince[index] = nil
             guard let peer = choose(at: now, where: { $0.holds(index, at: anchor) }) else { continue }
-            guard budget.take(configuration.rangeBytes, at: now) else { return }
+            let maxBytes = rangeBytes[index] ?? configuration.rangeBytes
+            guard budget.take(maxBytes, at: now) else { return }
             taken.insert(index)
-            let task = SyncTask.range(section: index, anchor: anchor, origin: origin, limit: limit)
-            plan.assignments.append(assign(task, to: peer, budgeted: configuration.rangeBytes, at: now))
+            let task = SyncTask.range(
+                section: index, anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes)
+            plan.assignments.append(assign(task, to: peer, budgeted: maxBytes, at: now))
         }
     }
 

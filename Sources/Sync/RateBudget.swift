@@ -37,12 +37,13 @@ struct RateBudget: Sendable {
         available = min(burst, available + Double(taken) - Double(arrived))
     }
 
-    /// When `bytes` will be covered; nil where there is no limit.
+    /// When `bytes` will be covered; nil where they are, or where there is no limit.
     func ready(for bytes: UInt32, at now: Instant) -> Instant? {
         guard let bytesPerSecond, bytesPerSecond > 0 else { return nil }
         let missing = min(Double(bytes), burst) - available
         guard missing > 0 else { return nil }
         let wait = missing / Double(bytesPerSecond) * 1_000_000
-        return updated + Interval(microseconds: UInt64(wait) + 1_000)
+        let ready = updated + Interval(microseconds: UInt64(wait) + 1_000)
+        return ready > now ? ready : nil
     }
 }

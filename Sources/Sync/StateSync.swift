@@ -67,15 +67,18 @@ public struct StateSync: Sendable {
     var started: [UInt64: Instant] = [:]
     var lanes: Lanes
     var budget: RateBudget
-    var wantedCodes: [Bytes32] = []
+    /// Code that accounts of held sections name and the store lacks, in the order it became known.
+    public internal(set) var wantedCodes: [WantedCode] = []
     var wantedCodeSet: Set<Bytes32> = []
     var generator: SeededGenerator
+    /// Sizes to ask for where the configured one did not hold a single item.
+    var rangeBytes: [Int: UInt32] = [:]
     private var nextID: UInt64 = 1
     /// When a partial section was first seen to have no holder left.
     var orphanedSince: [Int: Instant] = [:]
 
     /// `sections`: what the store holds of each section of the arc, in order.
-    public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [Bytes32], at now: Instant) {
+    public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [WantedCode], at now: Instant) {
         self.configuration = configuration
         self.sections = sections
         let missing = configuration.arc.filter { index in
@@ -120,9 +123,9 @@ public struct StateSync: Sendable {
     }
 
     /// Code that accounts of held sections name and the store lacks.
-    public mutating func want(codes: [Bytes32]) {
-        for hash in codes where wantedCodeSet.count < SyncLimits.codesWanted {
-            if wantedCodeSet.insert(hash).inserted { wantedCodes.append(hash) }
+    public mutating func want(codes: [WantedCode]) {
+        for code in codes where wantedCodeSet.count < SyncLimits.codesWanted {
+            if wantedCodeSet.insert(code.hash).inserted { wantedCodes.append(code) }
         }
     }
 
@@ -130,7 +133,7 @@ public struct StateSync: Sendable {
     public mutating func codesStored(_ hashes: [Bytes32]) {
         let stored = Set(hashes)
         wantedCodeSet.subtract(stored)
-        wantedCodes.removeAll { stored.contains($0) }
+        wantedCodes.removeAll { stored.contains($0.hash) }
         updatePhase()
     }
 
@@ -173,6 +176,7 @@ public struct StateSync: Sendable {
         }
         switch outcome {
         case .done:
+            if case .range(let section, _, _, _, _) = flight.assignment.task { rangeBytes[section] = nil }
             let time = (now - began).microseconds
             peers[peer]?.failures = 0
             if let old = peers[peer]?.smoothedTime {
@@ -180,6 +184,9 @@ public struct StateSync: Sendable {
             }
         case .busy(let wait): peers[peer]?.pausedUntil = now + wait
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+        case .tooLarge:
+            guard case .range(let section, _, _, _, let maxBytes) = flight.assignment.task else { break }
+            rangeBytes[section] = min(maxBytes &* 2, SyncLimits.rangeBytesMaximum)
         case .failed, .invalid:
             let failures = min((peers[peer]?.failures ?? 0) + (outcome == .invalid ? 4 : 1), 8)
             peers[peer]?.failures = failures

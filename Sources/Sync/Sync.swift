@@ -54,6 +54,9 @@ public struct SyncPeer: Sendable, Equatable {
         self.head = head
     }
 
+    /// Whether the section is complete there at any anchor.
+    func claims(_ section: Int) -> Bool { served.contains { $0.sections.contains { $0.contains(section) } } }
+
     func holds(_ section: Int, at anchor: Anchor) -> Bool {
         served.contains { $0.anchor == anchor && $0.sections.contains { $0.contains(section) } }
     }
@@ -73,20 +76,25 @@ public struct SectionStatus: Sendable, Equatable {
     public let isLocked: Bool
     /// Complete, but blocks since its anchor are missing.
     public let hasGap: Bool
+    /// The newest block whose changes it has: a catch-up must lead beyond it.
+    public let top: UInt64
 
-    public init(coverage: Coverage, isLocked: Bool, hasGap: Bool) {
+    public init(coverage: Coverage, isLocked: Bool, hasGap: Bool, top: UInt64 = 0) {
         self.coverage = coverage
         self.isLocked = isLocked
         self.hasGap = hasGap
+        self.top = top
     }
 }
 
 /// One thing to ask a peer for.
 public enum SyncTask: Sendable, Hashable {
     case crown(Anchor)
-    case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor)
+    /// `maxBytes` bounds the answer.
+    case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32)
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
-    case codes([Bytes32])
+    /// Codes that accounts of one section name.
+    case codes([Bytes32], section: Int)
 
     /// Where a diff leads: to an anchor (the sections are folded) or to a block after the newest one.
     public enum DiffTarget: Sendable, Hashable {
@@ -95,9 +103,9 @@ public enum SyncTask: Sendable, Hashable {
     }
 
     /// The sections it changes.
-    var sections: [Int] {
+    public var sections: [Int] {
         switch self {
-        case .range(let section, _, _, _): [section]
+        case .range(let section, _, _, _, _): [section]
         case .diffs(let sections, _, _): sections
         case .crown, .codes: []
         }
@@ -119,6 +127,8 @@ public enum AssignmentOutcome: Sendable, Equatable {
     case busy(Interval)
     /// The peer does not serve it (another anchor, history too short, not its section).
     case refused
+    /// Not even one item fits the size asked for: the next request for that section asks for twice as much.
+    case tooLarge
     /// No answer in time, or one that was lost on the way.
     case failed
     /// The answer was a lie or could not be read.

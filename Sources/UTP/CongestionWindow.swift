@@ -2,20 +2,21 @@ import Primitives
 
 /// How many packets may be in flight.
 ///
-/// Two signals, in this order. *Delay* (LEDBAT): the peer reports one-way delays; the smallest of the last two minutes is
-/// the path's own, the rest is queue. Below the target the window grows, above it shrinks, in proportion. *Loss*: once a
-/// round (one round trip, told apart by transmission numbers) losses are compared with what arrived. Loss alone does not
-/// say whether the window caused it, and halving for a link that loses one packet in ten would starve it. So:
+/// Two signals, in this order. *Delay* (LEDBAT): the peer reports one-way delays; the smallest of the last two minutes
+/// is the path's own, the rest is queue. Below the target the window grows, above it shrinks, in proportion. *Loss*:
+/// once a round (one round trip, told apart by transmission numbers) losses are compared with what arrived. Loss alone
+/// does not say whether the window caused it, and halving for a link that loses one packet in ten would starve it. So:
 ///
 ///     open ──loss beyond the background──▶ draining ──one round──▶ probation ──one round──▶ open
-///            window = what arrived, less 15 %,                      still losing as much?
-///            at least half                                          then it was the link: window restored, and that
+///            window = what arrived, less 15 %,                      still losing about as much?
+///            but no less than half                                  Then it was the link: window restored, and that
 ///                                                                   loss is the background. Else: the cut was right,
 ///                                                                   and growth is slow near the ceiling it showed.
 ///
-/// Startup doubles the window every round while that makes more arrive. Invariants: at most one cut in a round trip, at
-/// most by half; never under `minimumWindowPackets`, never over `windowPackets`; no growth while the window is not what
-/// holds the sender back.
+/// Startup doubles the window every round while that makes more arrive. After it, growth goes by what arrives as well
+/// as by delay, and doubles again only on a path that never showed a ceiling. Invariants: at most one cut in a round
+/// trip, at most by half; never under `minimumWindowPackets`, never over `windowPackets`; no growth while the window is
+/// not what holds the sender back.
 struct CongestionWindow: Sendable {
     private enum Phase { case open, draining, probation }
 
@@ -114,6 +115,7 @@ struct CongestionWindow: Sendable {
         if packets > CongestionWindow.minimum * 2 { startupLimit = packets / 2 }
         packets = CongestionWindow.minimum
         growth = 0
+        isCongested = false
         isStartup = true
         phase = .open
         bestDelivered = 0
@@ -133,8 +135,9 @@ struct CongestionWindow: Sendable {
             // Enough packets that three would be lost if nothing had changed.
             guard fractionAtCut * Double(total) >= 3 else { return }
             phase = .open
-            if fraction > 0, fraction * 2 >= fractionAtCut {
+            if fraction > 0, fraction * 4 >= fractionAtCut {
                 background = max(background, min(fraction, fractionAtCut, CongestionWindow.backgroundMaximum))
+                isCongested = false
                 undoCut()
             } else {
                 background = min(background, fraction)
@@ -143,7 +146,8 @@ struct CongestionWindow: Sendable {
         case .open:
             judge(fraction: fraction, total: total)
         }
-        bestDelivered = max(bestDelivered, delivered)
+        // No more than the window allows: after a collapse old packets are acknowledged all at once.
+        bestDelivered = max(bestDelivered, min(delivered, Int(packets)))
         recentDelivered = max(Double(delivered), recentDelivered * 0.8)
         (delivered, lost, wasLimiting) = (0, 0, false)
     }

@@ -25,6 +25,7 @@ public struct PacketHeader: Hashable, Sendable {
     /// The last number received in order.
     public var acknowledgement: UInt16
 
+    /// The fields in the order of the wire.
     public init(
         kind: PacketKind, connectionID: UInt16, timestamp: UInt32, timestampDifference: UInt32, window: UInt32,
         sequence: UInt16, acknowledgement: UInt16
@@ -82,8 +83,8 @@ public struct Packet: Hashable, Sendable {
         guard payload.isEmpty || kind == .data || kind == .fin else { throw .unexpectedPayload }
     }
 
-    /// The bytes of a packet. `selectiveAck`: a multiple of 4 bytes, at most 252; none where empty. `payload`: a part of
-    /// `source`.
+    /// The bytes of a packet. `selectiveAck`: a multiple of 4 bytes, at most 252; none where empty. `payload`: a part
+    /// of `source`.
     public static func encode(
         _ header: PacketHeader, selectiveAck: [UInt8] = [], payload: Range<Int> = 0..<0, of source: [UInt8] = []
     ) -> [UInt8] {

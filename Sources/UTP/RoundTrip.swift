@@ -19,8 +19,8 @@ struct RoundTrip: Sendable {
         }
     }
 
-    /// How long to wait for an ack after `attempt` timeouts in a row. The first one only sends a probe and costs nothing
-    /// else, so it may come early; those that follow mean trouble and back off.
+    /// How long to wait for an ack after `attempt` timeouts in a row. The first one only sends a probe and costs
+    /// nothing else, so it may come early; those that follow mean trouble and back off.
     func timeout(attempt: Int) -> Interval {
         guard smoothed > 0 else { return backedOff(UTPLimits.timeoutInitial, by: attempt) }
         let measured = Interval(microseconds: smoothed + 4 * variation)

@@ -3,9 +3,9 @@ import Primitives
 /// The payload's way out: what is in flight, what is lost, when to ask again.
 ///
 /// Packets are counted from 0 without wrapping; the last one is the FIN. Every transmission, first or repeated, has a
-/// number of its own that grows with time. A transmission is lost when `reorderThreshold` later ones were acknowledged, or
-/// when one later one was and a round trip and a quarter have passed; so a repeated packet that is lost again is found
-/// just as fast. What nothing later can prove lost, the timeout finds.
+/// number of its own that grows with time. A transmission is lost when `reorderThreshold` later ones were acknowledged,
+/// or when one later one was and a round trip and a quarter have passed; so a repeated packet that is lost again is
+/// found just as fast. What nothing later can prove lost, the timeout finds.
 struct SendingSide: Sendable {
     private enum Place: UInt8 { case flying, lost, acknowledged }
 
@@ -38,8 +38,8 @@ struct SendingSide: Sendable {
     private var nextTransmission = 0
     private var newestAcknowledged = -1
     private var transmissions = Queue<Transmission>()
-    /// Packets to be repeated, and none of them is below this one. The lowest goes first: it is what the peer waits for,
-    /// and what it has room for whatever else it holds.
+    /// Packets to be repeated, and none of them is below this one. The lowest goes first: it is what the peer waits
+    /// for, and what it has room for whatever else it holds.
     private var lostCount = 0
     private var lowestLost = 0
     private var reorderThreshold = UTPLimits.reorderThreshold
@@ -88,6 +88,9 @@ struct SendingSide: Sendable {
 
     private func sequence(_ packet: Int) -> UInt16 { firstSequence &+ UInt16(truncatingIfNeeded: packet) }
 
+    /// What the peer's SYN or its answer to ours advertised, in bytes.
+    mutating func takeWindow(_ bytes: UInt32) { peerWindowPackets = Int(bytes) / payloadBytes }
+
     /// The round trip of the SYN, the first measure.
     mutating func roundTripSample(_ interval: Interval) { roundTrip.sample(interval.microseconds) }
 
@@ -95,25 +98,10 @@ struct SendingSide: Sendable {
 
     /// The packet to send now, recorded as sent; nil when nothing may be.
     mutating func next(at now: Instant) -> Int? {
-        let packet: Int
-        if lostCount > 0 {
-            guard maySend(fresh: false) else { return nil }
-            lowestLost = max(lowestLost, base)
-            while self[lowestLost].place != .lost { lowestLost += 1 }
-            packet = lowestLost
-            lostCount -= 1
-            self[packet].isRepeated = true
-            self[packet].place = .flying
-        } else {
-            guard fresh < packetCount, fresh - base < UTPLimits.windowPackets else {
-                window.isLimiting = false
-                return nil
-            }
-            guard maySend(fresh: true) else { return nil }
-            packet = fresh
-            reserve(fresh - base + 1)
-            fresh += 1
-            self[packet] = Sent()
+        guard let packet = choose() else {
+            // What acks earned is spent at once or lost: saved up, it would be a burst one day.
+            credit = min(credit, 1)
+            return nil
         }
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
@@ -122,6 +110,28 @@ struct SendingSide: Sendable {
         flying += 1
         if timerStart == nil { timerStart = now }
         return packet
+    }
+
+    /// Takes the lowest lost packet, else the first one never sent.
+    private mutating func choose() -> Int? {
+        if lostCount > 0 {
+            guard maySend(fresh: false) else { return nil }
+            lowestLost = max(lowestLost, base)
+            while self[lowestLost].place != .lost { lowestLost += 1 }
+            lostCount -= 1
+            self[lowestLost].isRepeated = true
+            self[lowestLost].place = .flying
+            return lowestLost
+        }
+        guard fresh < packetCount, fresh - base < UTPLimits.windowPackets else {
+            window.isLimiting = false
+            return nil
+        }
+        guard maySend(fresh: true) else { return nil }
+        reserve(fresh - base + 1)
+        fresh += 1
+        self[fresh - 1] = Sent()
+        return fresh - 1
     }
 
     private mutating func maySend(fresh: Bool) -> Bool {
@@ -156,7 +166,7 @@ struct SendingSide: Sendable {
         if packet.header.timestampDifference != 0 {
             window.delaySample(packet.header.timestampDifference, at: now)
         }
-        peerWindowPackets = Int(packet.header.window) / payloadBytes
+        takeWindow(packet.header.window)
 
         var news = News()
         if through >= base {
@@ -173,7 +183,7 @@ struct SendingSide: Sendable {
         guard news.count > 0 else { return false }
 
         credit = max(
-            min(credit, 1) + window.exchange(flying: flying) * news.count, UTPLimits.minimumWindowPackets - flying)
+            credit + window.exchange(flying: flying) * news.count, UTPLimits.minimumWindowPackets - flying)
         if let sample = news.sample { roundTrip.sample(sample) }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
@@ -217,8 +227,8 @@ struct SendingSide: Sendable {
             return
         }
         newestAcknowledged = max(newestAcknowledged, record.transmission)
-        // Only the newest transmission measures the round trip: the others may have arrived long ago, their acks lost. A
-        // repeated packet does not say which of its transmissions arrived.
+        // Only the newest transmission measures the round trip: the others may have arrived long ago, their acks lost.
+        // A repeated packet does not say which of its transmissions arrived.
         if record.transmission > news.newest {
             news.newest = record.transmission
             news.sample = record.isRepeated ? nil : age

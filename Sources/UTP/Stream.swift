@@ -45,6 +45,8 @@ struct Stream: Sendable {
     private var peerSYN: UInt16?
     private var difference: UInt32 = 0
     private(set) var owesAck = false
+    /// DATA and FIN taken in since the last ack.
+    private var sinceAck = 0
     private var owesSYNAnswer = false
     private var until: Instant
     /// Packets with payload that came before the answer to our SYN, whose number they are counted from.
@@ -83,7 +85,8 @@ struct Stream: Sendable {
     /// The payload to send is not known yet.
     private var isPending: Bool { sending?.isSupplied == false }
 
-    var isWaitingForSYN: Bool { if case .awaiting = phase { true } else { false } }
+    /// Enough packets came in that their ack should not wait for the end of the batch.
+    var isAckUrgent: Bool { sinceAck >= UTPLimits.packetsPerAck }
 
     func matches(_ connectionID: UInt16, _ node: NodeAddress) -> Bool { receiveID == connectionID && peer == node }
 
@@ -106,6 +109,7 @@ struct Stream: Sendable {
         case .awaiting:
             guard header.kind == .syn else { return nil }
             note(header, at: now)
+            sending?.takeWindow(header.window)
             open(peerNumber: header.sequence, at: now)
             peerSYN = header.sequence
             owesSYNAnswer = true
@@ -115,6 +119,7 @@ struct Stream: Sendable {
             guard header.acknowledgement == firstSequence else { return nil }
             if header.kind == .state {
                 note(header, at: now)
+                sending?.takeWindow(header.window)
                 if attempts == 1 { sending?.roundTripSample(now - lastSYN) }
                 open(peerNumber: header.sequence &- 1, at: now)
                 return takeHeld(mayKeep: mayKeep, at: now)
@@ -165,6 +170,7 @@ struct Stream: Sendable {
         if sending != nil { return takeForSender(packet, bytes, at: now) }
         guard header.kind != .state else { return nil }
         owesAck = true
+        sinceAck += 1
         switch receiving?.take(packet, bytes, mayKeep: mayKeep) {
         case .progress:
             until = now + UTPLimits.idleTime
@@ -242,6 +248,7 @@ struct Stream: Sendable {
             }
             guard owesAck else { return }
             owesAck = false
+            sinceAck = 0
             emit(.state, sequence: stateSequence, at: now, into: &directives)
         }
     }
@@ -283,8 +290,8 @@ struct Stream: Sendable {
         emit(.reset, sequence: stateSequence, at: now, into: &directives)
     }
 
-    /// What the peer is answered when it repeats itself after the end: to a sender that all is here, by our own FIN; to a
-    /// receiver that its FIN has come.
+    /// What the peer is answered when it repeats itself after the end: to a sender that all is here, by our own FIN; to
+    /// a receiver that its FIN has come.
     func farewell() -> Farewell {
         Farewell(
             kind: sending == nil ? .fin : .state, peer: peer, receiveID: receiveID, sendID: sendID,

@@ -3,7 +3,7 @@
 // Terms
 //   stream        one payload, one way, between two nodes; named by peer address and connection id.
 //   connecting    the end that sends the SYN; the other one, which gave the id out in a Portal answer, is *accepting*.
-//                 Either may be the sender: FIND_CONTENT's holder accepts and sends, OFFER's offerer connects and sends.
+//                 Either may be the sender: FIND_CONTENT's holder accepts and sends, OFFER's offerer connects and does.
 //   receive id    the id in packets to us. The id handed out is the connecting end's; the accepting end's is one more.
 //   early         a packet that came before one with a lower number.
 //   round         one round trip, told apart by transmission numbers.
@@ -14,30 +14,31 @@
 //       SYN   seq s            ─────────────────▶    answers at once, and may send DATA without waiting
 //                              ◀─────────────────    STATE seq r   ack s
 //       expects r              ◀─────────────────    DATA  seq r   … DATA … FIN seq e
-//       STATE ack …, bits      ─────────────────▶    one for all packets between two drains
+//       STATE ack …, bits      ─────────────────▶    one for the packets between two drains
 //       FIN   ack e            ─────────────────▶    `.sent`; STATE for the FIN
 //     `.received`
 //
-// Phases of a stream: connecting or awaiting its SYN → open → ended. A stream ends whole or with an error; a payload cut
-// short is never delivered, because it is delivered only when FIN and all before it are here. After a good end a
-// `Farewell` is kept for a while: the last ack may be lost, and a peer that repeats itself then gets it again instead of a
-// RESET. The receiver's FIN is that ack, for peers that wait for the other side's end too.
+// Phases of a stream: connecting or awaiting its SYN → open → ended. A stream ends whole or with an error; a payload
+// cut short is never delivered, because it is delivered only when FIN and all before it are here. After a good end a
+// `Farewell` is kept for a while: the last ack may be lost, and a peer that repeats itself then gets it again instead
+// of a RESET. The receiver's FIN is that ack, for peers that wait for the other side's end too.
 //
-// Acks. Packets are taken in by `receive`; acks, and payload that acks make room for, come out of `drain`. So a batch of
-// datagrams costs one ack a stream, a single datagram is acked at once, and no ack waits for a timer. The selective ack
-// names all early packets, so a lost ack costs nothing.
+// Acks. Packets are taken in by `receive`; acks, and payload that acks make room for, come out of `drain`. So a batch
+// of datagrams costs one ack a stream (one for every sixteen packets where it is long, so that a lost ack does not
+// silence a whole window), a single datagram is acked at once, and no ack waits for a timer. The selective ack names
+// all early packets, so a lost ack costs nothing when another one follows.
 //
 // Invariants
 //   - Bounded: streams in all and a peer, early packets a stream (places and bytes) and in all, packets held before the
 //     SYN's answer, farewells. The payload gathered is bounded by the limit given for it.
-//   - Nothing is allocated by a length a packet claims; a RESET answers a packet at most as large as itself, and nothing
+//   - Nothing is allocated by a length a packet claims; a RESET answers a packet no smaller than itself, and nothing
 //     answers a RESET.
 //   - A stream that makes no progress ends after `idleTime`, whatever the peer keeps sending.
 //   - The order of directives follows from the events alone.
 //
-// Why not otherwise. Delayed acks would save packets at the price of a timer a stream, and batches save more. Pacing needs
-// a timer a packet; bursts are bounded by the window. Several payloads on one stream would need framing that every caller
-// has already.
+// Why not otherwise. Delayed acks would save packets at the price of a timer a stream, and batches save more. Pacing
+// needs a timer a packet; bursts are bounded by the window. Several payloads on one stream would need framing that
+// every caller has already.
 
 import Primitives
 
@@ -46,8 +47,10 @@ public struct StreamID: Hashable, Comparable, Sendable {
     /// Counts up from 1 in the order of opening.
     public let value: UInt64
 
+    /// For tests and logs; a machine gives out its own.
     public init(value: UInt64) { self.value = value }
 
+    /// Opened earlier.
     public static func < (a: StreamID, b: StreamID) -> Bool { a.value < b.value }
 }
 
@@ -88,8 +91,8 @@ public struct UTP: Sendable {
     private var clock = Instant.zero
     private var lastID: UInt64 = 0
 
-    // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a scan
-    // over plain integers.
+    // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a
+    // scan over plain integers.
     private var places: [Stream?] = []
     private var deadlines: [UInt64] = []
     private var freePlaces: [Int] = []
@@ -102,6 +105,7 @@ public struct UTP: Sendable {
     private var earlyBytes = 0
     private var farewells = Farewells()
 
+    /// A machine without streams. Ids and first numbers come from `entropy`.
     public init(configuration: UTPConfiguration = UTPConfiguration(), entropy: Entropy) {
         self.configuration = configuration
         self.entropy = entropy
@@ -234,8 +238,9 @@ public struct UTP: Sendable {
 
     // MARK: Packets
 
-    /// A packet from `peer`. Acks and payload it gives rise to come out of the next `drain`: one ack a stream for all
-    /// packets received between two drains. What is not a packet, or of no stream, changes nothing.
+    /// A packet from `peer`. Acks and payload it gives rise to come out of the next `drain`: one ack a stream for the
+    /// packets received between two drains (one for every `UTPLimits.packetsPerAck` of them). What is not a packet, or
+    /// of no stream, changes nothing.
     public mutating func receive(_ packet: [UInt8], from peer: NodeAddress, at now: Instant) {
         clock = max(clock, now)
         let parsed: Packet
@@ -257,6 +262,7 @@ public struct UTP: Sendable {
             end(place, ending)
         } else {
             touch(place)
+            if places[place]?.isAckUrgent == true { places[place]?.settle(at: clock, into: &directives) }
         }
     }
 

@@ -36,6 +36,8 @@ public enum UTPLimits {
     public static let synRepeatWait = Interval.milliseconds(100)
     /// Packets kept that came before the answer to the SYN; the others are sent again by the peer.
     public static let earlyPackets = 64
+    /// DATA and FIN packets of one batch that get an ack of their own.
+    public static let packetsPerAck = 16
     /// How long an id that was given out waits for its SYN: longer than all SYNs of the peer.
     public static let acceptTime = Interval.seconds(10)
     /// How long `supply` may take.
@@ -44,12 +46,13 @@ public enum UTPLimits {
     public static let idleTime = Interval.seconds(15)
 
     /// Timeout of a transmission before the first round trip was measured, and its bounds after (RFC 6298, with lower
-    /// ones: acks are never delayed here, the first timeout only probes, and a tail must get through within `idleTime`).
+    /// ones: acks are never delayed here, the first timeout only probes, and a tail must get through within
+    /// `idleTime`).
     public static let timeoutInitial = Interval.milliseconds(500)
     public static let timeoutMinimum = Interval.milliseconds(150)
     public static let timeoutMaximum = Interval.milliseconds(1_500)
-    /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the pauses
-    /// of a busy event loop.
+    /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the
+    /// pauses of a busy event loop.
     public static let probeTime = Interval.milliseconds(30)
     /// Later transmissions acknowledged before one counts as lost, at first; doubles with every loss found to be mere
     /// reordering, up to the maximum. Source: RFC 5681's three duplicates.
@@ -80,5 +83,6 @@ public struct UTPConfiguration: Sendable {
     /// The first sequence number of every stream; random where nil.
     public var firstSequence: UInt16?
 
+    /// The limits as they stand in `UTPLimits`.
     public init() {}
 }

@@ -40,8 +40,9 @@ import Testing
 @Suite struct TransactionTests {
     /// The worked example of EIP-155: key 0x46…46, chain id 1.
     static let eip155 =
-        "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe"
-        + "537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
+        "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340b"
+        + "d939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64"
+        + "214b297fb1966a3b6d83"
 
     @Test func theExampleOfEIP155() throws {
         let transaction = try Transaction(envelope: try #require(Hex.decode(TransactionTests.eip155)))

@@ -77,8 +77,8 @@ import Testing
         return rest.first == "public" && rest.dropFirst().first != "import" && rest.dropFirst().first != "extension"
     }
 
-    /// Operators and the members of the standard library's protocols: their meaning is the protocol's. A stored property
-    /// and an initialiser that takes everything it is given: their type's docstring tells of them, and "The header."
+    /// Operators and the members of the standard library's protocols: their meaning is the protocol's. A stored
+    /// property and an initialiser that takes all it is given: their type's docstring tells of them, and "The header."
     /// above `header` would tell nothing. Units and limits are in the name or in a docstring.
     private static func speaksForItself(_ words: String) -> Bool {
         let isStored = words.contains("let ") || words.contains("var ") && !words.contains("{")

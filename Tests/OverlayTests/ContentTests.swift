@@ -211,17 +211,19 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
 @Suite struct OfferTests {
     func items(_ sizes: [Int]) -> [ContentItem] {
-        sizes.enumerated().map { ContentItem(key: [UInt8($0 & 255), UInt8($0 >> 8)], value: pattern($1, UInt8($0 & 255))) }
+        sizes.enumerated().map { index, size in
+            ContentItem(key: [UInt8(index & 255), UInt8(index >> 8)], value: pattern(size, UInt8(index & 255)))
+        }
     }
 
     @Test func acceptedItemsArriveAndTheOthersDoNot() throws {
         let world = try #require(try World.meshed(2, seed: 60))
-        world.decides = { _, _ in [.accept, .stored, .accept] }
+        world.decides = { _, _ in [.accepted, .alreadyStored, .accepted] }
         let items = items([5_000, 10, 0])
         let peer = world.id(1)
         let offer = try #require(world.with(0) { $0.offer(network: .chain, peer: peer, items: items, at: $1) })
         world.run(.seconds(10))
-        #expect(world.outcome(0, offer) == .success([.accept, .stored, .accept]))
+        #expect(world.outcome(0, offer) == .success([.accepted, .alreadyStored, .accepted]))
         var received: [[ContentItem]] = []
         for case .offerReceived(.chain, let from, let items) in world.heard[1] {
             #expect(from.id == world.id(0))
@@ -234,7 +236,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
     @Test func nothingAcceptedNeedsNoStream() throws {
         let world = try #require(try World.meshed(2, seed: 61))
-        let codes: [AcceptCode] = [.decline, .outsideRadius, .rateLimit, .inbound, .notVerifiable]
+        let codes: [AcceptCode] = [.declined, .outsideRadius, .rateLimited, .inProgress, .notVerifiable]
         world.decides = { _, _ in codes }
         let (peer, items) = (world.id(1), items([1, 2, 3, 4, 5]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
@@ -249,7 +251,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         #expect(try Overlay.parts(of: items).map(\.count) == [64, 64, 64, 8])
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(20))
-        #expect(world.outcome(0, offer) == .success(items.map { _ in .accept }))
+        #expect(world.outcome(0, offer) == .success(items.map { _ in .accepted }))
         var received: [ContentItem] = []
         for case .offerReceived(_, _, let items) in world.heard[1] { received += items }
         #expect(received.sorted { $0.key[0] < $1.key[0] } == items.sorted { $0.key[0] < $1.key[0] })
@@ -272,13 +274,35 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         }
     }
 
+    @Test func anOfferWhoseAcceptWasLostIsOneOffer() throws {
+        let world = try #require(try World.meshed(2, seed: 67))
+        let (peer, items, start) = (world.id(1), items([3_000]), world.now)
+        world.blocks = { [unowned world] from, _ in
+            from == World.endpoint(1) && world.now < start + .milliseconds(100)
+        }
+        let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
+        world.run(.seconds(5))
+        #expect(world.outcome(0, offer) == .success([.accepted]))
+        var offered = 0, received = 0
+        for directive in world.heard[1] {
+            switch directive {
+            case .offered: offered += 1
+            case .offerReceived: received += 1
+            default: break
+            }
+        }
+        #expect(offered == 1)
+        #expect(received == 1)
+        expectIdle(world)
+    }
+
     @Test func anUndecidedOfferIsDeclinedForNow() throws {
         let world = try #require(try World.meshed(2, seed: 63))
         world.decides = { _, _ in nil }
         let (peer, items) = (world.id(1), items([1, 2]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(5))
-        #expect(world.outcome(0, offer) == .success([.rateLimit, .rateLimit]))
+        #expect(world.outcome(0, offer) == .success([.rateLimited, .rateLimited]))
         expectIdle(world)
     }
 

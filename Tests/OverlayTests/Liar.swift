@@ -3,8 +3,8 @@ import Overlay
 import Primitives
 import UTP
 
-/// A node that speaks discv5 and uTP as it should and the Portal wire as the test likes. Left alone it answers PINGs and
-/// nothing else.
+/// A node that speaks discv5 and uTP as it should and the Portal wire as the test likes. Left alone it answers PINGs
+/// and nothing else.
 final class Liar {
     enum Reply {
         /// These bytes as TALKRESP.
@@ -105,9 +105,13 @@ final class Liar {
     private func honest(_ message: PortalMessage) -> Reply {
         let payload = try? PingPayload.clientInfo(client: [], radius: .max, capabilities: [0, 1, 65_535]).encoded()
         switch message {
-        case .ping: return .bytes((try? PortalMessage.pong(recordSequence: 1, type: 0, payload: payload ?? []).encoded()) ?? [])
-        case .findNodes: return .bytes((try? PortalMessage.nodes(total: 1, records: []).encoded()) ?? [])
-        default: return .bytes([])
+        case .ping:
+            let pong = PortalMessage.pong(recordSequence: 1, type: 0, payload: payload ?? [])
+            return .bytes((try? pong.encoded()) ?? [])
+        case .findNodes:
+            return .bytes((try? PortalMessage.nodes(total: 1, records: []).encoded()) ?? [])
+        default:
+            return .bytes([])
         }
     }
 
@@ -116,10 +120,11 @@ final class Liar {
             answers.append(result)
             return
         }
-        guard case .success(let answer) = result, case .accept(let id, let codes)? = try? PortalMessage(decoding: answer)
+        guard case .success(let answer) = result,
+            case .accept(let id, let codes)? = try? PortalMessage(decoding: answer)
         else { return }
         accepts.append(codes)
-        if codes.contains(.accept) {
+        if codes.contains(.accepted) {
             _ = try? utp.connect(to: address, connectionID: id, transfer: .send(bytes), at: now)
         }
     }

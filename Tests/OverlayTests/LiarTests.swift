@@ -93,7 +93,7 @@ import UTP
     @Test func codesMustMatchTheKeys() throws {
         let (world, peer, liar) = try LiarTests.world(seed: 85)
         liar.reply = {
-            if case .offer = $0 { .bytes(LiarTests.bytes(.accept(connectionID: 1, codes: [.accept]))) } else { nil }
+            if case .offer = $0 { .bytes(LiarTests.bytes(.accept(connectionID: 1, codes: [.accepted]))) } else { nil }
         }
         let items = [ContentItem(key: [1], value: [1]), ContentItem(key: [2], value: [2])]
         let id = world.id(peer)
@@ -116,7 +116,7 @@ import UTP
             broken.append(error)
         }
         #expect(broken == [.framing(error)])
-        #expect(liar.accepts == [[.accept, .accept]])
+        #expect(liar.accepts == [[.accepted, .accepted]])
         expectIdle(world)
     }
 
@@ -144,8 +144,8 @@ import UTP
             else { return nil }
             return codes.first
         }
-        #expect(codes.filter { $0 == .accept }.count == OverlayLimits.inboundOffersPerPeer)
-        #expect(codes.filter { $0 == .rateLimit }.count == 3)
+        #expect(codes.filter { $0 == .accepted }.count == OverlayLimits.inboundOffersPerPeer)
+        #expect(codes.filter { $0 == .rateLimited }.count == 3)
         #expect(world.nodes[0]?.load.inboundOffers == OverlayLimits.inboundOffersPerPeer)
         world.run(.seconds(20))
         expectIdle(world)

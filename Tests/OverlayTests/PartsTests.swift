@@ -9,7 +9,7 @@ import Testing
         .ping(recordSequence: .max, type: 0, payload: [1, 2, 3]), .pong(recordSequence: 0, type: 65_535, payload: []),
         .findNodes(distances: [0, 256]), .nodes(total: 1, records: [[1], [], [2, 3]]), .findContent(key: [9]),
         .content(.connectionID(0x0102)), .content(.content([])), .content(.records([])), .offer(keys: [[], [1]]),
-        .accept(connectionID: 0xffee, codes: [.accept, .notVerifiable, AcceptCode(rawValue: 200)]),
+        .accept(connectionID: 0xffee, codes: [.accepted, .notVerifiable, AcceptCode(rawValue: 200)]),
     ]
 
     @Test(arguments: messages)
@@ -95,6 +95,31 @@ import Testing
     }
 }
 
+@Suite struct CompatibilityTests {
+    func record(_ portal: NodeRecord.PortalEntry?) throws -> NodeRecord {
+        var entropy = Entropy(seed: .zero)
+        var fields = NodeRecordFields(sequence: 1)
+        if let portal { fields.set(portal: portal) }
+        return try fields.signed(by: IdentityKey(from: &entropy))
+    }
+
+    @Test(arguments: [
+        (2, 2, 1, true), (0, 2, 1, true), (1, 9, 1, true), (2, 2, 2, false), (0, 1, 1, false), (3, 4, 1, false),
+        (4, 1, 1, false),
+    ])
+    func chainAndVersionDecide(_ low: UInt64, _ high: UInt64, _ chain: UInt64, _ fits: Bool) throws {
+        let world = try World(1, seed: 72)
+        let record = try record(.init(lowestVersion: low, highestVersion: high, chainID: chain))
+        #expect(world.nodes[0]?.isCompatible(record) == fits)
+    }
+
+    @Test func aRecordWithoutTheEntryIsOfNoUse() throws {
+        let world = try World(1, seed: 73)
+        #expect(world.nodes[0]?.isCompatible(try record(nil)) == false)
+        #expect(world.record(0)?.portal == .init(lowestVersion: 2, highestVersion: 2, chainID: 1))
+    }
+}
+
 @Suite struct TimerQueueTests {
     @Test func firesInOrder() {
         var timers = TimerQueue<Int>()
@@ -163,6 +188,15 @@ import Testing
         book.count(7, \.contentReceived, of: peer, network: 1, at: .zero)
         #expect(book.traffic(of: peer, network: 1).received == 7)
         #expect(book.traffic(of: peer, network: 0).received == 0)
+    }
+
+    @Test func pingsAreBoundedInRate() {
+        var book = PeerBook(networks: 1)
+        let now = Instant.zero + .seconds(1)
+        let atOnce = (0..<200).filter { _ in book.admits(peer, at: now) }.count
+        let later = (0..<200).filter { _ in book.admits(peer, at: now + .seconds(1)) }.count
+        #expect(atOnce == Int(OverlayLimits.requestBurst))
+        #expect(later == Int(OverlayLimits.requestRate))
     }
 
     @Test func theBookIsBoundedAndKeepsTheBanned() {

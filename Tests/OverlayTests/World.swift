@@ -27,6 +27,8 @@ final class World {
     private(set) var nodes: [Overlay?] = []
     /// Nodes of our own making that need not keep to the rules, by index; `nodes` has nil there.
     private(set) var liars: [Int: Liar] = [:]
+    /// Of each node, after its last event.
+    private var deadlines: [Instant?] = []
     private var births: [UInt64] = []
     private var keys: [IdentityKey] = []
     private var queue: [(at: Instant, order: UInt64, event: Event)] = []
@@ -36,6 +38,8 @@ final class World {
 
     /// What each node was told, sends left out.
     var heard: [[Overlay.Directive]] = []
+    /// Whether directives and datagrams go into `log`.
+    var logs = false
     /// Digest of every directive of every node, in order.
     private(set) var log: UInt64 = 0xcbf2_9ce4_8422_2325
     /// Datagrams sent, and the largest.
@@ -46,7 +50,7 @@ final class World {
     var serves: (_ node: Int, _ key: [UInt8]) -> ContentAnswer? = { _, _ in .records([]) }
     var servingTime = Interval.milliseconds(1)
     /// A node's decision on an offer; nil: none.
-    var decides: (_ node: Int, _ keys: [[UInt8]]) -> [AcceptCode]? = { _, keys in keys.map { _ in .accept } }
+    var decides: (_ node: Int, _ keys: [[UInt8]]) -> [AcceptCode]? = { _, keys in keys.map { _ in .accepted } }
 
     init(_ count: Int, seed: UInt64, _ settings: Settings = Settings()) throws {
         self.settings = settings
@@ -60,6 +64,7 @@ final class World {
     private func add(_ index: Int, chainID: UInt64) throws {
         keys.append(IdentityKey(from: &entropy))
         nodes.append(nil)
+        deadlines.append(nil)
         births.append(0)
         heard.append([])
         try start(index, chainID: chainID)
@@ -78,6 +83,7 @@ final class World {
         let liar = try Liar(key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()))
         keys.append(key)
         nodes.append(nil)
+        deadlines.append(nil)
         births.append(1)
         heard.append([])
         liars[index] = liar
@@ -96,9 +102,13 @@ final class World {
         configuration.clientInfo = "test/\(index)"
         nodes[index] = try Overlay(
             key: keys[index], configuration: configuration, entropy: Entropy(seed: entropy.bytes32()))
+        deadlines[index] = .zero
     }
 
-    func stop(_ index: Int) { nodes[index] = nil }
+    func stop(_ index: Int) {
+        nodes[index] = nil
+        deadlines[index] = nil
+    }
 
     func id(_ index: Int) -> Bytes32 { keys[index].nodeID }
     func index(of id: Bytes32) -> Int? { keys.firstIndex { $0.nodeID == id } }
@@ -107,15 +117,13 @@ final class World {
     /// Lets a node do something and takes what it has to say.
     @discardableResult
     func with<Result>(_ index: Int, _ body: (inout Overlay, Instant) -> Result) -> Result? {
-        guard nodes[index] != nil else { return nil }
-        let result = nodes[index].map { node in
-            var copy = node
-            nodes[index] = nil
-            let result = body(&copy, now)
-            nodes[index] = copy
-            return result
-        }
-        collect(index)
+        // Taken out and put back, not copied.
+        guard var node = nodes[index].take() else { return nil }
+        let result = body(&node, now)
+        let directives = node.drain()
+        deadlines[index] = node.nextDeadline
+        nodes[index] = node
+        for directive in directives { handle(directive, of: index) }
         return result
     }
 
@@ -165,7 +173,7 @@ final class World {
                 for (bytes, target) in liar.drain(at: now) { send(bytes, from: World.endpoint(index), to: target) }
             }
             var next = queue.first?.at ?? end
-            for node in nodes { if let deadline = node?.nextDeadline { next = min(next, max(deadline, now)) } }
+            for deadline in deadlines { if let deadline { next = min(next, max(deadline, now)) } }
             for liar in liars.values { if let deadline = liar.nextDeadline { next = min(next, max(deadline, now)) } }
             guard next <= end, next < end || queue.first.map({ $0.at < end }) ?? false else {
                 now = end
@@ -177,7 +185,7 @@ final class World {
                 if let deadline = liar.nextDeadline, deadline <= now { liar.advance(to: now) }
             }
             for index in nodes.indices {
-                if let deadline = nodes[index]?.nextDeadline, deadline <= now {
+                if let deadline = deadlines[index], deadline <= now {
                     with(index) { $0.advance(to: $1) }
                 }
             }
@@ -196,26 +204,23 @@ final class World {
         }
     }
 
-    private func collect(_ index: Int) {
-        guard let directives = nodes[index]?.drain() else { return }
-        for directive in directives {
-            switch directive {
-            case .send(let bytes, let endpoint):
-                send(bytes, from: World.endpoint(index), to: endpoint)
-                continue
-            case .contentRequested(_, _, let key, let token):
-                if let answer = serves(index, key) {
-                    at(now + servingTime) { world in world.with(index) { $0.answer(token, answer, at: $1) } }
-                }
-            case .offered(_, _, let keys, let token):
-                if let codes = decides(index, keys) {
-                    at(now) { world in world.with(index) { $0.respond(toOffer: token, codes: codes, at: $1) } }
-                }
-            default: break
+    private func handle(_ directive: Overlay.Directive, of index: Int) {
+        switch directive {
+        case .send(let bytes, let endpoint):
+            send(bytes, from: World.endpoint(index), to: endpoint)
+            return
+        case .contentRequested(_, _, let key, let token):
+            if let answer = serves(index, key) {
+                at(now + servingTime) { world in world.with(index) { $0.answer(token, answer, at: $1) } }
             }
-            heard[index].append(directive)
-            note("\(index) \(directive)".utf8)
+        case .offered(_, _, let keys, let token):
+            if let codes = decides(index, keys) {
+                at(now) { world in world.with(index) { $0.respond(toOffer: token, codes: codes, at: $1) } }
+            }
+        default: break
         }
+        heard[index].append(directive)
+        if logs { note("\(index) \(directive)".utf8) }
     }
 
     private func note(_ bytes: some Sequence<UInt8>) {
@@ -225,7 +230,10 @@ final class World {
     private func send(_ bytes: [UInt8], from source: Endpoint, to target: Endpoint) {
         datagrams += 1
         largest = max(largest, bytes.count)
-        note([UInt8(truncatingIfNeeded: source.port), UInt8(truncatingIfNeeded: target.port)] + bytes)
+        if logs {
+            note([UInt8(truncatingIfNeeded: source.port), UInt8(truncatingIfNeeded: target.port)])
+            note(bytes)
+        }
         guard !blocks(source, target), Int(random.next() % 1_000) >= settings.loss else { return }
         let delay = settings.latency.microseconds + random.next() % max(settings.jitter.microseconds, 1)
         push(.datagram(bytes, from: source, to: target), at: now + Interval(microseconds: delay))

@@ -47,6 +47,7 @@ private struct Probe: NodeMachine {
         case .committed(let id): directives.append(.report(.stored(id)))
         case .commitFailed(let id, let error): directives.append(.report(.refused(id, error)))
         case .command(let number): directives.append(.commit(UInt64(number), [number]))
+        case .feedFailed: directives.append(.report(.ticked))
         case .tick:
             deadline = nil
             directives.append(.report(.ticked))

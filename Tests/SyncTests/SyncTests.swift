@@ -31,11 +31,11 @@ struct Walk {
         for assignment in plan.assignments {
             switch assignment.task {
             case .crown(let anchor): sync.crownStored(anchor)
-            case .range(let section, let anchor, _, _): hold(section, .complete(anchor: anchor))
+            case .range(let section, let anchor, _, _, _): hold(section, .complete(anchor: anchor))
             case .diffs(let sections, _, .anchor(let anchor)):
                 for section in sections { hold(section, .complete(anchor: anchor)) }
             case .diffs(let sections, let from, .block): for section in sections { hold(section, .complete(anchor: from)) }
-            case .codes(let hashes): sync.codesStored(hashes)
+            case .codes(let hashes, _): sync.codesStored(hashes)
             }
             sync.finish(assignment.id, .done(bytes: 500), at: now)
         }
@@ -63,7 +63,7 @@ struct Walk {
         var order: [Int] = []
         for _ in 0..<40 where walk.sync.completeAnchor == nil {
             for assignment in walk.completeAll() {
-                if case .range(let section, _, _, _) = assignment.task { order.append(section) }
+                if case .range(let section, _, _, _, _) = assignment.task { order.append(section) }
             }
         }
         #expect(Set(order) == Set(0..<16))
@@ -84,7 +84,7 @@ struct Walk {
         walk.hold(0, .partial(anchor: Walk.anchor(0), next: next))
         walk.sync.finish(first[0].id, .done(bytes: 10), at: walk.now)
         let second = walk.sync.plan(at: walk.now).assignments
-        guard case .range(0, Walk.anchor(0), next, _)? = second.first?.task else {
+        guard case .range(0, Walk.anchor(0), next, _, _)? = second.first?.task else {
             Issue.record("expected the range from the watermark, got \(second)")
             return
         }
@@ -103,7 +103,7 @@ struct Walk {
         let tasks = walk.sync.plan(at: walk.now).assignments.map(\.task)
         let diffs = tasks.filter { if case .diffs = $0 { true } else { false } }
         #expect(diffs == [.diffs(sections: [0, 8], from: Walk.anchor(0), to: .anchor(Walk.anchor(1)))])
-        #expect(tasks.contains { if case .range(_, Walk.anchor(1), _, _) = $0 { true } else { false } })
+        #expect(tasks.contains { if case .range(_, Walk.anchor(1), _, _, _) = $0 { true } else { false } })
     }
 
     @Test func aPartialSectionIsFinishedAtItsOwnAnchor() {
@@ -113,7 +113,7 @@ struct Walk {
         walk.hold(0, .partial(anchor: Walk.anchor(0), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
         walk.sync.anchorAdvanced(to: Walk.anchor(1))
         walk.sync.crownStored(Walk.anchor(1))
-        guard case .range(0, Walk.anchor(0), _, _)? = walk.sync.plan(at: walk.now).assignments.first?.task else {
+        guard case .range(0, Walk.anchor(0), _, _, _)? = walk.sync.plan(at: walk.now).assignments.first?.task else {
             Issue.record("the partial section was not finished at its anchor")
             return
         }
@@ -157,7 +157,7 @@ struct Walk {
     }
 
     @Test func everyEndGivesTheSlotBack() {
-        for outcome in [AssignmentOutcome.done(bytes: 1), .busy(.zero), .refused, .failed, .invalid, .aborted] {
+        for outcome in [AssignmentOutcome.done(bytes: 1), .busy(.zero), .refused, .tooLarge, .failed, .invalid, .aborted] {
             var walk = Walk()
             walk.peer(1, [0])
             walk.sync.anchorAdvanced(to: Walk.anchor(0))

@@ -27,15 +27,15 @@ private struct Bench {
     }
 
     /// Packets and other directives since the last time.
-    mutating func take() -> (packets: [(header: PacketHeader, bits: [UInt8], payload: [UInt8])], others: [UTP.Directive]) {
-        var packets: [(header: PacketHeader, bits: [UInt8], payload: [UInt8])] = []
+    mutating func take() -> (packets: [(header: PacketHeader, bits: [UInt8])], others: [UTP.Directive]) {
+        var packets: [(header: PacketHeader, bits: [UInt8])] = []
         var others: [UTP.Directive] = []
         for directive in machine.drain() {
             guard case .send(let bytes, _) = directive, let packet = try? Packet(parsing: bytes) else {
                 others.append(directive)
                 continue
             }
-            packets.append((packet.header, packet.selectiveAck.map { Array(bytes[$0]) } ?? [], Array(bytes[packet.payload])))
+            packets.append((packet.header, packet.selectiveAck.map { Array(bytes[$0]) } ?? []))
         }
         return (packets, others)
     }
@@ -53,16 +53,6 @@ private struct Bench {
         let (stream, id) = try machine.accept(from: peer, transfer: .send(payload), at: now)
         give(.syn, id: id, sequence: 100, ack: 0)
         return (stream, id &+ 1)
-    }
-
-    mutating func wait(_ interval: Interval) {
-        let end = now + interval
-        while let next = machine.nextDeadline, next <= end {
-            now = max(now, next)
-            machine.advance(to: now)
-            break
-        }
-        if machine.nextDeadline.map({ $0 > end }) ?? true { now = end }
     }
 }
 
@@ -234,7 +224,7 @@ private struct Bench {
 
     @Test func closedWindowIsAskedAgain() throws {
         var bench = Bench { $0.payloadBytes = 10 }
-        let (stream, id) = try bench.sender([UInt8](repeating: 1, count: 400))
+        let (_, id) = try bench.sender([UInt8](repeating: 1, count: 400))
         _ = bench.take()
         // Ten packets went out; all arrived, and there is no room.
         bench.now = bench.now + .milliseconds(20)
@@ -246,9 +236,8 @@ private struct Bench {
         bench.machine.advance(to: bench.now)
         #expect(bench.take().packets.map { $0.header.sequence } == [510])
         bench.give(.state, id: id, sequence: 101, ack: 510, window: 1 << 20)
-        #expect(bench.take().packets.count > 5)
+        #expect(bench.take().packets.count >= 3)
         #expect(bench.machine.streamCount == 1)
-        _ = stream
     }
 
     @Test func payloadFromTheReceiverIsRefused() throws {

@@ -66,12 +66,12 @@ import UTP
             }
             // Mostly a right first byte and few extensions, so that what follows is reached.
             if !bytes.isEmpty, generator.next() % 8 > 0 { bytes[0] = bytes[0] % 5 << 4 | 1 }
-            if bytes.count > 1 { bytes[1] %= 3 }
+            if bytes.count > 1 { bytes[1] = generator.next() % 2 == 0 ? 0 : bytes[1] % 3 }
             guard let packet = try? Packet(parsing: bytes) else { continue }
             read += 1
             #expect(packet.payload.upperBound == bytes.count)
             #expect(packet.selectiveAck.map { $0.upperBound <= bytes.count } ?? true)
         }
-        #expect(read > 1_000)
+        #expect(read > 300)
     }
 }

@@ -1,0 +1,252 @@
+import Chain
+import Primitives
+
+extension ChainSync {
+    // MARK: Peers
+
+    /// A peer's ping payload (type 10102) came.
+    public mutating func peerUpdated(_ id: Bytes32, _ payload: [UInt8], at now: Instant) {
+        guard peers[id]?.payload != payload, peers[id] != nil || peers.count < ChainNetworkLimits.peers else { return }
+        var peer = peers[id] ?? Peer()
+        peer.payload = payload
+        do throws(ChainNetworkError) {
+            let claim = try ChainPingPayload(decoding: payload)
+            guard claim.genesisHash == configuration.genesisHash else { throw .anotherGenesis(claim.genesisHash) }
+            peer.claim(lowest: claim.lowest, highest: claim.highest, certified: claim.certified)
+            peer.heardOf = max(peer.heardOf, peer.certified)
+            peers[id] = peer
+        } catch {
+            // It stays known, so that the same payload is judged once, but serves nothing.
+            peer.claim(lowest: 1, highest: 0, certified: 0)
+            peers[id] = peer
+            penalise(id, error, at: now)
+        }
+        plan(at: now)
+    }
+
+    /// The peer is gone; what it was asked is asked of others.
+    public mutating func peerLost(_ id: Bytes32) {
+        peers[id] = nil
+        for tag in requests.filter({ $0.value.peer == id }).keys { _ = release(tag) }
+        if case .single(id, _, _, _) = mode { resetWalk() }
+    }
+
+    /// Ends a request; its segment, if it has one, is wanted again.
+    private mutating func release(_ tag: RequestTag) -> Request? {
+        guard let request = requests.removeValue(forKey: tag) else { return nil }
+        if let requests = peers[request.peer]?.requests { peers[request.peer]?.requests = max(0, requests - 1) }
+        for index in segments.indices {
+            if case .asked(tag) = segments[index].state { segments[index].state = .wanted }
+        }
+        return request
+    }
+
+    // MARK: Answers
+
+    /// What a request gave: the content, or nil where none came (no answer, an error, a list of other nodes).
+    public mutating func answered(_ tag: RequestTag, _ content: [UInt8]?, at now: Instant) {
+        defer { plan(at: now) }
+        let index = segments.firstIndex { if case .asked(tag) = $0.state { true } else { false } }
+        guard let request = release(tag), chain.conflict == nil else { return }
+        let peer = request.peer
+        guard let content else {
+            failed(peer, at: now)
+            return
+        }
+        do throws(ChainNetworkError) {
+            switch try HeadersValue(decoding: content) {
+            case .busy(let seconds):
+                pause(peer, min(.seconds(Int(seconds)), ChainNetworkLimits.longestPause), now)
+            case .notServed(let lowest, let highest): notServed(request, lowest: lowest, highest: highest, at: now)
+            case .headers(let run):
+                guard run.count <= request.count, run.first?.header.number == request.first,
+                    zip(run, run.dropFirst()).allSatisfy({ $1.header.parentHash == $0.header.hash })
+                else { throw .notWhatWasAsked }
+                guard request.isWanted else { return }
+                if case .single = mode {
+                    take(run, provenBy: peer, at: now)
+                } else if let index {
+                    segments[index].state = .received(from: peer, run)
+                    takeReceived(at: now)
+                }
+            }
+        } catch {
+            penalise(peer, error, at: now)
+        }
+    }
+
+    /// The peer says it does not have what its claims promised: then these are its claims.
+    private mutating func notServed(_ request: Request, lowest: UInt64, highest: UInt64, at now: Instant) {
+        guard lowest > request.first || highest < request.first else {
+            failed(request.peer, at: now)
+            return
+        }
+        if var peer = peers[request.peer] {
+            peer.claim(lowest: lowest, highest: highest, certified: peer.certified)
+            peers[request.peer] = peer
+        }
+        guard case .single(request.peer, _, _, _) = mode else { return }
+        resetWalk()
+        failed(request.peer, at: now)
+    }
+
+    /// Takes in the batches whose turn has come.
+    private mutating func takeReceived(at now: Instant) {
+        while let first = segments.first, case .received(let peer, let run) = first.state {
+            let outcome = accept(run, from: peer, at: now)
+            // A conflict, or another line, has ended the walk.
+            guard !segments.isEmpty else { return }
+            guard outcome, let last = run.last?.header.number else {
+                segments[0].state = .wanted
+                return
+            }
+            peers[peer]?.failures = 0
+            frontier = last + 1
+            if frontier < first.end {
+                segments[0] = Segment(first: frontier, count: Int(first.end - frontier))
+            } else {
+                segments.removeFirst()
+            }
+            noteProof(of: last, by: peer, at: now)
+        }
+    }
+
+    /// Remembers who called attested what is not, and asks no further for what nobody vouches for.
+    private mutating func noteProof(of last: UInt64, by id: Bytes32, at now: Instant) {
+        guard let peer = peers[id], last > chain.servedTip else { return }
+        if peer.certified > chain.head.number {
+            unproven.append((peer: id, upTo: min(last, peer.certified)))
+        } else if last >= peer.highest {
+            let tip = chain.servedTip
+            peers[id]?.highest = tip
+            failed(id, at: now)
+        }
+    }
+
+    /// In single mode: the next part of one peer's line.
+    private mutating func take(_ run: [CertifiedHeader], provenBy peer: Bytes32, at now: Instant) {
+        guard accept(run, from: peer, at: now), case .single(peer, _, let goal, let certified) = mode,
+            let last = run.last?.header
+        else { return }
+        lastOfSingle = last.hash
+        mode = .single(peer: peer, next: last.number + 1, goal: goal, certified: certified)
+    }
+
+    /// Gives a run to the chain. true if it was taken; if not, the peer has been dealt with.
+    private mutating func accept(_ run: [CertifiedHeader], from peer: Bytes32, at now: Instant) -> Bool {
+        do throws(ChainError) {
+            report(try chain.accept(run))
+            return true
+        } catch .unknownParent {
+            // Inside the run the links were checked first: it is the first parent that is not ours.
+            if mode == .parallel, (peers[peer]?.certified ?? 0) > chain.head.number {
+                prove(peer, at: now)
+            } else {
+                resetWalk()
+                failed(peer, at: now)
+            }
+        } catch .tooManyUnverified {
+            resetWalk()
+            failed(peer, at: now)
+        } catch .conflictingFinals(let a, let b) {
+            resetWalk()
+            directives.append(.conflict(.conflictingFinals(a, b)))
+        } catch {
+            if mode != .parallel { resetWalk() }
+            penalise(peer, .invalid(error), at: now)
+        }
+        return false
+    }
+
+    private mutating func report(_ advance: ChainAdvance) {
+        if !advance.keep.isEmpty { directives.append(.persist(advance.keep)) }
+        if let head = advance.head { directives.append(.headAdvanced(head)) }
+        if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
+        if chain.final.number > ChainNetworkLimits.keptHeaders {
+            chain.prune(below: chain.final.number - ChainNetworkLimits.keptHeaders)
+        }
+    }
+
+    // MARK: New blocks
+
+    /// Whether an offered item is wanted: a new block that is not attested here yet.
+    public func wants(_ key: [UInt8]) -> Bool {
+        guard case .success(.newBlock(let point)) = Result(catching: { try ChainContentKey(decoding: key) }) else {
+            return false
+        }
+        return point.number > chain.final.number && !chain.isAttested(point) && chain.conflict == nil
+    }
+
+    /// An offered item came.
+    public mutating func offered(_ key: [UInt8], _ value: [UInt8], by peer: Bytes32, at now: Instant) {
+        do throws(ChainNetworkError) {
+            guard case .newBlock(let point) = try ChainContentKey(decoding: key) else { throw .malformedKey }
+            learned(try NewBlockValue.decode(value, point: point), from: peer, at: now)
+        } catch {
+            penalise(peer, error, at: now)
+        }
+    }
+
+    /// A header came by the way, with a block diff for instance.
+    public mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
+        let number = entry.header.number
+        guard chain.conflict == nil, number > chain.final.number else { return }
+        if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
+        do throws(ChainError) {
+            try takeNew(entry, from: id)
+        } catch .unknownParent {
+            // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer
+            // that has it has what leads to it.
+            if var peer = peers[id], chain.isVouchedFor(entry) {
+                peer.claim(
+                    lowest: peer.lowest, highest: max(peer.highest, number), certified: max(peer.certified, number))
+                peers[id] = peer
+            }
+        } catch .conflictingFinals(let a, let b) {
+            directives.append(.conflict(.conflictingFinals(a, b)))
+        } catch .tooManyUnverified {
+            // Nothing to hold against the peer: there is no room as long as nothing more is attested.
+        } catch {
+            penalise(id, .invalid(error), at: now)
+        }
+        plan(at: now)
+    }
+
+    /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain
+    /// is a conflict: the node replays another chain than the one its network attests.
+    public mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
+        guard chain.conflict == nil else { return }
+        do throws(ChainError) {
+            try takeNew(entry, from: nil)
+        } catch {
+            directives.append(.conflict(error))
+        }
+        plan(at: now)
+    }
+
+    private mutating func takeNew(_ entry: CertifiedHeader, from source: Bytes32?) throws(ChainError) {
+        let advance = try chain.accept([entry])
+        report(advance)
+        // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed
+        // on.
+        guard advance.newVotes > 0, let held = chain.held(entry.header.hash), held.certificate != nil else { return }
+        push(held, source: source)
+    }
+
+    /// Offers a block to peers that are behind it. While too few keys have spoken all count as behind: each brings the
+    /// others the word it has.
+    private mutating func push(_ entry: CertifiedHeader, source: Bytes32?) {
+        let number = entry.header.number
+        let isProven = chain.isAttested(entry.point)
+        let behind = peers.filter { id, peer in
+            id != source && !peer.payload.isEmpty && (peer.heardOf < number || !isProven)
+        }
+        let key = ChainContentKey.newBlock(entry.point).encoded
+        let value = NewBlockValue.encode(entry)
+        let chosen = behind.keys.sorted().shuffled(using: &generator).prefix(ChainNetworkLimits.pushFanout)
+        for id in chosen {
+            if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
+            directives.append(.offer(peer: id, key: key, value: value))
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Chain
+import Primitives
+
+extension ChainSync {
+    /// Forgets batches under way and begins again where the chain stands.
+    mutating func resetWalk() {
+        mode = .parallel
+        segments = []
+        unproven = []
+        for tag in requests.keys { requests[tag]?.isWanted = false }
+        frontier = base
+    }
+
+    /// The first header to ask for: the checkpoint itself at first; else what comes after the head, or after what some
+    /// key vouches for if no peer claims that more is attested.
+    private var base: UInt64 {
+        let head = chain.head
+        if chain.lowest == nil, head == chain.configuration.checkpoint {
+            let hasCheckpoint = peers.isEmpty || peers.values.contains { $0.serves(head.number) }
+            return hasCheckpoint ? head.number : head.number + 1
+        }
+        let isMoreCertified = usable(at: nil).contains { $0.peer.certified > head.number }
+        return (isMoreCertified ? head.number : chain.servedTip) + 1
+    }
+
+    /// Peers that may be asked, by id, so that nothing depends on the dictionary's order.
+    private func usable(at now: Instant?) -> [(id: Bytes32, peer: Peer)] {
+        peers.filter { now == nil || $0.value.notBefore <= now ?? .zero }
+            .map { (id: $0.key, peer: $0.value) }.sorted { $0.id < $1.id }
+    }
+
+    /// Asks for what is missing.
+    mutating func plan(at now: Instant) {
+        guard chain.conflict == nil else { return }
+        if case .single = mode { planSingle(at: now) }
+        if mode == .parallel { planParallel(at: now) }
+    }
+
+    private mutating func planParallel(at now: Instant) {
+        let candidates = usable(at: now)
+        unproven.removeAll { $0.upTo <= chain.head.number }
+        if segments.isEmpty, unproven.isEmpty { frontier = base }
+        let target = candidates.filter { $0.peer.lowest <= frontier }.map(\.peer.highest).max() ?? 0
+        while let last = segments.last, case .wanted = last.state, last.first > target { segments.removeLast() }
+        while segments.count < ChainNetworkLimits.window {
+            let first = segments.last?.end ?? frontier
+            guard first <= target else { break }
+            let count = min(UInt64(ChainNetworkLimits.batch), target - first + 1)
+            segments.append(Segment(first: first, count: Int(count)))
+        }
+        if segments.isEmpty, let suspect = unproven.last {
+            prove(suspect.peer, at: now)
+            return
+        }
+        for index in segments.indices {
+            guard case .wanted = segments[index].state,
+                let peer = choose(for: segments[index].first, at: now),
+                let tag = request(segments[index].first, segments[index].count, of: peer, at: now)
+            else { continue }
+            segments[index].state = .asked(tag)
+        }
+    }
+
+    /// One of the least busy peers that claim to serve `number`.
+    private mutating func choose(for number: UInt64, at now: Instant) -> Bytes32? {
+        let able = usable(at: now).filter {
+            $0.peer.serves(number) && $0.peer.requests < ChainNetworkLimits.requestsPerPeer
+        }
+        let least = able.map(\.peer.requests).min()
+        return able.filter { $0.peer.requests == least }.randomElement(using: &generator)?.id
+    }
+
+    /// Asks one peer for its whole line above the final block, to see whether it proves what it claims.
+    mutating func prove(_ id: Bytes32, at now: Instant) {
+        resetWalk()
+        guard let peer = peers[id], peer.certified > chain.head.number else { return }
+        // A claim beyond what may be held above the final block could not be proven anyway.
+        let limit = chain.final.number + UInt64(ChainLimits.unfinalHeaders)
+        mode = .single(
+            peer: id, next: chain.final.number + 1, goal: min(peer.highest, limit),
+            certified: min(peer.certified, limit))
+        planSingle(at: now)
+    }
+
+    private mutating func planSingle(at now: Instant) {
+        guard case .single(let id, let next, let goal, let certified) = mode else { return }
+        guard let peer = peers[id], peer.notBefore <= now else {
+            resetWalk()
+            return
+        }
+        if chain.head.number >= certified {
+            peers[id]?.failures = 0
+            resetWalk()
+        } else if next > goal {
+            resetWalk()
+            disprove(id, certified, at: now)
+        } else if !requests.values.contains(where: { $0.isWanted && $0.peer == id }) {
+            let count = min(UInt64(ChainNetworkLimits.batch), goal - next + 1)
+            _ = request(next, Int(count), of: id, at: now)
+        }
+    }
+
+    /// The peer has served its whole line and it is not attested. No honest peer calls attested what no key has signed;
+    /// but where the line's last header does carry a checked claim, keys may just have changed their mind.
+    private mutating func disprove(_ id: Bytes32, _ certified: UInt64, at now: Instant) {
+        if var peer = peers[id] {
+            peer.claim(
+                lowest: peer.lowest, highest: min(peer.highest, chain.servedTip), certified: chain.head.number)
+            peers[id] = peer
+        }
+        guard let last = lastOfSingle, chain.held(last)?.certificate != nil else {
+            penalise(id, .notAttested(number: certified), at: now)
+            return
+        }
+        failed(id, at: now)
+    }
+
+    /// A request came to nothing: the peer rests a while, longer each time.
+    mutating func failed(_ peer: Bytes32, at now: Instant) {
+        guard let failures = peers[peer]?.failures else { return }
+        peers[peer]?.failures = failures + 1
+        pause(peer, min(ChainNetworkLimits.firstPause * (1 << min(failures, 6)), ChainNetworkLimits.longestPause), now)
+    }
+
+    mutating func pause(_ peer: Bytes32, _ interval: Interval, _ now: Instant) {
+        guard let until = peers[peer]?.notBefore else { return }
+        peers[peer]?.notBefore = max(until, now + interval)
+    }
+
+    mutating func penalise(_ peer: Bytes32, _ reason: ChainNetworkError, at now: Instant) {
+        directives.append(.penalise(peer: peer, reason: reason))
+        pause(peer, ChainNetworkLimits.liarPause, now)
+    }
+}

@@ -1,0 +1,223 @@
+import Chain
+import Primitives
+
+/// The chain network's machine: which headers to ask of whom, what to believe of the answers, what to pass on.
+/// See the essay in `ChainNetwork.swift`.
+public struct ChainSync: Sendable {
+    /// Names one request; comes back with its answer.
+    public struct RequestTag: Hashable, Sendable {
+        let value: UInt64
+    }
+
+    /// What is to be done.
+    public enum Directive: Equatable, Sendable {
+        /// Ask `peer` for the content of `key`; report with `answered(_:_:at:)`, whatever comes of it.
+        case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
+        /// Offer content to a peer.
+        case offer(peer: Bytes32, key: [UInt8], value: [UInt8])
+        /// Keep these headers on disk, over what stands there at the same height. Rising by number.
+        case persist([CertifiedHeader])
+        /// There is another attested head.
+        case headAdvanced(StatePoint)
+        /// There is another final block; the anchors that became usable by it, rising, or none.
+        case finalAdvanced([Anchor])
+        /// The peer did what no honest one does.
+        case penalise(peer: Bytes32, reason: ChainNetworkError)
+        /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
+        /// attested chain.
+        case conflict(ChainError)
+    }
+
+    /// What is known of a peer. All of it is only what it says; it chooses whom to ask and nothing else.
+    struct Peer: Sendable {
+        /// The payload as it came last, so that a bad one is judged once.
+        var payload: [UInt8] = []
+        var lowest: UInt64 = 1
+        var highest: UInt64 = 0
+        var certified: UInt64 = 0
+        /// Highest block that it is known to have heard of: nothing up to there needs to be pushed to it.
+        var heardOf: UInt64 = 0
+        var requests = 0
+        var failures = 0
+        /// Not asked before this.
+        var notBefore = Instant.zero
+
+        func serves(_ number: UInt64) -> Bool { lowest <= number && number <= highest }
+
+        /// Takes over what it says, cut to numbers that can be counted on from.
+        mutating func claim(lowest: UInt64, highest: UInt64, certified: UInt64) {
+            let limit = UInt64(Int64.max)
+            self.lowest = min(lowest, limit)
+            self.highest = min(highest, limit)
+            self.certified = min(certified, self.highest)
+        }
+    }
+
+    /// A run of headers that is wanted, asked for, or waiting for the runs before it.
+    struct Segment: Sendable {
+        enum State: Sendable {
+            case wanted
+            case asked(RequestTag)
+            case received(from: Bytes32, [CertifiedHeader])
+        }
+        var first: UInt64
+        var count: Int
+        var state = State.wanted
+
+        /// Number after the last one; runs never reach the end of the numbers.
+        var end: UInt64 { first &+ UInt64(count) }
+    }
+
+    /// How headers are asked for.
+    enum Mode: Equatable, Sendable {
+        /// Batches upward from the head, from several peers at once.
+        case parallel
+        /// From the final block upward, all from one peer that claims another line, until it has proven it or not.
+        /// `goal` is the last block it serves, `certified` the last one it calls attested.
+        case single(peer: Bytes32, next: UInt64, goal: UInt64, certified: UInt64)
+    }
+
+    struct Request: Sendable {
+        let peer: Bytes32
+        let first: UInt64
+        let count: Int
+        let deadline: Instant
+        /// false once what it was for is given up.
+        var isWanted = true
+    }
+
+    var chain: AttestedChain
+    var peers: [Bytes32: Peer] = [:]
+    var requests: [RequestTag: Request] = [:]
+    var mode = Mode.parallel
+    var segments: [Segment] = []
+    /// Number of the first header not yet taken in.
+    var frontier: UInt64 = 0
+    /// Who delivered headers that it calls attested and that are not (yet), and up to where.
+    var unproven: [(peer: Bytes32, upTo: UInt64)] = []
+    /// In single mode, the last header taken in.
+    var lastOfSingle: Bytes32?
+    var generator: SeededGenerator
+    var directives: [Directive] = []
+    private var nextTag: UInt64 = 1
+
+    /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order.
+    public init(
+        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], seed: UInt64
+    ) throws(ChainError) {
+        chain = try AttestedChain(configuration: configuration, restoring: stored)
+        generator = SeededGenerator(seed: seed)
+        resetWalk()
+    }
+
+    /// Takes what has come about, in order.
+    public mutating func drain() -> [Directive] {
+        defer { directives = [] }
+        return directives
+    }
+
+    // MARK: What is known
+
+    /// The network this machine was made for.
+    public var configuration: NetworkConfiguration { chain.configuration }
+    /// The newest attested block; at first the checkpoint.
+    public var head: StatePoint { chain.head }
+    /// The newest final block; at first the checkpoint.
+    public var final: StatePoint { chain.final }
+    public var headHeader: BlockHeader? { chain.headHeader }
+    public var finalHeader: BlockHeader? { chain.finalHeader }
+    public var attestedAt: UInt64? { chain.attestedAt }
+    public var anchors: [Anchor] { chain.anchors }
+    public var newestAnchor: Anchor? { chain.newestAnchor }
+    /// Set once two finals contradict each other.
+    public var conflict: ChainError? { chain.conflict }
+    public func isStale(at unixSeconds: UInt64) -> Bool { chain.isStale(at: unixSeconds) }
+    /// The attested header at a height.
+    public func header(at number: UInt64) -> BlockHeader? { chain.header(at: number) }
+    /// The attested header of that very block.
+    public func header(of point: StatePoint) -> BlockHeader? { chain.header(of: point) }
+    /// The boundary block's header of a usable anchor.
+    public func header(of anchor: Anchor) -> BlockHeader? { chain.header(of: anchor) }
+    public func anchor(epoch: UInt64) -> Anchor? { chain.anchor(epoch: epoch) }
+    public func isAttested(_ point: StatePoint) -> Bool { chain.isAttested(point) }
+    public func isFinal(_ point: StatePoint) -> Bool { chain.isFinal(point) }
+    public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
+    /// The attested header at a height with its certificate, as block diffs carry it.
+    public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
+
+    /// The highest block any peer claims to serve; a claim, for progress lines only.
+    public var highestClaim: UInt64 { peers.values.map(\.highest).max() ?? 0 }
+
+    // MARK: What is served
+
+    /// The payload of our own pings (type 10102).
+    public var localPayload: [UInt8] {
+        let heights = servedHeights
+        return ChainPingPayload(
+            genesisHash: configuration.genesisHash, lowest: heights.lowest, highest: heights.highest,
+            headHash: chain.head.hash, certified: chain.head.number
+        ).encoded
+    }
+
+    private var servedHeights: (lowest: UInt64, highest: UInt64) {
+        (chain.lowest ?? chain.final.number + 1, chain.servedTip)
+    }
+
+    /// The value for a content key. A key that is none gets the same answer as one we have nothing for.
+    public func serve(_ key: [UInt8]) -> [UInt8] {
+        let heights = servedHeights
+        let nothing = HeadersValue.notServed(lowest: heights.lowest, highest: heights.highest).encoded()
+        guard case .success(let key) = Result(catching: { try ChainContentKey(decoding: key) }) else { return nothing }
+        switch key {
+        case .headers(let wanted):
+            let entries = headers(wanted)
+            return entries.isEmpty ? nothing : HeadersValue.headers(entries).encoded()
+        case .newBlock(let point):
+            guard let entry = chain.servedHeader(at: point.number), entry.point == point else { return nothing }
+            return NewBlockValue.encode(entry)
+        }
+    }
+
+    private func headers(_ key: HeadersKey) -> [CertifiedHeader] {
+        let first: UInt64?
+        switch key.start {
+        case .number(let number): first = number
+        case .hash(let hash): first = chain.header(hash: hash)?.number
+        }
+        guard let first else { return [] }
+        var entries: [CertifiedHeader] = []
+        for number in key.numbers(from: first) {
+            guard let entry = chain.servedHeader(at: number) else { break }
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    // MARK: Time
+
+    /// When `advance(to:)` is next due; nil while nothing is awaited.
+    public var nextDeadline: Instant? {
+        let pauses = peers.values.filter { $0.notBefore > .zero && $0.highest > chain.head.number }.map(\.notBefore)
+        return (requests.values.map(\.deadline) + pauses).min()
+    }
+
+    /// Gives up requests that are overdue and asks anew.
+    public mutating func advance(to now: Instant) {
+        let overdue = requests.filter { $0.value.deadline <= now }.keys.sorted { $0.value < $1.value }
+        for tag in overdue { answered(tag, nil, at: now) }
+        for (id, peer) in peers where peer.notBefore <= now { peers[id]?.notBefore = .zero }
+        plan(at: now)
+    }
+
+    /// Asks `peer` for `count` headers from `first` upward.
+    mutating func request(_ first: UInt64, _ count: Int, of peer: Bytes32, at now: Instant) -> RequestTag? {
+        guard let key = HeadersKey(start: .number(first), count: count) else { return nil }
+        let tag = RequestTag(value: nextTag)
+        nextTag += 1
+        requests[tag] = Request(
+            peer: peer, first: first, count: count, deadline: now + ChainNetworkLimits.requestTimeout)
+        peers[peer]?.requests += 1
+        directives.append(.request(peer: peer, key: ChainContentKey.headers(key).encoded, tag: tag))
+        return tag
+    }
+}

@@ -1,0 +1,180 @@
+import Chain
+import Primitives
+
+/// The answer to a request for headers (content 0x50).
+///
+/// Encoding: status byte, then: 0, List[Container(header: ByteList[4096], certificate: ByteList[18560]), 1000], an
+/// empty certificate standing for none; 1, lowest and highest block served (uint64 each); 2, seconds to wait (uint16).
+public enum HeadersValue: Hashable, Sendable {
+    /// At least one, in the order asked for.
+    case headers([CertifiedHeader])
+    /// The peer does not have the first header asked for; it serves these heights (none where lowest > highest).
+    case notServed(lowest: UInt64, highest: UInt64)
+    /// The peer asks to come back after so many seconds.
+    case busy(seconds: UInt16)
+
+    static let item = SSZType.container([
+        ("header", .byteList(ChainLimits.headerBytes)),
+        ("certificate", .byteList(ChainNetworkLimits.certificateBytes)),
+    ])
+    private static let list = SSZType.list(item, limit: ChainNetworkLimits.headersPerRequest)
+    private static let heights = SSZType.container([("lowest", .uint64), ("highest", .uint64)])
+
+    /// Reads a value; headers and certificates are read too, signatures are not checked.
+    public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
+        let body = Array(bytes.dropFirst())
+        switch bytes.first {
+        case 0:
+            let items = try reading { () throws(SSZError) in try SSZ.decode(body, as: HeadersValue.list).elements }
+            guard !items.isEmpty else { throw .notWhatWasAsked }
+            var entries: [CertifiedHeader] = []
+            for item in items { entries.append(try CertifiedHeader(item)) }
+            self = .headers(entries)
+        case 1:
+            let heights = try reading { () throws(SSZError) in
+                let fields = try SSZ.decode(body, as: HeadersValue.heights).fields
+                return (try fields[0].uint64, try fields[1].uint64)
+            }
+            self = .notServed(lowest: heights.0, highest: heights.1)
+        case 2:
+            let seconds = try reading { () throws(SSZError) in try SSZ.decode(body, as: .uint16).uint64 }
+            self = .busy(seconds: UInt16(truncatingIfNeeded: seconds))
+        default: throw .unknownStatus(bytes.first)
+        }
+    }
+
+    /// The encoding that `init(decoding:)` reads. Headers beyond `byteLimit` bytes are left out, but for the first.
+    public func encoded(byteLimit: Int = ChainNetworkLimits.answerBytes) -> [UInt8] {
+        var writer = ByteWriter()
+        switch self {
+        case .headers(let entries):
+            writer.append(uint8: 0)
+            var items: [[UInt8]] = []
+            var size = 1
+            for entry in entries.prefix(ChainNetworkLimits.headersPerRequest) {
+                let item = entry.encoded
+                size += 4 + item.count
+                if size > byteLimit, !items.isEmpty { break }
+                items.append(item)
+            }
+            var offset = 4 * items.count
+            for item in items {
+                writer.append(littleEndian: UInt32(offset))
+                offset += item.count
+            }
+            for item in items { writer.append(item) }
+        case .notServed(let lowest, let highest):
+            writer.append(uint8: 1)
+            writer.append(littleEndian: lowest)
+            writer.append(littleEndian: highest)
+        case .busy(let seconds):
+            writer.append(uint8: 2)
+            writer.append(littleEndian: seconds)
+        }
+        return writer.bytes
+    }
+}
+
+/// A new block as it is pushed (content 0x52): status byte 0, then Container(header, certificate) as in a list of
+/// headers.
+public enum NewBlockValue {
+    /// Reads a value and checks that it is the block its key names.
+    public static func decode(_ bytes: [UInt8], point: StatePoint) throws(ChainNetworkError) -> CertifiedHeader {
+        guard bytes.first == 0 else { throw .unknownStatus(bytes.first) }
+        let value = try reading { () throws(SSZError) in
+            try SSZ.decode(bytes.dropFirst(), as: HeadersValue.item)
+        }
+        let entry = try CertifiedHeader(value)
+        guard entry.point == point else { throw .notWhatWasAsked }
+        return entry
+    }
+
+    /// The encoding that `decode` reads.
+    public static func encode(_ entry: CertifiedHeader) -> [UInt8] { [0] + entry.encoded }
+}
+
+extension CertifiedHeader {
+    /// Reads the container's fields.
+    fileprivate init(_ value: SSZValue) throws(ChainNetworkError) {
+        let parts = try reading { () throws(SSZError) in
+            let fields = try value.fields
+            return (try fields[0].bytes, try fields[1].bytes)
+        }
+        do throws(ChainError) {
+            let header = try BlockHeader(rlp: parts.0)
+            self.init(header: header, certificate: parts.1.isEmpty ? nil : try Certificate(decoding: parts.1))
+        } catch {
+            throw .invalid(error)
+        }
+    }
+
+    /// The container: two offsets, then header and certificate.
+    fileprivate var encoded: [UInt8] {
+        let certificate = certificate?.encoded ?? []
+        var writer = ByteWriter(capacity: 8 + header.rlp.count + certificate.count)
+        writer.append(littleEndian: UInt32(8))
+        writer.append(littleEndian: UInt32(8 + header.rlp.count))
+        writer.append(header.rlp)
+        writer.append(certificate)
+        return writer.bytes
+    }
+}
+
+/// What a node says of its chain in PING and PONG (payload type 10102).
+///
+/// Encoding: Container(genesis_hash: Bytes32, lowest: uint64, highest: uint64, head_hash: Bytes32, certified: uint64).
+public struct ChainPingPayload: Hashable, Sendable {
+    /// The ping extension's number.
+    public static let extensionType: UInt16 = 10_102
+
+    public let genesisHash: Bytes32
+    /// Lowest and highest block whose header is served; none where lowest > highest.
+    public let lowest, highest: UInt64
+    /// Hash of the attested head.
+    public let headHash: Bytes32
+    /// Number of the attested head: the served certificates prove it.
+    public let certified: UInt64
+
+    public init(genesisHash: Bytes32, lowest: UInt64, highest: UInt64, headHash: Bytes32, certified: UInt64) {
+        self.genesisHash = genesisHash
+        self.lowest = lowest
+        self.highest = highest
+        self.headHash = headHash
+        self.certified = certified
+    }
+
+    private static let schema = SSZType.container([
+        ("genesis_hash", .bytes32), ("lowest", .uint64), ("highest", .uint64), ("head_hash", .bytes32),
+        ("certified", .uint64),
+    ])
+
+    /// Reads exactly one payload.
+    public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
+        self = try reading { () throws(SSZError) in
+            let fields = try SSZ.decode(bytes, as: ChainPingPayload.schema).fields
+            return ChainPingPayload(
+                genesisHash: try fields[0].bytes32, lowest: try fields[1].uint64, highest: try fields[2].uint64,
+                headHash: try fields[3].bytes32, certified: try fields[4].uint64)
+        }
+    }
+
+    /// The encoding that `init(decoding:)` reads: 88 bytes.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter(capacity: 88)
+        writer.append(genesisHash)
+        writer.append(littleEndian: lowest)
+        writer.append(littleEndian: highest)
+        writer.append(headHash)
+        writer.append(littleEndian: certified)
+        return writer.bytes
+    }
+}
+
+/// Reads something in SSZ; what is wrong with it is the peer's fault.
+private func reading<Value>(_ body: () throws(SSZError) -> Value) throws(ChainNetworkError) -> Value {
+    do throws(SSZError) {
+        return try body()
+    } catch {
+        throw .malformedValue(error)
+    }
+}

@@ -1,0 +1,32 @@
+import Chain
+import Primitives
+
+/// What bounds the chain network.
+public enum ChainNetworkLimits {
+    /// Headers asked for at once. Source: Soma's default batch.
+    public static let batch = 100
+    /// Most headers one request may ask for.
+    public static let headersPerRequest = 1_000
+    /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there.
+    public static let answerBytes = 4 * 1_024 * 1_024
+    /// Batches asked for or waiting for the ones before them.
+    public static let window = 8
+    /// Requests to one peer at once.
+    public static let requestsPerPeer = 2
+    /// A request unanswered for so long is given to another peer; the overlay's own timeout usually comes first.
+    public static let requestTimeout = Interval.seconds(30)
+    /// First pause after a failure of a peer; doubled with every further one.
+    public static let firstPause = Interval.seconds(1)
+    /// Longest pause of a peer that fails.
+    public static let longestPause = Interval.seconds(60)
+    /// Pause of a peer whose headers turned out to be vouched for by nobody, or broken.
+    public static let liarPause = Interval.seconds(300)
+    /// Peers that one new block is pushed to by one node: with eight, a block reaches all of thousands in a few steps.
+    public static let pushFanout = 8
+    /// Peers kept in mind.
+    public static let peers = 1_024
+    /// Final headers kept in memory to be served, about 1.5 KiB each.
+    public static let keptHeaders: UInt64 = 32_768
+    /// Encoded certificate, bytes.
+    static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
+}

@@ -1,0 +1,96 @@
+import Primitives
+
+/// One growing buffer that many small nodes are written into: no allocation a node. Offsets stay valid when it grows,
+/// pointers don't.
+struct ByteArena: ~Copyable {
+    private var storage: UnsafeMutableRawBufferPointer
+    /// Bytes in use.
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        storage = .allocate(byteCount: capacity, alignment: 8)
+    }
+
+    deinit { storage.deallocate() }
+
+    /// The bytes in use.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: storage[..<count]) }
+
+    /// Forgets all bytes, keeps the room.
+    mutating func removeAll() { count = 0 }
+
+    /// Room for `size` bytes more, to be written before anything else is done with the arena; `commit` says how many
+    /// were.
+    mutating func room(for size: Int) -> UnsafeMutableRawBufferPointer {
+        if count + size > storage.count {
+            let larger = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: max(storage.count * 2, count + size), alignment: 8)
+            larger.copyMemory(from: bytes)
+            storage.deallocate()
+            storage = larger
+        }
+        return UnsafeMutableRawBufferPointer(rebasing: storage[count..<(count + size)])
+    }
+
+    mutating func commit(_ size: Int) { count += size }
+}
+
+/// Writes RLP into a room that is known to suffice.
+struct NodeWriter {
+    private let base: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    init(_ room: UnsafeMutableRawBufferPointer) { base = room }
+
+    /// Bytes that the header of a string or list of `length` bytes takes.
+    static func headerSize(_ length: Int) -> Int {
+        if length < 56 { return 1 }
+        var size = 1
+        var rest = length
+        while rest > 0 {
+            size += 1
+            rest >>= 8
+        }
+        return size
+    }
+
+    /// The header of a string (`short` 0x80) or list (0xc0).
+    mutating func header(length: Int, short: UInt8) {
+        if length < 56 {
+            byte(short + UInt8(length))
+            return
+        }
+        let size = NodeWriter.headerSize(length) - 1
+        byte(short + 55 + UInt8(size))
+        for index in (0..<size).reversed() { byte(UInt8(truncatingIfNeeded: length >> (8 * index))) }
+    }
+
+    mutating func byte(_ value: UInt8) {
+        base[count] = value
+        count &+= 1
+    }
+
+    mutating func copy(_ bytes: UnsafeRawBufferPointer) {
+        UnsafeMutableRawBufferPointer(rebasing: base[count..<(count &+ bytes.count)]).copyMemory(from: bytes)
+        count &+= bytes.count
+    }
+
+    /// A hash as a string of 32 bytes.
+    mutating func hash(_ hash: Bytes32) {
+        byte(0xa0)
+        guard let target = base.baseAddress else { return }
+        precondition(count &+ 32 <= base.count, "room for a hash")
+        hash.store(to: target + count)
+        count &+= 32
+    }
+
+    /// Bytes a string takes with its header.
+    static func stringSize(_ bytes: UnsafeRawBufferPointer) -> Int {
+        bytes.count == 1 && bytes[0] < 0x80 ? 1 : headerSize(bytes.count) + bytes.count
+    }
+
+    mutating func string(_ bytes: UnsafeRawBufferPointer) {
+        if !(bytes.count == 1 && bytes[0] < 0x80) { header(length: bytes.count, short: 0x80) }
+        copy(bytes)
+    }
+}

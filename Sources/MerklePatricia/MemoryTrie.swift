@@ -1,0 +1,81 @@
+import Primitives
+
+/// A stored trie in memory: leaves and branch records as sorted arrays. For tools, simulations and tests; a store of
+/// the shell answers the same questions from disk.
+public struct MemoryTrie: TrieSource, Sendable {
+    /// The leaves, ascending by key.
+    public private(set) var leaves: [(key: Bytes32, value: [UInt8])] = []
+    /// The branch records, ascending by path.
+    public private(set) var branches: [(path: Nibbles, node: [UInt8])] = []
+    /// What the whole trie is.
+    public private(set) var subtree = Subtree.empty
+    /// How often each of the two was asked: what a change or a proof costs.
+    public private(set) var reads = 0
+
+    public init() {}
+
+    /// Builds the trie of these leaves, which strictly ascend.
+    public init(_ columns: LeafColumns) {
+        var built = BranchColumns()
+        subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: .root, emitting: &built)
+        leaves = (0..<columns.count).map { (columns.keys[$0], columns.value(at: $0)) }
+        branches = (0..<built.count).map { (built.paths[$0], built.node(at: $0)) }
+    }
+
+    public var root: Bytes32 { subtree.hash(at: 0) }
+
+    /// The leaves in columns.
+    public var columns: LeafColumns { columns(from: .zero, through: .max) }
+
+    /// The leaves with first ≤ key ≤ last, in columns.
+    public func columns(from first: Bytes32, through last: Bytes32) -> LeafColumns {
+        var result = LeafColumns()
+        for leaf in leaves[MemoryTrie.position(in: leaves.count) { leaves[$0].key < first }...] {
+            guard leaf.key <= last else { break }
+            result.append(key: leaf.key, value: leaf.value)
+        }
+        return result
+    }
+
+    public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+        reads += 1
+        let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
+        guard index < branches.count, branches[index].path.hasPrefix(prefix) else { return nil }
+        return branches[index]
+    }
+
+    public mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
+        reads += 1
+        let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < key }
+        return index < leaves.count ? leaves[index] : nil
+    }
+
+    /// Applies changes to the whole trie and keeps the result.
+    public mutating func apply(_ changes: [TrieUpdate.LeafChange]) throws {
+        let result = try TrieUpdate.apply(changes, under: .root, source: &self)
+        subtree = result.subtree
+        for change in changes {
+            let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < change.key }
+            let exists = index < leaves.count && leaves[index].key == change.key
+            let row = change.value.map { [(key: change.key, value: $0)] } ?? []
+            leaves.replaceSubrange(index..<(exists ? index + 1 : index), with: row)
+        }
+        for change in result.changes {
+            let index = MemoryTrie.position(in: branches.count) { branches[$0].path < change.path }
+            let exists = index < branches.count && branches[index].path == change.path
+            let row = change.node.map { [(path: change.path, node: $0)] } ?? []
+            branches.replaceSubrange(index..<(exists ? index + 1 : index), with: row)
+        }
+    }
+
+    /// The first index in 0..<count for which `isBefore` is false.
+    private static func position(in count: Int, isBefore: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if isBefore(middle) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

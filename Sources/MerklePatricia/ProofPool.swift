@@ -1,0 +1,68 @@
+import Primitives
+
+/// The nodes of a proof while it is read: found only by hash, from a reference that is trusted already, and marked as
+/// they are used. An embedded node is read where it stands.
+struct ProofPool {
+    private let proof: ProofNodes
+    private var used: [Bool]
+    private var hasRepeats = false
+
+    init(_ nodes: [[UInt8]]) throws(ProofError) {
+        var proof = ProofNodes()
+        for node in nodes {
+            guard node.count <= MerklePatriciaLimits.nodeBytes else { throw .malformedNode(.tooLarge) }
+            if !proof.insert(node) { hasRepeats = true }
+        }
+        self.proof = proof
+        used = Array(repeating: false, count: proof.count)
+    }
+
+    /// Nodes whose hashes are known.
+    init(_ proof: ProofNodes) {
+        self.proof = proof
+        used = Array(repeating: false, count: proof.count)
+    }
+
+    /// Whether the proof has the node of this reference; false for an embedded one.
+    func has(_ reference: NodeReference) -> Bool {
+        guard case .hash(let hash) = reference else { return false }
+        return proof.position(of: hash) != nil
+    }
+
+    /// The node that `reference` names, at `path`, and its RLP. `isBranch`: it must be one, an extension being above.
+    mutating func resolve(
+        _ reference: NodeReference, at path: Nibbles, isBranch: Bool = false
+    ) throws(ProofError) -> (node: TrieNode, bytes: [UInt8]) {
+        let bytes: [UInt8]
+        switch reference {
+        case .embedded(let node): bytes = node
+        case .hash(let hash):
+            guard let position = proof.position(of: hash) else { throw .missingNode(path) }
+            used[position] = true
+            bytes = proof.nodes[position]
+            // Only the root is named by hash whatever its size.
+            guard bytes.count >= 32 || path.isEmpty else { throw .malformedNode(.shortNode) }
+        }
+        let node: TrieNode
+        do throws(NodeError) { node = try TrieNode(decoding: bytes) } catch { throw .malformedNode(error) }
+        let room = MerklePatriciaLimits.keyNibbles - path.count
+        switch node {
+        case .leaf(let suffix, _): guard suffix.count == room else { throw .malformedNode(.pathLength) }
+        case .extension(let steps, _): guard steps.count < room else { throw .malformedNode(.pathLength) }
+        case .branch: guard room > 0 else { throw .malformedNode(.pathLength) }
+        }
+        if isBranch {
+            guard case .branch = node else { throw .malformedNode(.extensionChild) }
+        }
+        return (node, bytes)
+    }
+
+    /// The nodes used so far, in the order of the proof.
+    var usedNodes: [[UInt8]] { proof.nodes.indices.filter { used[$0] }.map { proof.nodes[$0] } }
+
+    /// Throws where a node was given twice or was not used.
+    func finish() throws(ProofError) {
+        guard !hasRepeats else { throw .repeatedNode }
+        guard used.allSatisfy({ $0 }) else { throw .unusedNode }
+    }
+}

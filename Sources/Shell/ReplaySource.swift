@@ -1,0 +1,50 @@
+import Chain
+import Foundation
+import Primitives
+import StateNetwork
+import Synchronization
+
+/// A recorded chain as a bridge's feed: genesis with its whole allocation, then block after block, each checked against
+/// its own header as far as that commits to it. The state root is the node's to check.
+final class ReplaySource: Sendable {
+    private struct State {
+        let reader: ChainBlockReader
+        var isGenesisDue: Bool
+    }
+
+    private let directory: ChainDirectory
+    private let firstBlock: UInt64
+    private let state: Mutex<State?> = Mutex(nil)
+
+    /// The chain in `directory` from after `head` on; from genesis on where that is nil. Nothing but the genesis header
+    /// is read yet.
+    init(directory: ChainDirectory, after head: UInt64?) {
+        self.directory = directory
+        firstBlock = head.map { $0 + 1 } ?? 0
+    }
+
+    /// The next block; nil after the last. One thread calls it.
+    func next() throws -> ReplayedBlock? {
+        try state.withLock { state in
+            if state == nil { state = State(reader: try directory.blocks(), isGenesisDue: firstBlock == 0) }
+            if state?.isGenesisDue == true {
+                state?.isGenesisDue = false
+                return ReplayedBlock(header: directory.genesisHeader, changes: try genesisChanges())
+            }
+            // Blocks that were applied before are read all the same: each is checked against the one before it.
+            while let block = try state?.reader.next() {
+                guard block.header.number >= firstBlock else { continue }
+                return ReplayedBlock(header: block.header, changes: block.changes)
+            }
+            return nil
+        }
+    }
+
+    private func genesisChanges() throws -> [AccountChange] {
+        try directory.genesisAccounts().map { account in
+            AccountChange(
+                address: account.address, nonce: account.nonce, balance: account.balance,
+                code: account.code.isEmpty ? nil : account.code, storage: account.storage)
+        }
+    }
+}

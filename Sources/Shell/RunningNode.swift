@@ -1,0 +1,49 @@
+import Node
+import Primitives
+import StateNetwork
+import StateStore
+
+/// The node as the loop drives it.
+public struct RunningNode: NodeMachine {
+    /// The node itself, for its figures.
+    public private(set) var node: Node
+
+    public init(_ node: Node) { self.node = node }
+
+    public mutating func handle(_ event: MachineEvent<RunningNode>, at moment: Moment) {
+        switch event {
+        case .datagram(let bytes, let source): node.handle(.datagram(bytes, from: source), at: moment)
+        case .jobFinished(let id, let result): node.handle(.jobFinished(id, result), at: moment)
+        case .committed(let id): node.handle(.committed(id), at: moment)
+        case .commitFailed(let id, let error): node.handle(.commitFailed(id, error), at: moment)
+        case .command(let block): node.handle(.block(block), at: moment)
+        // The loop keeps this to itself.
+        case .feedFailed: break
+        case .tick: node.handle(.tick, at: moment)
+        }
+    }
+
+    public func nextDeadline(at moment: Moment) -> Instant? { node.nextDeadline(at: moment) }
+
+    public mutating func drain() -> [MachineDirective<RunningNode>] {
+        node.drain().map { directive in
+            switch directive {
+            case .send(let bytes, let endpoint): .send(bytes, to: endpoint)
+            case .run(let id, let job): .run(id, job)
+            case .commit(let id, let batch): .commit(id, batch)
+            case .report(let report): .report(report)
+            }
+        }
+    }
+}
+
+extension RunningNode {
+    public typealias JobID = NodeJobID
+    public typealias CommitID = NodeCommitID
+    public typealias Job = StateJob
+    public typealias JobResult = StateJobResult
+    public typealias Batch = WriteBatch
+    public typealias Failure = StoreError
+    public typealias Report = NodeReport
+    public typealias Command = ReplayedBlock
+}

@@ -1,0 +1,146 @@
+import Primitives
+import StateStore
+import Synchronization
+
+/// What goes wrong with a `FaultyMap`, and how often. The same seed gives the same faults at the same commits.
+public struct StoreFaults: Sendable {
+    /// Chance, 0…1, that a commit fails and leaves nothing of itself.
+    public var commitFailure = 0.0
+    /// What such a commit throws.
+    public var failure = StoreError.system(code: 5, operation: "commit")
+    /// Bytes of keys and values the map may hold; a commit that would need more throws `.full`. nil: no bound.
+    public var capacity: Int?
+    /// The write at which the machine crashes, counted over all commits from 0. A commit of n changes is n + 1 writes:
+    /// a crash at one of the first n tears it, so that nothing of it is there after the restart; at the last, its
+    /// mark, it is durable but nobody was told.
+    public var crashAtWrite: Int?
+    /// Whether a crash takes the last commit with it that was reported as done: a disk that lies about its flush.
+    public var crashLosesLastCommit = false
+
+    /// Nothing goes wrong.
+    public init() {}
+
+    /// Nothing goes wrong.
+    public static let none = StoreFaults()
+}
+
+/// The simulation's store: a sorted map with atomic commits, snapshots that later commits do not change, and faults.
+public final class FaultyMap: OrderedStore {
+    private struct State {
+        var tables = Table.allCases.map { _ in FaultyMapTable() }
+        /// The state before the last commit.
+        var before: [FaultyMapTable]
+        /// Writes of a commit that has no mark yet, as they would lie on a disk: gone at the restart.
+        var torn = 0
+        var faults: StoreFaults
+        var generator: SeededGenerator
+        var writes = 0
+        var commits = 0
+        var hasCrashed = false
+
+        init(faults: StoreFaults, seed: UInt64) {
+            self.faults = faults
+            generator = SeededGenerator(seed: seed)
+            before = tables
+        }
+    }
+
+    private let state: Mutex<State>
+
+    /// An empty map.
+    public init(seed: UInt64 = 0, faults: StoreFaults = .none) {
+        state = Mutex(State(faults: faults, seed: seed))
+    }
+
+    /// Writes so far, torn ones included: what `StoreFaults.crashAtWrite` counts.
+    public var writes: Int { state.withLock { $0.writes } }
+    /// Commits that went through.
+    public var commits: Int { state.withLock { $0.commits } }
+    /// Whether it waits for `restart()`.
+    public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
+    /// Writes of a commit that the crash tore.
+    public var tornWrites: Int { state.withLock { $0.torn } }
+
+    /// What goes wrong from now on.
+    public var faults: StoreFaults {
+        get { state.withLock { $0.faults } }
+        set { state.withLock { $0.faults = newValue } }
+    }
+
+    /// What the last commit left: after a crash, what a reopened store will find.
+    public func snapshot() -> FaultyMapSnapshot { FaultyMapSnapshot(tables: state.withLock { $0.tables }) }
+
+    /// See `OrderedStore`.
+    public func commit(_ batch: WriteBatch) throws(StoreError) {
+        let error = state.withLock { FaultyMap.commit(batch, to: &$0) }
+        if let error { throw error }
+    }
+
+    /// The machine stops now, between two commits; nothing works until `restart()`.
+    public func crash() { state.withLock { FaultyMap.crash(&$0) } }
+
+    /// What a reopened store finds: whole commits only.
+    public func restart() {
+        state.withLock {
+            $0.torn = 0
+            $0.hasCrashed = false
+        }
+    }
+
+    private static func crash(_ state: inout State) {
+        guard !state.hasCrashed else { return }
+        state.hasCrashed = true
+        if state.faults.crashLosesLastCommit { state.tables = state.before }
+    }
+
+    private static func commit(_ batch: WriteBatch, to state: inout State) -> StoreError? {
+        guard !state.hasCrashed else { return .closed }
+        if let error = badKey(batch) { return error }
+        let chance = state.faults.commitFailure
+        if chance > 0, Double.random(in: 0..<1, using: &state.generator) < chance {
+            return state.faults.failure
+        }
+        let first = state.writes
+        if let index = state.faults.crashAtWrite, (first..<first + batch.count).contains(index) {
+            state.writes = index + 1
+            state.torn = index - first
+            crash(&state)
+            return .closed
+        }
+        var tables = state.tables
+        batch.forEach { apply($0, to: &tables) }
+        if let capacity = state.faults.capacity, tables.reduce(0, { $0 + $1.byteCount }) > capacity { return .full }
+        state.writes += batch.count + 1
+        state.before = state.tables
+        state.tables = tables
+        state.commits += 1
+        if state.faults.crashAtWrite == first + batch.count {
+            // Durable, but the caller never hears of it. A disk that lies would lose this one.
+            crash(&state)
+            return .closed
+        }
+        return nil
+    }
+
+    private static func badKey(_ batch: WriteBatch) -> StoreError? {
+        var error: StoreError?
+        batch.forEach { operation in
+            switch operation {
+            case .put(let table, let key, _), .delete(let table, let key):
+                // LMDB's bound, kept here too so that the simulation finds what the world would refuse.
+                if key.isEmpty || key.count > 511 { error = error ?? .badKey(table: table, length: key.count) }
+            case .deleteRange: break
+            }
+        }
+        return error
+    }
+
+    private static func apply(_ operation: WriteBatch.Operation, to tables: inout [FaultyMapTable]) {
+        switch operation {
+        case .put(let table, let key, let value): tables[Int(table.rawValue)].put(Array(key), Array(value))
+        case .delete(let table, let key): tables[Int(table.rawValue)].delete(Array(key))
+        case .deleteRange(let table, let from, let upTo):
+            tables[Int(table.rawValue)].deleteRange(from: Array(from), upTo: upTo.isEmpty ? nil : Array(upTo))
+        }
+    }
+}

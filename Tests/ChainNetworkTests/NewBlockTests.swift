@@ -1,0 +1,185 @@
+import Chain
+import ChainNetwork
+import Primitives
+import Testing
+
+@Suite struct NewBlockTests {
+    @Test func newBlocksArePassedOnToThoseBehind() throws {
+        let made = try MadeChain()
+        let headers = try MadeChain.run(on: made.genesis, 20)
+        let entries = made.published(headers)
+        let server = try made.machine(Array(entries.prefix(10)))
+        let ahead = try made.machine(entries)
+        var cluster = Cluster(try made.machine(Array(entries.prefix(10))))
+        for peer in 1...3 { cluster.add(UInt64(peer), server) }
+        cluster.add(4, claim: ahead.localPayload) { _ in nil }
+        cluster.settle(limit: .zero)
+        let key = ChainContentKey.newBlock(headers[10].point).encoded
+        #expect(cluster.client.wants(key))
+        let value = NewBlockValue.encode(entries[10])
+        cluster.client.offered(key, value, by: Cluster.id(2), at: cluster.now)
+        cluster.settle(limit: .zero)
+        #expect(cluster.client.head == headers[10].point && cluster.client.final == headers[5].point)
+        #expect(Set(cluster.offers.map(\.peer)) == [Cluster.id(1), Cluster.id(3)])
+        #expect(cluster.offers.allSatisfy { $0.key == key && $0.value == value })
+        #expect(!cluster.client.wants(key))
+        // An echo goes nowhere.
+        cluster.client.offered(key, value, by: Cluster.id(3), at: cluster.now)
+        cluster.settle(limit: .zero)
+        #expect(cluster.offers.count == 2)
+    }
+
+    @Test func theFanoutIsBounded() throws {
+        let made = try MadeChain()
+        let entries = made.published(try MadeChain.run(on: made.genesis, 2))
+        let server = try made.machine([entries[0]])
+        var cluster = Cluster(try made.machine([entries[0]]))
+        for peer in 1...30 { cluster.add(UInt64(peer), server) }
+        cluster.client.produced(entries[1], at: cluster.now)
+        cluster.settle(limit: .zero)
+        #expect(Set(cluster.offers.map(\.peer)).count == ChainNetworkLimits.pushFanout)
+    }
+
+    @Test func aGapIsFilledByAsking() throws {
+        let made = try MadeChain()
+        let headers = try MadeChain.run(on: made.genesis, 40)
+        let entries = made.published(headers)
+        let server = try made.machine(entries)
+        var cluster = Cluster(try made.machine(Array(entries.prefix(10))))
+        let old = try made.machine(Array(entries.prefix(10)))
+        // Its last ping is old, but it pushes a block from far above.
+        cluster.add(1, claim: old.localPayload) { server.serve($0) }
+        let key = ChainContentKey.newBlock(headers[39].point).encoded
+        cluster.client.offered(key, NewBlockValue.encode(entries[39]), by: Cluster.id(1), at: cluster.now)
+        cluster.settle()
+        #expect(cluster.client.head == headers[39].point)
+        #expect(cluster.persisted.map(\.header) == Array(headers[10...]))
+    }
+
+    @Test func aReorganisationAboveTheFinalBlockIsFollowed() throws {
+        let made = try MadeChain()
+        let common = try MadeChain.run(on: made.genesis, 30)
+        let old = common + (try MadeChain.run(on: common[29], 3, salt: 1))
+        let new = common + (try MadeChain.run(on: common[29], 6, salt: 2))
+        let server = try made.machine(made.published(new))
+        var cluster = Cluster(try made.machine(made.published(old)))
+        #expect(cluster.client.head == old[32].point && cluster.client.final == old[27].point)
+        cluster.add(1, server)
+        cluster.settle()
+        #expect(cluster.client.head == new[35].point && cluster.client.final == new[30].point)
+        #expect(cluster.client.header(at: 31) == new[30])
+        #expect(cluster.penalised.isEmpty)
+        #expect(cluster.persisted.map(\.header) == Array(new[30...]))
+        #expect(cluster.log.contains(.headAdvanced(new[35].point)))
+    }
+
+    @Test func aReorganisationIsAlsoFollowedWhereItComesPushed() throws {
+        let made = try MadeChain()
+        let common = try MadeChain.run(on: made.genesis, 30)
+        let old = common + (try MadeChain.run(on: common[29], 3, salt: 1))
+        let new = common + (try MadeChain.run(on: common[29], 6, salt: 2))
+        let before = try made.machine(made.published(common))
+        let server = try made.machine(made.published(new))
+        var cluster = Cluster(try made.machine(made.published(old)))
+        cluster.add(1, claim: before.localPayload) { server.serve($0) }
+        let last = made.published(new)[35]
+        cluster.client.offered(
+            ChainContentKey.newBlock(last.point).encoded, NewBlockValue.encode(last), by: Cluster.id(1),
+            at: cluster.now)
+        cluster.settle()
+        #expect(cluster.client.head == new[35].point)
+        #expect(cluster.penalised.isEmpty)
+    }
+
+    @Test func twoFinalsStopTheMachine() throws {
+        let made = try MadeChain()
+        let a = try MadeChain.run(on: made.genesis, 20, salt: 1)
+        let b = try MadeChain.run(on: made.genesis, 30, salt: 2)
+        var cluster = Cluster(try made.machine(made.published(a)))
+        cluster.add(1, try made.machine(made.published(b)))
+        cluster.settle()
+        let conflicts = cluster.log.compactMap { directive -> ChainError? in
+            if case .conflict(let error) = directive { error } else { nil }
+        }
+        #expect(conflicts == [.conflictingFinals(a[14].point, b[24].point)])
+        #expect(cluster.client.conflict == conflicts.first)
+        #expect(cluster.client.head == a[19].point)
+        let key = ChainContentKey.newBlock(b[29].point).encoded
+        #expect(!cluster.client.wants(key))
+    }
+
+    @Test func aBridgeOfAnotherChainIsStopped() throws {
+        let made = try MadeChain()
+        var machine = try made.machine(made.published(try MadeChain.run(on: made.genesis, 20, salt: 1)))
+        let other = try MadeChain.run(on: made.genesis, 20, salt: 2)
+        machine.produced(CertifiedHeader(header: other[10]), at: .zero)
+        #expect(machine.drain() == [.conflict(.belowFinal(number: 11))])
+    }
+
+    @Test func offersThatAreNoneAreHeldAgainstTheirSender() throws {
+        let made = try MadeChain()
+        let headers = try MadeChain.run(on: made.genesis, 3)
+        let entries = made.published(headers)
+        var cluster = Cluster(try made.machine([entries[0]]))
+        cluster.add(1, try made.machine([entries[0]]))
+        let key = ChainContentKey.newBlock(headers[1].point).encoded
+        func offer(_ key: [UInt8], _ value: [UInt8]) {
+            cluster.client.offered(key, value, by: Cluster.id(1), at: cluster.now)
+            cluster.settle(limit: .zero)
+        }
+        offer(key, NewBlockValue.encode(entries[2]))
+        offer([0x51], [])
+        offer(key, [])
+        let foreign = try MadeChain(keys: 2)
+        offer(key, NewBlockValue.encode(foreign.certified(headers[1], by: [1], final: nil)))
+        #expect(
+            cluster.penalised == [
+                .notWhatWasAsked, .malformedKey, .unknownStatus(nil),
+                .invalid(.certificate(.unknownSigner(foreign.keys[1].publicKey))),
+            ])
+        #expect(cluster.client.head == headers[0].point)
+        // A header that no key speaks of is held, and neither kept on disk nor passed on.
+        offer(key, NewBlockValue.encode(CertifiedHeader(header: headers[1])))
+        #expect(cluster.client.head == headers[0].point && cluster.offers.isEmpty && cluster.persisted.isEmpty)
+    }
+
+    /// Two of three keys: each bridge signs for itself, and nodes bring the words together.
+    @Test func wordsOfSeveralKeysMeet() throws {
+        let made = try MadeChain(keys: 3, threshold: 2)
+        let headers = try MadeChain.run(on: made.genesis, 12)
+        let (first, second) = (made.published(headers, by: [0]), made.published(headers, by: [2]))
+        let other = try made.machine([])
+        var cluster = Cluster(try made.machine([]))
+        cluster.add(1, other)
+        cluster.add(2, other)
+        for (a, b) in zip(first, second) {
+            let key = ChainContentKey.newBlock(a.point).encoded
+            cluster.client.offered(key, NewBlockValue.encode(a), by: Cluster.id(1), at: cluster.now)
+            cluster.settle(limit: .zero)
+            #expect(!cluster.client.isAttested(a.point) && cluster.client.wants(key))
+            #expect(cluster.offers.last?.peer == Cluster.id(2))
+            cluster.client.offered(key, NewBlockValue.encode(b), by: Cluster.id(2), at: cluster.now)
+            cluster.settle(limit: .zero)
+            #expect(cluster.client.head == a.point)
+        }
+        #expect(cluster.client.final == headers[6].point)
+        // A newcomer gets both words in one answer.
+        var newcomer = Cluster(try ChainSync(configuration: made.configuration, seed: 4))
+        newcomer.add(1, cluster.client)
+        newcomer.settle()
+        #expect(newcomer.client.head == headers[11].point && newcomer.client.final == headers[6].point)
+        // A head proven only together with a block above it is proven to a newcomer too.
+        let more = try MadeChain.run(on: headers[11], 2)
+        cluster.client.offered(
+            ChainContentKey.newBlock(more[0].point).encoded,
+            NewBlockValue.encode(made.certified(more[0], by: [0], final: nil)), by: Cluster.id(1), at: cluster.now)
+        cluster.client.offered(
+            ChainContentKey.newBlock(more[1].point).encoded,
+            NewBlockValue.encode(made.certified(more[1], by: [2], final: nil)), by: Cluster.id(1), at: cluster.now)
+        #expect(cluster.client.head == more[0].point)
+        var late = Cluster(try ChainSync(configuration: made.configuration, seed: 5))
+        late.add(1, cluster.client)
+        late.settle()
+        #expect(late.client.head == more[0].point && late.penalised.isEmpty)
+    }
+}

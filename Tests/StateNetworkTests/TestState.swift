@@ -1,0 +1,140 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// A whole state in memory, built plainly from its leaves: what every answer is compared with.
+struct TestState {
+    struct Account {
+        let key: Bytes32
+        var body: StateAccount
+        /// Ascending; values without leading zeros.
+        var slots: [(key: Bytes32, value: [UInt8])]
+
+        init(key: Bytes32, nonce: UInt64, codeHash: Bytes32, slots: [(key: Bytes32, value: [UInt8])]) {
+            self.key = key
+            self.slots = slots.sorted { $0.key < $1.key }
+            body = StateAccount(nonce: nonce, balance: UInt256(nonce &* 3), codeHash: codeHash)
+            body.storageRoot = TrieBuilder.root(of: storageColumns)
+        }
+
+        var storageColumns: LeafColumns {
+            var columns = LeafColumns()
+            for slot in slots { columns.append(key: slot.key, value: SlotValue.rlp(slot.value)) }
+            return columns
+        }
+    }
+
+    let depth: Int
+    let accounts: [Account]
+    let snapshot: MapSnapshot
+    let crown: Crown
+    /// Every leaf in flat order.
+    let leaves: [(key: FlatKey, value: [UInt8])]
+
+    var root: Bytes32 { crown.root }
+    var view: StateView<MapSnapshot> { StateView(snapshot, depth: depth) }
+
+    /// Accounts in any order, no two of the same key.
+    init(_ unsorted: [Account], depth: Int) {
+        self.depth = depth
+        accounts = unsorted.sorted { $0.key < $1.key }
+        var leaves: [(key: FlatKey, value: [UInt8])] = []
+        var columns = LeafColumns()
+        var storageBranches: [(key: [UInt8], value: [UInt8])] = []
+        for account in accounts {
+            leaves.append((FlatKey(account: account.key), account.body.slim))
+            for slot in account.slots { leaves.append((FlatKey(account: account.key, slot: slot.key), slot.value)) }
+            columns.append(key: account.key, value: account.body.rlp)
+            let storage = account.storageColumns
+            var branches = BranchColumns()
+            _ = TrieBuilder.build(storage, in: 0..<storage.count, under: .root, emitting: &branches)
+            for index in 0..<branches.count {
+                let key = StorageBranchKey(account: account.key, path: branches.paths[index])
+                storageBranches.append((key.bytes, branches.node(at: index)))
+            }
+        }
+        var accountBranches = BranchColumns()
+        var sections: [Subtree] = []
+        var start = 0
+        for section in Section.all(depth: depth) {
+            let end = start + accounts[start...].prefix { section.contains($0.key) }.count
+            sections.append(
+                TrieBuilder.build(columns, in: start..<end, under: section.path, emitting: &accountBranches))
+            start = end
+        }
+        crown = Crown(sections: sections, depth: depth)
+        self.leaves = leaves
+        var snapshot = MapSnapshot()
+        snapshot.set(.leaves, leaves.map { ($0.key.bytes, $0.value) })
+        snapshot.set(
+            .accountBranches,
+            (0..<accountBranches.count).map { (accountBranches.paths[$0].storeKey, accountBranches.node(at: $0)) })
+        snapshot.set(.storageBranches, storageBranches)
+        self.snapshot = snapshot
+    }
+
+    /// A seeded state: keys spread and in clusters, at the ends of the ring and of sections; storage of none to many.
+    static func random(_ generator: inout SeededGenerator, accounts count: Int, depth: Int = 1) -> TestState {
+        var keys: Set<Bytes32> = [.zero, .max, Bytes32(0x3fff_ffff_ffff_ffff, .max, .max, .max)]
+        // A set is asked, never walked: the list keeps the order in which keys were made.
+        var list = keys.sorted()
+        while list.count < count {
+            let key = nextKey(like: list, &generator)
+            if keys.insert(key).inserted { list.append(key) }
+        }
+        return TestState(list.map { account($0, &generator) }, depth: depth)
+    }
+
+    static func nextKey(like others: [Bytes32], _ generator: inout SeededGenerator) -> Bytes32 {
+        let fresh = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
+        guard let other = others.randomElement(using: &generator) else { return fresh }
+        switch Int.random(in: 0..<4, using: &generator) {
+        case 0: return Bytes32(other.word0, other.word1, other.word2, other.word3 ^ generator.next() & 0xff)
+        case 1: return Bytes32(other.word0 & ~0xf_ffff | fresh.word0 & 0xf_ffff, fresh.word1, fresh.word2, fresh.word3)
+        default: return fresh
+        }
+    }
+
+    static func account(_ key: Bytes32, _ generator: inout SeededGenerator) -> Account {
+        let count = [0, 0, 0, 1, 2, 5, 40].randomElement(using: &generator) ?? 0
+        var keys: [Bytes32] = []
+        while keys.count < count {
+            let slot = Int.random(in: 0..<12, using: &generator) == 0 ? .zero : nextKey(like: keys, &generator)
+            if !keys.contains(slot) { keys.append(slot) }
+        }
+        let codeHash = count > 0 ? Keccak.hash([UInt8(count)]) : StateAccount.emptyCodeHash
+        return Account(
+            key: key, nonce: generator.next() >> 40, codeHash: codeHash,
+            slots: keys.map { ($0, value(&generator)) })
+    }
+
+    static func value(_ generator: inout SeededGenerator) -> [UInt8] {
+        let count = [1, 1, 2, 20, 32].randomElement(using: &generator) ?? 1
+        return [UInt8.random(in: 1...255, using: &generator)]
+            + (1..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    }
+
+    /// The leaves that a range from `origin` to `end` consists of, the account that the origin lies inside included.
+    func leaves(from origin: Cursor, through end: Cursor) -> [(key: FlatKey, value: [UInt8])] {
+        leaves.filter { leaf in
+            guard end.covers(leaf.key) else { return false }
+            return leaf.key >= origin.firstKey || leaf.key == FlatKey(account: origin.account)
+        }
+    }
+
+    /// A position that is somewhere interesting: at a leaf, beside one, or anywhere.
+    func cursor(_ generator: inout SeededGenerator) -> Cursor {
+        let fresh = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
+        guard let leaf = leaves.randomElement(using: &generator) else { return Cursor(account: fresh) }
+        let at = Cursor(account: leaf.key.account, slot: leaf.key.slot ?? .zero)
+        switch Int.random(in: 0..<7, using: &generator) {
+        case 0: return Cursor(account: fresh)
+        case 1: return Cursor(account: leaf.key.account, slot: fresh)
+        case 2: return at.successor ?? at
+        case 3: return at.predecessor ?? at
+        case 4: return Cursor.end(of: leaf.key.account)
+        default: return at
+        }
+    }
+}
