@@ -76,7 +76,9 @@ extension Discovery {
         for distance in distances where asked.insert(distance).inserted {
             if distance == 0 { found.append(localRecord.encoded) }
             for entry in table.entries(at: distance)
-            where entry.address.id != address.id && AddressScope.mayRelay(entry.address.endpoint, with: address.endpoint) {
+            where entry.address.id != address.id
+                && AddressScope.mayRelay(entry.address.endpoint, with: address.endpoint)
+            {
                 found.append(entry.record.encoded)
             }
             if found.count >= DiscoveryLimits.nodesPerAnswer { break }
@@ -113,7 +115,10 @@ extension Discovery {
             guard let record = try? verifiedRecord(bytes),
                 request.distances.contains(RoutingTable.distance(address.id, record.id)),
                 !request.records.contains(where: { $0.id == record.id })
-            else { continue }
+            else {
+                statistics.recordsRefused += 1
+                continue
+            }
             request.records.append(record)
         }
         request.packets -= 1
@@ -187,6 +192,7 @@ extension Discovery {
         // What has come of NODES counts: packets are lost one by one.
         if let request = pending[id], !request.records.isEmpty { return finishNodes(id, at: now) }
         guard let request = close(id) else { return }
+        statistics.requestsFailed += 1
         let address = request.address
         var isCheck = false
         switch request.purpose {

@@ -260,6 +260,7 @@ extension Discovery {
     /// The first packet under the newest keys has come: the handshake that we began has succeeded.
     mutating func sessionStands(_ address: NodeAddress, at now: Instant) {
         tails[attemptTail(address)] = nil
+        statistics.handshakes += 1
         directives.append(.sessionEstablished(address, record(of: address.id)))
         endAttempt(address, at: now)
     }

@@ -73,6 +73,9 @@ public struct Discovery: Sendable {
     public internal(set) var localRecord: NodeRecord
     public let configuration: Configuration
 
+    /// What has been refused, and how much there was.
+    public internal(set) var statistics = Statistics()
+
     var directives: [Directive] = []
     var random: RandomPool
     /// Distinguishes our nonce tails from anything a stranger can guess.
