@@ -67,7 +67,7 @@ extension Discovery {
             count = writer.size
         }
         if !attempting {
-            guard let record = record(of: address.id) else { return false }
+            guard let record = record(of: address.id), peers.count < configuration.requestLimit else { return false }
             beginAttempt(address, record, at: now)
         }
         peers[address, default: Peer()].queue.append(.oneWay(message))
@@ -184,8 +184,8 @@ extension Discovery {
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {
-            // It must answer a packet sent in this session; or, where our handshake packet was lost, repeat the challenge
-            // that it answered because something was sent after it.
+            // It must answer a packet sent in this session; or, where our handshake packet was lost, repeat the
+            // challenge that it answered because something was sent after it.
             guard let session = sessions.peek(address),
                 session.tail == header.nonce.tail
                     ? header.nonce.counter < session.counter : !session.isConfirmed && session.counter > 1

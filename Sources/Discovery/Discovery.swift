@@ -191,8 +191,9 @@ public struct Discovery: Sendable {
     /// The newest record known of a node.
     public func record(of id: Bytes32) -> NodeRecord? {
         guard id != key.nodeID else { return localRecord }
-        let known = [table.record(of: id), records.peek(id)].compactMap { $0 }
-        return known.max { $0.sequence < $1.sequence }
+        guard let listed = table.record(of: id) else { return records.peek(id) }
+        guard let other = records.peek(id), other.sequence > listed.sequence else { return listed }
+        return other
     }
 
     /// Up to `limit` nodes of the table, nearest to `target` first.

@@ -87,7 +87,8 @@ import Testing
         var node = try node()
         var peer = try connected(&node)
         let request = try #require(RequestID(id))
-        let packet = try peer.seal(Message.talkRequest(request, protocol: Array("nobody".utf8), request: [1, 2]).encoded)
+        let message = Message.talkRequest(request, protocol: Array("nobody".utf8), request: [1, 2])
+        let packet = try peer.seal(message.encoded)
         let answers = node.exchange(packet, from: here, at: now).compactMap { peer.open($0) }
         #expect(answers == [.talkResponse(request, response: [])])
     }
@@ -201,5 +202,75 @@ import Testing
             answers += node.exchange(packet, from: here, at: now).count
         }
         #expect(answers <= node.configuration.peerRequestBurst)
+    }
+
+    /// A peer in the node's table is asked for nodes; what it answers beyond the question is not taken.
+    @Test func nodesThatWereNotAskedForAreRefused() throws {
+        var node = try node()
+        var peer = try connected(&node)
+        let address = NodeAddress(id: peer.key.nodeID, endpoint: here)
+        let distances = [255, 256]
+        try node.send(.record, to: address, nil, distances: distances, at: now) {
+            .findNode($0, distances: distances)
+        }
+        let asked = node.drain().compactMap { directive in
+            guard case .send(let bytes, _) = directive else { return Message?.none }
+            return peer.open(bytes)
+        }
+        guard case .findNode(let id, distances) = asked.last else {
+            Issue.record("no FINDNODE")
+            return
+        }
+        // Many nodes, every one at its true distance from the peer; a forged record; the same one twice.
+        let records = try (0..<40).map { try World.record(World.key(500 + $0), World.endpoint(Int($0))) }
+        let right = records.filter { distances.contains(RoutingTable.distance(address.id, $0.id)) }
+        let wrong = records.filter { !distances.contains(RoutingTable.distance(address.id, $0.id)) }
+        var forged = try #require(right.first).encoded
+        forged[10] ^= 1
+        let first = [forged] + wrong.prefix(2).map(\.encoded) + right.prefix(1).map(\.encoded)
+        let second = right.prefix(1).map(\.encoded) + right.dropFirst().prefix(2).map(\.encoded)
+        for (index, packet) in [first, second].enumerated() {
+            let message = Message.nodes(id, total: 2, records: packet).encoded
+            node.receive(try peer.seal(message), from: here, at: now)
+            #expect(node.pending.contains { !$0.value.distances.isEmpty } == (index == 0))
+        }
+        #expect(right.count > 3 && wrong.count > 2)
+        #expect(right.prefix(3).allSatisfy { node.record(of: $0.id) == $0 })
+        #expect(wrong.allSatisfy { node.record(of: $0.id) == nil })
+        #expect(node.statistics.recordsRefused == 4)
+        // A third packet of that answer comes too late to be taken.
+        let late = Message.nodes(id, total: 2, records: right.suffix(1).map(\.encoded)).encoded
+        node.receive(try peer.seal(late), from: here, at: now)
+        #expect(node.record(of: try #require(right.last).id) == nil)
+    }
+
+    @Test func answersOfStrangersToOurRequestsAreIgnored() throws {
+        var node = try node()
+        var asked = try connected(&node)
+        let address = NodeAddress(id: asked.key.nodeID, endpoint: here)
+        let id = node.talk(to: address, protocol: testProtocol, request: [1], at: now)
+        let requests = node.drain().compactMap { directive in
+            guard case .send(let bytes, _) = directive else { return Message?.none }
+            return asked.open(bytes)
+        }
+        guard case .talkRequest(let requestID, _, _) = requests.last else {
+            Issue.record("no TALKREQ")
+            return
+        }
+        let answer = Message.talkResponse(requestID, response: [9]).encoded
+        var stranger = try HandPeer(60, at: other, against: node)
+        let challenge = try node.first(stranger.stranger(), from: other, at: now)
+        node.receive(try stranger.handshake(challenge, answer), from: other, at: now)
+        #expect(node.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
+        // Another kind of answer under the same id is none either.
+        let pong = Message.pong(requestID, sequence: 1, address: [1, 2, 3, 4], port: 1).encoded
+        node.receive(try asked.seal(pong), from: here, at: now)
+        #expect(node.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
+        _ = node.drain()
+        node.receive(try asked.seal(answer), from: here, at: now)
+        guard case .talkAnswered(id, .success([9])) = node.drain().last else {
+            Issue.record("the answer was not taken")
+            return
+        }
     }
 }
