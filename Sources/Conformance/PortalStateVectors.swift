@@ -2,113 +2,137 @@ import Chain
 import MerklePatricia
 import Primitives
 
-/// `portal-state.json`: content of Portal's retired state network, which nobody serves any more but whose proofs are
-/// of mainnet. `cases` (key, offer and header must fit together), `serialization` and `nibbles`.
+/// `portal-state.json`: content of Portal's retired state network, trie nodes and code with proofs from a block's state
+/// root. The network here does not speak it; the proofs are of the real chain, so its nodes and paths are read with
+/// what the node itself uses.
 enum PortalStateVectors: VectorSuite {
     static let fileName = "portal-state.json"
 
     static func run(_ file: JSONValue) throws -> [CaseOutcome] {
-        var outcomes: [CaseOutcome] = []
         let cases = try file["cases"].array
-        for (index, vector) in cases.enumerated() {
-            outcomes.append(
-                CaseOutcome.judge(TrieVectors.name(of: vector, "cases", index), vector) { try content(vector) })
+        var outcomes: [CaseOutcome] = []
+        for vector in cases {
+            outcomes.append(CaseOutcome.judge(try vector["name"].string, vector) { try content(vector) })
         }
-        for (index, vector) in try file["serialization"].ifPresent?.array.enumerated() ?? [].enumerated() {
-            let name = "serialization " + TrieVectors.name(of: vector, "serialization", index)
-            outcomes.append(CaseOutcome.judge(name, vector) { try serialization(vector, cases) })
+        for vector in try file["serialization"].array {
+            let name = "serialization-\(try vector["name"].string)"
+            outcomes.append(CaseOutcome.judge(name, vector) { try serialization(vector, cases: cases) })
         }
-        for (index, vector) in try file["nibbles"].ifPresent?.array.enumerated() ?? [].enumerated() {
-            outcomes.append(CaseOutcome.judge("nibbles[\(index)]", vector) { try nibbles(vector) })
+        for (index, vector) in try file["nibbles"].array.enumerated() {
+            outcomes.append(CaseOutcome.judge("nibbles-\(index)", vector) { try nibbles(vector) })
         }
         return outcomes
     }
+
+    // MARK: Content with its proof
 
     private static func content(_ vector: JSONValue) throws -> String? {
         let keyBytes = try vector["contentKey"].hex
         let key = try PortalStateKey(decoding: keyBytes)
         guard SHA256.hash(keyBytes) == (try vector["contentId"].bytes32) else { throw PortalStateError.contentID }
-        guard try key.encoded == keyBytes else { return "the key re-encodes differently" }
         let offerBytes = try vector["contentValueOffer"].hex
-        let offer = try PortalStateOffer(decoding: offerBytes, of: key.kind)
-        guard try offer.encoded == offerBytes else { return "the offer re-encodes differently" }
-        let headerBytes = try vector["blockHeader"].hex
-        guard Keccak.hash(headerBytes) == offer.blockHash else { throw PortalStateError.blockHash }
-        let header = try BlockHeader(rlp: headerBytes)
+        let offer = try PortalStateOffer(decoding: offerBytes, kind: key.kind)
+        let header = try BlockHeader(rlp: try vector["blockHeader"].hex)
+        guard header.hash == offer.blockHash else { throw PortalStateError.blockHash }
+        let item = try offer.verify(key, stateRoot: header.stateRoot)
+        if let retrieval = vector["contentValueRetrieval"].ifPresent {
+            guard try PortalStateKind.retrieved(try retrieval.hex, as: key.kind) == item else {
+                throw PortalStateError.retrieval
+            }
+        }
+        if let name = vector["kind"].ifPresent,
+            let difference = CaseOutcome.difference("kind", key.kind.rawValue, try name.string)
+        {
+            return difference
+        }
+        if let hash = vector["blockHash"].ifPresent,
+            let difference = CaseOutcome.difference("block hash", header.hash, try hash.bytes32)
+        {
+            return difference
+        }
+        if let number = vector["blockNumber"].ifPresent,
+            let difference = CaseOutcome.difference("block number", header.number, try number.uint64)
+        {
+            return difference
+        }
         if let root = vector["stateRoot"].ifPresent,
             let difference = CaseOutcome.difference("state root", header.stateRoot, try root.bytes32)
         {
             return difference
         }
-        let item = try offer.verify(key, stateRoot: header.stateRoot)
-        if let retrieval = vector["contentValueRetrieval"].ifPresent {
-            let value = try SSZ.decode(try retrieval.hex, as: PortalStateOffer.retrievalType(of: key.kind))
-            guard try value.fields[0].bytes == item else { throw PortalStateError.retrieval }
-        }
-        return nil
+        return try CaseOutcome.difference("key encoding", bytes: key.encoded(), keyBytes)
+            ?? CaseOutcome.difference("offer encoding", bytes: offer.encoded(), offerBytes)
     }
 
-    private static func serialization(_ vector: JSONValue, _ cases: [JSONValue]) throws -> String? {
+    // MARK: Encodings
+
+    private static func serialization(_ vector: JSONValue, cases: [JSONValue]) throws -> String? {
         if let name = vector["sameAsCase"].ifPresent {
-            guard let same = cases.first(where: { $0["name"] == name }) else {
-                throw VectorError.malformed("no case of that name")
+            guard let other = try cases.first(where: { try $0["name"].string == (try name.string) }) else {
+                throw VectorError.malformed("sameAsCase")
             }
-            return try reencoding(vector, same)
+            return try sameAs(other, vector)
         }
         let inputs = vector["inputs"]
         if let node = inputs["trieNode"].ifPresent {
-            let value = SSZValue.fields([.bytes(try node.hex)])
-            let encoded = try SSZ.encode(value, as: PortalStateOffer.retrievalType(of: .accountNode))
+            let encoded = try PortalStateKind.retrieval(try node.hex, as: .accountTrieNode)
             return CaseOutcome.difference("value", bytes: encoded, try vector["contentValue"].hex)
         }
-        let path = try inputs["path"].ifPresent.map { try nibbles(of: $0) } ?? .root
-        let address = try inputs["address"].ifPresent.map { Keccak.hash(try $0.hex) }
-        let key: PortalStateKey =
-            switch (address, inputs["codeHash"].ifPresent) {
-            case (let address?, let code?): .code(account: address, hash: try code.bytes32)
-            case (let address?, nil): .storageNode(account: address, path: path, hash: try inputs["nodeHash"].bytes32)
-            default: .accountNode(path: path, hash: try inputs["nodeHash"].bytes32)
-            }
-        let encoded = try key.encoded
-        let id = try vector["contentId"].bytes32
-        return CaseOutcome.difference("key", bytes: encoded, try vector["contentKey"].hex)
-            ?? CaseOutcome.difference("content id", SHA256.hash(encoded), id)
-    }
-
-    /// Encodes what the other case's `decoded` lists; without a block hash it is the retrieval value.
-    private static func reencoding(_ vector: JSONValue, _ same: JSONValue) throws -> String? {
-        let decoded = same["decoded"]
-        func nodes(_ name: String) throws -> [[UInt8]] { try decoded[name].array.map { node throws in try node.hex } }
-        guard let blockHash = try vector["blockHash"].ifPresent?.bytes32 else {
-            let value = SSZValue.fields([.bytes(try decoded["code"].hex)])
-            let encoded = try SSZ.encode(value, as: PortalStateOffer.retrievalType(of: .code))
-            return CaseOutcome.difference("value", bytes: encoded, try same["contentValueRetrieval"].hex)
+        let key: PortalStateKey
+        switch (inputs.has("address"), inputs.has("path"), inputs.has("codeHash")) {
+        case (false, true, false):
+            key = .accountNode(path: try path(inputs["path"]), node: try inputs["nodeHash"].bytes32)
+        case (true, true, false):
+            key = .storageNode(
+                address: Keccak.hash(try inputs["address"].hex), path: try path(inputs["path"]),
+                node: try inputs["nodeHash"].bytes32)
+        case (true, false, true):
+            key = .code(address: Keccak.hash(try inputs["address"].hex), code: try inputs["codeHash"].bytes32)
+        default: throw VectorError.malformed("inputs")
         }
-        let offer: PortalStateOffer =
-            switch try same["kind"].string {
-            case "accountTrieNode": .accountNode(proof: try nodes("proof"), blockHash: blockHash)
-            case "contractStorageTrieNode":
-                .storageNode(
-                    proof: try nodes("storageProof"), accountProof: try nodes("accountProof"), blockHash: blockHash)
-            case "contractBytecode":
-                .code(
-                    code: try decoded["code"].hex, accountProof: try nodes("accountProof"), blockHash: blockHash)
-            case let kind: throw VectorError.malformed("no kind \(kind)")
-            }
-        return CaseOutcome.difference("offer", bytes: try offer.encoded, try same["contentValueOffer"].hex)
+        let encoded = try key.encoded()
+        return try CaseOutcome.difference("key", bytes: encoded, vector["contentKey"].hex)
+            ?? CaseOutcome.difference("content id", SHA256.hash(encoded), vector["contentId"].bytes32)
     }
 
-    private static func nibbles(of json: JSONValue) throws -> Nibbles {
-        let nibbles = try json.array.map { nibble throws in UInt8(truncatingIfNeeded: try nibble.int) }
-        guard let path = Nibbles(storeKey: nibbles) else { throw VectorError.malformed("no path of nibbles") }
+    /// Encodes from the parts that the other case lists, and compares with its bytes: the offer where this case names a
+    /// block, otherwise the retrieved value.
+    private static func sameAs(_ other: JSONValue, _ vector: JSONValue) throws -> String? {
+        let kind = try PortalStateKey(decoding: try other["contentKey"].hex).kind
+        let parts = other["decoded"]
+        func proof(_ name: String) throws -> [[UInt8]] { try parts[name].array.map { try $0.hex } }
+        guard let block = vector["blockHash"].ifPresent else {
+            let item = kind == .contractBytecode ? try parts["code"].hex : (try proof("proof").last ?? [])
+            let encoded = try PortalStateKind.retrieval(item, as: kind)
+            return CaseOutcome.difference("value", bytes: encoded, try other["contentValueRetrieval"].hex)
+        }
+        let offer: PortalStateOffer
+        switch kind {
+        case .accountTrieNode: offer = .accountNode(proof: try proof("proof"), blockHash: try block.bytes32)
+        case .contractStorageTrieNode:
+            offer = .storageNode(
+                storageProof: try proof("storageProof"), accountProof: try proof("accountProof"),
+                blockHash: try block.bytes32)
+        case .contractBytecode:
+            offer = .code(
+                try parts["code"].hex, accountProof: try proof("accountProof"), blockHash: try block.bytes32)
+        }
+        return try CaseOutcome.difference("offer", bytes: offer.encoded(), other["contentValueOffer"].hex)
+    }
+
+    private static func path(_ list: JSONValue) throws -> Nibbles {
+        guard let path = Nibbles(storeKey: try list.array.map { UInt8(truncatingIfNeeded: try $0.int) }) else {
+            throw VectorError.malformed("a path")
+        }
         return path
     }
 
     private static func nibbles(_ vector: JSONValue) throws -> String? {
         let encoded = try vector["encoded"].hex
-        let path = try PortalStateKey.path(encoded)
-        let expected = try nibbles(of: vector["nibbles"])
-        return CaseOutcome.difference("nibbles", path, expected)
+        let decoded = try PortalStateKey.path(decoding: encoded)
+        guard let list = vector["nibbles"].ifPresent else { return nil }
+        let path = try path(list)
+        return CaseOutcome.difference("path", decoded, path)
             ?? CaseOutcome.difference("encoded", bytes: path.compact(isLeaf: false), encoded)
     }
 }

@@ -5,15 +5,18 @@ public enum VectorSuites {
         RLPVectors.self,
         KeccakVectors.self,
         SSZVectors.self,
-        TrieVectors.self,
-        RangeProofVectors.self,
-        PortalStateVectors.self,
         DiscoveryWireVectors.self,
         NodeRecordVectors.self,
         UTPWireVectors.self,
         PortalWireVectors.self,
+        TrieVectors.self,
+        RangeProofVectors.self,
+        PortalStateVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
+        StateWireVectors.self,
+        StateRangeVectors.self,
+        ChainWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

@@ -23,8 +23,9 @@ public struct ChainFacts: Sendable {
             ("chain_id", "\(chainID.uint64Value)"),
             ("genesis_hash", Hex.prefixed(Keccak.hash(Array(header)).bytes)),
             ("accounts", "\(accounts.count)"),
-            ("genesis_state_bytes", "\(ChainFacts.roughBytes(alloc))"),
-            ("head_state_bytes", "\(ChainFacts.roughBytes(accounts))"),
+            ("genesis_state_bytes", "\(alloc.values.reduce(0) { $0 + ChainFacts.roughBytes($1) })"),
+            ("head_state_bytes", "\(accounts.values.reduce(0) { $0 + ChainFacts.roughBytes($1) })"),
+            ("largest_account_bytes", "\(accounts.values.map(ChainFacts.roughBytes).max() ?? 0)"),
         ]
     }
 
@@ -52,16 +53,14 @@ public struct ChainFacts: Sendable {
         return count
     }
 
-    /// About what the accounts take on the wire: keys, bodies, slots, code.
-    private static func roughBytes(_ accounts: [String: Any]) -> Int {
-        accounts.values.reduce(0) { sum, account in
-            let fields = account as? [String: Any] ?? [:]
-            let code = ((fields["code"] as? String)?.count ?? 0) / 2
-            let slots = (fields["storage"] as? [String: Any] ?? [:]).values.reduce(0) { sum, value in
-                let digits = (value as? String ?? "").drop { $0 == "0" || $0 == "x" }.count
-                return sum + 33 + (digits + 1) / 2
-            }
-            return sum + 48 + (code > 0 ? 64 : 0) + code + slots
+    /// About what an account takes on the wire: key, body, slots, code.
+    private static func roughBytes(_ account: Any) -> Int {
+        let fields = account as? [String: Any] ?? [:]
+        let code = ((fields["code"] as? String)?.count ?? 0) / 2
+        let slots = (fields["storage"] as? [String: Any] ?? [:]).values.reduce(0) { sum, value in
+            let digits = (value as? String ?? "").drop { $0 == "0" || $0 == "x" }.count
+            return sum + 33 + (digits + 1) / 2
         }
+        return 48 + (code > 0 ? 64 : 0) + code + slots
     }
 }
