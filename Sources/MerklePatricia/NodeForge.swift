@@ -19,7 +19,7 @@ struct NodeForge: ~Copyable {
     private static let branchBytes = 3 + 16 * 33 + 1
 
     private let emits: Bool
-    private var arena = ByteArena(capacity: 1 << 18)
+    private var arena = ByteArena(capacity: 1 << 10)
     private var cells = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 8)
     private var plans: [Plan] = []
     /// 16 a branch: the cell of each child, −1 for none. Items come first, then branches.

@@ -9,25 +9,17 @@ public struct VerifiedRange: Hashable, Sendable {
     public internal(set) var moreAfter = false
 }
 
-/// How a proof is judged that has more nodes than are needed.
-public enum ProofRule: Sendable {
-    /// A node that is not needed, or is there twice, makes the proof wrong.
-    case exact
-    /// Such nodes are passed over. What is shown is the same.
-    case tolerant
-}
-
 /// Checks that a run of leaves is complete. Top down: the root is trusted; each child reference of a node that was
 /// reached by its hash is trusted too. A subtree wholly inside the range is built from the leaves and must give the
 /// reference; one wholly outside is left alone; one across an end of the range must be in the proof. So no leaf can be
 /// left out, added, changed or moved, and there is nothing to judge at the edges.
 public enum RangeVerifier {
-    /// Checks that every leaf of the trie of this `root` with first ≤ key ≤ last is exactly in `leaves`, which strictly
+    /// Checks that the leaves of the trie of this `root` with first ≤ key ≤ last are exactly `leaves`, which strictly
     /// ascend. Needed of the proof are the nodes whose subtrees lie across an end. Where a whole subtree begins at
     /// `first` or ends at `last`, the nodes on the path to that key are allowed too, though not needed: a prover that
-    /// proves both keys gives them.
+    /// proves both keys gives them. Any other node, and one given twice, is an error. The order is free.
     public static func verify(
-        root: Bytes32, proof: [[UInt8]], leaves: LeafColumns, first: Bytes32, last: Bytes32, rule: ProofRule = .exact
+        root: Bytes32, proof: [[UInt8]], leaves: LeafColumns, first: Bytes32, last: Bytes32
     ) throws(ProofError) -> VerifiedRange {
         guard first <= last else { throw .boundsReversed }
         for index in 0..<leaves.count {
@@ -42,7 +34,7 @@ public enum RangeVerifier {
         } else {
             try walk.check(.hash(root), at: .root, range: 0..<leaves.count, isBranch: false)
         }
-        if case .exact = rule { try walk.pool.finish() }
+        try walk.pool.finish()
         return walk.result
     }
 }

@@ -9,12 +9,14 @@ public enum TrieBuilder {
         _ leaves: LeafColumns, in range: Range<Int>, under prefix: Nibbles, emitting branches: inout BranchColumns
     ) -> Subtree {
         assert(range.allSatisfy { prefix.contains(leaves.keys[$0]) }, "leaves under the prefix")
+        if let few = fewest(leaves, in: range) { return few }
         var forge = NodeForge(emits: true)
         return build(leaves, in: range, with: &forge, emitting: &branches)
     }
 
     /// The same without the branches, for one who wants only the hash.
     public static func subtree(of leaves: LeafColumns, in range: Range<Int>) -> Subtree {
+        if let few = fewest(leaves, in: range) { return few }
         var none = BranchColumns()
         var forge = NodeForge(emits: false)
         return build(leaves, in: range, with: &forge, emitting: &none)
@@ -23,6 +25,15 @@ public enum TrieBuilder {
     /// The root of the trie of these leaves, which strictly ascend.
     public static func root(of leaves: LeafColumns) -> Bytes32 {
         subtree(of: leaves, in: 0..<leaves.count).hash(at: 0)
+    }
+
+    /// No leaf or one: most storage tries, and most changes. Nothing is to be hashed.
+    private static func fewest(_ leaves: LeafColumns, in range: Range<Int>) -> Subtree? {
+        switch range.count {
+        case 0: .empty
+        case 1: .leaf(key: leaves.keys[range.lowerBound], value: leaves.value(at: range.lowerBound))
+        default: nil
+        }
     }
 
     static func build(

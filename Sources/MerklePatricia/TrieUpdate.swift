@@ -22,7 +22,7 @@ public enum TrieUpdate {
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
         var walk = UpdateWalk(changes: changes)
-        let subtree = try walk.apply(0..<changes.count, under: prefix, source: &source)
+        let subtree = try walk.apply(0..<changes.count, under: prefix, isNamed: false, source: &source)
         return (subtree, walk.output.sorted { $0.path < $1.path })
     }
 }
@@ -34,28 +34,30 @@ private struct UpdateWalk {
     /// record of the part it covers, or where there was none.
     var output: [TrieUpdate.BranchChange] = []
 
-    /// The new subtree under `prefix`, where the changes in `range` and no others lie.
+    /// The new subtree under `prefix`, where the changes in `range` and no others lie. `isNamed`: a branch above says
+    /// that there is something.
     mutating func apply<Source: TrieSource>(
-        _ range: Range<Int>, under prefix: Nibbles, source: inout Source
+        _ range: Range<Int>, under prefix: Nibbles, isNamed: Bool, source: inout Source
     ) throws -> Subtree {
-        let (existing, node) = try source.subtree(under: prefix)
-        switch existing {
-        case .empty: return build(range, keeping: nil, under: prefix)
-        case .leaf(let key, let value): return build(range, keeping: (key, value), under: prefix)
-        case .branch(let path, _):
-            // A branch comes with its record; without one there would be nothing to change.
-            guard let node else { throw TrieError.corruptRecord(path) }
-            let inside = slice(range, under: path)
-            let below = inside.isEmpty ? existing : try apply(inside, at: path, node: node, source: &source)
-            // What diverges above the branch: new leaves beside it. Deletions there delete nothing.
-            let before = leaves(range.lowerBound..<inside.lowerBound)
-            let after = leaves(inside.upperBound..<range.upperBound)
-            if before.isEmpty && after.isEmpty { return below }
-            var branches = BranchColumns()
-            let joined = TrieBuilder.build(joining: before + [below] + after, emitting: &branches)
-            emit(branches)
-            return joined
+        guard let (path, node) = try source.branch(atOrBelow: prefix) else {
+            let leaf = try source.leaf(atOrAfter: prefix.lowestKey).flatMap { prefix.contains($0.key) ? $0 : nil }
+            guard leaf != nil || !isNamed else { throw TrieError.missingChild(prefix) }
+            return build(range, keeping: leaf, under: prefix)
         }
+        guard path.hasPrefix(prefix) else { throw TrieError.corruptRecord(path) }
+        let inside = slice(range, under: path)
+        let below =
+            inside.isEmpty
+            ? Subtree.branch(path: path, node: NodeReference(encodedNode: node))
+            : try apply(inside, at: path, node: node, source: &source)
+        // What diverges above the branch: new leaves beside it. Deletions there delete nothing.
+        let before = leaves(range.lowerBound..<inside.lowerBound)
+        let after = leaves(inside.upperBound..<range.upperBound)
+        if before.isEmpty && after.isEmpty { return below }
+        var branches = BranchColumns()
+        let joined = TrieBuilder.build(joining: before + [below] + after, emitting: &branches)
+        emit(branches)
+        return joined
     }
 
     /// The same where a branch stands at `path` and all changes in `range`, one or more, are under it.
@@ -73,7 +75,7 @@ private struct UpdateWalk {
             let after =
                 branch[nibble] == nil
                 ? build(start..<end, keeping: nil, under: child)
-                : try apply(start..<end, under: child, source: &source)
+                : try apply(start..<end, under: child, isNamed: true, source: &source)
             changed[nibble] = after
             branch[nibble] = after.reference(at: child.count)
             start = end

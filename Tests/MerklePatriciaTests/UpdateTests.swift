@@ -176,5 +176,8 @@ import Testing
         #expect(throws: TrieError.missingChild(Nibbles(section: 0, depth: 1))) {
             try TrieUpdate.apply([(c, nil)], under: .root, source: &hiding)
         }
+        #expect(throws: TrieError.missingChild(Nibbles(section: 0, depth: 1))) {
+            try TrieUpdate.apply([(a, [9])], under: .root, source: &hiding)
+        }
     }
 }
