@@ -157,7 +157,8 @@ import Testing
         }
 
         mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
-            hidden == nil ? trie.leaf(atOrAfter: key) : nil
+            guard let found = trie.leaf(atOrAfter: key), hidden?.contains(found.key) != true else { return nil }
+            return found
         }
     }
 
