@@ -64,14 +64,15 @@ import Testing
         let deepLeaf = pair(full, long)
         let branchAtEnd = branch([0: hash, 1: hash])
         let toEnd = encoded([.string(Nibbles(.zero).compact(isLeaf: false)), link(branchAtEnd)])
-        let leafBelow = encoded([.string([0x10]), link(deepLeaf)])
+        let rightLeaf = pair(short, long)
+        let leafBelow = encoded([.string([0x10]), link(rightLeaf)])
         let tiny = encoded([.string([0x20]), .string([1])])
         let namesTiny = branch([0: link(tiny), 1: hash])
         let cases: [(NodeError, [[UInt8]])] = [
             (.pathLength, [pair(short, long)]),
             (.pathLength, [branch([0: link(deepLeaf), 1: hash]), deepLeaf]),
             (.pathLength, [toEnd, branchAtEnd]),
-            (.extensionChild, [leafBelow, deepLeaf]),
+            (.extensionChild, [leafBelow, rightLeaf]),
             (.shortNode, [namesTiny, tiny]),
             (.tooLarge, [[UInt8](repeating: 1, count: 1_025)]),
         ]

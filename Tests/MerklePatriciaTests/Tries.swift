@@ -5,15 +5,16 @@ import Primitives
 /// The measured workload of the design: key i = keccak256(i as 8 bytes), value i = the RLP of an account of nonce i.
 func workload(_ count: Int) -> LeafColumns {
     var leaves: [(key: Bytes32, value: [UInt8])] = []
+    func bigEndian(_ word: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) } }
     for index in 0..<UInt64(count) {
-        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: index >> UInt64(56 - 8 * $0)) }
+        let balance = index.multipliedFullWidth(by: 1_000_000_000_000_000)
         let value = RLPWriter.list { list in
             list.append(index)
-            list.append(index * 1_000_000_000_000_000)
+            list.append((bigEndian(balance.high) + bigEndian(balance.low)).drop { $0 == 0 })
             list.append(Subtree.emptyRoot)
             list.append(Keccak.empty)
         }
-        leaves.append((Keccak.hash(bytes), value))
+        leaves.append((Keccak.hash(bigEndian(index)), value))
     }
     return columns(leaves.sorted { $0.key < $1.key })
 }
