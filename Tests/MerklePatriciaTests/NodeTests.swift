@@ -87,5 +87,11 @@ import Testing
             }
             #expect(throws: ProofError.malformedNode(error)) { try Crown(decoding: nodes, root: root, depth: 4) }
         }
+        // Where the range holds all of the extension's child, that is found out though its leaves are right.
+        #expect(throws: ProofError.malformedNode(.extensionChild)) {
+            try RangeVerifier.verify(
+                root: Keccak.hash(leafBelow), proof: [leafBelow], leaves: columns([(key: .zero, value: long)]),
+                first: .zero, last: Nibbles(section: 0, depth: 1).highestKey)
+        }
     }
 }
