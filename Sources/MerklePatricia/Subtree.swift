@@ -2,7 +2,9 @@ import Primitives
 
 /// How a parent names a child: by the hash of its RLP, or, where that has fewer than 32 bytes, by the RLP itself.
 public enum NodeReference: Hashable, Sendable {
+    /// keccak256 of a node of 32 bytes or more.
     case hash(Bytes32)
+    /// The RLP of a node of fewer than 32 bytes.
     case embedded([UInt8])
 
     /// The reference to a node from its RLP.
@@ -44,7 +46,8 @@ public enum Subtree: Hashable, Sendable {
     public func encodedNode(at depth: Int) -> [UInt8]? {
         switch self {
         case .empty: return nil
-        case .leaf(let key, let value): return TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded
+        case .leaf(let key, let value):
+            return TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded
         case .branch(let path, let node):
             precondition(path.count >= depth, "a subtree is seen from above")
             guard path.count > depth else { return nil }
