@@ -71,12 +71,15 @@ let package = Package(
             ["Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork"]),
         floor(
             "Conformance",
-            ["Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "Overlay", "StateNetwork", "ChainNetwork"]),
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork",
+            ]),
         // Floor 9
         .executableTarget(
             name: "carousel",
             dependencies: [
-                "Shell", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
+                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

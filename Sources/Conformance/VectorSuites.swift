@@ -9,8 +9,14 @@ public enum VectorSuites {
         NodeRecordVectors.self,
         UTPWireVectors.self,
         PortalWireVectors.self,
+        TrieVectors.self,
+        RangeProofVectors.self,
+        PortalStateVectors.self,
         HeaderVectors.self,
         AccessListVectors.self,
+        StateWireVectors.self,
+        StateRangeVectors.self,
+        ChainWireVectors.self,
     ]
 
     /// The suite of the files named `fileName`; nil for a kind that is not known.

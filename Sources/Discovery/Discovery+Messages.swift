@@ -76,7 +76,9 @@ extension Discovery {
         for distance in distances where asked.insert(distance).inserted {
             if distance == 0 { found.append(localRecord.encoded) }
             for entry in table.entries(at: distance)
-            where entry.address.id != address.id && AddressScope.mayRelay(entry.address.endpoint, with: address.endpoint) {
+            where entry.address.id != address.id
+                && AddressScope.mayRelay(entry.address.endpoint, with: address.endpoint)
+            {
                 found.append(entry.record.encoded)
             }
             if found.count >= DiscoveryLimits.nodesPerAnswer { break }
@@ -110,10 +112,13 @@ extension Discovery {
         if request.packets == 0 { request.packets = max(1, total) }
         for bytes in encoded where request.records.count < DiscoveryLimits.nodesPerAnswer {
             // One bad record says nothing about the others; what was not asked for is not taken.
-            guard let record = try? NodeRecord(decoding: bytes),
+            guard let record = try? verifiedRecord(bytes),
                 request.distances.contains(RoutingTable.distance(address.id, record.id)),
                 !request.records.contains(where: { $0.id == record.id })
-            else { continue }
+            else {
+                statistics.recordsRefused += 1
+                continue
+            }
             request.records.append(record)
         }
         request.packets -= 1
@@ -187,7 +192,9 @@ extension Discovery {
         // What has come of NODES counts: packets are lost one by one.
         if let request = pending[id], !request.records.isEmpty { return finishNodes(id, at: now) }
         guard let request = close(id) else { return }
+        statistics.requestsFailed += 1
         let address = request.address
+        var isCheck = false
         switch request.purpose {
         case .verify(let record, let tries):
             verifying.remove(address.id)
@@ -195,6 +202,7 @@ extension Discovery {
             verifyNext(at: now)
         case .check:
             checking.remove(address.id)
+            isCheck = true
         case .open:
             break
         case .record:
@@ -205,6 +213,6 @@ extension Discovery {
         case .talk(let talk):
             directives.append(.talkAnswered(talk, .failure(error)))
         }
-        noteFailure(address, at: now)
+        noteFailure(address, ofCheck: isCheck, at: now)
     }
 }

@@ -8,6 +8,14 @@ extension Discovery {
     /// Nodes waiting for theirs. Those beyond are met again if they matter.
     private static let candidateLimit = 128
 
+    /// Reads and verifies a record, or finds that it is one verified before.
+    mutating func verifiedRecord(_ bytes: [UInt8]) throws(NodeRecordError) -> NodeRecord {
+        if let known = verified.use(bytes) { return known }
+        let record = try NodeRecord(decoding: bytes)
+        verified.insert(record.encoded, record)
+        return record
+    }
+
     /// Keeps the newest record of a node, in the table or beside it.
     mutating func remember(_ record: NodeRecord, at now: Instant) {
         guard record.id != key.nodeID, record.sequence >= self.record(of: record.id)?.sequence ?? 0 else { return }
@@ -78,12 +86,11 @@ extension Discovery {
 
     mutating func noteAnswer(_ address: NodeAddress, at now: Instant) { table.noteAnswer(address.id, at: now) }
 
-    /// A request to a node of the table went unanswered: it is pinged at once, and leaves after so many times.
-    mutating func noteFailure(_ address: NodeAddress, at now: Instant) {
-        guard let entry = table.entry(address.id), entry.address == address,
-            let failures = table.noteFailure(address.id)
-        else { return }
-        if failures >= configuration.failuresBeforeRemoval {
+    /// A request to a node of the table went unanswered: it is pinged at once. After so many PINGs in a row without an
+    /// answer it leaves. Only they count: a lost handshake fails a whole queue of other requests in one instant.
+    mutating func noteFailure(_ address: NodeAddress, ofCheck: Bool, at now: Instant) {
+        guard let entry = table.entry(address.id), entry.address == address else { return }
+        if ofCheck, table.noteFailure(address.id) ?? 0 >= configuration.failuresBeforeRemoval {
             drop(address.id)
         } else {
             check(entry, at: now)

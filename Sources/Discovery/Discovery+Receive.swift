@@ -6,11 +6,13 @@ extension Discovery {
     /// Handles a datagram that came from `source`.
     public mutating func receive(_ datagram: [UInt8], from source: Endpoint, at now: Instant) {
         begin(at: now)
+        statistics.packetsReceived += 1
         let header: PacketHeader
         do throws(PacketError) {
             header = try buffer.unmask(datagram, with: &localMask)
         } catch {
             // Not a packet, or not for us. Any reply would tell a scanner that somebody is here.
+            statistics.packetsRefused += 1
             return
         }
         switch header.flag {
@@ -31,12 +33,16 @@ extension Discovery {
         }
         sessions.touch(slot)
         // Before the message is looked at: what waits in the queue is older than what the answer will bring about.
-        if opened == .current { sessionStands(address, at: now) }
+        if opened.confirms { sessionStands(address, at: now) }
         receiveMessage(from: address, at: now)
     }
 
-    private mutating func openMessage(_ header: PacketHeader, slot: Int) -> Session.Opened? {
-        sessions.update(slot) { $0.open(&buffer, header) } ?? nil
+    /// Decrypts the message in the buffer. `confirms`: it is the first under the session's newest keys.
+    private mutating func openMessage(_ header: PacketHeader, slot: Int) -> (confirms: Bool, Void)? {
+        sessions.update(slot) { session in
+            let before = session.isConfirmed
+            return session.open(&buffer, header).map { _ in (confirms: session.isConfirmed && !before, ()) }
+        } ?? nil
     }
 
     /// Reads the message that was just decrypted and acts on it. One that does not decode is dropped: its sender is
@@ -45,14 +51,18 @@ extension Discovery {
         do throws(MessageError) {
             handle(try buffer.message(), from: address, at: now)
         } catch {
-            return
+            statistics.messagesRefused += 1
         }
     }
 
     /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated
     /// as it is: a second one would make the handshake under way fail.
     private mutating func challenge(_ address: NodeAddress, for nonce: Nonce, at now: Instant) {
-        guard limiter.admits(address.endpoint, at: now) else { return }
+        guard limiter.admits(address.endpoint, at: now) else {
+            statistics.packetsOverRate += 1
+            return
+        }
+        statistics.challengesSent += 1
         if let standing = challenges.use(address), now < standing.expires {
             directives.append(.send(standing.packet, to: address.endpoint))
             return
@@ -79,33 +89,48 @@ extension Discovery {
         let address = NodeAddress(id: buffer.sourceID, endpoint: source)
         // One try a challenge: checking a signature is what a flood would want us to do.
         guard address.id != key.nodeID, let challenge = challenges.remove(address), now < challenge.expires else {
+            statistics.handshakesRefused += 1
             return
         }
-        guard let (data, record) = try? verifiedHandshake(header, by: address.id, challenge),
-            let secret = key.sharedSecret(with: data.ephemeralKey)
-        else { return }
+        let session: Session
+        do throws(PacketError) {
+            session = try openedSession(header, with: address, challenge, at: now)
+        } catch {
+            statistics.handshakesRefused += 1
+            return
+        }
+        install(session, for: address)
+        remember(session.record, at: now)
+        statistics.handshakes += 1
+        directives.append(.sessionEstablished(address, session.record))
+        endAttempt(address, at: now)
+        receiveMessage(from: address, at: now)
+        meet(session.record, at: source, now: now)
+    }
+
+    /// The session that the handshake packet in the buffer opens, its message decrypted.
+    private mutating func openedSession(
+        _ header: PacketHeader, with address: NodeAddress, _ challenge: Challenge, at now: Instant
+    ) throws(PacketError) -> Session {
+        let (data, record) = try verifiedHandshake(header, by: address.id, challenge)
+        guard let secret = key.sharedSecret(with: data.ephemeralKey) else { throw .handshakeSizes }
         let keys = Handshake.keys(
             secret: secret, initiator: address.id, recipient: key.nodeID, challenge: challenge.data)
         var session = Session(
-            with: address.id, keys: keys, asInitiator: false, tail: random.next64(),
+            with: record, keys: keys, asInitiator: false, tail: random.next64(),
             budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
-        guard session.open(&buffer, header) == .current else { return }
-        install(session, for: address)
-        remember(record, at: now)
-        directives.append(.sessionEstablished(address, record))
-        endAttempt(address, at: now)
-        receiveMessage(from: address, at: now)
-        meet(record, at: source, now: now)
+        guard session.open(&buffer, header) == .current else { throw .decryption }
+        return session
     }
 
     /// The parts of the handshake in the buffer once its signature is known to be that of `id`.
-    private func verifiedHandshake(
+    private mutating func verifiedHandshake(
         _ header: PacketHeader, by id: Bytes32, _ challenge: Challenge
     ) throws(PacketError) -> (HandshakeData, NodeRecord) {
         let data = try HandshakeData(buffer.authData(from: 0, count: header.authSize))
         var record = challenge.record
         if let bytes = data.record {
-            guard let sent = try? NodeRecord(decoding: bytes), sent.id == id else { throw .handshakeRecord }
+            guard let sent = try? verifiedRecord(bytes), sent.id == id else { throw .handshakeRecord }
             if sent.sequence >= record?.sequence ?? 0 { record = sent }
         }
         guard let record else { throw .handshakeRecord }
@@ -117,8 +142,14 @@ extension Discovery {
 
     /// Puts a session in the place of an older one.
     mutating func install(_ session: Session, for address: NodeAddress) {
-        if let old = sessions.peek(address) { tails[old.tail] = nil }
-        if let evicted = sessions.insert(address, session) { tails[evicted.value.tail] = nil }
+        if let old = sessions.peek(address) { forgetTails(of: old, at: address) }
+        if let evicted = sessions.insert(address, session) { forgetTails(of: evicted.value, at: evicted.key) }
         tails[session.tail] = address
+    }
+
+    private mutating func forgetTails(of session: Session, at address: NodeAddress) {
+        tails[session.tail] = nil
+        // The tail of an attempt outlives it while its session is not confirmed.
+        if !session.isConfirmed, peers[address]?.attempt == nil { tails[attemptTail(address)] = nil }
     }
 }

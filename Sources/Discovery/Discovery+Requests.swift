@@ -67,7 +67,7 @@ extension Discovery {
             count = writer.size
         }
         if !attempting {
-            guard let record = record(of: address.id) else { return false }
+            guard let record = record(of: address.id), peers.count < configuration.requestLimit else { return false }
             beginAttempt(address, record, at: now)
         }
         peers[address, default: Peer()].queue.append(.oneWay(message))
@@ -133,13 +133,27 @@ extension Discovery {
         timers.add(.request(id), at: deadline)
     }
 
-    /// Sends a packet that cannot be read, so that the node there asks who we are.
+    /// Sends a packet that cannot be read, so that the node there asks who we are. Another follows when half the time
+    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits.
     private mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) {
-        let tail = attemptTail(address)
-        register(
-            Attempt(serial: nextSerial, record: record, tail: tail, phase: .awaitingChallenge), for: address, at: now)
+        remember(record, at: now)
+        let attempt = Attempt(
+            serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
+        register(attempt, for: address, at: now)
+        let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
+        timers.add(.reopen(address, serial: attempt.serial), at: now + half)
+        sendOpening(attempt, to: address)
+    }
+
+    /// Half of an attempt's time is over.
+    mutating func reopen(_ address: NodeAddress) {
+        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingChallenge else { return }
+        sendOpening(attempt, to: address)
+    }
+
+    private mutating func sendOpening(_ attempt: Attempt, to address: NodeAddress) {
         var mask = MaskCipher(to: address.id)
-        let nonce = Nonce(counter: UInt32(truncatingIfNeeded: nextSerial), tail: tail)
+        let nonce = Nonce(counter: UInt32(truncatingIfNeeded: random.next64()), tail: attempt.tail)
         let source = key.nodeID
         // As long as a sealed PING is.
         let content = random.entropy.bytes(28)
@@ -159,7 +173,7 @@ extension Discovery {
 
     /// The nonce tail of attempts to reach `address`: the same each time, since the other side repeats its WHOAREYOU to
     /// an earlier attempt while it stands, and a guess for anybody else.
-    private func attemptTail(_ address: NodeAddress) -> UInt64 {
+    func attemptTail(_ address: NodeAddress) -> UInt64 {
         let port = withUnsafeBytes(of: address.endpoint.port) { Array($0) }
         return Keccak.hash(tailSecret + address.id.bytes + address.endpoint.address + port).word0
     }
@@ -170,10 +184,13 @@ extension Discovery {
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {
-            // Only a packet that we have sent under this session can have been answered.
-            guard let session = sessions.peek(address), session.tail == header.nonce.tail,
-                header.nonce.counter < session.counter, let record = record(of: address.id)
+            // It must answer a packet sent in this session; or, where our handshake packet was lost, repeat the
+            // challenge that it answered because something was sent after it.
+            guard let session = sessions.peek(address),
+                session.tail == header.nonce.tail
+                    ? header.nonce.counter < session.counter : !session.isConfirmed && session.counter > 1
             else { return }
+            let record = record(of: address.id) ?? session.record
             let attempt = Attempt(
                 serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
             register(attempt, for: address, at: now)
@@ -212,7 +229,7 @@ extension Discovery {
         let opener = takeOpener(address, authSize: authData.count)
         guard let message = pending[opener]?.message else { return }
         var session = Session(
-            with: address.id, keys: keys, asInitiator: true, tail: random.next64(),
+            with: attempt.record, keys: keys, asInitiator: true, tail: random.next64(),
             budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
         let nonce = Nonce(counter: session.counter, tail: session.tail)
         guard let packet = session.sealHandshake(message, authData: authData, iv: random.next16()) else { return }
@@ -240,17 +257,24 @@ extension Discovery {
         return nextRequest
     }
 
-    /// A packet under the newest keys has come: the attempt, if there is one, has succeeded.
+    /// The first packet under the newest keys has come: the handshake that we began has succeeded.
     mutating func sessionStands(_ address: NodeAddress, at now: Instant) {
-        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingAnswer else { return }
-        directives.append(.sessionEstablished(address, record(of: address.id) ?? attempt.record))
+        tails[attemptTail(address)] = nil
+        statistics.handshakes += 1
+        directives.append(.sessionEstablished(address, record(of: address.id)))
         endAttempt(address, at: now)
+    }
+
+    /// A request to `address` went unanswered. If it was the one inside the handshake packet, what waits need not wait
+    /// any longer: either the packet was lost, and the next one is challenged again, or only its answer.
+    mutating func openerLost(_ address: NodeAddress, at now: Instant) {
+        if peers[address]?.attempt?.phase == .awaitingAnswer { endAttempt(address, at: now) }
     }
 
     /// Lets out what waited for a session.
     mutating func endAttempt(_ address: NodeAddress, at now: Instant) {
         guard let peer = peers[address], let attempt = peer.attempt else { return }
-        if tails[attempt.tail] == address { tails[attempt.tail] = nil }
+        if sessions.peek(address)?.isConfirmed ?? true { tails[attempt.tail] = nil }
         peers[address]?.attempt = nil
         peers[address]?.queue = []
         for queued in peer.queue {
@@ -279,7 +303,7 @@ extension Discovery {
     mutating func abandonAttempt(_ address: NodeAddress, at now: Instant) {
         guard let peer = peers[address], let attempt = peer.attempt else { return }
         guard attempt.phase == .awaitingChallenge else { return endAttempt(address, at: now) }
-        if tails[attempt.tail] == address { tails[attempt.tail] = nil }
+        tails[attempt.tail] = nil
         peers[address]?.attempt = nil
         peers[address]?.queue = []
         for case .request(let id) in peer.queue { fail(id, .timeout, at: now) }

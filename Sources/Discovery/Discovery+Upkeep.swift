@@ -12,7 +12,7 @@ struct Schedule: Sendable {
     /// nil while the table is not empty, or there is nobody to begin with.
     var bootstrap: Instant?
 
-    var next: Instant { [revalidation, refresh, bootstrap].compactMap { $0 }.min() ?? revalidation }
+    var next: Instant { min(revalidation, refresh ?? revalidation, bootstrap ?? revalidation) }
 }
 
 extension Discovery {

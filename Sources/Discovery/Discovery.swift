@@ -73,6 +73,9 @@ public struct Discovery: Sendable {
     public internal(set) var localRecord: NodeRecord
     public let configuration: Configuration
 
+    /// What has been refused, and how much there was.
+    public internal(set) var statistics = Statistics()
+
     var directives: [Directive] = []
     var random: RandomPool
     /// Distinguishes our nonce tails from anything a stranger can guess.
@@ -98,6 +101,8 @@ public struct Discovery: Sendable {
     var table: RoutingTable
     /// Records of nodes outside the table.
     var records: LRU<Bytes32, NodeRecord>
+    /// Records by their bytes, so that the same one is verified once: every lookup brings most of them again.
+    var verified: LRU<[UInt8], NodeRecord>
     var bootNodes: [NodeRecord] = []
     var votes: AddressVotes
     /// Nodes being pinged to enter the table, and those waiting for it.
@@ -132,6 +137,7 @@ public struct Discovery: Sendable {
         sessions = LRU(limit: configuration.sessionLimit)
         challenges = LRU(limit: configuration.challengeLimit)
         records = LRU(limit: configuration.recordLimit)
+        verified = LRU(limit: configuration.recordLimit)
         limiter = RateLimiter(
             rate: configuration.strangerRate, burst: configuration.strangerBurst,
             limit: configuration.rateLimitedAddresses)
@@ -148,7 +154,7 @@ public struct Discovery: Sendable {
     /// When `advance(to:)` is next due. Before the first event: at once.
     public var nextDeadline: Instant? {
         guard let schedule else { return .zero }
-        return [timers.first, schedule.next].compactMap { $0 }.min()
+        return min(timers.first ?? schedule.next, schedule.next)
     }
 
     /// Fires everything that is due at `now`.
@@ -156,7 +162,12 @@ public struct Discovery: Sendable {
         while let timer = timers.pop(due: now) {
             switch timer {
             case .request(let id):
-                if let deadline = pending[id]?.deadline, deadline <= now { fail(id, .timeout, at: now) }
+                if let request = pending[id], let deadline = request.deadline, deadline <= now {
+                    fail(id, .timeout, at: now)
+                    openerLost(request.address, at: now)
+                }
+            case .reopen(let address, let serial):
+                if peers[address]?.attempt?.serial == serial { reopen(address) }
             case .attempt(let address, let serial):
                 if peers[address]?.attempt?.serial == serial { abandonAttempt(address, at: now) }
             }
@@ -180,8 +191,9 @@ public struct Discovery: Sendable {
     /// The newest record known of a node.
     public func record(of id: Bytes32) -> NodeRecord? {
         guard id != key.nodeID else { return localRecord }
-        let known = [table.record(of: id), records.peek(id)].compactMap { $0 }
-        return known.max { $0.sequence < $1.sequence }
+        guard let listed = table.record(of: id) else { return records.peek(id) }
+        guard let other = records.peek(id), other.sequence > listed.sequence else { return listed }
+        return other
     }
 
     /// Up to `limit` nodes of the table, nearest to `target` first.

@@ -5,18 +5,45 @@ import Primitives
 ///
 /// Lists among the values (Portal's `p`) and keys not known here are kept as they came.
 public struct NodeRecord: Hashable, Sendable {
+    /// One immutable object behind every copy: records are handed around and kept in many places.
+    private final class Storage: Sendable {
+        let encoded: [UInt8]
+        let publicKey: PublicKey
+        let sequence: UInt64
+        let endpointIPv4: Endpoint?
+        let endpointIPv6: Endpoint?
+        let portal: PortalEntry?
+
+        init(encoded: [UInt8], publicKey: PublicKey, fields: NodeRecordFields) throws(NodeRecordError) {
+            self.encoded = encoded
+            self.publicKey = publicKey
+            sequence = fields.sequence
+            let port4 = try fields.port("udp")
+            let port6 = try fields.port("udp6")
+            _ = try fields.port("tcp")
+            _ = try fields.port("tcp6")
+            let ip4 = try fields.address("ip", size: 4)
+            let ip6 = try fields.address("ip6", size: 16)
+            endpointIPv4 = ip4.flatMap { address in port4.flatMap { Endpoint(address: address, port: $0) } }
+            endpointIPv6 = ip6.flatMap { address in (port6 ?? port4).flatMap { Endpoint(address: address, port: $0) } }
+            portal = try fields.portalEntry()
+        }
+    }
+
+    private let storage: Storage
+
     /// The record's own encoding, at most 300 bytes.
-    public let encoded: [UInt8]
+    public var encoded: [UInt8] { storage.encoded }
     /// keccak256 of the public key.
-    public let id: Bytes32
-    public let sequence: UInt64
-    public let publicKey: PublicKey
+    public var id: Bytes32 { storage.publicKey.nodeID }
+    public var sequence: UInt64 { storage.sequence }
+    public var publicKey: PublicKey { storage.publicKey }
     /// `ip` and `udp`.
-    public let endpointIPv4: Endpoint?
+    public var endpointIPv4: Endpoint? { storage.endpointIPv4 }
     /// `ip6` and `udp6` (or `udp` where there is no `udp6`).
-    public let endpointIPv6: Endpoint?
+    public var endpointIPv6: Endpoint? { storage.endpointIPv6 }
     /// The `p` entry.
-    public let portal: PortalEntry?
+    public var portal: PortalEntry? { storage.portal }
 
     /// Portal's `p` entry: the wire versions a node speaks, and its chain.
     public struct PortalEntry: Hashable, Sendable {
@@ -34,7 +61,9 @@ public struct NodeRecord: Hashable, Sendable {
     /// Where to reach the node: its IPv4 endpoint if it has one, else the other.
     public var endpoint: Endpoint? { endpointIPv4 ?? endpointIPv6 }
 
-    public static func == (a: NodeRecord, b: NodeRecord) -> Bool { a.encoded == b.encoded }
+    public static func == (a: NodeRecord, b: NodeRecord) -> Bool {
+        a.storage === b.storage || a.encoded == b.encoded
+    }
     public func hash(into hasher: inout Hasher) { hasher.combine(encoded) }
 
     /// Reads and verifies a record.
@@ -47,19 +76,7 @@ public struct NodeRecord: Hashable, Sendable {
     }
 
     init(encoded: [UInt8], publicKey: PublicKey, fields: NodeRecordFields) throws(NodeRecordError) {
-        self.encoded = encoded
-        self.publicKey = publicKey
-        id = publicKey.nodeID
-        sequence = fields.sequence
-        let port4 = try fields.port("udp")
-        let port6 = try fields.port("udp6")
-        _ = try fields.port("tcp")
-        _ = try fields.port("tcp6")
-        let ip4 = try fields.address("ip", size: 4)
-        let ip6 = try fields.address("ip6", size: 16)
-        endpointIPv4 = ip4.flatMap { address in port4.flatMap { Endpoint(address: address, port: $0) } }
-        endpointIPv6 = ip6.flatMap { address in (port6 ?? port4).flatMap { Endpoint(address: address, port: $0) } }
-        portal = try fields.portalEntry()
+        storage = try Storage(encoded: encoded, publicKey: publicKey, fields: fields)
     }
 
     /// Every key with its value, in the order of the record.

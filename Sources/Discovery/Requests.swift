@@ -77,8 +77,10 @@ struct Challenge: Sendable {
     let record: NodeRecord?
 }
 
-/// What a deadline is for. Both are void when the request or attempt is gone by then.
+/// What a deadline is for. It is void when the request or attempt is gone by then.
 enum Timer: Sendable {
     case request(UInt32)
+    /// Half of an attempt's time is over.
+    case reopen(NodeAddress, serial: UInt64)
     case attempt(NodeAddress, serial: UInt64)
 }

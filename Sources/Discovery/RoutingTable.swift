@@ -5,7 +5,7 @@ struct TableEntry: Sendable {
     var record: NodeRecord
     let address: NodeAddress
     var lastAnswer: Instant
-    /// Requests in a row without an answer.
+    /// PINGs in a row without an answer.
     var failures = 0
     let subnet: Subnet?
 

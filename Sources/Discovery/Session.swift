@@ -15,6 +15,10 @@ struct Session: Sendable {
     /// The pair never repeats under a key, since the counter does not.
     private(set) var counter: UInt32 = 0
     let tail: UInt64
+    /// The peer's record when the session was made: what a new handshake needs.
+    let record: NodeRecord
+    /// Whether the peer has shown that it has these keys.
+    private(set) var isConfirmed = false
     private var sending: MessageCipher
     private var mask: MaskCipher
     private var receiving: MessageCipher
@@ -25,15 +29,16 @@ struct Session: Sendable {
 
     /// `replacing` is the session these keys take the place of.
     init(
-        with peer: Bytes32, keys: SessionKeys, asInitiator: Bool, tail: UInt64, budget: TokenBucket,
+        with record: NodeRecord, keys: SessionKeys, asInitiator: Bool, tail: UInt64, budget: TokenBucket,
         replacing old: Session?
     ) {
         self.tail = tail
+        self.record = record
         self.budget = budget
         sending = MessageCipher(key: asInitiator ? keys.initiator : keys.recipient, encrypts: true)
         receiving = MessageCipher(key: asInitiator ? keys.recipient : keys.initiator, encrypts: false)
         previous = old?.receiving
-        mask = MaskCipher(to: peer)
+        mask = MaskCipher(to: record.id)
     }
 
     /// The nonce of the next packet; nil when the counter has run out and new keys are needed.
@@ -79,6 +84,7 @@ struct Session: Sendable {
         if previousFirst, openPrevious(&buffer, header) { return .previous }
         if buffer.open(header, with: &receiving) {
             previousFirst = false
+            isConfirmed = true
             return .current
         }
         guard !previousFirst, openPrevious(&buffer, header) else { return nil }

@@ -18,6 +18,7 @@ extension Node {
             commit(StateWrites.dropLayers(lost), then: .written)
             for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
         }
+        if point.number > 0, let parent = chain.header(at: point.number - 1) { sync.headAdvanced(parent: parent.point) }
         for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
     }

@@ -63,8 +63,12 @@ extension StateSync {
         let byTop = Dictionary(grouping: gaps) { sections[$0 - configuration.arc.lowerBound].top }
         for top in byTop.keys.sorted() {
             assignDiffs(byTop[top] ?? [], from: newest, taken: &taken, &plan, at: now) { peer in
-                guard let head = peer.head, head.number > top else { return nil }
-                return .block(head)
+                // Claims come with pings and are seconds old; a holder has a block's diffs moments after its header.
+                let goals = [peer.head, nearHead].compactMap { $0 }
+                guard peer.head != nil, let goal = goals.max(by: { $0.number < $1.number }), goal.number > top else {
+                    return nil
+                }
+                return .block(goal)
             }
         }
     }

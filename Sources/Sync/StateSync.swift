@@ -57,6 +57,8 @@ public struct StateSync: Sendable {
     public let configuration: Configuration
     public private(set) var phase = Phase.waiting
     public internal(set) var newest: Anchor?
+    /// The attested block just below the head: what a holder that follows can prove by now.
+    var nearHead: StatePoint?
     /// Every epoch boundary passed while sections were still missing.
     public private(set) var crossingsWhileFetching = 0
 
@@ -100,6 +102,9 @@ public struct StateSync: Sendable {
         newest = anchor
         updatePhase()
     }
+
+    /// The attested head moved; `parent` is the block below it.
+    public mutating func headAdvanced(parent: StatePoint) { nearHead = parent }
 
     /// The crown of `anchor` is held and verified.
     public mutating func crownStored(_ anchor: Anchor) { crowns.insert(anchor) }

@@ -5,8 +5,13 @@ import Testing
 @testable import Conformance
 
 @Suite struct ConformanceTests {
+    /// Recorded here: in `Specs/vectors` only.
+    private static let ownFiles = ["state-wire.json", "state-ranges.json", "chain-wire.json"]
+
     /// Every file of the shared folder, every case of every list: passed or policy, none skipped.
-    @Test(.enabled(if: SharedFolder.url("vectors") != nil), arguments: VectorSuites.all.map { $0.fileName })
+    @Test(
+        .enabled(if: SharedFolder.url("vectors") != nil),
+        arguments: VectorSuites.all.map { $0.fileName }.filter { !ownFiles.contains($0) })
     func sharedVectors(_ fileName: String) throws {
         let url = try #require(SharedFolder.url("vectors/\(fileName)"))
         let report = ConformanceRunner.run(paths: [url.path])
@@ -15,6 +20,65 @@ import Testing
         #expect(file.failures.map { "\($0.name): \($0.why)" } == [])
         #expect(file.skips.map { "\($0.name): \($0.why)" } == [])
         #expect(file.passed > 0)
+    }
+}
+
+/// What a fresh clone checks itself against.
+@Suite struct OwnVectorTests {
+    private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Specs/vectors")
+
+    /// File and the least number of cases that it has.
+    @Test(arguments: [
+        ("discv5-wire.json", 34), ("enr.json", 118), ("portal-wire.json", 70), ("utp-wire.json", 20),
+        ("state-wire.json", 180), ("state-ranges.json", 70), ("chain-wire.json", 75),
+    ])
+    func everyCasePasses(_ name: String, _ least: Int) throws {
+        let report = ConformanceRunner.run(paths: [Self.folder.appendingPathComponent(name).path])
+        let file = try #require(report.files.first)
+        #expect(report.complaints == [])
+        #expect(file.failures.map { "\($0.name): \($0.why)" } == [])
+        #expect(file.skips.map { "\($0.name): \($0.why)" } == [])
+        #expect(file.passed + file.policy >= least)
+        #expect(file.policy <= 2)
+        #expect(Set(file.outcomes.map(\.name)).count == file.outcomes.count)
+    }
+
+    @Test func everyFileOfTheFolderIsKnown() {
+        let report = ConformanceRunner.run(paths: [Self.folder.path])
+        #expect(report.exitCode == 0)
+        #expect(report.files.count == 7)
+    }
+
+    /// The recorded files are what this implementation says: a change of the wire shows here.
+    @Test func recordingGivesTheSameBytes() throws {
+        for (name, text) in try VectorRecorder.files() {
+            let kept = try Data(contentsOf: Self.folder.appendingPathComponent(name))
+            #expect(String(decoding: kept, as: UTF8.self) == text, "\(name): run tools/record-vectors if this is meant")
+        }
+    }
+
+    /// A suite that accepted everything would pass the valid cases: the verdicts turned round must all fail.
+    @Test(arguments: ["state-wire.json", "state-ranges.json", "chain-wire.json"])
+    func turnedVerdictsFail(_ name: String) throws {
+        let data = try Data(contentsOf: Self.folder.appendingPathComponent(name))
+        var document = try JSONValue(parsing: data).object
+        var turned = 0
+        for (list, value) in document {
+            guard list != "states", case .array(let cases) = value else { continue }
+            document[list] = .array(
+                cases.map { item in
+                    guard case .object(var fields) = item else { return item }
+                    fields["valid"] = fields["valid"] == .bool(false) ? .bool(true) : .bool(false)
+                    fields["flips"] = nil
+                    turned += 1
+                    return .object(fields)
+                })
+        }
+        let suite = try #require(VectorSuites.suite(of: name))
+        let outcomes = try suite.run(.object(document))
+        #expect(outcomes.count == turned)
+        #expect(outcomes.allSatisfy { if case .failed = $0.result { true } else { false } })
     }
 }
 

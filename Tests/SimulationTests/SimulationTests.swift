@@ -1,30 +1,169 @@
 import Chain
-@testable import Node
+import Foundation
+import Node
 import Primitives
+import StateStore
 import Testing
-@testable import Sync
 
 @testable import Simulation
 
 @Suite("A network in virtual time") struct NetworkTests {
-    @Test func aClientEndsWithTheRightRootAcrossEpochs() throws {
-        var plan = Cluster.Plan()
-        plan.shape = SyntheticChain.Shape(accounts: 120, blocks: 40, changesPerBlock: 6)
-        plan.walkerRate = 600
-        plan.walkerRangeBytes = 1_500
-        var cluster = try Cluster(plan)
-        _ = cluster.world.run(until: .seconds(20))
-        let walker = try cluster.addWalker()
-        let ok = cluster.world.run(until: .seconds(400)) { world in world.progress(walker)?.verifiedHead == 40 }
-        for (time, host, report) in cluster.world.reports where host == walker || host.index < 3 {
-            print(time.microseconds / 1000, host.index, report)
-        }
-        for id in cluster.holders { print(id, cluster.world.progress(id) as Any) }
-        print(cluster.world.progress(walker) as Any)
-        let w = cluster.world.node(walker)!
-        print(w.sync.flights, w.sync.lanes, w.sync.budget, w.sync.wantedCodes.count, w.jobs, w.commits.count, w.requests)
-        for i in 0..<16 { print(i, w.sync.sections[i]) }
-        for p in w.sync.peers.values { print(p) }
-        #expect(ok)
+    /// Twenty nodes and a client, 5 % loss, 50 ms each way, through at least three epochs while it still fetches.
+    @Test(arguments: [UInt64(1)])
+    func aClientEndsWithTheRightRootAcrossEpochs(seed: UInt64) throws {
+        print("seed \(seed)")
+        var scenario = try Scenario(Scenarios.lossy(seed: seed))
+        let (client, outcome) = try scenario.runClient(joining: .seconds(15), limit: .seconds(300))
+        #expect(outcome.reachedHead, "\(String(describing: scenario.world.progress(client)))")
+        #expect(outcome.crossings >= 3)
+        let completion = try #require(outcome.completions.last)
+        let boundary = Int(completion.anchor.epoch * scenario.plan.epochLength)
+        #expect(completion.root == scenario.chain.entries[boundary - 1].block.header.stateRoot)
+        try Oracle.expectFinalState(in: scenario, of: client)
+        // Nobody was ever taken for a liar: loss and delay are no lies.
+        #expect(scenario.world.node(client)?.totals.invalidAnswers == 0)
     }
+
+    @Test func aClientTakesNoStateFromTheBridge() throws {
+        var scenario = try Scenario(Scenarios.small(seed: 3))
+        let (client, outcome) = try scenario.runClient(joining: .seconds(12), limit: .seconds(200))
+        #expect(outcome.reachedHead)
+        let senders = try #require(scenario.world.node(client)?.totals.stateBytesByPeer)
+        let bridge = try #require(scenario.world.node(scenario.bridge)).record.id
+        #expect(senders[bridge] == nil)
+        #expect(senders.values.reduce(0, +) > 10_000)
+    }
+}
+
+@Suite("Killed and started again") struct RestartTests {
+    @Test func aClientGoesOnWhereItsStoreStands() throws {
+        var scenario = try Scenario(Scenarios.small(seed: 5))
+        _ = scenario.world.run(until: .seconds(12))
+        let client = try scenario.addWalker()
+        _ = scenario.world.run(until: .seconds(120)) { ($0.progress(client)?.held ?? 0) > 0.4 }
+        let before = try SectionRecord.all(in: scenario.world.store(client).snapshot())
+        #expect(!before.isEmpty)
+        scenario.world.kill(client)
+        let boot = try #require(scenario.world.node(scenario.holders[1])).record
+        try scenario.world.start(client, bootNodes: [boot])
+        let held = try #require(scenario.world.node(client)).progress(at: scenario.world.moment).held
+        #expect(held > 0.3, "what was committed is not fetched again")
+        let last = scenario.lastBlock.number
+        let reached = scenario.world.run(until: .seconds(300)) { $0.progress(client)?.verifiedHead == last }
+        #expect(reached)
+        try Oracle.expectFinalState(in: scenario, of: client)
+    }
+
+    @Test func aHolderCatchesUpAfterAnEpochAway() throws {
+        var scenario = try Scenario(Scenarios.small(seed: 6))
+        _ = scenario.world.run(until: .seconds(20))
+        let holder = scenario.holders[2]
+        scenario.world.kill(holder)
+        _ = scenario.world.run(until: .seconds(45))
+        try scenario.world.start(holder)
+        let last = scenario.lastBlock.number
+        let reached = scenario.world.run(until: .seconds(200)) { $0.progress(holder)?.verifiedHead == last }
+        #expect(reached, "\(String(describing: scenario.world.progress(holder)))")
+    }
+}
+
+@Suite("Determinism") struct DeterminismTests {
+    @Test func theSameSeedGivesTheSameRunAndAnotherSeedAnother() throws {
+        func run(_ seed: UInt64) throws -> Bytes32 {
+            var scenario = try Scenario(Scenarios.small(seed: seed))
+            return try scenario.runClient(joining: .seconds(8), limit: .seconds(25)).outcome.logHash
+        }
+        let first = try run(11)
+        #expect(try run(11) == first)
+        #expect(try run(12) != first)
+    }
+
+    /// The command line runs the scenario too; two of its processes must agree.
+    @Test func twoProcessesAgree() throws {
+        let binary = Bundle.main.bundleURL.appendingPathComponent("carousel")
+        let tool = FileManager.default.isExecutableFile(atPath: binary.path)
+            ? binary : URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+                .appendingPathComponent("carousel")
+        try #require(FileManager.default.isExecutableFile(atPath: tool.path), "\(tool.path) is not built")
+        func run() throws -> String {
+            let process = Process()
+            process.executableURL = tool
+            process.arguments = ["developer", "simulate", "--seed", "4", "--holders", "4", "--seconds", "25"]
+            let output = Pipe()
+            process.standardOutput = output
+            try process.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+            return text
+        }
+        let first = try run()
+        #expect(first.contains("log hash 0x"))
+        #expect(try run() == first)
+    }
+}
+
+/// The plans the tests run.
+enum Scenarios {
+    static func lossy(seed: UInt64) -> Scenario.Plan {
+        var plan = Scenario.Plan(seed: seed)
+        plan.holders = 20
+        plan.shape = SyntheticChain.Shape(accounts: 120, blocks: 44, changesPerBlock: 6)
+        plan.conditions = SimulatedNetwork.Conditions(
+            loss: 0.05, latency: .milliseconds(50), jitter: .milliseconds(10))
+        plan.walkerRate = 1_500
+        plan.walkerRangeBytes = 3_000
+        return plan
+    }
+
+    static func small(seed: UInt64) -> Scenario.Plan {
+        var plan = Scenario.Plan(seed: seed)
+        plan.holders = 4
+        plan.shape = SyntheticChain.Shape(accounts: 120, blocks: 30, changesPerBlock: 5)
+        plan.walkerRate = 2_000
+        plan.walkerRangeBytes = 3_000
+        return plan
+    }
+}
+
+/// What the chain's plain final state says, against what a host's store holds.
+enum Oracle {
+    static func expectFinalState(in scenario: Scenario, of host: HostID) throws {
+        let snapshot = scenario.world.store(host).snapshot()
+        let records = try SectionRecord.all(in: snapshot)
+        let layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
+        let sections = records.compactMap { record -> (section: Section, layering: SectionLayering)? in
+            let own = (layers[record.section] ?? []).filter { $0.point.number > record.working.number }
+            let top = own.max { $0.point < $1.point }?.point ?? record.working
+            return SectionLayering(of: record, at: top, layers: own).map { (section: record.section, layering: $0) }
+        }
+        #expect(sections.count == 16)
+        var view = StateView(snapshot, depth: 1, sections: sections)
+        var expected = 0
+        for (address, account) in scenario.chain.finalState {
+            let found = try #require(try view.account(address.key), "account \(address) is missing")
+            #expect(found.balance == account.balance && found.nonce == account.nonce)
+            #expect(found.codeHash == Keccak.hash(account.code))
+            if !account.code.isEmpty { #expect(try CodeRecords.code(found.codeHash, in: snapshot) == account.code) }
+            for (slot, value) in account.storage {
+                let key = FlatKey(account: address.key, slot: Keccak.hash(slot.big.bytes))
+                #expect(try view.leaf(key) == value.minimalBytes)
+            }
+            expected += 1 + account.storage.count
+        }
+        var count = 0
+        var next: FlatKey? = FlatKey(account: .zero)
+        while let key = next, let leaf = try view.leaf(atOrAfter: key) {
+            count += 1
+            next = leaf.key.slot.map { slot in
+                slot.successor.map { FlatKey(account: leaf.key.account, slot: $0) }
+                    ?? leaf.key.account.successor.map { FlatKey(account: $0) }
+            } ?? FlatKey(account: leaf.key.account, slot: .zero)
+        }
+        #expect(count == expected, "no leaf too many")
+    }
+}
+
+extension Instant {
+    static func seconds(_ count: Int) -> Instant { Instant(microseconds: UInt64(count) * 1_000_000) }
 }

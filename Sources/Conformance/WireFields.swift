@@ -1,0 +1,163 @@
+import Chain
+import ChainNetwork
+import Primitives
+import StateNetwork
+import StateStore
+
+/// Decoded values of the project's own wire as JSON: what stands under `decoded` in its vector files.
+enum WireFields {
+    static func hex(_ bytes: [UInt8]) -> JSONValue { .string(JSONValue.prefixedHex(bytes)) }
+    static func hash(_ value: Bytes32) -> JSONValue { hex(value.bytes) }
+    static func integer(_ value: UInt64) -> JSONValue {
+        Int64(exactly: value).map { .integer($0) } ?? .unsigned(value)
+    }
+    static func integer(_ value: some BinaryInteger) -> JSONValue { integer(UInt64(value)) }
+
+    static func object(_ anchor: Anchor) -> JSONValue {
+        .object(["epoch": integer(anchor.epoch), "hash": hash(anchor.hash)])
+    }
+
+    static func object(_ point: StatePoint) -> JSONValue {
+        .object(["number": integer(point.number), "hash": hash(point.hash)])
+    }
+
+    static func object(_ cursor: Cursor) -> JSONValue {
+        .object(["account": hash(cursor.account), "slot": hash(cursor.slot)])
+    }
+
+    static func object(_ trie: StateTrie) -> JSONValue {
+        switch trie {
+        case .accounts: .string("accounts")
+        case .storage(let account, let placement):
+            .object(["account": hash(account), "placement": integer(placement)])
+        }
+    }
+
+    static func object(_ key: StateContentKey) -> JSONValue {
+        switch key {
+        case .range(let key):
+            .object([
+                "type": .string("range"), "trie": object(key.trie), "anchor": object(key.anchor),
+                "origin": object(key.origin), "limit": object(key.limit), "maxBytes": integer(key.maxBytes),
+            ])
+        case .diffs(let key):
+            .object([
+                "type": .string("diffs"), "trie": object(key.trie), "from": object(key.from), "to": object(key.to),
+                "sections": .array(key.sections.map { integer($0) }), "maxBytes": integer(key.maxBytes),
+                "withProof": .bool(key.withProof),
+            ])
+        case .codes(let key):
+            .object([
+                "type": .string("codes"), "near": hash(key.near), "hashes": .array(key.hashes.map { hash($0) }),
+            ])
+        case .blockDiff(let key):
+            .object([
+                "type": .string("blockDiff"), "trie": object(key.trie), "block": object(key.point),
+                "section": integer(key.section),
+            ])
+        case .crown(let anchor): .object(["type": .string("crown"), "anchor": object(anchor)])
+        case .availability: .object(["type": .string("availability")])
+        }
+    }
+
+    static func object(_ status: StateStatus) -> JSONValue {
+        switch status {
+        case .data: .object(["status": .integer(0)])
+        case .notAtThisAnchor(let served):
+            .object(["status": .integer(1), "served": .array(served.map { object($0) })])
+        case .busy(let seconds): .object(["status": .integer(2), "seconds": integer(seconds)])
+        case .historyTooShort: .object(["status": .integer(3)])
+        case .itemTooLarge: .object(["status": .integer(4)])
+        case .placementNotSupported: .object(["status": .integer(5)])
+        }
+    }
+
+    /// Runs are written as first and last index.
+    static func array(_ served: [AnchorSections]) -> JSONValue {
+        .array(
+            served.map { sections in
+                .object([
+                    "anchor": object(sections.anchor),
+                    "runs": .array(
+                        sections.runs.map { .array([integer($0.lowerBound), integer($0.upperBound - 1)]) }),
+                ])
+            })
+    }
+
+    static func object(_ payload: StatePingPayload) -> JSONValue {
+        .object([
+            "role": integer(payload.role.rawValue), "radius": hash(payload.radius.big),
+            "head": payload.head.map { object($0) } ?? .null, "served": array(payload.served),
+        ])
+    }
+
+    /// Leaves or changes as [key of 32 or 64 bytes, value]; null where the leaf is gone.
+    static func array(_ changes: [LeafChange]) -> JSONValue {
+        .array(changes.map { .array([hex($0.key.bytes), $0.value.map { hex($0) } ?? .null]) })
+    }
+
+    static func object(_ key: ChainContentKey) -> JSONValue {
+        switch key {
+        case .headers(let key):
+            let start: JSONValue
+            switch key.start {
+            case .number(let number): start = integer(number)
+            case .hash(let value): start = hash(value)
+            }
+            return .object([
+                "type": .string("headers"), "start": start, "count": integer(key.count), "stride": integer(key.stride),
+                "direction": integer(key.direction.rawValue),
+            ])
+        case .newBlock(let point): return .object(["type": .string("newBlock"), "block": object(point)])
+        }
+    }
+
+    static func object(_ claim: Claim) -> JSONValue {
+        .object([
+            "kind": integer(claim.kind.rawValue), "block": object(claim.point),
+            "unixSeconds": integer(claim.unixSeconds),
+        ])
+    }
+
+    /// Each claim, its signer, and whether the signature is right.
+    static func array(_ certificate: Certificate, in context: ClaimContext) -> JSONValue {
+        .array(
+            certificate.claims.map { signed in
+                .object([
+                    "claim": object(signed.claim), "key": hash(signed.signer), "signature": hex(signed.signature),
+                    "signatureIsValid": .bool(signed.isValid(in: context)),
+                ])
+            })
+    }
+
+    static func object(_ entry: CertifiedHeader) -> JSONValue {
+        .object([
+            "block": object(entry.point), "stateRoot": hash(entry.header.stateRoot),
+            "claims": integer(entry.certificate?.claims.count ?? 0),
+        ])
+    }
+
+    static func object(_ value: HeadersValue) -> JSONValue {
+        switch value {
+        case .headers(let entries):
+            .object(["status": .integer(0), "headers": .array(entries.map { object($0) })])
+        case .notServed(let lowest, let highest):
+            .object(["status": .integer(1), "lowest": integer(lowest), "highest": integer(highest)])
+        case .busy(let seconds): .object(["status": .integer(2), "seconds": integer(seconds)])
+        }
+    }
+
+    static func object(_ payload: ChainPingPayload) -> JSONValue {
+        .object([
+            "genesisHash": hash(payload.genesisHash), "lowest": integer(payload.lowest),
+            "highest": integer(payload.highest), "headHash": hash(payload.headHash),
+            "certified": integer(payload.certified),
+        ])
+    }
+
+    /// Compares what was decoded with the case's `decoded`, where it has one.
+    static func difference(_ found: JSONValue, _ vector: JSONValue) -> String? {
+        guard let expected = vector["decoded"].ifPresent, found != expected else { return nil }
+        return "decoded is \(found), expected \(expected)"
+    }
+}

@@ -1,0 +1,23 @@
+extension Discovery {
+    /// Counts since the start, for the layers that show them. What was refused leaves no other trace.
+    public struct Statistics: Hashable, Sendable {
+        /// Datagrams handed in.
+        public internal(set) var packetsReceived: UInt64 = 0
+        /// Datagrams that were no packets, or none for us.
+        public internal(set) var packetsRefused: UInt64 = 0
+        /// Packets without a session from addresses over their rate.
+        public internal(set) var packetsOverRate: UInt64 = 0
+        /// WHOAREYOU sent, repetitions included.
+        public internal(set) var challengesSent: UInt64 = 0
+        /// Sessions made, whoever began them.
+        public internal(set) var handshakes: UInt64 = 0
+        /// Handshake packets that answered no challenge or proved nothing.
+        public internal(set) var handshakesRefused: UInt64 = 0
+        /// Messages of proven peers that do not decode.
+        public internal(set) var messagesRefused: UInt64 = 0
+        /// Records in NODES that do not verify or were not asked for.
+        public internal(set) var recordsRefused: UInt64 = 0
+        /// Requests of ours that ended without an answer.
+        public internal(set) var requestsFailed: UInt64 = 0
+    }
+}
