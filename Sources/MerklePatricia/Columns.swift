@@ -99,7 +99,8 @@ public struct BranchColumns: Hashable, Sendable {
     }
 
     public static func == (a: BranchColumns, b: BranchColumns) -> Bool {
-        a.paths == b.paths && (0..<a.count).allSatisfy { a.nodeBytes[a.nodeRanges[$0]] == b.nodeBytes[b.nodeRanges[$0]] }
+        a.paths == b.paths
+            && (0..<a.count).allSatisfy { a.nodeBytes[a.nodeRanges[$0]] == b.nodeBytes[b.nodeRanges[$0]] }
     }
 
     public func hash(into hasher: inout Hasher) { hasher.combine(paths) }

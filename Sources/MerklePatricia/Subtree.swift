@@ -44,7 +44,8 @@ public enum Subtree: Hashable, Sendable {
     public func encodedNode(at depth: Int) -> [UInt8]? {
         switch self {
         case .empty: return nil
-        case .leaf(let key, let value): return TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded
+        case .leaf(let key, let value):
+            return TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded
         case .branch(let path, let node):
             precondition(path.count >= depth, "a subtree is seen from above")
             guard path.count > depth else { return nil }

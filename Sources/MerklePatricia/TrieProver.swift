@@ -2,12 +2,12 @@ import Primitives
 
 /// Collects the nodes that prove what stands at a key.
 public enum TrieProver {
-    /// Adds the nodes on the path from the root to `key`, as far as it goes: to the leaf of the key, or to the node that
-    /// shows that there is none. Nodes above the crown's depth are taken from `upper`, those below from `source`;
+    /// Adds the nodes on the path from the root to `key`, as far as it goes: to the leaf of the key, or to the node
+    /// that shows that there is none. Nodes above the crown's depth are taken from `upper`, those below from `source`;
     /// without a crown all come from the source.
     ///
-    /// Errors: `ProofError.unknownSection` where a partial crown does not cover the key, `TrieError` for a stored record
-    /// that is no branch, or the source's own.
+    /// Errors: `ProofError.unknownSection` where a partial crown does not cover the key, `TrieError` for a stored
+    /// record that is no branch, or the source's own.
     public static func prove(
         _ key: Bytes32, upper: Crown?, source: inout some TrieSource, into proof: inout ProofNodes
     ) throws {

@@ -1,0 +1,180 @@
+import MerklePatricia
+import Primitives
+import Testing
+
+@Suite("Changes") struct UpdateTests {
+    /// Draws changes: new keys, changed values, deletions of keys that are there and of some that are not.
+    private func changes(
+        _ trie: MemoryTrie, _ space: KeySpace, _ count: Int, deleting share: Int, _ generator: inout SeededGenerator
+    ) -> [TrieUpdate.LeafChange] {
+        var rows: [Bytes32: [UInt8]?] = [:]
+        for _ in 0..<count {
+            let known = trie.leaves.randomElement(using: &generator)?.key
+            let old = Bool.random(using: &generator) ? known : nil
+            let key = old ?? space.key(&generator)
+            let deletes = Int.random(in: 0..<10, using: &generator) < share
+            rows[key] = .some(deletes ? nil : space.value(&generator))
+        }
+        return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// A trie changed in place must be the trie built anew: root, leaves and every record.
+    private func expectRebuilt(_ trie: MemoryTrie, _ comment: Comment) {
+        let rebuilt = MemoryTrie(trie.columns)
+        #expect(trie.subtree == rebuilt.subtree, comment)
+        #expect(trie.branches.map(\.path) == rebuilt.branches.map(\.path), comment)
+        #expect(trie.branches.map(\.node) == rebuilt.branches.map(\.node), comment)
+    }
+
+    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases)
+    func random(space: KeySpace) throws {
+        for seed in UInt64(0)..<60 {
+            var generator = SeededGenerator(seed: seed)
+            var trie = MemoryTrie(space.leaves(Int(seed) * 2, &generator))
+            for round in 0..<20 {
+                // Periods of growth and of decay, down to nothing and up again.
+                let share = [2, 5, 9, 10][(round / 5 + Int(seed)) % 4]
+                let count = Int.random(in: 1...12, using: &generator)
+                let before = trie
+                let drawn = changes(trie, space, count, deleting: share, &generator)
+                try trie.apply(drawn)
+                expectRebuilt(trie, "seed \(seed), round \(round)")
+                expectExact(before: before, after: trie, drawn, "seed \(seed), round \(round)")
+            }
+        }
+    }
+
+    /// Only records that differ are listed, in order, each once.
+    private func expectExact(
+        before: MemoryTrie, after: MemoryTrie, _ drawn: [TrieUpdate.LeafChange], _ comment: Comment
+    ) {
+        var source = before
+        guard let result = try? TrieUpdate.apply(drawn, under: .root, source: &source) else { return }
+        let old = Dictionary(uniqueKeysWithValues: before.branches.map { ($0.path, $0.node) })
+        let new = Dictionary(uniqueKeysWithValues: after.branches.map { ($0.path, $0.node) })
+        let expected = Set(old.keys).union(new.keys).filter { old[$0] != new[$0] }.sorted()
+        #expect(result.changes.map(\.path) == expected, comment)
+        #expect(result.changes.allSatisfy { $0.node == new[$0.path] }, comment)
+    }
+
+    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3])
+    func sectioned(depth: Int) throws {
+        for space in KeySpace.allCases {
+            for seed in UInt64(100)..<112 {
+                var generator = SeededGenerator(seed: seed)
+                var trie = MemoryTrie(space.leaves(50, &generator))
+                let drawn = changes(trie, space, 30, deleting: 6, &generator)
+                var parts: [Subtree] = []
+                for index in 0..<(1 << (4 * depth)) {
+                    let path = Nibbles(section: index, depth: depth)
+                    let own = drawn.filter { path.contains($0.key) }
+                    let result = try TrieUpdate.apply(own, under: path, source: &trie)
+                    #expect(result.changes.allSatisfy { $0.path.hasPrefix(path) || $0.path.isEmpty })
+                    parts.append(result.subtree)
+                }
+                try trie.apply(drawn)
+                #expect(Crown(sections: parts, depth: depth).root == trie.root, "\(space) seed \(seed)")
+            }
+        }
+    }
+
+    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases)
+    func toEmpty(space: KeySpace) throws {
+        var generator = SeededGenerator(seed: 9)
+        var trie = MemoryTrie(space.leaves(60, &generator))
+        try trie.apply(trie.leaves.map { ($0.key, nil) })
+        #expect(trie.subtree == .empty)
+        #expect(trie.root == Subtree.emptyRoot)
+        #expect(trie.branches.isEmpty)
+    }
+
+    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes")
+    func collapse() throws {
+        func key(_ nibbles: [UInt8]) throws -> Bytes32 { try #require(Nibbles(storeKey: nibbles)).lowestKey }
+        let far = try key([9])
+        let tails: [[[UInt8]]] = [[[1]], [[1, 2, 3], [1, 2, 4]], [[1, 2], [1, 3]]]
+        for tail in tails {
+            var columns = LeafColumns()
+            for nibbles in tail { columns.append(key: try key(nibbles), value: [1]) }
+            columns.append(key: far, value: [2])
+            var trie = MemoryTrie(columns)
+            try trie.apply([(far, nil)])
+            expectRebuilt(trie, "\(tail)")
+            #expect(trie.leaves.count == tail.count)
+        }
+    }
+
+    @Test("Nothing asked, nothing changed: absent keys deleted, values set to what they are")
+    func noChange() throws {
+        var generator = SeededGenerator(seed: 4)
+        var trie = MemoryTrie(KeySpace.small.leaves(20, &generator))
+        let absent: [TrieUpdate.LeafChange] = (0..<5).map { _ in (KeySpace.even.key(&generator), nil) }
+        let same: [TrieUpdate.LeafChange] = trie.leaves.map { ($0.key, $0.value) }
+        for drawn in [[], absent.sorted { $0.key < $1.key }, same] {
+            let result = try TrieUpdate.apply(drawn, under: .root, source: &trie)
+            #expect(result.subtree == trie.subtree)
+            #expect(result.changes.isEmpty)
+        }
+    }
+
+    @Test("The cost is that of the paths, not of the trie")
+    func cost() throws {
+        var trie = MemoryTrie(Workload.leaves(20_000))
+        let before = trie.reads
+        let keys = stride(from: 0, to: 20_000, by: 2_000).map { trie.leaves[$0].key }
+        _ = try TrieUpdate.apply(keys.map { ($0, [1, 2, 3]) }, under: .root, source: &trie)
+        // 10 leaves, about 4 branches each, two questions at a leaf.
+        #expect(trie.reads - before < 10 * 8)
+    }
+
+    @Test("What must not be asked is refused by name")
+    func refused() throws {
+        var trie = MemoryTrie(Workload.leaves(50))
+        let low = Bytes32(1, 0, 0, 0)
+        #expect(throws: TrieError.unsortedChanges) {
+            try TrieUpdate.apply([(.max, [1]), (low, [1])], under: .root, source: &trie)
+        }
+        #expect(throws: TrieError.unsortedChanges) {
+            try TrieUpdate.apply([(low, [1]), (low, nil)], under: .root, source: &trie)
+        }
+        #expect(throws: TrieError.keyOutsidePrefix(low)) {
+            try TrieUpdate.apply([(low, [1])], under: Nibbles(section: 1, depth: 1), source: &trie)
+        }
+        #expect(throws: TrieError.emptyValue(low)) {
+            try TrieUpdate.apply([(low, [])], under: .root, source: &trie)
+        }
+    }
+
+    /// A store that answers with other bytes than it was given, or not at all.
+    private struct BrokenSource: TrieSource {
+        var trie: MemoryTrie
+        var node: [UInt8]?
+        var hidden: Nibbles?
+
+        mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+            guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
+            return (found.path, node ?? found.node)
+        }
+
+        mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
+            hidden == nil ? trie.leaf(atOrAfter: key) : nil
+        }
+    }
+
+    @Test("A store's broken record is an error, not a wrong root")
+    func broken() throws {
+        let a = Bytes32(0, 0, 0, 0)
+        let b = Bytes32(1, 0, 0, 0)
+        let c = Bytes32.max
+        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]))
+        var garbled = BrokenSource(trie: trie, node: [0xc0])
+        #expect(throws: TrieError.corruptRecord(.root)) {
+            try TrieUpdate.apply([(c, nil)], under: .root, source: &garbled)
+        }
+        let inner = try #require(trie.branches.last).path
+        var hiding = BrokenSource(trie: trie, hidden: inner)
+        #expect(throws: TrieError.missingChild(Nibbles(section: 0, depth: 1))) {
+            try TrieUpdate.apply([(c, nil)], under: .root, source: &hiding)
+        }
+    }
+}
