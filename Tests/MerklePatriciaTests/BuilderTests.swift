@@ -1,119 +1,95 @@
+import MerklePatricia
 import Primitives
 import Testing
 
-@testable import MerklePatricia
-
-@Suite struct BuilderTests {
-    /// Roots published with the workload, made by another implementation.
-    @Test(arguments: [
-        (1, "a82197c233bd76abd1ad33b2e4f9225558cc9c17440a5173cfbe2b447293db46"),
-        (10, "e95b542215ca4ec0cdc976bba71379373fed287fb37f3de56a5a16845eccb4d4"),
-        (1_000, "3df0745835249e0330d87b1f18dc4eb0c6baee759bd4899cb193b5cc987d1563"),
-        (10_000, "bc4d1ba706a0a17d2cb825f0cc3c4bed11a59147f8caea8bea9186ff14e740a9"),
-        (100_000, "b80bc7f8641adb2d0893ef33dbb592e4b284281a76b3b2085a92f95479568f8f"),
-    ])
-    func publishedRoots(_ count: Int, _ root: String) {
-        #expect(TrieBuilder.root(of: workload(count)) == Bytes32(hex: root))
-    }
-
-    @Test func emptyTrie() {
-        #expect(TrieBuilder.root(of: LeafColumns()) == Subtree.emptyRoot)
-        #expect(Subtree.empty.reference(at: 0) == nil)
-        #expect(ReferenceTrie().root == Subtree.emptyRoot)
-    }
-
-    /// The plain trie of the yellow paper gives the same roots, embedded nodes and all.
-    @Test func equalsTheReference() {
-        for seed in UInt64(1)...400 {
-            var clusters = Clusters(seed: seed, centres: 1 + Int(seed % 5))
-            let count = 1 + clusters.below(60)
-            let leaves = clusters.leaves(count)
-            #expect(TrieBuilder.root(of: leaves) == reference(leaves).root, "seed \(seed)")
-        }
-    }
-
-    /// A section hash is the root of the section's leaves with the section's nibbles stripped.
-    @Test func sectionHashIsTheRootOfStrippedKeys() {
-        for seed in UInt64(1)...60 {
-            var clusters = Clusters(seed: seed, centres: 3)
-            let leaves = clusters.leaves(80)
-            for (index, section) in sections(leaves, depth: 2).enumerated() where section != .empty {
-                let path = Nibbles(section: index, depth: 2)
-                var stripped = LeafColumns()
-                for leaf in leaves.slice(under: path, in: 0..<leaves.count) {
-                    stripped.append(key: leaves.keys[leaf], value: leaves.value(at: leaf))
-                }
-                #expect(section.hash(at: 2) == reference(stripped, stripping: 1).root, "seed \(seed)")
-            }
-        }
-    }
-
-    /// Beyond one batch the run is split at its branch; the parts join to the same trie, the branches come in order.
-    @Test func largeRunsJoin() {
-        let leaves = workload(3 * MerklePatriciaLimits.batchLeaves)
+@Suite("Builder") struct BuilderTests {
+    @Test(
+        "Roots of the published workload",
+        arguments: [
+            (1, "a82197c233bd76abd1ad33b2e4f9225558cc9c17440a5173cfbe2b447293db46"),
+            (10, "e95b542215ca4ec0cdc976bba71379373fed287fb37f3de56a5a16845eccb4d4"),
+            (1_000, "3df0745835249e0330d87b1f18dc4eb0c6baee759bd4899cb193b5cc987d1563"),
+            (10_000, "bc4d1ba706a0a17d2cb825f0cc3c4bed11a59147f8caea8bea9186ff14e740a9"),
+            (100_000, "b80bc7f8641adb2d0893ef33dbb592e4b284281a76b3b2085a92f95479568f8f"),
+        ])
+    func workload(count: Int, root: String) {
+        let leaves = Workload.leaves(count)
         var branches = BranchColumns()
-        let whole = TrieBuilder.build(leaves, in: 0..<leaves.count, under: .root, emitting: &branches)
+        let subtree = TrieBuilder.build(leaves, in: 0..<count, under: .root, emitting: &branches)
+        #expect(subtree.hash(at: 0) == Bytes32(hex: root))
+        #expect(TrieBuilder.root(of: leaves) == Bytes32(hex: root))
         #expect(zip(branches.paths, branches.paths.dropFirst()).allSatisfy { $0 < $1 })
-        var above = BranchColumns()
-        let joined = TrieBuilder.build(joining: sections(leaves, depth: 2), emitting: &above)
-        #expect(joined == whole)
-        #expect(above.paths == branches.paths.filter { $0.count < 2 })
-        for index in 0..<branches.count {
-            #expect(throws: Never.self) { try BranchNode(decoding: branches.node(at: index)) }
+    }
+
+    @Test("No leaf is the empty root; one leaf has no branch")
+    func few() {
+        #expect(TrieBuilder.root(of: LeafColumns()) == Subtree.emptyRoot)
+        #expect(
+            Subtree.emptyRoot
+                == Bytes32(hex: "56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"))
+        var branches = BranchColumns()
+        let one = LeafColumns([(.max, [1])])
+        #expect(TrieBuilder.build(one, in: 0..<1, under: .root, emitting: &branches) == .leaf(key: .max, value: [1]))
+        #expect(branches.isEmpty)
+    }
+
+    @Test("The root is the oracle's, whatever the keys", arguments: KeySpace.allCases)
+    func oracle(space: KeySpace) {
+        for seed in UInt64(0)..<60 {
+            var generator = SeededGenerator(seed: seed)
+            let leaves = space.leaves(1 + Int(seed), &generator)
+            #expect(TrieBuilder.root(of: leaves) == leaves.reference.root, "seed \(seed)")
         }
     }
 
-    @Test func subtreesAreStoredAndReadBack() throws {
-        var clusters = Clusters(seed: 9)
-        for _ in 0..<200 {
-            let count = clusters.below(4)
-            let leaves = clusters.leaves(count)
-            let subtree = TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
-            #expect(try Subtree(decoding: subtree.encoded) == subtree)
-        }
-        for bad: [UInt8] in [[], [0, 0], [1], [3], [2, 0], [2, 1, 16, 0], [2, 255], [1] + Bytes32.zero.bytes] {
-            #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: bad) }
-        }
-    }
-}
-
-@Suite struct PathTests {
-    @Test func hexPrefixIsReadStrictly() {
-        var clusters = Clusters(seed: 3)
-        for count in 0...64 {
-            let path = Nibbles(clusters.randomKey(), count: count)
-            for isLeaf in [false, true] {
-                let decoded = Nibbles.decodingCompact(path.compact(isLeaf: isLeaf))
-                #expect(decoded?.path == path)
-                #expect(decoded?.isLeaf == isLeaf)
+    @Test("Records are exactly the branches that are read when the trie is walked", arguments: KeySpace.allCases)
+    func records(space: KeySpace) throws {
+        for seed in UInt64(0)..<20 {
+            var generator = SeededGenerator(seed: seed)
+            let leaves = space.leaves(80, &generator)
+            let trie = MemoryTrie(leaves)
+            for (path, node) in trie.branches {
+                let branch = try BranchNode(decoding: node)
+                for nibble in 0..<16 {
+                    let child = path.appending(nibble)
+                    var part = LeafColumns()
+                    for (key, value) in leaves.rows where child.contains(key) { part.append(key: key, value: value) }
+                    let below = TrieBuilder.subtree(of: part, in: 0..<part.count)
+                    #expect(branch[nibble] == below.reference(at: child.count), "seed \(seed)")
+                }
             }
         }
-        let bad: [[UInt8]] = [
-            [], [0x01], [0x21], [0x40], [0xf0], [UInt8](repeating: 0x11, count: 33), [UInt8](repeating: 0, count: 34),
-        ]
-        for bytes in bad { #expect(Nibbles.decodingCompact(bytes) == nil) }
     }
 
-    /// Every operation against lists of nibbles.
-    @Test func operationsOnNibbles() {
-        var clusters = Clusters(seed: 4)
-        for _ in 0..<2_000 {
-            let (a, b) = (clusters.key(), clusters.key())
-            let (m, n) = (clusters.below(65), clusters.below(65))
-            let (p, q) = (Nibbles(a, count: m), Nibbles(b, count: n))
-            let (x, y) = (p.storeKey, q.storeKey)
-            #expect((p < q) == x.lexicographicallyPrecedes(y))
-            #expect(p.hasPrefix(q) == x.starts(with: y))
-            #expect(p.commonPrefix(q).storeKey == zip(x, y).prefix { $0 == $1 }.map { $0.0 })
-            #expect(p.dropFirst(n).storeKey == Array(x.dropFirst(n)))
-            #expect(p.prefix(n).storeKey == Array(x.prefix(n)))
-            #expect(p.prefix(20).appending(q.prefix(44)).storeKey == Array(x.prefix(20) + y.prefix(44)))
-            #expect(p.contains(b) == Nibbles(b).storeKey.starts(with: x))
-            #expect(Nibbles(p.lowestKey).storeKey == x + [UInt8](repeating: 0, count: 64 - m))
-            #expect(Nibbles(p.highestKey).storeKey == x + [UInt8](repeating: 15, count: 64 - m))
-            #expect(Nibbles(storeKey: x) == p)
+    @Test("A part built under its prefix has the hash of its stripped leaves")
+    func stripped() {
+        // The oracle takes keys of any length, so it can be given the rest of each key.
+        for seed in UInt64(0)..<40 {
+            var generator = SeededGenerator(seed: seed)
+            let leaves = KeySpace.deep.leaves(60, &generator)
+            let path = Nibbles(leaves.keys[leaves.count / 2], count: 2 * Int.random(in: 0...15, using: &generator))
+            var stripped = ReferenceTrie()
+            var part = LeafColumns()
+            for (key, value) in leaves.rows where path.contains(key) {
+                stripped[Array(key.bytes.dropFirst(path.count / 2))] = value
+                part.append(key: key, value: value)
+            }
+            let subtree = TrieBuilder.subtree(of: part, in: 0..<part.count)
+            #expect(subtree.hash(at: path.count) == stripped.root, "seed \(seed)")
         }
-        #expect(Nibbles(storeKey: [16]) == nil)
-        #expect(Nibbles(storeKey: [UInt8](repeating: 0, count: 65)) == nil)
+    }
+
+    @Test("Runs longer than a batch give the same as their parts joined")
+    func large() {
+        // One nibble has far more than the others, so that splitting and batching both happen.
+        var leaves = LeafColumns()
+        for (key, value) in Workload.leaves(12_000).rows {
+            leaves.append(key: Bytes32(key.word0 >> 8, key.word1, key.word2, key.word3), value: value)
+        }
+        leaves.append(key: .max, value: [1])
+        let all = TrieBuilder.root(of: leaves)
+        let crown = Crown(sections: sections(of: leaves, depth: 1), depth: 1)
+        #expect(crown.root == all)
+        #expect(MemoryTrie(leaves).root == all)
     }
 }

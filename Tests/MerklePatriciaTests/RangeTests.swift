@@ -1,226 +1,323 @@
+import MerklePatricia
 import Primitives
 import Testing
 
-@testable import MerklePatricia
+@Suite("Ranges: completeness") struct RangeAcceptTests {
+    /// The records a range must show: all that have a leaf of the range's span under them, and so lie in or across it.
+    private func records(_ trie: MemoryTrie, _ first: Bytes32, _ last: Bytes32) -> BranchColumns {
+        var columns = BranchColumns()
+        for (path, node) in trie.branches where path.highestKey >= first && path.lowestKey <= last {
+            columns.append(path: path, node: node)
+        }
+        return columns
+    }
 
-/// A true claim about a range, to be spoiled.
-private struct Claim {
-    var root: Bytes32
-    var proof: [[UInt8]]
-    var leaves: LeafColumns
-    var first: Bytes32
-    var last: Bytes32
-
-    /// Ends on keys, beside keys, anywhere, or at the ends of the ring.
-    init(_ trie: MemoryTrie, _ clusters: inout Clusters) throws {
-        func end(_ fallback: Bytes32, _ clusters: inout Clusters) -> Bytes32 {
-            guard let key = trie.leaves.randomElement(using: &clusters.generator)?.key else { return fallback }
-            switch clusters.below(6) {
-            case 0: return fallback
-            case 1: return clusters.key()
-            case 2: return key.successor ?? key
-            case 3: return key.predecessor ?? key
-            default: return key
+    @Test("A true range with the proofs of both its ends is accepted", arguments: KeySpace.allCases)
+    func accepted(space: KeySpace) throws {
+        for seed in UInt64(0)..<150 {
+            var generator = SeededGenerator(seed: seed)
+            let trie = MemoryTrie(space.leaves(Int(seed) % 70, &generator))
+            for _ in 0..<6 {
+                let (first, last) = Bounds.draw(trie, space, &generator)
+                let leaves = trie.columns(from: first, through: last)
+                let result = try RangeVerifier.verify(
+                    root: trie.root, proof: try proof(trie, first, last), leaves: leaves, first: first, last: last)
+                let comment: Comment = "seed \(seed) \(first)…\(last)"
+                #expect(result.branches == records(trie, first, last), comment)
+                #expect(result.moreAfter == trie.leaves.contains { $0.key > last }, comment)
             }
         }
-        let (a, b) = (end(.zero, &clusters), end(.max, &clusters))
-        first = min(a, b)
-        last = max(a, b)
-        root = trie.root
-        leaves = trie.columns(from: first, through: last)
-        proof = try MerklePatriciaTests.proof(trie, first, last)
     }
 
-    func verify(_ rule: ProofRule = .exact) throws(ProofError) -> VerifiedRange {
-        try RangeVerifier.verify(root: root, proof: proof, leaves: leaves, first: first, last: last, rule: rule)
+    @Test("The proof may be had through the crown, and is the same", arguments: [0, 1, 2, 3])
+    func throughCrown(depth: Int) throws {
+        for space in KeySpace.allCases {
+            for seed in UInt64(300)..<310 {
+                var generator = SeededGenerator(seed: seed)
+                let trie = MemoryTrie(space.leaves(40, &generator))
+                let crown = Crown(sections: sections(of: trie.columns, depth: depth), depth: depth)
+                // Below the crown a store has the records of the sections only.
+                for _ in 0..<10 {
+                    let (first, last) = Bounds.draw(trie, space, &generator)
+                    let all = try proof(trie, first, last)
+                    #expect(try proof(trie, first, last, upper: crown) == all, "\(space) seed \(seed)")
+                }
+            }
+        }
     }
 
-    var rows: [(key: Bytes32, value: [UInt8])] {
-        get { (0..<leaves.count).map { (leaves.keys[$0], leaves.value(at: $0)) } }
-        set { leaves = columns(newValue) }
+    @Test("Without a proof the whole keyspace can be shown, and nothing less")
+    func whole() throws {
+        let trie = MemoryTrie(Workload.leaves(100))
+        let leaves = trie.columns
+        let result = try RangeVerifier.verify(root: trie.root, proof: [], leaves: leaves, first: .zero, last: .max)
+        #expect(result.branches.count == trie.branches.count)
+        #expect(throws: ProofError.missingNode(.root)) {
+            try RangeVerifier.verify(
+                root: trie.root, proof: [], leaves: leaves, first: .zero, last: leaves.keys[leaves.count - 1])
+        }
+    }
+
+    @Test("A proof of a section's ends need only hold the nodes above it")
+    func minimal() throws {
+        let trie = MemoryTrie(Workload.leaves(3_000))
+        let crown = Crown(sections: sections(of: trie.columns, depth: 2), depth: 2)
+        for index in [0, 0x7f, 0xff] {
+            let section = Nibbles(section: index, depth: 2)
+            let leaves = trie.columns(from: section.lowestKey, through: section.highestKey)
+            let result = try RangeVerifier.verify(
+                root: trie.root, proof: try crown.proofNodes(forSection: index), leaves: leaves,
+                first: section.lowestKey, last: section.highestKey)
+            #expect(result.moreAfter == (index != 0xff))
+        }
+    }
+
+    @Test("The empty trie has no leaf anywhere, and needs no proof")
+    func empty() throws {
+        let none = LeafColumns()
+        let result = try RangeVerifier.verify(
+            root: Subtree.emptyRoot, proof: [], leaves: none, first: .zero, last: .max)
+        #expect(result.branches.isEmpty && !result.moreAfter)
+        #expect(throws: ProofError.leavesDiffer(.root)) {
+            try RangeVerifier.verify(
+                root: Subtree.emptyRoot, proof: [], leaves: LeafColumns([(.zero, [1])]), first: .zero, last: .max)
+        }
+        #expect(throws: ProofError.unusedNode) {
+            try RangeVerifier.verify(
+                root: Subtree.emptyRoot, proof: [[0x80]], leaves: none, first: .zero, last: .max)
+        }
     }
 }
 
-@Suite struct RangeTests {
-    private func forEachClaim(
-        _ seeds: UInt64, _ body: (MemoryTrie, Claim, inout Clusters, String) throws -> Void
-    ) throws {
-        for seed in 1...seeds {
-            var clusters = Clusters(seed: seed, centres: 1 + Int(seed % 5))
-            let count = clusters.below(80)
-            let trie = MemoryTrie(clusters.leaves(count))
-            for round in 0..<8 {
-                try body(trie, try Claim(trie, &clusters), &clusters, "seed \(seed) round \(round)")
-            }
-        }
+/// Ends of ranges: keys of the trie and their neighbours, path ends, keys of no leaf, the ends of the ring.
+enum Bounds {
+    static func draw(
+        _ trie: MemoryTrie, _ space: KeySpace, _ generator: inout SeededGenerator
+    ) -> (Bytes32, Bytes32) {
+        let one = key(trie, space, &generator)
+        let other = key(trie, space, &generator)
+        return (min(one, other), max(one, other))
     }
 
-    /// True claims are taken, with what comes after and every branch that lies in the range or across its ends.
-    @Test func acceptsWhatIsTrue() throws {
-        try forEachClaim(250) { trie, claim, _, note in
-            let verified = try claim.verify()
-            #expect(verified.moreAfter == (trie.leaves.last.map { $0.key > claim.last } ?? false), "\(note)")
-            let expected = trie.branches.filter {
-                $0.path.highestKey >= claim.first && $0.path.lowestKey <= claim.last
-            }
-            #expect(verified.branches.paths == expected.map { $0.path }, "\(note)")
-            let nodes = (0..<verified.branches.count).map { verified.branches.node(at: $0) }
-            #expect(nodes == expected.map { $0.node }, "\(note)")
+    private static func key(
+        _ trie: MemoryTrie, _ space: KeySpace, _ generator: inout SeededGenerator
+    ) -> Bytes32 {
+        let known = trie.leaves.randomElement(using: &generator)?.key ?? .zero
+        switch Int.random(in: 0..<9, using: &generator) {
+        case 0: return .zero
+        case 1: return .max
+        case 2: return known.successor ?? known
+        case 3: return known.predecessor ?? known
+        case 4: return space.key(&generator)
+        case 5: return Nibbles(known, count: Int.random(in: 0...64, using: &generator)).lowestKey
+        case 6: return Nibbles(known, count: Int.random(in: 0...64, using: &generator)).highestKey
+        default: return known
         }
     }
+}
 
-    /// Leaves left out, added, changed, moved or swapped: the leaves differ, whichever they are.
-    @Test func refusesEveryWrongLeaf() throws {
-        func expectDiffers(_ claim: Claim, _ note: String) {
-            do {
-                _ = try claim.verify()
-                Issue.record("accepted: \(note)")
-            } catch {
-                if case .leavesDiffer = error { return }
-                Issue.record("\(error): \(note)")
-            }
-        }
-        try forEachClaim(250) { _, claim, clusters, note in
-            let rows = claim.rows
-            for index in Set([0, rows.count - 1, clusters.below(rows.count + 1)]) where rows.indices.contains(index) {
-                var wrong = claim
-                wrong.rows.remove(at: index)
-                expectDiffers(wrong, "dropped \(index), \(note)")
-                wrong = claim
-                wrong.rows[index].value[0] ^= 1
-                if wrong.rows[index].value != [0] { expectDiffers(wrong, "changed \(index), \(note)") }
-                wrong = claim
-                wrong.rows[index].value.append(1)
-                expectDiffers(wrong, "lengthened \(index), \(note)")
-                let next = index + 1 < rows.count ? rows[index + 1].key : claim.last.successor ?? .max
-                if let key = rows[index].key.successor, key < next {
-                    wrong = claim
-                    wrong.rows[index].key = key
-                    expectDiffers(wrong, "moved \(index), \(note)")
-                    wrong = claim
-                    wrong.rows.insert((key, [1, 2, 3]), at: index + 1)
-                    expectDiffers(wrong, "added after \(index), \(note)")
-                }
-                if index > 0, rows[index].value != rows[index - 1].value {
-                    wrong = claim
-                    wrong.rows[index].value = rows[index - 1].value
-                    wrong.rows[index - 1].value = rows[index].value
-                    expectDiffers(wrong, "swapped \(index), \(note)")
-                }
-            }
-            if rows.isEmpty {
-                var wrong = claim
-                wrong.rows = [(claim.first, [1, 2, 3])]
-                expectDiffers(wrong, "added to none, \(note)")
-            }
-        }
-    }
+@Suite("Ranges: soundness") struct RangeRefuseTests {
+    /// A true range, and what may be done to it.
+    private struct Claim {
+        var root: Bytes32
+        var proof: [[UInt8]]
+        var rows: [(Bytes32, [UInt8])]
+        var first: Bytes32
+        var last: Bytes32
 
-    /// A proof with a node less, one more, one twice, or one bit turned.
-    @Test func refusesEveryWrongProof() throws {
-        try forEachClaim(250) { _, claim, clusters, note in
-            let verified = try claim.verify()
-            var wrong = claim
-            wrong.proof.append([0xc2, 0x20, 0x01])
-            #expect(throws: ProofError.unusedNode, "\(note)") { try wrong.verify() }
-            #expect(try wrong.verify(.tolerant) == verified, "\(note)")
-            guard !claim.proof.isEmpty else { return }
-            let index = clusters.below(claim.proof.count)
-            wrong = claim
-            wrong.proof.append(claim.proof[index])
-            #expect(throws: ProofError.repeatedNode, "\(note)") { try wrong.verify() }
-            #expect(try wrong.verify(.tolerant) == verified, "\(note)")
-            wrong = claim
-            wrong.proof.shuffle(using: &clusters.generator)
-            #expect(try wrong.verify() == verified, "\(note)")
-
-            wrong = claim
-            wrong.proof.remove(at: index)
-            try expectLess(wrong, verified, note)
-            wrong = claim
-            let byte = clusters.below(claim.proof[index].count)
-            wrong.proof[index][byte] ^= 1 << UInt8(clusters.below(8))
-            do {
-                _ = try wrong.verify()
-                Issue.record("accepted a turned bit: \(note)")
-            } catch ProofError.missingNode {
-            } catch ProofError.unusedNode {
-            } catch {
-                Issue.record("\(error): \(note)")
-            }
-        }
-    }
-
-    /// Without a node that is not needed the claim is as true as before; without another it must fail.
-    private func expectLess(_ claim: Claim, _ verified: VerifiedRange, _ note: String) throws {
-        do {
-            #expect(try claim.verify() == verified, "\(note)")
-        } catch ProofError.missingNode {
-            #expect(throws: ProofError.self, "\(note)") { try claim.verify(.tolerant) }
-        } catch ProofError.unusedNode {
-            #expect(try claim.verify(.tolerant) == verified, "\(note)")
-        }
-    }
-
-    /// Ranges whose ends are subtrees' ends need no more than the nodes above.
-    @Test func sectionsNeedOnlyTheCrown() throws {
-        let trie = MemoryTrie(workload(3_000))
-        for index in [0, 7, 15] {
-            let path = Nibbles(section: index, depth: 1)
-            let leaves = trie.columns(from: path.lowestKey, through: path.highestKey)
-            let root = trie.branches[0].node
-            let verified = try RangeVerifier.verify(
-                root: trie.root, proof: [root], leaves: leaves, first: path.lowestKey, last: path.highestKey)
-            #expect(verified.moreAfter == (index < 15))
-        }
-        let whole = try RangeVerifier.verify(
-            root: trie.root, proof: [], leaves: trie.columns, first: .zero, last: .max)
-        #expect(whole.branches.count == trie.branches.count)
-    }
-
-    @Test func exactErrors() throws {
-        let trie = MemoryTrie(workload(100))
-        let (first, last) = (trie.leaves[20].key, trie.leaves[30].key)
-        let leaves = trie.columns(from: first, through: last)
-        let nodes = try proof(trie, first, last)
-        func verify(
-            root: Bytes32? = nil, proof: [[UInt8]]? = nil, leaves own: LeafColumns? = nil, first a: Bytes32? = nil,
-            last b: Bytes32? = nil
-        ) throws {
+        func verify() throws(ProofError) {
             _ = try RangeVerifier.verify(
-                root: root ?? trie.root, proof: proof ?? nodes, leaves: own ?? leaves, first: a ?? first,
-                last: b ?? last)
+                root: root, proof: proof, leaves: LeafColumns(rows), first: first, last: last)
         }
-        try verify()
-        #expect(throws: ProofError.boundsReversed) { try verify(first: last, last: first) }
-        #expect(throws: ProofError.missingNode(.root)) { try verify(proof: []) }
-        #expect(throws: ProofError.missingNode(.root)) { try verify(root: Bytes32(1, 2, 3, 4)) }
-        #expect(throws: ProofError.leavesDiffer(.root)) { try verify(root: Subtree.emptyRoot) }
-        #expect(throws: ProofError.unusedNode) { try verify(root: Subtree.emptyRoot, leaves: LeafColumns()) }
-        #expect(throws: ProofError.leavesDiffer(.root)) {
-            try verify(root: Bytes32(1, 2, 3, 4), proof: [], first: .zero, last: .max)
-        }
-        #expect(throws: ProofError.leafOutsideRange) { try verify(first: first.successor) }
-        #expect(throws: ProofError.leafOutsideRange) { try verify(last: last.predecessor) }
-        let rows = trie.leaves[20...30].map { $0 }
-        #expect(throws: ProofError.unsortedLeaves) { try verify(leaves: columns(rows.reversed())) }
-        #expect(throws: ProofError.unsortedLeaves) { try verify(leaves: columns([rows[0], rows[0]])) }
-        #expect(throws: ProofError.emptyValue) { try verify(leaves: columns([(rows[0].key, [])])) }
+
+        var isAccepted: Bool { (try? verify()) != nil }
     }
 
-    /// A proof is the list of nodes on the path: as the reference trie has them, for keys there and not there.
-    @Test func proofsAreThoseOfTheReference() throws {
-        for seed in UInt64(1)...100 {
-            var clusters = Clusters(seed: seed)
-            let count = 1 + clusters.below(40)
-            let leaves = clusters.leaves(count)
-            var trie = MemoryTrie(leaves)
-            let plain = reference(leaves)
-            for key in leaves.keys.prefix(5) + [clusters.key(), clusters.key(), clusters.randomKey()] {
-                var proof = ProofNodes()
-                try TrieProver.prove(key, upper: nil, source: &trie, into: &proof)
-                #expect(proof.nodes == plain.proof(for: key.bytes), "seed \(seed) key \(key)")
+    private func claim(_ space: KeySpace, _ seed: UInt64, _ generator: inout SeededGenerator) throws -> Claim {
+        let trie = MemoryTrie(space.leaves(2 + Int(seed) % 60, &generator))
+        let (first, last) = Bounds.draw(trie, space, &generator)
+        return Claim(
+            root: trie.root, proof: try proof(trie, first, last),
+            rows: trie.columns(from: first, through: last).rows, first: first, last: last)
+    }
+
+    @Test("No leaf can be left out, added, changed or moved", arguments: KeySpace.allCases)
+    func leaves(space: KeySpace) throws {
+        for seed in UInt64(0)..<120 {
+            var generator = SeededGenerator(seed: seed)
+            let good = try claim(space, seed, &generator)
+            #expect(good.isAccepted)
+            for index in good.rows.indices {
+                var bad = good
+                bad.rows.remove(at: index)
+                #expect(!bad.isAccepted, "dropped \(index), seed \(seed)")
+                bad = good
+                bad.rows[index].1[0] ^= 1
+                #expect(!bad.isAccepted, "value \(index), seed \(seed)")
+                bad = good
+                bad.rows[index].1.append(0)
+                #expect(!bad.isAccepted, "longer \(index), seed \(seed)")
+                for moved in [good.rows[index].0.successor, good.rows[index].0.predecessor].compactMap({ $0 }) {
+                    bad = good
+                    bad.rows[index].0 = moved
+                    #expect(!bad.isAccepted, "moved \(index), seed \(seed)")
+                }
+                bad = good
+                bad.rows.insert(bad.rows[index], at: index)
+                #expect(throws: ProofError.unsortedLeaves) { try bad.verify() }
+                guard index > 0 else { continue }
+                bad = good
+                bad.rows.swapAt(index, index - 1)
+                #expect(throws: ProofError.unsortedLeaves) { try bad.verify() }
+                bad = good
+                (bad.rows[index].1, bad.rows[index - 1].1) = (bad.rows[index - 1].1, bad.rows[index].1)
+                #expect(!bad.isAccepted || bad.rows[index].1 == good.rows[index].1, "values of \(index), seed \(seed)")
             }
+            for _ in 0..<10 {
+                let extra = space.key(&generator)
+                guard good.first <= extra, extra <= good.last, !good.rows.contains(where: { $0.0 == extra })
+                else { continue }
+                var bad = good
+                bad.rows.append((extra, [1]))
+                bad.rows.sort { $0.0 < $1.0 }
+                #expect(!bad.isAccepted, "extra \(extra), seed \(seed)")
+            }
+            if good.rows.count > 1 {
+                var bad = good
+                bad.rows = []
+                #expect(!bad.isAccepted, "all dropped, seed \(seed)")
+            }
+        }
+    }
+
+    @Test("A range may not be said to be longer than it is", arguments: KeySpace.allCases)
+    func bounds(space: KeySpace) throws {
+        for seed in UInt64(500)..<560 {
+            var generator = SeededGenerator(seed: seed)
+            let trie = MemoryTrie(space.leaves(40, &generator))
+            let (first, last) = Bounds.draw(trie, space, &generator)
+            let leaves = trie.columns(from: first, through: last)
+            for _ in 0..<20 {
+                // The liar gives a true proof of the wider ends, and the leaves of the narrower range.
+                let wider = (min(first, space.key(&generator)), max(last, space.key(&generator)))
+                let claim = Claim(
+                    root: trie.root, proof: try proof(trie, wider.0, wider.1), rows: leaves.rows, first: wider.0,
+                    last: wider.1)
+                let isTrue = trie.columns(from: wider.0, through: wider.1) == leaves
+                #expect(claim.isAccepted == isTrue, "seed \(seed)")
+            }
+        }
+    }
+
+    @Test("No proof node can be changed, no needed one left out, none added", arguments: KeySpace.allCases)
+    func nodes(space: KeySpace) throws {
+        for seed in UInt64(0)..<80 {
+            var generator = SeededGenerator(seed: seed)
+            let good = try claim(space, seed, &generator)
+            for index in good.proof.indices {
+                for _ in 0..<4 {
+                    var bad = good
+                    let place = Int.random(in: 0..<bad.proof[index].count, using: &generator)
+                    bad.proof[index][place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+                    // A node that was only allowed is now one that nothing leads to.
+                    #expect(!bad.isAccepted, "bit of node \(index), seed \(seed)")
+                }
+                var bad = good
+                bad.proof.append(good.proof[index])
+                #expect(throws: ProofError.repeatedNode) { try bad.verify() }
+                bad = good
+                bad.proof.remove(at: index)
+                // Left out, it was either needed, or only allowed: then what hangs on it must go too.
+                if bad.isAccepted {
+                    #expect(try isOptional(good.proof[index], good), "node \(index), seed \(seed)")
+                }
+            }
+            var bad = good
+            bad.proof.append([0xc2, 0x20, 0x05])
+            #expect(throws: ProofError.unusedNode) { try bad.verify() }
+            bad.proof.insert([UInt8](repeating: 0, count: 2_000), at: 0)
+            #expect(throws: ProofError.malformedNode(.tooLarge)) { try bad.verify() }
+            bad = good
+            bad.root = Bytes32(good.root.word0 ^ 1, good.root.word1, good.root.word2, good.root.word3)
+            #expect(!bad.isAccepted)
+        }
+    }
+
+    /// Whether a node lies wholly inside the range, so that the leaves alone give it.
+    private func isOptional(_ node: [UInt8], _ claim: Claim) throws -> Bool {
+        var inside: Set<[UInt8]> = []
+        let whole = MemoryTrie(LeafColumns(claim.rows))
+        for (key, value) in claim.rows {
+            for depth in 0...64 {
+                let path = Nibbles(key, count: depth)
+                guard claim.first <= path.lowestKey, path.highestKey <= claim.last else { continue }
+                inside.insert(TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded)
+            }
+        }
+        for (path, record) in whole.branches where claim.first <= path.lowestKey && path.highestKey <= claim.last {
+            inside.insert(record)
+            for depth in 0..<path.count {
+                let above = Nibbles(path.lowestKey, count: depth)
+                guard claim.first <= above.lowestKey, above.highestKey <= claim.last else { continue }
+                let child = NodeReference(encodedNode: record)
+                inside.insert(TrieNode.extension(path: path.dropFirst(depth), child: child).encoded)
+            }
+        }
+        return inside.contains(node)
+    }
+
+    @Test("Ill-formed claims are refused by name")
+    func named() throws {
+        let trie = MemoryTrie(Workload.leaves(50))
+        let keys = trie.leaves.map(\.key)
+        let nodes = try proof(trie, keys[10], keys[20])
+        let leaves = trie.columns(from: keys[10], through: keys[20])
+        func verify(_ leaves: LeafColumns, _ first: Bytes32, _ last: Bytes32) throws(ProofError) {
+            _ = try RangeVerifier.verify(root: trie.root, proof: nodes, leaves: leaves, first: first, last: last)
+        }
+        #expect(throws: ProofError.boundsReversed) { try verify(leaves, keys[20], keys[10]) }
+        #expect(throws: ProofError.leafOutsideRange) { try verify(leaves, keys[11], keys[20]) }
+        #expect(throws: ProofError.leafOutsideRange) { try verify(leaves, keys[10], keys[19]) }
+        var rows = leaves.rows
+        rows[3].1 = []
+        #expect(throws: ProofError.emptyValue) { try verify(LeafColumns(rows), keys[10], keys[20]) }
+    }
+
+    @Test("What no correct trie has is refused even under its own root")
+    func impossible() throws {
+        let value = [UInt8](repeating: 1, count: 40)
+        func root(_ nodes: [[UInt8]]) -> Bytes32 { Keccak.hash(nodes[0]) }
+        func expect(
+            _ error: NodeError, _ nodes: [[UInt8]], from first: Bytes32 = Bytes32(1, 0, 0, 0),
+            through last: Bytes32 = Bytes32(2, 0, 0, 0)
+        ) {
+            #expect(throws: ProofError.malformedNode(error)) {
+                try RangeVerifier.verify(
+                    root: root(nodes), proof: nodes, leaves: LeafColumns(), first: first, last: last)
+            }
+        }
+        // A leaf that ends too early.
+        expect(.pathLength, [TrieNode.leaf(suffix: Nibbles(.zero, count: 20), value: value).encoded])
+        // An extension to a leaf.
+        let leaf = TrieNode.leaf(suffix: Nibbles(.zero, count: 62), value: value).encoded
+        let above = TrieNode.extension(path: Nibbles(.zero, count: 2), child: NodeReference(encodedNode: leaf)).encoded
+        expect(.extensionChild, [above, leaf])
+        // A short node named by its hash.
+        let twins = MemoryTrie(LeafColumns([(.zero, [1]), (Bytes32(0, 0, 0, 1), [1])]))
+        let short = twins.branches[0].node
+        let over = TrieNode.extension(path: Nibbles(.zero, count: 63), child: .hash(Keccak.hash(short))).encoded
+        #expect(short.count < 32)
+        expect(.shortNode, [over, short], from: Bytes32(0, 0, 0, 1), through: Bytes32(0, 0, 0, 2))
+        // An extension over an extension, the inner one inside the range so that it is not even read.
+        let key = Bytes32.zero
+        let next = Bytes32(0, 0, 0, 1)
+        let pair = LeafColumns([(key, value), (next, value)])
+        let inner = try #require(TrieBuilder.subtree(of: pair, in: 0..<2).reference(at: 2))
+        let outer = TrieNode.extension(path: Nibbles(.zero, count: 2), child: inner).encoded
+        #expect(throws: ProofError.malformedNode(.extensionChild)) {
+            try RangeVerifier.verify(
+                root: Keccak.hash(outer), proof: [outer], leaves: pair, first: .zero,
+                last: Nibbles(.zero, count: 2).highestKey)
         }
     }
 }

@@ -1,148 +1,184 @@
+import MerklePatricia
 import Primitives
 import Testing
 
-@testable import MerklePatricia
+@Suite("Changes") struct UpdateTests {
+    /// Draws changes: new keys, changed values, deletions of keys that are there and of some that are not.
+    private func changes(
+        _ trie: MemoryTrie, _ space: KeySpace, _ count: Int, deleting share: Int, _ generator: inout SeededGenerator
+    ) -> [TrieUpdate.LeafChange] {
+        var rows: [Bytes32: [UInt8]?] = [:]
+        for _ in 0..<count {
+            let known = trie.leaves.randomElement(using: &generator)?.key
+            let old = Bool.random(using: &generator) ? known : nil
+            let key = old ?? space.key(&generator)
+            let deletes = Int.random(in: 0..<10, using: &generator) < share
+            rows[key] = .some(deletes ? nil : space.value(&generator))
+        }
+        return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
 
-@Suite struct UpdateTests {
-    /// After a batch: root and records as if built anew, and exactly the records that differ are named, in order.
-    private func check(_ changes: [TrieUpdate.LeafChange], _ trie: inout MemoryTrie, _ note: String) throws {
-        let before = Dictionary(uniqueKeysWithValues: trie.branches.map { ($0.path, $0.node) })
-        let result = try TrieUpdate.apply(changes, under: .root, source: &trie)
-        try trie.apply(changes)
+    /// A trie changed in place must be the trie built anew: root, leaves and every record.
+    private func expectRebuilt(_ trie: MemoryTrie, _ comment: Comment) {
         let rebuilt = MemoryTrie(trie.columns)
-        let after = Dictionary(uniqueKeysWithValues: rebuilt.branches.map { ($0.path, $0.node) })
-        #expect(trie.subtree == rebuilt.subtree, "\(note)")
-        #expect(result.subtree == rebuilt.subtree, "\(note)")
-        #expect(trie.branches.map { $0.path } == rebuilt.branches.map { $0.path }, "\(note)")
-        #expect(trie.branches.map { $0.node } == rebuilt.branches.map { $0.node }, "\(note)")
-        let differing = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.sorted()
-        #expect(result.changes.map { $0.path } == differing, "\(note)")
-        #expect(result.changes.map { $0.node } == differing.map { after[$0] }, "\(note)")
+        #expect(trie.subtree == rebuilt.subtree, comment)
+        #expect(trie.branches.map(\.path) == rebuilt.branches.map(\.path), comment)
+        #expect(trie.branches.map(\.node) == rebuilt.branches.map(\.node), comment)
     }
 
-    @Test func batchesEqualRebuilding() throws {
-        for seed in UInt64(1)...120 {
-            var clusters = Clusters(seed: seed, centres: 1 + Int(seed % 4))
-            let start = clusters.below(60)
-            var trie = MemoryTrie(clusters.leaves(start))
-            for round in 0..<30 {
-                let count = 1 + clusters.below(12)
-                try check(clusters.changes(count, to: trie), &trie, "seed \(seed) round \(round)")
+    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases)
+    func random(space: KeySpace) throws {
+        for seed in UInt64(0)..<60 {
+            var generator = SeededGenerator(seed: seed)
+            var trie = MemoryTrie(space.leaves(Int(seed) * 2, &generator))
+            for round in 0..<20 {
+                // Periods of growth and of decay, down to nothing and up again.
+                let share = [2, 5, 9, 10][(round / 5 + Int(seed)) % 4]
+                let count = Int.random(in: 1...12, using: &generator)
+                let before = trie
+                let drawn = changes(trie, space, count, deleting: share, &generator)
+                try trie.apply(drawn)
+                expectRebuilt(trie, "seed \(seed), round \(round)")
+                expectExact(before: before, after: trie, drawn, "seed \(seed), round \(round)")
             }
         }
     }
 
-    @Test func deletingAllLeavesNothing() throws {
-        for seed in UInt64(1)...40 {
-            var clusters = Clusters(seed: seed)
-            let start = 1 + clusters.below(50)
-            var trie = MemoryTrie(clusters.leaves(start))
-            // All but one, so that a leaf is left, then that one too.
-            let kept = clusters.below(trie.leaves.count)
-            let gone = trie.leaves.enumerated().filter { $0.offset != kept }
-                .map { (key: $0.element.key, value: [UInt8]?.none) }
-            try check(gone, &trie, "seed \(seed)")
-            #expect(trie.branches.isEmpty)
-            try check([(key: trie.leaves[0].key, value: nil)], &trie, "seed \(seed)")
-            #expect(trie.subtree == .empty)
-            #expect(trie.root == Subtree.emptyRoot)
-        }
+    /// Only records that differ are listed, in order, each once.
+    private func expectExact(
+        before: MemoryTrie, after: MemoryTrie, _ drawn: [TrieUpdate.LeafChange], _ comment: Comment
+    ) {
+        var source = before
+        guard let result = try? TrieUpdate.apply(drawn, under: .root, source: &source) else { return }
+        let old = Dictionary(uniqueKeysWithValues: before.branches.map { ($0.path, $0.node) })
+        let new = Dictionary(uniqueKeysWithValues: after.branches.map { ($0.path, $0.node) })
+        let expected = Set(old.keys).union(new.keys).filter { old[$0] != new[$0] }.sorted()
+        #expect(result.changes.map(\.path) == expected, comment)
+        #expect(result.changes.allSatisfy { $0.node == new[$0.path] }, comment)
     }
 
-    /// A branch that loses all children but one goes; what is left joins the extension above it, be it leaf or branch.
-    @Test func collapse() throws {
-        func key(_ text: String) -> Bytes32 {
-            Nibbles(storeKey: text.compactMap { UInt8(String($0), radix: 16) })?.lowestKey ?? .zero
-        }
-        let value = [UInt8](repeating: 3, count: 40)
-        var trie = MemoryTrie(columns(["12", "134", "135", "2"].map { (key: key($0), value: value) }))
-        try check([(key: key("12"), value: nil)], &trie, "to an extension")
-        #expect(trie.branches.map { $0.path.description } == ["root", "13"])
-        try check([(key: key("2"), value: nil)], &trie, "the root to an extension")
-        #expect(trie.branches.map { $0.path.description } == ["13"])
-        try check([(key: key("135"), value: nil)], &trie, "to a leaf")
-        #expect(trie.subtree == .leaf(key: key("134"), value: value))
-        try check([(key: key("12"), value: value), (key: key("134"), value: nil)], &trie, "another leaf")
-        #expect(trie.subtree == .leaf(key: key("12"), value: value))
-    }
-
-    /// What changes nothing writes nothing.
-    @Test func noChange() throws {
-        var clusters = Clusters(seed: 5)
-        var trie = MemoryTrie(clusters.leaves(100))
-        var changes = trie.leaves.map { (key: $0.key, value: [UInt8]?.some($0.value)) }
-        let absent = clusters.randomKey()
-        changes.append((key: absent, value: nil))
-        let result = try TrieUpdate.apply(changes.sorted { $0.key < $1.key }, under: .root, source: &trie)
-        #expect(result.changes.isEmpty)
-        #expect(result.subtree == trie.subtree)
-        #expect(try TrieUpdate.apply([], under: .root, source: &trie).subtree == trie.subtree)
-    }
-
-    /// Sections changed one by one join to the root of the whole.
-    @Test func sectionBySection() throws {
-        for seed in UInt64(1)...60 {
-            var clusters = Clusters(seed: seed)
-            let start = clusters.below(80)
-            var trie = MemoryTrie(clusters.leaves(start))
-            let changes = clusters.changes(20, to: trie)
-            var parts: [Subtree] = []
-            for index in 0..<16 {
-                let path = Nibbles(section: index, depth: 1)
-                let own = changes.filter { path.contains($0.key) }
-                parts.append(try TrieUpdate.apply(own, under: path, source: &trie).subtree)
+    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3])
+    func sectioned(depth: Int) throws {
+        for space in KeySpace.allCases {
+            for seed in UInt64(100)..<112 {
+                var generator = SeededGenerator(seed: seed)
+                var trie = MemoryTrie(space.leaves(50, &generator))
+                let drawn = changes(trie, space, 30, deleting: 6, &generator)
+                var parts: [Subtree] = []
+                for index in 0..<(1 << (4 * depth)) {
+                    let path = Nibbles(section: index, depth: depth)
+                    let own = drawn.filter { path.contains($0.key) }
+                    let result = try TrieUpdate.apply(own, under: path, source: &trie)
+                    #expect(result.changes.allSatisfy { $0.path.hasPrefix(path) || $0.path.isEmpty })
+                    parts.append(result.subtree)
+                }
+                try trie.apply(drawn)
+                #expect(Crown(sections: parts, depth: depth).root == trie.root, "\(space) seed \(seed)")
             }
-            try trie.apply(changes)
-            #expect(Crown(sections: parts, depth: 1).root == trie.root, "seed \(seed)")
         }
     }
 
-    /// A change costs its paths, not the trie.
-    @Test func readsOnlyThePaths() throws {
-        var trie = MemoryTrie(workload(20_000))
-        let reads = trie.reads
-        _ = try TrieUpdate.apply([(key: trie.leaves[777].key, value: [1])], under: .root, source: &trie)
-        #expect(trie.reads - reads <= 16)
+    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases)
+    func toEmpty(space: KeySpace) throws {
+        var generator = SeededGenerator(seed: 9)
+        var trie = MemoryTrie(space.leaves(60, &generator))
+        try trie.apply(trie.leaves.map { ($0.key, nil) })
+        #expect(trie.subtree == .empty)
+        #expect(trie.root == Subtree.emptyRoot)
+        #expect(trie.branches.isEmpty)
     }
 
-    @Test func refusals() throws {
-        var trie = MemoryTrie(workload(50))
-        let (a, b) = (Bytes32(1, 0, 0, 0), Bytes32(2, 0, 0, 0))
-        func apply(_ changes: [TrieUpdate.LeafChange], under path: Nibbles = .root) throws {
-            _ = try TrieUpdate.apply(changes, under: path, source: &trie)
+    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes")
+    func collapse() throws {
+        func key(_ nibbles: [UInt8]) throws -> Bytes32 { try #require(Nibbles(storeKey: nibbles)).lowestKey }
+        let far = try key([9])
+        let tails: [[[UInt8]]] = [[[1]], [[1, 2, 3], [1, 2, 4]], [[1, 2], [1, 3]]]
+        for tail in tails {
+            var columns = LeafColumns()
+            for nibbles in tail { columns.append(key: try key(nibbles), value: [1]) }
+            columns.append(key: far, value: [2])
+            var trie = MemoryTrie(columns)
+            try trie.apply([(far, nil)])
+            expectRebuilt(trie, "\(tail)")
+            #expect(trie.leaves.count == tail.count)
         }
-        #expect(throws: TrieError.unsortedChanges) { try apply([(b, [1]), (a, [1])]) }
-        #expect(throws: TrieError.unsortedChanges) { try apply([(a, [1]), (a, nil)]) }
-        #expect(throws: TrieError.emptyValue(a)) { try apply([(a, [])]) }
-        #expect(throws: TrieError.keyOutsidePrefix(a)) { try apply([(a, [1])], under: Nibbles(section: 1, depth: 1)) }
     }
 
-    /// A store that lost a leaf or holds another record is found out where the change depends on it.
-    @Test func corruptStores() throws {
-        let value = [UInt8](repeating: 3, count: 40)
-        let keys = [Bytes32(1 << 60, 0, 0, 0), Bytes32(2 << 60, 0, 0, 0)]
-        let whole = MemoryTrie(columns(keys.map { (key: $0, value: value) }))
-        var lost = Fixed(branches: whole.branches, leaves: [whole.leaves[0]])
-        #expect(throws: TrieError.missingChild(Nibbles(section: 2, depth: 1))) {
-            try TrieUpdate.apply([(keys[0], nil)], under: .root, source: &lost)
+    @Test("Nothing asked, nothing changed: absent keys deleted, values set to what they are")
+    func noChange() throws {
+        var generator = SeededGenerator(seed: 4)
+        var trie = MemoryTrie(KeySpace.small.leaves(20, &generator))
+        let absent: [TrieUpdate.LeafChange] = (0..<5).map { _ in (KeySpace.even.key(&generator), nil) }
+        let same: [TrieUpdate.LeafChange] = trie.leaves.map { ($0.key, $0.value) }
+        for drawn in [[], absent.sorted { $0.key < $1.key }, same] {
+            let result = try TrieUpdate.apply(drawn, under: .root, source: &trie)
+            #expect(result.subtree == trie.subtree)
+            #expect(result.changes.isEmpty)
         }
-        var other = Fixed(branches: whole.branches, leaves: [whole.leaves[0], (keys[1], [1])])
-        #expect(throws: TrieError.corruptRecord(Nibbles(section: 2, depth: 1))) {
-            try TrieUpdate.apply([(keys[0], nil)], under: .root, source: &other)
+    }
+
+    @Test("The cost is that of the paths, not of the trie")
+    func cost() throws {
+        var trie = MemoryTrie(Workload.leaves(20_000))
+        let before = trie.reads
+        let keys = stride(from: 0, to: 20_000, by: 2_000).map { trie.leaves[$0].key }
+        _ = try TrieUpdate.apply(keys.map { ($0, [1, 2, 3]) }, under: .root, source: &trie)
+        // 10 leaves, about 4 branches each, two questions at a leaf.
+        #expect(trie.reads - before < 10 * 8)
+    }
+
+    @Test("What must not be asked is refused by name")
+    func refused() throws {
+        var trie = MemoryTrie(Workload.leaves(50))
+        let low = Bytes32(1, 0, 0, 0)
+        #expect(throws: TrieError.unsortedChanges) {
+            try TrieUpdate.apply([(.max, [1]), (low, [1])], under: .root, source: &trie)
         }
-        var noBranch = Fixed(branches: [(.root, [0xc0])], leaves: whole.leaves)
+        #expect(throws: TrieError.unsortedChanges) {
+            try TrieUpdate.apply([(low, [1]), (low, nil)], under: .root, source: &trie)
+        }
+        #expect(throws: TrieError.keyOutsidePrefix(low)) {
+            try TrieUpdate.apply([(low, [1])], under: Nibbles(section: 1, depth: 1), source: &trie)
+        }
+        #expect(throws: TrieError.emptyValue(low)) {
+            try TrieUpdate.apply([(low, [])], under: .root, source: &trie)
+        }
+    }
+
+    /// A store that answers with other bytes than it was given, or not at all.
+    private struct BrokenSource: TrieSource {
+        var trie: MemoryTrie
+        var node: [UInt8]?
+        var hidden: Nibbles?
+
+        mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+            guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
+            return (found.path, node ?? found.node)
+        }
+
+        mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
+            guard let found = trie.leaf(atOrAfter: key), hidden?.contains(found.key) != true else { return nil }
+            return found
+        }
+    }
+
+    @Test("A store's broken record is an error, not a wrong root")
+    func broken() throws {
+        let a = Bytes32(0, 0, 0, 0)
+        let b = Bytes32(1, 0, 0, 0)
+        let c = Bytes32.max
+        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]))
+        var garbled = BrokenSource(trie: trie, node: [0xc0])
         #expect(throws: TrieError.corruptRecord(.root)) {
-            try TrieUpdate.apply([(keys[0], nil)], under: .root, source: &noBranch)
+            try TrieUpdate.apply([(c, nil)], under: .root, source: &garbled)
         }
-    }
-
-    /// A source that answers with what it is given, right or wrong.
-    private struct Fixed: TrieSource {
-        let branches: [(path: Nibbles, node: [UInt8])]
-        let leaves: [(key: Bytes32, value: [UInt8])]
-        func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
-            branches.first { $0.path.hasPrefix(prefix) }
+        let inner = try #require(trie.branches.last).path
+        var hiding = BrokenSource(trie: trie, hidden: inner)
+        #expect(throws: TrieError.missingChild(Nibbles(section: 0, depth: 1))) {
+            try TrieUpdate.apply([(c, nil)], under: .root, source: &hiding)
         }
-        func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? { leaves.first { $0.key >= key } }
+        #expect(throws: TrieError.missingChild(Nibbles(section: 0, depth: 1))) {
+            try TrieUpdate.apply([(a, [9])], under: .root, source: &hiding)
+        }
     }
 }
