@@ -10,6 +10,7 @@ public struct LeafColumns: Hashable, Sendable {
     /// Where each value ends in `valueBytes`, in bytes; it begins where the one before it ends.
     public private(set) var valueEnds: [Int] = []
 
+    /// No leaves.
     public init() {}
 
     /// Makes room for `count` leaves with `bytes` bytes of values in all.
@@ -19,7 +20,9 @@ public struct LeafColumns: Hashable, Sendable {
         valueBytes.reserveCapacity(bytes)
     }
 
+    /// How many leaves.
     public var count: Int { keys.count }
+    /// Whether there is no leaf.
     public var isEmpty: Bool { keys.isEmpty }
 
     /// Adds a leaf behind the others.
@@ -65,9 +68,12 @@ public struct BranchColumns: Hashable, Sendable {
     private var nodeBytes: [UInt8] = []
     private var nodeRanges: [Range<Int>] = []
 
+    /// No branches.
     public init() {}
 
+    /// How many branches.
     public var count: Int { paths.count }
+    /// Whether there is no branch.
     public var isEmpty: Bool { paths.isEmpty }
 
     /// Adds a branch behind the others.
@@ -99,8 +105,8 @@ public struct BranchColumns: Hashable, Sendable {
     }
 
     public static func == (a: BranchColumns, b: BranchColumns) -> Bool {
-        a.paths == b.paths
-            && (0..<a.count).allSatisfy { a.nodeBytes[a.nodeRanges[$0]] == b.nodeBytes[b.nodeRanges[$0]] }
+        guard a.paths == b.paths else { return false }
+        return (0..<a.count).allSatisfy { a.nodeBytes[a.nodeRanges[$0]] == b.nodeBytes[b.nodeRanges[$0]] }
     }
 
     public func hash(into hasher: inout Hasher) { hasher.combine(paths) }

@@ -12,6 +12,7 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// How often each of the two was asked: what a change or a proof costs.
     public private(set) var reads = 0
 
+    /// A trie without leaves.
     public init() {}
 
     /// Builds the trie of these leaves, which strictly ascend.
@@ -22,6 +23,7 @@ public struct MemoryTrie: TrieSource, Sendable {
         branches = (0..<built.count).map { (built.paths[$0], built.node(at: $0)) }
     }
 
+    /// The trie's root.
     public var root: Bytes32 { subtree.hash(at: 0) }
 
     /// The leaves in columns.
@@ -37,6 +39,7 @@ public struct MemoryTrie: TrieSource, Sendable {
         return result
     }
 
+    /// The shallowest branch whose path begins with `prefix`; nil where fewer than two leaves are under it.
     public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
@@ -44,6 +47,7 @@ public struct MemoryTrie: TrieSource, Sendable {
         return branches[index]
     }
 
+    /// The first leaf whose key is `key` or above; nil where there is none.
     public mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
         reads += 1
         let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < key }

@@ -45,6 +45,7 @@ public struct Nibbles: Hashable, Sendable {
     @inlinable
     public var count: Int { Int(length) }
 
+    /// Whether this is the root's path.
     public var isEmpty: Bool { length == 0 }
 
     /// Nibble `index`, 0…15; 0 ≤ index < count.

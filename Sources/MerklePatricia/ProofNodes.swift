@@ -7,8 +7,10 @@ public struct ProofNodes: Sendable {
     // Only asked, never walked: its order does not reach the outside.
     private var positions: [Bytes32: Int] = [:]
 
+    /// No nodes.
     public init() {}
 
+    /// How many nodes.
     public var count: Int { nodes.count }
 
     /// Bytes of all nodes together.

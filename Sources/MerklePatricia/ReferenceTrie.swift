@@ -7,6 +7,7 @@ public struct ReferenceTrie: Sendable {
     /// Ascending by key, as bytes compare.
     public private(set) var entries: [(key: [UInt8], value: [UInt8])] = []
 
+    /// A trie without entries.
     public init() {}
 
     /// The value of a key; setting nil or an empty value deletes it.
@@ -30,6 +31,7 @@ public struct ReferenceTrie: Sendable {
         entries.first { key.lexicographicallyPrecedes($0.key) }?.key
     }
 
+    /// keccak256 of the root's node; of the RLP of an empty string where there is no entry.
     public var root: Bytes32 {
         var none: [[UInt8]] = []
         return Keccak.hash(node(rows, 0, path: nil, visited: &none)?.encoded ?? [0x80])

@@ -2,7 +2,9 @@ import Primitives
 
 /// How a parent names a child: by the hash of its RLP, or, where that has fewer than 32 bytes, by the RLP itself.
 public enum NodeReference: Hashable, Sendable {
+    /// keccak256 of a node of 32 bytes or more.
     case hash(Bytes32)
+    /// The RLP of a node of fewer than 32 bytes.
     case embedded([UInt8])
 
     /// The reference to a node from its RLP.

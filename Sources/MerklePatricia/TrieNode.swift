@@ -6,6 +6,7 @@ public enum TrieNode: Hashable, Sendable {
     case leaf(suffix: Nibbles, value: [UInt8])
     /// Nibbles that all leaves below share, at least one, and the branch behind them.
     case `extension`(path: Nibbles, child: NodeReference)
+    /// Two children or more, by the next nibble.
     case branch(BranchNode)
 
     /// Reads one node, strictly: what a correct trie would not have written is an error.

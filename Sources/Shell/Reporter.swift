@@ -15,6 +15,7 @@ final class Reporter {
     private var verified: StatePoint?
     private var replayed: StatePoint?
     private var isStatusRefused = false
+    private var hasFailed = false
     /// Called for every block that a bridge has applied.
     var blockUsed: () -> Void = {}
 
@@ -43,7 +44,9 @@ final class Reporter {
             terminal.log(.debug, "applied block \(point.number)")
             blockUsed()
         case .failed(let text):
-            terminal.log(.error, text)
+            // What follows from the first failure, every transaction in line say, tells nothing new.
+            if !hasFailed { terminal.log(.error, text) }
+            hasFailed = true
             return .stop(1)
         }
         return .goOn

@@ -61,6 +61,7 @@ extension StateSync {
         }.map { $0 + configuration.arc.lowerBound }.filter { !taken.contains($0) }
         // Sections at different blocks are asked for apart: a target must lie beyond all that a request names.
         let byTop = Dictionary(grouping: gaps) { sections[$0 - configuration.arc.lowerBound].top }
+        let nearHead = nearHead
         for top in byTop.keys.sorted() {
             assignDiffs(byTop[top] ?? [], from: newest, taken: &taken, &plan, at: now) { peer in
                 // Claims come with pings and are seconds old; a holder has a block's diffs moments after its header.
