@@ -92,7 +92,7 @@ public enum Subtree: Hashable, Sendable {
             self = .leaf(key: key, value: Array(rest.dropFirst(32)))
         case 2:
             guard let length = rest.first.map(Int.init), rest.count > length + 2,
-                let path = Nibbles(storeKey: rest.dropFirst().prefix(length))
+                let path = Nibbles(storeKey: rest.dropFirst().prefix(length)), path.isBranchPath(under: .root)
             else { throw .corruptSubtree }
             let node = rest.dropFirst(length + 2)
             switch rest[rest.startIndex + 1 + length] {

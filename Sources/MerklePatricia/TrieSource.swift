@@ -14,12 +14,19 @@ extension TrieSource {
     /// What is under `prefix`, with the RLP of its branch where it has one.
     mutating func subtree(under prefix: Nibbles) throws -> (subtree: Subtree, node: [UInt8]?) {
         if let (path, node) = try branch(atOrBelow: prefix) {
-            guard path.hasPrefix(prefix) else { throw TrieError.corruptRecord(path) }
+            guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
             return (.branch(path: path, node: NodeReference(encodedNode: node)), node)
         }
         if let (key, value) = try leaf(atOrAfter: prefix.lowestKey), prefix.contains(key) {
             return (.leaf(key: key, value: value), nil)
         }
         return (.empty, nil)
+    }
+}
+
+extension Nibbles {
+    /// Whether a branch may stand here, as far as the place is concerned: under the prefix, and not where keys end.
+    func isBranchPath(under prefix: Nibbles) -> Bool {
+        hasPrefix(prefix) && count < MerklePatriciaLimits.keyNibbles
     }
 }

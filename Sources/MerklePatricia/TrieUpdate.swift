@@ -44,7 +44,7 @@ private struct UpdateWalk {
             guard leaf != nil || !isNamed else { throw TrieError.missingChild(prefix) }
             return build(range, keeping: leaf, under: prefix)
         }
-        guard path.hasPrefix(prefix) else { throw TrieError.corruptRecord(path) }
+        guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty

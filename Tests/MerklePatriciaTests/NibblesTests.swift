@@ -142,6 +142,8 @@ import Testing
             #expect(try Subtree(decoding: subtree.encoded) == subtree)
             #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: [9] + subtree.encoded) }
         }
+        let deepest = Subtree.branch(path: Nibbles(.max), node: .hash(.max))
+        #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: deepest.encoded) }
         let short = Array(all[2].encoded.dropLast())
         #expect(throws: TrieError.corruptSubtree) { try Subtree(decoding: short) }
         let broken: [[UInt8]] = [

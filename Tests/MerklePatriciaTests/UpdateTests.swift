@@ -150,10 +150,11 @@ import Testing
         var trie: MemoryTrie
         var node: [UInt8]?
         var hidden: Nibbles?
+        var place: Nibbles?
 
         mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
             guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
-            return (found.path, node ?? found.node)
+            return (place ?? found.path, node ?? found.node)
         }
 
         mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
@@ -171,6 +172,17 @@ import Testing
         var garbled = BrokenSource(trie: trie, node: [0xc0])
         #expect(throws: TrieError.corruptRecord(.root)) {
             try TrieUpdate.apply([(c, nil)], under: .root, source: &garbled)
+        }
+        for place in [Nibbles(c), Nibbles(section: 1, depth: 1)] {
+            var misplacing = BrokenSource(trie: trie, place: place)
+            #expect(throws: TrieError.corruptRecord(place)) {
+                try TrieUpdate.apply([(a, nil)], under: Nibbles(section: 0, depth: 1), source: &misplacing)
+            }
+            var proof = ProofNodes()
+            #expect(throws: TrieError.self) {
+                misplacing.place = Nibbles(c)
+                try TrieProver.prove(a, upper: nil, source: &misplacing, into: &proof)
+            }
         }
         let inner = try #require(trie.branches.last).path
         var hiding = BrokenSource(trie: trie, hidden: inner)
