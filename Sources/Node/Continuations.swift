@@ -1,5 +1,6 @@
 import Chain
 import ChainNetwork
+import MerklePatricia
 import Overlay
 import Primitives
 import StateNetwork
@@ -8,16 +9,18 @@ import Sync
 
 /// Names one job until its result comes back.
 public struct JobID: Hashable, Sendable {
+    /// Counted from 1.
     public let value: UInt64
 }
 
 /// Names one transaction until it is committed.
 public struct CommitID: Hashable, Sendable {
+    /// Counted from 1.
     public let value: UInt64
 }
 
-/// What to do with a job's result or after a commit. Each holds what must be given back: a section's lock, an assignment,
-/// an asker's token.
+/// What to do with a job's result or after a commit. Each holds what must be given back: a section's lock, an
+/// assignment, an asker's token.
 enum Continuation: Sendable {
     /// A value for a peer that asked.
     case answer(Overlay.ContentToken)
@@ -38,7 +41,8 @@ enum Continuation: Sendable {
     case dropCommitted(section: Int)
     /// Codes, already checked against their hashes.
     case codesCommitted(assignment: UInt64, peer: Bytes32, hashes: [Bytes32], bytes: Int)
-    case crownCommitted(Anchor)
+    /// A verified crown; `assignment` is nil where it was offered or is our own.
+    case crownCommitted(Anchor, Crown, assignment: UInt64?)
     /// Headers and other writes that nothing waits for.
     case written
     /// A bridge's genesis or block.
@@ -50,6 +54,7 @@ enum Continuation: Sendable {
 
 /// What a request for content was for.
 enum RequestPurpose: Sendable {
-    case assignment(Assignment)
+    /// With the key that was asked for: what it says (whether a proof is wanted) may have changed when the answer comes.
+    case assignment(Assignment, StateContentKey)
     case chain(ChainSync.RequestTag)
 }

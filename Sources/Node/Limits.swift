@@ -16,6 +16,11 @@ public enum NodeLimits {
     static let headPatience = Interval.seconds(2)
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
+    /// After each progress everything held is looked over. With many sections that is done at most this often, per
+    /// section of the arc: 4,096 sections are looked over every 41 ms.
+    static let overlookPerSection = Interval(microseconds: 10)
+    /// How long a bridge waits after its store refused a block.
+    static let storeRetry = Interval.seconds(1)
     /// Seconds a busy peer is asked to wait.
     static let busySeconds: UInt16 = 1
     /// Pings between holders are this far apart, so that claims are fresh; the overlay bounds it per peer.

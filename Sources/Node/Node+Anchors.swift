@@ -18,13 +18,14 @@ extension Node {
             commit(StateWrites.dropLayers(lost), then: .written)
             for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
         }
-        if point.number > 0, let parent = chain.header(at: point.number - 1) { sync.headAdvanced(parent: parent.point) }
+        holdings.reviewAll()
         for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
     }
 
     /// Boundary blocks became final.
     mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
+        holdings.reviewAll()
         for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
         guard let newest = anchors.last else { return }
         log(.info, "\(newest) is final")
@@ -35,17 +36,20 @@ extension Node {
 
     // MARK: Crowns
 
-    /// Checks a crown against its anchor's attested root and has it written.
-    mutating func acceptCrown(_ value: [UInt8], at anchor: Anchor) throws {
-        guard let header = chain.header(of: anchor) else { return }
+    /// Checks a crown against its anchor's attested root and has it written. False where the anchor is not usable.
+    mutating func acceptCrown(_ value: [UInt8], at anchor: Anchor, assignment: UInt64?) throws -> Bool {
+        guard let header = chain.header(of: anchor) else { return false }
         let crown = try CrownValue.verify(value, stateRoot: header.stateRoot, depth: holdings.depth)
-        holdings.store(crown, at: anchor)
-        commit(StateWrites.crown(anchor, value), then: .crownCommitted(anchor))
+        commit(
+            StateWrites.crown(anchor, value), then: .crownCommitted(anchor, crown, assignment: assignment))
+        return true
     }
 
-    mutating func crownStored(_ anchor: Anchor, at moment: Moment) {
+    mutating func crownStored(_ anchor: Anchor, _ crown: Crown, assignment: UInt64?, at moment: Moment) {
+        holdings.store(crown, at: anchor)
         sync.crownStored(anchor)
-        if let crown = holdings.crown(at: anchor) { offerCrown(anchor, CrownValue.serve(crown), at: moment) }
+        if let assignment { end(assignment, sections: [], .done(bytes: 0), at: moment) }
+        offerCrown(anchor, CrownValue.serve(crown), at: moment)
         foldWhereItFits(at: moment)
         let dropped = holdings.pruneCrowns()
         if !dropped.isEmpty {
@@ -92,8 +96,18 @@ extension Node {
 
     // MARK: After progress
 
-    /// Whether something is complete now that was not, and what is told to peers.
+    /// Something was committed or attested: all that is held is to be looked over, soon.
     mutating func afterProgress(at moment: Moment) {
+        guard status.overlookAt == nil else { return }
+        let gap = Interval(microseconds: NodeLimits.overlookPerSection.microseconds * UInt64(arc.count))
+        status.overlookAt = status.overlookedAt.map { max($0 + gap, moment.instant) } ?? moment.instant
+    }
+
+    /// Whether something is complete now that was not, and what is told to peers.
+    mutating func overlook(at moment: Moment) {
+        guard let due = status.overlookAt, due <= moment.instant else { return }
+        status.overlookAt = nil
+        status.overlookedAt = moment.instant
         foldWhereItFits(at: moment)
         if let anchor = sync.completeAnchor, status.completeAt != anchor, configuration.role != .bridge {
             status.completeAt = anchor

@@ -13,6 +13,8 @@ struct BridgeState: Sendable {
     /// Blocks given and not yet applied, in order; one is applied at a time.
     var waiting: [ReplayedBlock] = []
     var isBusy = false
+    /// Not before this is a block tried again that the store refused.
+    var pausedUntil: Instant?
     /// The newest block applied; nil before genesis.
     var head: StatePoint?
     /// Blocks applied and not yet signed as final, rising.
@@ -48,21 +50,21 @@ extension Node {
     /// A block of the execution chain, in order, from genesis on.
     mutating func replay(_ block: ReplayedBlock, at moment: Moment) {
         bridge?.waiting.append(block)
-        replayNext()
+        replayNext(at: moment)
     }
 
     /// Begins with the next block that waits, unless one is under way or a section is being folded.
-    mutating func replayNext() {
-        guard let state = bridge, !state.isBusy, let block = state.waiting.first else { return }
+    mutating func replayNext(at moment: Moment) {
+        guard let state = bridge, !state.isBusy else { return }
+        if let until = state.pausedUntil, moment.instant < until { return }
+        bridge?.pausedUntil = nil
         let expected = state.head.map { $0.number + 1 } ?? 0
-        guard block.header.number == expected else {
-            bridge?.waiting.removeFirst()
-            if block.header.number > expected {
-                report(.failed("block \(block.header.number) was given where \(expected) is next"))
-            }
-            return replayNext()
+        let passed = state.waiting.prefix { $0.header.number != expected }
+        for block in passed where block.header.number > expected {
+            report(.failed("block \(block.header.number) was given where \(expected) is next"))
         }
-        guard holdings.lockAll() else { return }
+        if !passed.isEmpty { bridge?.waiting.removeFirst(passed.count) }
+        guard let block = bridge?.waiting.first, holdings.lockAll() else { return }
         bridge?.waiting.removeFirst()
         bridge?.isBusy = true
         if block.header.number == 0 {
@@ -106,6 +108,14 @@ extension Node {
         report(.failed("block \(block.header.point) cannot be applied: \(error)"))
     }
 
+    /// The store refused a block: it waits, first in line, and everything it held is given back.
+    mutating func replayRefused(_ block: ReplayedBlock, at moment: Moment) {
+        bridge?.isBusy = false
+        bridge?.waiting.insert(block, at: 0)
+        bridge?.pausedUntil = moment.instant + NodeLimits.storeRetry
+        holdings.unlockAll()
+    }
+
     /// A block is applied and committed: sign it, tell the chain network, gossip its diffs.
     mutating func replayStored(_ block: ReplayedBlock, _ taken: ReplayTaken, at moment: Moment) {
         for change in taken.changes { holdings.committed(change.layer, replacing: false) }
@@ -124,14 +134,15 @@ extension Node {
                 sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,
                 pathProof: change.layer.pathProof)
             guard let encoded = value.encoded else {
-                log(.warning, "the diff of section \(change.layer.section) at \(block.header.point) is too large to gossip")
+                let section = change.layer.section
+                log(.warning, "the diff of section \(section) at \(block.header.point) is too large to gossip")
                 continue
             }
             holdings.remember(key, encoded)
             passOn(key, except: nil, fanout: statePeers.count, at: moment)
         }
         afterProgress(at: moment)
-        replayNext()
+        replayNext(at: moment)
     }
 
     /// The chain network hears of the block, with what this bridge's keys say of it.
@@ -150,7 +161,12 @@ extension Node {
 
     /// An anchor of ours became final: its crown is written and passed on.
     mutating func bridgeFinal(_ anchor: Anchor, at moment: Moment) {
-        guard let crown = holdings.crown(at: anchor) else { return }
-        commit(StateWrites.crown(anchor, CrownValue.serve(crown)), then: .crownCommitted(anchor))
+        // After a start between the block and its finality the crown is not in memory, but what it is made of is.
+        let number = holdings.point(of: anchor).number
+        guard let crown = holdings.crown(at: anchor) ?? holdings.rebuiltCrown(at: number),
+            crown.root == chain.header(of: anchor)?.stateRoot
+        else { return }
+        commit(
+            StateWrites.crown(anchor, CrownValue.serve(crown)), then: .crownCommitted(anchor, crown, assignment: nil))
     }
 }

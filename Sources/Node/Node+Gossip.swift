@@ -37,7 +37,11 @@ extension Node {
     /// Whether an offered key is wanted, as the wire's code.
     mutating func acceptCode(forKey bytes: [UInt8], from peer: Bytes32, at now: Instant) -> AcceptCode {
         guard let key = try? StateContentKey(decoding: bytes) else { return .declined }
-        if let sender = statePeers[peer], !mayAskState(of: sender) { return .declined }
+        // A bridge has its state from its own chain. Who has not said yet what it is counts as a bridge for those that
+        // take nothing from one.
+        guard configuration.role != .bridge,
+            statePeers[peer].map({ mayAskState(of: $0) }) ?? (configuration.role == .holder)
+        else { return .declined }
         if gossip.isExpected(bytes, at: now) { return .inProgress }
         switch key {
         case .blockDiff(let key):
@@ -87,7 +91,7 @@ extension Node {
                         key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant))
             case .crown(let anchor):
                 guard chain.isFinal(anchor), holdings.crown(at: anchor) == nil else { return }
-                try acceptCrown(item.value, at: anchor)
+                _ = try acceptCrown(item.value, at: anchor, assignment: nil)
             default: return
             }
         } catch {
@@ -100,7 +104,7 @@ extension Node {
     /// Verifies what waits and fits, one diff a section at a time.
     mutating func pumpDiffs(at moment: Moment) {
         let chain = chain
-        for index in holdings.waiting {
+        for index in holdings.takeDue(at: moment.instant) {
             let next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
             guard case .verify(let diff) = next, let header = chain.header(of: diff.key.point) else {
                 tellSync(index, at: moment)
@@ -147,8 +151,13 @@ extension Node {
         _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [WantedCode], at moment: Moment
     ) {
         totals.blockDiffs += 1
-        holdings.committed(layer, replacing: false)
+        let stands = isCanonical(layer.point) != false && holdings.committed(layer, replacing: false)
         holdings.unlock(diff.key.section)
+        guard stands else {
+            // The chain's head changed while the layer was written: it was right, of a block that lost.
+            commit(StateWrites.dropLayers([layer]), then: .written)
+            return tellSync(diff.key.section, at: moment)
+        }
         holdings.remember(diff.key, diff.encoded)
         sync.codesStored(codes)
         sync.want(codes: wanted)

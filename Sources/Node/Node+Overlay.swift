@@ -17,7 +17,8 @@ extension Node {
         case .contentAnswered(let id, let result, let report):
             guard let purpose = requests.removeValue(forKey: id) else { return }
             switch purpose {
-            case .assignment(let assignment): answered(assignment, result, bytes: report.bytes, at: moment)
+            case .assignment(let assignment, let key):
+                answered(assignment, key, result, bytes: report.bytes, at: moment)
             case .chain(let tag): chain.answered(tag, content(of: result), at: moment.instant)
             }
         case .offered(.state, let peer, let keys, let token):
@@ -90,8 +91,8 @@ extension Node {
         refreshSyncPeer(info.id)
     }
 
-    /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from a
-    /// bridge, and heads count only where they are attested.
+    /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from
+    /// a bridge, and heads count only where they are attested.
     mutating func refreshSyncPeer(_ id: Bytes32) {
         guard let peer = statePeers[id], mayAskState(of: peer) else {
             sync.peerLost(id)

@@ -66,7 +66,7 @@ extension Node {
             totals.ranges += 1
             count(bytes, from: peer, at: moment)
             overlay.judge(peer, .useful, at: now)
-            holdings.committed(taken.record, section: section)
+            forget(holdings.committed(taken.record, section: section))
             sync.want(codes: taken.wantedCodes)
             end(assignment, sections: [section], .done(bytes: bytes), at: moment)
             afterProgress(at: moment)
@@ -74,7 +74,7 @@ extension Node {
             count(bytes, from: peer, at: moment)
             overlay.judge(peer, .useful, at: now)
             holdings.note(taken.proof, at: goal.number)
-            for outcome in taken.sections { sectionCrossed(outcome) }
+            for outcome in taken.sections { sectionCrossed(outcome, goal: goal) }
             sync.want(codes: taken.wantedCodes)
             end(assignment, sections: sections, .done(bytes: bytes), at: moment)
             afterProgress(at: moment)
@@ -82,12 +82,11 @@ extension Node {
             layerStored(diff, layer, codes: codes, wanted: wanted, at: moment)
         case .foldCommitted(let section, let record, let wanted):
             totals.folds += 1
-            holdings.committed(record, section: section)
+            forget(holdings.committed(record, section: section))
             holdings.unlock(section)
             sync.want(codes: wanted)
             tellSync(section, at: moment)
             afterProgress(at: moment)
-            replayNext()
         case .dropCommitted(let section):
             holdings.committed(nil, section: section)
             holdings.unlock(section)
@@ -98,7 +97,8 @@ extension Node {
             sync.codesStored(hashes)
             end(assignment, sections: [], .done(bytes: bytes), at: moment)
             afterProgress(at: moment)
-        case .crownCommitted(let anchor): crownStored(anchor, at: moment)
+        case .crownCommitted(let anchor, let crown, let assignment):
+            crownStored(anchor, crown, assignment: assignment, at: moment)
         case .genesisCommitted(let block, let taken): genesisStored(block, taken, at: moment)
         case .replayCommitted(let block, let taken): replayStored(block, taken, at: moment)
         case .written: break
@@ -106,12 +106,22 @@ extension Node {
         }
     }
 
-    private mutating func sectionCrossed(_ outcome: DiffsTaken.Section) {
+    /// Layers that memory dropped go from the store too.
+    private mutating func forget(_ layers: [BlockLayer]) {
+        if !layers.isEmpty { commit(StateWrites.dropLayers(layers), then: .written) }
+    }
+
+    private mutating func sectionCrossed(_ outcome: DiffsTaken.Section, goal: StatePoint) {
         totals.sectionDiffs += 1
         switch outcome {
+        // The same transaction dropped the layers that do not fit.
         case .folded(let record): holdings.committed(record, section: record.section.index)
-        case .layered(let layer): holdings.committed(layer, replacing: true)
-        case .unchanged(let section): holdings.caughtUp(section.index)
+        case .layered(let layer):
+            // Else the chain's head changed while the layer was written: it was right, of a block that lost.
+            guard isCanonical(goal) == false || !holdings.committed(layer, replacing: true) else { return }
+            forget([layer])
+            forget(holdings.layersLost(layer.section.index))
+        case .unchanged(let section, let layersStand): holdings.caughtUp(section.index, layersStand: layersStand)
         }
     }
 
@@ -130,7 +140,11 @@ extension Node {
             holdings.unlock(section)
             tellSync(section, at: moment)
         case .answer: status.serving -= 1
-        case .crownCommitted, .written, .genesis, .genesisCommitted, .replay, .replayCommitted: break
+        case .genesis(let block), .genesisCommitted(let block, _), .replay(let block), .replayCommitted(let block, _):
+            replayRefused(block, at: moment)
+        case .crownCommitted(_, _, let assignment):
+            if let assignment { end(assignment, sections: [], .aborted, at: moment) }
+        case .written: break
         }
         if error == .full {
             report(.failed("the store is full: make room or raise --storage-capacity; nothing was lost"))

@@ -11,6 +11,9 @@ struct StatusKeeper: Sendable {
     var serving = 0
     /// When the verified head last moved, or was last looked into.
     var headVerifiedAt: Instant
+    /// When all that is held is to be looked over after progress; nil where nothing has come about since.
+    var overlookAt: Instant?
+    var overlookedAt: Instant?
     /// The anchor at which completeness was last reported.
     var completeAt: Anchor?
     private(set) var nextReport: Instant
@@ -83,7 +86,9 @@ extension Node {
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
     private func stall(at now: Instant) -> Stall? {
         let quiet = status.quiet(at: now)
-        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following else { return nil }
+        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following else {
+            return nil
+        }
         let seconds = Int(quiet.seconds)
         guard !overlay.peers(network: .state).isEmpty else {
             return Stall(

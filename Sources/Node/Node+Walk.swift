@@ -10,10 +10,11 @@ import Sync
 extension Node {
     /// Asks the planner what to do and does it.
     mutating func planWork(at moment: Moment) {
+        overlook(at: moment)
         pumpDiffs(at: moment)
         noticeBehind(at: moment)
         flushGossip(at: moment)
-        guard configuration.role != .bridge else { return }
+        guard configuration.role != .bridge else { return replayNext(at: moment) }
         let plan = sync.plan(at: moment.instant)
         for index in plan.drops { drop(section: index) }
         for assignment in plan.assignments { start(assignment, at: moment) }
@@ -34,7 +35,7 @@ extension Node {
         let id = overlay.findContent(
             network: .state, peer: assignment.peer, key: key.encoded, limit: StateNetworkLimits.answerBytes,
             timeout: SyncLimits.requestTimeout, at: moment.instant)
-        requests[id] = .assignment(assignment)
+        requests[id] = .assignment(assignment, key)
     }
 
     private func contentKey(of task: SyncTask) -> StateContentKey? {
@@ -66,7 +67,8 @@ extension Node {
 
     /// An answer to an assignment came, or none.
     mutating func answered(
-        _ assignment: Assignment, _ result: Result<ContentAnswer, OverlayError>, bytes: Int, at moment: Moment
+        _ assignment: Assignment, _ key: StateContentKey, _ result: Result<ContentAnswer, OverlayError>, bytes: Int,
+        at moment: Moment
     ) {
         switch result {
         case .failure(let error):
@@ -76,7 +78,7 @@ extension Node {
         case .success(.content(let value)):
             do throws(StateContentError) {
                 switch try StateStatus(decoding: value) {
-                case .data: take(value, for: assignment, bytes: bytes, at: moment)
+                case .data: take(value, for: assignment, key, bytes: bytes, at: moment)
                 case .busy(let seconds): end(assignment, .busy(.seconds(Int(seconds))), at: moment)
                 case .itemTooLarge: end(assignment, .tooLarge, at: moment)
                 default: end(assignment, .refused, at: moment)
@@ -111,35 +113,36 @@ extension Node {
         end(id, sections: sections, .invalid, at: moment)
     }
 
-    private mutating func take(_ value: [UInt8], for assignment: Assignment, bytes: Int, at moment: Moment) {
-        switch assignment.task {
-        case .crown(let anchor): takeCrown(value, at: anchor, assignment, moment)
-        case .codes: takeCodes(value, assignment, bytes: bytes, at: moment)
-        case .range(let index, let anchor, _, _, _):
-            guard let header = chain.header(of: anchor), case .range(let key)? = contentKey(of: assignment.task) else {
-                return end(assignment, .aborted, at: moment)
-            }
+    private mutating func take(
+        _ value: [UInt8], for assignment: Assignment, _ key: StateContentKey, bytes: Int, at moment: Moment
+    ) {
+        switch (assignment.task, key) {
+        case (.crown(let anchor), _): takeCrown(value, at: anchor, assignment, moment)
+        case (.codes, .codes(let key)): takeCodes(value, key, assignment, bytes: bytes, at: moment)
+        case (.range(let index, let anchor, _, _, _), .range(let key)):
+            guard let header = chain.header(of: anchor) else { return end(assignment, .aborted, at: moment) }
             let job = TakeRange(
                 value: value, key: key, section: holdings.section(index), point: holdings.point(of: anchor),
                 stateRoot: header.stateRoot)
             run(
                 .takeRange(job),
                 then: .range(assignment: assignment.id, section: index, peer: assignment.peer, bytes: bytes))
-        case .diffs(let sections, let from, let target):
-            takeDiffs(value, sections, from: from, to: target, assignment, bytes: bytes, at: moment)
+        case (.diffs(let sections, _, let target), .diffs(let key)):
+            takeDiffs(value, sections, key, to: target, assignment, bytes: bytes, at: moment)
+        default: end(assignment, .aborted, at: moment)
         }
     }
 
     private mutating func takeDiffs(
-        _ value: [UInt8], _ sections: [Int], from: Anchor, to target: SyncTask.DiffTarget, _ assignment: Assignment,
-        bytes: Int, at moment: Moment
+        _ value: [UInt8], _ sections: [Int], _ key: DiffsKey, to target: SyncTask.DiffTarget,
+        _ assignment: Assignment, bytes: Int, at moment: Moment
     ) {
         let goal = point(of: target)
-        guard let header = chain.header(of: goal), case .diffs(let key)? = contentKey(of: assignment.task) else {
-            return end(assignment, .aborted, at: moment)
-        }
+        guard let header = chain.header(of: goal) else { return end(assignment, .aborted, at: moment) }
         var crown: Crown?
         if case .anchor(let anchor) = target { crown = holdings.crown(at: anchor) }
+        // A crown that was dropped meanwhile is not the sender's fault.
+        guard key.withProof || crown != nil else { return end(assignment, .aborted, at: moment) }
         let isAnchor = if case .anchor = target { true } else { false }
         let job = TakeDiffs(
             value: value, key: key, depth: holdings.depth, stateRoot: header.stateRoot, crown: crown,
@@ -158,19 +161,17 @@ extension Node {
 
     private mutating func takeCrown(_ value: [UInt8], at anchor: Anchor, _ assignment: Assignment, _ moment: Moment) {
         do {
-            try acceptCrown(value, at: anchor)
-            end(assignment, .done(bytes: 0), at: moment)
+            guard try acceptCrown(value, at: anchor, assignment: assignment.id) else {
+                return end(assignment, .aborted, at: moment)
+            }
         } catch {
             lie(assignment, "\(error)", at: moment)
         }
     }
 
     private mutating func takeCodes(
-        _ value: [UInt8], _ assignment: Assignment, bytes: Int, at moment: Moment
+        _ value: [UInt8], _ key: CodesKey, _ assignment: Assignment, bytes: Int, at moment: Moment
     ) {
-        guard case .codes(let key)? = contentKey(of: assignment.task) else {
-            return end(assignment, .aborted, at: moment)
-        }
         do {
             let codes = try CodesValue.verify(value, key: key)
             guard !codes.isEmpty else { return end(assignment, .refused, at: moment) }

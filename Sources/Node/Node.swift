@@ -107,7 +107,7 @@ public struct Node: Sendable {
                 depth: network.sectionDepth, arc: arc, lanes: configuration.lanes,
                 rangeBytes: configuration.rangeBytes,
                 downloadBytesPerSecond: configuration.downloadBytesPerSecond, seed: entropy.bytes32().word0),
-            sections: statuses, wantedCodes: stored.wantedCodes, at: moment.instant)
+            sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) }, at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)
         if configuration.role == .bridge { bridge = BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
@@ -146,11 +146,12 @@ public struct Node: Sendable {
         overlay.advance(to: moment.instant)
         chain.advance(to: moment.instant)
         for _ in 0..<NodeLimits.settleRounds {
+            // Work is planned before the machines are drained, so that what it makes them send leaves with this event.
+            planWork(at: moment)
             let fromOverlay = overlay.drain()
             let fromChain = chain.drain()
             for directive in fromOverlay { handle(directive, at: moment) }
             for directive in fromChain { handle(directive, at: moment) }
-            planWork(at: moment)
             if fromOverlay.isEmpty && fromChain.isEmpty { break }
         }
         reportStatus(at: moment)
@@ -166,7 +167,7 @@ public struct Node: Sendable {
     public func nextDeadline(at moment: Moment) -> Instant {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline(at: moment.instant),
+            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil,
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }

@@ -47,7 +47,11 @@ public struct TakeDiffs: Sendable {
                     throw DiffError.sectionHashMismatch(section: diff.section.index)
                 }
                 if !folds {
-                    taken.sections.append(.unchanged(diff.section))
+                    let layers = try BlockLayer.all(of: diff.section, in: snapshot)
+                    let above = layers.filter { $0.point.number > record.working.number }
+                    let stand = above.last.map { $0.sectionHashAfter == proven } ?? true
+                    if !stand { taken.batch.append(StateWrites.dropLayers(above)) }
+                    taken.sections.append(.unchanged(diff.section, layersStand: stand))
                     continue
                 }
             }
@@ -70,6 +74,11 @@ public struct TakeDiffs: Sendable {
                 update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
             taken.wantedCodes += folded.wantedCodes
             taken.batch.append(folded.batch)
+            // Layers above the anchor that do not go on from its state go in the same transaction, as they do in memory.
+            let above = try BlockLayer.all(of: update.section, in: snapshot).filter { $0.point.number > key.to.number }
+            if let first = above.first, first.sectionHashBefore != proven {
+                taken.batch.append(StateWrites.dropLayers(above))
+            }
             taken.sections.append(.folded(folded.record))
             return
         }
@@ -91,8 +100,8 @@ public struct DiffsTaken: Sendable {
     public enum Section: Sendable {
         case folded(SectionRecord)
         case layered(BlockLayer)
-        /// It is at the goal as it is.
-        case unchanged(StateStore.Section)
+        /// Its base is at the goal as it is. `layersStand` is false where stored layers said otherwise: they are dropped.
+        case unchanged(StateStore.Section, layersStand: Bool)
     }
 
     public internal(set) var sections: [Section] = []
@@ -141,7 +150,8 @@ public struct CheckBlockDiff: Sendable {
         let wanted = try CodeRecords.missing(of: update.newCodeHashes.filter { !brought.contains($0) }, in: snapshot)
         var batch = StateWrites.layer(layer, missingCodes: wanted)
         batch.append(StateWrites.codes(codes, for: [section]))
-        return CheckedDiff(layer: layer, batch: batch, codeHashes: codes.map(\.hash),
+        return CheckedDiff(
+            layer: layer, batch: batch, codeHashes: codes.map(\.hash),
             wantedCodes: wanted.map { WantedCode(hash: $0, section: key.section) })
     }
 }
@@ -189,13 +199,14 @@ enum Folding {
     ) throws -> SectionFolded {
         let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
         let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        let wanted = missing.map { WantedCode(hash: $0, section: record.section.index) }
         guard let start = folded.record.historyStart, start.number < oldest,
             let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
-        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) }) }
+        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: wanted) }
         let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
         var batch = folded.batch
         batch.append(pruned.batch)
-        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) })
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: wanted)
     }
 }
 

@@ -21,11 +21,18 @@ extension Holdings {
         if held.pending.contains(where: { $0.key.point == key.point }) { return .inProgress }
         if isCanonical == false { return .notVerifiable }
         if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection { return .busy }
+        // Anybody can make up blocks that nobody attests: they get half the room at most.
+        let room = StateNetworkLimits.pendingDiffBytes / (isCanonical == nil ? 2 : 1)
+        if pendingBytes >= room { return .busy }
         return .wanted
     }
 
     /// Queues a diff that was admitted.
     public mutating func enqueue(_ diff: PendingDiff) {
+        guard held(diff.key.section)?.isComplete == true,
+            pendingBytes + diff.encoded.count <= StateNetworkLimits.pendingDiffBytes
+        else { return }
+        defer { review(diff.key.section) }
         change(diff.key.section) { held in
             guard held.pending.count < StateNetworkLimits.pendingDiffsPerSection else { return }
             guard !held.pending.contains(where: { $0.key.point == diff.key.point }) else { return }
@@ -46,6 +53,7 @@ extension Holdings {
             }
         }
         guard let next = self.held(index)?.pending.first else { return .none }
+        lookAgain(after: next, since: held.gapSince, at: now)
         guard isCanonical(next.key.point) == true else { return .none }
         if next.value.sectionHashBefore == stateHash(of: index, at: next.key.point.number) {
             change(index) { section in
@@ -54,8 +62,20 @@ extension Holdings {
             }
             return .verify(next)
         }
-        if held.gapSince == nil { change(index) { $0.gapSince = now } }
+        if held.gapSince == nil {
+            change(index) { $0.gapSince = now }
+            lookAgain(after: next, since: now, at: now)
+        }
         return .none
+    }
+
+    /// Notes when time alone changes what is to be done about a diff that waits.
+    private mutating func lookAgain(after diff: PendingDiff, since gap: Instant?, at now: Instant) {
+        let times = [
+            diff.receivedAt + StateNetworkLimits.unknownHeaderWait + .milliseconds(1),
+            gap.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) },
+        ]
+        for case let time? in times where time > now { reviewAt = reviewAt.map { min($0, time) } ?? time }
     }
 
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
@@ -66,14 +86,11 @@ extension Holdings {
 
     /// Remembers a diff's value, to pass on and to serve.
     public mutating func remember(_ key: BlockDiffKey, _ value: [UInt8]) {
-        guard !recent.contains(where: { $0.key == key }) else { return }
-        recent.append((key, value))
-        let surplus = recent.count - StateNetworkLimits.recentDiffs(sections: arc.count)
-        if surplus > 0 { recent.removeFirst(surplus) }
+        recent.add(key, value)
     }
 
     /// The value of a recent block diff.
-    public func recentDiff(_ key: BlockDiffKey) -> [UInt8]? { recent.last { $0.key == key }?.value }
+    public func recentDiff(_ key: BlockDiffKey) -> [UInt8]? { recent[key] }
 }
 
 /// Whether a block diff on offer is wanted, and why not.
@@ -85,4 +102,36 @@ public enum BlockDiffAdmission: Sendable, Equatable {
     /// The section is not complete, or the block's header is not attested.
     case notVerifiable
     case busy
+}
+
+/// The values of recent block diffs, bounded by number and by bytes; the oldest go first.
+struct RecentDiffs: Sendable {
+    private let limit: Int
+    private var values: [BlockDiffKey: [UInt8]] = [:]
+    /// Keys as they came. Those before `first` are gone.
+    private var order: [BlockDiffKey] = []
+    private var first = 0
+    private(set) var bytes = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    var count: Int { values.count }
+
+    subscript(key: BlockDiffKey) -> [UInt8]? { values[key] }
+
+    mutating func add(_ key: BlockDiffKey, _ value: [UInt8]) {
+        guard values[key] == nil else { return }
+        values[key] = value
+        order.append(key)
+        bytes += value.count
+        // The newest stays whatever its size: it is about to be passed on.
+        while count > 1, count > limit || bytes > StateNetworkLimits.recentDiffBytes {
+            bytes -= values.removeValue(forKey: order[first])?.count ?? 0
+            first += 1
+        }
+        if first > order.count / 2 {
+            order.removeFirst(first)
+            first = 0
+        }
+    }
 }

@@ -3,8 +3,9 @@ import MerklePatricia
 import Primitives
 import StateStore
 
-/// What this node holds of the state, as far as decisions need it in memory: for every section of its arc the committed
-/// record, the block layers above it and the block diffs that wait; the crowns of served anchors; the node pool.
+/// What this node holds of the state, as far as decisions need it in memory: for every section of its arc the
+/// committed record, the block layers above it and the block diffs that wait; the crowns of served anchors; the node
+/// pool.
 ///
 /// The store is the truth: what is here changes only after the transaction that says the same was committed. A section is
 /// *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
@@ -43,7 +44,11 @@ public struct Holdings: Sendable {
         /// Asked to be caught up regardless of what is offered: just completed, or just crossed without its layers.
         var needsCatchUp = false
 
+        /// Whether every leaf of the section is held.
         public var isComplete: Bool { record?.isComplete ?? false }
+
+        /// Bytes of the diffs that wait.
+        var pendingBytes: Int { pending.reduce(0) { $0 + $1.encoded.count } }
     }
 
     public let depth: Int
@@ -54,10 +59,18 @@ public struct Holdings: Sendable {
     /// Crowns of served anchors and the newest ones, rising by epoch.
     public private(set) var crowns: [(anchor: Anchor, crown: Crown)] = []
     var pool = NodePool()
-    /// Values of recent block diffs as they came, to pass on and to serve; oldest first.
-    var recent: [(key: BlockDiffKey, value: [UInt8])] = []
+    /// Values of recent block diffs as they came, to pass on and to serve.
+    var recent: RecentDiffs
     /// Sections with diffs that wait.
     private var waitingSet: Set<Int> = []
+    /// Those of them that something happened to since they were last looked at.
+    private var dueSet: Set<Int> = []
+    /// When time alone makes those that wait worth another look.
+    var reviewAt: Instant?
+    /// Bytes of all diffs that wait.
+    private(set) var pendingBytes = 0
+    /// By block number: the section at which the last comparison with that block failed, to begin the next one with.
+    private var suspects: [UInt64: Int] = [:]
     /// The newest block at whose root all that is held was compared with the proven section hashes.
     public internal(set) var verifiedHead: StatePoint?
 
@@ -70,13 +83,17 @@ public struct Holdings: Sendable {
         self.epochLength = epochLength
         self.arc = arc
         sections = Array(repeating: Held(), count: arc.count)
+        recent = RecentDiffs(limit: StateNetworkLimits.recentDiffs(sections: arc.count))
         for record in records where arc.contains(record.section.index) {
             sections[record.section.index - arc.lowerBound].record = record
         }
         for layer in layers.sorted(by: { $0.point.number < $1.point.number }) {
-            guard let record = held(layer.section.index)?.record else { continue }
-            // Those up to the working anchor are part of the base; the store keeps them for older askers.
-            guard layer.point.number > record.working.number else { continue }
+            guard let held = held(layer.section.index), let record = held.record else { continue }
+            // Those up to the working anchor are part of the base; the store keeps them for older askers. One that does
+            // not go on from what is held was left by a crash before it could be dropped.
+            guard layer.point.number > record.working.number,
+                layer.sectionHashBefore == (held.layers.last?.sectionHashAfter ?? record.sectionHash)
+            else { continue }
             sections[layer.section.index - arc.lowerBound].layers.append(layer)
             pool.add(layer.pathProof, at: layer.point.number)
         }
@@ -91,9 +108,12 @@ public struct Holdings: Sendable {
     /// Changes a section of the arc; nothing happens outside it.
     mutating func change(_ index: Int, _ body: (inout Held) -> Void) {
         guard arc.contains(index) else { return }
+        pendingBytes -= sections[index - arc.lowerBound].pendingBytes
         body(&sections[index - arc.lowerBound])
+        pendingBytes += sections[index - arc.lowerBound].pendingBytes
         if sections[index - arc.lowerBound].pending.isEmpty {
             waitingSet.remove(index)
+            dueSet.remove(index)
         } else {
             waitingSet.insert(index)
         }
@@ -102,6 +122,23 @@ public struct Holdings: Sendable {
     /// Sections with diffs that wait, in order.
     public var waiting: [Int] { waitingSet.sorted() }
 
+    /// Every section with diffs that wait is worth another look: the chain knows other blocks now.
+    public mutating func reviewAll() { dueSet = waitingSet }
+
+    /// Something happened to this section that may let its diffs go on.
+    mutating func review(_ index: Int) { if waitingSet.contains(index) { dueSet.insert(index) } }
+
+    /// Takes the sections whose waiting diffs are worth a look, in order.
+    public mutating func takeDue(at now: Instant) -> [Int] {
+        if let time = reviewAt, time <= now {
+            reviewAt = nil
+            reviewAll()
+        }
+        defer { dueSet = [] }
+        return dueSet.sorted()
+    }
+
+    /// The section of that index.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 
     /// The block at an anchor's boundary.
@@ -118,7 +155,11 @@ public struct Holdings: Sendable {
         return true
     }
 
-    public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
+    /// Gives a section back.
+    public mutating func unlock(_ index: Int) {
+        change(index) { $0.isLocked = false }
+        review(index)
+    }
 
     /// Takes all of these sections, or none.
     public mutating func lock(_ indices: [Int]) -> Bool {
@@ -134,13 +175,20 @@ public struct Holdings: Sendable {
         return true
     }
 
-    public mutating func unlockAll() { for slot in sections.indices { sections[slot].isLocked = false } }
+    /// Gives every section of the arc back.
+    public mutating func unlockAll() {
+        for slot in sections.indices { sections[slot].isLocked = false }
+        reviewAll()
+    }
 
     // MARK: What was committed
 
     /// A range, a fold or a drop was committed: the section's record is this now (nil: nothing is held). Layers at or
-    /// below the working anchor are part of the base; those above it stay only where they still fit onto it.
-    public mutating func committed(_ record: SectionRecord?, section index: Int) {
+    /// below the working anchor are part of the base; those above it stay only where they still fit onto it. Returns
+    /// the layers that do not: the store has to forget them too.
+    @discardableResult
+    public mutating func committed(_ record: SectionRecord?, section index: Int) -> [BlockLayer] {
+        var dropped: [BlockLayer] = []
         change(index) { held in
             let wasComplete = held.isComplete
             held.record = record
@@ -153,12 +201,23 @@ public struct Holdings: Sendable {
             let fits = above.first.map { $0.sectionHashBefore == hash } ?? false
             if !fits { held.needsCatchUp = true }
             held.layers = fits ? above : []
+            dropped = fits ? [] : above
             if !wasComplete { held.needsCatchUp = true }
         }
+        return dropped
     }
 
-    /// A layer was committed: on top of the others, or, after a catch-up, in place of those at or below its block.
-    public mutating func committed(_ layer: BlockLayer, replacing: Bool) {
+    /// A layer was committed: on top of the others, or, after a catch-up, in place of all of them. False where it does
+    /// not go on from what is held any more, because a reorganisation came between: then it is not taken, the section is
+    /// to be caught up, and the store has to forget the layer.
+    @discardableResult
+    public mutating func committed(_ layer: BlockLayer, replacing: Bool) -> Bool {
+        guard let held = held(layer.section.index), let record = held.record else { return false }
+        let base = replacing ? record.sectionHash : held.layers.last?.sectionHashAfter ?? record.sectionHash
+        guard layer.sectionHashBefore == base, layer.point.number > record.working.number else {
+            change(layer.section.index) { $0.needsCatchUp = true }
+            return false
+        }
         change(layer.section.index) { held in
             if replacing { held.layers.removeAll() }
             held.layers.append(layer)
@@ -167,14 +226,28 @@ public struct Holdings: Sendable {
             held.pending.removeAll { $0.key.point.number <= layer.point.number }
         }
         pool.add(layer.pathProof, at: layer.point.number)
+        return true
     }
 
-    /// Catching up found nothing changed: the section stands as it is.
-    public mutating func caughtUp(_ index: Int) {
+    /// Catching up found that the section is at the goal as its base is. Layers that say otherwise were dropped from
+    /// the store (`layersStand` is false) and go here too.
+    public mutating func caughtUp(_ index: Int, layersStand: Bool = true) {
         change(index) { held in
+            if !layersStand { held.layers = [] }
             held.needsCatchUp = false
             held.gapSince = nil
         }
+    }
+
+    /// A catch-up dropped all layers of a section from the store, but what it put in their place does not stand: memory
+    /// follows. Returns them.
+    public mutating func layersLost(_ index: Int) -> [BlockLayer] {
+        let lost = held(index)?.layers ?? []
+        change(index) { held in
+            held.layers = []
+            held.needsCatchUp = true
+        }
+        return lost
     }
 
     // MARK: Crowns
@@ -190,6 +263,7 @@ public struct Holdings: Sendable {
     /// Adds nodes of the state after a block to what can be proven.
     public mutating func note(_ nodes: [[UInt8]], at number: UInt64) { pool.add(nodes, at: number) }
 
+    /// The crown of that anchor, where it is held.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
 
     /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were
@@ -231,12 +305,19 @@ public struct Holdings: Sendable {
     /// verified head. At the attested head (`isHead`) nothing can be missing then.
     public mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
         if let verifiedHead, point.number <= verifiedHead.number { return verifiedHead == point }
-        for index in arc {
+        // Most comparisons fail until the last diff of a block is here: the section that was missing is tried first.
+        let first = suspects[point.number].flatMap { arc.contains($0) ? $0 : nil } ?? arc.lowerBound
+        for index in [first..<arc.upperBound, arc.lowerBound..<first].joined() {
             guard let state = stateHash(of: index, at: point.number), let proven = provenHash(of: index, root: root),
                 state == proven
-            else { return false }
+            else {
+                if suspects.count > StateNetworkLimits.suspectBlocks { suspects = [:] }
+                suspects[point.number] = index
+                return false
+            }
         }
         verifiedHead = point
+        suspects = suspects.filter { $0.key > point.number }
         guard isHead else { return true }
         for slot in sections.indices {
             sections[slot].needsCatchUp = false
@@ -262,8 +343,8 @@ public struct Holdings: Sendable {
         return held.layers.last?.point.number ?? held.record?.working.number ?? 0
     }
 
-    /// A reorg: what was verified above `point` no longer counts, and layers of other blocks are dropped. Returns the
-    /// layers dropped.
+    /// A reorganisation: what was verified on the line that lost no longer counts, and its layers are dropped. Returns
+    /// them: the store has to forget them too.
     public mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
         if let head = verifiedHead, !isCanonical(head) { verifiedHead = nil }
         var dropped: [BlockLayer] = []
@@ -285,15 +366,20 @@ public struct Holdings: Sendable {
     /// The anchors at which complete sections are served, newest first, with the runs of sections at each. An anchor
     /// without its crown is not served.
     public func servedAnchors() -> [AnchorSections] {
-        var runs: [StatePoint: [Range<Int>]] = [:]
-        for index in arc {
-            guard let record = held(index)?.record, record.isComplete else { continue }
-            for point in [record.working, record.previous].compactMap({ $0 }) {
-                runs[point, default: []].append(index..<(index + 1))
+        crowns.reversed().compactMap { anchor, _ in
+            let point = point(of: anchor)
+            var runs: [Range<Int>] = []
+            for (slot, held) in sections.enumerated() {
+                guard let record = held.record, record.working == point || record.previous == point, record.isComplete
+                else { continue }
+                let index = arc.lowerBound + slot
+                if let last = runs.last, last.upperBound == index {
+                    runs[runs.count - 1] = last.lowerBound..<(index + 1)
+                } else {
+                    runs.append(index..<(index + 1))
+                }
             }
-        }
-        return crowns.reversed().compactMap { anchor, _ in
-            runs[point(of: anchor)].map { AnchorSections(anchor: anchor, runs: $0) }
+            return runs.isEmpty ? nil : AnchorSections(anchor: anchor, runs: runs)
         }
     }
 
@@ -311,10 +397,16 @@ public struct Holdings: Sendable {
         return Crown(sections: subtrees, depth: depth).root
     }
 
-    /// When something that waits is due to be looked at again.
-    public func nextDeadline(at now: Instant) -> Instant? {
-        let received = waiting.compactMap { held($0)?.pending.first?.receivedAt }
-        let due = received.flatMap { [$0 + StateNetworkLimits.gapPatience, $0 + StateNetworkLimits.unknownHeaderWait] }
-        return due.filter { $0 > now }.min()
+    /// The crown of the state after block `number`, made of the sections held; nil unless all of the ring are complete
+    /// and reach down to it. The caller compares its root with the header's.
+    public func rebuiltCrown(at number: UInt64) -> Crown? {
+        let subtrees = sections.compactMap { held -> Subtree? in
+            guard let record = held.record, record.working.number <= number else { return nil }
+            return held.layers.last { $0.point.number <= number }?.update.subtreeAfter ?? record.subtree
+        }
+        return subtrees.count == Section.count(depth: depth) ? Crown(sections: subtrees, depth: depth) : nil
     }
+
+    /// When something that waits is due to be looked at again.
+    public func nextDeadline(at now: Instant) -> Instant? { reviewAt }
 }

@@ -4,6 +4,13 @@ extension StateNetworkLimits {
     /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
     /// cheaper anyway.
     public static let pendingDiffsPerSection = 64
+    /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each. Half
+    /// of it for blocks whose header is not attested yet.
+    public static let pendingDiffBytes = 128 << 20
+    /// Blocks for which it is remembered where their comparison failed; a few heads are compared at a time.
+    static let suspectBlocks = 64
+    /// Bytes of recent block diffs kept beside `recentDiffs`.
+    public static let recentDiffBytes = 128 << 20
     /// How long a diff waits for its header. Source: protocol.md §6.
     public static let unknownHeaderWait = Interval.seconds(12)
     /// How long a diff waits for its predecessor before the section counts as having a gap: a few round trips, since

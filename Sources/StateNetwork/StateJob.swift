@@ -64,6 +64,7 @@ public enum StateJobError: Error, Sendable {
             switch error {
             case .store(let error): return .failure(.store(error))
             case .sectionNotHeld: return .failure(.outdated)
+            case .trie: return .failure(.store(.corrupt(table: .accountBranches)))
             default: return .failure(.lie("\(error)"))
             }
         } catch {

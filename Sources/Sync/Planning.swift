@@ -7,6 +7,8 @@ extension StateSync {
     public mutating func plan(at now: Instant) -> SyncPlan {
         var plan = SyncPlan()
         guard let newest else { return plan }
+        // Nobody to ask: nothing but drops can come of it, and those wait for a free lane anyway.
+        guard flights.count < SyncLimits.requestsInFlight else { return plan }
         var taken = Set(flights.values.flatMap(\.assignment.task.sections))
         planCrown(of: newest, &plan, at: now)
         planCrossings(to: newest, taken: &taken, &plan, at: now)
@@ -43,7 +45,9 @@ extension StateSync {
         var behind: [Anchor: [Int]] = [:]
         for (slot, status) in sections.enumerated() where !status.isLocked {
             let index = configuration.arc.lowerBound + slot
-            guard case .complete(let anchor) = status.coverage, anchor != newest, !taken.contains(index) else { continue }
+            guard case .complete(let anchor) = status.coverage, anchor != newest, !taken.contains(index) else {
+                continue
+            }
             behind[anchor, default: []].append(index)
         }
         for anchor in behind.keys.sorted(by: { $0.epoch < $1.epoch }) {
@@ -79,6 +83,8 @@ extension StateSync {
         target: (SyncPeer) -> SyncTask.DiffTarget?
     ) {
         var rest = wanted
+        // Looked up once, since every section that nobody can lead would ask all peers in vain.
+        guard peers.values.contains(where: { isFree($0, at: now) && target($0.claim) != nil }) else { return }
         while let first = rest.first {
             func serves(_ section: Int, _ peer: SyncPeer) -> Bool {
                 switch target(peer) {
@@ -168,7 +174,7 @@ extension StateSync {
     private mutating func choose(at now: Instant, where qualifies: (SyncPeer) -> Bool) -> Bytes32? {
         guard flights.count < SyncLimits.requestsInFlight else { return nil }
         let able = peers.values.filter {
-            $0.inFlight < SyncLimits.requestsPerPeer && $0.pausedUntil <= now && qualifies($0.claim)
+            isFree($0, at: now) && qualifies($0.claim)
         }.sorted { $0.claim.id < $1.claim.id }
         guard let idlest = able.map(\.inFlight).min() else { return nil }
         let candidates = able.filter { $0.inFlight == idlest }
@@ -177,5 +183,9 @@ extension StateSync {
         if Int.random(in: 0..<10, using: &generator) == 0 { return first.claim.id }
         if first.failures != second.failures { return (first.failures < second.failures ? first : second).claim.id }
         return (first.smoothedTime <= second.smoothedTime ? first : second).claim.id
+    }
+
+    private func isFree(_ peer: PeerState, at now: Instant) -> Bool {
+        peer.inFlight < SyncLimits.requestsPerPeer && peer.pausedUntil <= now
     }
 }

@@ -63,6 +63,8 @@ public struct StateSync: Sendable {
     public private(set) var crossingsWhileFetching = 0
 
     var sections: [SectionStatus]
+    /// How many sections are complete at each anchor.
+    private var completeAt: [Anchor: Int] = [:]
     var crowns: Set<Anchor> = []
     var peers: [Bytes32: PeerState] = [:]
     var flights: [UInt64: Flight] = [:]
@@ -83,6 +85,7 @@ public struct StateSync: Sendable {
     public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [WantedCode], at now: Instant) {
         self.configuration = configuration
         self.sections = sections
+        for case .complete(let anchor) in sections.map(\.coverage) { completeAt[anchor, default: 0] += 1 }
         let missing = configuration.arc.filter { index in
             if case .complete = sections[index - configuration.arc.lowerBound].coverage { false } else { true }
         }
@@ -98,7 +101,7 @@ public struct StateSync: Sendable {
     /// The newest final anchor. Nothing under way is cancelled.
     public mutating func anchorAdvanced(to anchor: Anchor) {
         guard newest.map({ $0.epoch < anchor.epoch }) ?? true else { return }
-        if let newest, phase == .walking { crossingsWhileFetching += Int(anchor.epoch - newest.epoch) }
+        if let newest, phase == .walking { crossingsWhileFetching += Int(clamping: anchor.epoch - newest.epoch) }
         newest = anchor
         updatePhase()
     }
@@ -116,8 +119,11 @@ public struct StateSync: Sendable {
     public mutating func update(section index: Int, _ status: SectionStatus) {
         guard configuration.arc.contains(index) else { return }
         let slot = index - configuration.arc.lowerBound
+        guard sections[slot] != status else { return }
         let before = sections[slot].coverage
         sections[slot] = status
+        count(before, -1)
+        count(status.coverage, 1)
         switch (before, status.coverage) {
         case (_, .complete): lanes.release(index)
         case (.none, .none): break
@@ -127,9 +133,17 @@ public struct StateSync: Sendable {
         updatePhase()
     }
 
-    /// Code that accounts of held sections name and the store lacks.
+    private mutating func count(_ coverage: SectionStatus.Coverage, _ change: Int) {
+        guard case .complete(let anchor) = coverage else { return }
+        let sum = completeAt[anchor, default: 0] + change
+        completeAt[anchor] = sum == 0 ? nil : sum
+    }
+
+    /// Code that accounts of held sections name and the store lacks. None is left out, or the arc would count as
+    /// complete without it; the walk pauses above `SyncLimits.codesWanted`, so that answers under way are the most that
+    /// comes on top.
     public mutating func want(codes: [WantedCode]) {
-        for code in codes where wantedCodeSet.count < SyncLimits.codesWanted {
+        for code in codes {
             if wantedCodeSet.insert(code.hash).inserted { wantedCodes.append(code) }
         }
     }
@@ -144,20 +158,27 @@ public struct StateSync: Sendable {
 
     /// What a peer claims to serve.
     public mutating func peerUpdated(_ claim: SyncPeer) {
-        if peers[claim.id] == nil { peers[claim.id] = PeerState(claim: claim) } else { peers[claim.id]?.claim = claim }
+        guard peers[claim.id] == nil else {
+            peers[claim.id]?.claim = claim
+            return
+        }
+        // One that was lost and is back may still owe answers.
+        let inFlight = flights.values.count { $0.assignment.peer == claim.id }
+        peers[claim.id] = PeerState(claim: claim, inFlight: inFlight)
     }
 
+    /// A peer is gone, or is not to be asked any more. What it owes still ends by `finish`.
     public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
 
     /// Whether every section is complete and every code held.
     public var isComplete: Bool {
-        wantedCodes.isEmpty && sections.allSatisfy { if case .complete = $0.coverage { true } else { false } }
+        wantedCodes.isEmpty && completeAt.values.reduce(0, +) == sections.count
     }
 
     /// The anchor at which the whole arc is complete; nil while there is none.
     public var completeAnchor: Anchor? {
-        guard wantedCodes.isEmpty, case .complete(let anchor)? = sections.first?.coverage else { return nil }
-        return sections.allSatisfy { $0.coverage == .complete(anchor: anchor) } ? anchor : nil
+        guard wantedCodes.isEmpty, completeAt.count == 1, let only = completeAt.first else { return nil }
+        return only.value == sections.count ? only.key : nil
     }
 
     private mutating func updatePhase() {
@@ -190,7 +211,14 @@ public struct StateSync: Sendable {
         case .busy(let wait): peers[peer]?.pausedUntil = now + wait
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
         case .tooLarge:
-            guard case .range(let section, _, _, _, let maxBytes) = flight.assignment.task else { break }
+            // One that says so of every size is not asked without end.
+            if case .range(_, _, _, _, SyncLimits.rangeBytesMaximum) = flight.assignment.task {
+                peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+            }
+            guard case .range(let section, _, _, _, let maxBytes) = flight.assignment.task else {
+                peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+                break
+            }
             rangeBytes[section] = min(maxBytes &* 2, SyncLimits.rangeBytesMaximum)
         case .failed, .invalid:
             let failures = min((peers[peer]?.failures ?? 0) + (outcome == .invalid ? 4 : 1), 8)

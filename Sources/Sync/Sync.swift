@@ -64,6 +64,7 @@ public struct SyncPeer: Sendable, Equatable {
 
 /// What the store holds of one section, as told by its keeper.
 public struct SectionStatus: Sendable, Equatable {
+    /// How much of it is held, and at which anchor.
     public enum Coverage: Sendable, Equatable {
         case none
         /// Everything below `next` is held at `anchor`.
