@@ -184,8 +184,8 @@ extension Discovery {
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {
-            // It must answer a packet sent in this session; or, where our handshake packet was lost, repeat the challenge
-            // that it answered because something was sent after it.
+            // It must answer a packet sent in this session; or, where our handshake packet was lost, repeat the
+            // challenge that it answered because something was sent after it.
             guard let session = sessions.peek(address),
                 session.tail == header.nonce.tail
                     ? header.nonce.counter < session.counter : !session.isConfirmed && session.counter > 1

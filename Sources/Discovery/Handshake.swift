@@ -15,7 +15,9 @@ package enum Handshake {
     package static let proofText = Array("discovery v5 identity proof".utf8)
 
     /// The session's keys from the shared point (33 bytes), by HKDF with the challenge data as salt.
-    package static func keys(secret: [UInt8], initiator: Bytes32, recipient: Bytes32, challenge: [UInt8]) -> SessionKeys {
+    package static func keys(
+        secret: [UInt8], initiator: Bytes32, recipient: Bytes32, challenge: [UInt8]
+    ) -> SessionKeys {
         var extracted = hmac(key: challenge, secret)
         let information = agreementText + initiator.bytes + recipient.bytes + [1]
         var expanded = hmac(key: extracted, information)

@@ -1,7 +1,7 @@
 import Primitives
 
-/// Hands out random numbers from blocks of the entropy's stream, so that a packet costs no allocation for them. Keys are
-/// drawn from the entropy itself.
+/// Hands out random numbers from blocks of the entropy's stream, so that a packet costs no allocation for them. Keys
+/// are drawn from the entropy itself.
 struct RandomPool: Sendable {
     private static let blockSize = 1_024
 

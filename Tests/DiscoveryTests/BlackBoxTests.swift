@@ -87,7 +87,8 @@ import Testing
         var node = try node()
         var peer = try connected(&node)
         let request = try #require(RequestID(id))
-        let packet = try peer.seal(Message.talkRequest(request, protocol: Array("nobody".utf8), request: [1, 2]).encoded)
+        let message = Message.talkRequest(request, protocol: Array("nobody".utf8), request: [1, 2])
+        let packet = try peer.seal(message.encoded)
         let answers = node.exchange(packet, from: here, at: now).compactMap { peer.open($0) }
         #expect(answers == [.talkResponse(request, response: [])])
     }

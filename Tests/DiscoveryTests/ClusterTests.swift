@@ -311,7 +311,8 @@ import Testing
         let requests = (0..<300).map { [UInt8](repeating: UInt8($0 & 255), count: $0 * 3) }
         let pending = world.nodes[0].pending.count
         for request in requests {
-            #expect(world.nodes[0].talkOneWay(to: there, protocol: testProtocol, request: request, at: world.now) == true)
+            #expect(
+                world.nodes[0].talkOneWay(to: there, protocol: testProtocol, request: request, at: world.now) == true)
         }
         #expect(world.nodes[0].pending.count == pending)
         world.run(.seconds(1))
