@@ -88,8 +88,7 @@ enum DiscoveryWireVectors: VectorSuite {
         {
             return difference
         }
-        if let expected = try vector["messageCiphertext"].ifPresent?.hex,
-            Array(bytes.suffix(expected.count)) != expected
+        if let expected = try vector["messageCiphertext"].ifPresent?.hex, Array(bytes.suffix(expected.count)) != expected
         {
             return "the ciphertext is not the packet's end"
         }
