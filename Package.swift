@@ -96,7 +96,7 @@ let package = Package(
         tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
         tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
-        tests("Node", ["Node", "Overlay", "Discovery", "Chain", "StateStore", "StateNetwork"]),
+        tests("Node", ["Node", "Overlay", "Discovery", "Chain", "MerklePatricia", "StateStore", "StateNetwork"]),
         tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),

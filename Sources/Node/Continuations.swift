@@ -54,7 +54,8 @@ enum Continuation: Sendable {
 
 /// What a request for content was for.
 enum RequestPurpose: Sendable {
-    /// With the key that was asked for: what it says (whether a proof is wanted) may have changed when the answer comes.
+    /// With the key that was asked for: what it says (whether a proof is wanted) may have changed when the answer
+    /// comes.
     case assignment(Assignment, StateContentKey)
     case chain(ChainSync.RequestTag)
 }

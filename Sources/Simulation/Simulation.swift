@@ -74,6 +74,7 @@ public struct World: Sendable {
         entropy = Entropy(seed: Bytes32(seed, 1, 2, 3))
     }
 
+    /// Virtual time, on both clocks.
     public var moment: Moment {
         Moment(instant: now, unixSeconds: World.epochStart + now.microseconds / 1_000_000)
     }
@@ -122,7 +123,9 @@ public struct World: Sendable {
         hosts[id.index].life += 1
     }
 
+    /// The node of a host; nil while it is stopped.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
+    /// What the host's disk has.
     public func store(_ id: HostID) -> FaultyMap { hosts[id.index].store }
     /// What the host last said of its progress.
     public func progress(_ id: HostID) -> Progress? { hosts[id.index].progress }

@@ -74,7 +74,8 @@ public struct TakeDiffs: Sendable {
                 update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
             taken.wantedCodes += folded.wantedCodes
             taken.batch.append(folded.batch)
-            // Layers above the anchor that do not go on from its state go in the same transaction, as they do in memory.
+            // Layers above the anchor that do not go on from its state go in the same transaction, as they do in
+            // memory.
             let above = try BlockLayer.all(of: update.section, in: snapshot).filter { $0.point.number > key.to.number }
             if let first = above.first, first.sectionHashBefore != proven {
                 taken.batch.append(StateWrites.dropLayers(above))
@@ -100,7 +101,8 @@ public struct DiffsTaken: Sendable {
     public enum Section: Sendable {
         case folded(SectionRecord)
         case layered(BlockLayer)
-        /// Its base is at the goal as it is. `layersStand` is false where stored layers said otherwise: they are dropped.
+        /// Its base is at the goal as it is. `layersStand` is false where stored layers said otherwise: they are
+        /// dropped.
         case unchanged(StateStore.Section, layersStand: Bool)
     }
 

@@ -7,8 +7,8 @@ import StateStore
 /// committed record, the block layers above it and the block diffs that wait; the crowns of served anchors; the node
 /// pool.
 ///
-/// The store is the truth: what is here changes only after the transaction that says the same was committed. A section is
-/// *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
+/// The store is the truth: what is here changes only after the transaction that says the same was committed. A section
+/// is *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
 public struct Holdings: Sendable {
     /// A block diff that was received and is not yet verified.
     public struct PendingDiff: Sendable {
@@ -208,8 +208,8 @@ public struct Holdings: Sendable {
     }
 
     /// A layer was committed: on top of the others, or, after a catch-up, in place of all of them. False where it does
-    /// not go on from what is held any more, because a reorganisation came between: then it is not taken, the section is
-    /// to be caught up, and the store has to forget the layer.
+    /// not go on from what is held any more, because a reorganisation came between: then it is not taken, the section
+    /// is to be caught up, and the store has to forget the layer.
     @discardableResult
     public mutating func committed(_ layer: BlockLayer, replacing: Bool) -> Bool {
         guard let held = held(layer.section.index), let record = held.record else { return false }

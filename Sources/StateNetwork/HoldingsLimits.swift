@@ -4,8 +4,8 @@ extension StateNetworkLimits {
     /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
     /// cheaper anyway.
     public static let pendingDiffsPerSection = 64
-    /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each. Half
-    /// of it for blocks whose header is not attested yet.
+    /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each.
+    /// Half of it for blocks whose header is not attested yet.
     public static let pendingDiffBytes = 128 << 20
     /// Blocks for which it is remembered where their comparison failed; a few heads are compared at a time.
     static let suspectBlocks = 64

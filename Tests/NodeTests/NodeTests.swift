@@ -1,3 +1,406 @@
+import Chain
+import Discovery
+import MerklePatricia
+import Primitives
+import StateStore
 import Testing
 
-@Suite struct NodeTests {}
+@testable import Node
+@testable import Overlay
+@testable import StateNetwork
+
+/// One node without a world: events are given by hand, directives are looked at.
+struct Bench {
+    static let genesis = StatePoint(number: 0, hash: Bytes32(0, 0, 0, 100))
+    static let anchor = Anchor(epoch: 0, hash: genesis.hash)
+    static let peer = Bytes32(1, 2, 3, 4)
+
+    var node: Node
+    var now = Instant(microseconds: 1_000_000)
+
+    var moment: Moment { Moment(instant: now, unixSeconds: 1_800_000_000) }
+
+    static func subtree(_ section: Int) -> Subtree {
+        .leaf(key: Bytes32(UInt64(section) << 60, 0, 0, 1), value: [UInt8](repeating: 1, count: 40))
+    }
+
+    static let crown = Crown(sections: (0..<16).map { subtree($0) }, depth: 1)
+
+    static func record(_ section: Int) -> SectionRecord {
+        SectionRecord(
+            section: Section(depth: 1, index: section), working: genesis, coverage: .complete(subtree(section)))
+    }
+
+    static func configuration(_ role: Role, depth: Int = 1) throws -> NodeConfiguration {
+        let seed = [UInt8](repeating: 7, count: 32)
+        let attesting = try #require(Bytes32(seed).flatMap { AttestingKey(seed: $0) })
+        let network = try NetworkConfiguration(
+            name: "bench", chainID: 7, genesisHash: genesis.hash, checkpoint: genesis, epochLength: 8,
+            sectionDepth: depth,
+            rule: NetworkConfiguration.Rule(keys: [attesting.publicKey], threshold: 1, maxAgeSeconds: 3_600))
+        var entropy = Entropy(seed: Bytes32(0, 0, 0, 5))
+        var configuration = NodeConfiguration(
+            network: network, role: role, key: IdentityKey(from: &entropy), clientInfo: "carousel/bench")
+        configuration.endpoint = Endpoint(ipv4: (10, 0, 0, 1), port: 9_009)
+        configuration.attestingSeeds = role == .bridge ? [seed] : []
+        return configuration
+    }
+
+    /// Holds the whole ring at genesis where `isFull`.
+    init(_ role: Role, isFull: Bool = true) throws {
+        var stored = StoredState()
+        if isFull {
+            stored.records = (0..<16).map { Bench.record($0) }
+            stored.crowns = [(Bench.anchor, Bench.crown)]
+        }
+        if role == .bridge { stored.replayedHead = isFull ? Bench.genesis : nil }
+        node = try Node(
+            configuration: try Bench.configuration(role), stored: stored, entropy: Entropy(seed: Bytes32(0, 0, 0, 9)),
+            at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
+        meet(.holder, Bench.peer)
+    }
+
+    mutating func meet(_ role: Role, _ id: Bytes32) {
+        node.statePeers[id] = StatePeer(
+            id: id, role: role, radius: .max, head: Bench.genesis, served: [], toldAt: .zero)
+    }
+
+    mutating func handle(_ event: Node.Event) -> [Node.Directive] {
+        node.handle(event, at: moment)
+        return node.drain()
+    }
+
+    /// A job whose result is made up by the test.
+    static func someJob() throws -> StateJob {
+        .serveCodes(ServeCodes(key: try #require(CodesKey(near: .zero, hashes: [.max]))))
+    }
+
+    static func block(_ number: UInt64) throws -> ReplayedBlock {
+        let header = try BlockHeader(
+            BlockHeader.Fields(parentHash: genesis.hash, stateRoot: crown.root, number: number, timestamp: 1_000))
+        return ReplayedBlock(header: header, changes: [])
+    }
+
+    static func diff(_ section: Int) -> Holdings.PendingDiff {
+        let value = BlockDiffValue(
+            header: [], certificate: [], sectionHashBefore: subtree(section).hash(at: 1), changes: [], codes: [],
+            pathProof: [])
+        return Holdings.PendingDiff(
+            key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), value: value,
+            encoded: [0], sender: peer, receivedAt: .zero)
+    }
+
+    static func layer(_ section: Int) -> BlockLayer {
+        let hash = subtree(section).hash(at: 1)
+        let place = Section(depth: 1, index: section)
+        return BlockLayer(
+            section: place, point: StatePoint(number: 1, hash: .max), parent: genesis, sectionHashBefore: hash,
+            sectionHashAfter: hash, update: .unchanged(place, subtree: subtree(section)), pathProof: [])
+    }
+}
+
+@Suite("Configuration") struct ConfigurationTests {
+    private func arc(_ exponent: Int, depth: Int, _ word: UInt64) throws -> Range<Int> {
+        var configuration = try Bench.configuration(.holder, depth: depth)
+        configuration.radiusExponent = exponent
+        return configuration.arc(of: Bytes32(word, 1, 2, 3))
+    }
+
+    @Test func arcsAreAlignedStretchesRoundTheID() throws {
+        let id: UInt64 = 0xabcd_ef00_0000_0000
+        #expect(try arc(256, depth: 1, id) == 0..<16)
+        #expect(try arc(300, depth: 1, id) == 0..<16)
+        #expect(try arc(255, depth: 1, id) == 8..<16)
+        #expect(try arc(254, depth: 1, id) == 8..<12)
+        #expect(try arc(252, depth: 1, id) == 10..<11)
+        #expect(try arc(10, depth: 1, id) == 10..<11, "never less than a section")
+        #expect(try arc(0, depth: 3, id) == 0xabc..<0xabd)
+        #expect(try arc(250, depth: 3, id) == 0xa80..<0xac0)
+        #expect(try arc(250, depth: 4, .max) == 0xfc00..<0x1_0000)
+        #expect(try arc(250, depth: 4, 0) == 0..<0x400)
+    }
+}
+
+@Suite("What a node gives back") struct GiveBackTests {
+    private func outcome(
+        _ role: Role = .holder, lock sections: [Int], serving: Int = 0, _ continuation: Continuation
+    ) throws -> (Bench, [Node.Directive]) {
+        var bench = try Bench(role)
+        _ = bench.handle(.tick)
+        check(bench.node.holdings.lock(sections))
+        bench.node.status.serving = serving
+        bench.node.commit(WriteBatch(), then: continuation)
+        guard case .commit(let id, _)? = bench.node.drain().last else {
+            Issue.record("no transaction left")
+            return (bench, [])
+        }
+        let directives = bench.handle(.commitFailed(id, .full))
+        #expect(bench.node.commits[id] == nil)
+        return (bench, directives)
+    }
+
+    /// Every lock is free again and the one who runs the node is told why.
+    private func expectAllFree(_ result: (Bench, [Node.Directive]), _ comment: Comment) {
+        let locked = (0..<16).filter { result.0.node.holdings.held($0)?.isLocked != false }
+        #expect(locked == [], comment)
+        #expect(result.0.node.status.serving == 0, comment)
+        let told = result.1.contains {
+            if case .report(.failed(let text)) = $0 { text.contains("the store is full") } else { false }
+        }
+        #expect(told, comment)
+    }
+
+    @Test func aRefusedTransactionFreesWhatItHeld() throws {
+        let (peer, point) = (Bench.peer, Bench.genesis)
+        let range = RangeTaken(record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1)
+        let cases: [([Int], Int, Continuation)] = [
+            ([], 1, .answer(Overlay.ContentToken(value: 1))),
+            ([2], 0, .range(assignment: 1, section: 2, peer: peer, bytes: 1)),
+            ([2], 0, .rangeCommitted(assignment: 1, section: 2, peer: peer, bytes: 1, range)),
+            ([2, 5], 0, .diffs(assignment: 1, sections: [2, 5], peer: peer, bytes: 1, goal: point)),
+            (
+                [2, 5], 0,
+                .diffsCommitted(assignment: 1, sections: [2, 5], peer: peer, bytes: 1, goal: point, DiffsTaken())
+            ),
+            ([3], 0, .blockDiff(Bench.diff(3))),
+            ([3], 0, .layerCommitted(Bench.diff(3), Bench.layer(3), codes: [], wanted: [])),
+            ([4], 0, .fold(section: 4)),
+            ([4], 0, .foldCommitted(section: 4, Bench.record(4), wanted: [])),
+            ([4], 0, .dropCommitted(section: 4)),
+            ([], 0, .codesCommitted(assignment: 1, peer: peer, hashes: [], bytes: 1)),
+            ([], 0, .crownCommitted(Bench.anchor, Bench.crown, assignment: 1)),
+            ([], 0, .written),
+        ]
+        for (sections, serving, continuation) in cases {
+            expectAllFree(try outcome(lock: sections, serving: serving, continuation), "\(continuation)")
+        }
+    }
+
+    @Test func aBridgeTriesARefusedBlockAgain() throws {
+        let block = try Bench.block(1)
+        let all = Array(0..<16)
+        let taken = ReplayTaken(crown: Bench.crown)
+        for continuation in [Continuation.replay(block), .replayCommitted(block, taken)] {
+            var (bench, directives) = try outcome(.bridge, lock: all, continuation)
+            expectAllFree((bench, directives), "\(continuation)")
+            #expect(bench.node.replayBacklog == 1)
+            #expect(bench.node.nextDeadline(at: bench.moment) <= bench.now + NodeLimits.storeRetry)
+            bench.now = bench.now + NodeLimits.storeRetry
+            directives = bench.handle(.tick)
+            let again = directives.contains { if case .run(_, .replay) = $0 { true } else { false } }
+            #expect(again && bench.node.bridge?.isBusy == true)
+            #expect(bench.node.holdings.held(0)?.isLocked == true)
+        }
+    }
+
+    @Test func aBlockOutOfOrderIsNamedAndAnOldOneIsPassedOver() throws {
+        var bench = try Bench(.bridge)
+        let begun = bench.handle(.block(try Bench.block(0))).contains { if case .run = $0 { true } else { false } }
+        #expect(!begun)
+        #expect(bench.node.replayBacklog == 0)
+        let told = bench.handle(.block(try Bench.block(3))).compactMap { directive -> String? in
+            if case .report(.failed(let text)) = directive { text } else { nil }
+        }
+        #expect(told == ["block 3 was given where 1 is next"])
+        #expect(bench.node.replayBacklog == 0 && bench.node.holdings.held(0)?.isLocked == false)
+    }
+
+    @Test func aResultOfAnotherKindGivesBackToo() throws {
+        var bench = try Bench(.holder)
+        check(bench.node.holdings.lock(7))
+        bench.node.run(try Bench.someJob(), then: .fold(section: 7))
+        guard case .run(let id, _)? = bench.node.drain().last else {
+            Issue.record("no job left")
+            return
+        }
+        _ = bench.handle(.jobFinished(id, .served([0])))
+        #expect(bench.node.holdings.held(7)?.isLocked == false && bench.node.jobs.isEmpty)
+        _ = bench.handle(.jobFinished(id, .served([0])))
+        _ = bench.handle(.committed(CommitID(value: 999)))
+        #expect(bench.node.jobs.isEmpty, "what nobody waits for changes nothing")
+    }
+
+    @Test func aLieFreesItsSectionAndIsCounted() throws {
+        var bench = try Bench(.holder)
+        check(bench.node.holdings.lock(3))
+        bench.node.run(try Bench.someJob(), then: .blockDiff(Bench.diff(3)))
+        guard case .run(let id, _)? = bench.node.drain().last else {
+            Issue.record("no job left")
+            return
+        }
+        _ = bench.handle(.jobFinished(id, .blockDiff(.failure(.lie("hash")))))
+        #expect(bench.node.totals.invalidAnswers == 1)
+        #expect(bench.node.holdings.held(3)?.isLocked == false && bench.node.holdings.held(3)?.layers == [])
+    }
+}
+
+@Suite("Roles") struct RoleTests {
+    private let key = StateContentKey.blockDiff(
+        BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)).encoded
+
+    private func code(_ role: Role, from other: Role?) throws -> AcceptCode {
+        var bench = try Bench(role)
+        let id = Bytes32(9, 9, 9, 9)
+        if let other { bench.meet(other, id) }
+        return bench.node.acceptCode(forKey: key, from: id, at: bench.now)
+    }
+
+    @Test func offersAreTakenAsTheRoleAllows() throws {
+        #expect(try code(.holder, from: .holder) == .accepted)
+        #expect(try code(.holder, from: .bridge) == .accepted)
+        #expect(try code(.holder, from: nil) == .accepted)
+        #expect(try code(.walker, from: .holder) == .accepted)
+        #expect(try code(.walker, from: .bridge) == .declined)
+        #expect(try code(.walker, from: nil) == .declined, "it may be a bridge")
+        #expect(try code(.bridge, from: .holder) == .declined, "its state comes from its own chain")
+    }
+
+    @Test func anAcceptedKeyIsNotAcceptedTwice() throws {
+        var bench = try Bench(.holder)
+        check(bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now) == .accepted)
+        check(bench.node.acceptCode(forKey: key, from: Bytes32(8, 8, 8, 8), at: bench.now) == .inProgress)
+        bench.now = bench.now + NodeLimits.expectedWait
+        check(bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now) == .accepted)
+        let range = try #require(
+            RangeKey(anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 1))
+        let asked = StateContentKey.range(range).encoded
+        check(bench.node.acceptCode(forKey: asked, from: Bench.peer, at: bench.now) == .declined)
+        check(bench.node.acceptCode(forKey: [], from: Bench.peer, at: bench.now) == .declined)
+    }
+
+    @Test func aWalkerAsksNoBridge() throws {
+        var walker = try Bench(.walker)
+        walker.meet(.bridge, Bytes32(9, 9, 9, 9))
+        let bridge = try #require(walker.node.statePeers[Bytes32(9, 9, 9, 9)])
+        #expect(!walker.node.mayAskState(of: bridge))
+        #expect(try Bench(.holder).node.mayAskState(of: bridge))
+    }
+
+    /// Jobs begun for a range request.
+    private func jobs(_ bench: inout Bench, asker: Bytes32) throws -> Int {
+        let key = try #require(
+            RangeKey(
+                anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 4_096))
+        bench.node.serveState(
+            StateContentKey.range(key).encoded, to: asker, Overlay.ContentToken(value: 1), at: bench.moment)
+        return bench.node.drain().count { if case .run(_, .serveRange) = $0 { true } else { false } }
+    }
+
+    @Test func aBridgeServesHoldersOnly() throws {
+        var bridge = try Bench(.bridge)
+        bridge.meet(.walker, Bytes32(9, 9, 9, 9))
+        #expect(try jobs(&bridge, asker: Bytes32(9, 9, 9, 9)) == 0)
+        #expect(try jobs(&bridge, asker: Bytes32(8, 8, 8, 8)) == 0, "who has not said what it is")
+        #expect(try jobs(&bridge, asker: Bench.peer) == 1)
+        var holder = try Bench(.holder)
+        #expect(try jobs(&holder, asker: Bytes32(8, 8, 8, 8)) == 1)
+    }
+
+    @Test func servingJobsAreBounded() throws {
+        var holder = try Bench(.holder)
+        var begun = 0
+        for _ in 0..<(NodeLimits.servingJobs + 20) { begun += try jobs(&holder, asker: Bench.peer) }
+        #expect(begun == NodeLimits.servingJobs && holder.node.jobs.count == NodeLimits.servingJobs)
+    }
+}
+
+@Suite("What the network may send") struct HostileInputTests {
+    /// Valid messages of every kind.
+    private func keys() throws -> [[UInt8]] {
+        let point = StatePoint(number: 8, hash: .max)
+        let range = try #require(
+            RangeKey(anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 1))
+        let diffs = try #require(
+            DiffsKey(from: Bench.genesis, to: point, sections: [1, 5], maxBytes: 1_000, withProof: true))
+        let codes = try #require(CodesKey(near: .zero, hashes: [.max, .zero]))
+        return [
+            .range(range), .diffs(diffs), .codes(codes), .blockDiff(BlockDiffKey(point: point, section: 3)),
+            .crown(Bench.anchor), .availability,
+        ].map { (key: StateContentKey) in key.encoded }
+    }
+
+    private func values() throws -> [[UInt8]] {
+        let header = try Bench.block(1).header
+        let value = BlockDiffValue(
+            header: header.rlp, certificate: [], sectionHashBefore: .zero,
+            changes: [LeafChange(key: FlatKey(account: Bytes32(3 << 60, 0, 0, 1)), value: nil)], codes: [[1]],
+            pathProof: try Bench.crown.proofNodes(forSection: 3))
+        return [try #require(value.encoded), CrownValue.serve(Bench.crown)]
+    }
+
+    private func mutated(_ bytes: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0..<Int.random(in: 1...3, using: &generator) where !bytes.isEmpty {
+            let place = Int.random(in: 0..<bytes.count, using: &generator)
+            switch Int.random(in: 0..<5, using: &generator) {
+            case 0: bytes[place] = UInt8.random(in: 0...255, using: &generator)
+            case 1: bytes[place] = [0, 1, 0x7f, 0x80, 0xff].randomElement(using: &generator) ?? 0
+            case 2: bytes.removeSubrange(place...)
+            case 3: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: place)
+            default: for index in place..<min(place + 8, bytes.count) { bytes[index] = 0xff }
+            }
+        }
+        return bytes
+    }
+
+    @Test func noKeyOrItemTrapsOrIsBelieved() throws {
+        var generator = SeededGenerator(seed: 4_711)
+        var bench = try Bench(.holder)
+        let (keys, values) = (try keys(), try values())
+        for round in 0..<4_000 {
+            let key = mutated(keys[round % keys.count], &generator)
+            _ = bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now)
+            bench.node.serveState(key, to: Bench.peer, Overlay.ContentToken(value: 1), at: bench.moment)
+            let itemKey = round.isMultiple(of: 2) ? keys[3 + round % 4 / 2] : key
+            let item = ContentItem(key: itemKey, value: mutated(values[round % values.count], &generator))
+            bench.node.receiveState(item, from: Bench.peer, at: bench.moment)
+            _ = bench.handle(.datagram(mutated(key, &generator), from: Endpoint(ipv4: (10, 0, 0, 2), port: 1)))
+        }
+        #expect(bench.node.totals.invalidAnswers > 1_000, "items that do not hold are counted")
+        #expect(bench.node.holdings.pendingBytes == 0, "a diff of another block than its key's is not queued")
+        #expect((0..<16).allSatisfy { bench.node.holdings.held($0)?.layers == [] })
+        #expect(bench.node.holdings.crowns.count == 1)
+        #expect(bench.node.gossip.expected.count <= NodeLimits.expectedOffers)
+    }
+
+    @Test func noPingPayloadTraps() throws {
+        var generator = SeededGenerator(seed: 4_712)
+        let sections = AnchorSections(anchor: Bench.anchor, runs: [0..<3, 7..<16])
+        let payload = StatePingPayload(role: .node, radius: .max, head: Bench.genesis, served: [sections])
+        #expect(try StatePingPayload(decoding: payload.encoded) == payload)
+        var refused = 0
+        for _ in 0..<4_000 {
+            do throws(StateContentError) {
+                let read = try StatePingPayload(decoding: mutated(payload.encoded, &generator))
+                #expect(read.served.allSatisfy { $0.runs.allSatisfy { !$0.isEmpty && $0.upperBound <= 65_536 } })
+            } catch {
+                refused += 1
+            }
+        }
+        #expect(refused > 500)
+    }
+
+    @Test func queuesAreBounded() {
+        var queue = GossipQueue()
+        for number in 0..<(NodeLimits.expectedOffers + 100) {
+            queue.expect([UInt8(number & 255), UInt8(number >> 8 & 255)], at: .zero)
+        }
+        #expect(queue.expected.count == NodeLimits.expectedOffers)
+        #expect(queue.isExpected([0, 0], at: .zero))
+        let later = Instant.zero + NodeLimits.expectedWait
+        #expect(!queue.isExpected([0, 0], at: later))
+        queue.expect([1, 2, 3], at: later)
+        #expect(queue.expected.count == 1 && queue.isExpected([1, 2, 3], at: later))
+        queue.add(BlockDiffKey(point: Bench.genesis, section: 1), for: .zero, at: later)
+        queue.add(BlockDiffKey(point: Bench.genesis, section: 2), for: .zero, at: later + .milliseconds(5))
+        #expect(queue.deadline == later + StateNetworkLimits.gossipGather, "the first key sets the time")
+        #expect(queue.outgoing[.zero]?.map(\.section) == [1, 2])
+    }
+}
+
+/// `#expect` for conditions that change what they ask: the macro cannot look inside those.
+private func check(
+    _ condition: Bool, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+) {
+    #expect(condition, comment, sourceLocation: sourceLocation)
+}

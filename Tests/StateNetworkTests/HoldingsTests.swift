@@ -1,0 +1,337 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+import Testing
+
+@testable import StateNetwork
+
+/// A ring of 16 sections with one leaf each, whose value is its version: what a section is after a block is said by
+/// one number.
+struct Ring {
+    static let genesis = StatePoint(number: 0, hash: Bytes32(0, 0, 0, 100))
+
+    static func point(_ number: UInt64, fork: UInt64 = 0) -> StatePoint {
+        StatePoint(number: number, hash: Bytes32(fork, 0, 0, 100 + number))
+    }
+
+    static func anchor(_ epoch: UInt64) -> Anchor { Anchor(epoch: epoch, hash: point(epoch * 8).hash) }
+
+    static func subtree(_ section: Int, _ version: UInt8) -> Subtree {
+        .leaf(key: Bytes32(UInt64(section) << 60, 0, 0, 1), value: [UInt8](repeating: version, count: 40))
+    }
+
+    static func hash(_ section: Int, _ version: UInt8) -> Bytes32 { subtree(section, version).hash(at: 1) }
+
+    /// Sections that are not named are at version 0.
+    static func crown(_ versions: [Int: UInt8] = [:]) -> Crown {
+        Crown(sections: (0..<16).map { subtree($0, versions[$0] ?? 0) }, depth: 1)
+    }
+
+    static func record(
+        _ section: Int, at point: StatePoint = genesis, previous: StatePoint? = nil, version: UInt8 = 0
+    ) -> SectionRecord {
+        SectionRecord(
+            section: Section(depth: 1, index: section), working: point, previous: previous,
+            coverage: .complete(subtree(section, version)))
+    }
+
+    static func layer(
+        _ section: Int, _ point: StatePoint, parent: StatePoint = genesis, from: UInt8, to: UInt8
+    ) -> BlockLayer {
+        let place = Section(depth: 1, index: section)
+        return BlockLayer(
+            section: place, point: point, parent: parent, sectionHashBefore: hash(section, from),
+            sectionHashAfter: hash(section, to), update: .unchanged(place, subtree: subtree(section, to)),
+            pathProof: [])
+    }
+
+    static func diff(
+        _ section: Int, _ point: StatePoint, from: UInt8, bytes: Int = 10, at time: Instant = .zero
+    ) -> Holdings.PendingDiff {
+        let value = BlockDiffValue(
+            header: [], certificate: [], sectionHashBefore: hash(section, from), changes: [], codes: [], pathProof: [])
+        return Holdings.PendingDiff(
+            key: BlockDiffKey(point: point, section: section), value: value,
+            encoded: [UInt8](repeating: 0, count: bytes), sender: Bytes32(0, 0, 0, 9), receivedAt: time)
+    }
+
+    /// All sections of `arc` complete at genesis, caught up, with the crown of genesis.
+    static func holdings(
+        arc: Range<Int> = 0..<16, records: [SectionRecord]? = nil, layers: [BlockLayer] = []
+    ) -> Holdings {
+        var holdings = Holdings(
+            depth: 1, epochLength: 8, arc: arc, records: records ?? arc.map { record($0) }, layers: layers,
+            crowns: [(anchor(0), crown())])
+        for index in arc { holdings.caughtUp(index) }
+        return holdings
+    }
+}
+
+@Suite("Holdings: diffs") struct HoldingsDiffTests {
+    private func key(_ section: Int, _ number: UInt64) -> BlockDiffKey {
+        BlockDiffKey(point: Ring.point(number), section: section)
+    }
+
+    @Test func admissionNamesTheReason() {
+        var holdings = Ring.holdings(arc: 0..<8, records: (0..<7).map { Ring.record($0) })
+        #expect(holdings.admission(of: key(8, 1), isCanonical: true) == .outsideArc)
+        #expect(holdings.admission(of: key(-1, 1), isCanonical: true) == .outsideArc)
+        #expect(holdings.admission(of: key(7, 1), isCanonical: true) == .notVerifiable, "nothing is held there")
+        #expect(holdings.admission(of: key(0, 0), isCanonical: true) == .known, "part of the base")
+        #expect(holdings.admission(of: key(0, 1), isCanonical: false) == .notVerifiable)
+        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .wanted)
+        #expect(holdings.admission(of: key(0, 1), isCanonical: nil) == .wanted)
+        holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
+        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .inProgress)
+        check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 2), replacing: false))
+        #expect(holdings.admission(of: key(0, 2), isCanonical: true) == .known)
+        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .known, "below the newest layer")
+        for number in 3..<67 { holdings.enqueue(Ring.diff(0, Ring.point(UInt64(number)), from: 0)) }
+        #expect(holdings.admission(of: key(0, 99), isCanonical: true) == .busy)
+        #expect(holdings.admission(of: key(1, 99), isCanonical: true) == .wanted)
+    }
+
+    @Test func whatWaitsIsBoundedInBytes() {
+        var holdings = Ring.holdings()
+        let half = StateNetworkLimits.pendingDiffBytes / 2
+        holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0, bytes: half))
+        #expect(holdings.pendingBytes == half)
+        #expect(holdings.admission(of: key(1, 1), isCanonical: nil) == .busy, "unattested blocks get half the room")
+        #expect(holdings.admission(of: key(1, 1), isCanonical: true) == .wanted)
+        holdings.enqueue(Ring.diff(1, Ring.point(1), from: 0, bytes: half + 1))
+        #expect(holdings.pendingBytes == half && holdings.waiting == [0], "one that does not fit is not taken")
+        check(holdings.lock(0))
+        check(holdings.committed(Ring.layer(0, Ring.point(1), from: 0, to: 1), replacing: false))
+        #expect(holdings.pendingBytes == 0 && holdings.waiting.isEmpty)
+    }
+
+    @Test func diffsGoInOrderAndAGapIsNoticed() {
+        var holdings = Ring.holdings()
+        holdings.enqueue(Ring.diff(3, Ring.point(2), from: 1))
+        check(holdings.takeDue(at: .zero) == [3])
+        check(holdings.takeDue(at: .zero) == [], "nothing has happened since")
+        guard case .none = holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) else {
+            Issue.record("a diff that does not fit was given out")
+            return
+        }
+        #expect(!holdings.hasGap(3, at: .zero + StateNetworkLimits.gapPatience))
+        let due = Instant.zero + StateNetworkLimits.gapPatience + .milliseconds(1)
+        #expect(holdings.nextDeadline(at: .zero) == due)
+        check(holdings.takeDue(at: due) == [3])
+        #expect(holdings.hasGap(3, at: due))
+        holdings.enqueue(Ring.diff(3, Ring.point(1), from: 0))
+        guard case .verify(let first) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
+            Issue.record("the predecessor does not fit")
+            return
+        }
+        #expect(first.key.point == Ring.point(1))
+        check(holdings.lock(3))
+        guard case .none = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
+            Issue.record("two jobs for one section")
+            return
+        }
+        check(holdings.committed(Ring.layer(3, Ring.point(1), from: 0, to: 1), replacing: false))
+        holdings.unlock(3)
+        #expect(!holdings.hasGap(3, at: due))
+        check(holdings.takeDue(at: due) == [3], "a section given back is looked at again")
+        guard case .verify(let second) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
+            Issue.record("the next one does not fit")
+            return
+        }
+        #expect(second.key.point == Ring.point(2))
+        #expect(holdings.waiting.isEmpty)
+    }
+
+    @Test func aDiffWithoutAHeaderIsForgottenInTime() {
+        var holdings = Ring.holdings()
+        holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
+        _ = holdings.nextDiff(of: 0, at: .zero, isCanonical: { _ in nil })
+        let due = Instant.zero + StateNetworkLimits.unknownHeaderWait + .milliseconds(1)
+        #expect(holdings.nextDeadline(at: .zero) == due)
+        _ = holdings.nextDiff(of: 0, at: due, isCanonical: { _ in nil })
+        #expect(holdings.waiting.isEmpty && holdings.pendingBytes == 0)
+        holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
+        _ = holdings.nextDiff(of: 0, at: .zero, isCanonical: { _ in false })
+        #expect(holdings.waiting.isEmpty, "another block stands at its height")
+    }
+
+    @Test func recentValuesAreBoundedOldestGoFirst() {
+        var recent = RecentDiffs(limit: 3)
+        for number in 0..<10 { recent.add(key(0, UInt64(number)), [UInt8(number)]) }
+        recent.add(key(0, 9), [0])
+        #expect(recent.count == 3 && recent.bytes == 3)
+        #expect(recent[key(0, 6)] == nil)
+        #expect((7..<10).map { recent[key(0, $0)] } == [[7], [8], [9]])
+        var large = RecentDiffs(limit: 9)
+        large.add(key(0, 1), [1])
+        large.add(key(0, 2), [UInt8](repeating: 2, count: StateNetworkLimits.recentDiffBytes + 1))
+        #expect(large.count == 1 && large[key(0, 2)] != nil, "the newest stays")
+    }
+}
+
+@Suite("Holdings: layers, folds, crowns") struct HoldingsStateTests {
+    @Test func locksAreAllOrNothing() {
+        var holdings = Ring.holdings(arc: 4..<8)
+        check(holdings.lock([4, 5]))
+        check(!holdings.lock([5, 6]) && holdings.held(6)?.isLocked == false)
+        check(!holdings.lock(3) && !holdings.lock([3]), "outside the arc")
+        check(!holdings.lockAll())
+        holdings.unlock(4)
+        holdings.unlock(5)
+        check(holdings.lockAll() && !holdings.lock(7))
+        holdings.unlockAll()
+        check(holdings.lock(7))
+    }
+
+    @Test func layersGiveTheStateAtEachBlock() {
+        var holdings = Ring.holdings()
+        check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 2), replacing: false))
+        check(holdings.committed(Ring.layer(0, Ring.point(5), from: 2, to: 5), replacing: false))
+        #expect((0...6).map { holdings.stateHash(of: 0, at: $0) } == [0, 0, 2, 2, 2, 5, 5].map { Ring.hash(0, $0) })
+        #expect(holdings.top(of: 0) == 5)
+        #expect(holdings.canLead(0, to: Ring.point(3), proven: Ring.hash(0, 2)))
+        #expect(!holdings.canLead(0, to: Ring.point(3), proven: Ring.hash(0, 3)))
+        #expect(holdings.stateHash(of: 99, at: 0) == nil)
+    }
+
+    @Test func aFoldKeepsLayersThatGoOnAndGivesBackThoseThatDoNot() {
+        var holdings = Ring.holdings()
+        let below = Ring.layer(0, Ring.point(5), from: 0, to: 5)
+        let above = Ring.layer(0, Ring.point(9), parent: Ring.point(5), from: 5, to: 9)
+        for layer in [below, above] { check(holdings.committed(layer, replacing: false)) }
+        var other = holdings
+        let fitting = Ring.record(0, at: Ring.point(8), previous: Ring.genesis, version: 5)
+        check(holdings.committed(fitting, section: 0) == [])
+        #expect(holdings.held(0)?.layers == [above] && !holdings.hasGap(0, at: .zero))
+        #expect(holdings.stateHash(of: 0, at: 7) == nil, "below the base")
+        let misfit = Ring.record(0, at: Ring.point(8), previous: Ring.genesis, version: 6)
+        check(other.committed(misfit, section: 0) == [above], "to be dropped from the store too")
+        #expect(other.held(0)?.layers == [] && other.hasGap(0, at: .zero))
+        check(other.committed(nil, section: 0) == [])
+        #expect(other.held(0)?.record == nil && other.canLead(0, to: Ring.point(8), proven: .zero) == false)
+    }
+
+    @Test func aLayerThatAReorganisationOvertookIsNotTaken() {
+        var holdings = Ring.holdings()
+        let lost = Ring.layer(0, Ring.point(1, fork: 1), from: 0, to: 1)
+        check(holdings.committed(lost, replacing: false))
+        check(holdings.rewind { $0 != lost.point } == [lost])
+        #expect(holdings.hasGap(0, at: .zero))
+        check(!holdings.committed(Ring.layer(0, Ring.point(2), from: 1, to: 2), replacing: false))
+        #expect(holdings.held(0)?.layers == [])
+        check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 3), replacing: true))
+        #expect(!holdings.hasGap(0, at: .zero))
+    }
+
+    @Test func aCatchUpThatFindsTheBaseRightDropsLayersThatAreNot() {
+        var holdings = Ring.holdings()
+        check(holdings.committed(Ring.layer(0, Ring.point(1), from: 0, to: 1), replacing: false))
+        holdings.caughtUp(0, layersStand: true)
+        #expect(holdings.held(0)?.layers.count == 1)
+        holdings.caughtUp(0, layersStand: false)
+        #expect(holdings.held(0)?.layers == [])
+        check(holdings.layersLost(0) == [] && holdings.hasGap(0, at: .zero))
+    }
+
+    @Test func aStartTakesOnlyLayersThatFollowFromEachOther() {
+        let layers = [
+            Ring.layer(0, Ring.point(3), from: 1, to: 3), Ring.layer(0, Ring.point(1), from: 0, to: 1),
+            Ring.layer(1, Ring.point(2), from: 7, to: 2), Ring.layer(9, Ring.point(1), from: 0, to: 1),
+        ]
+        let holdings = Holdings(
+            depth: 1, epochLength: 8, arc: 0..<2, records: [Ring.record(0), Ring.record(1), Ring.record(5)],
+            layers: layers, crowns: [])
+        #expect(holdings.held(0)?.layers.map(\.point) == [Ring.point(1), Ring.point(3)])
+        #expect(holdings.held(1)?.layers == [])
+        #expect(holdings.hasGap(0, at: .zero), "blocks passed while the node was away")
+    }
+
+    @Test func crownsThatNothingRefersToAreDropped() {
+        var holdings = Ring.holdings()
+        for epoch in 1...3 { holdings.store(Ring.crown([0: UInt8(epoch)]), at: Ring.anchor(UInt64(epoch))) }
+        for index in 0..<16 {
+            holdings.committed(Ring.record(index, at: Ring.point(8), previous: Ring.genesis), section: index)
+        }
+        check(holdings.pruneCrowns() == [Ring.anchor(2)])
+        #expect(holdings.crowns.map(\.anchor) == [0, 1, 3].map { Ring.anchor($0) })
+        #expect(holdings.crown(at: Ring.anchor(2)) == nil && holdings.crown(at: Ring.anchor(3)) != nil)
+        for index in 0..<16 {
+            holdings.committed(Ring.record(index, at: Ring.point(16), previous: Ring.point(8)), section: index)
+        }
+        check(holdings.pruneCrowns() == [Ring.anchor(0)])
+    }
+
+    @Test func anchorsAreServedWithTheirCrownsOnly() {
+        var records = (2..<10).map { Ring.record($0, at: Ring.point(8), previous: Ring.genesis) }
+        records[3] = Ring.record(5)
+        records[6] = SectionRecord(starting: Section(depth: 1, index: 8), at: Ring.point(8))
+        var holdings = Ring.holdings(arc: 2..<10, records: records)
+        #expect(holdings.servedAnchors() == [AnchorSections(anchor: Ring.anchor(0), runs: [2..<8, 9..<10])])
+        holdings.store(Ring.crown(), at: Ring.anchor(1))
+        holdings.store(Ring.crown(), at: Ring.anchor(2))
+        #expect(
+            holdings.servedAnchors() == [
+                AnchorSections(anchor: Ring.anchor(1), runs: [2..<5, 6..<8, 9..<10]),
+                AnchorSections(anchor: Ring.anchor(0), runs: [2..<8, 9..<10]),
+            ])
+    }
+
+    @Test func everySectionMustBeAsProven() {
+        var holdings = Ring.holdings()
+        let crown = Ring.crown([3: 1, 12: 1])
+        holdings.note(crown.nodes, at: 1)
+        check(!holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
+        check(holdings.markBehind(at: Ring.point(1), root: crown.root) == [3, 12])
+        #expect(holdings.hasGap(3, at: .zero) && !holdings.hasGap(4, at: .zero))
+        check(holdings.committed(Ring.layer(3, Ring.point(1), from: 0, to: 1), replacing: false))
+        check(!holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
+        check(holdings.committed(Ring.layer(12, Ring.point(1), from: 0, to: 1), replacing: false))
+        check(holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
+        #expect(holdings.verifiedHead == Ring.point(1))
+        check(holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
+        check(!holdings.verify(at: Ring.point(1, fork: 1), root: crown.root, isHead: true))
+        check(!holdings.verify(at: Ring.point(2), root: .max, isHead: true), "a root that no node is known of")
+        check(holdings.rewind { $0.number < 1 }.map(\.section.index) == [3, 12])
+        #expect(holdings.verifiedHead == nil)
+    }
+
+    @Test func aCrownIsRebuiltFromWhatIsHeld() {
+        var holdings = Ring.holdings()
+        check(holdings.committed(Ring.layer(3, Ring.point(1), from: 0, to: 1), replacing: false))
+        check(holdings.committed(Ring.layer(3, Ring.point(4), from: 1, to: 4), replacing: false))
+        #expect(holdings.rebuiltCrown(at: 0)?.root == Ring.crown().root)
+        #expect(holdings.rebuiltCrown(at: 3)?.root == Ring.crown([3: 1]).root)
+        #expect(holdings.rebuiltCrown(at: 4)?.root == Ring.crown([3: 4]).root)
+        #expect(Ring.holdings(arc: 0..<15).rebuiltCrown(at: 0) == nil)
+        holdings.committed(Ring.record(0, at: Ring.point(8)), section: 0)
+        #expect(holdings.rebuiltCrown(at: 4) == nil, "below a base")
+    }
+
+    @Test func thePoolProvesBySeenNodes() throws {
+        let (old, new) = (Ring.crown(), Ring.crown([5: 1]))
+        var pool = NodePool()
+        pool.add(old.nodes, at: 1)
+        let path = Section(depth: 1, index: 5).path
+        #expect(pool.path(to: path, root: new.root) == [])
+        pool.add(try new.proofNodes(forSection: 5), at: 2)
+        for index in 0..<16 {
+            let section = Section(depth: 1, index: index)
+            let proof = pool.path(to: section.path, root: new.root)
+            let hash = try SectionProof.sectionHash(root: new.root, proof: proof, section: section.path)
+            #expect(hash == Ring.hash(index, index == 5 ? 1 : 0))
+        }
+        pool.prune(before: 2)
+        #expect(pool.path(to: path, root: old.root) == [] && !pool.path(to: path, root: new.root).isEmpty)
+        #expect(pool[new.root] != nil && pool[old.root] == nil)
+        pool.add([[0xff, 0xff]], at: 3)
+        #expect(pool.path(to: path, root: Keccak.hash([0xff, 0xff])) == [[0xff, 0xff]], "what is no node ends the way")
+    }
+}
+
+/// `#expect` for conditions that change what they ask: the macro cannot look inside those.
+private func check(
+    _ condition: Bool, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+) {
+    #expect(condition, comment, sourceLocation: sourceLocation)
+}
