@@ -41,7 +41,7 @@ public struct NodeConfiguration: Sendable {
     /// The address put into the node record; nil where it is not known yet.
     public var endpoint: Endpoint?
     public var bootNodes: [NodeRecord]
-    /// The record's sequence number: it must grow from start to start; Unix seconds do.
+    /// The record's sequence number: it must grow from start to start; the calendar's milliseconds do.
     public var recordSequence: UInt64
     /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
     public var radiusExponent: Int

@@ -43,6 +43,7 @@ public enum NodeRuntime {
             network: network, role: settings.role, key: key, clientInfo: ProgramVersion.clientInfo)
         configuration.endpoint = advertisedEndpoint(settings, local: socket.local)
         configuration.bootNodes = settings.bootNodes
+        configuration.recordSequence = try nextRecordSequence(in: store, unixSeconds: clock.now().unixSeconds)
         configuration.radiusExponent = settings.radiusExponent
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
@@ -68,6 +69,23 @@ public enum NodeRuntime {
         } catch {
             throw ShellError(error, dataDirectory: directory, networkFile: settings.networkFile)
         }
+    }
+
+    /// The sequence number of this start's node record: above that of every start before, or peers would keep to the
+    /// address of an earlier one. Counts in milliseconds of the calendar, so that a data directory that was lost does not
+    /// bring old numbers back, and is kept, so that a clock set back does not either.
+    private static func nextRecordSequence(in store: LMDBStore, unixSeconds: UInt64) throws -> UInt64 {
+        let name = "record-sequence"
+        var last: UInt64 = 0
+        if let bytes = try LocalValues.value(name, in: try store.snapshot()) {
+            var reader = ByteReader(bytes)
+            last = try reader.uint64BigEndian()
+        }
+        let sequence = max(last + 1, unixSeconds * 1_000)
+        var writer = ByteWriter()
+        writer.append(bigEndian: sequence)
+        try store.commit(StateWrites.local(name, writer.bytes))
+        return sequence
     }
 
     /// Connects the node and runs it until a signal or what it reports ends it.
