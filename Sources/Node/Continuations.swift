@@ -16,8 +16,8 @@ public struct CommitID: Hashable, Sendable {
     public let value: UInt64
 }
 
-/// What to do with a job's result or after a commit. Each holds what must be given back: a section's lock, an assignment,
-/// an asker's token.
+/// What to do with a job's result or after a commit. Each holds what must be given back: a section's lock, an
+/// assignment, an asker's token.
 enum Continuation: Sendable {
     /// A value for a peer that asked.
     case answer(Overlay.ContentToken)

@@ -90,8 +90,8 @@ extension Node {
         refreshSyncPeer(info.id)
     }
 
-    /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from a
-    /// bridge, and heads count only where they are attested.
+    /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from
+    /// a bridge, and heads count only where they are attested.
     mutating func refreshSyncPeer(_ id: Bytes32) {
         guard let peer = statePeers[id], mayAskState(of: peer) else {
             sync.peerLost(id)

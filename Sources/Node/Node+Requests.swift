@@ -84,7 +84,8 @@ extension Node {
         guard !sections.isEmpty else {
             return overlay.answer(token, .content(notHere().encoded), at: moment.instant)
         }
-        serve(.serveDiffs(ServeDiffs(key: key, depth: holdings.depth, sections: sections, otherwise: notHere())), token, at: moment)
+        let job = ServeDiffs(key: key, depth: holdings.depth, sections: sections, otherwise: notHere())
+        serve(.serveDiffs(job), token, at: moment)
     }
 
     private mutating func serve(_ job: StateJob, _ token: Overlay.ContentToken, at moment: Moment) {

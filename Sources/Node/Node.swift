@@ -19,8 +19,8 @@
 // Phases: *headers* (no attested block yet), *walking*, *following*; see `Sync`. The three roles differ only in data:
 // the arc, whether state is asked from bridges, and whether blocks come from a directory.
 //
-// Invariants. Nothing unverified is stored or passed on: a range, a diff, a crown or a code leaves the job that checks it
-// only when it was right. A root is believed only under an attested header. Bad input costs its sender (`judge`) and
+// Invariants. Nothing unverified is stored or passed on: a range, a diff, a crown or a code leaves the job that checks
+// it only when it was right. A root is believed only under an attested header. Bad input costs its sender (`judge`) and
 // nothing else. No clock, socket, disk, thread or random source is touched here.
 
 import Chain

@@ -74,6 +74,7 @@ public struct World: Sendable {
         entropy = Entropy(seed: Bytes32(seed, 1, 2, 3))
     }
 
+    /// Both clocks at the virtual now.
     public var moment: Moment {
         Moment(instant: now, unixSeconds: World.epochStart + now.microseconds / 1_000_000)
     }
@@ -122,6 +123,7 @@ public struct World: Sendable {
         hosts[id.index].life += 1
     }
 
+    /// The host's node, nil while it is not running, and its disk, which outlives it.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
     public func store(_ id: HostID) -> FaultyMap { hosts[id.index].store }
     /// What the host last said of its progress.

@@ -2,8 +2,8 @@ import Chain
 import MerklePatricia
 import Primitives
 
-/// A chain made from a seed: accounts with and without storage and code, and blocks that create, change, wipe and delete
-/// some of them. Every block has its access list and a header with the right state root.
+/// A chain made from a seed: accounts with and without storage and code, and blocks that create, change, wipe and
+/// delete some of them. Every block has its access list and a header with the right state root.
 public struct SyntheticChain: Sendable {
     /// A block as a bridge replays it.
     public struct Entry: Sendable {
@@ -129,7 +129,9 @@ public struct SyntheticChain: Sendable {
             for slot in before.storage.keys.sorted().prefix(3) {
                 after.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 50), using: &generator))
             }
-            if !before.code.isEmpty { after.storage[UInt256(UInt64.random(in: 0...99, using: &generator))] = UInt256(7) }
+            if !before.code.isEmpty {
+                after.storage[UInt256(UInt64.random(in: 0...99, using: &generator))] = UInt256(7)
+            }
         default: break
         }
         after.nonce += 1

@@ -110,7 +110,9 @@ public struct BuildGenesis: Sendable {
         var writer = RangeWriter(depth: depth)
         for leaf in update.leaves { if let value = leaf.after { writer.leaf(leaf.key, value) } }
         var branches = BranchColumns()
-        for branch in update.accountBranches { if let node = branch.after { branches.append(path: branch.key, node: node) } }
+        for branch in update.accountBranches {
+            if let node = branch.after { branches.append(path: branch.key, node: node) }
+        }
         writer.accountBranches(branches)
         for branch in update.storageBranches {
             var one = BranchColumns()

@@ -189,13 +189,14 @@ enum Folding {
     ) throws -> SectionFolded {
         let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
         let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        let wanted = missing.map { WantedCode(hash: $0, section: record.section.index) }
         guard let start = folded.record.historyStart, start.number < oldest,
             let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
-        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) }) }
+        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: wanted) }
         let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
         var batch = folded.batch
         batch.append(pruned.batch)
-        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: missing.map { WantedCode(hash: $0, section: record.section.index) })
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: wanted)
     }
 }
 

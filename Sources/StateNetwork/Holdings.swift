@@ -6,8 +6,8 @@ import StateStore
 /// What this node holds of the state, as far as decisions need it in memory: for every section of its arc the committed
 /// record, the block layers above it and the block diffs that wait; the crowns of served anchors; the node pool.
 ///
-/// The store is the truth: what is here changes only after the transaction that says the same was committed. A section is
-/// *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
+/// The store is the truth: what is here changes only after the transaction that says the same was committed. A section
+/// is *locked* while a job that will change it is under way; everything else that wants to change it waits its turn.
 public struct Holdings: Sendable {
     /// A block diff that was received and is not yet verified.
     public struct PendingDiff: Sendable {
@@ -43,6 +43,7 @@ public struct Holdings: Sendable {
         /// Asked to be caught up regardless of what is offered: just completed, or just crossed without its layers.
         var needsCatchUp = false
 
+        /// Whether every leaf of it is held.
         public var isComplete: Bool { record?.isComplete ?? false }
     }
 
@@ -102,6 +103,7 @@ public struct Holdings: Sendable {
     /// Sections with diffs that wait, in order.
     public var waiting: [Int] { waitingSet.sorted() }
 
+    /// The section of this index, at the network's depth.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 
     /// The block at an anchor's boundary.
@@ -118,6 +120,7 @@ public struct Holdings: Sendable {
         return true
     }
 
+    /// Gives the section back.
     public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
 
     /// Takes all of these sections, or none.
@@ -134,6 +137,7 @@ public struct Holdings: Sendable {
         return true
     }
 
+    /// Gives every section back.
     public mutating func unlockAll() { for slot in sections.indices { sections[slot].isLocked = false } }
 
     // MARK: What was committed
@@ -190,6 +194,7 @@ public struct Holdings: Sendable {
     /// Adds nodes of the state after a block to what can be proven.
     public mutating func note(_ nodes: [[UInt8]], at number: UInt64) { pool.add(nodes, at: number) }
 
+    /// The crown of an anchor; nil where it is not kept.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
 
     /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were

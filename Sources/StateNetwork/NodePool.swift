@@ -4,8 +4,8 @@ import Primitives
 /// Trie nodes above the sections, by hash, gathered from crowns and from the path proofs of block diffs.
 ///
 /// A node that no block changed since is still part of every later state, so the pool of what was seen proves the hash
-/// of most sections at most blocks, without anybody sending it again. Nodes are found only by their hash from a header's
-/// state root: what does not belong there is never reached.
+/// of most sections at most blocks, without anybody sending it again. Nodes are found only by their hash from a
+/// header's state root: what does not belong there is never reached.
 public struct NodePool: Sendable {
     private struct Entry: Sendable {
         let node: [UInt8]
@@ -32,6 +32,7 @@ public struct NodePool: Sendable {
         entries = entries.filter { $0.value.seen >= number }
     }
 
+    /// The node of this hash; nil where it is not kept.
     public subscript(hash: Bytes32) -> [UInt8]? { entries[hash]?.node }
 
     /// The nodes from `root` toward a section, as far as the pool has them: a path proof where it has all.
@@ -46,8 +47,8 @@ public struct NodePool: Sendable {
         return nodes
     }
 
-    /// The hash that `node`, which stands at `depth`, refers to on the way to `section`, and the depth of what it names;
-    /// nil where the way ends. Embedded nodes end it: they travel inside their parent.
+    /// The hash that `node`, which stands at `depth`, refers to on the way to `section`, and the depth of what it
+    /// names; nil where the way ends. Embedded nodes end it: they travel inside their parent.
     private static func step(through node: [UInt8], at depth: Int, toward section: Nibbles) -> (Bytes32?, Int) {
         // Nodes enter the pool only out of verified crowns and proofs; one that does not decode ends the way.
         guard let decoded = try? TrieNode(decoding: node) else { return (nil, depth) }

@@ -41,8 +41,9 @@ public struct TakeRange: Sendable {
         writer.accountBranches(range.accountBranches)
         for (account, branches) in range.storageBranches { writer.storageBranches(of: account, branches) }
         writer.section(after, missingCodes: missing)
-        return RangeTaken(record: after, batch: writer.finished, wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) },
-            leaves: range.leafCount)
+        return RangeTaken(
+            record: after, batch: writer.finished,
+            wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount)
     }
 
     /// What the whole section hashes to, now that its last range is here: its topmost branch is in this range or was

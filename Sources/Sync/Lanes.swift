@@ -17,7 +17,8 @@ struct Lanes: Sendable {
         }
     }
 
-    /// Gives every free lane a section, those that `isPartial` first: what was begun is finished before its anchor goes.
+    /// Gives every free lane a section, those that `isPartial` first: what was begun is finished before its anchor
+    /// goes.
     mutating func fill(isPartial: (Int) -> Bool) {
         for lane in current.indices where current[lane] == nil { current[lane] = take(for: lane, isPartial: isPartial) }
     }

@@ -147,6 +147,7 @@ public struct StateSync: Sendable {
         if peers[claim.id] == nil { peers[claim.id] = PeerState(claim: claim) } else { peers[claim.id]?.claim = claim }
     }
 
+    /// A peer is gone: nothing more is asked of it.
     public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
 
     /// Whether every section is complete and every code held.

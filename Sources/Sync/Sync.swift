@@ -1,10 +1,10 @@
 // Sync: the merry-go-round.
 //
-// Terms. An *anchor* is the state at an epoch's boundary block. A *section* is an aligned slice of the account keyspace,
-// the unit of responsibility. The *arc* is the run of sections this node wants: all of them for a full state, the stretch
-// round its own id for a node that serves. A *lane* walks a stretch of the arc upward; its `L` is the next missing
-// cursor of the section it is on. `P` is all that is held, each section at one working anchor; `D` is the diff under
-// way for sections that are held at an older anchor than the newest.
+// Terms. An *anchor* is the state at an epoch's boundary block. A *section* is an aligned slice of the account
+// keyspace, the unit of responsibility. The *arc* is the run of sections this node wants: all of them for a full state,
+// the stretch round its own id for a node that serves. A *lane* walks a stretch of the arc upward; its `L` is the next
+// missing cursor of the section it is on. `P` is all that is held, each section at one working anchor; `D` is the diff
+// under way for sections that are held at an older anchor than the newest.
 //
 //      0x00…                          the ring                          0xff…
 //      |######|######|###L..|......|######|##L...|......|......|##L...|......|
@@ -15,10 +15,10 @@
 // complete section that is behind it is brought forward by its diff. *following*: the whole arc is complete at one
 // anchor; block diffs carry it to the head, and sections with a gap are caught up by diffs to a block.
 //
-// Invariants. A moving target cancels nothing: work under way ends at the anchor it began with. A section partly fetched
-// is finished at its own anchor while somebody serves that, then crosses by its diff; only when nobody serves it any
-// more is it dropped. Every assignment comes back by `finish`, whatever happened to it. What peers claim only chooses
-// whom to ask; what counts as held is told by the store after verification (`update`).
+// Invariants. A moving target cancels nothing: work under way ends at the anchor it began with. A section partly
+// fetched is finished at its own anchor while somebody serves that, then crosses by its diff; only when nobody serves
+// it any more is it dropped. Every assignment comes back by `finish`, whatever happened to it. What peers claim only
+// chooses whom to ask; what counts as held is told by the store after verification (`update`).
 //
 // Why a planner and not a task per lane: every decision is a function of what is held, what peers say and what is
 // in flight, so it is made in one place, is tested without a network, and replays from its seed.
@@ -64,6 +64,7 @@ public struct SyncPeer: Sendable, Equatable {
 
 /// What the store holds of one section, as told by its keeper.
 public struct SectionStatus: Sendable, Equatable {
+    /// How much of a section is held, and at which anchor.
     public enum Coverage: Sendable, Equatable {
         case none
         /// Everything below `next` is held at `anchor`.

@@ -34,7 +34,8 @@ struct Walk {
             case .range(let section, let anchor, _, _, _): hold(section, .complete(anchor: anchor))
             case .diffs(let sections, _, .anchor(let anchor)):
                 for section in sections { hold(section, .complete(anchor: anchor)) }
-            case .diffs(let sections, let from, .block): for section in sections { hold(section, .complete(anchor: from)) }
+            case .diffs(let sections, let from, .block):
+                for section in sections { hold(section, .complete(anchor: from)) }
             case .codes(let hashes, _): sync.codesStored(hashes)
             }
             sync.finish(assignment.id, .done(bytes: 500), at: now)
@@ -157,7 +158,10 @@ struct Walk {
     }
 
     @Test func everyEndGivesTheSlotBack() {
-        for outcome in [AssignmentOutcome.done(bytes: 1), .busy(.zero), .refused, .tooLarge, .failed, .invalid, .aborted] {
+        let outcomes: [AssignmentOutcome] = [
+            .done(bytes: 1), .busy(.zero), .refused, .tooLarge, .failed, .invalid, .aborted,
+        ]
+        for outcome in outcomes {
             var walk = Walk()
             walk.peer(1, [0])
             walk.sync.anchorAdvanced(to: Walk.anchor(0))
