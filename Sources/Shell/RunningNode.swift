@@ -10,6 +10,7 @@ public struct RunningNode: NodeMachine {
 
     public init(_ node: Node) { self.node = node }
 
+    /// Hands the event on to the node, which calls some of them otherwise.
     public mutating func handle(_ event: MachineEvent<RunningNode>, at moment: Moment) {
         switch event {
         case .datagram(let bytes, let source): node.handle(.datagram(bytes, from: source), at: moment)
@@ -23,8 +24,10 @@ public struct RunningNode: NodeMachine {
         }
     }
 
+    /// When the node wants to be woken.
     public func nextDeadline(at moment: Moment) -> Instant? { node.nextDeadline(at: moment) }
 
+    /// What the node wants done, in order.
     public mutating func drain() -> [MachineDirective<RunningNode>] {
         node.drain().map { directive in
             switch directive {
@@ -38,6 +41,7 @@ public struct RunningNode: NodeMachine {
 }
 
 extension RunningNode {
+    /// The node's own types, as the loop's protocol names them.
     public typealias JobID = NodeJobID
     public typealias CommitID = NodeCommitID
     public typealias Job = StateJob

@@ -5,7 +5,7 @@ import Testing
 @Suite struct FloorTests {
     private let house: House
 
-    init() throws { house = try House.load() }
+    init() throws { house = try House.shared() }
 
     @Test func manifestIsUnderstood() {
         #expect(house.targets.count > 20)

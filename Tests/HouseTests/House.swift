@@ -1,9 +1,9 @@
 import Foundation
 
 /// The package as it lies on the disk: its root, its source files, and what `Package.swift` says of its targets.
-struct House {
+struct House: Sendable {
     /// One target of `Package.swift`: its floor and what it may import.
-    struct Target {
+    struct Target: Sendable {
         var name: String
         /// nil for tests and their support.
         var floor: Int?
@@ -14,6 +14,11 @@ struct House {
     let targets: [Target]
     let sources: [SourceText]
     let tests: [SourceText]
+
+    /// The house, read once for all tests.
+    static func shared() throws -> House { try loaded.get() }
+
+    private static let loaded = Result { try load() }
 
     /// Found from where this file lies, so that it runs from any checkout.
     static func load(file: String = #filePath) throws -> House {

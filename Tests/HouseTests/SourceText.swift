@@ -1,7 +1,7 @@
 import Foundation
 
 /// A source file, as written and with its comments and string contents blanked, so that words are only found in code.
-struct SourceText {
+struct SourceText: Sendable {
     let url: URL
     /// The path below the package's root.
     let path: String

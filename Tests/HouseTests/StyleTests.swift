@@ -5,7 +5,7 @@ import Testing
 @Suite struct StyleTests {
     private let house: House
 
-    init() throws { house = try House.load() }
+    init() throws { house = try House.shared() }
 
     private static let fileLines = 500
     private static let columns = 120
