@@ -24,7 +24,6 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// The trie's root.
-    /// The trie's root; that of the empty trie where there is no leaf.
     public var root: Bytes32 { subtree.hash(at: 0) }
 
     /// The leaves in columns.
@@ -41,7 +40,6 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// The shallowest branch whose path begins with `prefix`; nil where fewer than two leaves are under it.
-    /// The shallowest branch whose path begins with `prefix`.
     public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
@@ -50,7 +48,6 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// The first leaf whose key is `key` or above; nil where there is none.
-    /// The first leaf at or after `key`.
     public mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
         reads += 1
         let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < key }

@@ -32,7 +32,6 @@ public struct ReferenceTrie: Sendable {
     }
 
     /// keccak256 of the root's node; of the RLP of an empty string where there is no entry.
-    /// keccak256 of the root node; that of an empty string where there is no entry.
     public var root: Bytes32 {
         var none: [[UInt8]] = []
         return Keccak.hash(node(rows, 0, path: nil, visited: &none)?.encoded ?? [0x80])

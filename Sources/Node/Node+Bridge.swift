@@ -134,8 +134,8 @@ extension Node {
                 sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,
                 pathProof: change.layer.pathProof)
             guard let encoded = value.encoded else {
-                let what = "the diff of section \(change.layer.section) at \(block.header.point)"
-                log(.warning, what + " is too large to gossip")
+                let section = change.layer.section
+                log(.warning, "the diff of section \(section) at \(block.header.point) is too large to gossip")
                 continue
             }
             holdings.remember(key, encoded)

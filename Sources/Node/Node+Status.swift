@@ -86,8 +86,9 @@ extension Node {
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
     private func stall(at now: Instant) -> Stall? {
         let quiet = status.quiet(at: now)
-        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following
-        else { return nil }
+        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following else {
+            return nil
+        }
         let seconds = Int(quiet.seconds)
         guard !overlay.peers(network: .state).isEmpty else {
             return Stall(

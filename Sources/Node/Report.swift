@@ -3,7 +3,7 @@ import Primitives
 
 /// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
 public struct Progress: Sendable, Equatable {
-    /// What the node is at.
+    /// What it is at.
     public enum Phase: String, Sendable {
         /// No attested header yet.
         case headers
@@ -49,7 +49,7 @@ public struct Stall: Sendable, Equatable {
 
 /// What a node tells the one who runs it.
 public enum Report: Sendable {
-    /// How much a line of log matters.
+    /// How much a line matters.
     public enum Level: String, Sendable { case debug, info, warning, error }
 
     /// A line of log.

@@ -33,8 +33,9 @@ public struct StoredState: Sendable {
         stored.headers = try headers(in: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {
-            guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash]
-            else { continue }
+            guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {
+                continue
+            }
             do throws(ContentError) {
                 let crown = try CrownValue.verify(bytes, stateRoot: root, depth: network.sectionDepth)
                 stored.crowns.append((anchor, crown))

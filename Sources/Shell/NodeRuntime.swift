@@ -72,7 +72,7 @@ public enum NodeRuntime {
     }
 
     /// The sequence number of this start's node record: above that of every start before, or peers would keep to the
-    /// address of an earlier one. Counts in milliseconds of the calendar, so that a data directory that was lost does not
+    /// address of an earlier one. It follows the calendar (milliseconds), so that losing the data directory does not
     /// bring old numbers back, and is kept, so that a clock set back does not either.
     private static func nextRecordSequence(in store: LMDBStore, unixSeconds: UInt64) throws -> UInt64 {
         let name = "record-sequence"

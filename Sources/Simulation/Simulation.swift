@@ -74,7 +74,7 @@ public struct World: Sendable {
         entropy = Entropy(seed: Bytes32(seed, 1, 2, 3))
     }
 
-    /// Both clocks at the virtual now.
+    /// Virtual time, on both clocks.
     public var moment: Moment {
         Moment(instant: now, unixSeconds: World.epochStart + now.microseconds / 1_000_000)
     }
@@ -123,7 +123,7 @@ public struct World: Sendable {
         hosts[id.index].life += 1
     }
 
-    /// The host's node, nil while it is not running, and its disk, which outlives it.
+    /// The node of a host; nil while it is stopped.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
     /// What the host's disk has.
     public func store(_ id: HostID) -> FaultyMap { hosts[id.index].store }

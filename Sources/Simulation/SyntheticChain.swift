@@ -129,9 +129,8 @@ public struct SyntheticChain: Sendable {
             for slot in before.storage.keys.sorted().prefix(3) {
                 after.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 50), using: &generator))
             }
-            if !before.code.isEmpty {
-                after.storage[UInt256(UInt64.random(in: 0...99, using: &generator))] = UInt256(7)
-            }
+            guard !before.code.isEmpty else { break }
+            after.storage[UInt256(UInt64.random(in: 0...99, using: &generator))] = UInt256(7)
         default: break
         }
         after.nonce += 1

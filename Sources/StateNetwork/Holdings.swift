@@ -44,7 +44,7 @@ public struct Holdings: Sendable {
         /// Asked to be caught up regardless of what is offered: just completed, or just crossed without its layers.
         var needsCatchUp = false
 
-        /// Whether every leaf of it is held.
+        /// Whether every leaf of the section is held.
         public var isComplete: Bool { record?.isComplete ?? false }
 
         /// Bytes of the diffs that wait.
@@ -122,7 +122,23 @@ public struct Holdings: Sendable {
     /// Sections with diffs that wait, in order.
     public var waiting: [Int] { waitingSet.sorted() }
 
-    /// The section of this index, at the network's depth.
+    /// Every section with diffs that wait is worth another look: the chain knows other blocks now.
+    public mutating func reviewAll() { dueSet = waitingSet }
+
+    /// Something happened to this section that may let its diffs go on.
+    mutating func review(_ index: Int) { if waitingSet.contains(index) { dueSet.insert(index) } }
+
+    /// Takes the sections whose waiting diffs are worth a look, in order.
+    public mutating func takeDue(at now: Instant) -> [Int] {
+        if let time = reviewAt, time <= now {
+            reviewAt = nil
+            reviewAll()
+        }
+        defer { dueSet = [] }
+        return dueSet.sorted()
+    }
+
+    /// The section of that index.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 
     /// The block at an anchor's boundary.
@@ -139,8 +155,11 @@ public struct Holdings: Sendable {
         return true
     }
 
-    /// Gives the section back.
-    public mutating func unlock(_ index: Int) { change(index) { $0.isLocked = false } }
+    /// Gives a section back.
+    public mutating func unlock(_ index: Int) {
+        change(index) { $0.isLocked = false }
+        review(index)
+    }
 
     /// Takes all of these sections, or none.
     public mutating func lock(_ indices: [Int]) -> Bool {
@@ -156,8 +175,11 @@ public struct Holdings: Sendable {
         return true
     }
 
-    /// Gives every section back.
-    public mutating func unlockAll() { for slot in sections.indices { sections[slot].isLocked = false } }
+    /// Gives every section of the arc back.
+    public mutating func unlockAll() {
+        for slot in sections.indices { sections[slot].isLocked = false }
+        reviewAll()
+    }
 
     // MARK: What was committed
 
@@ -241,7 +263,7 @@ public struct Holdings: Sendable {
     /// Adds nodes of the state after a block to what can be proven.
     public mutating func note(_ nodes: [[UInt8]], at number: UInt64) { pool.add(nodes, at: number) }
 
-    /// The crown of an anchor; nil where it is not kept.
+    /// The crown of that anchor, where it is held.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
 
     /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were

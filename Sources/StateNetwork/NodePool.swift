@@ -34,7 +34,7 @@ public struct NodePool: Sendable {
         entries = entries.filter { $0.value.seen >= number }
     }
 
-    /// The node of this hash; nil where it is not kept.
+    /// The node of that hash.
     public subscript(hash: Bytes32) -> [UInt8]? { entries[hash]?.node }
 
     /// The nodes from `root` toward a section, as far as the pool has them: a path proof where it has all.

@@ -45,8 +45,9 @@ extension StateSync {
         var behind: [Anchor: [Int]] = [:]
         for (slot, status) in sections.enumerated() where !status.isLocked {
             let index = configuration.arc.lowerBound + slot
-            guard case .complete(let anchor) = status.coverage, anchor != newest, !taken.contains(index)
-            else { continue }
+            guard case .complete(let anchor) = status.coverage, anchor != newest, !taken.contains(index) else {
+                continue
+            }
             behind[anchor, default: []].append(index)
         }
         for anchor in behind.keys.sorted(by: { $0.epoch < $1.epoch }) {

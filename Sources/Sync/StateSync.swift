@@ -167,7 +167,7 @@ public struct StateSync: Sendable {
         peers[claim.id] = PeerState(claim: claim, inFlight: inFlight)
     }
 
-    /// A peer is gone: nothing more is asked of it.
+    /// A peer is gone, or is not to be asked any more. What it owes still ends by `finish`.
     public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
 
     /// Whether every section is complete and every code held.

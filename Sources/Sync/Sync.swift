@@ -1,10 +1,10 @@
 // Sync: the merry-go-round.
 //
 // Terms. An *anchor* is the state at an epoch's boundary block. A *section* is an aligned slice of the account
-// keyspace, the unit of responsibility. The *arc* is the run of sections this node wants: all of them for a full state,
-// the stretch round its own id for a node that serves. A *lane* walks a stretch of the arc upward; its `L` is the next
-// missing cursor of the section it is on. `P` is all that is held, each section at one working anchor; `D` is the diff
-// under way for sections that are held at an older anchor than the newest.
+// keyspace, the unit of responsibility. The *arc* is the run of sections this node wants: all of them for a full
+// state, the stretch round its own id for a node that serves. A *lane* walks a stretch of the arc upward; its `L` is
+// the next missing cursor of the section it is on. `P` is all that is held, each section at one working anchor; `D` is
+// the diff under way for sections that are held at an older anchor than the newest.
 //
 //      0x00…                          the ring                          0xff…
 //      |######|######|###L..|......|######|##L...|......|......|##L...|......|
@@ -64,7 +64,7 @@ public struct SyncPeer: Sendable, Equatable {
 
 /// What the store holds of one section, as told by its keeper.
 public struct SectionStatus: Sendable, Equatable {
-    /// How much of a section is held, and at which anchor.
+    /// How much of it is held, and at which anchor.
     public enum Coverage: Sendable, Equatable {
         case none
         /// Everything below `next` is held at `anchor`.
