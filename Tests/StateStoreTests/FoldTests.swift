@@ -285,9 +285,9 @@ import Testing
         let own = chain.layers.filter { $0.section == section }
         #expect(own.count > 1)
         let last = try #require(own.last)
-        let way = try #require(
+        let way =
             SectionUpdate.merged(own.dropLast().map(\.update))
-                ?? .unchanged(section, subtree: record.subtree ?? .empty))
+            ?? .unchanged(section, subtree: record.subtree ?? .empty)
         let point = StatePoint(number: last.point.number - 1, hash: .max)
         let fold = StateWrites.fold(way, record: record, to: point)
         #expect(fold.record.working == point)
