@@ -59,7 +59,7 @@ public struct StateSync: Sendable {
     public internal(set) var newest: Anchor?
     /// The attested block just below the head: what a holder that follows can prove by now.
     var nearHead: StatePoint?
-    /// Every epoch boundary passed while sections were still missing.
+    /// Epoch boundaries passed while part of the arc was held and ranges were still missing.
     public private(set) var crossingsWhileFetching = 0
 
     var sections: [SectionStatus]
@@ -101,9 +101,17 @@ public struct StateSync: Sendable {
     /// The newest final anchor. Nothing under way is cancelled.
     public mutating func anchorAdvanced(to anchor: Anchor) {
         guard newest.map({ $0.epoch < anchor.epoch }) ?? true else { return }
-        if let newest, phase == .walking { crossingsWhileFetching += Int(clamping: anchor.epoch - newest.epoch) }
+        if let newest, phase == .walking, isMidway {
+            crossingsWhileFetching += Int(clamping: anchor.epoch - newest.epoch)
+        }
         newest = anchor
         updatePhase()
+    }
+
+    /// Something is held, and ranges are still missing.
+    private var isMidway: Bool {
+        sections.contains { $0.coverage != .none }
+            && sections.contains { if case .complete = $0.coverage { false } else { true } }
     }
 
     /// The attested head moved; `parent` is the block below it.
