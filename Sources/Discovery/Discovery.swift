@@ -154,12 +154,12 @@ public struct Discovery: Sendable {
     /// When `advance(to:)` is next due. Before the first event: at once.
     public var nextDeadline: Instant? {
         guard let schedule else { return .zero }
-        return min(timers.first ?? schedule.next, schedule.next)
+        return min(timers.earliest ?? schedule.next, schedule.next)
     }
 
     /// Fires everything that is due at `now`.
     public mutating func advance(to now: Instant) {
-        while let timer = timers.pop(due: now) {
+        while let timer = timers.next(due: now) {
             switch timer {
             case .request(let id):
                 if let request = pending[id], let deadline = request.deadline, deadline <= now {

@@ -178,7 +178,7 @@ public struct Overlay: Sendable {
             NetworkState($0, local: record.id, limitsSubnets: configuration.limitsSubnets)
         }
         book = PeerBook(networks: networks.count)
-        for network in networks.indices { timers.set(.refresh(network: network), at: .zero) }
+        for network in networks.indices { timers.add(.refresh(network: network), at: .zero) }
     }
 
     /// The protocol id of uTP packets.
@@ -200,7 +200,7 @@ public struct Overlay: Sendable {
         discovery.advance(to: now)
         utp.advance(to: now)
         pump()
-        while let timer = timers.next(at: now) {
+        while let timer = timers.next(due: now) {
             fire(timer)
             pump()
         }
