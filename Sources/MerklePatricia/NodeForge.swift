@@ -1,13 +1,15 @@
 import Primitives
 
-/// Lays out and hashes the nodes of some tries, many nodes in one call.
+/// Lays out and hashes the nodes of some tries, or of the changed parts of one, many nodes in one call.
 ///
 /// `add` reads the items of one trie from left to right: where two neighbours part is the depth of a branch, so one
 /// pass with a stack of the branches that are open finds all of them, each with its children and with its height over
 /// the items. The items' own nodes are written and hashed on the way. `finish` then writes and hashes one height after
 /// the other, over all tries added: a node needs only lower ones, so everything of one height may be hashed at once.
+///
+/// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
 struct NodeForge: ~Copyable {
-    /// A branch whose place and children are known.
+    /// A branch whose place and children are known: to be written anew, or a stored one to be rewritten.
     private struct Plan {
         /// A key under it.
         var key: Bytes32
@@ -17,8 +19,10 @@ struct NodeForge: ~Copyable {
         var seenAt: UInt8
         /// Bit n: there is a child at nibble n.
         var mask: UInt16
-        /// Its first child in `children`.
+        /// Its first child in `children`; of a rewritten one the first of its `edits`.
         var firstChild: Int32
+        /// Of a rewritten one: which of `originals` it is; −1 for one written anew.
+        var original: Int32 = -1
         /// Where its reference goes.
         var cell: Int32
         /// The next branch of the same height; −1 for none.
@@ -42,11 +46,23 @@ struct NodeForge: ~Copyable {
         var height: UInt8
     }
 
+    /// A piece of a stored branch to be replaced.
+    struct Edit {
+        /// Where the child's reference begins in the old node, and how many bytes it has (1 for no child).
+        var offset: Int
+        var size: Int
+        /// The new reference; −1 for no child.
+        var cell: Int
+    }
+
     /// What `add` found: where to read the result after `finish`.
     struct Root {
         let cell: Int
         /// The full path of the topmost branch.
         let path: Nibbles
+        /// Heights of nodes to be hashed before it is.
+        let height: UInt8
+        fileprivate let plan: Int
     }
 
     private let emits: Bool
@@ -54,9 +70,13 @@ struct NodeForge: ~Copyable {
     private var cells = CellTable()
     private var plans: [Plan] = []
     private var children: [Int32] = []
+    private var originals: [[UInt8]] = []
+    private var edits: [Edit] = []
     private var open: [Open] = []
     private var pending: [Pending] = []
     private var heads = [Int32](repeating: -1, count: MerklePatriciaLimits.keyNibbles + 2)
+    /// Height of the branch closed last: of a whole trie that is the topmost.
+    private var topHeight: UInt8 = 0
     private var runs: [Keccak.Run] = []
     /// Branches that begin at an item, then the place of the last of them that has none yet: how places are given in
     /// the order of paths although branches are closed from below.
@@ -83,6 +103,8 @@ struct NodeForge: ~Copyable {
         cells.removeAll()
         plans.removeAll(keepingCapacity: true)
         children.removeAll(keepingCapacity: true)
+        originals.removeAll(keepingCapacity: true)
+        edits.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         nodes.removeAll()
         for height in heads.indices { heads[height] = -1 }
@@ -97,11 +119,70 @@ struct NodeForge: ~Copyable {
 
     // Shape.
 
-    /// Adds an item by itself, to be seen by a parent that has consumed `seenAt` nibbles. Gives the cell.
+    /// Adds one leaf, to be seen by a parent that has consumed `seenAt` nibbles; there must be room for its cell, which
+    /// it gives.
+    @inline(__always)
+    mutating func addLeaf(_ key: Bytes32, _ value: UnsafeRawBufferPointer, seenAt: Int) -> Int {
+        let cell = cells.add()
+        let size = LeafNode.write(key, value, at: seenAt, to: &nodes)
+        enqueue(offset: nodes.count &- size, size: size, cell: cell)
+        if runs.count >= MerklePatriciaLimits.hashBatch { flush() }
+        return cell
+    }
+
+    /// Adds a subtree whose reference is known.
+    mutating func add(_ subtree: Subtree, seenAt: Int) -> Int {
+        switch subtree {
+        case .leaf(let key, let value):
+            cells.makeRoom(for: 1)
+            return value.withUnsafeBytes { addLeaf(key, $0, seenAt: seenAt) }
+        default:
+            cells.makeRoom(for: 1)
+            let cell = cells.add()
+            if let node = subtree.encodedNode(at: seenAt) {
+                let room = nodes.room(for: node.count)
+                room.copyBytes(from: node)
+                nodes.commit(node.count)
+                enqueue(offset: nodes.count &- node.count, size: node.count, cell: cell)
+            } else if case .branch(_, let reference) = subtree {
+                cells.set(cell, reference)
+            }
+            return cell
+        }
+    }
+
+    /// Adds one item by itself, to be seen by a parent that has consumed `seenAt` nibbles. Gives the cell.
     mutating func add<Items: TrieItems>(_ items: Items, at index: Int, seenAt: Int) -> Int {
         itemCount += 1
         cells.makeRoom(for: 1)
-        return write(items, index, at: seenAt)
+        return items.place(index, at: seenAt, in: &self).cell
+    }
+
+    /// Lets a trie added before be seen by a parent that has consumed `depth` nibbles. Gives the cell.
+    mutating func see(_ root: Root, at depth: Int) -> Int {
+        plans[root.plan].seenAt = UInt8(truncatingIfNeeded: depth)
+        return root.cell
+    }
+
+    /// Adds a stored branch with some children replaced: `node` is its RLP as it was, the edits ascend, `height` is that
+    /// of the highest new child; its new node goes to `slot` of the columns.
+    mutating func rewrite(
+        path: Nibbles, node: [UInt8], edits new: some Collection<Edit>, height: UInt8, slot: Int
+    ) -> Root {
+        cells.makeRoom(for: 1)
+        let cell = cells.add()
+        let number = plans.count
+        plans.append(
+            Plan(
+                key: path.lowestKey, depth: UInt8(truncatingIfNeeded: path.count),
+                seenAt: UInt8(truncatingIfNeeded: path.count), mask: UInt16(truncatingIfNeeded: new.count),
+                firstChild: Int32(truncatingIfNeeded: edits.count),
+                original: Int32(truncatingIfNeeded: originals.count), cell: Int32(truncatingIfNeeded: cell),
+                next: heads[Int(height) + 1], slot: slot))
+        heads[Int(height) + 1] = Int32(truncatingIfNeeded: number)
+        originals.append(node)
+        edits.append(contentsOf: new)
+        return Root(cell: cell, path: path, height: height &+ 1, plan: number)
     }
 
     /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
@@ -131,8 +212,9 @@ struct NodeForge: ~Copyable {
                 open.append(Open(depth: right, firstItem: index, firstPending: pending.count))
             }
             let depth = max(left, right)
-            let cell = write(items, index, at: depth &+ 1)
-            pending.append(Pending(cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, depth), height: 0))
+            let (cell, height) = items.place(index, at: depth &+ 1, in: &self)
+            pending.append(
+                Pending(cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, depth), height: height))
             if right < left { close(to: right, range: range, items: items) }
             left = right
             key = next
@@ -141,7 +223,8 @@ struct NodeForge: ~Copyable {
         if let seenAt { plans[last].seenAt = UInt8(truncatingIfNeeded: seenAt) }
         let top = plans[last]
         if emits { givePlaces(from: firstPlan, firstItem: range.lowerBound, emitting: &branches) }
-        return Root(cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)))
+        return Root(
+            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, plan: last)
     }
 
     @inline(__always)
@@ -161,6 +244,7 @@ struct NodeForge: ~Copyable {
                 children.append(child.cell)
             }
             height &+= 1
+            topHeight = height
             pending.removeLast(pending.count - top.firstPending)
             let cell = cells.add()
             let key = items.key(top.firstItem)
@@ -202,18 +286,6 @@ struct NodeForge: ~Copyable {
         }
     }
 
-    /// Writes the node of an item, or puts its reference where that is known. Gives the cell.
-    private mutating func write<Items: TrieItems>(_ items: Items, _ index: Int, at depth: Int) -> Int {
-        let cell = cells.add()
-        if let size = items.write(index, at: depth, to: &nodes) {
-            enqueue(offset: nodes.count &- size, size: size, cell: cell)
-            if runs.count >= MerklePatriciaLimits.hashBatch { flush() }
-        } else if case .branch(_, let node) = items.subtree(index) {
-            cells.set(cell, node)
-        }
-        return cell
-    }
-
     // Nodes.
 
     /// Writes and hashes all branches added since `begin`.
@@ -225,7 +297,12 @@ struct NodeForge: ~Copyable {
             return
         }
         var room = NodeForge.slack
-        for plan in plans { room &+= 20 &+ 32 &* plan.mask.nonzeroBitCount }
+        for plan in plans {
+            room &+=
+                plan.original < 0
+                ? 20 &+ 32 &* plan.mask.nonzeroBitCount
+                : originals[Int(plan.original)].count &+ 3 &+ 33 &* Int(plan.mask)
+        }
         let number = branches.nextBuffer
         let buffer = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
@@ -292,22 +369,12 @@ struct NodeForge: ~Copyable {
     /// a node costs no call and hardly a jump.
     private func writeBranch(_ index: Int, to target: UnsafeMutableRawPointer) -> Int {
         let plan = plans[index]
+        guard plan.original < 0 else { return rewriteBranch(plan, to: target) }
         let first = Int(plan.firstChild)
         let childCount = plan.mask.nonzeroBitCount
         var content = 17 &- childCount
         for child in 0..<childCount { content &+= cells.size(Int(children[first &+ child])) }
-        var position = target
-        if content < 56 {
-            position.storeBytes(of: 0xc0 &+ UInt8(truncatingIfNeeded: content), as: UInt8.self)
-            position += 1
-        } else if content < 256 {
-            position.storeBytes(of: UInt16(0xf8) | UInt16(content) &<< 8, as: UInt16.self)
-            position += 2
-        } else {
-            position.storeBytes(of: 0xf9, as: UInt8.self)
-            position.storeBytes(of: UInt16(truncatingIfNeeded: content).bigEndian, toByteOffset: 1, as: UInt16.self)
-            position += 3
-        }
+        var position = target + NodeWriter.listHeader(content, at: target)
         var mask = UInt32(plan.mask)
         var child = first
         while mask != 0 {
@@ -323,6 +390,34 @@ struct NodeForge: ~Copyable {
         position.storeBytes(of: 0x80, toByteOffset: 16, as: UInt8.self)
         position += last &+ 1
         return position - target
+    }
+
+    /// Writes a stored branch with its edits at `target`; gives its size.
+    private func rewriteBranch(_ plan: Plan, to target: UnsafeMutableRawPointer) -> Int {
+        originals[Int(plan.original)].withUnsafeBytes { old in
+            let new = edits[Int(plan.firstChild)..<Int(plan.firstChild) + Int(plan.mask)]
+            // A branch of the store has two children or more, so its content begins behind a header of at most three.
+            let start = old.count < 57 ? 1 : old.count < 258 ? 2 : 3
+            var content = old.count - start
+            for edit in new { content += (edit.cell < 0 ? 1 : cells.size(edit.cell)) - edit.size }
+            var position = target + NodeWriter.listHeader(content, at: target)
+            var copied = start
+            for edit in new {
+                let kept = UnsafeRawBufferPointer(rebasing: old[copied..<edit.offset])
+                UnsafeMutableRawBufferPointer(start: position, count: kept.count).copyMemory(from: kept)
+                position += kept.count
+                if edit.cell < 0 {
+                    position.storeBytes(of: 0x80, as: UInt8.self)
+                    position += 1
+                } else {
+                    position += cells.copy(edit.cell, to: position)
+                }
+                copied = edit.offset + edit.size
+            }
+            let rest = UnsafeRawBufferPointer(rebasing: old[copied...])
+            UnsafeMutableRawBufferPointer(start: position, count: rest.count).copyMemory(from: rest)
+            return position + rest.count - target
+        }
     }
 
     /// Sixteen empty strings.

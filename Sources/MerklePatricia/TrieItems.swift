@@ -6,9 +6,10 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
-    /// Writes the node that stands for the item under a parent that has consumed `depth` nibbles; nil where there is
-    /// nothing to write because the reference is known already.
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int?
+    /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
+    /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
+    /// before; there must be room for a cell.
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8)
 }
 
 /// Leaves in columns. Holds pointers into them: it must not outlive the closure it is made in.
@@ -27,36 +28,32 @@ struct LeafItems: TrieItems {
 
     func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
 
+    @inline(__always)
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        (forge.addLeaf(keys[index], value(index), seenAt: depth), 0)
+    }
+}
+
+/// The node of one leaf.
+enum LeafNode {
     /// Bytes a leaf node takes beside its value, at most: three headers of four bytes, a path of 33, and the word that
     /// the last write may reach behind it.
     private static let overhead = 64
 
+    /// Writes the leaf of `key` under a parent that has consumed `depth` nibbles; gives its size.
     @inline(__always)
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int? {
-        let value = value(index)
-        let room = arena.room(for: value.count &+ LeafItems.overhead)
-        guard let base = room.baseAddress else { return nil }
+    static func write(_ key: Bytes32, _ value: UnsafeRawBufferPointer, at depth: Int, to arena: inout ByteArena) -> Int {
+        let room = arena.room(for: value.count &+ overhead)
+        guard let base = room.baseAddress else { return 0 }
         let nibbles = 64 &- depth
         // The flag byte and the nibbles; one byte alone is below 0x80 and stands without a header.
         let path = nibbles / 2 &+ 1
         let content = (path == 1 ? 1 : path &+ 1) &+ NodeWriter.stringSize(value)
-        var position = base
-        if content < 56 {
-            position.storeBytes(of: 0xc0 &+ UInt8(truncatingIfNeeded: content), as: UInt8.self)
-            position += 1
-        } else if content < 256 {
-            position.storeBytes(of: 0xf8 | UInt16(truncatingIfNeeded: content) &<< 8, as: UInt16.self)
-            position += 2
-        } else {
-            var writer = NodeWriter(room)
-            writer.header(length: content, short: 0xc0)
-            position += writer.count
-        }
+        var position = base + NodeWriter.listHeader(content, at: base)
         if path > 1 {
             position.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: path), as: UInt8.self)
             position += 1
         }
-        let key = keys[index]
         let flag = nibbles & 1 == 0 ? 0x20 : 0x30 | UInt8(truncatingIfNeeded: key.nibble(depth))
         position.storeBytes(of: flag, as: UInt8.self)
         position += 1
@@ -102,11 +99,7 @@ struct SubtreeItems: TrieItems {
 
     func subtree(_ index: Int) -> Subtree { subtrees[index] }
 
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int? {
-        guard let node = subtrees[index].encodedNode(at: depth) else { return nil }
-        var writer = NodeWriter(arena.room(for: node.count))
-        node.withUnsafeBytes { writer.copy($0) }
-        arena.commit(writer.count)
-        return writer.count
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        (forge.add(subtrees[index], seenAt: depth), 0)
     }
 }
