@@ -13,6 +13,14 @@ public struct LeafColumns: Hashable, Sendable {
     /// No leaves.
     public init() {}
 
+    /// Leaves whose columns are there already: as many ends, rising, as keys; the last is the number of bytes.
+    public init(keys: [Bytes32], valueBytes: [UInt8], valueEnds: [Int]) {
+        precondition(keys.count == valueEnds.count && valueEnds.last ?? 0 == valueBytes.count, "columns of one length")
+        self.keys = keys
+        self.valueBytes = valueBytes
+        self.valueEnds = valueEnds
+    }
+
     /// Makes room for `count` leaves with `bytes` bytes of values in all.
     public mutating func reserveCapacity(_ count: Int, valueBytes bytes: Int) {
         keys.reserveCapacity(count)
@@ -86,6 +94,13 @@ public struct BranchColumns: Hashable, Sendable {
 
     /// The RLP of branch `index`, copied.
     public func node(at index: Int) -> [UInt8] { Array(nodeBytes[nodeRanges[index]]) }
+
+    /// Hands out every branch in order, its RLP in place.
+    public func forEach(_ body: (_ path: Nibbles, _ node: UnsafeRawBufferPointer) -> Void) {
+        nodeBytes.withUnsafeBytes { bytes in
+            for (path, range) in zip(paths, nodeRanges) { body(path, UnsafeRawBufferPointer(rebasing: bytes[range])) }
+        }
+    }
 
     /// Bytes of all nodes together.
     public var byteCount: Int { nodeBytes.count }
