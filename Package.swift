@@ -76,10 +76,12 @@ let package = Package(
                 "ChainNetwork",
             ]),
         // Floor 9
+        floor("Bench", ["Shell", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
+        // Floor 10
         .executableTarget(
             name: "carousel",
             dependencies: [
-                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
+                "Bench", "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -100,6 +102,7 @@ let package = Package(
         tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
+        tests("Bench", ["Bench", "MerklePatricia"]),
         tests("House", []),
     ]
 )

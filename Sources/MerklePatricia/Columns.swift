@@ -60,6 +60,9 @@ public struct LeafColumns: Hashable, Sendable {
         return low
     }
 
+    /// The indices of the leaves whose keys are under `path`, where the keys strictly ascend.
+    public func slice(under path: Nibbles) -> Range<Int> { slice(under: path, in: 0..<count) }
+
     /// The part of `range` whose keys are under `path`.
     func slice(under path: Nibbles, in range: Range<Int>) -> Range<Int> {
         let start = firstIndex(notBelow: path.lowestKey, in: range)

@@ -1,0 +1,4 @@
+extension Workloads {
+    /// What goes over sockets.
+    static let network: [any Workload] = []
+}
