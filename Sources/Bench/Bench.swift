@@ -38,10 +38,10 @@ public enum Workloads {
     /// Every workload there is.
     public static var all: [any Workload] { hashing + tries + store + network }
 
-    /// The workloads of these names, in the order of the list; all for no names. A name followed by a dot and a star
-    /// stands for all that begin so.
+    /// The workloads of these names, in the order of the list; for no names all that do not take long. A name followed
+    /// by a dot and a star stands for all that begin so.
     public static func named(_ names: [String]) throws(BenchError) -> [any Workload] {
-        guard !names.isEmpty else { return all }
+        guard !names.isEmpty else { return all.filter { !$0.onlyByName } }
         for name in names where !all.contains(where: { matches($0.name, name) }) { throw .unknownWorkload(name) }
         return all.filter { workload in names.contains { matches(workload.name, $0) } }
     }

@@ -76,9 +76,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
     private func entry(_ kind: StateTable, _ key: [UInt8], in section: Section) throws(StoreError) -> [UInt8]? {
         guard let layering = sections.layering(of: section) else { return nil }
         for overlay in layering.overlays {
-            let entries = overlay.entries(kind)
-            let position = entries.lowerBound(key)
-            if position < entries.count, entries[position].key == key { return entries[position].value }
+            if let value = overlay.table(kind).lookUp(key) { return value }
         }
         if layering.readsUndo, let undo = try snapshot.get(kind.undo, key) {
             return undo.first == 0 ? nil : Array(undo.dropFirst())
@@ -129,10 +127,10 @@ public struct StateView<Snapshot: StoreSnapshot> {
             let bounds = kind.bounds(of: section)
             cursor.look(through: layering)
             let start = ByteOrder.isLess(key, bounds.from) ? bounds.from : key
-            if try cursor.seek(start, accountsOnly: accountsOnly), let entry = cursor.entry,
+            if try cursor.seek(start, accountsOnly: accountsOnly), let entry = cursor.current,
                 bounds.upTo.map({ ByteOrder.isLess(entry.key, $0) }) ?? true
             {
-                return entry
+                return (Array(entry.key), Array(entry.value))
             }
             next = sections.held(atOrAfter: section.index + 1)
         }
