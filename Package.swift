@@ -79,10 +79,18 @@ let package = Package(
                 "ChainNetwork",
             ]),
         // Floor 9
+        floor(
+            "Bench",
+            [
+                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateNetwork", "Discovery", "UTP",
+                "Overlay", "CAllocations", "CCrypto",
+            ]),
+        // Floor 10
         .executableTarget(
             name: "carousel",
             dependencies: [
-                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "ChainForge", "Discovery", "StateStore",
+                "Bench", "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "ChainForge", "Discovery",
+                "StateStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -108,6 +116,7 @@ let package = Package(
         tests("Shell", ["Shell", "Node", "StateStore", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
+        tests("Bench", ["Bench", "MerklePatricia"]),
         tests("House", []),
     ]
 )

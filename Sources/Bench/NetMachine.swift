@@ -99,8 +99,7 @@ struct NetMachine: NodeMachine {
             asksFigures = true
             ask([], at: now)
         case .command(.stop): directives.append(.report(.stopped))
-        case .tick: settle(at: now)
-        case .jobFinished, .committed, .commitFailed, .feedFailed: return
+        case .tick, .jobFinished, .committed, .commitFailed, .feedFailed: break
         }
         settle(at: now)
     }

@@ -87,6 +87,12 @@ public final class UDPSocket {
     /// The receive buffer that the system gave, in bytes: less than asked for where its limit is lower.
     public var receiveBufferBytes: Int { Int(max(0, cnet_udp_receive_buffer(descriptor))) }
 
+    /// Sleeps until something can be read; false where the time was over first. For owners without a loop.
+    public func wait(milliseconds: Int32) -> Bool {
+        var question = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&question, 1, milliseconds) > 0
+    }
+
     // MARK: In
 
     /// Lends what waits on the socket, at most one call's reads. False where fewer than that were waiting.
