@@ -142,9 +142,6 @@ public struct BranchColumns: Hashable, Sendable {
         for index in paths.indices { withNode(at: index) { body(paths[index], $0) } }
     }
 
-    /// Bytes of all nodes together.
-    public var byteCount: Int { places.reduce(0) { $0 + Int($1.length) } }
-
     // For the builder: nodes are known only after those below them, but paths stand in order.
 
     /// Takes the place of a branch whose node is not known yet.

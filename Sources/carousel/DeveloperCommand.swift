@@ -9,6 +9,7 @@ extension Carousel {
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
             subcommands: [
                 CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
+                FarEndCommand.self,
             ])
     }
 
