@@ -21,7 +21,7 @@ struct Carousel: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            Run.self, Sync.self, Bridge.self, Export.self, Vectors.self, Key.self, Enr.self, Version.self,
+            Run.self, Sync.self, Bridge.self, Export.self, DoctorCommand.self, Vectors.self, Key.self, Enr.self, Version.self,
             Developer.self,
         ])
 
