@@ -33,7 +33,7 @@ public final class DiscoveryHost {
     /// handed on.
     public func run(
         for time: Interval, until isDone: (DiscoveryHost) -> Bool = { _ in false },
-        _ handle: (Discovery.Directive) -> Void = { _ in }
+        each handle: (Discovery.Directive) -> Void = { _ in }
     ) {
         let end = clock.instant() + time
         perform(handle)

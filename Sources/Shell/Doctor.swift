@@ -71,7 +71,7 @@ public struct Doctor {
         let host = try DiscoveryHost(socket: socket, configuration: configuration)
         var seen = Observations(listening: socket.local)
         host.addBootNodes(settings.bootNodes)
-        host.run(for: .seconds(settings.seconds)) { directive in
+        let note = { (directive: Discovery.Directive) in
             switch directive {
             case .nodeSeen(let record): seen.answered[record.id] = record
             case .addressChecked(let endpoint, isReachable: true): seen.inbound.insert(endpoint)
@@ -80,6 +80,7 @@ public struct Doctor {
                 break
             }
         }
+        host.run(for: .seconds(settings.seconds), each: note)
         seen.tallies = host.machine.addressReport.tallies
         for finding in diagnose(seen) {
             findings.append(finding)
