@@ -59,6 +59,7 @@ extension Node {
 
     private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
         guard key.trie == .accounts else { return .notVerifiable }
+        guard sync.takesBlockDiffs else { return .rateLimited }
         switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
         case .wanted: return .accepted
         case .known: return .alreadyStored

@@ -119,8 +119,11 @@ struct StatePeer: Sendable {
     let role: Role
     let radius: UInt256
     let head: StatePoint?
-    let served: [AnchorSections]
+    private(set) var served: [AnchorSections]
     let toldAt: Instant
+
+    /// It said that it serves these anchors and no others.
+    mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
 
     /// Whether a position of the ring lies in its radius.
     func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }

@@ -202,11 +202,12 @@ extension Overlay {
     }
 
     /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the
-    /// network's own type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s.
+    /// network's own type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s; at
+    /// once where the news `isUrgent`.
     /// False for a network or payload that cannot be.
     @discardableResult
     public mutating func setLocal(
-        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, at now: Instant
+        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool = false, at now: Instant
     ) -> Bool {
         clock = now
         guard let network = index(of: id), (extensionPayload?.count ?? 0) <= OverlayLimits.extensionPayloadBytes else {
@@ -217,8 +218,8 @@ extension Overlay {
         networks[network].radius = radius
         networks[network].extensionPayload = extensionPayload
         for var peer in networks[network].table.peers {
-            let earliest = max(now, peer.lastPing + OverlayLimits.payloadPingGap)
-            schedule(&peer, at: earliest, network: network, anew: false)
+            let gap = isUrgent ? OverlayLimits.urgentPingGap : OverlayLimits.payloadPingGap
+            schedule(&peer, at: max(now, peer.lastPing + gap), network: network, anew: false)
             networks[network].table[peer.id] = peer
         }
         return true

@@ -138,6 +138,9 @@ public struct Holdings: Sendable {
         return dueSet.sorted()
     }
 
+    /// Sections of which every leaf is held.
+    public var completeCount: Int { sections.count { $0.isComplete } }
+
     /// The section of that index.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 

@@ -175,6 +175,11 @@ public struct StateSync: Sendable {
         peers[claim.id] = PeerState(claim: claim, inFlight: inFlight)
     }
 
+    /// Whether block diffs that peers offer are to be taken. While the walk is held back by a limit they are not: each
+    /// brings a header and a proof of its own, and the diff to the next anchor brings the same changes for less. Whoever
+    /// follows takes them all, since the chain's own pace cannot be slowed down without falling behind.
+    public var takesBlockDiffs: Bool { phase == .following || configuration.downloadBytesPerSecond == nil }
+
     /// A peer is gone, or is not to be asked any more. What it owes still ends by `finish`.
     public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
 

@@ -10,7 +10,7 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
             subcommands: [
-                CompareState.self, ChainFactsCommand.self, RecordVectorsCommand.self, Simulate.self,
+                CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
                 ProbeDiscovery.self,
             ])
     }
@@ -31,8 +31,8 @@ extension Carousel {
             }
             let outcomes = try DiscoveryProbe(record: try NodeRecord(text: record), from: first, and: second).run()
             for outcome in outcomes {
-                let milliseconds = Int(outcome.seconds * 1_000)
-                print("\(outcome.failure == nil ? "pass" : "FAIL") \(outcome.name) \(milliseconds) ms \(outcome.failure ?? "")")
+                let verdict = outcome.failure.map { "FAIL (\($0))" } ?? "pass"
+                print("\(outcome.name) \(Int(outcome.seconds * 1_000)) ms \(verdict)")
             }
             let passed = outcomes.count { $0.failure == nil }
             print("\(passed) of \(outcomes.count)")

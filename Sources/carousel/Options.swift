@@ -140,7 +140,9 @@ struct FetchOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The most to receive in a second, with a unit (2MiB/s; default: no limit).", valueName: "rate"),
+            "The most state to ask for in a second, with a unit (2MiB/s; default: no limit).",
+            discussion: "Bounds ranges, diffs and codes. Block diffs that peers offer come on top, once all is held.",
+            valueName: "rate"),
         transform: ByteCount.parse)
     var maxDownloadRate: ByteCount?
 
