@@ -84,6 +84,8 @@ public struct Discovery: Sendable {
     let tailSecret: [UInt8]
 
     // Packets
+    /// Those of streams, on their way out.
+    var outbox = DatagramBuffer(limit: DiscoveryLimits.outboxBytes)
     var buffer = PacketBuffer()
     var localMask: MaskCipher
     var sessions: LRU<NodeAddress, Session>
@@ -151,8 +153,7 @@ public struct Discovery: Sendable {
 
     /// Takes the directives that have come about since the last time.
     public mutating func drain() -> [Directive] {
-        defer { directives = [] }
-        return directives
+        drainDirectives() + drainDatagrams().map { .send($0.bytes, to: $0.to) }
     }
 
     /// When `advance(to:)` is next due. Before the first event: at once.

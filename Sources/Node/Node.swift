@@ -152,7 +152,7 @@ public struct Node: Sendable {
         for _ in 0..<NodeLimits.settleRounds {
             // Work is planned before the machines are drained, so that what it makes them send leaves with this event.
             planWork(at: moment)
-            let fromOverlay = overlay.drain()
+            let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
             for directive in fromOverlay { handle(directive, at: moment) }
             for directive in fromChain { handle(directive, at: moment) }
@@ -162,11 +162,26 @@ public struct Node: Sendable {
         reportStatus(at: moment)
     }
 
+    /// Takes a datagram in and does nothing about it yet: after a batch of them, `handle(.tick)`. The bytes are not
+    /// kept.
+    public mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at moment: Moment) {
+        overlay.receive(datagram, from: source, at: moment.instant)
+    }
+
     /// Takes what has come about.
     public mutating func drain() -> [Directive] {
+        drainDirectives() + overlay.drainDatagrams().map { .send($0.bytes, to: $0.to) }
+    }
+
+    /// The same without the datagrams of streams, which `swapDatagrams` takes.
+    public mutating func drainDirectives() -> [Directive] {
+        guard !directives.isEmpty else { return [] }
         defer { directives = [] }
         return directives
     }
+
+    /// Gives the datagrams of streams away for an empty buffer.
+    public mutating func swapDatagrams(_ empty: inout DatagramBuffer) { overlay.swapDatagrams(&empty) }
 
     /// When `handle(.tick)` is next due.
     public func nextDeadline(at moment: Moment) -> Instant {

@@ -191,7 +191,13 @@ public struct Overlay: Sendable {
 
     /// When `advance(to:)` is next due; events already taken in are worked off by `drain`.
     public var nextDeadline: Instant? {
-        [timers.earliest, discovery.nextDeadline, utp.nextDeadline].compactMap { $0 }.min()
+        // Asked after every batch: without an array.
+        Overlay.earlier(timers.earliest, Overlay.earlier(discovery.nextDeadline, utp.nextDeadline))
+    }
+
+    private static func earlier(_ a: Instant?, _ b: Instant?) -> Instant? {
+        guard let a, let b else { return a ?? b }
+        return min(a, b)
     }
 
     /// Fires everything that is due at `now`.
@@ -206,19 +212,6 @@ public struct Overlay: Sendable {
             fire(timer)
             pump()
         }
-    }
-
-    /// Handles a datagram that came from `source`.
-    public mutating func receive(_ datagram: [UInt8], from source: Endpoint, at now: Instant) {
-        clock = now
-        discovery.receive(datagram, from: source, at: now)
-    }
-
-    /// Works off what came in and takes the directives that have come about.
-    public mutating func drain() -> [Directive] {
-        pump()
-        defer { directives = [] }
-        return directives
     }
 
     /// Nodes to begin from. They are never given up.

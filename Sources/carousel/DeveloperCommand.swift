@@ -11,7 +11,7 @@ extension Carousel {
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
             subcommands: [
                 CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
-                ProbeDiscovery.self,
+                ProbeDiscovery.self, FarEndCommand.self,
             ])
     }
 

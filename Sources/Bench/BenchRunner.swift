@@ -1,0 +1,110 @@
+import Foundation
+
+/// Runs workloads one after the other.
+public struct BenchRunner {
+    /// How the runs are made.
+    public struct Options: Sendable {
+        /// Runs that are counted; one more before them is not.
+        public var runs = BenchLimits.runs
+        /// Whether to measure on all threads too what can be spread.
+        public var allThreads = true
+        /// Where stores are made; a folder of its own in it is removed at the end.
+        public var directory = FileManager.default.temporaryDirectory.path
+
+        /// Five runs, on one thread and on all, in the system's folder for passing things.
+        public init() {}
+    }
+
+    private let options: Options
+
+    /// A runner.
+    public init(_ options: Options = Options()) { self.options = options }
+
+    /// Measures; `report` is given each result as soon as it is there.
+    public func run(_ workloads: [any Workload], report: (BenchResult) -> Void = { _ in }) throws -> [BenchResult] {
+        let material = try BenchMaterial(directory: options.directory)
+        defer { material.remove() }
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        var results: [BenchResult] = []
+        for workload in workloads {
+            let threads = options.allThreads && workload.scales && cores > 1 ? [1, cores] : [1]
+            for count in threads {
+                let result = try measure(workload, material, threads: count)
+                report(result)
+                results.append(result)
+            }
+        }
+        return results
+    }
+
+    private func measure(_ workload: any Workload, _ material: BenchMaterial, threads: Int) throws -> BenchResult {
+        var trial = try workload.prepare(material, threads: threads)
+        var work = try trial.run()
+        try trial.restore()
+        var seconds: [Double] = []
+        var processor: [Double] = []
+        for _ in 0..<max(options.runs, 1) {
+            let began = ContinuousClock.now
+            let processorBegan = BenchRunner.processorSeconds
+            work = try trial.run()
+            processor.append(BenchRunner.processorSeconds - processorBegan)
+            seconds.append((ContinuousClock.now - began) / .seconds(1))
+            try trial.restore()
+        }
+        return BenchResult(
+            name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor,
+            remark: trial.remark)
+    }
+
+    /// What all threads of this process have used.
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
+
+/// Threads for a trial.
+public enum BenchThreads {
+    /// Runs `body` with 0 ..< count, each on a thread of its own (a single one on the caller's), and waits for all.
+    /// Throws the error of the lowest index that had one.
+    public static func run(_ count: Int, _ body: @Sendable @escaping (Int) throws -> Void) throws {
+        guard count > 1 else { return try body(0) }
+        let outcome = Outcome()
+        let finished = DispatchSemaphore(value: 0)
+        for index in 0..<count {
+            let thread = Thread {
+                do { try body(index) } catch { outcome.fail(index, error) }
+                finished.signal()
+            }
+            thread.stackSize = BenchLimits.stackBytes
+            thread.start()
+        }
+        for _ in 0..<count { finished.wait() }
+        if let error = outcome.first { throw error }
+    }
+
+    private final class Outcome: @unchecked Sendable {
+        // `lock` guards `errors`.
+        private let lock = NSLock()
+        private var errors: [(index: Int, error: any Error)] = []
+
+        func fail(_ index: Int, _ error: any Error) { lock.withLock { errors.append((index, error)) } }
+
+        var first: (any Error)? { lock.withLock { errors.min { $0.index < $1.index }?.error } }
+    }
+}
+
+/// The fixed sizes of this target.
+public enum BenchLimits {
+    /// Counted runs of a workload unless told otherwise: an odd number has a median that was measured.
+    public static let runs = 5
+    /// Stack of a thread, in bytes: scratch of the trie's batches lies on it. That of a main thread on Linux.
+    public static let stackBytes = 8 << 20
+    /// Leaves of the state that tries and stores are measured on. The size other clients were measured with.
+    public static let stateLeaves = 1_000_000
+    /// Leaves of one proven range: what fits an answer of the networks many times over, and others' measure.
+    public static let rangeLeaves = 4_096
+    /// Changed leaves of one update: about ten blocks of mainnet.
+    public static let updateLeaves = 2_000
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Bench
+import Foundation
+
+extension Carousel {
+    /// `carousel bench`
+    struct Bench: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Measures how fast this machine does what a node does.",
+            discussion: """
+                Runs the named workloads, or all of them ('net.*' stands for all that begin so), and prints a table of \
+                medians, or with --json an array of objects: name, items, seconds, items_per_second, \
+                bytes_per_second, threads, runs. Every workload is the same on every machine.
+
+                Workloads:
+                \(Workloads.all.map { "  \($0.name): \($0.summary); items: \($0.items)" }.joined(separator: "\n"))
+                """)
+
+        @Argument(help: ArgumentHelp("Workloads (default: all).", valueName: "name"))
+        var names: [String] = []
+
+        @Flag(name: .long, help: "Print one JSON array instead of a table.")
+        var json = false
+
+        @Option(name: .long, help: "Runs of each workload; the figure is their median.")
+        var runs = BenchLimits.runs
+
+        @Flag(inversion: .prefixedNo, help: "Measure on all threads too what can be spread over them.")
+        var threads = true
+
+        @Option(name: .long, help: ArgumentHelp("Where stores are made (default: the system's.)", valueName: "dir"))
+        var directory: String?
+
+        func validate() throws {
+            guard runs > 0 else { throw ValidationError("--runs must be at least 1") }
+        }
+
+        func run() throws {
+            var options = BenchRunner.Options()
+            options.runs = runs
+            options.allThreads = threads
+            if let directory { options.directory = directory }
+            let workloads = try Workloads.named(names)
+            if !json { print(BenchResult.heading) }
+            let results = try BenchRunner(options).run(workloads) { result in
+                if !json { print(result.line) }
+            }
+            if json { print(try BenchResult.json(results)) }
+        }
+    }
+}
