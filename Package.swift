@@ -47,6 +47,7 @@ let package = Package(
         // Floor 4
         floor("StateStore", ["Primitives", "MerklePatricia", "Chain"]),
         floor("Overlay", ["Primitives", "Discovery", "UTP"]),
+        floor("ChainForge", ["Primitives", "MerklePatricia", "Chain"]),
         // Floor 5
         floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "StateStore", "Overlay"]),
         floor("ChainNetwork", ["Primitives", "Chain", "StateStore", "Overlay"]),
@@ -63,8 +64,8 @@ let package = Package(
         floor(
             "Shell",
             [
-                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork", "CNet", "CLMDB",
-                "CSodium",
+                "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "StateStore", "StateNetwork",
+                "CNet", "CLMDB", "CSodium",
             ]),
         floor(
             "Simulation",
@@ -79,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "carousel",
             dependencies: [
-                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "Discovery", "StateStore",
+                "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "ChainForge", "Discovery", "StateStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -91,13 +92,14 @@ let package = Package(
         tests("Chain", ["Chain", "MerklePatricia"]),
         tests("Discovery", ["Discovery"]),
         tests("UTP", ["UTP"]),
+        tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
         tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("Overlay", ["Overlay", "Discovery", "UTP"]),
         tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
         tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
         tests("Node", ["Node", "Overlay", "Discovery", "Chain", "MerklePatricia", "StateStore", "StateNetwork"]),
-        tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
+        tests("Shell", ["Shell", "Node", "StateStore", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
         tests("House", []),

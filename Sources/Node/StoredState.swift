@@ -17,6 +17,8 @@ public struct StoredState: Sendable {
 
     /// What proved the held sections at the newest block that was verified.
     public var headProof: HeadProof?
+    /// Nodes that answered in earlier runs, the one that answered last first.
+    public var knownNodes: [KnownNode] = []
 
     public init() {}
 
@@ -35,6 +37,7 @@ public struct StoredState: Sendable {
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
         }
         stored.headers = try headers(in: snapshot)
+        stored.knownNodes = try KnownNode.load(from: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {
             guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {

@@ -7,7 +7,9 @@ extension Carousel {
     struct Developer: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
-            subcommands: [CompareState.self, ChainFactsCommand.self, RecordVectorsCommand.self, Simulate.self])
+            subcommands: [
+                CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
+            ])
     }
 
     /// `carousel developer compare-state`
