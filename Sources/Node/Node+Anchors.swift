@@ -143,6 +143,10 @@ extension Node {
             }
             status.headVerifiedAt = moment.instant
             for index in arc { tellSync(index, at: moment) }
+            // The layers alone do not prove sections that the block left as they were. Without what does, a network
+            // whose nodes were all started again could not show its head to anybody.
+            let proof = HeadProof(point: header.point, nodes: holdings.crownNodes(root: header.stateRoot))
+            commit(proof.writing, then: .written)
             report(.verified(header.point))
             return
         }

@@ -102,6 +102,7 @@ public struct Node: Sendable {
         holdings = Holdings(
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc, records: stored.records,
             layers: stored.layers, crowns: stored.crowns)
+        if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
         let statuses = arc.map { [holdings] in Node.status(of: $0, in: holdings, at: moment.instant) }
         sync = StateSync(
             configuration: StateSync.Configuration(
@@ -112,7 +113,7 @@ public struct Node: Sendable {
             at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
-        if configuration.role == .bridge { bridge = BridgeState(configuration, head: stored.replayedHead) }
+        if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
     }
 
@@ -219,5 +220,11 @@ public enum NodeError: Error, Equatable, Sendable {
     case record(DiscoveryError)
     /// Stored headers that do not join the configured checkpoint.
     case headers(ChainError)
+    /// A bridge's attesting seed, counted from 0, that is not 32 bytes of a secret key.
+    case attestingSeed(index: Int)
+    /// A bridge's attesting key that is not among those of the network's rule.
+    case attestingKeyNotOfNetwork(index: Int, key: Bytes32)
+    /// A bridge's attesting key that was given before.
+    case attestingKeyTwice(index: Int, key: Bytes32)
     case unexpected(String)
 }

@@ -15,6 +15,8 @@ public struct StoredState: Sendable {
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
+    /// What proved the held sections at the newest block that was verified.
+    public var headProof: HeadProof?
     /// Nodes that answered in earlier runs, the one that answered last first.
     public var knownNodes: [KnownNode] = []
 
@@ -29,6 +31,7 @@ public struct StoredState: Sendable {
         stored.records = try SectionRecord.all(in: snapshot)
         stored.layers = try BlockLayer.all(in: snapshot)
         stored.replayedHead = try ReplayMark.read(from: snapshot)
+        stored.headProof = try HeadProof.read(from: snapshot)
         for record in stored.records {
             let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
