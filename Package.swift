@@ -75,6 +75,12 @@ let package = Package(
                 "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
                 "ChainNetwork",
             ]),
+        floor(
+            "Fuzzing",
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork",
+            ]),
         // Floor 9
         .executableTarget(
             name: "carousel",
@@ -83,6 +89,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
         // Tests, one target a floor's target; TestSupport finds the shared folder.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
@@ -100,6 +107,7 @@ let package = Package(
         tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
+        tests("Fuzzing", ["Fuzzing", "MerklePatricia", "StateNetwork"]),
         tests("House", []),
     ]
 )

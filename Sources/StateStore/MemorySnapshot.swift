@@ -1,35 +1,34 @@
-import StateStore
-
-/// A snapshot in memory: sorted arrays. The simplest thing that a state can be read from.
-struct MemorySnapshot: StoreSnapshot {
-    typealias Entry = (key: [UInt8], value: [UInt8])
+/// A snapshot in memory: sorted arrays. The simplest thing that a state can be read from; for vectors and fuzzing.
+package struct MemorySnapshot: StoreSnapshot {
+    /// A row of a table.
+    package typealias Entry = (key: [UInt8], value: [UInt8])
 
     /// A place in one table.
-    struct Cursor: StoreCursor {
+    package struct Cursor: StoreCursor {
         let entries: [Entry]
         var position = -1
 
-        mutating func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
+        package mutating func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
             position = MemorySnapshot.position(of: key, in: entries)
             return position < entries.count
         }
 
-        mutating func next() throws(StoreError) -> Bool {
+        package mutating func next() throws(StoreError) -> Bool {
             position += 1
             return position < entries.count
         }
 
-        mutating func previous() throws(StoreError) -> Bool {
+        package mutating func previous() throws(StoreError) -> Bool {
             position -= 1
             return position >= 0
         }
 
-        mutating func last() throws(StoreError) -> Bool {
+        package mutating func last() throws(StoreError) -> Bool {
             position = entries.count - 1
             return position >= 0
         }
 
-        func withEntry<R, E: Error>(
+        package func withEntry<R, E: Error>(
             _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(E) -> R
         ) throws(E) -> R? {
             guard entries.indices.contains(position) else { return nil }
@@ -46,18 +45,21 @@ struct MemorySnapshot: StoreSnapshot {
 
     private var tables: [Table: [Entry]] = [:]
 
-    func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
+    /// No tables.
+    package init() {}
+
+    package func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
         let entries = tables[table] ?? []
         let position = MemorySnapshot.position(of: key, in: entries)
         return position < entries.count && entries[position].key == key ? entries[position].value : nil
     }
 
-    func cursor(_ table: Table) throws(StoreError) -> Cursor { Cursor(entries: tables[table] ?? []) }
+    package func cursor(_ table: Table) throws(StoreError) -> Cursor { Cursor(entries: tables[table] ?? []) }
 
-    func count(_ table: Table) throws(StoreError) -> Int { tables[table]?.count ?? 0 }
+    package func count(_ table: Table) throws(StoreError) -> Int { tables[table]?.count ?? 0 }
 
     /// Replaces a table.
-    mutating func set(_ table: Table, _ entries: [Entry]) {
+    package mutating func set(_ table: Table, _ entries: [Entry]) {
         tables[table] = entries.sorted { ByteOrder.isLess($0.key, $1.key) }
     }
 
