@@ -107,7 +107,7 @@ let package = Package(
         tests("Shell", ["Shell", "Node", "StateStore", "Chain", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
-        tests("Fuzzing", ["Fuzzing", "MerklePatricia", "StateNetwork"]),
+        tests("Fuzzing", ["Fuzzing", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
         tests("House", []),
     ]
 )

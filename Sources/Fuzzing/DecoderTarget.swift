@@ -26,7 +26,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case crown
     case codes
     case trieNode = "trie-node"
-    /// Not bytes of the wire but a program of changes to a true range proof: the must-reject trials, driven by coverage.
+    /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
     case rangeProof = "range-proof"
 
     /// Reads `bytes`. Returns whether they were accepted (by any of the family); a broken promise is thrown.

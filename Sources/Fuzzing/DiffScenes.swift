@@ -92,7 +92,8 @@ enum ChangeMutation {
                 changes[place] = LeafChange(key: a.key, value: b.value)
                 changes[other] = LeafChange(key: b.key, value: a.value)
             }
-        case .leafDuplicated: changes.insert(change, at: generator.oneIn(2) ? place : generator.below(changes.count))
+        case .leafDuplicated:
+            changes.insert(change, at: generator.oneIn(2) ? place : generator.below(changes.count))
         case .putTurned:
             let value = change.value == nil ? fresh(slot: change.key.slot != nil, &generator) : nil
             changes[place] = LeafChange(key: change.key, value: value)
@@ -132,7 +133,9 @@ enum ChangeMutation {
     }
 
     /// All slots of one account are said to be another's.
-    private static func giveAway(_ changes: inout [LeafChange], _ generator: inout some RandomNumberGenerator) -> Bool {
+    private static func giveAway(
+        _ changes: inout [LeafChange], _ generator: inout some RandomNumberGenerator
+    ) -> Bool {
         let accounts = changes.filter { $0.key.slot == nil && $0.value != nil }.map(\.key.account)
         let owners = Set(changes.filter { $0.key.slot != nil }.map(\.key.account)).sorted()
         guard let from = generator.pick(owners), let to = generator.pick(accounts), from != to else { return false }

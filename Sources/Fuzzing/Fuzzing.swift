@@ -3,15 +3,15 @@
 // Two kinds of trial stand here, shared by tests and by tools/fuzz.
 //
 // *Decoders*. A target takes any bytes. It may refuse them with a typed error or accept them; it may not crash, hang or
-// take memory that the bytes do not pay for. What it accepts must be written back: decode, encode, decode gives an equal
-// value, and where one value has one encoding the bytes are the same. libFuzzer drives these with coverage, the tests
-// with seeded bytes and the vectors.
+// take memory that the bytes do not pay for. What it accepts must be written back: decode, encode, decode gives an
+// equal value, and where one value has one encoding the bytes are the same. libFuzzer drives these with coverage, the
+// tests with seeded bytes and the vectors.
 //
 // *Must-reject*. A trial takes something true (a range of a trie, a range of a state, a section proof, diffs, a crown),
 // checks that it is accepted, makes one change of a named kind, and checks again. A verifier need not refuse every
-// change: an allowed node left out, or an end moved over no leaf, leaves a true statement. So the verdict is held against
-// the truth, which is computed plainly: from the sorted leaves of a reference trie whose root is the one trusted. An
-// accepted mutant that says anything else is a failure.
+// change: an allowed node left out, or an end moved over no leaf, leaves a true statement. So the verdict is held
+// against the truth, which is computed plainly: from the sorted leaves of a reference trie whose root is the one
+// trusted. An accepted mutant that says anything else is a failure.
 //
 // Everything is a function of a seed: a failure prints the seed of the one trial it arose in, and that seed alone
 // repeats it.

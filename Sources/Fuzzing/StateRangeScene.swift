@@ -260,7 +260,8 @@ extension WireRange {
             counts[counts.count - 1] -= count
             slotKeys.removeLast(count)
             slotValues.removeLast(count)
-            if generator.oneIn(2), let key = keys.last, let slot = slotKeys.last { end = Cursor(account: key, slot: slot) }
+            guard generator.oneIn(2), let key = keys.last, let slot = slotKeys.last else { return true }
+            end = Cursor(account: key, slot: slot)
         }
         return true
     }

@@ -103,11 +103,12 @@ enum WireDecoders {
         return true
     }
 
-    /// Two bytes name the type, the rest is the payload.
+    /// The first byte chooses the type, the rest is the payload.
     static func pingPayload(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
-        guard bytes.count >= 2 else { return false }
-        let body = Array(bytes[2...])
-        let type = UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+        guard let first = bytes.first else { return false }
+        let body = Array(bytes.dropFirst())
+        let types = [PingPayload.clientInfoType, PingPayload.radiusType, PingPayload.errorType, 7]
+        let type = types[Int(first) % types.count]
         guard let payload = try? PingPayload.decode(type: type, body) else { return false }
         try require(payload.type == type, .notRoundTrip("type of a ping payload"))
         try require((try? payload.encoded()) == body, .notCanonical("ping payload"))

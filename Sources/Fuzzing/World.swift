@@ -49,7 +49,8 @@ struct World {
             columns.append(key: account.key, value: account.body.rlp)
             leaves.append((FlatKey(account: account.key), account.body.slim))
             for slot in account.slots { leaves.append((FlatKey(account: account.key, slot: slot.key), slot.value)) }
-            let storage = MemoryTrie(LeafColumns(account.slots.map { Row(key: $0.key, value: SlotValue.rlp($0.value)) }))
+            let rows = account.slots.map { Row(key: $0.key, value: SlotValue.rlp($0.value)) }
+            let storage = MemoryTrie(LeafColumns(rows))
             try require(storage.root == account.body.storageRoot, .readersDiffer("a storage root"))
             for (path, node) in storage.branches {
                 storageBranches.append((StorageBranchKey(account: account.key, path: path).bytes, node))

@@ -66,6 +66,7 @@ struct TrialRun {
             if now - reported >= Self.progressSeconds {
                 reported = now
                 print("\(total) mutants, \(failures) failures, \(now - start) s")
+                fflush(nil)
             }
             let isDone = seconds.map { now - start >= $0 } ?? (total >= mutations)
             if isDone || isReplay || failures >= 20 { break }
