@@ -78,6 +78,12 @@ let package = Package(
                 "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
                 "ChainNetwork",
             ]),
+        floor(
+            "Fuzzing",
+            [
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "ChainNetwork",
+            ]),
         // Floor 9
         floor(
             "Bench",
@@ -94,6 +100,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
         // Tests, one target a floor's target; TestSupport finds the shared folder.
         // The transport's network in virtual time, for its tests and for tools/soak.
@@ -117,6 +124,7 @@ let package = Package(
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),
+        tests("Fuzzing", ["Fuzzing", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
         tests("House", []),
     ]
 )
