@@ -58,7 +58,7 @@ extension Discovery {
     /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated
     /// as it is: a second one would make the handshake under way fail.
     private mutating func challenge(_ address: NodeAddress, for nonce: Nonce, at now: Instant) {
-        guard limiter.admits(address.endpoint, at: now) else {
+        guard limiter.admits(address, at: now) else {
             statistics.packetsOverRate += 1
             return
         }
@@ -102,6 +102,7 @@ extension Discovery {
         install(session, for: address)
         remember(session.record, at: now)
         statistics.handshakes += 1
+        noteInbound(from: source, at: now)
         directives.append(.sessionEstablished(address, session.record))
         endAttempt(address, at: now)
         receiveMessage(from: address, at: now)

@@ -8,7 +8,7 @@ extension Discovery {
     public mutating func talk(
         to record: NodeRecord, protocol name: [UInt8], request: [UInt8], timeout: Interval? = nil, at now: Instant
     ) -> TalkID {
-        let address = record.endpoint.map { NodeAddress(id: record.id, endpoint: $0) }
+        let address = endpoint(of: record).map { NodeAddress(id: record.id, endpoint: $0) }
         return talk(to: address, record, name, request, timeout, now)
     }
 
@@ -140,6 +140,7 @@ extension Discovery {
         let attempt = Attempt(
             serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
         register(attempt, for: address, at: now)
+        reachability.noteSent(to: address.endpoint, at: now)
         let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
         timers.add(.reopen(address, serial: attempt.serial), at: now + half)
         sendOpening(attempt, to: address)

@@ -39,7 +39,8 @@ extension Node {
             statePeers[id] = nil
             sync.peerLost(id)
         case .peerLost(_, let id): chain.peerLost(id)
-        case .addressVoted(let endpoint): log(.info, "peers see us at \(endpoint); the node record says so now")
+        case .addressVoted(let endpoint): addressVoted(endpoint)
+        case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
         }
     }
 

@@ -74,6 +74,7 @@ public struct Node: Sendable {
     var gossip = GossipQueue()
     var bridge: BridgeState?
     var status: StatusKeeper
+    var knownNodes: KnownNodeKeeper
     public internal(set) var totals = Totals()
     private var nextJob: UInt64 = 1
     private var nextCommit: UInt64 = 1
@@ -110,6 +111,7 @@ public struct Node: Sendable {
             sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) },
             at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)
+        knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         if configuration.role == .bridge { bridge = BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
     }
@@ -117,6 +119,7 @@ public struct Node: Sendable {
     /// Takes up what the store held: anchors, crowns, and what is told to peers.
     private mutating func begin(at moment: Moment) {
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
+        meetKnownNodes(at: moment)
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
         if let newest = chain.newestAnchor { sync.anchorAdvanced(to: newest) }
         afterProgress(at: moment)
@@ -155,6 +158,7 @@ public struct Node: Sendable {
             for directive in fromChain { handle(directive, at: moment) }
             if fromOverlay.isEmpty && fromChain.isEmpty { break }
         }
+        saveKnownNodes(at: moment)
         reportStatus(at: moment)
     }
 
@@ -168,7 +172,7 @@ public struct Node: Sendable {
     public func nextDeadline(at moment: Moment) -> Instant {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil,
+            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil, knownNodes.nextSave,
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }

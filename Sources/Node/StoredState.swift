@@ -15,6 +15,9 @@ public struct StoredState: Sendable {
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
+    /// Nodes that answered in earlier runs, the one that answered last first.
+    public var knownNodes: [KnownNode] = []
+
     public init() {}
 
     /// Reads it all from one snapshot. Everything read was verified before it was written; it is decoded strictly
@@ -31,6 +34,7 @@ public struct StoredState: Sendable {
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
         }
         stored.headers = try headers(in: snapshot)
+        stored.knownNodes = try KnownNode.load(from: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {
             guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {

@@ -68,7 +68,7 @@ extension Overlay {
     private mutating func postpone(_ contact: Contact, network: Int) {
         let isBootNode = bootNodes.contains(contact.record.id)
         if let due = networks[network].postpone(contact, isBootNode: isBootNode, at: clock) {
-            timers.set(.revisit(network: network), at: due)
+            timers.add(.revisit(network: network), at: due)
         }
     }
 
@@ -81,7 +81,7 @@ extension Overlay {
             nextPing: clock + jittered(configuration.pingInterval))
         guard networks[network].table.insert(peer) else { return }
         announce(peer, network: network)
-        timers.set(.ping(network: network, peer: peer.id), at: peer.nextPing)
+        timers.add(.ping(network: network, peer: peer.id), at: peer.nextPing)
         // The first peers are where everyone else is heard of.
         if networks[network].table.count == 1 { refreshSoon(network) }
         speakExtension(to: peer.id, network: network)
@@ -114,7 +114,7 @@ extension Overlay {
         promoted.nextPing = clock
         networks[network].table[promoted.id] = promoted
         announce(promoted, network: network)
-        timers.set(.ping(network: network, peer: promoted.id), at: clock)
+        timers.add(.ping(network: network, peer: promoted.id), at: clock)
     }
 
     func info(_ peer: TablePeer) -> PeerInfo {
@@ -187,7 +187,7 @@ extension Overlay {
     private mutating func schedule(_ peer: inout TablePeer, at instant: Instant, network: Int, anew: Bool) {
         guard anew || instant < peer.nextPing else { return }
         peer.nextPing = instant
-        timers.set(.ping(network: network, peer: peer.id), at: instant)
+        timers.add(.ping(network: network, peer: peer.id), at: instant)
     }
 
     mutating func pingDue(_ network: Int, _ id: Bytes32) {

@@ -32,6 +32,8 @@ extension Overlay {
             for network in networks.indices { consider(record, seenAt: nil, network: network, atOnce: false) }
         case .addressVoted(let endpoint):
             directives.append(.addressVoted(endpoint))
+        case .addressChecked(let endpoint, let isReachable):
+            directives.append(.addressChecked(endpoint, isReachable: isReachable))
         case .lookupFinished, .nodeLost:
             // Its lookups serve its own table, and a peer's life is judged by its answers here.
             return

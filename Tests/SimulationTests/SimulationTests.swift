@@ -65,6 +65,28 @@ import Testing
         let reached = scenario.world.run(until: .seconds(200)) { $0.progress(holder)?.verifiedHead == last }
         #expect(reached, "\(String(describing: scenario.world.progress(holder)))")
     }
+
+    /// Nobody is left who saw the blocks come: the bridge is gone, and every holder knows only what its store kept.
+    @Test func aFreshClientLearnsTheChainFromHoldersThatWereAllStartedAgain() throws {
+        var scenario = try Scenario(Scenarios.small(seed: 7))
+        let last = scenario.lastBlock.number
+        let holders = scenario.holders
+        let filled = scenario.world.run(until: .seconds(120)) { world in
+            holders.allSatisfy { world.progress($0)?.verifiedHead == last }
+        }
+        #expect(filled)
+        scenario.world.kill(scenario.bridge)
+        for holder in holders { scenario.world.kill(holder) }
+        _ = scenario.world.run(until: .seconds(130))
+        for holder in holders {
+            let boot = scenario.world.node(holders[0]).map { [$0.record] } ?? []
+            try scenario.world.start(holder, bootNodes: boot)
+        }
+        let client = try scenario.addWalker()
+        let reached = scenario.world.run(until: .seconds(250)) { $0.progress(client)?.verifiedHead == last }
+        #expect(reached, "\(String(describing: scenario.world.progress(client)))")
+        try Oracle.expectFinalState(in: scenario, of: client)
+    }
 }
 
 @Suite("Determinism") struct DeterminismTests {
