@@ -120,7 +120,9 @@ let package = Package(
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
         tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
         tests("Node", ["Node", "Overlay", "Discovery", "Chain", "MerklePatricia", "StateStore", "StateNetwork"]),
-        tests("Shell", ["Shell", "Node", "StateStore", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
+        tests(
+            "Shell",
+            ["Shell", "Node", "StateStore", "StateNetwork", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
         tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),

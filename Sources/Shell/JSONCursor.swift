@@ -143,21 +143,22 @@ struct JSONCursor {
 enum ASCIINumber {
     /// Up to 64 hex digits, with or without 0x; nil for anything else.
     static func hex(_ text: UnsafeRawBufferPointer) -> UInt256? {
-        let digits = withoutPrefix(text)
+        var digits = withoutPrefix(text)[...]
         guard !digits.isEmpty, digits.count <= 64 else { return nil }
-        var words = Bytes32.zero
-        for (index, digit) in digits.enumerated() {
-            guard let value = value(of: digit) else { return nil }
-            let place = digits.count - 1 - index
-            let bits = UInt64(value) << UInt64(4 * (place & 15))
-            switch place >> 4 {
-            case 0: words.word3 |= bits
-            case 1: words.word2 |= bits
-            case 2: words.word1 |= bits
-            default: words.word0 |= bits
+        // From the lowest word up, sixteen digits each.
+        func nextWord() -> UInt64? {
+            var word: UInt64 = 0
+            for digit in digits.suffix(16) {
+                guard let value = value(of: digit) else { return nil }
+                word = word &<< 4 | UInt64(value)
             }
+            digits = digits.dropLast(16)
+            return word
         }
-        return UInt256(big: words)
+        guard let word3 = nextWord(), let word2 = nextWord(), let word1 = nextWord(), let word0 = nextWord() else {
+            return nil
+        }
+        return UInt256(big: Bytes32(word0, word1, word2, word3))
     }
 
     /// Hex digits after 0x, or decimal ones; nil for anything else or what has more than 256 bits.
@@ -190,15 +191,18 @@ enum ASCIINumber {
     static func bytes(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
         let digits = withoutPrefix(text)
         guard digits.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        var index = digits.startIndex
-        while index < digits.endIndex {
-            guard let high = value(of: digits[index]), let low = value(of: digits[index + 1]) else { return nil }
-            bytes.append(high << 4 | low)
-            index += 2
+        var isHex = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: digits.count / 2) { buffer, count in
+            count = digits.count / 2
+            var index = digits.startIndex
+            for place in 0..<count {
+                let (high, low) = (value(of: digits[index]), value(of: digits[index &+ 1]))
+                isHex = isHex && high != nil && low != nil
+                buffer[place] = (high ?? 0) << 4 | (low ?? 0)
+                index &+= 2
+            }
         }
-        return bytes
+        return isHex ? bytes : nil
     }
 
     private static func withoutPrefix(_ text: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer> {

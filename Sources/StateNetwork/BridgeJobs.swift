@@ -21,12 +21,12 @@ enum BlockChanges {
     /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
     /// the block. What ends as it began is left out.
     static func leafChanges<Snapshot: StoreSnapshot>(
-        of changes: [AccountChange], depth: Int, isGenesis: Bool = false, view: inout StateView<Snapshot>
+        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>
     ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
         var sections: [(section: Section, changes: [LeafChange])] = []
         var codes: [Bytes32: [UInt8]] = [:]
         for change in changes {
-            let leaves = try leafChanges(of: change, isGenesis: isGenesis, view: &view)
+            let leaves = try leafChanges(of: change, view: &view)
             guard !leaves.isEmpty else { continue }
             let section = Section(of: change.key, depth: depth)
             if sections.last?.section == section {
@@ -40,7 +40,7 @@ enum BlockChanges {
     }
 
     private static func leafChanges<Snapshot: StoreSnapshot>(
-        of change: AccountChange, isGenesis: Bool, view: inout StateView<Snapshot>
+        of change: AccountChange, view: inout StateView<Snapshot>
     ) throws -> [LeafChange] {
         let before = try view.account(change.key)
         var slots: [LeafChange] = []
@@ -59,7 +59,7 @@ enum BlockChanges {
             var source = view.storageTrie(of: change.key)
             root = try TrieUpdate.apply(trieChanges, under: .root, source: &source).subtree.hash(at: 0)
         }
-        let after = change.applied(to: before, storageRoot: root, clearsEmpty: !isGenesis)
+        let after = change.applied(to: before, storageRoot: root)
         guard after != before else { return [] }
         // A deleted account takes its slots with it: they are implied.
         guard let after else { return [LeafChange(key: FlatKey(account: change.key), value: nil)] }
@@ -67,7 +67,8 @@ enum BlockChanges {
     }
 }
 
-/// Builds the state of genesis from its allocation.
+/// Builds the state of genesis from its allocation: storage tries, then the sections over the accounts, each from its
+/// sorted leaves and without a look at the store, where nothing is yet. Genesis keeps even accounts that have nothing.
 public struct BuildGenesis: Sendable {
     let block: ReplayedBlock
     let depth: Int
@@ -77,50 +78,39 @@ public struct BuildGenesis: Sendable {
         self.depth = depth
     }
 
-    func run(on snapshot: some StoreSnapshot) throws -> GenesisTaken {
-        let point = block.header.point
-        let empty = Section.all(depth: depth).map {
-            SectionRecord(section: $0, working: point, coverage: .complete(.empty))
-        }
-        var view = StateView(snapshot, depth: depth, at: point, records: empty)
-        let (touched, codes) = try BlockChanges.leafChanges(
-            of: block.changes, depth: depth, isGenesis: true, view: &view)
-        var subtrees = [Subtree](repeating: .empty, count: empty.count)
-        var taken = GenesisTaken(records: empty, crown: Crown(sections: subtrees, depth: depth), batch: WriteBatch())
-        for (section, changes) in touched {
-            let update = try SectionChange.apply(changes, to: section, in: &view)
-            subtrees[section.index] = update.subtreeAfter
-            taken.records[section.index].coverage = .complete(update.subtreeAfter)
-            taken.batch.append(base(update))
-        }
-        for record in taken.records { taken.batch.append(StateWrites.record(record)) }
-        taken.crown = Crown(sections: subtrees, depth: depth)
-        guard taken.crown.root == block.header.stateRoot else {
-            throw BridgeError.wrongRoot(block: 0, expected: block.header.stateRoot, found: taken.crown.root)
-        }
-        let sorted = codes.sorted { $0.key < $1.key }.map { (hash: $0.key, code: $0.value) }
-        taken.batch.append(StateWrites.codes(sorted, for: []))
-        taken.batch.append(
-            StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(taken.crown)))
-        taken.batch.append(ReplayMark.writing(point))
-        return taken
-    }
-
-    /// An update from nothing, as the base itself.
-    private func base(_ update: SectionUpdate) -> WriteBatch {
+    func run(on _: some StoreSnapshot) throws -> GenesisTaken {
         var writer = RangeWriter(depth: depth)
-        for leaf in update.leaves { if let value = leaf.after { writer.leaf(leaf.key, value) } }
-        var branches = BranchColumns()
-        for branch in update.accountBranches {
-            if let node = branch.after { branches.append(path: branch.key, node: node) }
+        var codes: [Bytes32: [UInt8]] = [:]
+        var accounts = LeafColumns()
+        for change in block.changes {
+            if let last = accounts.keys.last, last >= change.key {
+                throw StateChangeError.unsorted(FlatKey(account: change.key))
+            }
+            accounts.append(key: change.key, value: GenesisTaken.write(change, to: &writer).rlp)
+            if let code = change.code, !code.isEmpty { codes[Keccak.hash(code)] = code }
         }
-        writer.accountBranches(branches)
-        for branch in update.storageBranches {
-            var one = BranchColumns()
-            if let node = branch.after { one.append(path: branch.key.path, node: node) }
-            writer.storageBranches(of: branch.key.account, one)
+        let point = block.header.point
+        var records: [SectionRecord] = []
+        var start = 0
+        for section in Section.all(depth: depth) {
+            let end = accounts.keys[start...].firstIndex { !section.contains($0) } ?? accounts.count
+            var branches = BranchColumns()
+            let subtree = TrieBuilder.build(accounts, in: start..<end, under: section.path, emitting: &branches)
+            writer.accountBranches(branches)
+            records.append(SectionRecord(section: section, working: point, coverage: .complete(subtree)))
+            start = end
         }
-        return writer.finished
+        let crown = Crown(sections: records.map { $0.subtree ?? .empty }, depth: depth)
+        guard crown.root == block.header.stateRoot else {
+            throw BridgeError.wrongRoot(block: 0, expected: block.header.stateRoot, found: crown.root)
+        }
+        var batch = writer.finished
+        for record in records { batch.append(StateWrites.record(record)) }
+        let sorted = codes.sorted { $0.key < $1.key }.map { (hash: $0.key, code: $0.value) }
+        batch.append(StateWrites.codes(sorted, for: []))
+        batch.append(StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(crown)))
+        batch.append(ReplayMark.writing(point))
+        return GenesisTaken(records: records, crown: crown, batch: batch)
     }
 }
 
@@ -149,9 +139,29 @@ public enum ReplayMark {
 
 /// The state of genesis.
 public struct GenesisTaken: Sendable {
-    public internal(set) var records: [SectionRecord]
-    public internal(set) var crown: Crown
-    public internal(set) var batch: WriteBatch
+    public let records: [SectionRecord]
+    public let crown: Crown
+    public let batch: WriteBatch
+
+    /// Writes one account of the allocation: its leaf, its slots, the branches over them. Gives the account.
+    static func write(_ change: AccountChange, to writer: inout RangeWriter) -> StateAccount {
+        var slots = LeafColumns()
+        var values: [[UInt8]] = []
+        for slot in change.storage where slot.value != .zero {
+            let value = slot.value.minimalBytes
+            slots.append(key: slot.key, value: SlotValue.rlp(value))
+            values.append(value)
+        }
+        var branches = BranchColumns()
+        let storage = TrieBuilder.build(slots, in: 0..<slots.count, under: .root, emitting: &branches)
+        let account = StateAccount(
+            nonce: change.nonce ?? 0, balance: change.balance ?? .zero, storageRoot: storage.hash(at: 0),
+            codeHash: change.codeHash ?? StateAccount.emptyCodeHash)
+        writer.leaf(FlatKey(account: change.key), account.slim)
+        for (key, value) in zip(slots.keys, values) { writer.leaf(FlatKey(account: change.key, slot: key), value) }
+        writer.storageBranches(of: change.key, branches)
+        return account
+    }
 }
 
 /// Why a bridge's chain does not hold.

@@ -148,8 +148,9 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         let moreSlots = try export {
             $0 = $0.replacingOccurrences(of: "\"storage\": {", with: "\"storage\": {\"0x01\": \"0x1\",")
         }
+        let slot = String(repeating: "0", count: 63) + "1"
         #expect(try StateComparison(export: moreSlots, dump: dump()).differences == [
-            "account \(key.dropFirst(2)) slot 01: not in the dump"
+            "account \(key.dropFirst(2)) slot \(slot): not in the dump"
         ])
         let empty = try export { $0 = "{\"root\": \"0xab\", \"accounts\": {}}" }
         #expect(try StateComparison(export: empty, dump: dump()).differences == [
@@ -161,10 +162,18 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         ])
     }
 
-    @Test func brokenDocumentsAreNamed() {
-        #expect(throws: ShellError.badFile(path: "export", reason: "no object with root and accounts")) {
-            try StateComparison(export: Data("[]".utf8), dump: dump())
+    @Test func brokenDocumentsAreNamed() throws {
+        for text in ["[]", "{", "", "{\"root\": \"0xab\"}", "{\"root\": \"0xab\", \"accounts\": {}} {}"] {
+            #expect(throws: ShellError.badFile(path: "export", reason: "no object with root and accounts")) {
+                try StateComparison(export: Data(text.utf8), dump: dump())
+            }
         }
+        let twice = Data(
+            """
+            {"root": "ab", "accounts": {"\(address)": {"balance": "12", "nonce": 3, "root": "0x01", "codeHash": "0x02",
+             "storage": {"\(slot)": "2a", "0x1": "2a"}}}}
+            """.utf8)
+        #expect(throws: ShellError.self) { try StateComparison(export: try export(), dump: twice) }
     }
 }
 
