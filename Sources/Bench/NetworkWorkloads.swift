@@ -7,6 +7,8 @@ extension Workloads {
         StreamWorkload(name: "net.streams.50", streams: 50, bytes: 2 << 20),
         StreamWorkload(name: "net.stream.64m.plain", streams: 1, bytes: 64 << 20, offload: .none),
         YardstickWorkload(),
+        PacketWorkload(),
+        HandshakeWorkload(),
     ]
 }
 

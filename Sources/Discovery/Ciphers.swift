@@ -12,6 +12,8 @@ private final class CipherContext: @unchecked Sendable {
     init(_ cipher: OpaquePointer?, key: UnsafePointer<UInt8>, encrypts: Bool) {
         pointer = EVP_CIPHER_CTX_new()
         _ = EVP_CipherInit_ex(pointer, cipher, nil, key, nil, encrypts ? 1 : 0)
+        // Whole blocks come in and go out; streams have no padding anyway.
+        _ = EVP_CIPHER_CTX_set_padding(pointer, 0)
     }
 
     init(copying other: CipherContext) {
@@ -23,23 +25,91 @@ private final class CipherContext: @unchecked Sendable {
 }
 
 /// AES-128-CTR over packet headers; masking and unmasking are the same operation.
+///
+/// The key stream is made here from the block cipher: libcrypto's own counter mode must be told the IV anew for each
+/// packet, which takes longer than the blocks of a header.
 struct MaskCipher: Sendable {
+    /// Bytes of key stream made at once: those of an ordinary packet's header, 55, in whole blocks.
+    private static let streamSize = 64
+
     private var context: CipherContext
+    private var stream: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+    /// Bytes of `stream` used.
+    private var used = MaskCipher.streamSize
+    /// The counter of the next block: 16 bytes, big endian.
+    private var high: UInt64 = 0
+    private var low: UInt64 = 0
 
     /// `key` is the first half of the destination's node id, 16 bytes.
-    init(key: UnsafePointer<UInt8>) { context = CipherContext(EVP_aes_128_ctr(), key: key, encrypts: true) }
+    init(key: UnsafePointer<UInt8>) { context = CipherContext(EVP_aes_128_ecb(), key: key, encrypts: true) }
 
     /// Starts the key stream at the 16 bytes of `iv`.
     mutating func begin(iv: UnsafeRawPointer) -> Bool {
         if !isKnownUniquelyReferenced(&context) { context = CipherContext(copying: context) }
-        return EVP_EncryptInit_ex(context.pointer, nil, nil, nil, iv.assumingMemoryBound(to: UInt8.self)) == 1
+        high = UInt64(bigEndian: iv.loadUnaligned(as: UInt64.self))
+        low = UInt64(bigEndian: iv.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        return refill()
+    }
+
+    /// Makes the next four blocks of the key stream.
+    private mutating func refill() -> Bool {
+        stream.0 = high.bigEndian
+        stream.1 = low.bigEndian
+        count()
+        stream.2 = high.bigEndian
+        stream.3 = low.bigEndian
+        count()
+        stream.4 = high.bigEndian
+        stream.5 = low.bigEndian
+        count()
+        stream.6 = high.bigEndian
+        stream.7 = low.bigEndian
+        count()
+        used = 0
+        let pointer = context.pointer
+        return withUnsafeMutableBytes(of: &stream) { buffer in
+            let bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            var written: Int32 = 0
+            return EVP_EncryptUpdate(pointer, bytes, &written, bytes, Int32(MaskCipher.streamSize)) == 1
+        }
+    }
+
+    private mutating func count() {
+        low &+= 1
+        if low == 0 { high &+= 1 }
     }
 
     /// Takes `count` more bytes through the key stream, in place.
     mutating func apply(_ bytes: UnsafeMutableRawPointer, count: Int) -> Bool {
-        var written: Int32 = 0
-        let target = bytes.assumingMemoryBound(to: UInt8.self)
-        return EVP_EncryptUpdate(context.pointer, target, &written, target, Int32(count)) == 1
+        var position = 0
+        while position < count {
+            if used == MaskCipher.streamSize, !refill() { return false }
+            let length = min(count - position, MaskCipher.streamSize - used)
+            let first = used
+            withUnsafeBytes(of: &stream) { key in
+                MaskCipher.combine(bytes + position, with: key, from: first, count: length)
+            }
+            used += length
+            position += length
+        }
+        return true
+    }
+
+    private static func combine(
+        _ target: UnsafeMutableRawPointer, with key: UnsafeRawBufferPointer, from first: Int, count: Int
+    ) {
+        var index = 0
+        while index &+ 8 <= count {
+            let word = target.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            let mask = key.loadUnaligned(fromByteOffset: first &+ index, as: UInt64.self)
+            target.storeBytes(of: word ^ mask, toByteOffset: index, as: UInt64.self)
+            index &+= 8
+        }
+        while index < count {
+            let byte = target.load(fromByteOffset: index, as: UInt8.self)
+            target.storeBytes(of: byte ^ key[first &+ index], toByteOffset: index, as: UInt8.self)
+            index &+= 1
+        }
     }
 }
 

@@ -59,6 +59,10 @@ extension Discovery {
         public var strangerNodeBurst = 20
         /// IP addresses, and nodes at them, whose rate is remembered.
         public var rateLimitedAddresses = 4_096
+        /// Packets that are decrypted of a peer with a session a second, and at once: one peer may keep one core busy
+        /// (300 MB/s of streams are 270,000 packets), not more.
+        public var peerPacketRate = 400_000
+        public var peerPacketBurst = 100_000
         /// PING and FINDNODE a peer with a session may send a second, and at once.
         public var peerRequestRate = 50
         public var peerRequestBurst = 200

@@ -36,9 +36,15 @@ extension Discovery {
     mutating func openOrdinary(_ header: PacketHeader, from source: Endpoint, at now: Instant) -> NodeAddress? {
         let address = NodeAddress(id: buffer.sourceID, endpoint: source)
         guard address.id != key.nodeID else { return nil }
-        guard let slot = sessions.slot(of: address),
-            let opened = openMessage(header, slot: slot)
-        else {
+        guard let slot = sessions.slot(of: address) else {
+            challenge(address, for: header.nonce, at: now)
+            return nil
+        }
+        guard admitsPacket(slot, at: now) else {
+            statistics.packetsOverRate += 1
+            return nil
+        }
+        guard let opened = openMessage(header, slot: slot) else {
             challenge(address, for: header.nonce, at: now)
             return nil
         }
@@ -46,6 +52,11 @@ extension Discovery {
         // Before the message is looked at: what waits in the queue is older than what the answer will bring about.
         if opened.confirms { sessionStands(address, at: now) }
         return address
+    }
+
+    private mutating func admitsPacket(_ slot: Int, at now: Instant) -> Bool {
+        let (rate, burst) = (configuration.peerPacketRate, configuration.peerPacketBurst)
+        return sessions.update(slot) { $0.admitsPacket(rate: rate, burst: burst, at: now) } ?? false
     }
 
     /// Decrypts the message in the buffer. `confirms`: it is the first under the session's newest keys.

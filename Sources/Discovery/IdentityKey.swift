@@ -19,18 +19,25 @@ public struct PublicKey: Hashable, Sendable {
     public let compressed: [UInt8]
     /// keccak256(x ‖ y), the node's place on the ring.
     public let nodeID: Bytes32
+    /// The same point as the library calculates with it: reading the compressed form takes a square root.
+    fileprivate let point: secp256k1_pubkey
 
     /// nil unless the 33 bytes are a point of the curve.
     public init?(compressed bytes: [UInt8]) {
         guard bytes.count == 33, var point = PublicKey.parse(bytes) else { return nil }
         compressed = bytes
         nodeID = PublicKey.nodeID(&point)
+        self.point = point
     }
 
     fileprivate init(point: inout secp256k1_pubkey) {
         compressed = PublicKey.serialize(&point, compressed: true)
         nodeID = PublicKey.nodeID(&point)
+        self.point = point
     }
+
+    public static func == (a: PublicKey, b: PublicKey) -> Bool { a.compressed == b.compressed }
+    public func hash(into hasher: inout Hasher) { hasher.combine(nodeID) }
 
     static func parse(_ bytes: [UInt8]) -> secp256k1_pubkey? {
         var point = secp256k1_pubkey()
@@ -53,7 +60,8 @@ public struct PublicKey: Hashable, Sendable {
 
     /// Whether `signature` (r ‖ s, 64 bytes) over `digest` is this key's. Signatures with a high s are refused.
     public func verifies(_ signature: [UInt8], digest: Bytes32) -> Bool {
-        guard signature.count == 64, var point = PublicKey.parse(compressed) else { return false }
+        guard signature.count == 64 else { return false }
+        var point = point
         var parsed = secp256k1_ecdsa_signature()
         let message = digest.bytes
         let valid = Curve.run { context in
@@ -143,7 +151,7 @@ public struct IdentityKey: Sendable {
 
     /// The product of `point` and this key as a compressed point, 33 bytes: the shared secret of discv5.
     public func sharedSecret(with point: PublicKey) -> [UInt8]? {
-        guard var parsed = PublicKey.parse(point.compressed) else { return nil }
+        var parsed = point.point
         var result = [UInt8](repeating: 0, count: 33)
         // The library hashes the point unless told what else to do with it.
         let compress: secp256k1_ecdh_hash_function = { output, x, y, _ in

@@ -25,7 +25,7 @@ struct TokenBucket: Sendable {
 }
 
 /// Token buckets of those who send packets outside any session: one of each IP address, one of each node id there.
-/// Bounded: under a flood from invented addresses the oldest buckets are forgotten, which costs those addresses nothing.
+/// Bounded: under a flood from invented addresses the oldest buckets are forgotten, which costs nobody anything.
 struct RateLimiter: Sendable {
     private struct Source: Hashable, Sendable {
         let high: UInt64

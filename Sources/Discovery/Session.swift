@@ -26,6 +26,8 @@ struct Session: Sendable {
     private var previousFirst = false
     /// PING and FINDNODE the peer may still send.
     var budget: TokenBucket
+    /// Packets of the peer that may still be decrypted; nil before the first.
+    private var packets: TokenBucket?
 
     /// `replacing` is the session these keys take the place of.
     init(
@@ -88,6 +90,12 @@ struct Session: Sendable {
 
     static func copy(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
         if let base = source.baseAddress { target.copyMemory(from: base, byteCount: source.count) }
+    }
+
+    /// Whether one more packet of the peer is to be decrypted; `rate` is packets a second, `burst` at once.
+    mutating func admitsPacket(rate: Int, burst: Int, at now: Instant) -> Bool {
+        if packets == nil { packets = TokenBucket(burst: burst, at: now) }
+        return packets?.take(rate: rate, burst: burst, at: now) ?? false
     }
 
     /// Decrypts the message in `buffer`. Keys that worked last are tried first.

@@ -5,7 +5,7 @@ extension Discovery {
         public internal(set) var packetsReceived: UInt64 = 0
         /// Datagrams that were no packets, or none for us.
         public internal(set) var packetsRefused: UInt64 = 0
-        /// Packets without a session from addresses over their rate.
+        /// Packets of addresses or nodes over their rate, dropped before anything was decrypted.
         public internal(set) var packetsOverRate: UInt64 = 0
         /// WHOAREYOU sent, repetitions included.
         public internal(set) var challengesSent: UInt64 = 0

@@ -106,7 +106,7 @@ extension Node {
     /// Enough others see us somewhere else than the record says.
     mutating func addressVoted(_ endpoint: Endpoint) {
         if configuration.learnsAddress {
-            log(.info, "peers see us at \(endpoint); the node record says so now, until strangers fail to reach us there")
+            log(.info, "peers see us at \(endpoint); so the node record says, as long as strangers reach us there")
         } else {
             log(.warning, "peers see us at \(endpoint), which is not what the node record says: see --nat")
         }

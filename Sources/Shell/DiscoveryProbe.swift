@@ -107,7 +107,9 @@ public struct DiscoveryProbe {
         for _ in 0..<2 {
             _ = peer.write(try ping(&peer).message, from: socket)
             let answer = peer.read(on: socket)
-            guard case .whoAreYou(_, let packet) = answer else { throw ProbeFailure("expected WHOAREYOU, got \(answer)") }
+            guard case .whoAreYou(_, let packet) = answer else {
+                throw ProbeFailure("expected WHOAREYOU, got \(answer)")
+            }
             let clear = try ClearPacket(opening: packet, to: peer.id, key: nil)
             challenges.append(clear.maskingIV + clear.header)
         }
@@ -125,7 +127,7 @@ public struct DiscoveryProbe {
             guard case .message(.talkResponse(id, let response)) = answer else {
                 throw ProbeFailure("expected TALKRESP under the id \(Hex.encode(id.bytes)), got \(answer)")
             }
-            guard response.isEmpty else { throw ProbeFailure("the response has \(response.count) bytes, expected none") }
+            guard response.isEmpty else { throw ProbeFailure("\(response.count) bytes of response, expected none") }
         }
     }
 

@@ -69,7 +69,9 @@ struct ProbePeer {
         let clear = try ClearPacket(opening: challenge, to: key.nodeID, key: nil)
         let data = clear.maskingIV + clear.header
         let ephemeral = IdentityKey(from: &entropy)
-        guard let secret = ephemeral.sharedSecret(with: remote.publicKey) else { throw ProbeFailure("no shared secret") }
+        guard let secret = ephemeral.sharedSecret(with: remote.publicKey) else {
+            throw ProbeFailure("no shared secret")
+        }
         let digest = Handshake.proofDigest(
             challenge: data, ephemeralKey: ephemeral.publicKey.compressed, recipient: remote.id)
         let authData =

@@ -204,6 +204,24 @@ import Testing
         #expect(answers <= node.configuration.peerRequestBurst)
     }
 
+    @Test func packetsOverTheRateAreNotEvenDecrypted() throws {
+        var node = try node()
+        var peer = try connected(&node)
+        let address = NodeAddress(id: peer.key.nodeID, endpoint: here)
+        let before = node.statistics
+        // As many as the bucket holds, and a few that must wait.
+        let packet = try peer.seal(try ping([2]))
+        for _ in 0..<node.configuration.peerPacketBurst + 50 { node.receive(packet, from: here, at: now) }
+        #expect(node.statistics.packetsOverRate - before.packetsOverRate >= 50)
+        #expect(node.hasSession(with: address))
+        _ = node.drain()
+        let later = now + .seconds(1)
+        let answers = node.exchange(try peer.seal(try ping([3])), from: here, at: later).compactMap { peer.open($0) }
+        #expect(answers == [
+            .pong(try #require(RequestID([3])), sequence: 1, address: [127, 0, 0, 1], port: 4_000),
+        ])
+    }
+
     /// A peer in the node's table is asked for nodes; what it answers beyond the question is not taken.
     @Test func nodesThatWereNotAskedForAreRefused() throws {
         var node = try node()

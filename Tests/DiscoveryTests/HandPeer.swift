@@ -56,7 +56,8 @@ struct HandPeer {
         let rest = [64, 33] + entropy.bytes(max(0, authSize - 34))
         return PacketWriter.plain(
             iv: random(), flag: flag,
-            nonce: Nonce(counter: UInt32(truncatingIfNeeded: number.word0), tail: number.word1), authSize: authSize, tail: entropy.bytes(tail), mask: &mask
+            nonce: Nonce(counter: UInt32(truncatingIfNeeded: number.word0), tail: number.word1), authSize: authSize,
+            tail: entropy.bytes(tail), mask: &mask
         ) { target in
             for (index, byte) in (id.bytes + rest).prefix(authSize).enumerated() {
                 target.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
