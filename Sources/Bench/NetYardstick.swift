@@ -4,8 +4,9 @@ import Primitives
 import Shell
 import UTP
 
-/// What the streams are compared with: the same number of datagrams of the same size, sealed and opened with AES-128-GCM,
-/// through the same socket, and nothing else: no sessions, no streams, no acknowledgements but a credit now and then.
+/// What the streams are compared with: the same number of datagrams of the same size, sealed and opened with
+/// AES-128-GCM, through the same socket, and nothing else: no sessions, no streams, no acknowledgements but a credit
+/// now and then.
 struct YardstickWorkload: Workload {
     let name = "net.udp"
     let items = "datagrams"

@@ -17,8 +17,8 @@ public protocol NodeMachine {
     /// What the machine's feeds bring.
     associatedtype Command: Sendable
 
-    /// Takes a datagram in, whose bytes are lent for the call. What it causes may wait for the `.tick` that follows each
-    /// batch of datagrams.
+    /// Takes a datagram in, whose bytes are lent for the call. What it causes may wait for the `.tick` that follows
+    /// each batch of datagrams.
     mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at moment: Moment)
     /// Takes one event; directives are collected inside.
     mutating func handle(_ event: MachineEvent<Self>, at moment: Moment)

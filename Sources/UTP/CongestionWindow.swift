@@ -3,16 +3,16 @@ import Primitives
 /// How many packets may be in flight on a path.
 ///
 /// Two signals, in this order. *Delay*: the peer reports one-way delays; the smallest of the last two minutes is the
-/// path's own, the rest is queue. As BEP 29 (LEDBAT) asks, the window grows while the queue is below what is aimed at and
-/// shrinks above it, and a queue of the whole target leaves us next to nothing, so we yield to whoever fills it. What is
-/// aimed at depends on our rate: the *fair rate* falls from `rateHighest` without a queue to `rateLowest` at the target,
-/// by the same factor for each millisecond. Everybody on the path sees the same queue, so everybody is pulled to the
-/// same rate, which one fixed target for all does not do (who came first keeps his share); and as the pull goes by the
-/// ratio of rates, it is as strong at 1 Gbit/s as at 1 Mbit/s.
+/// path's own, the rest is queue. As BEP 29 (LEDBAT) asks, the window grows while the queue is below what is aimed at
+/// and shrinks above it, and a queue of the whole target leaves us next to nothing, so we yield to whoever fills it.
+/// What is aimed at depends on our rate: the *fair rate* falls from `rateHighest` without a queue to `rateLowest` at
+/// the target, by the same factor for each millisecond. Everybody on the path sees the same queue, so everybody is
+/// pulled to the same rate, which one fixed target for all does not do (who came first keeps his share); and as the
+/// pull goes by the ratio of rates, it is as strong at 1 Gbit/s as at 1 Mbit/s.
 ///
-/// *Loss*: once a round (one round trip, told apart by transmission numbers) losses are compared with what arrived. Loss
-/// alone does not say whether the window caused it, and halving for a link that loses one packet in ten would starve it.
-/// So:
+/// *Loss*: once a round (one round trip, told apart by transmission numbers) losses are compared with what arrived.
+/// Loss alone does not say whether the window caused it, and halving for a link that loses one packet in ten would
+/// starve it. So:
 ///
 ///     open ──loss beyond the background──▶ draining ──one round──▶ probation ──one round──▶ open
 ///            window = what arrived, less 15 %,                      still losing about as much?
@@ -21,10 +21,10 @@ import Primitives
 ///                                                                   and growth is slow near the ceiling it showed.
 ///
 /// Startup doubles the window every round while that makes more arrive and the rate is below the fair one. After it,
-/// growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a ceiling. Near a
-/// ceiling it grows by the root of itself, so that of two windows the smaller one gains. Invariants: at most one cut in a round
-/// trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over `pathPackets`; no growth while the window is
-/// not what holds the sender back.
+/// growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a ceiling. Near
+/// a ceiling it grows by the root of itself, so that of two windows the smaller one gains. Invariants: at most one cut
+/// in a round trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over `pathPackets`;
+/// no growth while the window is not what holds the sender back.
 struct CongestionWindow: Sendable {
     private enum Phase { case open, draining, probation }
 
@@ -156,7 +156,8 @@ struct CongestionWindow: Sendable {
     /// How many doublings our rate is below the fair one at the present queue: positive where we may grow.
     private var doublingsLeft: Double {
         guard roundTrip > 0 else { return CongestionWindow.span }
-        let rate = packets * 1e6 / Double(roundTrip)
+        // What is shorter than an event loop's turn says nothing of a rate.
+        let rate = packets * 1e6 / Double(max(roundTrip, 200))
         let queue = Double(delay.queueing) / Double(UTPLimits.targetDelay.microseconds)
         return CongestionWindow.doublings(UTPLimits.rateHighest / rate) - CongestionWindow.span * queue
     }

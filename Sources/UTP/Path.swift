@@ -32,9 +32,9 @@ struct Path: Sendable {
     /// Whether one more packet may leave.
     var hasRoom: Bool { credit > 0 && paced >= 1 && Double(flying + 1) <= window.packets }
 
-    // Pacing: a window that leaves in one burst needs a queue of half its size on the way, and few have that where round
-    // trips are long. So a long path is fed evenly, in bursts of a millisecond; a short one by its acks alone. The timer
-    // is the path's, not the packet's.
+    // Pacing: a window that leaves in one burst needs a queue of half its size on the way, and few have that where
+    // round trips are long. So a long path is fed evenly, in bursts of a millisecond; a short one by its acks alone.
+    // The timer is the path's, not the packet's.
 
     /// Packets a microsecond; nil where acks are enough.
     private var pace: Double? {
@@ -56,7 +56,9 @@ struct Path: Sendable {
 
     /// When pacing lets the next burst go; nil while nothing waits, or waits for something else.
     var deadline: Instant? {
-        guard paced < 1, !waiting.isEmpty, credit > 0, Double(flying + 1) <= window.packets, let pace else { return nil }
+        guard paced < 1, !waiting.isEmpty, credit > 0, Double(flying + 1) <= window.packets, let pace else {
+            return nil
+        }
         let wait = max(Double(UTPLimits.paceInterval.microseconds), 1 / pace)
         return pacedAt + Interval(microseconds: UInt64(wait.rounded(.up)))
     }

@@ -245,8 +245,8 @@ struct Stream: Sendable {
     /// Packets in flight.
     var flying: Int { sending?.flying ?? 0 }
 
-    /// Sends what is due and needs no room on the path: a SYN, the answer to one, what a timeout has allowed, or the one
-    /// ack for all that was received.
+    /// Sends what is due and needs no room on the path: a SYN, the answer to one, what a timeout has allowed, or the
+    /// one ack for all that was received.
     mutating func settle(at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
         switch phase {
         case .awaiting: return
@@ -318,7 +318,9 @@ struct Stream: Sendable {
         let layout = PacketLayout(header, payloadBytes: part.content.count)
         sink.send(layout.size, to: peer, at: now) { target in
             layout.writeHeader(to: target)
-            payload.withUnsafeBytes { layout.writePayload(UnsafeRawBufferPointer(rebasing: $0[part.content]), to: target) }
+            payload.withUnsafeBytes { bytes in
+                layout.writePayload(UnsafeRawBufferPointer(rebasing: bytes[part.content]), to: target)
+            }
         }
     }
 

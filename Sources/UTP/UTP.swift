@@ -28,6 +28,13 @@
 // silence a whole window), a single datagram is acked at once, and no ack waits for a timer. The selective ack names
 // all early packets, so a lost ack costs nothing when another one follows.
 //
+// Paths. The streams to one peer share one `Path`: congestion window, round trip, base delay, and turns to send. So
+// many streams are to others on the way what one is, each gets the same, and a new one begins with what the others
+// learnt. A path of long round trips is paced by a timer of its own, in bursts of a millisecond.
+//
+// Packets are lent on their way in and written in place on their way out (`PacketSink`): payload is copied once each
+// way and a packet allocates nothing, but for those that came early.
+//
 // Invariants
 //   - Bounded: streams in all and a peer, early packets a stream (places and bytes) and in all, packets held before the
 //     SYN's answer, farewells. The payload gathered is bounded by the limit given for it.
@@ -36,9 +43,9 @@
 //   - A stream that makes no progress ends after `idleTime`, whatever the peer keeps sending.
 //   - The order of directives follows from the events alone.
 //
-// Why not otherwise. Delayed acks would save packets at the price of a timer a stream, and batches save more. Pacing
-// needs a timer a packet; bursts are bounded by the window. Several payloads on one stream would need framing that
-// every caller has already.
+// Why not otherwise. Delayed acks would save packets at the price of a timer a stream, and batches save more. A window
+// a stream would be the field's way; see `Path`. Several payloads on one stream would need framing that every caller
+// has already.
 
 import Primitives
 
@@ -175,9 +182,9 @@ public struct UTP: Sendable {
     ) -> StreamID {
         lastID += 1
         let stream = Stream(
-            id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID, isConnecting: isConnecting,
-            transfer: transfer, firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings,
-            at: clock)
+            id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID,
+            isConnecting: isConnecting, transfer: transfer,
+            firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings, at: clock)
         let place = freePlaces.popLast() ?? places.count
         if place == places.count {
             places.append(stream)

@@ -17,18 +17,20 @@ public enum UTPLimits {
     public static let windowPackets = 16_384
     /// Packets in flight to a peer, over all streams.
     public static let pathPackets = 65_536
-    /// Bytes of packets that came early, a stream; the window advertised. Full packets in all places of `windowPackets`.
+    /// Bytes of packets that came early, a stream; the window advertised. Full packets in all places of
+    /// `windowPackets`.
     public static let receiveWindowBytes = 18 << 20
     /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
     public static let earlyBytes = 64 << 20
-    /// Bytes set aside at first for a payload that is received; four times as many when they are full. A page run that malloc recycles.
+    /// Bytes set aside at first for a payload that is received; four times as many when they are full. A page run that
+    /// malloc recycles.
     public static let gatherBytes = 64 << 10
-    /// Peers whose path is remembered after its last stream ended, and after what pause what was learnt of it is doubted:
-    /// longer than a walker needs between two ranges.
+    /// Peers whose path is remembered after its last stream ended, and after what pause what was learnt of it is
+    /// doubted: longer than a walker needs between two ranges.
     public static let paths = 256
     public static let pathPause = Interval.seconds(2)
-    /// Round trips from which on a path is paced, how long its bursts are, and packets of one that need no pacing: a home
-    /// router's queue holds some ten; an event loop wakes a thousand times a second without effort.
+    /// Round trips from which on a path is paced, how long its bursts are, and packets of one that need no pacing: a
+    /// home router's queue holds some ten; an event loop wakes a thousand times a second without effort.
     public static let pacedRoundTrip = Interval.milliseconds(4)
     public static let paceInterval = Interval.milliseconds(1)
     public static let burstPackets = 10

@@ -69,11 +69,10 @@ import Testing
         #expect(changes.allSatisfy { $0.key == Keccak.hash($0.address.bytes) })
     }
 
-    /// EIP-161 takes away what a transaction touched and left empty; genesis is no transaction.
-    @Test func anEmptyAccountGoesWhenItIsTouchedAndStaysInGenesis() throws {
+    /// EIP-161 takes away what a transaction touched and left empty.
+    @Test func anEmptyAccountGoesWhenItIsTouched() throws {
         let root = StateAccount.emptyRoot
         let allotted = AccountChange(address: try address(1), nonce: 0, balance: .zero, code: [], storage: [])
-        #expect(allotted.applied(to: nil, storageRoot: root, clearsEmpty: false) == StateAccount())
         #expect(allotted.applied(to: nil, storageRoot: root) == nil)
         let touched = AccountChange(address: try address(1), nonce: nil, balance: .zero, code: nil, storage: [])
         #expect(touched.applied(to: StateAccount(), storageRoot: root) == nil)

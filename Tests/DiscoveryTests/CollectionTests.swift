@@ -35,9 +35,15 @@ import Testing
             for byte: UInt8 in [0, 0x7f, 0x80] {
                 for id in [RequestID(own: 0), RequestID(own: 0xffff_ffff)] {
                     let request = [UInt8](repeating: byte, count: size)
-                    let writer = TalkRequestWriter(id: id, protocol: testProtocol, request: request)
+                    let writer = TalkRequestWriter(
+                        id: id, protocol: testProtocol, requestSize: size, first: request.first)
                     var bytes = [UInt8](repeating: 0xaa, count: writer.size)
-                    bytes.withUnsafeMutableBytes { if let base = $0.baseAddress { writer.write(to: base) } }
+                    bytes.withUnsafeMutableBytes { target in
+                        guard let base = target.baseAddress else { return }
+                        writer.write(to: base) { place in
+                            request.withUnsafeBytes { if let from = $0.baseAddress { place.copyMemory(from: from, byteCount: size) } }
+                        }
+                    }
                     #expect(bytes == Message.talkRequest(id, protocol: testProtocol, request: request).encoded)
                 }
             }

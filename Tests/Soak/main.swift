@@ -120,6 +120,19 @@ func soakTenPercent() throws -> Bool {
     return isGood
 }
 
+/// One stream at 100 ms × 1 Gbit/s behind queues of 10, 33 and 100 ms; the last is what such links have.
+func soakFatPath() throws -> Bool {
+    var last = 0.0
+    for queue in [1_250_000, 4 << 20, 12_500_000] {
+        let (share, dropped) = try FatPath.use(queue: queue)
+        print(
+            "100 ms × 1 Gbit/s, queue of \(queue) bytes: "
+                + String(format: "%.1f %% of the link, %d packets dropped", 100 * share, dropped))
+        last = share
+    }
+    return last >= 0.8
+}
+
 extension String {
     func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }
@@ -137,7 +150,7 @@ if arguments.first == "--replay" {
         exit(2)
     }
     let began = ContinuousClock.now
-    let results = [try soakMatrix(seeds: seeds), try soakTenPercent(), try soakLong()]
+    let results = [try soakMatrix(seeds: seeds), try soakTenPercent(), try soakLong(), try soakFatPath()]
     print("\(results.allSatisfy { $0 } ? "passed" : "FAILED") in \((ContinuousClock.now - began) / .seconds(1)) s")
     exit(results.allSatisfy { $0 } ? 0 : 1)
 }

@@ -23,11 +23,11 @@ import Testing
         let bodies = [(empty.key, StateAccount()), (rich.key, StateAccount(balance: UInt256(9)))]
         for (key, body) in bodies.sorted(by: { $0.0 < $1.0 }) { columns.append(key: key, value: body.rlp) }
         let root = TrieBuilder.root(of: columns)
-        let taken = try BuildGenesis(block: block([empty, rich], root: root), depth: 1).run(on: MapSnapshot())
+        let taken = try BuildGenesis(block: block([empty, rich], root: root), depth: 1).run(on: MemorySnapshot())
         #expect(taken.crown.root == root)
         // Without it the root is another.
         let error = #expect(throws: BridgeError.self) {
-            try BuildGenesis(block: block([rich], root: root), depth: 1).run(on: MapSnapshot())
+            try BuildGenesis(block: block([rich], root: root), depth: 1).run(on: MemorySnapshot())
         }
         guard case .wrongRoot(0, root, _)? = error else {
             Issue.record("\(String(describing: error))")

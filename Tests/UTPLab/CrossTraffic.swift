@@ -1,7 +1,7 @@
 import Primitives
 
-/// A flow that knows loss only, as TCP Reno does: one packet more each round trip, half at a loss. Its packets are 1,200
-/// bytes and carry nothing.
+/// A flow that knows loss only, as TCP Reno does: one packet more each round trip, half at a loss. Its packets are
+/// 1,200 bytes and carry nothing.
 package struct CrossTraffic: Sendable {
     var window = 10.0
     var threshold = Double.infinity

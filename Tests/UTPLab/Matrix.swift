@@ -1,8 +1,8 @@
 import Primitives
 import UTP
 
-/// One point of the transport's matrix: a network, a payload, a seed. Written and read as words, so that a point that was
-/// printed can be run again.
+/// One point of the transport's matrix: a network, a payload, a seed. Written and read as words, so that a point that
+/// was printed can be run again.
 package struct Point: Sendable, CustomStringConvertible {
     /// Per cent.
     package var loss = 0, reorder = 0, duplication = 0
@@ -106,5 +106,18 @@ package struct Point: Sendable, CustomStringConvertible {
         }
         if case .sent = pair.outcomes[role.sender][0] { return .wrong("sent, but not received") }
         return .error("\(pair.outcomes[role.receiver][0])")
+    }
+}
+
+/// One stream on a path of 100 ms and 1 Gbit/s.
+package enum FatPath {
+    /// The share of the link it fills in the third to sixth second, behind a queue of `queue` bytes; packets dropped.
+    package static func use(queue: Int) throws -> (share: Double, dropped: Int) {
+        var pair = Pair(Link(delay: .milliseconds(50), rate: 125e6, queueBytes: queue))
+        try pair.open(.accepterSends, [UInt8](repeating: 7, count: 800 << 20))
+        pair.run(for: .seconds(2))
+        let before = pair.bytesArrived[0]
+        pair.run(for: .seconds(4))
+        return (Double(pair.bytesArrived[0] - before) / 4 / 125e6, pair.dropped)
     }
 }

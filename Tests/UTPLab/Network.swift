@@ -22,8 +22,8 @@ package struct Link: Sendable {
     }
 }
 
-/// Pairs of machines, a network that they share, and virtual time. Machine 2i connects to machine 2i + 1, which accepts.
-/// A rate is that of one bottleneck for all pairs, in each direction.
+/// Pairs of machines, a network that they share, and virtual time. Machine 2i connects to machine 2i + 1, which
+/// accepts. A rate is that of one bottleneck for all pairs, in each direction.
 package struct Pair {
     struct Flight {
         let at: Instant

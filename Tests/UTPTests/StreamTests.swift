@@ -49,7 +49,8 @@ import UTPLab
     }
 
     @Test func fewAcksForABatch() throws {
-        var pair = Pair()
+        // Too short a path to be paced.
+        var pair = Pair(Link(delay: .milliseconds(1)))
         try pair.open(.connectorSends, Pair.payload(400_000, seed: 3))
         let isDone = pair.run()
         #expect(isDone)
