@@ -29,7 +29,7 @@ import Testing
         #expect(try headHash(shape, seed: 1).description == ChainForgeTests.firstHead)
     }
 
-    private static let firstHead = "0x"
+    private static let firstHead = "0x6f0fed6d5acc0302ac44fa1392fe136c67cb83af164ec824985380eb8c145b7d"
 
     @Test func moreBlocksBeginWithTheSame() throws {
         var longer = try ChainForge(shape: ForgeShape(accounts: 300, blocks: 20, transactions: 10), seed: 13)
