@@ -171,7 +171,8 @@ private struct StatePair {
     /// Sections that changed, and one that did not where there is one; ascending.
     func sections(_ generator: inout SeededGenerator) -> [Int] {
         let changed = Set(changes.map { Section(of: $0.key.account, depth: depth).index })
-        return Array(changed.union([generator.below(Section.count(depth: depth))]).sorted().prefix(1 + generator.below(4)))
+        let sections = changed.union([generator.below(Section.count(depth: depth))]).sorted()
+        return Array(sections.prefix(1 + generator.below(4)))
     }
 
     func proof(_ section: Int) throws(FuzzFailure) -> [[UInt8]] {
