@@ -20,12 +20,16 @@ extension Holdings {
         if let last = held.layers.last, key.point.number <= last.point.number { return .known }
         if held.pending.contains(where: { $0.key.point == key.point }) { return .inProgress }
         if isCanonical == false { return .notVerifiable }
-        if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection { return .busy }
+        if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection || isFullOfLayers { return .busy }
         // Anybody can make up blocks that nobody attests: they get half the room at most.
         let room = StateNetworkLimits.pendingDiffBytes / (isCanonical == nil ? 2 : 1)
         if pendingBytes >= room { return .busy }
         return .wanted
     }
+
+    /// Whether no more layers are kept: no anchor has become final for so long that those above the last one fill their
+    /// room.
+    public var isFullOfLayers: Bool { layerBytes >= layerLimit }
 
     /// Queues a diff that was admitted.
     public mutating func enqueue(_ diff: PendingDiff) {
@@ -55,6 +59,14 @@ extension Holdings {
         guard let next = self.held(index)?.pending.first else { return .none }
         lookAgain(after: next, since: held.gapSince, at: now)
         guard isCanonical(next.key.point) == true else { return .none }
+        if isFullOfLayers {
+            // What waits is not kept either: by the time there is room the way to the head is one answer.
+            change(index) { section in
+                section.pending = []
+                section.needsCatchUp = true
+            }
+            return .none
+        }
         if next.value.sectionHashBefore == stateHash(of: index, at: next.key.point.number) {
             change(index) { section in
                 section.pending.removeFirst()
@@ -81,6 +93,8 @@ extension Holdings {
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
     public func hasGap(_ index: Int, at now: Instant) -> Bool {
         guard let held = held(index), held.isComplete else { return false }
+        // One layer in place of many makes room; one in place of one or none would only take more.
+        if isFullOfLayers && held.layers.count < 2 { return false }
         return held.needsCatchUp || held.gapSince.map { now - $0 > StateNetworkLimits.gapPatience } ?? false
     }
 
