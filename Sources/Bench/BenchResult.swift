@@ -22,6 +22,8 @@ public struct BenchResult: Hashable, Sendable, Encodable {
 
     /// Bytes of memory at most, without files mapped into it; nil where that was not looked at.
     public let peakMemory: Int?
+    /// What the workload says of its last run. In the table only.
+    public let remark: String?
 
     private enum CodingKeys: String, CodingKey {
         case name, items, seconds, threads, runs
@@ -30,7 +32,10 @@ public struct BenchResult: Hashable, Sendable, Encodable {
         case bytesPerSecond = "bytes_per_second"
     }
 
-    init(name: String, work: Work, threads: Int, seconds: [Double], processorSeconds: [Double]) {
+    init(
+        name: String, work: Work, threads: Int, seconds: [Double], processorSeconds: [Double], remark: String? = nil
+    ) {
+        self.remark = remark
         self.name = name
         items = work.items
         self.seconds = BenchResult.median(seconds)
@@ -63,11 +68,13 @@ public struct BenchResult: Hashable, Sendable, Encodable {
 
     /// The result as a line of the table.
     public var line: String {
-        BenchResult.row([
+        let row = BenchResult.row([
             name, "\(threads)", "\(items)", String(format: "%.4f", seconds), String(format: "%.4f", processorSeconds),
             BenchResult.short(itemsPerSecond), String(format: "%.1f", bytesPerSecond / 1e6),
             BenchResult.duration(seconds / Double(max(items, 1))),
-        ]) + (peakMemory.map { String(format: "  memory %.0f MB", Double($0) / 1e6) } ?? "")
+        ])
+        let memory = peakMemory.map { String(format: "  memory %.0f MB", Double($0) / 1e6) } ?? ""
+        return row + memory + (remark.map { "\n  " + $0 } ?? "")
     }
 
     private static func row(_ cells: [String]) -> String {

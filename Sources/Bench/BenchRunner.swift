@@ -52,7 +52,8 @@ public struct BenchRunner {
             try trial.restore()
         }
         return BenchResult(
-            name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor)
+            name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor,
+            remark: trial.remark)
     }
 
     /// What all threads of this process have used.

@@ -43,9 +43,13 @@ public protocol Trial {
     mutating func run() throws -> Work
     /// Puts back what a run changed. Not timed.
     mutating func restore() throws
+    /// What else is worth saying of the last run, in one line of the table.
+    var remark: String? { get }
 }
 
 extension Trial {
     /// Most runs change nothing.
     public mutating func restore() throws {}
+    /// Most have nothing more to say.
+    public var remark: String? { nil }
 }

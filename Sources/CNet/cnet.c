@@ -13,26 +13,66 @@
 #include <time.h>
 #include <unistd.h>
 
-struct cnet_batch {
-    struct mmsghdr headers[CNET_BATCH];
-    struct iovec vectors[CNET_BATCH];
-    struct sockaddr_storage addresses[CNET_BATCH];
-    uint8_t bytes[CNET_BATCH][CNET_SLOT];
+// Names of Linux 4.18 and 5.0; the C library's headers have them only beside others that clash.
+#define LEVEL_UDP 17
+#define OPTION_SEGMENT 103
+#define OPTION_GRO 104
+
+struct cnet_inbox {
+    int slots;
+    size_t slot_bytes;
+    struct mmsghdr headers[CNET_READS];
+    struct iovec vectors[CNET_READS];
+    struct sockaddr_storage addresses[CNET_READS];
+    char controls[CNET_READS][CMSG_SPACE(sizeof(int))];
+    uint8_t *bytes;
 };
 
-cnet_batch *cnet_batch_create(void) {
-    cnet_batch *batch = calloc(1, sizeof(cnet_batch));
-    if (!batch) return NULL;
-    for (int i = 0; i < CNET_BATCH; i++) {
-        batch->vectors[i].iov_base = batch->bytes[i];
-        batch->headers[i].msg_hdr.msg_iov = &batch->vectors[i];
-        batch->headers[i].msg_hdr.msg_iovlen = 1;
-        batch->headers[i].msg_hdr.msg_name = &batch->addresses[i];
+struct cnet_outbox {
+    struct mmsghdr headers[CNET_SENDS];
+    struct iovec vectors[CNET_SENDS];
+    struct sockaddr_storage addresses[CNET_SENDS];
+    char controls[CNET_SENDS][CMSG_SPACE(sizeof(uint16_t))];
+};
+
+cnet_inbox *cnet_inbox_create(int coalesced) {
+    cnet_inbox *inbox = calloc(1, sizeof(cnet_inbox));
+    if (!inbox) return NULL;
+    inbox->slots = coalesced ? CNET_COALESCED_READS : CNET_READS;
+    inbox->slot_bytes = coalesced ? 65536 : 2048;
+    inbox->bytes = malloc(inbox->slots * inbox->slot_bytes);
+    if (!inbox->bytes) {
+        free(inbox);
+        return NULL;
     }
-    return batch;
+    for (int i = 0; i < inbox->slots; i++) {
+        inbox->vectors[i].iov_base = inbox->bytes + i * inbox->slot_bytes;
+        inbox->vectors[i].iov_len = inbox->slot_bytes;
+        inbox->headers[i].msg_hdr.msg_iov = &inbox->vectors[i];
+        inbox->headers[i].msg_hdr.msg_iovlen = 1;
+        inbox->headers[i].msg_hdr.msg_name = &inbox->addresses[i];
+        inbox->headers[i].msg_hdr.msg_control = inbox->controls[i];
+    }
+    return inbox;
 }
 
-void cnet_batch_destroy(cnet_batch *batch) { free(batch); }
+void cnet_inbox_destroy(cnet_inbox *inbox) {
+    if (inbox) free(inbox->bytes);
+    free(inbox);
+}
+
+cnet_outbox *cnet_outbox_create(void) {
+    cnet_outbox *outbox = calloc(1, sizeof(cnet_outbox));
+    if (!outbox) return NULL;
+    for (int i = 0; i < CNET_SENDS; i++) {
+        outbox->headers[i].msg_hdr.msg_iov = &outbox->vectors[i];
+        outbox->headers[i].msg_hdr.msg_iovlen = 1;
+        outbox->headers[i].msg_hdr.msg_name = &outbox->addresses[i];
+    }
+    return outbox;
+}
+
+void cnet_outbox_destroy(cnet_outbox *outbox) { free(outbox); }
 
 static socklen_t fill_address(struct sockaddr_storage *out, const uint8_t *address, size_t length, uint16_t port,
                               int ipv6) {
@@ -100,25 +140,45 @@ int cnet_udp_receive_buffer(int fd) {
     return bytes / 2;
 }
 
-int cnet_receive(int fd, cnet_batch *batch) {
-    for (int i = 0; i < CNET_BATCH; i++) {
-        batch->vectors[i].iov_len = CNET_SLOT;
-        batch->headers[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_storage);
-        batch->headers[i].msg_hdr.msg_flags = 0;
+int cnet_udp_coalesce(int fd) {
+    int on = 1;
+    return setsockopt(fd, LEVEL_UDP, OPTION_GRO, &on, sizeof(on)) == 0 ? 0 : -errno;
+}
+
+int cnet_udp_can_segment(int fd) {
+    int size = 0;
+    socklen_t length = sizeof(size);
+    return getsockopt(fd, LEVEL_UDP, OPTION_SEGMENT, &size, &length) == 0 ? 0 : -errno;
+}
+
+int cnet_receive(int fd, cnet_inbox *inbox) {
+    for (int i = 0; i < inbox->slots; i++) {
+        inbox->headers[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_storage);
+        inbox->headers[i].msg_hdr.msg_controllen = sizeof(inbox->controls[i]);
+        inbox->headers[i].msg_hdr.msg_flags = 0;
     }
-    int count = recvmmsg(fd, batch->headers, CNET_BATCH, MSG_DONTWAIT, NULL);
+    int count = recvmmsg(fd, inbox->headers, (unsigned)inbox->slots, MSG_DONTWAIT, NULL);
     if (count >= 0) return count;
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
 }
 
-const uint8_t *cnet_datagram(const cnet_batch *batch, int index, size_t *length) {
-    const struct mmsghdr *header = &batch->headers[index];
+int cnet_inbox_reads(const cnet_inbox *inbox) { return inbox->slots; }
+
+const uint8_t *cnet_read(cnet_inbox *inbox, int index, size_t *length, size_t *segment) {
+    struct mmsghdr *header = &inbox->headers[index];
     *length = header->msg_hdr.msg_flags & MSG_TRUNC ? 0 : header->msg_len;
-    return batch->bytes[index];
+    *segment = *length;
+    struct cmsghdr *control = CMSG_FIRSTHDR(&header->msg_hdr);
+    if (control && control->cmsg_level == LEVEL_UDP && control->cmsg_type == OPTION_GRO) {
+        int size = 0;
+        memcpy(&size, CMSG_DATA(control), sizeof(size));
+        if (size > 0) *segment = (size_t)size;
+    }
+    return inbox->vectors[index].iov_base;
 }
 
-int cnet_source(const cnet_batch *batch, int index, uint8_t address[16], uint16_t *port) {
-    const struct sockaddr_storage *name = &batch->addresses[index];
+int cnet_source(const cnet_inbox *inbox, int index, uint8_t address[16], uint16_t *port) {
+    const struct sockaddr_storage *name = &inbox->addresses[index];
     if (name->ss_family == AF_INET) {
         const struct sockaddr_in *four = (const struct sockaddr_in *)name;
         memcpy(address, &four->sin_addr, 4);
@@ -134,21 +194,29 @@ int cnet_source(const cnet_batch *batch, int index, uint8_t address[16], uint16_
     return 0;
 }
 
-int cnet_put(cnet_batch *batch, int index, const uint8_t *bytes, size_t length, const uint8_t *address,
-             size_t address_length, uint16_t port, int socket_is_ipv6) {
-    if (length > CNET_SLOT) return -EMSGSIZE;
-    if (address_length != 4 && !(address_length == 16 && socket_is_ipv6)) return -EAFNOSUPPORT;
-    memcpy(batch->bytes[index], bytes, length);
-    batch->vectors[index].iov_len = length;
-    batch->headers[index].msg_hdr.msg_namelen =
-        fill_address(&batch->addresses[index], address, address_length, port, socket_is_ipv6);
-    return 0;
+void cnet_put(cnet_outbox *outbox, int index, const uint8_t *bytes, size_t length, size_t segment,
+              const uint8_t *address, size_t address_length, uint16_t port, int socket_is_ipv6) {
+    struct msghdr *header = &outbox->headers[index].msg_hdr;
+    outbox->vectors[index].iov_base = (void *)bytes;
+    outbox->vectors[index].iov_len = length;
+    header->msg_namelen = fill_address(&outbox->addresses[index], address, address_length, port, socket_is_ipv6);
+    header->msg_control = NULL;
+    header->msg_controllen = 0;
+    if (segment >= length) return;
+    header->msg_control = outbox->controls[index];
+    header->msg_controllen = sizeof(outbox->controls[index]);
+    struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    control->cmsg_level = LEVEL_UDP;
+    control->cmsg_type = OPTION_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    uint16_t size = (uint16_t)segment;
+    memcpy(CMSG_DATA(control), &size, sizeof(size));
 }
 
-int cnet_send(int fd, cnet_batch *batch, int from, int count) {
+int cnet_send(int fd, cnet_outbox *outbox, int count) {
     int sent;
     do {
-        sent = sendmmsg(fd, batch->headers + from, (unsigned)(count - from), MSG_DONTWAIT);
+        sent = sendmmsg(fd, outbox->headers, (unsigned)count, MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
@@ -181,12 +249,13 @@ static int wait_events(int poll, struct epoll_event *events, int64_t microsecond
     return epoll_wait(poll, events, 8, milliseconds > 3600000 ? 3600000 : (int)milliseconds);
 }
 
-int cnet_poll_wait(int poll, uint32_t tokens[8], int64_t timeout_microseconds) {
+int64_t cnet_poll_wait(int poll, int64_t timeout_microseconds) {
     struct epoll_event events[8];
     int count = wait_events(poll, events, timeout_microseconds);
     if (count < 0) return errno == EINTR ? 0 : -errno;
-    for (int i = 0; i < count; i++) tokens[i] = events[i].data.u32;
-    return count;
+    int64_t ready = 0;
+    for (int i = 0; i < count; i++) ready |= (int64_t)1 << events[i].data.u32;
+    return ready;
 }
 
 int cnet_event_create(void) {

@@ -52,14 +52,20 @@ public struct AccountChange: Hashable, Sendable {
     public var codeHash: Bytes32? { code.map { Keccak.hash($0) } }
 
     /// The account after the change, given the one before (nil: there was none) and its new storage root. nil where it
-    /// is not in the trie any more: an account with nonce 0, balance 0 and no code is none. Source: EIP-161.
-    public func applied(to before: StateAccount?, storageRoot: Bytes32) -> StateAccount? {
+    /// is not in the trie any more: a transaction takes every account away that it touched and that has nonce 0, balance
+    /// 0 and no code (EIP-161), and what has a change was touched. What has none is left as it is, empty or not: access
+    /// lists name accounts that were only looked at, too, and from the merge on no state has an empty account that a
+    /// touch without a change could take away (EIP-7523). Genesis is no transaction: what it allots is there, even if
+    /// it is empty (`clearsEmpty` false).
+    public func applied(
+        to before: StateAccount?, storageRoot: Bytes32, clearsEmpty: Bool = true
+    ) -> StateAccount? {
         var account = before ?? StateAccount()
         if let nonce { account.nonce = nonce }
         if let balance { account.balance = balance }
         if let codeHash { account.codeHash = codeHash }
         account.storageRoot = storageRoot
-        return account.isEmpty ? nil : account
+        return clearsEmpty && account.isEmpty ? nil : account
     }
 }
 

@@ -3,7 +3,7 @@ import Primitives
 
 /// The curve library's context. It is only read after it was made, and the library says that may be done from any
 /// thread.
-private struct CurveContext: @unchecked Sendable {
+struct CurveContext: @unchecked Sendable {
     let pointer = secp256k1_context_create(UInt32(SECP256K1_CONTEXT_NONE))
     static let shared = CurveContext()
 }
@@ -30,12 +30,36 @@ extension Transaction {
         guard secp256k1_ecdsa_recover(context, &key, &recoverable, signingHash.bytes) == 1 else {
             throw .invalidSignature
         }
+        guard let address = Address(publicKey: &key) else { throw .invalidSignature }
+        return address
+    }
+
+    /// What the sender of these fields signs: keccak256 of the envelope without the signature.
+    static func signingHash(_ kind: Kind, _ fields: Fields) -> Bytes32 {
+        Keccak.hash(TransactionCodec.encode(kind, fields, signature: nil))
+    }
+}
+
+extension Address {
+    /// The account of a public key: the last 20 bytes of the hash of its two coordinates.
+    init?(publicKey key: inout secp256k1_pubkey) {
+        guard let context = CurveContext.shared.pointer else { return nil }
         var serialized = [UInt8](repeating: 0, count: 65)
         var count = serialized.count
         guard
             secp256k1_ec_pubkey_serialize(
                 context, &serialized, &count, &key, UInt32(SECP256K1_EC_UNCOMPRESSED)) == 1
-        else { throw .invalidSignature }
-        return Address(lastOf: Keccak.hash(Array(serialized.dropFirst())))
+        else { return nil }
+        self.init(lastOf: Keccak.hash(Array(serialized.dropFirst())))
+    }
+
+    /// The contract that `sender` creates by its transaction with this nonce. Source: yellow paper, 7.
+    public init(createdBy sender: Address, nonce: UInt64) {
+        self.init(
+            lastOf: Keccak.hash(
+                RLPWriter.list { writer in
+                    writer.append(sender.bytes)
+                    writer.append(nonce)
+                }))
     }
 }

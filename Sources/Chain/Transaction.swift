@@ -123,5 +123,5 @@ public struct Transaction: Sendable {
     }
 
     /// What the sender signed: keccak256 of the envelope without the signature.
-    public var signingHash: Bytes32 { Keccak.hash(TransactionCodec.encode(kind, fields, signature: nil)) }
+    public var signingHash: Bytes32 { Transaction.signingHash(kind, fields) }
 }

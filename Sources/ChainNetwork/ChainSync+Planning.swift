@@ -15,12 +15,24 @@ extension ChainSync {
     /// key vouches for if no peer claims that more is attested.
     private var base: UInt64 {
         let head = chain.head
-        if chain.lowest == nil, head == chain.configuration.checkpoint {
-            let hasCheckpoint = peers.isEmpty || peers.values.contains { $0.serves(head.number) }
+        if isWithoutCheckpoint {
+            // Most nodes do not have it: they joined later. It is worth a try or two, but no walk waits for it.
+            let hasCheckpoint = peers.values.contains {
+                $0.serves(head.number) && $0.failures < ChainNetworkLimits.checkpointAttempts
+            }
             return hasCheckpoint ? head.number : head.number + 1
         }
         let isMoreCertified = usable(at: nil).contains { $0.peer.certified > head.number }
         return (isMoreCertified ? head.number : chain.servedTip) + 1
+    }
+
+    /// Whether nothing is known yet, not even the checkpoint's header.
+    private var isWithoutCheckpoint: Bool { chain.lowest == nil && chain.head == chain.configuration.checkpoint }
+
+    /// Whether the walk begins with the checkpoint's header and nobody is left who may have it.
+    private var waitsInVainForCheckpoint: Bool {
+        guard isWithoutCheckpoint, let first = segments.first, case .wanted = first.state else { return false }
+        return first.first == chain.head.number && base != first.first
     }
 
     /// Peers that may be asked, by id, so that nothing depends on the dictionary's order.
@@ -39,10 +51,11 @@ extension ChainSync {
     private mutating func planParallel(at now: Instant) {
         let candidates = usable(at: now)
         unproven.removeAll { $0.upTo <= chain.head.number }
+        if waitsInVainForCheckpoint { resetWalk() }
         if segments.isEmpty, unproven.isEmpty { frontier = base }
-        let target = candidates.filter { $0.peer.lowest <= frontier }.map(\.peer.highest).max() ?? 0
-        while let last = segments.last, case .wanted = last.state, last.first > target { segments.removeLast() }
-        while segments.count < ChainNetworkLimits.window {
+        let target = candidates.filter { $0.peer.lowest <= frontier }.map(\.peer.highest).max()
+        while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
+        while let target, segments.count < ChainNetworkLimits.window {
             let first = segments.last?.end ?? frontier
             guard first <= target else { break }
             let count = min(UInt64(ChainNetworkLimits.batch), target - first + 1)

@@ -15,6 +15,8 @@ public enum ChainNetworkLimits {
     public static let requestsPerPeer = 2
     /// A request unanswered for so long is given to another peer; the overlay's own timeout usually comes first.
     public static let requestTimeout = Interval.seconds(30)
+    /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
+    static let checkpointAttempts = 2
     /// First pause after a failure of a peer; doubled with every further one.
     public static let firstPause = Interval.seconds(1)
     /// Longest pause of a peer that fails.

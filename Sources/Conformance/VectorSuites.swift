@@ -13,14 +13,19 @@ public enum VectorSuites {
         RangeProofVectors.self,
         PortalStateVectors.self,
         HeaderVectors.self,
+        TransactionVectors.self,
         AccessListVectors.self,
         StateWireVectors.self,
         StateRangeVectors.self,
         ChainWireVectors.self,
     ]
 
+    /// Cases of one kind from another origin stand in a second file, `enr-derived.json` beside `enr.json`.
+    private static let secondFile = "-derived.json"
+
     /// The suite of the files named `fileName`; nil for a kind that is not known.
     public static func suite(of fileName: String) -> (any VectorSuite.Type)? {
-        all.first { $0.fileName == fileName }
+        let kind = fileName.hasSuffix(secondFile) ? fileName.dropLast(secondFile.count) + ".json" : fileName[...]
+        return all.first { $0.fileName == kind }
     }
 }

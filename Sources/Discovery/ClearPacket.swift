@@ -21,6 +21,16 @@ package struct ClearPacket: Hashable, Sendable {
     /// Bytes of the static header.
     package static let staticHeaderSize = PacketHeader.staticSize
 
+    /// A packet of these parts, to be sealed; its `header` is not filled in.
+    package init(maskingIV: [UInt8], flag: UInt8, nonce: [UInt8], authData: [UInt8], message: [UInt8]) {
+        self.maskingIV = maskingIV
+        self.flag = flag
+        self.nonce = nonce
+        self.authData = authData
+        self.message = message
+        header = []
+    }
+
     /// Opens a packet to the node `destination`; `key` (16 bytes) decrypts its message.
     package init(opening packet: [UInt8], to destination: Bytes32, key: [UInt8]?) throws(PacketError) {
         var buffer = PacketBuffer()

@@ -1,5 +1,14 @@
 import Primitives
 
+/// Families of addresses that a socket speaks.
+public struct AddressFamilies: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let ipv4 = AddressFamilies(rawValue: 1)
+    public static let ipv6 = AddressFamilies(rawValue: 2)
+}
+
 extension Discovery {
     /// What may be set from outside; the defaults are the field's.
     public struct Configuration: Sendable {
@@ -35,7 +44,7 @@ extension Discovery {
         /// Sessions kept, each some 3 KiB; the one longest unused goes first.
         public var sessionLimit = 1_024
         /// Challenges awaiting a handshake.
-        public var challengeLimit = 512
+        public var challengeLimit = 4_096
         /// Records of nodes outside the table that are remembered.
         public var recordLimit = 2_048
         /// Requests under way in all.
@@ -45,15 +54,32 @@ extension Discovery {
         /// Packets of strangers (no session) an IP address may send a second, and at once. Loopback is exempt.
         public var strangerRate = 20
         public var strangerBurst = 60
-        /// IP addresses whose rate is remembered.
-        public var rateLimitedAddresses = 1_024
+        /// The same of one node id at one IP address, so that one node cannot use up what its whole house may send.
+        public var strangerNodeRate = 10
+        public var strangerNodeBurst = 20
+        /// IP addresses, and nodes at them, whose rate is remembered.
+        public var rateLimitedAddresses = 4_096
         /// PING and FINDNODE a peer with a session may send a second, and at once.
         public var peerRequestRate = 50
         public var peerRequestBurst = 200
-        /// Voters in as many different subnets must name an address before we believe it to be ours.
-        public var addressVotes = 5
+        /// Families of addresses that the socket speaks; nodes that have no other are not tried.
+        public var families: AddressFamilies = [.ipv4, .ipv6]
+        /// Voters of as many different prefixes must name an address before we believe it to be ours.
+        public var addressVotes = 10
+        /// A vote counts this long.
+        public var addressVoteLifetime = Interval.seconds(120)
+        /// The winner must have so many per cent more votes than the next.
+        public var addressVoteMarginPercent = 30
         /// Whether an address that won the vote goes into our record by itself.
         public var adoptsVotedAddress = true
+        /// How long an address that went into the record by votes has to show that strangers reach us there.
+        public var inboundProofTime = Interval.seconds(300)
+        /// Strangers of as many different prefixes must make contact in that time.
+        public var inboundProofs = 2
+        /// A host that we wrote to is no stranger for so long: a router may still let through what comes from there.
+        public var contactMemory = Interval.seconds(600)
+        /// How long an address at which nobody reached us is not taken into the record again.
+        public var withdrawalTime = Interval.seconds(6 * 3_600)
 
         public init() {}
     }

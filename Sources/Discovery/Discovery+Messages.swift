@@ -76,9 +76,7 @@ extension Discovery {
         for distance in distances where asked.insert(distance).inserted {
             if distance == 0 { found.append(localRecord.encoded) }
             for entry in table.entries(at: distance)
-            where entry.address.id != address.id
-                && AddressScope.mayRelay(entry.address.endpoint, with: address.endpoint)
-            {
+            where entry.address.id != address.id && AddressScope.mayRelay(entry.record, with: address.endpoint) {
                 found.append(entry.record.encoded)
             }
             if found.count >= DiscoveryLimits.nodesPerAnswer { break }
@@ -130,15 +128,15 @@ extension Discovery {
     private mutating func finishNodes(_ id: UInt32, at now: Instant) {
         guard let request = close(id) else { return }
         noteAnswer(request.address, at: now)
-        for record in request.records { remember(record, at: now) }
+        for record in request.records where AddressScope.mayRelay(record, with: request.address.endpoint) {
+            remember(record, at: now)
+        }
         switch request.purpose {
         case .record:
             fetching.remove(request.address.id)
         case .lookup(let lookup):
             let endpoint = request.address.endpoint
-            let useful = request.records.filter { record in
-                record.endpoint.map { AddressScope.mayRelay($0, with: endpoint) } ?? false
-            }
+            let useful = request.records.filter { AddressScope.mayRelay($0, with: endpoint) }
             lookups[lookup]?.answered(request.address.id, with: useful)
             if let record = record(of: request.address.id) { meet(record, at: endpoint, now: now) }
             drive(lookup, at: now)
@@ -171,18 +169,6 @@ extension Discovery {
         noteSequence(sequence, of: address, at: now)
         if let seenAs { noteVote(seenAs, by: address, at: now) }
         verifyNext(at: now)
-    }
-
-    /// Counts where a peer sees us, and takes the winner into our record.
-    private mutating func noteVote(_ endpoint: Endpoint, by voter: NodeAddress, at now: Instant) {
-        guard AddressScope(endpoint) != .none, let winner = votes.cast(endpoint, by: voter, at: now),
-            winner != (winner.isIPv4 ? localRecord.endpointIPv4 : localRecord.endpointIPv6)
-        else { return }
-        if configuration.adoptsVotedAddress {
-            // An address always fits where the record has room; a full record keeps the old one.
-            guard (try? updateLocalRecord { $0.set(endpoint: winner) }) != nil else { return }
-        }
-        directives.append(.addressVoted(winner))
     }
 
     // MARK: Requests that fail

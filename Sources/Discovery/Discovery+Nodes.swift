@@ -29,9 +29,9 @@ extension Discovery {
             if table.entry(record.id) != nil { directives.append(.nodeSeen(record)) }
         } else {
             // It has moved: there is no PING from the new place yet.
-            drop(record.id)
+            drop(record.id, at: now)
             records.insert(record.id, record)
-            if let endpoint = record.endpoint { meet(record, at: endpoint, now: now) }
+            if let endpoint = endpoint(of: record) { meet(record, at: endpoint, now: now) }
         }
     }
 
@@ -64,7 +64,7 @@ extension Discovery {
     mutating func verifyNext(at now: Instant) {
         while verifying.count < Discovery.verificationLimit, !candidates.isEmpty {
             let record = candidates.removeFirst()
-            guard let endpoint = record.endpoint else { continue }
+            guard let endpoint = endpoint(of: record) else { continue }
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 1, now: now)
         }
     }
@@ -77,11 +77,16 @@ extension Discovery {
         noteGrowth(at: now)
     }
 
-    /// Takes a node out of the table.
-    mutating func drop(_ id: Bytes32) {
+    /// Takes a node out of the table. Its record is kept beside it: the node may be asked for again, and then must be
+    /// reached even where it has lost its keys. The replacement that moves up answered long ago, so it is pinged.
+    mutating func drop(_ id: Bytes32, at now: Instant) {
+        let record = table.record(of: id)
         let (removed, promoted) = table.remove(id)
+        if let record { records.insert(id, record) }
         if removed { directives.append(.nodeLost(id)) }
-        if let promoted { directives.append(.nodeSeen(promoted)) }
+        guard let promoted else { return }
+        directives.append(.nodeSeen(promoted.record))
+        check(promoted, at: now)
     }
 
     mutating func noteAnswer(_ address: NodeAddress, at now: Instant) { table.noteAnswer(address.id, at: now) }
@@ -91,7 +96,7 @@ extension Discovery {
     mutating func noteFailure(_ address: NodeAddress, ofCheck: Bool, at now: Instant) {
         guard let entry = table.entry(address.id), entry.address == address else { return }
         if ofCheck, table.noteFailure(address.id) ?? 0 >= configuration.failuresBeforeRemoval {
-            drop(address.id)
+            drop(address.id, at: now)
         } else {
             check(entry, at: now)
         }

@@ -5,36 +5,47 @@ import Primitives
 extension Discovery {
     /// Handles a datagram that came from `source`.
     public mutating func receive(_ datagram: [UInt8], from source: Endpoint, at now: Instant) {
+        let header = datagram.withUnsafeBytes { readHeader($0, at: now) }
+        if let header { receive(header, from: source, at: now) }
+    }
+
+    /// Takes a datagram into the buffer; nil for what is not a packet, or not for us. Any reply to that would tell a
+    /// scanner that somebody is here.
+    mutating func readHeader(_ datagram: UnsafeRawBufferPointer, at now: Instant) -> PacketHeader? {
         begin(at: now)
         statistics.packetsReceived += 1
-        let header: PacketHeader
         do throws(PacketError) {
-            header = try buffer.unmask(datagram, with: &localMask)
+            return try buffer.unmask(datagram, with: &localMask)
         } catch {
-            // Not a packet, or not for us. Any reply would tell a scanner that somebody is here.
             statistics.packetsRefused += 1
-            return
+            return nil
         }
+    }
+
+    /// Handles the packet in the buffer.
+    mutating func receive(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
         switch header.flag {
-        case .ordinary: receiveOrdinary(header, from: source, at: now)
+        case .ordinary:
+            if let address = openOrdinary(header, from: source, at: now) { receiveMessage(from: address, at: now) }
         case .whoAreYou: receiveWhoAreYou(header, from: source, at: now)
         case .handshake: receiveHandshake(header, from: source, at: now)
         }
     }
 
-    private mutating func receiveOrdinary(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
+    /// Decrypts an ordinary packet's message; who sent it, nil where no session opens it.
+    mutating func openOrdinary(_ header: PacketHeader, from source: Endpoint, at now: Instant) -> NodeAddress? {
         let address = NodeAddress(id: buffer.sourceID, endpoint: source)
-        guard address.id != key.nodeID else { return }
+        guard address.id != key.nodeID else { return nil }
         guard let slot = sessions.slot(of: address),
             let opened = openMessage(header, slot: slot)
         else {
             challenge(address, for: header.nonce, at: now)
-            return
+            return nil
         }
         sessions.touch(slot)
         // Before the message is looked at: what waits in the queue is older than what the answer will bring about.
         if opened.confirms { sessionStands(address, at: now) }
-        receiveMessage(from: address, at: now)
+        return address
     }
 
     /// Decrypts the message in the buffer. `confirms`: it is the first under the session's newest keys.
@@ -47,7 +58,7 @@ extension Discovery {
 
     /// Reads the message that was just decrypted and acts on it. One that does not decode is dropped: its sender is
     /// who it says, but there is nothing to answer.
-    private mutating func receiveMessage(from address: NodeAddress, at now: Instant) {
+    mutating func receiveMessage(from address: NodeAddress, at now: Instant) {
         do throws(MessageError) {
             handle(try buffer.message(), from: address, at: now)
         } catch {
@@ -58,7 +69,7 @@ extension Discovery {
     /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated
     /// as it is: a second one would make the handshake under way fail.
     private mutating func challenge(_ address: NodeAddress, for nonce: Nonce, at now: Instant) {
-        guard limiter.admits(address.endpoint, at: now) else {
+        guard limiter.admits(address, at: now) else {
             statistics.packetsOverRate += 1
             return
         }
@@ -102,6 +113,7 @@ extension Discovery {
         install(session, for: address)
         remember(session.record, at: now)
         statistics.handshakes += 1
+        noteInbound(from: source, at: now)
         directives.append(.sessionEstablished(address, session.record))
         endAttempt(address, at: now)
         receiveMessage(from: address, at: now)

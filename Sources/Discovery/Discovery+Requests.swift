@@ -8,7 +8,7 @@ extension Discovery {
     public mutating func talk(
         to record: NodeRecord, protocol name: [UInt8], request: [UInt8], timeout: Interval? = nil, at now: Instant
     ) -> TalkID {
-        let address = record.endpoint.map { NodeAddress(id: record.id, endpoint: $0) }
+        let address = endpoint(of: record).map { NodeAddress(id: record.id, endpoint: $0) }
         return talk(to: address, record, name, request, timeout, now)
     }
 
@@ -37,44 +37,17 @@ extension Discovery {
         return id
     }
 
-    /// Sends a TALKREQ whose answer nobody waits for. In a session it costs one packet and nothing is remembered;
-    /// without one it waits behind a handshake. False when it was dropped: too large, no record known, queue full.
+    /// Sends a TALKREQ whose answer nobody waits for; see `talkOneWay(to:protocol:count:at:write:)`.
     @discardableResult
     public mutating func talkOneWay(
         to address: NodeAddress, protocol name: [UInt8], request: [UInt8], at now: Instant
     ) -> Bool {
-        begin(at: now)
-        let writer = TalkRequestWriter(id: newRequestID(), protocol: name, request: request)
-        guard writer.size <= DiscoveryLimits.messageSize else { return false }
-        let attempting = peers[address]?.attempt != nil
-        if !attempting, let slot = sessions.slot(of: address) {
-            sessions.touch(slot)
-            let iv = random.next16()
-            let source = key.nodeID
-            let packet = sessions.update(slot) {
-                $0.seal(from: source, iv: iv, size: writer.size) { writer.write(to: $0) }
-            }
-            if let packet = packet ?? nil {
-                directives.append(.send(packet, to: address.endpoint))
-                return true
-            }
+        talkOneWay(to: address, protocol: name, count: request.count, first: request.first, at: now) { target in
+            request.withUnsafeBytes { Session.copy($0, to: target) }
         }
-        guard peers[address]?.queue.count ?? 0 < configuration.queueLimit, address.id != key.nodeID else {
-            return false
-        }
-        let message = [UInt8](unsafeUninitializedCapacity: writer.size) { target, count in
-            if let base = UnsafeMutableRawPointer(target.baseAddress) { writer.write(to: base) }
-            count = writer.size
-        }
-        if !attempting {
-            guard let record = record(of: address.id), peers.count < configuration.requestLimit else { return false }
-            beginAttempt(address, record, at: now)
-        }
-        peers[address, default: Peer()].queue.append(.oneWay(message))
-        return true
     }
 
-    private mutating func newRequestID() -> RequestID {
+    mutating func newRequestID() -> RequestID {
         nextRequest &+= 1
         return RequestID(own: nextRequest)
     }
@@ -135,11 +108,12 @@ extension Discovery {
 
     /// Sends a packet that cannot be read, so that the node there asks who we are. Another follows when half the time
     /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits.
-    private mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) {
+    mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) {
         remember(record, at: now)
         let attempt = Attempt(
             serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
         register(attempt, for: address, at: now)
+        reachability.noteSent(to: address.endpoint, at: now)
         let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
         timers.add(.reopen(address, serial: attempt.serial), at: now + half)
         sendOpening(attempt, to: address)

@@ -44,6 +44,17 @@ extension Discovery {
         if table.count == 0, schedule?.bootstrap == nil { bootstrap(at: now) }
     }
 
+    /// Nodes of an earlier run. Each is pinged once, those named first before the others, and stands no higher than any
+    /// other that would enter the table.
+    public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {
+        begin(at: now)
+        for record in records where record.id != key.nodeID {
+            remember(record, at: now)
+            guard let endpoint = endpoint(of: record) else { continue }
+            verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
+        }
+    }
+
     private mutating func bootstrap(at now: Instant) {
         guard !bootNodes.isEmpty else { return }
         schedule?.bootstrap = now + configuration.bootstrapInterval
@@ -51,7 +62,7 @@ extension Discovery {
         let tried = Array(bootNodes.prefix(Discovery.bootNodesAtOnce))
         bootNodes = bootNodes.dropFirst(tried.count) + tried
         for record in tried {
-            guard let endpoint = record.endpoint else { continue }
+            guard let endpoint = endpoint(of: record) else { continue }
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
         }
     }
@@ -122,7 +133,11 @@ extension Discovery {
     /// Sends what the lookup is ready to send, and ends it when nothing is left.
     mutating func drive(_ id: LookupID, at now: Instant) {
         while let record = lookups[id]?.next() {
-            guard let target = lookups[id]?.target, let endpoint = record.endpoint else { continue }
+            guard let target = lookups[id]?.target else { continue }
+            guard let endpoint = endpoint(of: record) else {
+                lookups[id]?.failed(record.id)
+                continue
+            }
             let distances = Lookup.distances(from: record.id, to: target)
             let address = NodeAddress(id: record.id, endpoint: endpoint)
             do throws(DiscoveryError) {

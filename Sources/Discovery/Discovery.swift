@@ -65,8 +65,10 @@ public struct Discovery: Sendable {
         case nodeSeen(NodeRecord)
         /// The node left the table.
         case nodeLost(Bytes32)
-        /// Voters in enough subnets see us at this address. The local record has changed if it was adopted.
+        /// Voters of enough prefixes see us at this address. The local record has changed if it was adopted.
         case addressVoted(Endpoint)
+        /// Strangers reach us at the address that the votes put into the record; or none did, and it left the record.
+        case addressChecked(Endpoint, isReachable: Bool)
     }
 
     public let key: IdentityKey
@@ -82,6 +84,8 @@ public struct Discovery: Sendable {
     let tailSecret: [UInt8]
 
     // Packets
+    /// Those of streams, on their way out.
+    var outbox = DatagramBuffer(limit: DiscoveryLimits.outboxBytes)
     var buffer = PacketBuffer()
     var localMask: MaskCipher
     var sessions: LRU<NodeAddress, Session>
@@ -105,6 +109,9 @@ public struct Discovery: Sendable {
     var verified: LRU<[UInt8], NodeRecord>
     var bootNodes: [NodeRecord] = []
     var votes: AddressVotes
+    var reachability: Reachability
+    /// The winner that was told but not taken into the record.
+    var toldVote: Endpoint?
     /// Nodes being pinged to enter the table, and those waiting for it.
     var verifying: Set<Bytes32> = []
     var candidates: [NodeRecord] = []
@@ -138,28 +145,27 @@ public struct Discovery: Sendable {
         challenges = LRU(limit: configuration.challengeLimit)
         records = LRU(limit: configuration.recordLimit)
         verified = LRU(limit: configuration.recordLimit)
-        limiter = RateLimiter(
-            rate: configuration.strangerRate, burst: configuration.strangerBurst,
-            limit: configuration.rateLimitedAddresses)
+        limiter = RateLimiter(configuration)
         table = RoutingTable(localID: key.nodeID, configuration: configuration)
-        votes = AddressVotes(threshold: configuration.addressVotes)
+        votes = AddressVotes(configuration)
+        reachability = Reachability(configuration)
     }
 
     /// Takes the directives that have come about since the last time.
     public mutating func drain() -> [Directive] {
-        defer { directives = [] }
-        return directives
+        drainDirectives() + drainDatagrams().map { .send($0.bytes, to: $0.to) }
     }
 
     /// When `advance(to:)` is next due. Before the first event: at once.
     public var nextDeadline: Instant? {
         guard let schedule else { return .zero }
-        return min(timers.first ?? schedule.next, schedule.next)
+        let next = min(timers.earliest ?? schedule.next, schedule.next)
+        return min(reachability.deadline ?? next, next)
     }
 
     /// Fires everything that is due at `now`.
     public mutating func advance(to now: Instant) {
-        while let timer = timers.pop(due: now) {
+        while let timer = timers.next(due: now) {
             switch timer {
             case .request(let id):
                 if let request = pending[id], let deadline = request.deadline, deadline <= now {
@@ -172,6 +178,7 @@ public struct Discovery: Sendable {
                 if peers[address]?.attempt?.serial == serial { abandonAttempt(address, at: now) }
             }
         }
+        endProbations(at: now)
         upkeep(at: now)
     }
 
@@ -199,6 +206,12 @@ public struct Discovery: Sendable {
     /// Up to `limit` nodes of the table, nearest to `target` first.
     public func closest(to target: Bytes32, limit: Int) -> [NodeRecord] {
         table.closest(to: target, limit: limit).map(\.record)
+    }
+
+    /// Up to `limit` nodes of the table with the time of their last answer, the newest first: what is worth keeping for
+    /// the next start.
+    public func knownNodes(limit: Int) -> [(record: NodeRecord, lastAnswer: Instant)] {
+        table.entries.prefix(max(0, limit)).map { ($0.record, $0.lastAnswer) }
     }
 
     /// Nodes in the table.

@@ -15,6 +15,15 @@ public enum DiscoveryLimits {
     public static let requestIDSize = 8
     /// Bytes of our own request ids: enough never to repeat, and 4 bytes more for the payload than 8 would leave.
     public static let ownRequestIDSize = 4
+    /// Bytes of stream packets between two drains; those beyond are lost. Several times what one batch of received
+    /// datagrams lets streams send.
+    public static let outboxBytes = 16 << 20
+    /// Votes on our own address that are kept, of as many prefixes. Those that count are of two minutes.
+    public static let addressVotesKept = 256
+    /// Addresses remembered at which nobody reached us.
+    public static let withdrawnAddresses = 16
+    /// Hosts remembered to which we wrote: a node meets some hundreds in ten minutes.
+    public static let contactedHosts = 4_096
     /// Records one FINDNODE is answered with at most. discv5: a bucket.
     public static let nodesPerAnswer = 16
     /// NODES packets one answer may come in at most: one record each is the worst that is sensible.

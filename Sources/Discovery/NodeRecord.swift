@@ -61,6 +61,14 @@ public struct NodeRecord: Hashable, Sendable {
     /// Where to reach the node: its IPv4 endpoint if it has one, else the other.
     public var endpoint: Endpoint? { endpointIPv4 ?? endpointIPv6 }
 
+    /// The same for a socket that speaks only some families; nil where it has no way there.
+    public func endpoint(among families: AddressFamilies) -> Endpoint? {
+        (families.contains(.ipv4) ? endpointIPv4 : nil) ?? (families.contains(.ipv6) ? endpointIPv6 : nil)
+    }
+
+    /// Every endpoint that the record names.
+    var endpoints: [Endpoint] { [endpointIPv4, endpointIPv6].compactMap { $0 } }
+
     public static func == (a: NodeRecord, b: NodeRecord) -> Bool {
         a.storage === b.storage || a.encoded == b.encoded
     }

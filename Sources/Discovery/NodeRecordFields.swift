@@ -44,6 +44,12 @@ public struct NodeRecordFields: Sendable {
         set(endpoint.isIPv4 ? "udp" : "udp6", integer: UInt64(endpoint.port))
     }
 
+    /// Removes what `set(endpoint:)` sets for a family.
+    public mutating func removeEndpoint(isIPv4: Bool) {
+        set(isIPv4 ? "ip" : "ip6", nil)
+        set(isIPv4 ? "udp" : "udp6", nil)
+    }
+
     /// Sets Portal's `p`.
     public mutating func set(portal entry: NodeRecord.PortalEntry) {
         let numbers = [entry.lowestVersion, entry.highestVersion, entry.chainID]

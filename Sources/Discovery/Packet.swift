@@ -77,11 +77,25 @@ struct PacketBuffer: Sendable {
 
     /// Copies `datagram` in and unmasks its header with the cipher of our own id.
     mutating func unmask(_ datagram: [UInt8], with mask: inout MaskCipher) throws(PacketError) -> PacketHeader {
+        let result = datagram.withUnsafeBytes { bytes -> Result<PacketHeader, PacketError> in
+            do throws(PacketError) {
+                return .success(try unmask(bytes, with: &mask))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// The same from where the datagram lies.
+    mutating func unmask(
+        _ datagram: UnsafeRawBufferPointer, with mask: inout MaskCipher
+    ) throws(PacketError) -> PacketHeader {
         guard DiscoveryLimits.packetSizes.contains(datagram.count) else { throw .size(datagram.count) }
         count = datagram.count
         plaintextCount = 0
         let result = bytes.withUnsafeMutableBytes { buffer -> Result<PacketHeader, PacketError> in
-            datagram.withUnsafeBytes { buffer.copyMemory(from: $0) }
+            buffer.copyMemory(from: datagram)
             do throws(PacketError) {
                 return .success(try PacketBuffer.unmask(buffer, count: datagram.count, with: &mask))
             } catch {
@@ -147,6 +161,14 @@ struct PacketBuffer: Sendable {
         return opened
     }
 
+    /// The request of the decrypted message where it is a TALKREQ under `name`; nil for any other, and where it does
+    /// not decode. It lies in `plaintext`.
+    func talkRequest(under name: [UInt8]) -> Range<Int>? {
+        plaintext.withUnsafeBytes { buffer in
+            TalkRequestReader.request(in: UnsafeRawBufferPointer(rebasing: buffer[..<plaintextCount]), under: name)
+        }
+    }
+
     /// Reads the decrypted message.
     func message() throws(MessageError) -> Message {
         let result = plaintext.withUnsafeBytes { buffer -> Result<Message, MessageError> in
@@ -169,38 +191,52 @@ enum PacketWriter {
     ) {
         iv.store(to: base)
         let fixed = base + PacketHeader.ivSize
-        for (index, byte) in PacketHeader.protocolBytes.enumerated() {
-            fixed.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
-        }
+        PacketHeader.protocolBytes.withUnsafeBytes { Session.copy($0, to: fixed) }
         fixed.storeBytes(of: flag.rawValue, toByteOffset: 8, as: UInt8.self)
         nonce.store(to: fixed + 9)
         fixed.storeBytes(of: UInt16(authSize).bigEndian, toByteOffset: 21, as: UInt16.self)
         authData(base + PacketHeader.authStart)
     }
 
-    /// A packet with a message: header in the clear first, since it is the message's additional data; then the message
-    /// sealed in place; then the header masked. Only the packet itself is allocated.
+    /// A packet with a message; only the packet itself is allocated.
     static func sealed(
         iv: Random16, flag: PacketFlag, nonce: Nonce, authSize: Int, messageSize: Int,
         mask: inout MaskCipher, cipher: inout MessageCipher,
         authData: (UnsafeMutableRawPointer) -> Void, message: (UnsafeMutableRawPointer) -> Void
     ) -> [UInt8]? {
-        let start = PacketHeader.authStart + authSize
-        let size = start + messageSize + MessageCipher.tagSize
+        let size = size(authSize: authSize, messageSize: messageSize)
         guard size <= DiscoveryLimits.packetSizes.upperBound else { return nil }
         var done = false
         let packet = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-            writeHeader(base, iv: iv, flag: flag, nonce: nonce, authSize: authSize, authData: authData)
-            message(base + start)
-            done = cipher.seal(
-                base + start, count: messageSize, nonce: base + PacketHeader.nonceStart,
-                data: UnsafeRawBufferPointer(start: base, count: start))
-                && mask.begin(iv: base)
-                && mask.apply(base + PacketHeader.ivSize, count: start - PacketHeader.ivSize)
+            done = seal(
+                at: base, iv: iv, flag: flag, nonce: nonce, authSize: authSize, messageSize: messageSize, mask: &mask,
+                cipher: &cipher, authData: authData, message: message)
             count = size
         }
         return done ? packet : nil
+    }
+
+    /// Bytes of a packet with a message.
+    static func size(authSize: Int, messageSize: Int) -> Int {
+        PacketHeader.authStart + authSize + messageSize + MessageCipher.tagSize
+    }
+
+    /// Writes a packet with a message to `base`: header in the clear first, since it is the message's additional data;
+    /// then the message sealed in place; then the header masked.
+    static func seal(
+        at base: UnsafeMutableRawPointer, iv: Random16, flag: PacketFlag, nonce: Nonce, authSize: Int,
+        messageSize: Int, mask: inout MaskCipher, cipher: inout MessageCipher,
+        authData: (UnsafeMutableRawPointer) -> Void, message: (UnsafeMutableRawPointer) -> Void
+    ) -> Bool {
+        let start = PacketHeader.authStart + authSize
+        writeHeader(base, iv: iv, flag: flag, nonce: nonce, authSize: authSize, authData: authData)
+        message(base + start)
+        return cipher.seal(
+            base + start, count: messageSize, nonce: base + PacketHeader.nonceStart,
+            data: UnsafeRawBufferPointer(start: base, count: start))
+            && mask.begin(iv: base)
+            && mask.apply(base + PacketHeader.ivSize, count: start - PacketHeader.ivSize)
     }
 
     /// A packet whose message is `tail` as it stands: nothing (WHOAREYOU), or random bytes (the packet that asks for a

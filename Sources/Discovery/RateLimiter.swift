@@ -24,39 +24,61 @@ struct TokenBucket: Sendable {
     }
 }
 
-/// Token buckets of the addresses that send packets outside any session. Bounded: under a flood from invented addresses
-/// the oldest buckets are forgotten, which costs those addresses nothing.
+/// Token buckets of those who send packets outside any session: one of each IP address, one of each node id there.
+/// Bounded: under a flood from invented addresses the oldest buckets are forgotten, which costs those addresses nothing.
 struct RateLimiter: Sendable {
     private struct Source: Hashable, Sendable {
         let high: UInt64
         let isIPv4: Bool
+
+        /// A host owns an IPv4 address or an IPv6 /64.
+        init(_ endpoint: Endpoint) {
+            high = endpoint.address.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+            isIPv4 = endpoint.isIPv4
+        }
     }
 
-    private let rate: Int
-    private let burst: Int
-    private var buckets: LRU<Source, TokenBucket>
-
-    init(rate: Int, burst: Int, limit: Int) {
-        self.rate = rate
-        self.burst = burst
-        buckets = LRU(limit: limit)
+    /// A node id proves nothing before the handshake, so it has a bucket only together with the address it comes from:
+    /// nobody can use up that of another.
+    private struct Claim: Hashable, Sendable {
+        let id: Bytes32
+        let source: Source
     }
 
-    /// Addresses remembered.
-    var count: Int { buckets.count }
+    private let configuration: Discovery.Configuration
+    private var sources: LRU<Source, TokenBucket>
+    private var claims: LRU<Claim, TokenBucket>
 
-    /// Whether one more packet of `endpoint`'s address may be looked at. A host owns an IPv4 address or an IPv6 /64.
-    mutating func admits(_ endpoint: Endpoint, at now: Instant) -> Bool {
-        if endpoint.isLoopback { return true }
-        let source = Source(
-            high: endpoint.address.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }, isIPv4: endpoint.isIPv4)
-        if let slot = buckets.slot(of: source) {
+    init(_ configuration: Discovery.Configuration) {
+        self.configuration = configuration
+        sources = LRU(limit: configuration.rateLimitedAddresses)
+        claims = LRU(limit: configuration.rateLimitedAddresses)
+    }
+
+    /// Buckets remembered.
+    var count: Int { sources.count + claims.count }
+
+    /// Whether one more packet of this node at this address may be looked at.
+    mutating func admits(_ address: NodeAddress, at now: Instant) -> Bool {
+        if address.endpoint.isLoopback { return true }
+        let source = Source(address.endpoint)
+        return RateLimiter.take(
+            &claims, Claim(id: address.id, source: source), rate: configuration.strangerNodeRate,
+            burst: configuration.strangerNodeBurst, at: now)
+            && RateLimiter.take(
+                &sources, source, rate: configuration.strangerRate, burst: configuration.strangerBurst, at: now)
+    }
+
+    private static func take<Key>(
+        _ buckets: inout LRU<Key, TokenBucket>, _ key: Key, rate: Int, burst: Int, at now: Instant
+    ) -> Bool {
+        if let slot = buckets.slot(of: key) {
             buckets.touch(slot)
             return buckets.update(slot) { $0.take(rate: rate, burst: burst, at: now) } ?? false
         }
         var bucket = TokenBucket(burst: burst, at: now)
         let admitted = bucket.take(rate: rate, burst: burst, at: now)
-        buckets.insert(source, bucket)
+        buckets.insert(key, bucket)
         return admitted
     }
 }

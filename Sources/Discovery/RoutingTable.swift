@@ -123,7 +123,7 @@ struct RoutingTable: Sendable {
     }
 
     /// Takes `id` out, entry or replacement. The newest replacement of its bucket moves up.
-    mutating func remove(_ id: Bytes32) -> (removed: Bool, promoted: NodeRecord?) {
+    mutating func remove(_ id: Bytes32) -> (removed: Bool, promoted: TableEntry?) {
         guard let index = index(of: id) else { return (false, nil) }
         if let place = buckets[index].replacements.firstIndex(where: { $0.address.id == id }) {
             release(buckets[index].replacements.remove(at: place))
@@ -135,7 +135,7 @@ struct RoutingTable: Sendable {
         guard let promoted = buckets[index].replacements.popLast() else { return (true, nil) }
         buckets[index].entries.append(promoted)
         count += 1
-        return (true, promoted.record)
+        return (true, promoted)
     }
 
     private mutating func release(_ entry: TableEntry) {
@@ -152,6 +152,21 @@ struct RoutingTable: Sendable {
             buckets[index].replacements[place].record = record
         }
     }
+
+    /// Every entry, the one that answered last first.
+    var entries: [TableEntry] {
+        buckets.flatMap(\.entries).sorted {
+            ($1.lastAnswer, $0.address.id) < ($0.lastAnswer, $1.address.id)
+        }
+    }
+
+    /// Those beside the bucket at `distance`, 1…256.
+    func replacements(at distance: Int) -> [TableEntry] {
+        (1...256).contains(distance) ? buckets[distance - 1].replacements : []
+    }
+
+    /// Nodes beside all buckets.
+    var replacementCount: Int { buckets.reduce(0) { $0 + $1.replacements.count } }
 
     /// The entries at `distance` from us, newest first; none for what is no distance.
     func entries(at distance: Int) -> [TableEntry] {

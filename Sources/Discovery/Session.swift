@@ -58,6 +58,17 @@ struct Session: Sendable {
             mask: &mask, cipher: &sending, authData: { source.store(to: $0) }, message: write)
     }
 
+    /// The same written to `target`, which has room for it. False when new keys are needed.
+    mutating func seal(
+        at target: UnsafeMutableRawPointer, from source: Bytes32, iv: Random16, size: Int,
+        write: (UnsafeMutableRawPointer) -> Void
+    ) -> Bool {
+        guard let nonce = nextNonce() else { return false }
+        return PacketWriter.seal(
+            at: target, iv: iv, flag: .ordinary, nonce: nonce, authSize: PacketHeader.ordinaryAuthSize,
+            messageSize: size, mask: &mask, cipher: &sending, authData: { source.store(to: $0) }, message: write)
+    }
+
     /// The same with a message already written.
     mutating func seal(_ message: [UInt8], from source: Bytes32, iv: Random16) -> [UInt8]? {
         seal(from: source, iv: iv, size: message.count) { target in

@@ -53,4 +53,10 @@ enum AddressScope: Int, Comparable, Sendable {
         let scope = AddressScope(endpoint)
         return scope != .none && scope >= min(AddressScope(other), .global)
     }
+
+    /// The same of a record: it names an endpoint, and none that the other cannot know or reach.
+    static func mayRelay(_ record: NodeRecord, with other: Endpoint) -> Bool {
+        let endpoints = record.endpoints
+        return !endpoints.isEmpty && endpoints.allSatisfy { mayRelay($0, with: other) }
+    }
 }

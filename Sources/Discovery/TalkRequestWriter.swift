@@ -1,27 +1,32 @@
+import Primitives
+
 /// Writes a TALKREQ straight into a packet, so that a uTP packet on its way out is copied once and nothing else is
 /// allocated. The bytes are those of `Message.talkRequest`.
 struct TalkRequestWriter {
     private let id: RequestID
     private let name: [UInt8]
-    private let request: [UInt8]
+    private let requestSize: Int
+    private let first: UInt8?
     private let contentSize: Int
 
-    init(id: RequestID, protocol name: [UInt8], request: [UInt8]) {
+    /// A request of `requestSize` bytes that the caller writes. `first`: its first byte, needed only of a single one.
+    init(id: RequestID, protocol name: [UInt8], requestSize: Int, first: UInt8?) {
         self.id = id
         self.name = name
-        self.request = request
+        self.requestSize = requestSize
+        self.first = first
         // Of a one-byte id the value is that byte; of longer ones the first byte does not matter.
         contentSize =
             TalkRequestWriter.size(of: id.count, first: UInt8(truncatingIfNeeded: id.value))
             + TalkRequestWriter.size(of: name.count, first: name.first)
-            + TalkRequestWriter.size(of: request.count, first: request.first)
+            + TalkRequestWriter.size(of: requestSize, first: first)
     }
 
     /// Bytes of the whole message.
     var size: Int { 1 + TalkRequestWriter.headerSize(of: contentSize) + contentSize }
 
-    /// Writes `size` bytes.
-    func write(to base: UnsafeMutableRawPointer) {
+    /// Writes `size` bytes, the request's by `request`.
+    func write(to base: UnsafeMutableRawPointer, request: (UnsafeMutableRawPointer) -> Void) {
         var target = base
         target.storeBytes(of: 5, as: UInt8.self)
         target += 1
@@ -31,7 +36,10 @@ struct TalkRequestWriter {
             TalkRequestWriter.writeString(UnsafeRawBufferPointer(rebasing: raw[(8 - id.count)...]), to: &target)
         }
         name.withUnsafeBytes { TalkRequestWriter.writeString($0, to: &target) }
-        request.withUnsafeBytes { TalkRequestWriter.writeString($0, to: &target) }
+        if TalkRequestWriter.size(of: requestSize, first: first) > requestSize {
+            TalkRequestWriter.writeHeader(requestSize, short: 0x80, to: &target)
+        }
+        request(target)
     }
 
     private static func headerSize(of count: Int) -> Int { count <= 55 ? 1 : count <= 0xff ? 2 : 3 }
@@ -64,5 +72,25 @@ struct TalkRequestWriter {
         guard let source = bytes.baseAddress else { return }
         target.copyMemory(from: source, byteCount: bytes.count)
         target += bytes.count
+    }
+}
+
+/// Finds the request of a TALKREQ in place; the strictness is that of `Message`.
+enum TalkRequestReader {
+    /// Where the request lies in `message`; nil where it is no TALKREQ under `name`, or not well formed.
+    static func request(in message: UnsafeRawBufferPointer, under name: [UInt8]) -> Range<Int>? {
+        guard message.count > 1, message[0] == 5 else { return nil }
+        // What does not decode here does not decode there either, where it is counted.
+        guard let list = try? RLPItem(in: message, at: 1, limit: message.count), list.isList,
+            list.end == message.count,
+            let id = try? RLPItem(in: message, at: list.contentStart, limit: list.end), !id.isList,
+            id.end - id.contentStart <= DiscoveryLimits.requestIDSize,
+            let word = try? RLPItem(in: message, at: id.end, limit: list.end), !word.isList,
+            word.end - word.contentStart == name.count,
+            name.withUnsafeBytes({ $0.elementsEqual(message[word.contentStart..<word.end]) }),
+            let request = try? RLPItem(in: message, at: word.end, limit: list.end), !request.isList,
+            request.end == list.end
+        else { return nil }
+        return request.contentStart..<request.end
     }
 }

@@ -65,6 +65,22 @@ struct NodeWriter {
         for index in (0..<size).reversed() { byte(UInt8(truncatingIfNeeded: length >> (8 * index))) }
     }
 
+    /// Writes the header of a list of `content` bytes at `target`, where four bytes may be written; gives its size.
+    @inline(__always)
+    static func listHeader(_ content: Int, at target: UnsafeMutableRawPointer) -> Int {
+        if content < 56 {
+            target.storeBytes(of: 0xc0 &+ UInt8(truncatingIfNeeded: content), as: UInt8.self)
+            return 1
+        }
+        if content < 256 {
+            target.storeBytes(of: (0xf8 | UInt16(truncatingIfNeeded: content) &<< 8).littleEndian, as: UInt16.self)
+            return 2
+        }
+        var writer = NodeWriter(UnsafeMutableRawBufferPointer(start: target, count: 9))
+        writer.header(length: content, short: 0xc0)
+        return writer.count
+    }
+
     mutating func byte(_ value: UInt8) {
         base[count] = value
         count &+= 1

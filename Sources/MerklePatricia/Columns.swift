@@ -49,6 +49,17 @@ public struct LeafColumns: Hashable, Sendable {
     /// Value `index`, copied.
     public func value(at index: Int) -> [UInt8] { Array(valueBytes[valueRange(at: index)]) }
 
+    /// Runs `body` on the leaves as items of a builder.
+    func withItems<R>(_ body: (LeafItems) -> R) -> R {
+        keys.withUnsafeBufferPointer { keys in
+            valueBytes.withUnsafeBytes { values in
+                valueEnds.withUnsafeBufferPointer { ends in
+                    body(LeafItems(keys: keys, values: values, ends: ends))
+                }
+            }
+        }
+    }
+
     /// The first index in `range` whose key is not below `key`.
     func firstIndex(notBelow key: Bytes32, in range: Range<Int>) -> Int {
         var low = range.lowerBound
@@ -71,13 +82,22 @@ public struct LeafColumns: Hashable, Sendable {
     }
 }
 
-/// Branch nodes in columns: the path of each from the root, and their RLP in a single buffer. A builder appends them in
-/// the order of their paths.
+/// Branch nodes in columns: the path of each from the root, and their RLP joined in a few large buffers. A builder
+/// appends them in the order of their paths.
 public struct BranchColumns: Hashable, Sendable {
     /// The full paths from the root.
     public private(set) var paths: [Nibbles] = []
-    private var nodeBytes: [UInt8] = []
-    private var nodeRanges: [Range<Int>] = []
+    /// The nodes, in buffers as they were made: one for each batch of the builder, which writes into it once and lets
+    /// it be. The first takes nodes that are added one by one.
+    private var buffers: [[UInt8]] = [[]]
+    private var places: [Place] = []
+
+    /// Where a node lies.
+    private struct Place: Sendable {
+        var buffer: Int32 = 0
+        var length: Int32 = 0
+        var offset = 0
+    }
 
     /// No branches.
     public init() {}
@@ -87,44 +107,84 @@ public struct BranchColumns: Hashable, Sendable {
     /// Whether there is no branch.
     public var isEmpty: Bool { paths.isEmpty }
 
+    /// Bytes of all nodes together.
+    public private(set) var byteCount = 0
+
     /// Adds a branch behind the others.
     public mutating func append(path: Nibbles, node: some Collection<UInt8>) {
-        paths.append(path)
-        let start = nodeBytes.count
-        nodeBytes.append(contentsOf: node)
-        nodeRanges.append(start..<nodeBytes.count)
+        let slot = reserve(path: path)
+        let start = buffers[0].count
+        buffers[0].append(contentsOf: node)
+        fill(slot, buffer: 0, offset: start, length: buffers[0].count - start)
     }
 
     /// The RLP of branch `index`, copied.
-    public func node(at index: Int) -> [UInt8] { Array(nodeBytes[nodeRanges[index]]) }
+    public func node(at index: Int) -> [UInt8] { withNode(at: index) { Array($0) } }
+
+    /// The RLP of branch `index` in place; the buffer is valid inside `body` only.
+    public func withNode<R, E: Error>(
+        at index: Int, _ body: (UnsafeRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
+        let place = places[index]
+        let result = buffers[Int(place.buffer)].withUnsafeBytes { bytes -> Result<R, E> in
+            let node = bytes[place.offset..<place.offset + Int(place.length)]
+            do throws(E) {
+                return .success(try body(UnsafeRawBufferPointer(rebasing: node)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
 
     /// Hands out every branch in order, its RLP in place.
     public func forEach(_ body: (_ path: Nibbles, _ node: UnsafeRawBufferPointer) -> Void) {
-        nodeBytes.withUnsafeBytes { bytes in
-            for (path, range) in zip(paths, nodeRanges) { body(path, UnsafeRawBufferPointer(rebasing: bytes[range])) }
-        }
+        for index in paths.indices { withNode(at: index) { body(paths[index], $0) } }
     }
 
-    /// Bytes of all nodes together.
-    public var byteCount: Int { nodeBytes.count }
+    // For the builder: nodes are known only after those below them, but paths stand in order.
 
-    /// Takes the place of a branch whose node is known only after those below it; `fill` gives the node. So the paths
-    /// stand in order although hashes rise from the leaves.
+    /// Takes the place of a branch whose node is not known yet.
     mutating func reserve(path: Nibbles) -> Int {
         paths.append(path)
-        nodeRanges.append(0..<0)
+        places.append(Place())
         return paths.count - 1
     }
 
-    mutating func fill(_ slot: Int, node: UnsafeRawBufferPointer) {
-        let start = nodeBytes.count
-        nodeBytes.append(contentsOf: node)
-        nodeRanges[slot] = start..<nodeBytes.count
+    /// Takes `count` places at once; gives the first.
+    mutating func reserve(_ count: Int) -> Int {
+        paths.append(contentsOf: repeatElement(.root, count: count))
+        places.append(contentsOf: repeatElement(Place(), count: count))
+        return paths.count - count
+    }
+
+    /// Says which branch a place is of.
+    mutating func setPath(_ slot: Int, _ path: Nibbles) { paths[slot] = path }
+
+    /// The number that the next buffer will have.
+    var nextBuffer: Int { buffers.count }
+
+    /// Adds a buffer of nodes.
+    mutating func append(buffer: [UInt8]) { buffers.append(buffer) }
+
+    /// Says where the node of a place lies.
+    mutating func fill(_ slot: Int, buffer: Int, offset: Int, length: Int) {
+        places[slot] = Place(
+            buffer: Int32(truncatingIfNeeded: buffer), length: Int32(truncatingIfNeeded: length), offset: offset)
+        byteCount += length
+    }
+
+    mutating func fill(_ slot: Int, node: [UInt8]) {
+        let start = buffers[0].count
+        buffers[0].append(contentsOf: node)
+        fill(slot, buffer: 0, offset: start, length: node.count)
     }
 
     public static func == (a: BranchColumns, b: BranchColumns) -> Bool {
         guard a.paths == b.paths else { return false }
-        return (0..<a.count).allSatisfy { a.nodeBytes[a.nodeRanges[$0]] == b.nodeBytes[b.nodeRanges[$0]] }
+        return (0..<a.count).allSatisfy { index in
+            a.withNode(at: index) { mine in b.withNode(at: index) { mine.elementsEqual($0) } }
+        }
     }
 
     public func hash(into hasher: inout Hasher) { hasher.combine(paths) }

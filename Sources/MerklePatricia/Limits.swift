@@ -11,6 +11,10 @@ public enum MerklePatriciaLimits {
     /// nodes fall out of the second-level cache.
     public static let batchLeaves = 8_192
 
+    /// Nodes that are hashed in one call where nothing else asks for more, in nodes. Their bytes are in the first-level
+    /// cache still; a call costs nothing beside so many.
+    public static let hashBatch = 256
+
     /// Depth of a crown, in nibbles. 4 would be 4,369 nodes, about 2.3 MB; the networks use 1 to 3.
     public static let crownDepth = 4
 }

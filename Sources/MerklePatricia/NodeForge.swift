@@ -1,220 +1,476 @@
 import Primitives
 
-/// Lays out and hashes the nodes of one batch of items. First the shape: a pass over the keys finds the branches, each
-/// with its height over the items. Then the nodes of one height after the other, all written into one arena and hashed
-/// in one call: a node needs only lower ones, so everything of one height may be hashed at once.
+/// Lays out and hashes the nodes of some tries, or of the changed parts of one, many nodes in one call.
+///
+/// `add` reads the items of one trie from left to right: where two neighbours part is the depth of a branch, so one
+/// pass with a stack of the branches that are open finds all of them, each with its children and with its height over
+/// the items. The items' own nodes are written and hashed on the way. `finish` then writes and hashes one height after
+/// the other, over all tries added: a node needs only lower ones, so everything of one height may be hashed at once.
+///
+/// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
 struct NodeForge: ~Copyable {
-    /// A branch whose place is known. `next` chains the branches of one height.
+    /// A branch whose place and children are known: to be written anew, or a stored one to be rewritten.
     private struct Plan {
+        /// A key under it.
         var key: Bytes32
-        var depth: Int
-        var parentDepth: Int
+        /// Nibbles of its path.
+        var depth: UInt8
+        /// Nibbles that its parent has consumed: fewer than `depth` where an extension stands between.
+        var seenAt: UInt8
+        /// Bit n: there is a child at nibble n.
+        var mask: UInt16
+        /// Its first child in `children`; of a rewritten one the first of its `edits`.
+        var firstChild: Int32
+        /// Of a rewritten one: which of `originals` it is; −1 for one written anew.
+        var original: Int32 = -1
+        /// Where its reference goes.
+        var cell: Int32
+        /// The next branch of the same height; −1 for none.
+        var next: Int32
+        /// Its place in the columns.
         var slot: Int
-        var next: Int
     }
 
-    /// Room for a reference as it stands in a parent: a length, then up to 33 bytes.
-    private static let cellSize = 40
-    /// Bytes of a branch at most: header of 3, 16 children of 33, an empty value.
-    private static let branchBytes = 3 + 16 * 33 + 1
+    /// A branch that more items may come under. Its children so far are at the end of `pending`.
+    private struct Open {
+        var depth: Int
+        var firstItem: Int
+        var firstPending: Int
+    }
+
+    /// A node that waits for its parent.
+    private struct Pending {
+        var cell: Int32
+        var nibble: UInt8
+        /// Over the items; an item has 0.
+        var height: UInt8
+    }
+
+    /// A piece of a stored branch to be replaced.
+    struct Edit {
+        /// Where the child's reference begins in the old node, and how many bytes it has (1 for no child).
+        var offset: Int
+        var size: Int
+        /// The new reference; −1 for no child.
+        var cell: Int
+    }
+
+    /// What `add` found: where to read the result after `finish`.
+    struct Root {
+        let cell: Int
+        /// The full path of the topmost branch.
+        let path: Nibbles
+        /// Heights of nodes to be hashed before it is.
+        let height: UInt8
+        fileprivate let plan: Int
+    }
 
     private let emits: Bool
-    private var arena = ByteArena(capacity: 1 << 10)
-    private var cells = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 8)
+    private var nodes = ByteArena(capacity: 1 << 16)
+    private var cells = CellTable()
     private var plans: [Plan] = []
-    /// 16 a branch: the cell of each child, −1 for none. Items come first, then branches.
-    private var children: [Int] = []
-    /// The depth at which each item is seen by its parent.
-    private var itemDepths: [Int] = []
-    private var heads = [Int](repeating: -1, count: MerklePatriciaLimits.keyNibbles + 2)
-    private var queue: [Range<Int>] = []
-    private var targets: [Int] = []
-    private var hashes: [Bytes32] = []
+    private var children: [Int32] = []
+    private var originals: [[UInt8]] = []
+    private var edits: [Edit] = []
+    private var open: [Open] = []
+    private var pending: [Pending] = []
+    private var heads = [Int32](repeating: -1, count: MerklePatriciaLimits.keyNibbles + 2)
+    /// Height of the branch closed last: of a whole trie that is the topmost.
+    private var topHeight: UInt8 = 0
+    private var runs: [Keccak.Run] = []
+    /// Branches that begin at an item, then the place of the last of them that has none yet: how places are given in
+    /// the order of paths although branches are closed from below.
+    private var places: [Int32] = []
 
     /// `emits`: whether branches are appended to the columns given, or only their hashes are wanted.
     init(emits: Bool) { self.emits = emits }
 
-    deinit { cells.deallocate() }
+    /// Items added since the last `finish`.
+    private(set) var itemCount = 0
 
     /// Builds the items in `range`, two or more.
     mutating func build<Items: TrieItems>(
         _ items: Items, in range: Range<Int>, emitting branches: inout BranchColumns
     ) -> Subtree {
-        prepare(count: range.count)
-        _ = plan(items, range, offset: range.lowerBound, parentDepth: nil, emitting: &branches)
-        makeCells(range.count + plans.count)
-        hashItems(items, in: range)
-        for height in 1..<heads.count where heads[height] >= 0 {
-            hashBranches(at: height, itemCount: range.count, emitting: &branches)
-        }
-        let top = plans[0]
-        return .branch(path: Nibbles(top.key, count: top.depth), node: reference(in: range.count))
+        begin()
+        let root = add(items, in: range, emitting: &branches)
+        finish(emitting: &branches)
+        return subtree(root)
     }
 
-    private mutating func prepare(count: Int) {
+    /// Forgets all tries.
+    mutating func begin() {
+        cells.removeAll()
         plans.removeAll(keepingCapacity: true)
         children.removeAll(keepingCapacity: true)
-        itemDepths.removeAll(keepingCapacity: true)
-        itemDepths.append(contentsOf: repeatElement(0, count: count))
+        originals.removeAll(keepingCapacity: true)
+        edits.removeAll(keepingCapacity: true)
+        runs.removeAll(keepingCapacity: true)
+        nodes.removeAll()
         for height in heads.indices { heads[height] = -1 }
+        itemCount = 0
     }
 
-    private mutating func makeCells(_ count: Int) {
-        guard cells.count < count * NodeForge.cellSize else { return }
-        cells.deallocate()
-        cells = .allocate(byteCount: count * NodeForge.cellSize, alignment: 8)
+    /// How a parent names what goes into a cell; after `finish`.
+    func reference(_ cell: Int) -> NodeReference { cells.reference(cell) }
+
+    /// The trie, after `finish`, where it was added without a place to be seen from.
+    func subtree(_ root: Root) -> Subtree { .branch(path: root.path, node: cells.reference(root.cell)) }
+
+    // Shape.
+
+    /// Adds one leaf, to be seen by a parent that has consumed `seenAt` nibbles; there must be room for its cell, which
+    /// it gives.
+    @inline(__always)
+    mutating func addLeaf(_ key: Bytes32, _ value: UnsafeRawBufferPointer, seenAt: Int) -> Int {
+        let cell = cells.add()
+        let size = LeafNode.write(key, value, at: seenAt, to: &nodes)
+        enqueue(offset: nodes.count &- size, size: size, cell: cell)
+        if runs.count >= MerklePatriciaLimits.hashBatch { flush() }
+        return cell
     }
 
-    /// Finds the branch over two or more items and all branches below it; gives its number and its height.
-    private mutating func plan<Items: TrieItems>(
-        _ items: Items, _ range: Range<Int>, offset: Int, parentDepth: Int?, emitting branches: inout BranchColumns
-    ) -> (index: Int, height: Int) {
-        let key = items.key(range.lowerBound)
-        let depth = key.commonNibbles(items.key(range.upperBound &- 1))
-        precondition(depth < MerklePatriciaLimits.keyNibbles, "items ascend strictly")
-        let index = plans.count
-        let slot = emits ? branches.reserve(path: Nibbles(key, count: depth)) : 0
-        plans.append(Plan(key: key, depth: depth, parentDepth: parentDepth ?? depth &- 1, slot: slot, next: -1))
-        let base = children.count
-        children.append(contentsOf: repeatElement(-1, count: 16))
-        var height = 0
-        var start = range.lowerBound
-        while start < range.upperBound {
-            let nibble = items.key(start).nibble(depth)
-            var end = start &+ 1
-            while end < range.upperBound && items.key(end).nibble(depth) == nibble { end &+= 1 }
-            if end &- start == 1 {
-                children[base &+ nibble] = start &- offset
-                itemDepths[start &- offset] = depth &+ 1
-            } else {
-                let child = plan(items, start..<end, offset: offset, parentDepth: depth, emitting: &branches)
-                children[base &+ nibble] = itemDepths.count &+ child.index
-                height = max(height, child.height)
+    /// Adds a subtree whose reference is known.
+    mutating func add(_ subtree: Subtree, seenAt: Int) -> Int {
+        switch subtree {
+        case .leaf(let key, let value):
+            cells.makeRoom(for: 1)
+            return value.withUnsafeBytes { addLeaf(key, $0, seenAt: seenAt) }
+        default:
+            cells.makeRoom(for: 1)
+            let cell = cells.add()
+            if let node = subtree.encodedNode(at: seenAt) {
+                let room = nodes.room(for: node.count)
+                room.copyBytes(from: node)
+                nodes.commit(node.count)
+                enqueue(offset: nodes.count &- node.count, size: node.count, cell: cell)
+            } else if case .branch(_, let reference) = subtree {
+                cells.set(cell, reference)
             }
-            start = end
+            return cell
         }
-        height &+= 1
-        plans[index].next = heads[height]
-        heads[height] = index
-        return (index, height)
     }
 
-    private mutating func hashItems<Items: TrieItems>(_ items: Items, in range: Range<Int>) {
+    /// Adds one item by itself, to be seen by a parent that has consumed `seenAt` nibbles. Gives the cell.
+    mutating func add<Items: TrieItems>(_ items: Items, at index: Int, seenAt: Int) -> Int {
+        itemCount += 1
+        cells.makeRoom(for: 1)
+        return items.place(index, at: seenAt, in: &self).cell
+    }
+
+    /// Lets a trie added before be seen by a parent that has consumed `depth` nibbles. Gives the cell.
+    mutating func see(_ root: Root, at depth: Int) -> Int {
+        plans[root.plan].seenAt = UInt8(truncatingIfNeeded: depth)
+        return root.cell
+    }
+
+    /// Adds a stored branch with some children replaced: `node` is its RLP as it was, the edits ascend, `height` is that
+    /// of the highest new child; its new node goes to `slot` of the columns.
+    mutating func rewrite(
+        path: Nibbles, node: [UInt8], edits new: some Collection<Edit>, height: UInt8, slot: Int
+    ) -> Root {
+        cells.makeRoom(for: 1)
+        let cell = cells.add()
+        let number = plans.count
+        plans.append(
+            Plan(
+                key: path.lowestKey, depth: UInt8(truncatingIfNeeded: path.count),
+                seenAt: UInt8(truncatingIfNeeded: path.count), mask: UInt16(truncatingIfNeeded: new.count),
+                firstChild: Int32(truncatingIfNeeded: edits.count),
+                original: Int32(truncatingIfNeeded: originals.count), cell: Int32(truncatingIfNeeded: cell),
+                next: heads[Int(height) + 1], slot: slot))
+        heads[Int(height) + 1] = Int32(truncatingIfNeeded: number)
+        originals.append(node)
+        edits.append(contentsOf: new)
+        return Root(cell: cell, path: path, height: height &+ 1, plan: number)
+    }
+
+    /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
+    /// `seenAt`: nibbles that a parent above has consumed; nil where its cell is to name the topmost branch itself.
+    mutating func add<Items: TrieItems>(
+        _ items: Items, in range: Range<Int>, seenAt: Int? = nil, emitting branches: inout BranchColumns
+    ) -> Root {
+        precondition(range.count > 1, "a trie of fewer items has no branch")
+        itemCount += range.count
+        let firstPlan = plans.count
+        places.removeAll(keepingCapacity: true)
+        places.append(contentsOf: repeatElement(0, count: range.count))
+        cells.makeRoom(for: 2 * range.count)
+        open.removeAll(keepingCapacity: true)
+        pending.removeAll(keepingCapacity: true)
+        var left = -1
+        var key = items.key(range.lowerBound)
         for index in range {
-            let cell = index &- range.lowerBound
-            if let size = items.write(index, at: itemDepths[cell], to: &arena) {
-                enqueue(size: size, cell: cell)
-            } else if case .branch(_, let node) = items.subtree(index) {
-                store(node, in: cell)
+            var right = -1
+            var next = key
+            if index &+ 1 < range.upperBound {
+                next = items.key(index &+ 1)
+                right = key.commonNibbles(next)
+                precondition(right < MerklePatriciaLimits.keyNibbles, "items ascend strictly")
             }
+            if right > left {
+                open.append(Open(depth: right, firstItem: index, firstPending: pending.count))
+            }
+            let depth = max(left, right)
+            let (cell, height) = items.place(index, at: depth &+ 1, in: &self)
+            pending.append(
+                Pending(cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, depth), height: height))
+            if right < left { close(to: right, range: range, items: items) }
+            left = right
+            key = next
+        }
+        let last = plans.count - 1
+        if let seenAt { plans[last].seenAt = UInt8(truncatingIfNeeded: seenAt) }
+        let top = plans[last]
+        if emits { givePlaces(from: firstPlan, firstItem: range.lowerBound, emitting: &branches) }
+        return Root(
+            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, plan: last)
+    }
+
+    @inline(__always)
+    private func nibble(_ key: Bytes32, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: key.nibble(index)) }
+
+    /// Closes the branches that nothing more comes under: those deeper than where the next key parts.
+    private mutating func close<Items: TrieItems>(to depth: Int, range: Range<Int>, items: Items) {
+        while let top = open.last, top.depth > depth {
+            open.removeLast()
+            let parentDepth = max(open.last?.depth ?? -1, depth)
+            var mask: UInt16 = 0
+            var height: UInt8 = 0
+            let firstChild = children.count
+            for child in pending[top.firstPending...] {
+                mask |= 1 &<< UInt16(child.nibble)
+                height = max(height, child.height)
+                children.append(child.cell)
+            }
+            height &+= 1
+            topHeight = height
+            pending.removeLast(pending.count - top.firstPending)
+            let cell = cells.add()
+            let key = items.key(top.firstItem)
+            let number = plans.count
+            plans.append(
+                Plan(
+                    key: key, depth: UInt8(truncatingIfNeeded: top.depth),
+                    // The topmost is seen where it stands; whoever is above looks from there.
+                    seenAt: UInt8(truncatingIfNeeded: parentDepth < 0 ? top.depth : parentDepth &+ 1), mask: mask,
+                    firstChild: Int32(truncatingIfNeeded: firstChild), cell: Int32(truncatingIfNeeded: cell),
+                    next: heads[Int(height)], slot: top.firstItem &- range.lowerBound))
+            heads[Int(height)] = Int32(truncatingIfNeeded: number)
+            places[top.firstItem &- range.lowerBound] &+= 1
+            guard parentDepth >= 0 else { return }
+            if open.last.map({ $0.depth < depth }) ?? true, parentDepth == depth {
+                open.append(Open(depth: depth, firstItem: top.firstItem, firstPending: top.firstPending))
+            }
+            pending.append(
+                Pending(
+                    cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, parentDepth), height: height))
+        }
+    }
+
+    /// Gives the branches added last their places: by first item, then by depth, which is the order of paths. Until
+    /// then a plan's slot is its first item. Branches of one first item were closed from below.
+    private mutating func givePlaces(from firstPlan: Int, firstItem: Int, emitting branches: inout BranchColumns) {
+        let base = branches.reserve(plans.count - firstPlan)
+        var sum: Int32 = 0
+        for index in places.indices {
+            sum &+= places[index]
+            places[index] = sum
+        }
+        for index in firstPlan..<plans.count {
+            let item = plans[index].slot
+            places[item] &-= 1
+            let slot = base &+ Int(places[item])
+            plans[index].slot = slot
+            branches.setPath(slot, Nibbles(plans[index].key, count: Int(plans[index].depth)))
+        }
+    }
+
+    // Nodes.
+
+    /// Writes and hashes all branches added since `begin`.
+    mutating func finish(emitting branches: inout BranchColumns) {
+        flush()
+        guard !plans.isEmpty else { return }
+        guard emits else {
+            for height in 1..<heads.count where heads[height] >= 0 { forge(height) }
+            return
+        }
+        var room = NodeForge.slack
+        for plan in plans {
+            room &+=
+                plan.original < 0
+                ? 20 &+ 32 &* plan.mask.nonzeroBitCount
+                : originals[Int(plan.original)].count &+ 3 &+ 33 &* Int(plan.mask)
+        }
+        let number = branches.nextBuffer
+        let buffer = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+            for height in 1..<heads.count where heads[height] >= 0 {
+                forge(height, at: base, count: &count, number: number, emitting: &branches)
+            }
+        }
+        branches.append(buffer: buffer)
+    }
+
+    /// Writes reach at most so far behind what they write: nodes are laid down in whole words.
+    private static let slack = 64
+    /// Bytes of a branch at most: header of 3, 16 children of 33, an empty value.
+    private static let branchBytes = 3 + 16 * 33 + 1
+
+    /// One height, its branches left in a buffer of the columns, `count` bytes of which are used.
+    private mutating func forge(
+        _ height: Int, at base: UnsafeMutableRawPointer, count: inout Int, number: Int,
+        emitting branches: inout BranchColumns
+    ) {
+        var index = Int(heads[height])
+        while index >= 0 {
+            let size = writeBranch(index, to: base + count)
+            branches.fill(plans[index].slot, buffer: number, offset: count, length: size)
+            enqueue(offset: count, size: size, cell: Int(plans[index].cell), from: base)
+            count &+= size
+            index = Int(plans[index].next)
+        }
+        hash(base)
+        forgeExtensions(height)
+    }
+
+    /// One height, its branches forgotten once they are hashed.
+    private mutating func forge(_ height: Int) {
+        var index = Int(heads[height])
+        while index >= 0 {
+            let room = nodes.room(for: NodeForge.branchBytes + NodeForge.slack)
+            if let base = room.baseAddress {
+                let size = writeBranch(index, to: base)
+                nodes.commit(size)
+                enqueue(offset: nodes.count &- size, size: size, cell: Int(plans[index].cell))
+                if runs.count >= MerklePatriciaLimits.hashBatch { flush() }
+            }
+            index = Int(plans[index].next)
+        }
+        flush()
+        forgeExtensions(height)
+    }
+
+    /// The extensions above branches of one height: they take over the branches' cells.
+    private mutating func forgeExtensions(_ height: Int) {
+        var index = Int(heads[height])
+        while index >= 0 {
+            if plans[index].depth > plans[index].seenAt {
+                let size = writeExtension(index)
+                enqueue(offset: nodes.count &- size, size: size, cell: Int(plans[index].cell))
+            }
+            index = Int(plans[index].next)
         }
         flush()
     }
 
-    private mutating func hashBranches(at height: Int, itemCount: Int, emitting branches: inout BranchColumns) {
-        var index = heads[height]
-        while index >= 0 {
-            let size = writeBranch(index)
-            if emits {
-                let node = UnsafeRawBufferPointer(rebasing: arena.bytes[(arena.count &- size)...])
-                branches.fill(plans[index].slot, node: node)
-            }
-            enqueue(size: size, cell: itemCount &+ index)
-            index = plans[index].next
+    /// Writes a branch at `target`; gives its size. Everything is laid down in whole words of which only a part counts:
+    /// a node costs no call and hardly a jump.
+    private func writeBranch(_ index: Int, to target: UnsafeMutableRawPointer) -> Int {
+        let plan = plans[index]
+        guard plan.original < 0 else { return rewriteBranch(plan, to: target) }
+        let first = Int(plan.firstChild)
+        let childCount = plan.mask.nonzeroBitCount
+        var content = 17 &- childCount
+        for child in 0..<childCount { content &+= cells.size(Int(children[first &+ child])) }
+        var position = target + NodeWriter.listHeader(content, at: target)
+        var mask = UInt32(plan.mask)
+        var child = first
+        while mask != 0 {
+            let gap = mask.trailingZeroBitCount
+            NodeForge.writeEmpty(to: position)
+            position += gap
+            position += cells.copy(Int(children[child]), to: position)
+            child &+= 1
+            mask &>>= UInt32(gap &+ 1)
         }
-        flush()
-        index = heads[height]
-        while index >= 0 {
-            if plans[index].depth > plans[index].parentDepth &+ 1 {
-                enqueue(size: writeExtension(index, child: itemCount &+ index), cell: itemCount &+ index)
-            }
-            index = plans[index].next
-        }
-        flush()
+        let last = 15 &- (15 &- plan.mask.leadingZeroBitCount)
+        NodeForge.writeEmpty(to: position)
+        position.storeBytes(of: 0x80, toByteOffset: 16, as: UInt8.self)
+        position += last &+ 1
+        return position - target
     }
 
-    private mutating func writeBranch(_ index: Int) -> Int {
-        var content = 1
-        for child in children[(16 * index)..<(16 * index + 16)] {
-            content &+= child < 0 ? 1 : Int(cells[child &* NodeForge.cellSize])
+    /// Writes a stored branch with its edits at `target`; gives its size.
+    private func rewriteBranch(_ plan: Plan, to target: UnsafeMutableRawPointer) -> Int {
+        originals[Int(plan.original)].withUnsafeBytes { old in
+            let new = edits[Int(plan.firstChild)..<Int(plan.firstChild) + Int(plan.mask)]
+            // A branch of the store has two children or more, so its content begins behind a header of at most three.
+            let start = old.count < 57 ? 1 : old.count < 258 ? 2 : 3
+            var content = old.count - start
+            for edit in new { content += (edit.cell < 0 ? 1 : cells.size(edit.cell)) - edit.size }
+            var position = target + NodeWriter.listHeader(content, at: target)
+            var copied = start
+            for edit in new {
+                let kept = UnsafeRawBufferPointer(rebasing: old[copied..<edit.offset])
+                UnsafeMutableRawBufferPointer(start: position, count: kept.count).copyMemory(from: kept)
+                position += kept.count
+                if edit.cell < 0 {
+                    position.storeBytes(of: 0x80, as: UInt8.self)
+                    position += 1
+                } else {
+                    position += cells.copy(edit.cell, to: position)
+                }
+                copied = edit.offset + edit.size
+            }
+            let rest = UnsafeRawBufferPointer(rebasing: old[copied...])
+            UnsafeMutableRawBufferPointer(start: position, count: rest.count).copyMemory(from: rest)
+            return position + rest.count - target
         }
-        var writer = NodeWriter(arena.room(for: NodeForge.branchBytes))
-        writer.header(length: content, short: 0xc0)
-        for child in children[(16 * index)..<(16 * index + 16)] {
-            if child < 0 { writer.byte(0x80) } else { writer.copy(cell(child)) }
-        }
-        writer.byte(0x80)
-        arena.commit(writer.count)
-        return writer.count
+    }
+
+    /// Sixteen empty strings.
+    @inline(__always)
+    private static func writeEmpty(to target: UnsafeMutableRawPointer) {
+        target.storeBytes(of: 0x8080_8080_8080_8080, as: UInt64.self)
+        target.storeBytes(of: 0x8080_8080_8080_8080, toByteOffset: 8, as: UInt64.self)
     }
 
     /// Writes the extension between a branch and the parent above it.
-    private mutating func writeExtension(_ index: Int, child: Int) -> Int {
+    private mutating func writeExtension(_ index: Int) -> Int {
         let plan = plans[index]
-        let path = Nibbles(plan.key, count: plan.depth).dropFirst(plan.parentDepth + 1).compact(isLeaf: false)
-        let target = cell(child)
+        let path = Nibbles(plan.key, count: Int(plan.depth)).dropFirst(Int(plan.seenAt)).compact(isLeaf: false)
         return path.withUnsafeBytes { path in
-            let content = NodeWriter.stringSize(path) + target.count
-            var writer = NodeWriter(arena.room(for: content + NodeWriter.headerSize(content)))
+            let content = NodeWriter.stringSize(path) + cells.size(Int(plan.cell))
+            var writer = NodeWriter(nodes.room(for: content + NodeWriter.headerSize(content)))
             writer.header(length: content, short: 0xc0)
             writer.string(path)
-            writer.copy(target)
-            arena.commit(writer.count)
+            cells.withReference(Int(plan.cell)) { writer.copy($0) }
+            nodes.commit(writer.count)
             return writer.count
         }
     }
 
-    /// The reference in a cell, as it stands in a parent.
-    private func cell(_ index: Int) -> UnsafeRawBufferPointer {
-        let start = index &* NodeForge.cellSize
-        return UnsafeRawBufferPointer(rebasing: cells[(start &+ 1)..<(start &+ 1 &+ Int(cells[start]))])
-    }
-
-    private func reference(in index: Int) -> NodeReference {
-        let bytes = cell(index)
-        if bytes.count == 33, let hash = Bytes32(bytes.dropFirst()) { return .hash(hash) }
-        return .embedded(Array(bytes))
-    }
-
-    private func store(_ reference: NodeReference, in cell: Int) {
-        switch reference {
-        case .hash(let hash): store(hash, in: cell)
-        case .embedded(let node): node.withUnsafeBytes { storeEmbedded($0, in: cell) }
-        }
-    }
-
-    private func storeEmbedded(_ node: UnsafeRawBufferPointer, in cell: Int) {
-        let start = cell &* NodeForge.cellSize
-        cells[start] = UInt8(node.count)
-        UnsafeMutableRawBufferPointer(rebasing: cells[(start &+ 1)..<(start &+ 1 &+ node.count)]).copyMemory(from: node)
-    }
-
-    private func store(_ hash: Bytes32, in cell: Int) {
-        let start = cell &* NodeForge.cellSize
-        guard let target = cells.baseAddress else { return }
-        cells[start] = 33
-        cells[start &+ 1] = 0xa0
-        hash.store(to: target + (start &+ 2))
-    }
-
-    /// Takes the node of `size` bytes just written: its reference will stand in `cell` after the next flush.
-    private mutating func enqueue(size: Int, cell: Int) {
-        let start = arena.count &- size
+    /// Takes a node just written: its reference will stand in `cell` once it is hashed.
+    @inline(__always)
+    private mutating func enqueue(offset: Int, size: Int, cell: Int) {
         if size < 32 {
-            storeEmbedded(UnsafeRawBufferPointer(rebasing: arena.bytes[start...]), in: cell)
+            cells.embed(UnsafeRawBufferPointer(rebasing: nodes.bytes[offset..<offset &+ size]), in: cell)
         } else {
-            queue.append(start..<(start &+ size))
-            targets.append(cell)
+            runs.append(Keccak.Run(offset: offset, length: size, target: cells.expectHash(cell)))
         }
     }
 
-    /// Hashes what is queued, and forgets the nodes.
+    @inline(__always)
+    private mutating func enqueue(offset: Int, size: Int, cell: Int, from base: UnsafeMutableRawPointer) {
+        if size < 32 {
+            cells.embed(UnsafeRawBufferPointer(start: base + offset, count: size), in: cell)
+        } else {
+            runs.append(Keccak.Run(offset: offset, length: size, target: cells.expectHash(cell)))
+        }
+    }
+
+    /// Hashes what is queued and lies at `base`.
+    private mutating func hash(_ base: UnsafeRawPointer) {
+        guard let target = cells.base else { return }
+        runs.withUnsafeBufferPointer { Keccak.hash(base, runs: $0, into: target) }
+        runs.removeAll(keepingCapacity: true)
+    }
+
+    /// Hashes what is queued of the nodes of our own, and forgets them.
     private mutating func flush() {
-        hashes.removeAll(keepingCapacity: true)
-        Keccak.hash(arena.bytes, ranges: queue, into: &hashes)
-        for (hash, target) in zip(hashes, targets) { store(hash, in: target) }
-        queue.removeAll(keepingCapacity: true)
-        targets.removeAll(keepingCapacity: true)
-        arena.removeAll()
+        if !runs.isEmpty, let base = nodes.bytes.baseAddress { hash(base) }
+        nodes.removeAll()
     }
 }

@@ -11,7 +11,9 @@ struct ProofPool {
         var proof = ProofNodes()
         for node in nodes {
             guard node.count <= MerklePatriciaLimits.nodeBytes else { throw .malformedNode(.tooLarge) }
-            if !proof.insert(node) { hasRepeats = true }
+        }
+        for (node, hash) in zip(nodes, NodeHashes.of(nodes)) where !proof.insert(node, hash: hash) {
+            hasRepeats = true
         }
         self.proof = proof
         used = Array(repeating: false, count: proof.count)
@@ -64,5 +66,22 @@ struct ProofPool {
     func finish() throws(ProofError) {
         guard !hasRepeats else { throw .repeatedNode }
         guard used.allSatisfy({ $0 }) else { throw .unusedNode }
+    }
+}
+
+/// Hashes of nodes that lie apart, in one batch.
+enum NodeHashes {
+    /// In the order of the nodes.
+    static func of(_ nodes: [[UInt8]]) -> [Bytes32] {
+        guard nodes.count > 1 else { return nodes.map { Keccak.hash($0) } }
+        var joined: [UInt8] = []
+        joined.reserveCapacity(nodes.reduce(0) { $0 + $1.count })
+        var ranges: [Range<Int>] = []
+        ranges.reserveCapacity(nodes.count)
+        for node in nodes {
+            ranges.append(joined.count..<joined.count + node.count)
+            joined.append(contentsOf: node)
+        }
+        return Keccak.hash(joined, ranges: ranges)
     }
 }

@@ -28,31 +28,64 @@ public enum RangeVerifier {
             guard first <= key, key <= last else { throw .leafOutsideRange }
             guard !leaves.valueRange(at: index).isEmpty else { throw .emptyValue }
         }
-        var walk = RangeWalk(leaves: leaves, first: first, last: last, pool: try ProofPool(proof))
-        if root == Subtree.emptyRoot {
-            guard leaves.isEmpty else { throw .leavesDiffer(.root) }
-        } else {
-            try walk.check(.hash(root), at: .root, range: 0..<leaves.count, isBranch: false)
+        let pool = try ProofPool(proof)
+        let result = leaves.withItems { items -> Result<VerifiedRange, ProofError> in
+            var walk = RangeWalk(leaves: leaves, items: items, first: first, last: last, pool: pool)
+            do throws(ProofError) {
+                try walk.checkAll(root: root)
+                return .success(walk.result)
+            } catch {
+                return .failure(error)
+            }
         }
-        try walk.pool.finish()
-        return walk.result
+        return try result.get()
     }
 }
 
-/// The descent from the root.
+/// The descent from the root. What lies inside the range is laid out on the way, part by part, and hashed together: a
+/// part alone would leave most of a batch empty. So it is compared later; but errors come in the order of the keys.
 private struct RangeWalk: ~Copyable {
+    /// A part inside the range that has been laid out.
+    private struct Part {
+        let cell: Int
+        let expected: NodeReference
+        let path: Nibbles
+        /// Whether it must be a branch that stands at `path`, and whether it is.
+        let mustBeBranch: Bool
+        let isBranch: Bool
+    }
+
     let leaves: LeafColumns
+    let items: LeafItems
     let first: Bytes32
     let last: Bytes32
     var pool: ProofPool
     var result = VerifiedRange()
     var forge = NodeForge(emits: true)
+    private var parts: [Part] = []
 
-    init(leaves: LeafColumns, first: Bytes32, last: Bytes32, pool: ProofPool) {
+    init(leaves: LeafColumns, items: LeafItems, first: Bytes32, last: Bytes32, pool: ProofPool) {
         self.leaves = leaves
+        self.items = items
         self.first = first
         self.last = last
         self.pool = pool
+    }
+
+    mutating func checkAll(root: Bytes32) throws(ProofError) {
+        if root == Subtree.emptyRoot {
+            guard leaves.isEmpty else { throw .leavesDiffer(.root) }
+        } else {
+            do throws(ProofError) {
+                try check(.hash(root), at: .root, range: 0..<leaves.count, isBranch: false)
+            } catch {
+                // What lies before the place of this error is looked at before it.
+                try compare()
+                throw error
+            }
+            try compare()
+        }
+        try pool.finish()
     }
 
     /// Checks the node that a trusted `reference` names at `path`; `range` are all leaves given under that path.
@@ -75,17 +108,47 @@ private struct RangeWalk: ~Copyable {
     private mutating func checkInside(
         _ reference: NodeReference, at path: Nibbles, range: Range<Int>, isBranch: Bool
     ) throws(ProofError) {
-        let subtree = TrieBuilder.build(leaves, in: range, with: &forge, emitting: &result.branches)
-        if path.isEmpty {
-            guard subtree.hash(at: 0) == reference.hash else { throw .leavesDiffer(path) }
+        // One that is more than a batch is compared at once: the forge is needed for its parts.
+        let isLarge = range.count > MerklePatriciaLimits.batchLeaves
+        if isLarge || forge.itemCount + range.count > MerklePatriciaLimits.batchLeaves { try compare() }
+        if range.isEmpty {
+            try compare()
+            throw .leavesDiffer(path)
+        } else if isLarge {
+            let subtree = TrieBuilder.build(items, in: range, with: &forge, emitting: &result.branches)
+            let found = path.isEmpty ? .hash(subtree.hash(at: 0)) : subtree.reference(at: path.count)
+            guard found == reference else { throw .leavesDiffer(path) }
+            if isBranch {
+                guard case .branch(path, _) = subtree else { throw .malformedNode(.extensionChild) }
+            }
+            forge.begin()
+        } else if range.count == 1 {
+            let cell = forge.add(items, at: range.lowerBound, seenAt: path.count)
+            parts.append(Part(cell: cell, expected: reference, path: path, mustBeBranch: isBranch, isBranch: false))
         } else {
-            guard subtree.reference(at: path.count) == reference else { throw .leavesDiffer(path) }
-        }
-        if isBranch {
-            guard case .branch(path, _) = subtree else { throw .malformedNode(.extensionChild) }
+            let root = forge.add(items, in: range, seenAt: path.count, emitting: &result.branches)
+            parts.append(
+                Part(
+                    cell: root.cell, expected: reference, path: path, mustBeBranch: isBranch,
+                    isBranch: root.path == path))
         }
         if path.contains(first) { try follow(first, from: reference, at: path) }
         if path.contains(last) { try follow(last, from: reference, at: path) }
+    }
+
+    /// Hashes the parts laid out so far and compares them with what their parents say.
+    private mutating func compare() throws(ProofError) {
+        forge.finish(emitting: &result.branches)
+        for part in parts {
+            let found = forge.reference(part.cell)
+            // The root is named by its hash whatever its size.
+            guard (part.path.isEmpty ? .hash(found.hash) : found) == part.expected else {
+                throw .leavesDiffer(part.path)
+            }
+            guard part.isBranch || !part.mustBeBranch else { throw .malformedNode(.extensionChild) }
+        }
+        parts.removeAll(keepingCapacity: true)
+        forge.begin()
     }
 
     /// Uses the nodes on the path to an end of the range that the proof has though they are not needed.

@@ -39,14 +39,7 @@ public enum TrieBuilder {
     static func build(
         _ leaves: LeafColumns, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
     ) -> Subtree {
-        leaves.keys.withUnsafeBufferPointer { keys in
-            leaves.valueBytes.withUnsafeBytes { values in
-                leaves.valueEnds.withUnsafeBufferPointer { ends in
-                    let items = LeafItems(keys: keys, values: values, ends: ends)
-                    return build(items, in: range, with: &forge, emitting: &branches)
-                }
-            }
-        }
+        leaves.withItems { build($0, in: range, with: &forge, emitting: &branches) }
     }
 
     /// Builds the trie part that these subtrees, ascending and none under another, make up, and appends the branches
@@ -58,7 +51,7 @@ public enum TrieBuilder {
     }
 
     /// Large runs are split at their branch until a part is one batch.
-    private static func build<Items: TrieItems>(
+    static func build<Items: TrieItems>(
         _ items: Items, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
     ) -> Subtree {
         switch range.count {
@@ -76,14 +69,26 @@ public enum TrieBuilder {
         var start = range.lowerBound
         while start < range.upperBound {
             let nibble = items.key(start).nibble(depth)
-            var end = start + 1
-            while end < range.upperBound && items.key(end).nibble(depth) == nibble { end += 1 }
+            let end = items.end(of: nibble, at: depth, in: start..<range.upperBound)
             let child = build(items, in: start..<end, with: &forge, emitting: &branches)
             branch[nibble] = child.reference(at: depth + 1)
             start = end
         }
         let node = branch.encoded
-        node.withUnsafeBytes { branches.fill(slot, node: $0) }
+        branches.fill(slot, node: node)
         return .branch(path: path, node: NodeReference(encodedNode: node))
+    }
+}
+
+extension TrieItems {
+    /// Where the run of items ends that begin as the first of `range` does and then have `nibble`.
+    fileprivate func end(of nibble: Int, at depth: Int, in range: Range<Int>) -> Int {
+        var low = range.lowerBound + 1
+        var high = range.upperBound
+        while low < high {
+            let middle = (low + high) / 2
+            if key(middle).nibble(depth) == nibble { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

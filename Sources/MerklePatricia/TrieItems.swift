@@ -6,9 +6,10 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
-    /// Writes the node that stands for the item under a parent that has consumed `depth` nibbles; nil where there is
-    /// nothing to write because the reference is known already.
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int?
+    /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
+    /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
+    /// before; there must be room for a cell.
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8)
 }
 
 /// Leaves in columns. Holds pointers into them: it must not outlive the closure it is made in.
@@ -27,25 +28,66 @@ struct LeafItems: TrieItems {
 
     func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
 
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int? {
-        let value = value(index)
-        let key = keys[index]
+    @inline(__always)
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        (forge.addLeaf(keys[index], value(index), seenAt: depth), 0)
+    }
+}
+
+/// The node of one leaf.
+enum LeafNode {
+    /// Bytes a leaf node takes beside its value, at most: three headers of four bytes, a path of 33, and the word that
+    /// the last write may reach behind it.
+    private static let overhead = 64
+
+    /// Writes the leaf of `key` under a parent that has consumed `depth` nibbles; gives its size.
+    @inline(__always)
+    static func write(_ key: Bytes32, _ value: UnsafeRawBufferPointer, at depth: Int, to arena: inout ByteArena) -> Int {
+        let room = arena.room(for: value.count &+ overhead)
+        guard let base = room.baseAddress else { return 0 }
         let nibbles = 64 &- depth
         // The flag byte and the nibbles; one byte alone is below 0x80 and stands without a header.
         let path = nibbles / 2 &+ 1
         let content = (path == 1 ? 1 : path &+ 1) &+ NodeWriter.stringSize(value)
-        var writer = NodeWriter(arena.room(for: content &+ NodeWriter.headerSize(content)))
-        writer.header(length: content, short: 0xc0)
-        if path > 1 { writer.header(length: path, short: 0x80) }
-        writer.byte(nibbles & 1 == 0 ? 0x20 : 0x30 | UInt8(truncatingIfNeeded: key.nibble(depth)))
-        withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { scratch in
-            guard let target = scratch.baseAddress else { return }
-            key.store(to: target)
-            writer.copy(UnsafeRawBufferPointer(rebasing: scratch[(33 &- path)...]))
+        var position = base + NodeWriter.listHeader(content, at: base)
+        if path > 1 {
+            position.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: path), as: UInt8.self)
+            position += 1
         }
+        let flag = nibbles & 1 == 0 ? 0x20 : 0x30 | UInt8(truncatingIfNeeded: key.nibble(depth))
+        position.storeBytes(of: flag, as: UInt8.self)
+        position += 1
+        // The last path − 1 bytes of the key; the words written reach behind them, where the value goes.
+        key.store(from: 33 &- path, to: position)
+        position += path &- 1
+        var writer = NodeWriter(UnsafeMutableRawBufferPointer(rebasing: room[(position - base)...]))
         writer.string(value)
-        arena.commit(writer.count)
-        return writer.count
+        let size = position - base &+ writer.count
+        arena.commit(size)
+        return size
+    }
+}
+
+extension Bytes32 {
+    /// Writes the bytes from `first` on to `target`, and zeros behind them: 32 bytes in all; 0 ≤ first ≤ 32.
+    @inline(__always)
+    func store(from first: Int, to target: UnsafeMutableRawPointer) {
+        let bits = UInt64(truncatingIfNeeded: 8 &* (first & 7))
+        func word(_ high: UInt64, _ low: UInt64) -> UInt64 {
+            bits == 0 ? high : high &<< bits | low &>> (64 &- bits)
+        }
+        let words: (UInt64, UInt64, UInt64, UInt64, UInt64)
+        switch first &>> 3 {
+        case 0: words = (word0, word1, word2, word3, 0)
+        case 1: words = (word1, word2, word3, 0, 0)
+        case 2: words = (word2, word3, 0, 0, 0)
+        case 3: words = (word3, 0, 0, 0, 0)
+        default: words = (0, 0, 0, 0, 0)
+        }
+        target.storeBytes(of: word(words.0, words.1).bigEndian, as: UInt64.self)
+        target.storeBytes(of: word(words.1, words.2).bigEndian, toByteOffset: 8, as: UInt64.self)
+        target.storeBytes(of: word(words.2, words.3).bigEndian, toByteOffset: 16, as: UInt64.self)
+        target.storeBytes(of: word(words.3, words.4).bigEndian, toByteOffset: 24, as: UInt64.self)
     }
 }
 
@@ -57,11 +99,7 @@ struct SubtreeItems: TrieItems {
 
     func subtree(_ index: Int) -> Subtree { subtrees[index] }
 
-    func write(_ index: Int, at depth: Int, to arena: inout ByteArena) -> Int? {
-        guard let node = subtrees[index].encodedNode(at: depth) else { return nil }
-        var writer = NodeWriter(arena.room(for: node.count))
-        node.withUnsafeBytes { writer.copy($0) }
-        arena.commit(writer.count)
-        return writer.count
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        (forge.add(subtrees[index], seenAt: depth), 0)
     }
 }

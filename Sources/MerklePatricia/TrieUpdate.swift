@@ -5,8 +5,9 @@ import Primitives
 public enum TrieUpdate {
     /// A change of one leaf: nil deletes it.
     public typealias LeafChange = (key: Bytes32, value: [UInt8]?)
-    /// A change of one stored branch: nil deletes the record.
-    public typealias BranchChange = (path: Nibbles, node: [UInt8]?)
+    /// A change of one stored branch: its RLP before and after, nil where there is no record. Never the same on both
+    /// sides.
+    public typealias BranchChange = (path: Nibbles, before: [UInt8]?, node: [UInt8]?)
 
     /// Applies `changes` (strictly ascending, all under `prefix`) to what the source has under `prefix`. Gives the new
     /// subtree and the branch records that differ, in the order of their paths. The source itself stays as it is.
@@ -22,106 +23,200 @@ public enum TrieUpdate {
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
         var walk = UpdateWalk(changes: changes)
-        let subtree = try walk.apply(0..<changes.count, under: prefix, isNamed: false, source: &source)
-        return (subtree, walk.output.sorted { $0.path < $1.path })
+        let growth = try walk.apply(0..<changes.count, under: prefix, isNamed: false, source: &source)
+        return walk.finish(growth)
     }
 }
 
-/// One pass of changes down a trie and of new nodes up again.
-private struct UpdateWalk {
-    let changes: [TrieUpdate.LeafChange]
-    /// No path twice: a new branch stands either where a record was rewritten, or strictly above the shallowest
-    /// record of the part it covers, or where there was none.
-    var output: [TrieUpdate.BranchChange] = []
+/// What a part of the trie becomes. Its hash may not be known yet: the forge has it then.
+private enum Growth {
+    case known(Subtree)
+    case planned(NodeForge.Root)
 
-    /// The new subtree under `prefix`, where the changes in `range` and no others lie. `isNamed`: a branch above says
-    /// that there is something.
+    var isEmpty: Bool {
+        if case .known(.empty) = self { return true }
+        return false
+    }
+}
+
+/// New leaves, stored subtrees and planned ones side by side, ascending, none empty.
+private struct GrowthItems: TrieItems {
+    let growths: [Growth]
+
+    func key(_ index: Int) -> Bytes32 {
+        switch growths[index] {
+        case .known(let subtree): subtree.lowestKey ?? .zero
+        case .planned(let root): root.path.lowestKey
+        }
+    }
+
+    func subtree(_ index: Int) -> Subtree {
+        if case .known(let subtree) = growths[index] { return subtree }
+        return .empty
+    }
+
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        switch growths[index] {
+        case .known(let subtree): (forge.add(subtree, seenAt: depth), 0)
+        case .planned(let root): (forge.see(root, at: depth), root.height)
+        }
+    }
+}
+
+/// One pass of changes down a trie. Nodes that change are only laid out on the way: they are hashed together at the end.
+private struct UpdateWalk: ~Copyable {
+    let changes: [TrieUpdate.LeafChange]
+    private var forge = NodeForge(emits: true)
+    /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the part
+    /// it covers, or where there was none.
+    private var records = BranchColumns()
+    /// The stored node of each, nil where there is none.
+    private var before: [[UInt8]?] = []
+    /// Children that change, of the branches from the top to where the walk is.
+    private var stack: [(nibble: Int, growth: Growth)] = []
+    private var edits: [NodeForge.Edit] = []
+
+    init(changes: [TrieUpdate.LeafChange]) { self.changes = changes }
+
+    /// Hashes, and gives what differs.
+    mutating func finish(_ growth: Growth) -> (subtree: Subtree, changes: [TrieUpdate.BranchChange]) {
+        forge.finish(emitting: &records)
+        var output: [TrieUpdate.BranchChange] = []
+        output.reserveCapacity(records.count)
+        var isSorted = true
+        for slot in 0..<records.count {
+            let old = slot < before.count ? before[slot] : nil
+            let path = records.paths[slot]
+            let isSame = records.withNode(at: slot) { new in
+                old.map { $0.withUnsafeBytes { $0.elementsEqual(new) } } ?? new.isEmpty
+            }
+            if isSame { continue }
+            // A place that was left empty is that of a branch that goes.
+            let node = records.node(at: slot)
+            if let last = output.last, path < last.path { isSorted = false }
+            output.append((path, old, node.isEmpty ? nil : node))
+        }
+        if !isSorted { output.sort { $0.path < $1.path } }
+        switch growth {
+        case .known(let subtree): return (subtree, output)
+        case .planned(let root): return (forge.subtree(root), output)
+        }
+    }
+
+    /// What becomes of the part under `prefix`, where the changes in `range` and no others lie. `isNamed`: a branch
+    /// above says that there is something.
     mutating func apply<Source: TrieSource>(
         _ range: Range<Int>, under prefix: Nibbles, isNamed: Bool, source: inout Source
-    ) throws -> Subtree {
+    ) throws -> Growth {
         guard let (path, node) = try source.branch(atOrBelow: prefix) else {
             let leaf = try source.leaf(atOrAfter: prefix.lowestKey).flatMap { prefix.contains($0.key) ? $0 : nil }
             guard leaf != nil || !isNamed else { throw TrieError.missingChild(prefix) }
-            return build(range, keeping: leaf, under: prefix)
+            return build(range, keeping: leaf)
         }
         guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty
-            ? Subtree.branch(path: path, node: NodeReference(encodedNode: node))
-            : try apply(inside, at: path, node: node, source: &source)
+            ? .known(.branch(path: path, node: NodeReference(encodedNode: node)))
+            : try rewrite(inside, at: path, node: node, source: &source)
         // What diverges above the branch: new leaves beside it. Deletions there delete nothing.
-        let before = leaves(range.lowerBound..<inside.lowerBound)
-        let after = leaves(inside.upperBound..<range.upperBound)
-        if before.isEmpty && after.isEmpty { return below }
-        var branches = BranchColumns()
-        let joined = TrieBuilder.build(joining: before + [below] + after, emitting: &branches)
-        emit(branches)
-        return joined
+        let leaves = leaves(range.lowerBound..<inside.lowerBound)
+        let after = self.leaves(inside.upperBound..<range.upperBound)
+        if leaves.isEmpty && after.isEmpty { return below }
+        return join((leaves + [below] + after).filter { !$0.isEmpty })
     }
 
     /// The same where a branch stands at `path` and all changes in `range`, one or more, are under it.
-    private mutating func apply<Source: TrieSource>(
+    private mutating func rewrite<Source: TrieSource>(
         _ range: Range<Int>, at path: Nibbles, node: [UInt8], source: inout Source
-    ) throws -> Subtree {
-        guard var branch = try? BranchNode(decoding: node) else { throw TrieError.corruptRecord(path) }
-        var changed = [Subtree?](repeating: nil, count: 16)
+    ) throws -> Growth {
+        guard let layout = BranchLayout(node) else { throw TrieError.corruptRecord(path) }
+        // Its place comes before those of the branches below.
+        let slot = reserve(path, node)
+        let base = stack.count
+        var mask = layout.mask
         var start = range.lowerBound
         while start < range.upperBound {
             let nibble = changes[start].key.nibble(path.count)
             var end = start + 1
             while end < range.upperBound && changes[end].key.nibble(path.count) == nibble { end += 1 }
-            let child = path.appending(nibble)
-            let after =
-                branch[nibble] == nil
-                ? build(start..<end, keeping: nil, under: child)
-                : try apply(start..<end, under: child, isNamed: true, source: &source)
-            changed[nibble] = after
-            branch[nibble] = after.reference(at: child.count)
+            let growth =
+                layout.mask & 1 << nibble == 0
+                ? build(start..<end, keeping: nil)
+                : try apply(start..<end, under: path.appending(nibble), isNamed: true, source: &source)
+            stack.append((nibble, growth))
+            if growth.isEmpty { mask &= ~(1 << nibble) } else { mask |= 1 << nibble }
             start = end
         }
-        if branch.childCount >= 2 {
-            let encoded = branch.encoded
-            if encoded != node { output.append((path, encoded)) }
-            return .branch(path: path, node: NodeReference(encodedNode: encoded))
+        defer { stack.removeLast(stack.count - base) }
+        if mask.nonzeroBitCount >= 2 {
+            return .planned(rewrite(path, node, layout, stack[base...], slot: slot))
         }
         // The branch goes. A child left alone takes its place, and its parent must know what kind it is.
-        output.append((path, nil))
-        guard let last = branch.children.firstIndex(where: { $0 != nil }) else { return .empty }
-        if let subtree = changed[last] { return subtree }
+        guard mask != 0 else { return .known(.empty) }
+        let last = mask.trailingZeroBitCount
+        if let kept = stack[base...].first(where: { $0.nibble == last }) { return kept.growth }
         let child = path.appending(last)
         let (subtree, _) = try source.subtree(under: child)
         guard subtree != .empty else { throw TrieError.missingChild(child) }
-        guard subtree.reference(at: child.count) == branch[last] else { throw TrieError.corruptRecord(child) }
-        return subtree
+        guard subtree.reference(at: child.count)?.isEncoded(as: node[layout.range(of: last)]) == true else {
+            throw TrieError.corruptRecord(child)
+        }
+        return .known(subtree)
+    }
+
+    /// Lays out a stored branch whose children at some nibbles become something else.
+    private mutating func rewrite(
+        _ path: Nibbles, _ node: [UInt8], _ layout: BranchLayout, _ children: ArraySlice<(nibble: Int, growth: Growth)>,
+        slot: Int
+    ) -> NodeForge.Root {
+        var height: UInt8 = 0
+        edits.removeAll(keepingCapacity: true)
+        for (nibble, growth) in children {
+            let place = layout.range(of: nibble)
+            let cell: Int
+            switch growth {
+            case .known(.empty): cell = -1
+            case .known(let subtree): cell = forge.add(subtree, seenAt: path.count + 1)
+            case .planned(let root):
+                cell = forge.see(root, at: path.count + 1)
+                height = max(height, root.height)
+            }
+            edits.append(NodeForge.Edit(offset: place.lowerBound, size: place.count, cell: cell))
+        }
+        return forge.rewrite(path: path, node: node, edits: edits, height: height, slot: slot)
+    }
+
+    /// A place for a stored branch; those of new ones before it have nothing stored.
+    private mutating func reserve(_ path: Nibbles, _ node: [UInt8]) -> Int {
+        let slot = records.reserve(path: path)
+        while before.count < slot { before.append(nil) }
+        before.append(node)
+        return slot
     }
 
     /// Builds from the new leaves of `range` and one stored leaf, unless it is among the changes.
-    private mutating func build(
-        _ range: Range<Int>, keeping kept: (key: Bytes32, value: [UInt8])?, under prefix: Nibbles
-    ) -> Subtree {
-        var columns = LeafColumns()
-        var rest = kept
-        for change in changes[range] {
-            if let leaf = rest, leaf.key <= change.key {
-                if leaf.key < change.key { columns.append(key: leaf.key, value: leaf.value) }
-                rest = nil
-            }
-            if let value = change.value { columns.append(key: change.key, value: value) }
+    private mutating func build(_ range: Range<Int>, keeping kept: (key: Bytes32, value: [UInt8])?) -> Growth {
+        if range.count == 1, kept == nil || kept?.key == changes[range.lowerBound].key {
+            let change = changes[range.lowerBound]
+            return .known(change.value.map { .leaf(key: change.key, value: $0) } ?? .empty)
         }
-        if let leaf = rest { columns.append(key: leaf.key, value: leaf.value) }
-        var branches = BranchColumns()
-        let subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: prefix, emitting: &branches)
-        emit(branches)
-        return subtree
+        var growths = leaves(range)
+        if let kept, !changes[range].contains(where: { $0.key == kept.key }) {
+            let index = growths.firstIndex { if case .known(.leaf(let key, _)) = $0 { key > kept.key } else { false } }
+            growths.insert(.known(.leaf(key: kept.key, value: kept.value)), at: index ?? growths.count)
+        }
+        return join(growths)
     }
 
-    private mutating func emit(_ branches: BranchColumns) {
-        for index in 0..<branches.count { output.append((branches.paths[index], branches.node(at: index))) }
+    /// The trie of these parts.
+    private mutating func join(_ growths: [Growth]) -> Growth {
+        guard growths.count > 1 else { return growths.first ?? .known(.empty) }
+        return .planned(forge.add(GrowthItems(growths: growths), in: 0..<growths.count, emitting: &records))
     }
 
-    private func leaves(_ range: Range<Int>) -> [Subtree] {
-        changes[range].compactMap { change in change.value.map { .leaf(key: change.key, value: $0) } }
+    private func leaves(_ range: Range<Int>) -> [Growth] {
+        changes[range].compactMap { change in change.value.map { .known(.leaf(key: change.key, value: $0)) } }
     }
 
     /// The part of `range` whose keys are under `path`; empty, but in its place, where there are none.

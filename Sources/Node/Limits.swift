@@ -25,6 +25,14 @@ public enum NodeLimits {
     static let busySeconds: UInt16 = 1
     /// Pings between holders are this far apart, so that claims are fresh; the overlay bounds it per peer.
     static let pingInterval = Interval.seconds(5)
+    /// Nodes kept for the next start, some 200 bytes each, and how many of them are tried at once then (geth: 30).
+    static let knownNodes = 128
+    static let knownNodesTried = 30
+    /// Seconds after which a node that did not answer is not kept any more: five days, as in geth.
+    static let knownNodeSeconds: UInt64 = 5 * 86_400
+    /// When the nodes that answer are first written down, and between two times.
+    static let firstKnownNodeSave = Interval.seconds(15)
+    static let knownNodeSaveInterval = Interval.seconds(60)
     /// Accepted offers whose items have not come yet, per node.
     static let expectedOffers = 8_192
     /// How long an accepted item is waited for before another offer of it is accepted.

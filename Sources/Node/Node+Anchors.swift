@@ -143,6 +143,10 @@ extension Node {
             }
             status.headVerifiedAt = moment.instant
             for index in arc { tellSync(index, at: moment) }
+            // The layers alone do not prove sections that the block left as they were. Without what does, a network
+            // whose nodes were all started again could not show its head to anybody.
+            let proof = HeadProof(point: header.point, nodes: holdings.crownNodes(root: header.stateRoot))
+            commit(proof.writing, then: .written)
             report(.verified(header.point))
             return
         }
@@ -168,9 +172,25 @@ extension Node {
             head: holdings.verifiedHead ?? sync.completeAnchor.map { holdings.point(of: $0) },
             served: holdings.servedAnchors())
         overlay.setLocal(
-            network: .state, radius: radius, extensionPayload: payload.encoded, at: moment.instant)
+            network: .state, radius: radius, extensionPayload: payload.encoded, isUrgent: isNews(payload),
+            at: moment.instant)
         overlay.setLocal(
             network: .chain, radius: .max, extensionPayload: chain.localPayload, at: moment.instant)
+    }
+
+    /// Whether peers wait for what this payload says. That this node follows the head: it is offered no block's diffs
+    /// before. That all it holds has reached a new anchor: askers change over as soon as they know who serves it, since
+    /// the old one is soon gone. Both come about once, or once in an epoch.
+    private mutating func isNews(_ payload: StatePingPayload) -> Bool {
+        let follows = payload.head != nil
+        let reached = holdings.servedAnchors().first.flatMap { newest in
+            newest.runs.reduce(0) { $0 + $1.count } == holdings.completeCount ? newest.anchor : nil
+        }
+        defer {
+            status.toldFollowing = follows
+            if let reached { status.toldAnchor = reached }
+        }
+        return (follows && !status.toldFollowing) || (reached != nil && reached != status.toldAnchor)
     }
 
     /// Writes headers that are attested now.

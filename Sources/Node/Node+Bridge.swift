@@ -20,8 +20,23 @@ struct BridgeState: Sendable {
     /// Blocks applied and not yet signed as final, rising.
     var unfinal: [StatePoint] = []
 
-    init(_ configuration: NodeConfiguration, head: StatePoint?) {
-        keys = configuration.attestingSeeds.compactMap { Bytes32($0).flatMap { AttestingKey(seed: $0) } }
+    /// Throws where a seed is no secret key, or one that nobody in this network believes: a bridge that signs with less
+    /// than it was given would go unnoticed until its network stands still.
+    init(_ configuration: NodeConfiguration, head: StatePoint?) throws(NodeError) {
+        var keys: [AttestingKey] = []
+        for (index, seed) in configuration.attestingSeeds.enumerated() {
+            guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else {
+                throw .attestingSeed(index: index)
+            }
+            guard configuration.network.rule.keys.contains(key.publicKey) else {
+                throw .attestingKeyNotOfNetwork(index: index, key: key.publicKey)
+            }
+            guard !keys.contains(where: { $0.publicKey == key.publicKey }) else {
+                throw .attestingKeyTwice(index: index, key: key.publicKey)
+            }
+            keys.append(key)
+        }
+        self.keys = keys
         context = ClaimContext(configuration.network)
         finalityDepth = configuration.finalityDepth
         self.head = head

@@ -59,6 +59,7 @@ extension Node {
 
     private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
         guard key.trie == .accounts else { return .notVerifiable }
+        guard sync.takesBlockDiffs else { return .rateLimited }
         switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
         case .wanted: return .accepted
         case .known: return .alreadyStored
@@ -86,6 +87,8 @@ extension Node {
                 let value = try BlockDiffValue(decoding: item.value)
                 let claims = try BlockDiffCheck.verify(value, key: key, depth: holdings.depth)
                 chain.learned(claims.header, from: peer, at: moment.instant)
+                // Under an attested root its nodes prove sections, this one or others, whatever else it says.
+                if isCanonical(key.point) == true { holdings.note(value.pathProof, at: key.point.number) }
                 holdings.enqueue(
                     Holdings.PendingDiff(
                         key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant))
@@ -105,7 +108,10 @@ extension Node {
     mutating func pumpDiffs(at moment: Moment) {
         let chain = chain
         for index in holdings.takeDue(at: moment.instant) {
-            let next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
+            var next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
+            if case .none = next, refuteBlocking(index, at: moment) {
+                next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
+            }
             guard case .verify(let diff) = next, let header = chain.header(of: diff.key.point) else {
                 tellSync(index, at: moment)
                 continue
@@ -135,6 +141,7 @@ extension Node {
                 log(.warning, "peer \(sender.short) sent a diff of block \(diff.key.point) that does not hold: \(what)")
                 overlay.judge(sender, .lie, at: moment.instant)
             }
+            holdings.missesBlocks(index)
             holdings.unlock(index)
             tellSync(index, at: moment)
         case .failure(.outdated):
@@ -151,6 +158,7 @@ extension Node {
         _ diff: Holdings.PendingDiff, _ layer: BlockLayer, codes: [Bytes32], wanted: [WantedCode], at moment: Moment
     ) {
         totals.blockDiffs += 1
+        for rival in holdings.rivals(of: diff) where isRefuted(rival) { refute(rival, at: moment) }
         let stands = isCanonical(layer.point) != false && holdings.committed(layer, replacing: false)
         holdings.unlock(diff.key.section)
         guard stands else {

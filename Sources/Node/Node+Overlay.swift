@@ -39,7 +39,8 @@ extension Node {
             statePeers[id] = nil
             sync.peerLost(id)
         case .peerLost(_, let id): chain.peerLost(id)
-        case .addressVoted(let endpoint): log(.info, "peers see us at \(endpoint); the node record says so now")
+        case .addressVoted(let endpoint): addressVoted(endpoint)
+        case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
         }
     }
 
@@ -118,8 +119,11 @@ struct StatePeer: Sendable {
     let role: Role
     let radius: UInt256
     let head: StatePoint?
-    let served: [AnchorSections]
+    private(set) var served: [AnchorSections]
     let toldAt: Instant
+
+    /// It said that it serves these anchors and no others.
+    mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
 
     /// Whether a position of the ring lies in its radius.
     func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }

@@ -16,6 +16,10 @@ struct StatusKeeper: Sendable {
     var overlookedAt: Instant?
     /// The anchor at which completeness was last reported.
     var completeAt: Anchor?
+    /// The newest anchor that peers were told all that is held has reached, and whether they know that this node
+    /// follows the head.
+    var toldAnchor: Anchor?
+    var toldFollowing = false
     private(set) var nextReport: Instant
     private var lastVerified: Instant
     private var stateBytes: UInt64 = 0
@@ -66,7 +70,6 @@ extension Node {
     public func progress(at moment: Moment) -> Progress {
         let now = moment.instant
         let fraction = sync.heldFraction
-        let complete = arc.filter { holdings.held($0)?.isComplete == true }.count
         let useful = statePeers.values.filter { mayAskState(of: $0) && !$0.served.isEmpty }.count
         let phase: Progress.Phase
         switch sync.phase {
@@ -76,7 +79,7 @@ extension Node {
         }
         return Progress(
             phase: phase, anchor: sync.newest, held: fraction.any, atNewestAnchor: fraction.newest,
-            sectionsComplete: complete, sectionsWanted: arc.count, stateBytes: status.totalBytes,
+            sectionsComplete: holdings.completeCount, sectionsWanted: arc.count, stateBytes: status.totalBytes,
             bytesPerSecond: status.rate(at: now), ranges: totals.ranges, diffs: totals.sectionDiffs,
             crossings: sync.crossingsWhileFetching, peers: overlay.peers(network: .state).count, usefulPeers: useful,
             lanes: sync.activeLanes, head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0,

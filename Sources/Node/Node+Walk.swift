@@ -81,6 +81,10 @@ extension Node {
                 case .data: take(value, for: assignment, key, bytes: bytes, at: moment)
                 case .busy(let seconds): end(assignment, .busy(.seconds(Int(seconds))), at: moment)
                 case .itemTooLarge: end(assignment, .tooLarge, at: moment)
+                case .notAtThisAnchor(let served):
+                    statePeers[assignment.peer]?.keep(anchors: served)
+                    refreshSyncPeer(assignment.peer)
+                    end(assignment, .refused, at: moment)
                 default: end(assignment, .refused, at: moment)
                 }
             } catch {

@@ -74,6 +74,7 @@ public struct Node: Sendable {
     var gossip = GossipQueue()
     var bridge: BridgeState?
     var status: StatusKeeper
+    var knownNodes: KnownNodeKeeper
     public internal(set) var totals = Totals()
     private var nextJob: UInt64 = 1
     private var nextCommit: UInt64 = 1
@@ -101,6 +102,7 @@ public struct Node: Sendable {
         holdings = Holdings(
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc, records: stored.records,
             layers: stored.layers, crowns: stored.crowns)
+        if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
         let statuses = arc.map { [holdings] in Node.status(of: $0, in: holdings, at: moment.instant) }
         sync = StateSync(
             configuration: StateSync.Configuration(
@@ -110,13 +112,15 @@ public struct Node: Sendable {
             sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) },
             at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)
-        if configuration.role == .bridge { bridge = BridgeState(configuration, head: stored.replayedHead) }
+        knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
+        if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
     }
 
     /// Takes up what the store held: anchors, crowns, and what is told to peers.
     private mutating func begin(at moment: Moment) {
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
+        meetKnownNodes(at: moment)
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
         if let newest = chain.newestAnchor { sync.anchorAdvanced(to: newest) }
         afterProgress(at: moment)
@@ -149,26 +153,42 @@ public struct Node: Sendable {
         for _ in 0..<NodeLimits.settleRounds {
             // Work is planned before the machines are drained, so that what it makes them send leaves with this event.
             planWork(at: moment)
-            let fromOverlay = overlay.drain()
+            let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
             for directive in fromOverlay { handle(directive, at: moment) }
             for directive in fromChain { handle(directive, at: moment) }
             if fromOverlay.isEmpty && fromChain.isEmpty { break }
         }
+        saveKnownNodes(at: moment)
         reportStatus(at: moment)
+    }
+
+    /// Takes a datagram in and does nothing about it yet: after a batch of them, `handle(.tick)`. The bytes are not
+    /// kept.
+    public mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at moment: Moment) {
+        overlay.receive(datagram, from: source, at: moment.instant)
     }
 
     /// Takes what has come about.
     public mutating func drain() -> [Directive] {
+        drainDirectives() + overlay.drainDatagrams().map { .send($0.bytes, to: $0.to) }
+    }
+
+    /// The same without the datagrams of streams, which `swapDatagrams` takes.
+    public mutating func drainDirectives() -> [Directive] {
+        guard !directives.isEmpty else { return [] }
         defer { directives = [] }
         return directives
     }
+
+    /// Gives the datagrams of streams away for an empty buffer.
+    public mutating func swapDatagrams(_ empty: inout DatagramBuffer) { overlay.swapDatagrams(&empty) }
 
     /// When `handle(.tick)` is next due.
     public func nextDeadline(at moment: Moment) -> Instant {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil,
+            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil, knownNodes.nextSave,
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }
@@ -200,5 +220,11 @@ public enum NodeError: Error, Equatable, Sendable {
     case record(DiscoveryError)
     /// Stored headers that do not join the configured checkpoint.
     case headers(ChainError)
+    /// A bridge's attesting seed, counted from 0, that is not 32 bytes of a secret key.
+    case attestingSeed(index: Int)
+    /// A bridge's attesting key that is not among those of the network's rule.
+    case attestingKeyNotOfNetwork(index: Int, key: Bytes32)
+    /// A bridge's attesting key that was given before.
+    case attestingKeyTwice(index: Int, key: Bytes32)
     case unexpected(String)
 }

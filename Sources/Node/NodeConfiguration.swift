@@ -41,6 +41,10 @@ public struct NodeConfiguration: Sendable {
     /// The address put into the node record; nil where it is not known yet.
     public var endpoint: Endpoint?
     public var bootNodes: [NodeRecord]
+    /// Whether the record follows what peers see, as long as strangers reach us there. Otherwise it stays as it is.
+    public var learnsAddress: Bool
+    /// Families of addresses that the socket speaks.
+    public var families: AddressFamilies
     /// The record's sequence number: it must grow from start to start; the calendar's milliseconds do.
     public var recordSequence: UInt64
     /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
@@ -64,6 +68,8 @@ public struct NodeConfiguration: Sendable {
         self.clientInfo = clientInfo
         endpoint = nil
         bootNodes = []
+        learnsAddress = false
+        families = [.ipv4, .ipv6]
         recordSequence = 1
         radiusExponent = 256
         lanes = 16
@@ -114,6 +120,8 @@ extension NodeConfiguration {
         overlay.endpoint = endpoint
         overlay.recordSequence = recordSequence
         overlay.pingInterval = NodeLimits.pingInterval
+        overlay.discovery.adoptsVotedAddress = learnsAddress
+        overlay.discovery.families = families
         return overlay
     }
 }

@@ -15,6 +15,11 @@ public struct StoredState: Sendable {
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
+    /// What proved the held sections at the newest block that was verified.
+    public var headProof: HeadProof?
+    /// Nodes that answered in earlier runs, the one that answered last first.
+    public var knownNodes: [KnownNode] = []
+
     public init() {}
 
     /// Reads it all from one snapshot. Everything read was verified before it was written; it is decoded strictly
@@ -26,11 +31,13 @@ public struct StoredState: Sendable {
         stored.records = try SectionRecord.all(in: snapshot)
         stored.layers = try BlockLayer.all(in: snapshot)
         stored.replayedHead = try ReplayMark.read(from: snapshot)
+        stored.headProof = try HeadProof.read(from: snapshot)
         for record in stored.records {
             let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
         }
         stored.headers = try headers(in: snapshot)
+        stored.knownNodes = try KnownNode.load(from: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {
             guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {

@@ -74,7 +74,7 @@ extension Overlay {
             refuse(.tooManyRequests)
             return request
         }
-        timers.set(.requestDeadline(number), at: now + timeout)
+        timers.add(.requestDeadline(number), at: now + timeout)
         sendRequest(number)
         return request
     }
@@ -206,7 +206,7 @@ extension Overlay {
             respondBusy(entry)
             return
         }
-        timers.set(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
+        timers.add(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
         let id = networks[network].configuration.id
         directives.append(.contentRequested(id, from: address, key: key, ContentToken(value: number)))
     }
@@ -267,7 +267,7 @@ extension Overlay {
     mutating func promiseContent(_ number: UInt64) {
         guard let entry = served[number] else { return }
         // Set only now, so that what is answered at once leaves no timer behind for long.
-        timers.set(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
+        timers.add(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
         guard case .waiting = entry.stage else { return }
         guard let stream = openStream(number, entry, .sendLater) else { return }
         served[number]?.stage = .promised(stream)

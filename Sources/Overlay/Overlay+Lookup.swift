@@ -118,7 +118,7 @@ extension Overlay {
 
     private mutating func nextRefresh(_ network: Int, at instant: Instant) {
         networks[network].nextRefresh = instant
-        timers.set(.refresh(network: network), at: instant)
+        timers.add(.refresh(network: network), at: instant)
     }
 
     /// Of several timers only the right one acts.

@@ -92,7 +92,7 @@ extension Overlay {
         }
         offers[number]?.attempts += 1
         offers[number]?.deadline = clock + configuration.offerTimeout
-        timers.set(.offerDeadline(number), at: clock + configuration.offerTimeout)
+        timers.add(.offerDeadline(number), at: clock + configuration.offerTimeout)
         do throws(PortalMessageError) {
             let keys = offer.items[offer.parts[offer.part]].map(\.key)
             _ = try ask(.offer(keys: keys), network: offer.network, offer.contact, .offer(number))
@@ -183,7 +183,7 @@ extension Overlay {
             decline(entry, .rateLimited)
             return
         }
-        timers.set(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
+        timers.add(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
         let id = networks[network].configuration.id
         directives.append(.offered(id, from: address, keys: keys, OfferToken(value: number)))
     }
@@ -236,7 +236,7 @@ extension Overlay {
             inboundOffers[token.value]?.accepted = accepted
             let answer = PortalMessage.accept(connectionID: id, codes: codes)
             inboundOffers[token.value]?.answer = answer
-            timers.set(.inboundOfferDeadline(token.value), at: now + configuration.offerTimeout)
+            timers.add(.inboundOfferDeadline(token.value), at: now + configuration.offerTimeout)
             if !respond(answer, to: entry.token) {
                 finishInboundOffer(token.value, .timeout)
             }

@@ -68,7 +68,7 @@ extension Overlay {
     private mutating func postpone(_ contact: Contact, network: Int) {
         let isBootNode = bootNodes.contains(contact.record.id)
         if let due = networks[network].postpone(contact, isBootNode: isBootNode, at: clock) {
-            timers.set(.revisit(network: network), at: due)
+            timers.add(.revisit(network: network), at: due)
         }
     }
 
@@ -81,7 +81,7 @@ extension Overlay {
             nextPing: clock + jittered(configuration.pingInterval))
         guard networks[network].table.insert(peer) else { return }
         announce(peer, network: network)
-        timers.set(.ping(network: network, peer: peer.id), at: peer.nextPing)
+        timers.add(.ping(network: network, peer: peer.id), at: peer.nextPing)
         // The first peers are where everyone else is heard of.
         if networks[network].table.count == 1 { refreshSoon(network) }
         speakExtension(to: peer.id, network: network)
@@ -114,7 +114,7 @@ extension Overlay {
         promoted.nextPing = clock
         networks[network].table[promoted.id] = promoted
         announce(promoted, network: network)
-        timers.set(.ping(network: network, peer: promoted.id), at: clock)
+        timers.add(.ping(network: network, peer: promoted.id), at: clock)
     }
 
     func info(_ peer: TablePeer) -> PeerInfo {
@@ -187,7 +187,7 @@ extension Overlay {
     private mutating func schedule(_ peer: inout TablePeer, at instant: Instant, network: Int, anew: Bool) {
         guard anew || instant < peer.nextPing else { return }
         peer.nextPing = instant
-        timers.set(.ping(network: network, peer: peer.id), at: instant)
+        timers.add(.ping(network: network, peer: peer.id), at: instant)
     }
 
     mutating func pingDue(_ network: Int, _ id: Bytes32) {
@@ -202,11 +202,12 @@ extension Overlay {
     }
 
     /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the
-    /// network's own type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s.
+    /// network's own type. When one of them changes, peers are pinged at the next chance, each at most once in 5 s; at
+    /// once where the news `isUrgent`.
     /// False for a network or payload that cannot be.
     @discardableResult
     public mutating func setLocal(
-        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, at now: Instant
+        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool = false, at now: Instant
     ) -> Bool {
         clock = now
         guard let network = index(of: id), (extensionPayload?.count ?? 0) <= OverlayLimits.extensionPayloadBytes else {
@@ -217,8 +218,8 @@ extension Overlay {
         networks[network].radius = radius
         networks[network].extensionPayload = extensionPayload
         for var peer in networks[network].table.peers {
-            let earliest = max(now, peer.lastPing + OverlayLimits.payloadPingGap)
-            schedule(&peer, at: earliest, network: network, anew: false)
+            let gap = isUrgent ? OverlayLimits.urgentPingGap : OverlayLimits.payloadPingGap
+            schedule(&peer, at: max(now, peer.lastPing + gap), network: network, anew: false)
             networks[network].table[peer.id] = peer
         }
         return true

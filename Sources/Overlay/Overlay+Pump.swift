@@ -7,11 +7,12 @@ extension Overlay {
     /// Works until neither machine below has anything to say.
     mutating func pump() {
         while true {
-            let below = discovery.drain()
-            let packets = utp.drain()
-            if below.isEmpty && packets.isEmpty { return }
+            // Streams first: what they send may begin a handshake.
+            let ended = utp.drain(into: &discovery)
+            let below = discovery.drainDirectives()
+            if below.isEmpty && ended.isEmpty { return }
             for directive in below { handle(directive) }
-            for directive in packets { handle(directive) }
+            for directive in ended { handle(directive) }
         }
     }
 
@@ -32,6 +33,8 @@ extension Overlay {
             for network in networks.indices { consider(record, seenAt: nil, network: network, atOnce: false) }
         case .addressVoted(let endpoint):
             directives.append(.addressVoted(endpoint))
+        case .addressChecked(let endpoint, let isReachable):
+            directives.append(.addressChecked(endpoint, isReachable: isReachable))
         case .lookupFinished, .nodeLost:
             // Its lookups serve its own table, and a peer's life is judged by its answers here.
             return
@@ -41,7 +44,7 @@ extension Overlay {
     private mutating func handle(_ directive: UTP.Directive) {
         switch directive {
         case .send(let packet, let address):
-            // A packet that cannot be sent is a packet lost: the stream sends it again or ends.
+            // They went to the sink; were there one, it would go the same way.
             discovery.talkOneWay(to: address, protocol: Overlay.utpProtocol, request: packet, at: clock)
         case .received(let stream, let bytes):
             ended(stream, .success(bytes))

@@ -88,6 +88,8 @@ public struct Overlay: Sendable {
         case lookupFinished(LookupID, [NodeRecord])
         /// Enough others see us at this address.
         case addressVoted(Endpoint)
+        /// Strangers reach us at the address that the record got from others; or none did, and it left the record.
+        case addressChecked(Endpoint, isReachable: Bool)
     }
 
     /// A TALKREQ of ours that waits for its answer.
@@ -178,7 +180,7 @@ public struct Overlay: Sendable {
             NetworkState($0, local: record.id, limitsSubnets: configuration.limitsSubnets)
         }
         book = PeerBook(networks: networks.count)
-        for network in networks.indices { timers.set(.refresh(network: network), at: .zero) }
+        for network in networks.indices { timers.add(.refresh(network: network), at: .zero) }
     }
 
     /// The protocol id of uTP packets.
@@ -189,7 +191,13 @@ public struct Overlay: Sendable {
 
     /// When `advance(to:)` is next due; events already taken in are worked off by `drain`.
     public var nextDeadline: Instant? {
-        [timers.earliest, discovery.nextDeadline, utp.nextDeadline].compactMap { $0 }.min()
+        // Asked after every batch: without an array.
+        Overlay.earlier(timers.earliest, Overlay.earlier(discovery.nextDeadline, utp.nextDeadline))
+    }
+
+    private static func earlier(_ a: Instant?, _ b: Instant?) -> Instant? {
+        guard let a, let b else { return a ?? b }
+        return min(a, b)
     }
 
     /// Fires everything that is due at `now`.
@@ -200,23 +208,10 @@ public struct Overlay: Sendable {
         discovery.advance(to: now)
         utp.advance(to: now)
         pump()
-        while let timer = timers.next(at: now) {
+        while let timer = timers.next(due: now) {
             fire(timer)
             pump()
         }
-    }
-
-    /// Handles a datagram that came from `source`.
-    public mutating func receive(_ datagram: [UInt8], from source: Endpoint, at now: Instant) {
-        clock = now
-        discovery.receive(datagram, from: source, at: now)
-    }
-
-    /// Works off what came in and takes the directives that have come about.
-    public mutating func drain() -> [Directive] {
-        pump()
-        defer { directives = [] }
-        return directives
     }
 
     /// Nodes to begin from. They are never given up.
@@ -227,6 +222,17 @@ public struct Overlay: Sendable {
             bootNodes.insert(record.id)
             for network in networks.indices { consider(record, seenAt: nil, network: network, atOnce: true) }
         }
+    }
+
+    /// Nodes of an earlier run; each is tried once.
+    public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {
+        clock = now
+        discovery.addKnownNodes(records, at: now)
+    }
+
+    /// Up to `limit` nodes that answer, with the time of their last answer, the newest first.
+    public func knownNodes(limit: Int) -> [(record: NodeRecord, lastAnswer: Instant)] {
+        discovery.knownNodes(limit: limit)
     }
 
     func index(of network: NetworkID) -> Int? { networks.firstIndex { $0.configuration.id == network } }

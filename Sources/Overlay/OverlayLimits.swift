@@ -123,6 +123,8 @@ public enum OverlayLimits {
     public static let standings = 8_192
     /// Between two PINGs that carry a changed payload to the same peer. `protocol.md` §5.
     public static let payloadPingGap = Interval.seconds(5)
+    /// The same for a payload that peers wait for, such as a new anchor: once in an epoch.
+    public static let urgentPingGap = Interval.milliseconds(250)
     /// A ban begins below the one score; no score exceeds the other.
     public static let banScore = -60.0, highestScore = 100.0
     /// How long a ban lasts.

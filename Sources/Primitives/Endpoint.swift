@@ -1,18 +1,37 @@
-/// A UDP address: IPv4 (4 bytes) or IPv6 (16 bytes) and a port.
+/// A UDP address: IPv4 (4 bytes) or IPv6 (16 bytes) and a port. Plain words without a heap object: it goes with every
+/// packet and is part of every session's and stream's key.
 public struct Endpoint: Hashable, Sendable {
-    /// 4 or 16 bytes, in network order.
-    public let address: [UInt8]
+    /// The address as big-endian numbers, left-aligned: an IPv4 address fills the upper half of `high`.
+    @usableFromInline let high: UInt64
+    @usableFromInline let low: UInt64
     public let port: UInt16
+    /// Whether the address has 4 bytes.
+    public let isIPv4: Bool
+
+    @inlinable
+    init(high: UInt64, low: UInt64, port: UInt16, isIPv4: Bool) {
+        self.high = high
+        self.low = low
+        self.port = port
+        self.isIPv4 = isIPv4
+    }
 
     /// nil unless the address has 4 or 16 bytes. An IPv4 address mapped into IPv6 (::ffff:a.b.c.d) becomes IPv4.
     public init?(address: [UInt8], port: UInt16) {
-        let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
-        switch address.count {
-        case 4: self.address = address
-        case 16: self.address = address.starts(with: mapped) ? Array(address[12...]) : address
-        default: return nil
-        }
-        self.port = port
+        guard let endpoint = address.withUnsafeBytes({ Endpoint(address: $0, port: port) }) else { return nil }
+        self = endpoint
+    }
+
+    /// The same from bytes in place.
+    public init?(address: UnsafeRawBufferPointer, port: UInt16) {
+        guard address.count == 4 || address.count == 16 else { return nil }
+        var words: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &words) { $0.copyMemory(from: address) }
+        let (high, low) = (words.0.bigEndian, words.1.bigEndian)
+        let isMapped = address.count == 16 && high == 0 && low &>> 32 == 0xffff
+        self.init(
+            high: isMapped ? low &<< 32 : high, low: isMapped ? 0 : low, port: port,
+            isIPv4: address.count == 4 || isMapped)
     }
 
     /// 127.0.0.1 at `port`.
@@ -20,21 +39,32 @@ public struct Endpoint: Hashable, Sendable {
 
     /// a.b.c.d at `port`.
     public init(ipv4: (UInt8, UInt8, UInt8, UInt8), port: UInt16) {
-        address = [ipv4.0, ipv4.1, ipv4.2, ipv4.3]
-        self.port = port
+        let upper = UInt64(ipv4.0) &<< 56 | UInt64(ipv4.1) &<< 48
+        self.init(
+            high: upper | UInt64(ipv4.2) &<< 40 | UInt64(ipv4.3) &<< 32, low: 0, port: port, isIPv4: true)
     }
 
-    /// Whether the address has 4 bytes.
-    public var isIPv4: Bool { address.count == 4 }
+    /// 4 or 16 bytes, in network order.
+    public var address: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 16) { buffer, count in
+            count = storeAddress(to: UnsafeMutableRawPointer(buffer.baseAddress))
+        }
+    }
+
+    /// Writes the address in network order; `target` has room for 16 bytes. How many are the address: 4 or 16.
+    public func storeAddress(to target: UnsafeMutableRawPointer?) -> Int {
+        target?.storeBytes(of: high.bigEndian, as: UInt64.self)
+        target?.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+        return isIPv4 ? 4 : 16
+    }
 
     /// 127.0.0.0/8 or ::1.
-    public var isLoopback: Bool {
-        isIPv4 ? address[0] == 127 : address.dropLast().allSatisfy { $0 == 0 } && address[15] == 1
-    }
+    public var isLoopback: Bool { isIPv4 ? high &>> 56 == 127 : high == 0 && low == 1 }
 }
 
 extension Endpoint: CustomStringConvertible {
     public var description: String {
+        let address = address
         if isIPv4 { return address.map(String.init).joined(separator: ".") + ":\(port)" }
         let groups = stride(from: 0, to: 16, by: 2).map {
             String(UInt16(address[$0]) << 8 | UInt16(address[$0 + 1]), radix: 16)
@@ -52,5 +82,12 @@ public struct NodeAddress: Hashable, Sendable {
     public init(id: Bytes32, endpoint: Endpoint) {
         self.id = id
         self.endpoint = endpoint
+    }
+
+    /// By one word of the id, which is a hash already, and the endpoint: this is done twice for every packet.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(id.word0)
+        hasher.combine(endpoint.high)
+        hasher.combine(endpoint.low &+ UInt64(endpoint.port))
     }
 }

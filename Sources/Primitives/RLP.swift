@@ -212,6 +212,13 @@ public struct RLPWriter: Sendable {
         return writer.bytes
     }
 
+    /// The header of a list whose items take so many bytes: for lists too long to be made in memory.
+    public static func listHeader(contentBytes: Int) -> [UInt8] {
+        var writer = RLPWriter()
+        writer.appendHeader(length: contentBytes, short: 0xc0)
+        return writer.bytes
+    }
+
     private mutating func appendHeader(length: Int, short: UInt8) {
         if length <= 55 {
             bytes.append(short + UInt8(length))

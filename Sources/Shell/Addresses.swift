@@ -1,3 +1,4 @@
+import Discovery
 import Foundation
 import Primitives
 
@@ -31,4 +32,40 @@ extension Endpoint {
 
     /// 0.0.0.0 or ::, which is every address of the machine and none that a peer could be told.
     public var isUnspecified: Bool { address.allSatisfy { $0 == 0 } }
+}
+
+extension AddressFamilies {
+    /// What a socket speaks that listens at `local`: one that listens at :: speaks both.
+    public init(listeningAt local: Endpoint) {
+        self = local.isIPv4 ? .ipv4 : local.isUnspecified ? [.ipv4, .ipv6] : .ipv6
+    }
+}
+
+/// What peers are told of where a node is.
+public enum AddressPlan: Equatable, Sendable {
+    /// The listen address, where it is a particular one, until enough peers see the node somewhere else.
+    case auto
+    /// The listen address, where it is a particular one, whatever peers see.
+    case none
+    /// This address; port 0 means the port listened on.
+    case external(Endpoint)
+
+    /// Reads `auto`, `none` or `extip:IP[:PORT]`; nil for anything else.
+    public init?(_ text: String) {
+        switch text {
+        case "auto": self = .auto
+        case "none": self = .none
+        default:
+            guard text.hasPrefix("extip:"), let endpoint = Endpoint(parsingWithPort: String(text.dropFirst(6))),
+                !endpoint.isUnspecified
+            else { return nil }
+            self = .external(endpoint)
+        }
+    }
+
+    /// What the node record names at the start; nil where that is not known.
+    public func endpoint(listeningAt local: Endpoint) -> Endpoint? {
+        guard case .external(let told) = self else { return local.isUnspecified ? nil : local }
+        return told.port == 0 ? Endpoint(address: told.address, port: local.port) : told
+    }
 }

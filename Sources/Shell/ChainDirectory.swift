@@ -49,9 +49,6 @@ public struct ChainDirectory: Sendable {
     public let genesisHeader: BlockHeader
     public let changes: Changes
 
-    /// Largest `genesis.json` read, bytes. It is parsed as a whole.
-    private static let genesisBytes = 1 << 30
-
     /// Opens a directory: every file must be there, the genesis header and chain id must be readable.
     public init(path: String) throws(ChainDirectoryError) {
         self.path = path
@@ -62,11 +59,7 @@ public struct ChainDirectory: Sendable {
         } catch {
             throw .invalid(file: headerFile.path, block: 0, error)
         }
-        let genesis = try ChainDirectory.genesis(in: path)
-        guard let config = genesis.object["config"] as? [String: Any],
-            let chainID = ChainJSON.integer(config["chainId"]), chainID <= UInt256(.max)
-        else { throw .malformed(file: genesis.file, block: nil, "has no config.chainId of 64 bits") }
-        self.chainID = chainID.big.word3
+        chainID = try GenesisFile(in: path).chainID()
         _ = try ChainFileReader("chain.rlp", in: path)
         let found = [Changes.accessLists, .diffs].first { ChainFileReader.locate($0.fileName, in: path) != nil }
         guard let found else { throw .missingFile(path + "/bals.rlp or diffs.jsonl") }
@@ -87,44 +80,7 @@ public struct ChainDirectory: Sendable {
 
     /// The accounts of the genesis state, by account key, rising.
     public func genesisAccounts() throws(ChainDirectoryError) -> [GenesisAccount] {
-        let (object, file) = try ChainDirectory.genesis(in: path)
-        guard let alloc = object["alloc"] as? [String: Any] else {
-            throw .malformed(file: file, block: nil, "has no alloc")
-        }
-        var accounts: [GenesisAccount] = []
-        for (name, value) in alloc { accounts.append(try ChainDirectory.account(name, value, file: file)) }
-        accounts.sort { $0.key < $1.key }
-        for (a, b) in zip(accounts, accounts.dropFirst()) where a.key == b.key {
-            throw .malformed(file: file, block: nil, "alloc names \(a.address) twice")
-        }
-        return accounts
-    }
-
-    private static func genesis(in path: String) throws(ChainDirectoryError) -> (object: [String: Any], file: String) {
-        let file = try ChainFileReader("genesis.json", in: path)
-        let bytes = try file.rest(limit: genesisBytes)
-        return (try ChainJSON.object(bytes, file: file.path, block: nil), file.path)
-    }
-
-    private static func account(
-        _ name: String, _ value: Any, file: String
-    ) throws(ChainDirectoryError) -> GenesisAccount {
-        func wrong(_ what: String) -> ChainDirectoryError {
-            .malformed(file: file, block: nil, "alloc of \(name): \(what)")
-        }
-        guard let address = Address(hex: name) else { throw wrong("is no address") }
-        guard let fields = value as? [String: Any] else { throw wrong("is no object") }
-        guard let balance = ChainJSON.integer(fields["balance"] ?? "0x0") else { throw wrong("balance is no integer") }
-        guard let nonce = ChainJSON.uint64(fields["nonce"] ?? "0x0") else { throw wrong("nonce is no 64-bit integer") }
-        guard let code = ChainJSON.bytes(fields["code"] ?? "0x"), code.count <= ChainLimits.codeBytes else {
-            throw wrong("code is no hex of at most \(ChainLimits.codeBytes) bytes")
-        }
-        guard let storage = ChainJSON.storage(fields["storage"]) else {
-            throw wrong("storage is no map of 32-byte slots to values")
-        }
-        return GenesisAccount(
-            address: address, key: address.key, nonce: nonce, balance: balance, code: code,
-            storage: storage.filter { $0.value != .zero })
+        try GenesisFile(in: path).accounts()
     }
 }
 

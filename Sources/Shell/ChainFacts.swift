@@ -8,59 +8,64 @@ public struct ChainFacts: Sendable {
     public let figures: [(name: String, value: String)]
 
     /// Reads a chain directory; throws naming the file that is missing or broken.
-    public init(directory: String) throws(ShellError) {
-        let genesis = try ChainFacts.json(directory + "/genesis.json")
-        let header = try FileReading.contents(directory + "/genesis_header.rlp")
-        let head = try ChainFacts.json(directory + "/headstate.json")
-        guard let config = genesis["config"] as? [String: Any], let chainID = config["chainId"] as? NSNumber,
-            let alloc = genesis["alloc"] as? [String: Any]
-        else { throw .badFile(path: directory + "/genesis.json", reason: "has no config.chainId or no alloc") }
-        guard let accounts = head["accounts"] as? [String: Any] else {
-            throw .badFile(path: directory + "/headstate.json", reason: "has no accounts")
-        }
+    public init(directory: String) throws {
+        let chain = try ChainDirectory(path: directory)
+        let genesis = try ChainFacts.sizes(directory + "/genesis.json", member: "alloc")
+        let head = try ChainFacts.sizes(directory + "/headstate.json", member: "accounts")
         figures = [
-            ("blocks", "\(try ChainFacts.blockCount(directory + "/chain.rlp"))"),
-            ("chain_id", "\(chainID.uint64Value)"),
-            ("genesis_hash", Hex.prefixed(Keccak.hash(Array(header)).bytes)),
-            ("accounts", "\(accounts.count)"),
-            ("genesis_state_bytes", "\(alloc.values.reduce(0) { $0 + ChainFacts.roughBytes($1) })"),
-            ("head_state_bytes", "\(accounts.values.reduce(0) { $0 + ChainFacts.roughBytes($1) })"),
-            ("largest_account_bytes", "\(accounts.values.map(ChainFacts.roughBytes).max() ?? 0)"),
+            ("blocks", "\(try chain.lastBlock())"), ("chain_id", "\(chain.chainID)"),
+            ("genesis_hash", "\(chain.genesisHeader.hash)"), ("accounts", "\(head.count)"),
+            ("genesis_state_bytes", "\(genesis.bytes)"), ("head_state_bytes", "\(head.bytes)"),
+            ("largest_account_bytes", "\(head.largest)"),
         ]
     }
 
-    private static func json(_ path: String) throws(ShellError) -> [String: Any] {
+    /// The accounts under `member` of a file: how many, about how many bytes on the wire, and the largest of them.
+    private static func sizes(
+        _ path: String, member: StaticString
+    ) throws -> (count: Int, bytes: Int, largest: Int) {
         let data = try FileReading.contents(path)
-        guard let value = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-            throw .badFile(path: path, reason: "is no JSON object")
-        }
-        return value
-    }
-
-    /// Blocks of an export: RLP lists one after the other.
-    private static func blockCount(_ path: String) throws(ShellError) -> Int {
-        let bytes = Array(try FileReading.contents(path))
-        var reader = RLPReader(bytes)
-        var count = 0
+        var found: (count: Int, bytes: Int, largest: Int)?
         do {
-            while !reader.isAtEnd {
-                _ = try reader.nextList()
-                count += 1
+            try data.withUnsafeBytes { buffer in
+                var cursor = JSONCursor(buffer)
+                try cursor.object { cursor, name in
+                    guard name.equals(member), try cursor.isAtObject() else { return try _ = cursor.skip() }
+                    var sum = (count: 0, bytes: 0, largest: 0)
+                    try cursor.object { cursor, _ in
+                        let bytes = try roughBytes(&cursor)
+                        sum = (sum.count + 1, sum.bytes + bytes, max(sum.largest, bytes))
+                    }
+                    found = sum
+                }
+                try cursor.finish()
             }
-        } catch {
-            throw .badFile(path: path, reason: "block \(count + 1) is no RLP, or is cut off: \(error)")
+        } catch is JSONCursor.Failure {
+            throw ShellError.badFile(path: path, reason: "is no JSON, or is cut off")
         }
-        return count
+        guard let found else { throw ShellError.badFile(path: path, reason: "has no \(member)") }
+        return found
     }
 
     /// About what an account takes on the wire: key, body, slots, code.
-    private static func roughBytes(_ account: Any) -> Int {
-        let fields = account as? [String: Any] ?? [:]
-        let code = ((fields["code"] as? String)?.count ?? 0) / 2
-        let slots = (fields["storage"] as? [String: Any] ?? [:]).values.reduce(0) { sum, value in
-            let digits = (value as? String ?? "").drop { $0 == "0" || $0 == "x" }.count
-            return sum + 33 + (digits + 1) / 2
+    private static func roughBytes(_ cursor: inout JSONCursor) throws -> Int {
+        var bytes = 48
+        guard try cursor.isAtObject() else {
+            try cursor.skip()
+            return bytes
         }
-        return 48 + (code > 0 ? 64 : 0) + code + slots
+        try cursor.object { cursor, field in
+            if field.equals("code"), let code = try cursor.textOrNumber() {
+                bytes += code.count > 2 ? 64 + code.count / 2 : 0
+            } else if field.equals("storage"), try cursor.isAtObject() {
+                try cursor.object { cursor, _ in
+                    let digits = try cursor.textOrNumber()?.drop { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: "x") }
+                    bytes += 33 + ((digits?.count ?? 0) + 1) / 2
+                }
+            } else if !field.equals("code") {
+                try cursor.skip()
+            }
+        }
+        return bytes
     }
 }

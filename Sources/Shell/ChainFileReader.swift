@@ -68,6 +68,19 @@ final class ChainFileReader {
         }
     }
 
+    /// All of a file at once: mapped where it is plain, unpacked into memory where it is gzipped.
+    static func contents(
+        _ name: String, in directory: String, limit: Int
+    ) throws(ChainDirectoryError) -> (bytes: Data, path: String) {
+        let reader = try ChainFileReader(name, in: directory)
+        guard !reader.path.hasSuffix(".gz") else { return (Data(try reader.rest(limit: limit)), reader.path) }
+        do {
+            return (try Data(contentsOf: URL(fileURLWithPath: reader.path), options: .mappedIfSafe), reader.path)
+        } catch {
+            throw .cannotRead(file: reader.path, error.localizedDescription)
+        }
+    }
+
     /// Whether nothing is left to read.
     func isFinished() throws(ChainDirectoryError) -> Bool {
         try fill(1)

@@ -59,6 +59,8 @@ public final class EventLoop<Machine: NodeMachine> {
     private let hands: Hands
     private let poll: Int32
     private var waitsForRoom = false
+    /// The machine fills one buffer while the socket empties another.
+    private var spare = DatagramBuffer(limit: ShellLimits.waitingBytes)
     private var exitCode: Int32?
 
     /// A loop that has not begun. `signals` nil: the loop ends only by a report's verdict.
@@ -97,26 +99,14 @@ public final class EventLoop<Machine: NodeMachine> {
 
     /// Waits once and handles everything that is ready.
     private func turn() throws(ShellError) {
-        let ready = try wait()
-        if ready.contains(Token.signals), let signals, signals.next() != nil { exitCode = exitCode ?? 0 }
-        if ready.contains(Token.mailbox) { takeMail() }
-        if ready.contains(Token.socket) { try receive() }
+        let ready = cnet_poll_wait(poll, timeoutMicroseconds())
+        if ready < 0 { throw .system("epoll_wait", Int32(ready)) }
+        if ready & 1 &<< Int64(Token.signals) != 0, let signals, signals.next() != nil { exitCode = exitCode ?? 0 }
+        if ready & 1 &<< Int64(Token.mailbox) != 0 { takeMail() }
+        if ready & 1 &<< Int64(Token.socket) != 0 { try receive() }
         let now = clock.now()
         if let deadline = machine.nextDeadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
         perform()
-    }
-
-    private func wait() throws(ShellError) -> [UInt32] {
-        var tokens: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0, 0, 0)
-        let timeout = timeoutMicroseconds()
-        let poll = poll
-        let ready = withUnsafeMutableBytes(of: &tokens) { raw -> (Int32, [UInt32]) in
-            let slots = raw.bindMemory(to: UInt32.self)
-            let count = cnet_poll_wait(poll, slots.baseAddress, timeout)
-            return (count, Array(slots.prefix(Int(max(0, count)))))
-        }
-        if ready.0 < 0 { throw .system("epoll_wait", ready.0) }
-        return ready.1
     }
 
     private func timeoutMicroseconds() -> Int64 {
@@ -139,14 +129,15 @@ public final class EventLoop<Machine: NodeMachine> {
     }
 
     private func receive() throws(ShellError) {
-        var left = ShellLimits.datagramsPerTurn / Int(CNET_BATCH)
-        var isMore = true
-        while isMore && left > 0 {
+        var batches = ShellLimits.batchesPerTurn
+        while batches > 0 {
             let now = clock.now()
-            isMore = try socket.receive { machine.handle(.datagram($0, from: $1), at: now) }
+            let isMore = try socket.receive { machine.receive($0, from: $1, at: now) }
+            machine.handle(.tick, at: now)
             // What the batch caused goes out before the next is read: acknowledgements must not wait.
             perform()
-            left -= 1
+            if !isMore { return }
+            batches -= 1
         }
     }
 
@@ -160,6 +151,8 @@ public final class EventLoop<Machine: NodeMachine> {
                 if case .stop(let code) = hands.report(report, machine) { exitCode = exitCode ?? code }
             }
         }
+        machine.swapDatagrams(&spare)
+        socket.send(&spare)
         let isEmpty = socket.flush()
         if isEmpty == waitsForRoom {
             waitsForRoom = !isEmpty

@@ -17,18 +17,21 @@ public protocol NodeMachine {
     /// What the machine's feeds bring.
     associatedtype Command: Sendable
 
+    /// Takes a datagram in, whose bytes are lent for the call. What it causes may wait for the `.tick` that follows each
+    /// batch of datagrams.
+    mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at moment: Moment)
     /// Takes one event; directives are collected inside.
     mutating func handle(_ event: MachineEvent<Self>, at moment: Moment)
     /// When the machine wants its next `.tick`; nil for never.
     func nextDeadline(at moment: Moment) -> Instant?
     /// The directives collected since the last call, in order.
     mutating func drain() -> [MachineDirective<Self>]
+    /// Gives what it wants sent, other than by directives, away for an empty buffer.
+    mutating func swapDatagrams(_ empty: inout DatagramBuffer)
 }
 
 /// What the loop tells a machine.
 public enum MachineEvent<Machine: NodeMachine>: Sendable {
-    /// A datagram arrived.
-    case datagram([UInt8], from: Endpoint)
     /// A worker finished a job.
     case jobFinished(Machine.JobID, Machine.JobResult)
     /// A batch is on the disk.
@@ -39,7 +42,7 @@ public enum MachineEvent<Machine: NodeMachine>: Sendable {
     case command(Machine.Command)
     /// A feed's source is broken (one line): the loop ends with an error; the machine is not told.
     case feedFailed(String)
-    /// The deadline has come.
+    /// A batch of datagrams was taken in, or the deadline has come.
     case tick
 }
 

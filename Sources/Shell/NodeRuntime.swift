@@ -1,4 +1,5 @@
 import Chain
+import Discovery
 import Foundation
 import Node
 import Primitives
@@ -40,7 +41,7 @@ public enum NodeRuntime {
         let lock = try settings.dataDirectory.lock()
         defer { withExtendedLifetime(lock) {} }
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
-        let socket = try UDPSocket(binding: settings.listen)
+        let socket = try openSocket(settings)
         let store = try openStore(settings, network)
         let parts = Parts(
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
@@ -48,7 +49,9 @@ public enum NodeRuntime {
 
         var configuration = NodeConfiguration(
             network: network, role: settings.role, key: key, clientInfo: ProgramVersion.clientInfo)
-        configuration.endpoint = advertisedEndpoint(settings, local: socket.local)
+        configuration.endpoint = settings.addressPlan.endpoint(listeningAt: socket.local)
+        configuration.learnsAddress = settings.addressPlan == .auto
+        configuration.families = AddressFamilies(listeningAt: socket.local)
         configuration.bootNodes = settings.bootNodes
         configuration.recordSequence = try nextRecordSequence(in: store, unixSeconds: clock.now().unixSeconds)
         // A client's arc is the whole ring: for it there is only more room.
@@ -69,6 +72,20 @@ public enum NodeRuntime {
             configuration: configuration, stored: try StoredState.load(from: try store.snapshot(), network: network),
             entropy: SystemEntropy.make(), at: clock.now())
         return try run(node, parts, signals)
+    }
+
+    /// The socket; IPv4 alone where the machine has nothing else and that will do.
+    private static func openSocket(_ settings: RuntimeSettings) throws(ShellError) -> UDPSocket {
+        do throws(ShellError) {
+            return try UDPSocket(binding: settings.listen)
+        } catch {
+            switch error {
+            case .addressUnavailable, .system:
+                guard settings.fallsBackToIPv4 else { throw error }
+                return try UDPSocket(binding: Endpoint(ipv4: (0, 0, 0, 0), port: settings.listen.port))
+            default: throw error
+            }
+        }
     }
 
     private static func openStore(
@@ -180,12 +197,6 @@ public enum NodeRuntime {
                 case .failed(let reason): mailbox.post(.feedFailed(reason))
                 }
             })
-    }
-
-    /// Where peers find the node; nil where that is not known.
-    private static func advertisedEndpoint(_ settings: RuntimeSettings, local: Endpoint) -> Endpoint? {
-        guard let told = settings.advertised else { return local.isUnspecified ? nil : local }
-        return told.port == 0 ? Endpoint(address: told.address, port: local.port) : told
     }
 
     /// A bridge's chain must be the network's.

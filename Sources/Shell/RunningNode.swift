@@ -13,7 +13,6 @@ public struct RunningNode: NodeMachine {
     /// Hands the event on to the node, which calls some of them otherwise.
     public mutating func handle(_ event: MachineEvent<RunningNode>, at moment: Moment) {
         switch event {
-        case .datagram(let bytes, let source): node.handle(.datagram(bytes, from: source), at: moment)
         case .jobFinished(let id, let result): node.handle(.jobFinished(id, result), at: moment)
         case .committed(let id): node.handle(.committed(id), at: moment)
         case .commitFailed(let id, let error): node.handle(.commitFailed(id, error), at: moment)
@@ -24,12 +23,20 @@ public struct RunningNode: NodeMachine {
         }
     }
 
+    /// Takes a datagram in; the loop's `.tick` follows the batch.
+    public mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at moment: Moment) {
+        node.receive(datagram, from: source, at: moment)
+    }
+
+    /// The datagrams of streams, for an empty buffer.
+    public mutating func swapDatagrams(_ empty: inout DatagramBuffer) { node.swapDatagrams(&empty) }
+
     /// When the node wants to be woken.
     public func nextDeadline(at moment: Moment) -> Instant? { node.nextDeadline(at: moment) }
 
     /// What the node wants done, in order.
     public mutating func drain() -> [MachineDirective<RunningNode>] {
-        node.drain().map { directive in
+        node.drainDirectives().map { directive in
             switch directive {
             case .send(let bytes, let endpoint): .send(bytes, to: endpoint)
             case .run(let id, let job): .run(id, job)

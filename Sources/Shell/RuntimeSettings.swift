@@ -40,8 +40,10 @@ public struct RuntimeSettings: Sendable {
     public var networkFile: String
     /// Where to listen; port 0 picks a free one.
     public var listen: Endpoint
-    /// What peers are told in its place; port 0 means the port listened on. nil: the listen address, where it is one.
-    public var advertised: Endpoint?
+    /// Whether 0.0.0.0 will do where `listen` is :: and the machine has no IPv6.
+    public var fallsBackToIPv4 = false
+    /// What peers are told of it.
+    public var addressPlan = AddressPlan.auto
     public var bootNodes: [NodeRecord] = []
     /// nil: the key in the data directory.
     public var nodeKeyFile: String?

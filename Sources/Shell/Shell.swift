@@ -31,17 +31,15 @@ public enum ShellLimits {
     /// Bytes asked for each socket buffer: 4 MiB hold what a 1 Gbit/s peer sends in 32 ms, longer than any job of ours
     /// keeps the loop from the socket.
     public static let socketBufferBytes = 4 << 20
-    /// Datagrams taken from the socket before the loop looks at its mailbox again: four batches of `recvmmsg`.
-    public static let datagramsPerTurn = 256
-    /// Datagrams waiting for room in the socket; later ones are lost, as any network may lose them (10 MiB).
-    public static let waitingDatagrams = 8_192
+    /// Batches (one read call of the system each) before the loop looks at its mailbox again: some milliseconds.
+    public static let batchesPerTurn = 4
+    /// Bytes waiting for room in the socket; datagrams beyond are lost, as any network may lose them.
+    public static let waitingBytes = 16 << 20
     /// Bytes of one datagram, the limit of discv5.1 packets. A longer one is dropped unread.
     public static let datagramBytes = 1_280
     /// Microseconds that the loop waits at least where a machine's deadline stays in the past: a bug in a timer must
     /// not become a busy loop.
     public static let shortestWaitMicroseconds: UInt64 = 1_000
-    /// Addresses remembered as `Endpoint` values, so that a datagram of a known peer allocates none.
-    public static let rememberedEndpoints = 4_096
     /// Bytes of a worker thread's stack: tries recurse 64 levels deep at most.
     public static let workerStackBytes = 4 << 20
     /// Seconds after which a sync that no boot node has answered gives up.

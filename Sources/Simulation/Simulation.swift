@@ -5,7 +5,7 @@
 //
 // Picture.
 //
-//     EventQueue ──next──▶ World ──event──▶ Node (of one host)
+//     TimerQueue ──next──▶ World ──event──▶ Node (of one host)
 //         ▲                  │                  │ directives
 //         │   datagrams ◀────┴── SimulatedNetwork ◀── send
 //         │   results   ◀─────── job run at once on the host's store
@@ -60,7 +60,7 @@ public struct World: Sendable {
     public private(set) var eventCount = 0
     var hosts: [Host] = []
     var byEndpoint: [Endpoint: HostID] = [:]
-    var queue = EventQueue<Event>()
+    var queue = TimerQueue<Event>()
     private var entropy: Entropy
 
     /// Unix seconds at which virtual time begins: any fixed date.
@@ -150,7 +150,7 @@ public struct World: Sendable {
     /// Runs until `condition` holds or the clock reaches `deadline`; whether it held.
     public mutating func run(until deadline: Instant, condition: (World) -> Bool = { _ in false }) -> Bool {
         var untilCheck = 0
-        while let next = queue.nextTime, next <= deadline {
+        while let next = queue.earliest, next <= deadline {
             step()
             untilCheck += 1
             // Looking at a world costs more than an event; every 64th is soon enough.

@@ -32,7 +32,8 @@ public struct BlockDiffValue: Hashable, Sendable {
 
     private static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
 
-    static let schema = SSZType.container([
+    /// The container after the status byte.
+    package static let schema = SSZType.container([
         ("section_hash_before", .bytes32), ("header", .byteList(ChainLimits.headerBytes)),
         ("certificate", .byteList(certificateBytes)), ("changes", ChangeColumns.schema),
         ("codes", .list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.blockCodes)),

@@ -21,12 +21,12 @@ enum BlockChanges {
     /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
     /// the block. What ends as it began is left out.
     static func leafChanges<Snapshot: StoreSnapshot>(
-        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>
+        of changes: [AccountChange], depth: Int, isGenesis: Bool = false, view: inout StateView<Snapshot>
     ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
         var sections: [(section: Section, changes: [LeafChange])] = []
         var codes: [Bytes32: [UInt8]] = [:]
         for change in changes {
-            let leaves = try leafChanges(of: change, view: &view)
+            let leaves = try leafChanges(of: change, isGenesis: isGenesis, view: &view)
             guard !leaves.isEmpty else { continue }
             let section = Section(of: change.key, depth: depth)
             if sections.last?.section == section {
@@ -40,7 +40,7 @@ enum BlockChanges {
     }
 
     private static func leafChanges<Snapshot: StoreSnapshot>(
-        of change: AccountChange, view: inout StateView<Snapshot>
+        of change: AccountChange, isGenesis: Bool, view: inout StateView<Snapshot>
     ) throws -> [LeafChange] {
         let before = try view.account(change.key)
         var slots: [LeafChange] = []
@@ -59,7 +59,7 @@ enum BlockChanges {
             var source = view.storageTrie(of: change.key)
             root = try TrieUpdate.apply(trieChanges, under: .root, source: &source).subtree.hash(at: 0)
         }
-        let after = change.applied(to: before, storageRoot: root)
+        let after = change.applied(to: before, storageRoot: root, clearsEmpty: !isGenesis)
         guard after != before else { return [] }
         // A deleted account takes its slots with it: they are implied.
         guard let after else { return [LeafChange(key: FlatKey(account: change.key), value: nil)] }
@@ -83,7 +83,8 @@ public struct BuildGenesis: Sendable {
             SectionRecord(section: $0, working: point, coverage: .complete(.empty))
         }
         var view = StateView(snapshot, depth: depth, at: point, records: empty)
-        let (touched, codes) = try BlockChanges.leafChanges(of: block.changes, depth: depth, view: &view)
+        let (touched, codes) = try BlockChanges.leafChanges(
+            of: block.changes, depth: depth, isGenesis: true, view: &view)
         var subtrees = [Subtree](repeating: .empty, count: empty.count)
         var taken = GenesisTaken(records: empty, crown: Crown(sections: subtrees, depth: depth), batch: WriteBatch())
         for (section, changes) in touched {

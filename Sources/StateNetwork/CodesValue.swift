@@ -15,7 +15,8 @@ public enum ContentError: Error, Equatable, Sendable {
 
 /// Bytecodes by hash: those that are known, in the order asked for.
 public enum CodesValue {
-    static let schema = SSZType.list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.codeHashes)
+    /// The list after the status byte.
+    package static let schema = SSZType.list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.codeHashes)
 
     /// The answer to `key`, status byte included. `code` gives what is known; nil for others. Codes that this network
     /// could not carry are left out.
@@ -53,7 +54,8 @@ public enum CodesValue {
 
 /// The crown of an anchor: every trie node above the sections.
 public enum CrownValue {
-    static let schema = SSZType.list(
+    /// The list after the status byte.
+    package static let schema = SSZType.list(
         .byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.crownNodes)
 
     /// The answer, status byte included.

@@ -18,7 +18,9 @@ extension Holdings {
         guard key.point.number > record.working.number else { return .known }
         if held.layers.contains(where: { $0.point == key.point }) { return .known }
         if let last = held.layers.last, key.point.number <= last.point.number { return .known }
-        if held.pending.contains(where: { $0.key.point == key.point }) { return .inProgress }
+        if held.pending.contains(where: { $0.key.point == key.point }), !hasRoomForRival(held, of: key) {
+            return .inProgress
+        }
         if isCanonical == false { return .notVerifiable }
         if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection || isFullOfLayers { return .busy }
         // Anybody can make up blocks that nobody attests: they get half the room at most.
@@ -31,6 +33,16 @@ extension Holdings {
     /// room.
     public var isFullOfLayers: Bool { layerBytes >= layerLimit }
 
+    /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go on
+    /// from what is held, it may be that blocks are missing, or that it says something false of the state before it.
+    private func hasRoomForRival(_ held: Held, of key: BlockDiffKey) -> Bool {
+        guard !held.isLocked, held.pending.first?.key.point == key.point else { return false }
+        let rivals = held.pending.filter { $0.key.point == key.point }
+        let state = stateHash(of: key.section, at: key.point.number)
+        return rivals.count < StateNetworkLimits.rivalDiffs
+            && !rivals.contains { $0.value.sectionHashBefore == state }
+    }
+
     /// Queues a diff that was admitted.
     public mutating func enqueue(_ diff: PendingDiff) {
         guard held(diff.key.section)?.isComplete == true,
@@ -39,7 +51,10 @@ extension Holdings {
         defer { review(diff.key.section) }
         change(diff.key.section) { held in
             guard held.pending.count < StateNetworkLimits.pendingDiffsPerSection else { return }
-            guard !held.pending.contains(where: { $0.key.point == diff.key.point }) else { return }
+            let rivals = held.pending.filter { $0.key.point == diff.key.point }
+            guard rivals.count < StateNetworkLimits.rivalDiffs,
+                !rivals.contains(where: { $0.value.sectionHashBefore == diff.value.sectionHashBefore })
+            else { return }
             let place = held.pending.firstIndex { $0.key.point.number > diff.key.point.number } ?? held.pending.endIndex
             held.pending.insert(diff, at: place)
         }
@@ -67,12 +82,16 @@ extension Holdings {
             }
             return .none
         }
-        if next.value.sectionHashBefore == stateHash(of: index, at: next.key.point.number) {
+        let state = stateHash(of: index, at: next.key.point.number)
+        let fits = self.held(index)?.pending.firstIndex {
+            $0.key.point == next.key.point && $0.value.sectionHashBefore == state
+        }
+        if let fits, let diff = self.held(index)?.pending[fits] {
             change(index) { section in
-                section.pending.removeFirst()
+                section.pending.remove(at: fits)
                 section.gapSince = nil
             }
-            return .verify(next)
+            return .verify(diff)
         }
         if held.gapSince == nil {
             change(index) { $0.gapSince = now }
@@ -80,6 +99,35 @@ extension Holdings {
         }
         return .none
     }
+
+    /// The diffs whose turn it is in a section, several of one block where they disagree; none while the section is
+    /// locked.
+    public func blockingDiffs(of index: Int) -> [PendingDiff] {
+        guard let held = held(index), !held.isLocked, let first = held.pending.first else { return [] }
+        return held.pending.filter { $0.key.point == first.key.point }
+    }
+
+    /// Diffs of the same block and section that wait beside `diff` and disagree with it about the state before.
+    public func rivals(of diff: PendingDiff) -> [PendingDiff] {
+        (held(diff.key.section)?.pending ?? []).filter {
+            $0.key == diff.key && $0.value.sectionHashBefore != diff.value.sectionHashBefore
+        }
+    }
+
+    /// Throws a diff away that turned out to be false. The others who had the true one were told that it was on its
+    /// way, so the section is asked for without waiting for it to be offered again.
+    public mutating func discard(_ diff: PendingDiff) {
+        change(diff.key.section) { held in
+            held.pending.removeAll {
+                $0.key == diff.key && $0.value.sectionHashBefore == diff.value.sectionHashBefore
+            }
+            held.needsCatchUp = true
+        }
+        review(diff.key.section)
+    }
+
+    /// Notice of a gap without waiting for one to show.
+    public mutating func missesBlocks(_ index: Int) { change(index) { $0.needsCatchUp = true } }
 
     /// Notes when time alone changes what is to be done about a diff that waits.
     private mutating func lookAgain(after diff: PendingDiff, since gap: Instant?, at now: Instant) {

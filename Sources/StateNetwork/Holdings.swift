@@ -151,6 +151,9 @@ public struct Holdings: Sendable {
         return dueSet.sorted()
     }
 
+    /// Sections of which every leaf is held.
+    public var completeCount: Int { sections.count { $0.isComplete } }
+
     /// The section of that index.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 
@@ -320,6 +323,9 @@ public struct Holdings: Sendable {
 
     /// Nodes that prove a section's hash at a state root.
     public func proofNodes(of index: Int, root: Bytes32) -> [[UInt8]] { pool.path(to: section(index).path, root: root) }
+
+    /// All nodes seen above the sections of the state with this root.
+    public func crownNodes(root: Bytes32) -> [[UInt8]] { pool.crown(root: root, depth: depth) }
 
     /// Compares all that is held with the proven section hashes at one block; on success that block becomes the
     /// verified head. At the attested head (`isHead`) nothing can be missing then.

@@ -98,6 +98,30 @@ public struct NodePool: Sendable {
         return nodes
     }
 
+    /// All nodes it has above the sections in the trie of this root, the root's first, each once.
+    public func crown(root: Bytes32, depth: Int) -> [[UInt8]] {
+        var nodes: [[UInt8]] = []
+        var waiting = [(hash: root, depth: 0)]
+        var next = 0
+        while next < waiting.count {
+            let place = waiting[next]
+            next += 1
+            guard place.depth < depth, let node = entries[place.hash]?.node,
+                let decoded = try? TrieNode(decoding: node)
+            else { continue }
+            nodes.append(node)
+            switch decoded {
+            case .branch(let branch):
+                for nibble in 0..<16 {
+                    if case .hash(let hash)? = branch[nibble] { waiting.append((hash, place.depth + 1)) }
+                }
+            case .extension(let path, .hash(let hash)): waiting.append((hash, place.depth + path.count))
+            case .extension, .leaf: break
+            }
+        }
+        return nodes
+    }
+
     /// The hash that `node`, which stands at `depth`, refers to on the way to `section`, and the depth of what it
     /// names; nil where the way ends. Embedded nodes end it: they travel inside their parent.
     private static func step(through node: [UInt8], at depth: Int, toward section: Nibbles) -> (Bytes32?, Int) {

@@ -83,7 +83,7 @@ public struct RangeValue: Sendable {
     }()
 
     /// The container's bytes after a status byte of 0.
-    var encoded: [UInt8] {
+    package var encoded: [UInt8] {
         [0]
             + ColumnWriter.container(
                 fixed: end.bytes,
@@ -97,7 +97,7 @@ public struct RangeValue: Sendable {
 
     /// Reads a whole value, its status byte included, which must be 0. Only the layout is checked here: bodies are RLP
     /// lists, slot values RLP strings of 1 to 32 bytes without leading zeros, numbers of items agree.
-    init(decoding value: [UInt8]) throws(SSZError) {
+    package init(decoding value: [UInt8]) throws(SSZError) {
         let reader = ColumnReader(bytes: value)
         let leaves = StateNetworkLimits.leaves
         let fields = try reader.container(

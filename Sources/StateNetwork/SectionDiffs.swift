@@ -46,13 +46,14 @@ public struct SectionDiff: Hashable, Sendable {
 }
 
 /// The content of a diffs answer, after the status byte.
-struct SectionDiffsValue: Sendable {
+package struct SectionDiffsValue: Sendable {
     var sections: [Int] = []
     /// One for each section.
     var changes: [ChangeColumns] = []
     var proof: [[UInt8]] = []
 
-    static let schema = SSZType.container([
+    /// The container: what `encoded` writes and `init(decoding:)` reads.
+    package static let schema = SSZType.container([
         ("sections", .list(.uint32, limit: StateNetworkLimits.maskBits)),
         ("changes", .list(ChangeColumns.schema, limit: StateNetworkLimits.maskBits)),
         ("proof", .list(.byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.diffProofNodes)),
@@ -61,7 +62,7 @@ struct SectionDiffsValue: Sendable {
     init() {}
 
     /// The container after a status byte of 0.
-    var encoded: [UInt8] {
+    package var encoded: [UInt8] {
         [0]
             + ColumnWriter.container([
                 ColumnWriter.counts(sections), ColumnWriter.items(changes.map(\.encoded)), ColumnWriter.items(proof),
@@ -69,7 +70,7 @@ struct SectionDiffsValue: Sendable {
     }
 
     /// Reads a whole value, its status byte included, which must be 0.
-    init(decoding value: [UInt8]) throws(SSZError) {
+    package init(decoding value: [UInt8]) throws(SSZError) {
         let reader = ColumnReader(bytes: value)
         let fields = try reader.container(min(1, value.count)..<value.count, fixed: 0, count: 3)
         sections = try reader.counts(fields[0], limit: StateNetworkLimits.maskBits)

@@ -134,10 +134,8 @@ public enum SectionChange {
         do {
             var source = view.storageTrie(of: account)
             let result = try TrieUpdate.apply(leaves, under: .root, source: &source)
-            for (path, node) in result.changes {
+            for (path, before, node) in result.changes {
                 let key = StorageBranchKey(account: account, path: path)
-                let before = try view.storageBranch(key)
-                guard before != node else { continue }
                 effect.storageBranches.append(EntryChange(key: key, before: before, after: node))
             }
             return result.subtree.hash(at: 0)
@@ -173,12 +171,7 @@ public enum SectionChange {
         do {
             var source = view.accountTrie
             let result = try TrieUpdate.apply(accounts, under: section.path, source: &source)
-            var branches: [EntryChange<Nibbles>] = []
-            for (path, node) in result.changes {
-                let before = try view.accountBranch(path)
-                guard before != node else { continue }
-                branches.append(EntryChange(key: path, before: before, after: node))
-            }
+            let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
             return (result.subtree, branches)
         } catch {
             throw StateChangeError(error)

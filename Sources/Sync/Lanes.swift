@@ -39,10 +39,10 @@ struct Lanes: Sendable {
         for lane in current.indices where current[lane] == section { current[lane] = nil }
     }
 
-    /// A section that was held and is held no more goes back to the end of its lane's walk.
+    /// A section that was held and is held no more is walked again: at once where a lane is on it, since it is one that
+    /// takes long, and otherwise as the next of a stretch.
     mutating func giveBack(_ section: Int) {
-        release(section)
-        guard !stretches.contains(where: { $0.contains(section) }) else { return }
+        guard !active.contains(section), !stretches.contains(where: { $0.contains(section) }) else { return }
         stretches[stretches.startIndex].append(section)
     }
 

@@ -11,10 +11,14 @@ extension StateSync {
         guard flights.count < SyncLimits.requestsInFlight else { return plan }
         var taken = Set(flights.values.flatMap(\.assignment.task.sections))
         planCrown(of: newest, &plan, at: now)
-        planCrossings(to: newest, taken: &taken, &plan, at: now)
-        planCodes(&plan, at: now)
+        // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
+        // the limit allows. Ranges wait until all that they may bring is covered.
+        if !budget.isOverdrawn(at: now) {
+            planCrossings(to: newest, taken: &taken, &plan, at: now)
+            planCodes(&plan, at: now)
+            if phase == .following { planCatchUp(from: newest, taken: &taken, &plan, at: now) }
+        }
         planRanges(at: newest, taken: &taken, &plan, now: now)
-        if phase == .following { planCatchUp(from: newest, taken: &taken, &plan, at: now) }
         return plan
     }
 
@@ -29,6 +33,8 @@ extension StateSync {
     /// How long a partly fetched section may be without a holder at its anchor before it is begun again: long enough
     /// for one round of pings.
     static let orphanGrace = Interval.seconds(8)
+    /// Anchors a holder serves: its working one and the one before. A section at an older one waits for nobody.
+    static let anchorsServed: UInt64 = 2
 
     private mutating func planCrown(of anchor: Anchor, _ plan: inout SyncPlan, at now: Instant) {
         guard !crowns.contains(anchor) else { return }
@@ -127,45 +133,53 @@ extension StateSync {
         }
     }
 
-    /// Each lane asks for the next range of the section it is on.
+    /// Each lane asks for the next range of the section it is on. Where the download limit does not cover a request for
+    /// every lane, the section that is first to lose its anchor goes first, and of those the one that was begun first:
+    /// lanes that all crept at the same pace would all be overtaken.
     private mutating func planRanges(
         at newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, now: Instant
     ) {
         guard wantedCodeSet.count < SyncLimits.codesWanted else { return }
-        lanes.fill { index in
-            if case .partial = sections[index - configuration.arc.lowerBound].coverage { true } else { false }
-        }
-        for index in lanes.active where !taken.contains(index) {
+        lanes.fill { index in sections[index - configuration.arc.lowerBound].begun != nil }
+        for index in lanes.active.sorted(by: { urgency(of: $0) < urgency(of: $1) }) where !taken.contains(index) {
             let status = sections[index - configuration.arc.lowerBound]
-            guard !status.isLocked else { continue }
+            if status.isLocked { continue }
+            if case .complete = status.coverage { continue }
             let section = Section(depth: configuration.depth, index: index)
-            let limit = Cursor(account: section.lastKey, slot: .max)
-            let anchor: Anchor
-            let origin: Cursor
-            switch status.coverage {
-            case .complete: continue
-            case .none: (anchor, origin) = (newest, Cursor(account: section.firstKey, slot: .zero))
-            case .partial(let at, let next): (anchor, origin) = (at, next)
-            }
-            let holders = peers.values.filter { $0.claim.holds(index, at: anchor) }
-            if holders.isEmpty, anchor != newest {
-                let since = orphanedSince[index] ?? now
-                orphanedSince[index] = since
-                if now - since >= StateSync.orphanGrace {
-                    plan.drops.append(index)
-                    orphanedSince[index] = nil
-                }
+            let begun = status.begun
+            let anchor = begun?.anchor ?? newest
+            if let begun, isOrphaned(index, at: begun.anchor, now: now) {
+                plan.drops.append(index)
+                orphanedSince[index] = nil
                 continue
             }
-            orphanedSince[index] = nil
             guard let peer = choose(at: now, where: { $0.holds(index, at: anchor) }) else { continue }
             let maxBytes = rangeBytes[index] ?? configuration.rangeBytes
             guard budget.take(maxBytes, at: now) else { return }
             taken.insert(index)
             let task = SyncTask.range(
-                section: index, anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes)
+                section: index, anchor: anchor, origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
+                limit: Cursor(account: section.lastKey, slot: .max), maxBytes: maxBytes)
             plan.assignments.append(assign(task, to: peer, budgeted: maxBytes, at: now))
         }
+    }
+
+    /// The order in which lanes are served when not all can be: by anchor, sections not begun last, then by index.
+    private func urgency(of index: Int) -> (epoch: UInt64, index: Int) {
+        (sections[index - configuration.arc.lowerBound].begun?.anchor.epoch ?? .max, index)
+    }
+
+    /// Whether a partly fetched section has to be begun again: its anchor is out of everybody's reach, or nobody has
+    /// claimed to serve it for a while.
+    private mutating func isOrphaned(_ index: Int, at anchor: Anchor, now: Instant) -> Bool {
+        guard let newest, anchor != newest, !peers.values.contains(where: { $0.claim.holds(index, at: anchor) }) else {
+            orphanedSince[index] = nil
+            return false
+        }
+        if anchor.epoch + StateSync.anchorsServed <= newest.epoch { return true }
+        let since = orphanedSince[index] ?? now
+        orphanedSince[index] = since
+        return now - since >= StateSync.orphanGrace
     }
 
     /// The best peer that `qualifies`: fewest assignments, then fewest failures, then the quicker of two drawn at

@@ -1,7 +1,8 @@
 import Primitives
 
-/// A token bucket over downloaded bytes: `--max-download-rate`. A request is held back until the bytes it may bring are
-/// covered; what it really brought is settled when it ends.
+/// A token bucket over all state that is asked for: `--max-download-rate`. A range is held back until the bytes it may
+/// bring are covered, and what it really brought is settled when it ends. What has no size beforehand (diffs, codes) is
+/// charged when it came, and no more of it is asked for while the bucket is overdrawn.
 struct RateBudget: Sendable {
     private let bytesPerSecond: UInt64?
     private var available: Double
@@ -29,6 +30,13 @@ struct RateBudget: Sendable {
         guard available >= min(Double(bytes), burst) else { return false }
         available -= Double(bytes)
         return true
+    }
+
+    /// Whether more came than the limit allows, so far.
+    mutating func isOverdrawn(at now: Instant) -> Bool {
+        guard bytesPerSecond != nil else { return false }
+        refill(at: now)
+        return available < 0
     }
 
     /// Corrects what was taken to what arrived.

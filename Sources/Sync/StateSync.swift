@@ -175,13 +175,18 @@ public struct StateSync: Sendable {
         peers[claim.id] = PeerState(claim: claim, inFlight: inFlight)
     }
 
+    /// Whether block diffs that peers offer are to be taken. While the walk is held back by a limit they are not: each
+    /// brings a header and a proof of its own, and the diff to the next anchor brings the same changes for less. Who
+    /// follows takes them all, since the chain's own pace cannot be slowed down without falling behind.
+    public var takesBlockDiffs: Bool { phase == .following || configuration.downloadBytesPerSecond == nil }
+
     /// A peer is gone, or is not to be asked any more. What it owes still ends by `finish`.
     public mutating func peerLost(_ id: Bytes32) { peers[id] = nil }
 
     /// Whether every section is complete and every code held.
-    public var isComplete: Bool {
-        wantedCodes.isEmpty && completeAt.values.reduce(0, +) == sections.count
-    }
+    public var isComplete: Bool { wantedCodes.isEmpty && hasAllSections }
+
+    private var hasAllSections: Bool { completeAt.values.reduce(0, +) == sections.count }
 
     /// The anchor at which the whole arc is complete; nil while there is none.
     public var completeAnchor: Anchor? {
@@ -193,7 +198,8 @@ public struct StateSync: Sendable {
         guard newest != nil else { return }
         switch phase {
         case .waiting, .walking: phase = completeAnchor != nil ? .following : .walking
-        case .following: if !isComplete { phase = .walking }
+        // New code is missing for a moment again and again; that is no new walk.
+        case .following: if !hasAllSections { phase = .walking }
         }
     }
 

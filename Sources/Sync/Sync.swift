@@ -80,6 +80,12 @@ public struct SectionStatus: Sendable, Equatable {
     /// The newest block whose changes it has: a catch-up must lead beyond it.
     public let top: UInt64
 
+    /// Where a partly fetched section stands; nil for one that is not begun or is complete.
+    var begun: (anchor: Anchor, next: Cursor)? {
+        guard case .partial(let anchor, let next) = coverage else { return nil }
+        return (anchor, next)
+    }
+
     public init(coverage: Coverage, isLocked: Bool, hasGap: Bool, top: UInt64 = 0) {
         self.coverage = coverage
         self.isLocked = isLocked

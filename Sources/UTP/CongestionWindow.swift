@@ -1,21 +1,29 @@
 import Primitives
 
-/// How many packets may be in flight.
+/// How many packets may be in flight on a path.
 ///
-/// Two signals, in this order. *Delay* (LEDBAT): the peer reports one-way delays; the smallest of the last two minutes
-/// is the path's own, the rest is queue. Below the target the window grows, above it shrinks, in proportion. *Loss*:
-/// once a round (one round trip, told apart by transmission numbers) losses are compared with what arrived. Loss alone
-/// does not say whether the window caused it, and halving for a link that loses one packet in ten would starve it. So:
+/// Two signals, in this order. *Delay*: the peer reports one-way delays; the smallest of the last two minutes is the
+/// path's own, the rest is queue. As BEP 29 (LEDBAT) asks, the window grows while the queue is below what is aimed at and
+/// shrinks above it, and a queue of the whole target leaves us next to nothing, so we yield to whoever fills it. What is
+/// aimed at depends on our rate: the *fair rate* falls from `rateHighest` without a queue to `rateLowest` at the target,
+/// by the same factor for each millisecond. Everybody on the path sees the same queue, so everybody is pulled to the
+/// same rate, which one fixed target for all does not do (who came first keeps his share); and as the pull goes by the
+/// ratio of rates, it is as strong at 1 Gbit/s as at 1 Mbit/s.
+///
+/// *Loss*: once a round (one round trip, told apart by transmission numbers) losses are compared with what arrived. Loss
+/// alone does not say whether the window caused it, and halving for a link that loses one packet in ten would starve it.
+/// So:
 ///
 ///     open ──loss beyond the background──▶ draining ──one round──▶ probation ──one round──▶ open
 ///            window = what arrived, less 15 %,                      still losing about as much?
-///            but no less than half                                  Then it was the link: window restored, and that
+///            but no less than 70 %                                  Then it was the link: window restored, and that
 ///                                                                   loss is the background. Else: the cut was right,
 ///                                                                   and growth is slow near the ceiling it showed.
 ///
-/// Startup doubles the window every round while that makes more arrive. After it, growth goes by what arrives as well
-/// as by delay, and doubles again only on a path that never showed a ceiling. Invariants: at most one cut in a round
-/// trip, at most by half; never under `minimumWindowPackets`, never over `windowPackets`; no growth while the window is
+/// Startup doubles the window every round while that makes more arrive and the rate is below the fair one. After it,
+/// growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a ceiling. Near a
+/// ceiling it grows by the root of itself, so that of two windows the smaller one gains. Invariants: at most one cut in a round
+/// trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over `pathPackets`; no growth while the window is
 /// not what holds the sender back.
 struct CongestionWindow: Sendable {
     private enum Phase { case open, draining, probation }
@@ -28,7 +36,7 @@ struct CongestionWindow: Sendable {
     private var phase = Phase.open
     private var isStartup = true
     /// Startup ends here; set by a timeout to half of what was.
-    private var startupLimit = Double(UTPLimits.windowPackets)
+    private var startupLimit = Double(UTPLimits.pathPackets)
     private var wasStartup = true
     private var beforeCut = 0.0
     private var lostAtCut = 0
@@ -52,14 +60,21 @@ struct CongestionWindow: Sendable {
     private var wasLimiting = false
     /// The round is over when a transmission of this number or a later one is acknowledged.
     private var roundEnd = 0
+    /// The first number sent after the last cut.
+    private var answered = 0
     private var delay = DelayFilter()
+    /// Microseconds; 0 before the first measure.
+    private var roundTrip: UInt64 = 0
 
     private static let minimum = Double(UTPLimits.minimumWindowPackets)
     /// Packets; under this a share of lost ones says little.
     private static let shortRound = 40
     /// Loss above this is never taken for the link's own.
     private static let backgroundMaximum = 0.35
-    private static let maximum = Double(UTPLimits.windowPackets)
+    private static let maximum = Double(UTPLimits.pathPackets)
+
+    /// Packets in a round trip that pacing allows for each in the window: room to grow by one round's growth.
+    var paceGain: Double { isStartup ? 2 : 1.25 }
 
     /// Transmissions that go out for one taken in, at most: room made by many losses found at once is filled over round
     /// trips and not in one burst, and after a cut only as fast as packets leave the path.
@@ -70,7 +85,11 @@ struct CongestionWindow: Sendable {
         delay.add(difference, at: now)
     }
 
-    mutating func packetsLost(_ count: Int) { lost += count }
+    /// A packet lost that had this number. One sent before the last cut says nothing new: what made it be lost has been
+    /// answered, however late it is found out.
+    mutating func packetLost(number: Int) {
+        if number >= answered { lost += 1 }
+    }
 
     /// A loss that turned out to be a late arrival. A cut that was made for such losses is taken back.
     mutating func packetFound() {
@@ -91,21 +110,22 @@ struct CongestionWindow: Sendable {
     }
 
     /// Packets newly acknowledged; `newest` is the highest transmission acknowledged, `next` the next one's number.
-    mutating func packetsDelivered(_ count: Int, newest: Int, next: Int) {
+    /// `roundTrip`: smoothed, in microseconds.
+    mutating func packetsDelivered(_ count: Int, newest: Int, next: Int, roundTrip: UInt64) {
+        self.roundTrip = roundTrip
         delivered += count
         if isLimiting {
             wasLimiting = true
             if isStartup, phase == .open {
                 packets = min(packets + Double(count), CongestionWindow.maximum)
-                if packets >= startupLimit || delay.queueing * 4 > UTPLimits.targetDelay.microseconds * 3 {
-                    isStartup = false
-                }
+                if packets >= startupLimit { isStartup = false }
             } else if phase == .open {
                 packets = min(packets + growth * Double(count), max(growthEnd, packets))
             }
         }
+        if isStartup, phase == .open, doublingsLeft <= 0 { isStartup = false }
         if newest >= roundEnd {
-            endRound()
+            endRound(next: next)
             roundEnd = next
         }
     }
@@ -123,7 +143,31 @@ struct CongestionWindow: Sendable {
         roundEnd = next
     }
 
-    private mutating func endRound() {
+    /// After a pause: back to the first window, from where startup goes to what was.
+    mutating func restart() {
+        guard packets > Double(UTPLimits.initialWindowPackets) else { return }
+        startupLimit = packets
+        packets = Double(UTPLimits.initialWindowPackets)
+        growth = 0
+        isStartup = true
+        bestDelivered = 0
+    }
+
+    /// How many doublings our rate is below the fair one at the present queue: positive where we may grow.
+    private var doublingsLeft: Double {
+        guard roundTrip > 0 else { return CongestionWindow.span }
+        let rate = packets * 1e6 / Double(roundTrip)
+        let queue = Double(delay.queueing) / Double(UTPLimits.targetDelay.microseconds)
+        return CongestionWindow.doublings(UTPLimits.rateHighest / rate) - CongestionWindow.span * queue
+    }
+
+    private static let span = doublings(UTPLimits.rateHighest / UTPLimits.rateLowest)
+
+    /// The binary logarithm, between powers of two by a straight line: this floor has no mathematics library, and a
+    /// controller needs no better.
+    private static func doublings(_ ratio: Double) -> Double { Double(ratio.exponent) + ratio.significand - 1 }
+
+    private mutating func endRound(next: Int) {
         let total = delivered + lost
         guard total > 0 else { return }
         let fraction = Double(lost) / Double(total)
@@ -144,7 +188,7 @@ struct CongestionWindow: Sendable {
                 isCongested = true
             }
         case .open:
-            judge(fraction: fraction, total: total)
+            judge(fraction: fraction, total: total, next: next)
         }
         // No more than the window allows: after a collapse old packets are acknowledged all at once.
         bestDelivered = max(bestDelivered, min(delivered, Int(packets)))
@@ -152,22 +196,24 @@ struct CongestionWindow: Sendable {
         (delivered, lost, wasLimiting) = (0, 0, false)
     }
 
-    private mutating func judge(fraction: Double, total: Int) {
+    private mutating func judge(fraction: Double, total: Int, next: Int) {
         // While something else holds the sender back, what arrives says nothing of the path.
         let isGrowing = isStartup && (!wasLimiting || Double(delivered) >= 1.25 * Double(bestDelivered))
         // A couple of packets more than expected is chance where some loss is normal or the round is short.
-        let chance = background > 0 || isGrowing || total < CongestionWindow.shortRound ? 2.0 : 0
+        let isShort = total < CongestionWindow.shortRound
+        let chance = isGrowing && isShort ? 4.0 : background > 0 || isGrowing || isShort ? 2 : 0
         let expected = isGrowing ? max(1.5 * background, 0.15) : max(1.5 * background, 0.01)
         if Double(lost) > Double(total) * expected + chance {
             cut(fraction: fraction)
+            answered = next
             return
         }
         // Only probation raises it: loss at a growing window may well be the window's own.
         if fraction < background { background += (fraction - background) / 32 }
         if background < 0.002 { background = 0 }
-        if !isStartup, wasLimiting { steer() }
+        if !isStartup { steer(mayGrow: wasLimiting) }
         // Rounds on end with room left and nothing in the way: look for more as at the start.
-        let isCalm = !isStartup && !isCongested && delay.queueing * 4 < UTPLimits.targetDelay.microseconds
+        let isCalm = !isStartup && !isCongested && doublingsLeft > 2
         calmRounds = isCalm ? calmRounds + 1 : 0
         if calmRounds >= UTPLimits.calmRounds {
             calmRounds = 0
@@ -187,25 +233,32 @@ struct CongestionWindow: Sendable {
         wasStartup = isStartup
         isStartup = false
         ceiling = Double(delivered)
-        packets = min(packets, max(packets / 2, 0.85 * Double(delivered), CongestionWindow.minimum))
+        // What startup overshoots is up to half; a window that was steered is a step too large.
+        let least = wasStartup ? packets / 2 : packets * 0.7
+        packets = min(packets, max(least, 0.85 * Double(delivered), CongestionWindow.minimum))
         phase = .draining
     }
 
-    /// One step towards the target delay.
-    private mutating func steer() {
-        let target = Double(UTPLimits.targetDelay.microseconds)
-        let offset = max(-1, 1 - Double(delay.queueing) / target)
-        var step = max(1, packets / 4)
-        if offset > 0, let ceiling {
-            if packets > 1.1 * ceiling {
-                self.ceiling = nil
-            } else if packets > 0.9 * ceiling {
-                step = max(1, packets / 64)
+    /// One step towards the fair rate.
+    private mutating func steer(mayGrow: Bool) {
+        // The queue answers a round later and by the more the longer the round: the pull is weaker then, or it swings.
+        let answer = CongestionWindow.span * Double(roundTrip) / Double(UTPLimits.targetDelay.microseconds)
+        let pull = min(max(min(0.35, 0.5 / max(answer, 0.1)) * doublingsLeft, -0.5), 0.25)
+        var step = pull * packets
+        if pull > 0 {
+            guard mayGrow else { return }
+            step = max(step, 1)
+            if let ceiling {
+                if packets > 1.1 * ceiling {
+                    self.ceiling = nil
+                } else if packets > 0.9 * ceiling {
+                    step = min(step, max(1, packets.squareRoot() / 2))
+                }
             }
         }
         // What arrives bounds what it makes sense to send, whatever delay and loss seem to say.
-        let useful = max(1.25 * recentDelivered / (1 - background) + 4, packets / 2)
-        let next = min(max(min(packets + offset * step, useful), CongestionWindow.minimum), CongestionWindow.maximum)
+        let useful = !mayGrow ? packets : max(1.25 * recentDelivered / (1 - background) + 4, packets / 2)
+        let next = min(max(min(packets + step, useful), CongestionWindow.minimum), CongestionWindow.maximum)
         // Down at once; up with the acks of the coming round, for a step at once would be a burst.
         growthEnd = next
         growth = max(0, (next - packets) / packets)

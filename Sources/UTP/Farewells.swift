@@ -4,7 +4,7 @@ import Primitives
 /// grows old: it is dropped when the next comes, and not used before.
 struct Farewells: Sendable {
     enum Answer: Equatable {
-        case packet([UInt8])
+        case packet(PacketHeader)
         /// Of a known stream, but nothing needs saying.
         case silence
         case unknown
@@ -39,6 +39,6 @@ struct Farewells: Sendable {
         guard var word = words[key], word.until > now else { return .unknown }
         guard word.farewell.takes(header, at: now) else { return .silence }
         words[key] = word
-        return .packet(word.farewell.packet(at: now))
+        return .packet(word.farewell.header(at: now))
     }
 }

@@ -52,11 +52,23 @@ public struct Packet: Hashable, Sendable {
 
     /// Reads a whole packet. Unknown extensions are stepped over.
     public init(parsing bytes: [UInt8]) throws(PacketError) {
+        let result = bytes.withUnsafeBytes { buffer -> Result<Packet, PacketError> in
+            do throws(PacketError) {
+                return .success(try Packet(parsing: buffer))
+            } catch {
+                return .failure(error)
+            }
+        }
+        self = try result.get()
+    }
+
+    /// The same where the bytes lie.
+    public init(parsing bytes: UnsafeRawBufferPointer) throws(PacketError) {
         guard bytes.count >= UTPLimits.headerBytes else { throw .tooShort }
         guard bytes[0] & 15 == 1 else { throw .unknownVersion(bytes[0] & 15) }
         guard let kind = PacketKind(rawValue: bytes[0] &>> 4) else { throw .unknownType(bytes[0] &>> 4) }
-        func word(_ at: Int) -> UInt16 { UInt16(bytes[at]) &<< 8 | UInt16(bytes[at + 1]) }
-        func long(_ at: Int) -> UInt32 { UInt32(word(at)) &<< 16 | UInt32(word(at + 2)) }
+        func word(_ at: Int) -> UInt16 { UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self)) }
+        func long(_ at: Int) -> UInt32 { UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
         header = PacketHeader(
             kind: kind, connectionID: word(2), timestamp: long(4), timestampDifference: long(8), window: long(12),
             sequence: word(16), acknowledgement: word(18))
@@ -88,34 +100,57 @@ public struct Packet: Hashable, Sendable {
     public static func encode(
         _ header: PacketHeader, selectiveAck: [UInt8] = [], payload: Range<Int> = 0..<0, of source: [UInt8] = []
     ) -> [UInt8] {
-        let extensionBytes = selectiveAck.isEmpty ? 0 : 2 + selectiveAck.count
-        let size = UTPLimits.headerBytes + extensionBytes + payload.count
-        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            let raw = UnsafeMutableRawBufferPointer(buffer)
-            raw[0] = header.kind.rawValue &<< 4 | 1
-            raw[1] = selectiveAck.isEmpty ? 0 : 1
-            raw.storeBytes(of: header.connectionID.bigEndian, toByteOffset: 2, as: UInt16.self)
-            raw.storeBytes(of: header.timestamp.bigEndian, toByteOffset: 4, as: UInt32.self)
-            raw.storeBytes(of: header.timestampDifference.bigEndian, toByteOffset: 8, as: UInt32.self)
-            raw.storeBytes(of: header.window.bigEndian, toByteOffset: 12, as: UInt32.self)
-            raw.storeBytes(of: header.sequence.bigEndian, toByteOffset: 16, as: UInt16.self)
-            raw.storeBytes(of: header.acknowledgement.bigEndian, toByteOffset: 18, as: UInt16.self)
-            var position = UTPLimits.headerBytes
-            if extensionBytes > 0 {
-                raw[position] = 0
-                raw[position + 1] = UInt8(selectiveAck.count)
-                selectiveAck.withUnsafeBytes { bits in
-                    UnsafeMutableRawBufferPointer(rebasing: raw[(position + 2)...]).copyMemory(from: bits)
-                }
-                position += extensionBytes
-            }
-            if !payload.isEmpty {
-                source.withUnsafeBytes { bytes in
-                    UnsafeMutableRawBufferPointer(rebasing: raw[position...])
-                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[payload]))
-                }
-            }
-            count = size
+        let layout = PacketLayout(header, selectiveAckBytes: selectiveAck.count, payloadBytes: payload.count)
+        return [UInt8](unsafeUninitializedCapacity: layout.size) { buffer, count in
+            guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+            layout.writeHeader(to: base)
+            selectiveAck.withUnsafeBytes { layout.writeSelectiveAck($0, to: base) }
+            source.withUnsafeBytes { layout.writePayload(UnsafeRawBufferPointer(rebasing: $0[payload]), to: base) }
+            count = layout.size
         }
+    }
+}
+
+/// A packet to be written in place, part by part.
+struct PacketLayout {
+    let header: PacketHeader
+    /// Bytes of the selective ack's bits; 0 for none.
+    let selectiveAckBytes: Int
+    let payloadBytes: Int
+
+    init(_ header: PacketHeader, selectiveAckBytes: Int = 0, payloadBytes: Int = 0) {
+        self.header = header
+        self.selectiveAckBytes = selectiveAckBytes
+        self.payloadBytes = payloadBytes
+    }
+
+    private var payloadStart: Int {
+        UTPLimits.headerBytes + (selectiveAckBytes > 0 ? 2 + selectiveAckBytes : 0)
+    }
+
+    /// Bytes of the packet.
+    var size: Int { payloadStart + payloadBytes }
+
+    func writeHeader(to raw: UnsafeMutableRawPointer) {
+        raw.storeBytes(of: header.kind.rawValue &<< 4 | 1, as: UInt8.self)
+        raw.storeBytes(of: selectiveAckBytes > 0 ? 1 : 0, toByteOffset: 1, as: UInt8.self)
+        raw.storeBytes(of: header.connectionID.bigEndian, toByteOffset: 2, as: UInt16.self)
+        raw.storeBytes(of: header.timestamp.bigEndian, toByteOffset: 4, as: UInt32.self)
+        raw.storeBytes(of: header.timestampDifference.bigEndian, toByteOffset: 8, as: UInt32.self)
+        raw.storeBytes(of: header.window.bigEndian, toByteOffset: 12, as: UInt32.self)
+        raw.storeBytes(of: header.sequence.bigEndian, toByteOffset: 16, as: UInt16.self)
+        raw.storeBytes(of: header.acknowledgement.bigEndian, toByteOffset: 18, as: UInt16.self)
+    }
+
+    func writeSelectiveAck(_ bits: UnsafeRawBufferPointer, to raw: UnsafeMutableRawPointer) {
+        guard selectiveAckBytes > 0, let source = bits.baseAddress else { return }
+        raw.storeBytes(of: 0, toByteOffset: UTPLimits.headerBytes, as: UInt8.self)
+        raw.storeBytes(of: UInt8(selectiveAckBytes), toByteOffset: UTPLimits.headerBytes + 1, as: UInt8.self)
+        (raw + UTPLimits.headerBytes + 2).copyMemory(from: source, byteCount: selectiveAckBytes)
+    }
+
+    func writePayload(_ bytes: UnsafeRawBufferPointer, to raw: UnsafeMutableRawPointer) {
+        guard let source = bytes.baseAddress else { return }
+        (raw + payloadStart).copyMemory(from: source, byteCount: payloadBytes)
     }
 }

@@ -22,6 +22,13 @@ struct Queue<Element: Sendable>: Sendable {
         if head == elements.count { removeAll() }
     }
 
+    /// Removes what `isOut` names, in the order of the others.
+    mutating func remove(where isOut: (Element) -> Bool) {
+        elements.removeFirst(head)
+        head = 0
+        elements.removeAll(where: isOut)
+    }
+
     mutating func removeAll() {
         elements.removeAll(keepingCapacity: true)
         head = 0

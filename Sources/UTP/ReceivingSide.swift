@@ -15,8 +15,6 @@ struct ReceivingSide: Sendable {
     private struct Early {
         var packet: [UInt8]
         var payload: Range<Int>
-        /// A place in the ring that holds nothing; a packet that came is never without bytes.
-        static let none = Early(packet: [], payload: 0..<0)
     }
 
     /// Payload bytes taken at most.
@@ -28,13 +26,14 @@ struct ReceivingSide: Sendable {
     private(set) var expected: UInt16
     /// The FIN's number, once it came.
     private var end: UInt16?
-    /// Early packets at (number mod size); the size is a power of two.
-    private var ring: [Early] = []
-    private var earlyCount = 0
+    /// Early packets by number, and a bit for each: the numbers that can be kept at once differ in their low bits.
+    /// Allocated with the first of them, of a fixed size: a packet far ahead costs what any other does.
+    private var early: [UInt16: Early] = [:]
+    private var bits: [UInt64] = []
     /// Payload bytes of the early packets kept, what the window counts; and all their bytes, what they cost.
     private var earlyPayload = 0
     private(set) var earlyBytes = 0
-    /// How far ahead of `expected` the farthest early packet was; an upper bound once packets were taken in order.
+    /// How far ahead of `expected` the farthest early packet is, where there is one.
     private var reach = 0
 
     init(limit: Int, capacity: Int, expected: UInt16) {
@@ -47,7 +46,7 @@ struct ReceivingSide: Sendable {
     var window: Int { max(0, capacity - earlyPayload) }
 
     /// Takes a DATA or FIN packet. `mayKeep`: whether there is room for early packets among all streams.
-    mutating func take(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool) -> Outcome {
+    mutating func take(_ packet: Packet, _ bytes: UnsafeRawBufferPointer, mayKeep: Bool) -> Outcome {
         let sequence = packet.header.sequence
         let ahead = Int(Int16(bitPattern: sequence &- expected))
         guard ahead >= 0, ahead < UTPLimits.windowPackets else { return .nothing }
@@ -63,16 +62,12 @@ struct ReceivingSide: Sendable {
         append(bytes, packet.payload)
         expected &+= 1
         reach = max(0, reach - 1)
-        while earlyCount > 0 {
-            let place = Int(expected) & (ring.count - 1)
-            guard !ring[place].packet.isEmpty else { break }
-            let early = ring[place]
-            ring[place] = .none
-            earlyCount -= 1
-            earlyBytes -= early.packet.count
-            earlyPayload -= early.payload.count
-            guard payload.count + early.payload.count <= limit else { return .failed(.payloadTooLarge(limit: limit)) }
-            append(early.packet, early.payload)
+        while !early.isEmpty, isKept(expected), let next = early.removeValue(forKey: expected) {
+            setBit(expected, false)
+            earlyBytes -= next.packet.count
+            earlyPayload -= next.payload.count
+            guard payload.count + next.payload.count <= limit else { return .failed(.payloadTooLarge(limit: limit)) }
+            next.packet.withUnsafeBytes { append($0, next.payload) }
             expected &+= 1
             reach = max(0, reach - 1)
         }
@@ -82,62 +77,67 @@ struct ReceivingSide: Sendable {
 
     /// Whether the packet fits what is known of the payload's end.
     private func agrees(_ kind: PacketKind, ahead: Int, _ sequence: UInt16) -> Bool {
-        guard let end else { return kind != .fin || earlyCount == 0 || !hasEarly(beyond: ahead) }
+        guard let end else { return kind != .fin || early.isEmpty || reach <= ahead }
         return kind == .fin ? sequence == end : Int16(bitPattern: end &- sequence) > 0
     }
 
-    private func hasEarly(beyond ahead: Int) -> Bool {
-        guard ahead < reach else { return false }
-        return (ahead + 1...reach).contains { isKept($0) }
+    private static func place(_ sequence: UInt16) -> (word: Int, bit: UInt64) {
+        let place = Int(sequence) & (UTPLimits.windowPackets - 1)
+        return (place >> 6, 1 &<< UInt64(place & 63))
     }
 
-    private func isKept(_ ahead: Int) -> Bool {
-        ahead < ring.count && !ring[Int(expected &+ UInt16(ahead)) & (ring.count - 1)].packet.isEmpty
+    private func isKept(_ sequence: UInt16) -> Bool {
+        let (word, bit) = ReceivingSide.place(sequence)
+        return word < bits.count && bits[word] & bit != 0
     }
 
-    private mutating func append(_ bytes: [UInt8], _ range: Range<Int>) {
-        bytes.withUnsafeBufferPointer { payload.append(contentsOf: UnsafeBufferPointer(rebasing: $0[range])) }
+    private mutating func setBit(_ sequence: UInt16, _ value: Bool) {
+        let (word, bit) = ReceivingSide.place(sequence)
+        if bits.isEmpty { bits = [UInt64](repeating: 0, count: UTPLimits.windowPackets / 64) }
+        if value { bits[word] |= bit } else { bits[word] &= ~bit }
+    }
+
+    private mutating func append(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        if payload.capacity < payload.count + range.count {
+            // By four, but never beyond the limit: what is large is copied seldom, and room not yet written to costs no
+            // memory.
+            let wanted = max(payload.count * 4, UTPLimits.gatherBytes)
+            payload.reserveCapacity(max(min(wanted, limit), payload.count + range.count))
+        }
+        // As typed bytes the standard library copies a block, as raw ones it goes byte by byte.
+        UnsafeRawBufferPointer(rebasing: bytes[range]).withMemoryRebound(to: UInt8.self) {
+            payload.append(contentsOf: $0)
+        }
     }
 
     /// False when it is kept already or does not fit.
-    private mutating func keep(_ packet: Packet, _ bytes: [UInt8], ahead: Int) -> Bool {
-        guard earlyPayload + packet.payload.count <= capacity else { return false }
-        reserve(ahead + 1)
-        let place = Int(packet.header.sequence) & (ring.count - 1)
-        guard ring[place].packet.isEmpty else { return false }
-        ring[place] = Early(packet: bytes, payload: packet.payload)
-        earlyCount += 1
+    private mutating func keep(_ packet: Packet, _ bytes: UnsafeRawBufferPointer, ahead: Int) -> Bool {
+        let sequence = packet.header.sequence
+        guard earlyPayload + packet.payload.count <= capacity, !isKept(sequence) else { return false }
+        early[sequence] = Early(packet: Array(bytes), payload: packet.payload)
+        setBit(sequence, true)
         earlyBytes += bytes.count
         earlyPayload += packet.payload.count
         reach = max(reach, ahead)
         return true
     }
 
-    private mutating func reserve(_ count: Int) {
-        guard count > ring.count else { return }
-        var size = max(ring.count, 32)
-        while size < count { size *= 2 }
-        var larger = [Early](repeating: .none, count: size)
-        if earlyCount > 0 {
-            for ahead in 1...max(reach, 1) where isKept(ahead) {
-                let sequence = expected &+ UInt16(ahead)
-                larger[Int(sequence) & (size - 1)] = ring[Int(sequence) & (ring.count - 1)]
-            }
-        }
-        ring = larger
-    }
-
     /// The bits of the selective ack: bit 0 stands for `expected` + 1; empty when nothing came early.
     var selectiveAck: [UInt8] {
-        guard earlyCount > 0, reach > 0 else { return [] }
+        guard !early.isEmpty, reach > 0 else { return [] }
         let size = min((reach + 31) / 32 * 4, UTPLimits.selectiveAckBytes)
-        var bits = [UInt8](repeating: 0, count: size)
-        var found = 0
-        for ahead in 1...min(reach, size * 8) where isKept(ahead) {
-            bits[(ahead - 1) >> 3] |= 1 &<< UInt8((ahead - 1) & 7)
-            found += 1
-            if found == earlyCount { break }
+        var found = [UInt8](repeating: 0, count: size)
+        let first = Int(expected &+ 1) & (UTPLimits.windowPackets - 1)
+        let (word, shift) = (first >> 6, UInt64(first & 63))
+        for index in 0..<size {
+            // Eight bits from place `first` + 8 · index on, which may straddle two words.
+            let offset = shift + UInt64(index * 8)
+            let low = (word + Int(offset >> 6)) % bits.count
+            var eight = bits[low] &>> (offset & 63)
+            if offset & 63 > 56 { eight |= bits[(low + 1) % bits.count] &<< (64 - (offset & 63)) }
+            found[index] = UInt8(truncatingIfNeeded: eight)
         }
-        return bits
+        return found
     }
 }

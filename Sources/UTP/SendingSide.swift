@@ -1,6 +1,7 @@
 import Primitives
 
-/// The payload's way out: what is in flight, what is lost, when to ask again.
+/// The payload's way out: what is in flight, what is lost, when to ask again. How much may be in flight is not its own
+/// affair but its path's, which it shares with the other streams to the same peer.
 ///
 /// Packets are counted from 0 without wrapping; the last one is the FIN. Every transmission, first or repeated, has a
 /// number of its own that grows with time. A transmission is lost when `reorderThreshold` later ones were acknowledged,
@@ -12,6 +13,8 @@ struct SendingSide: Sendable {
     private struct Sent {
         var sentAt = Instant.zero
         var transmission = 0
+        /// The path's number of that transmission.
+        var onPath = 0
         var isRepeated = false
         /// Taken for lost because later transmissions arrived before it.
         var isOvertaken = false
@@ -33,7 +36,8 @@ struct SendingSide: Sendable {
     /// The first packet never sent.
     private var fresh = 0
     private var sent: [Sent] = []
-    private var flying = 0
+    /// Packets in flight, counted in the path's too.
+    private(set) var flying = 0
 
     private var nextTransmission = 0
     private var newestAcknowledged = -1
@@ -46,15 +50,11 @@ struct SendingSide: Sendable {
     private var duplicates = 0
     private var peerUsesSelectiveAck = false
 
-    private var roundTrip = RoundTrip()
-    private var window = CongestionWindow()
     private var peerWindowPackets = Int.max
     private var attempt = 0
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
-    private var probes = 0
-    /// Transmissions allowed until the next ack.
-    private var credit = UTPLimits.initialWindowPackets
+    private(set) var probes = 0
 
     /// `firstSequence`: of packet 0. `payloadBytes`: of a full packet.
     init(payload: [UInt8]?, payloadBytes: Int, firstSequence: UInt16) {
@@ -91,20 +91,26 @@ struct SendingSide: Sendable {
     /// What the peer's SYN or its answer to ours advertised, in bytes.
     mutating func takeWindow(_ bytes: UInt32) { peerWindowPackets = Int(bytes) / payloadBytes }
 
-    /// The round trip of the SYN, the first measure.
-    mutating func roundTripSample(_ interval: Interval) { roundTrip.sample(interval.microseconds) }
-
     // MARK: Sending
 
-    /// The packet to send now, recorded as sent; nil when nothing may be.
-    mutating func next(at now: Instant) -> Int? {
-        guard let packet = choose() else {
-            // What acks earned is spent at once or lost: saved up, it would be a burst one day.
-            credit = min(credit, 1)
-            return nil
-        }
+    /// Whether there is a packet to send, were there room on the path.
+    var isReady: Bool { lostCount > 0 || (hasFresh && flying + lostCount < peerWindowPackets) }
+
+    private var hasFresh: Bool { fresh < packetCount && fresh - base < UTPLimits.windowPackets }
+
+    /// Where the peer holds us back with nothing in flight, its next word may be lost: the timer asks again.
+    mutating func watchPeerWindow(at now: Instant) {
+        if timerStart == nil, hasFresh, !isReady { timerStart = now }
+    }
+
+    /// The packet to send now, recorded as sent; nil when there is none or the path has no room, which is not looked at
+    /// where a timeout has allowed it.
+    mutating func next(on path: inout Path, at now: Instant) -> Int? {
+        guard probes > 0 || path.hasRoom, let packet = choose() else { return nil }
+        if probes > 0 { probes -= 1 } else { path.credit -= 1 }
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
+        self[packet].onPath = path.sent(at: now)
         transmissions.append(Transmission(number: nextTransmission, packet: packet))
         nextTransmission += 1
         flying += 1
@@ -115,7 +121,6 @@ struct SendingSide: Sendable {
     /// Takes the lowest lost packet, else the first one never sent.
     private mutating func choose() -> Int? {
         if lostCount > 0 {
-            guard maySend(fresh: false) else { return nil }
             lowestLost = max(lowestLost, base)
             while self[lowestLost].place != .lost { lowestLost += 1 }
             lostCount -= 1
@@ -123,87 +128,66 @@ struct SendingSide: Sendable {
             self[lowestLost].place = .flying
             return lowestLost
         }
-        guard fresh < packetCount, fresh - base < UTPLimits.windowPackets else {
-            window.isLimiting = false
-            return nil
-        }
-        guard maySend(fresh: true) else { return nil }
+        guard hasFresh, probes > 0 || isReady else { return nil }
         reserve(fresh - base + 1)
         fresh += 1
         self[fresh - 1] = Sent()
         return fresh - 1
     }
 
-    private mutating func maySend(fresh: Bool) -> Bool {
-        if probes > 0 {
-            probes -= 1
-            return true
-        }
-        guard Double(flying + 1) <= window.packets, credit > 0 else {
-            window.isLimiting = credit > 0
-            return false
-        }
-        if !fresh || flying + lostCount < peerWindowPackets {
-            credit -= 1
-            return true
-        }
-        // The peer holds us back. With nothing in flight its next word may be lost: the timer asks again.
-        window.isLimiting = false
-        if timerStart == nil { timerStart = latest }
-        return false
-    }
-
     // MARK: Acknowledgement
 
-    private var latest = Instant.zero
-
     /// Takes in what a packet from the peer acknowledges. True when something was that was not before.
-    mutating func acknowledge(_ packet: Packet, _ bytes: [UInt8], at now: Instant) -> Bool {
-        latest = now
+    mutating func acknowledge(
+        _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, at now: Instant
+    ) -> Bool {
         let distance = Int(Int16(bitPattern: packet.header.acknowledgement &- sequence(base)))
         let through = base + distance
         guard through < fresh else { return false }
         if packet.header.timestampDifference != 0 {
-            window.delaySample(packet.header.timestampDifference, at: now)
+            path.window.delaySample(packet.header.timestampDifference, at: now)
         }
         takeWindow(packet.header.window)
 
         var news = News()
         if through >= base {
-            for index in base...through { arrived(index, &news, at: now) }
+            for index in base...through { arrived(index, &news, &path, at: now) }
             base = through + 1
             duplicates = 0
         }
         if let bits = packet.selectiveAck {
             peerUsesSelectiveAck = true
-            takeBits(bytes[bits], from: through + 2, &news, at: now)
+            takeBits(UnsafeRawBufferPointer(rebasing: bytes[bits]), from: through + 2, &news, &path, at: now)
         } else if !peerUsesSelectiveAck, through == base - 1, packet.header.kind == .state {
-            countDuplicate()
+            countDuplicate(&path)
         }
         guard news.count > 0 else { return false }
 
-        credit = max(
-            credit + window.exchange(flying: flying) * news.count, UTPLimits.minimumWindowPackets - flying)
-        if let sample = news.sample { roundTrip.sample(sample) }
+        path.earn(news.count, at: now)
+        if let sample = news.sample { path.roundTrip.sample(sample) }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
-        findLost(at: now)
-        window.packetsDelivered(news.count, newest: newestAcknowledged, next: nextTransmission)
+        findLost(on: &path, at: now)
+        path.delivered(news.count, newest: news.onPath)
         return true
     }
 
     private struct News {
         var count = 0
         var newest = -1
+        /// The path's number of the newest one, whenever it was sent.
+        var onPath = -1
         var sample: UInt64?
     }
 
-    private mutating func takeBits(_ bits: ArraySlice<UInt8>, from first: Int, _ news: inout News, at now: Instant) {
+    private mutating func takeBits(
+        _ bits: UnsafeRawBufferPointer, from first: Int, _ news: inout News, _ path: inout Path, at now: Instant
+    ) {
         var index = first
         for byte in bits {
             if byte != 0 {
                 for bit in 0..<8 where byte & (1 &<< UInt8(bit)) != 0 && index + bit >= base && index + bit < fresh {
-                    arrived(index + bit, &news, at: now)
+                    arrived(index + bit, &news, &path, at: now)
                 }
             }
             index += 8
@@ -211,22 +195,28 @@ struct SendingSide: Sendable {
         }
     }
 
-    private mutating func arrived(_ packet: Int, _ news: inout News, at now: Instant) {
+    private mutating func arrived(_ packet: Int, _ news: inout News, _ path: inout Path, at now: Instant) {
         let record = self[packet]
         guard record.place != .acknowledged else { return }
         news.count += 1
         self[packet].place = .acknowledged
-        if record.place == .flying { flying -= 1 } else { lostCount -= 1 }
+        if record.place == .flying {
+            flying -= 1
+            path.flying -= 1
+        } else {
+            lostCount -= 1
+        }
         let age = (now - record.sentAt).microseconds
-        if record.place == .lost || (record.isRepeated && roundTrip.smoothed > 0 && age < roundTrip.minimum) {
+        if record.place == .lost || (record.isRepeated && path.roundTrip.smoothed > 0 && age < path.roundTrip.minimum) {
             // An earlier transmission arrived after all.
             if record.isOvertaken {
                 reorderThreshold = min(reorderThreshold * 2, UTPLimits.reorderThresholdMaximum)
-                window.packetFound()
+                path.window.packetFound()
             }
             return
         }
         newestAcknowledged = max(newestAcknowledged, record.transmission)
+        news.onPath = max(news.onPath, record.onPath)
         // Only the newest transmission measures the round trip: the others may have arrived long ago, their acks lost.
         // A repeated packet does not say which of its transmissions arrived.
         if record.transmission > news.newest {
@@ -236,15 +226,16 @@ struct SendingSide: Sendable {
     }
 
     /// For peers without selective acks: three acks of the same number say that the next packet is missing.
-    private mutating func countDuplicate() {
+    private mutating func countDuplicate(_ path: inout Path) {
         guard flying > 0 else { return }
         duplicates += 1
-        if duplicates == 3, base < fresh, self[base].place == .flying { markLost(base) }
+        if duplicates == 3, base < fresh, self[base].place == .flying { markLost(base, on: &path) }
     }
 
     // MARK: Loss
 
-    private mutating func findLost(at now: Instant) {
+    private mutating func findLost(on path: inout Path, at now: Instant) {
+        let wait = overtakenWait(path)
         while let oldest = transmissions.first {
             let isCurrent =
                 oldest.packet >= base && self[oldest.packet].transmission == oldest.number
@@ -252,27 +243,28 @@ struct SendingSide: Sendable {
             if isCurrent {
                 guard oldest.number < newestAcknowledged else { return }
                 let isFar = oldest.number + reorderThreshold <= newestAcknowledged
-                guard isFar || self[oldest.packet].sentAt + overtakenWait <= now else { return }
-                markLost(oldest.packet)
+                guard isFar || self[oldest.packet].sentAt + wait <= now else { return }
+                markLost(oldest.packet, on: &path)
                 self[oldest.packet].isOvertaken = true
             }
             transmissions.removeFirst()
         }
     }
 
-    private var overtakenWait: Interval {
-        roundTrip.overtakenWait(reorders: reorderThreshold > UTPLimits.reorderThreshold)
+    private func overtakenWait(_ path: Path) -> Interval {
+        path.roundTrip.overtakenWait(reorders: reorderThreshold > UTPLimits.reorderThreshold)
     }
 
-    private mutating func markLost(_ packet: Int) {
-        markForRepetition(packet)
-        window.packetsLost(1)
+    private mutating func markLost(_ packet: Int, on path: inout Path) {
+        markForRepetition(packet, on: &path)
+        path.window.packetLost(number: self[packet].onPath)
     }
 
-    private mutating func markForRepetition(_ packet: Int) {
+    private mutating func markForRepetition(_ packet: Int, on path: inout Path) {
         self[packet].place = .lost
         self[packet].isOvertaken = false
         flying -= 1
+        path.flying -= 1
         lowestLost = lostCount == 0 ? packet : min(lowestLost, packet)
         lostCount += 1
     }
@@ -280,39 +272,37 @@ struct SendingSide: Sendable {
     // MARK: Time
 
     /// When to call `timeout`; nil while nothing is on its way.
-    var deadline: Instant? {
+    func deadline(on path: Path) -> Instant? {
         guard let timerStart else { return nil }
-        let timeout = timerStart + roundTrip.timeout(attempt: attempt)
+        let timeout = timerStart + path.roundTrip.timeout(attempt: attempt)
         guard let oldest = transmissions.first, oldest.number < newestAcknowledged, oldest.packet >= base else {
             return timeout
         }
         let record = self[oldest.packet]
         guard record.place == .flying, record.transmission == oldest.number else { return timeout }
-        return min(timeout, record.sentAt + overtakenWait)
+        return min(timeout, record.sentAt + overtakenWait(path))
     }
 
-    mutating func timeout(at now: Instant) {
-        latest = now
-        findLost(at: now)
-        guard let start = timerStart, start + roundTrip.timeout(attempt: attempt) <= now else { return }
+    mutating func timeout(on path: inout Path, at now: Instant) {
+        findLost(on: &path, at: now)
+        guard let start = timerStart, start + path.roundTrip.timeout(attempt: attempt) <= now else { return }
         timerStart = now
         attempt += 1
         if flying == 0 {
             probes = 1
         } else if attempt == 1 {
             // A tail without an answer: say the two oldest again, without blaming the window.
-            probes = repeatOldest(2)
+            probes = repeatOldest(2, on: &path)
         } else {
-            for packet in base..<fresh where self[packet].place == .flying { markLost(packet) }
-            window.collapse(next: nextTransmission)
-            credit = UTPLimits.minimumWindowPackets
+            for packet in base..<fresh where self[packet].place == .flying { markLost(packet, on: &path) }
+            path.wentSilent(since: start)
         }
     }
 
-    private mutating func repeatOldest(_ count: Int) -> Int {
+    private mutating func repeatOldest(_ count: Int, on path: inout Path) -> Int {
         var repeated = 0
         for packet in base..<fresh where repeated < count && self[packet].place == .flying {
-            markForRepetition(packet)
+            markForRepetition(packet, on: &path)
             repeated += 1
         }
         return repeated

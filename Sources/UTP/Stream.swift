@@ -28,6 +28,8 @@ struct Stream: Sendable {
 
     let id: StreamID
     let peer: NodeAddress
+    /// The machine's index of the path to the peer.
+    let path: Int
     /// In packets to us. The connecting end's is the id handed out, the accepting end's is one more.
     let receiveID: UInt16
     /// In packets from us, the SYN excepted.
@@ -54,13 +56,16 @@ struct Stream: Sendable {
 
     /// Whether the machine has it in its list of streams to settle.
     var isListed = false
+    /// Whether it is in line for a turn on its path.
+    var isWaiting = false
 
     init(
-        id: StreamID, peer: NodeAddress, connectionID: UInt16, isConnecting: Bool, transfer: UTP.Transfer,
+        id: StreamID, peer: NodeAddress, path: Int, connectionID: UInt16, isConnecting: Bool, transfer: UTP.Transfer,
         firstSequence: UInt16, settings: StreamSettings, at now: Instant
     ) {
         self.id = id
         self.peer = peer
+        self.path = path
         self.isConnecting = isConnecting
         self.settings = settings
         self.firstSequence = firstSequence
@@ -102,7 +107,9 @@ struct Stream: Sendable {
     }
 
     /// A packet whose id is this stream's. `mayKeep`: whether there is room for early packets.
-    mutating func receive(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool, at now: Instant) -> Ending? {
+    mutating func receive(
+        _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, mayKeep: Bool, at now: Instant
+    ) -> Ending? {
         let header = packet.header
         if header.kind == .reset { return .failed(.reset) }
         switch phase {
@@ -120,12 +127,12 @@ struct Stream: Sendable {
             if header.kind == .state {
                 note(header, at: now)
                 sending?.takeWindow(header.window)
-                if attempts == 1 { sending?.roundTripSample(now - lastSYN) }
+                if attempts == 1, sending != nil { path.roundTrip.sample((now - lastSYN).microseconds) }
                 open(peerNumber: header.sequence &- 1, at: now)
-                return takeHeld(mayKeep: mayKeep, at: now)
+                return takeHeld(on: &path, mayKeep: mayKeep, at: now)
             }
             if header.kind != .syn, sending == nil, held.count < UTPLimits.earlyPackets {
-                held.append((packet, bytes))
+                held.append((packet, Array(bytes)))
                 // The answer may be lost: ask again, soon but once.
                 if held.count == 1, attempts < UTPLimits.synAttempts {
                     until = min(until, lastSYN + UTPLimits.synRepeatWait)
@@ -133,7 +140,7 @@ struct Stream: Sendable {
             }
             return nil
         case .open:
-            return takeOpen(packet, bytes, mayKeep: mayKeep, at: now)
+            return takeOpen(packet, bytes, on: &path, mayKeep: mayKeep, at: now)
         }
     }
 
@@ -146,11 +153,12 @@ struct Stream: Sendable {
         }
     }
 
-    private mutating func takeHeld(mayKeep: Bool, at now: Instant) -> Ending? {
+    private mutating func takeHeld(on path: inout Path, mayKeep: Bool, at now: Instant) -> Ending? {
         let packets = held
         held = []
         for (packet, bytes) in packets {
-            if let ending = takeOpen(packet, bytes, mayKeep: mayKeep, at: now) { return ending }
+            let ending = bytes.withUnsafeBytes { takeOpen(packet, $0, on: &path, mayKeep: mayKeep, at: now) }
+            if let ending { return ending }
         }
         return nil
     }
@@ -159,7 +167,9 @@ struct Stream: Sendable {
         difference = UInt32(truncatingIfNeeded: now.microseconds) &- header.timestamp
     }
 
-    private mutating func takeOpen(_ packet: Packet, _ bytes: [UInt8], mayKeep: Bool, at now: Instant) -> Ending? {
+    private mutating func takeOpen(
+        _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, mayKeep: Bool, at now: Instant
+    ) -> Ending? {
         let header = packet.header
         if header.kind == .syn {
             // Repeated because our answer was lost or late. Another SYN under the same id is none of this stream.
@@ -167,7 +177,7 @@ struct Stream: Sendable {
             return nil
         }
         note(header, at: now)
-        if sending != nil { return takeForSender(packet, bytes, at: now) }
+        if sending != nil { return takeForSender(packet, bytes, on: &path, at: now) }
         guard header.kind != .state else { return nil }
         owesAck = true
         sinceAck += 1
@@ -184,7 +194,9 @@ struct Stream: Sendable {
         }
     }
 
-    private mutating func takeForSender(_ packet: Packet, _ bytes: [UInt8], at now: Instant) -> Ending? {
+    private mutating func takeForSender(
+        _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, at now: Instant
+    ) -> Ending? {
         guard packet.payload.isEmpty else { return .broken(.payloadFromReceiver) }
         let header = packet.header
         if header.kind == .fin {
@@ -192,7 +204,7 @@ struct Stream: Sendable {
             if header.sequence == acknowledged &+ 1 { acknowledged = header.sequence }
             owesAck = true
         }
-        if sending?.acknowledge(packet, bytes, at: now) == true {
+        if sending?.acknowledge(packet, bytes, on: &path, at: now) == true {
             if sending?.isComplete == true { return .sent }
             until = now + UTPLimits.idleTime
         }
@@ -202,12 +214,12 @@ struct Stream: Sendable {
     // MARK: Time
 
     /// When `advance` is due.
-    var deadline: Instant {
-        guard case .open = phase, let due = sending?.deadline else { return until }
+    func deadline(on path: Path) -> Instant {
+        guard case .open = phase, let due = sending?.deadline(on: path) else { return until }
         return min(until, due)
     }
 
-    mutating func advance(to now: Instant) -> Ending? {
+    mutating func advance(to now: Instant, on path: inout Path) -> Ending? {
         switch phase {
         case .connecting(let attempts, _, _):
             return until <= now && attempts >= UTPLimits.synAttempts ? .failed(.connectTimedOut) : nil
@@ -217,15 +229,25 @@ struct Stream: Sendable {
             if until <= now {
                 return .broken(isPending ? .supplyTimedOut : .idle)
             }
-            sending?.timeout(at: now)
+            sending?.timeout(on: &path, at: now)
             return nil
         }
     }
 
     // MARK: Output
 
-    /// Sends what is due: a SYN, payload as far as the window allows, or the one ack for all that was received.
-    mutating func settle(at now: Instant, into directives: inout [UTP.Directive]) {
+    /// Whether there is payload to send, were there room on the path.
+    var isReady: Bool {
+        guard case .open = phase else { return false }
+        return sending?.isReady ?? false
+    }
+
+    /// Packets in flight.
+    var flying: Int { sending?.flying ?? 0 }
+
+    /// Sends what is due and needs no room on the path: a SYN, the answer to one, what a timeout has allowed, or the one
+    /// ack for all that was received.
+    mutating func settle(at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
         switch phase {
         case .awaiting: return
         case .connecting(let attempts, _, let wait):
@@ -235,21 +257,29 @@ struct Stream: Sendable {
                 attempts == 0 ? UTPLimits.synWait : Interval(microseconds: wait.microseconds * quarters / 4)
             phase = .connecting(attempts: attempts + 1, lastSYN: now, wait: next)
             until = now + next
-            emit(.syn, connectionID: receiveID, sequence: firstSequence, at: now, into: &directives)
+            emit(.syn, connectionID: receiveID, sequence: firstSequence, at: now, into: &sink)
         case .open:
             if owesSYNAnswer {
                 // Always with the first number, however much was sent since: the peer counts from it.
                 owesSYNAnswer = false
-                emit(.state, sequence: firstSequence, at: now, into: &directives)
+                emit(.state, sequence: firstSequence, at: now, into: &sink)
             }
-            while let packet = sending?.next(at: now) {
-                transmit(packet, at: now, into: &directives)
-                owesAck = false
+            while sending?.probes ?? 0 > 0, let packet = sending?.next(on: &path, at: now) {
+                transmit(packet, at: now, into: &sink)
             }
+            sending?.watchPeerWindow(at: now)
             guard owesAck else { return }
             owesAck = false
             sinceAck = 0
-            emit(.state, sequence: stateSequence, at: now, into: &directives)
+            emit(.state, sequence: stateSequence, at: now, into: &sink)
+        }
+    }
+
+    /// Sends up to `count` packets of payload, as far as the path has room.
+    mutating func send(_ count: Int, at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
+        for _ in 0..<count {
+            guard let packet = sending?.next(on: &path, at: now) else { return }
+            transmit(packet, at: now, into: &sink)
         }
     }
 
@@ -271,23 +301,31 @@ struct Stream: Sendable {
 
     private func emit(
         _ kind: PacketKind, connectionID: UInt16? = nil, sequence: UInt16, at now: Instant,
-        into directives: inout [UTP.Directive]
+        into sink: inout some PacketSink
     ) {
         let header = header(kind, connectionID: connectionID ?? sendID, sequence: sequence, at: now)
         let bits = kind == .state ? receiving?.selectiveAck ?? [] : []
-        directives.append(.send(Packet.encode(header, selectiveAck: bits), to: peer))
+        let layout = PacketLayout(header, selectiveAckBytes: bits.count)
+        sink.send(layout.size, to: peer, at: now) { target in
+            layout.writeHeader(to: target)
+            bits.withUnsafeBytes { layout.writeSelectiveAck($0, to: target) }
+        }
     }
 
-    private func transmit(_ packet: Int, at now: Instant, into directives: inout [UTP.Directive]) {
+    private func transmit(_ packet: Int, at now: Instant, into sink: inout some PacketSink) {
         guard let part = sending?.part(packet), let payload = sending?.payload else { return }
         let header = header(part.kind, connectionID: sendID, sequence: part.sequence, at: now)
-        directives.append(.send(Packet.encode(header, payload: part.content, of: payload), to: peer))
+        let layout = PacketLayout(header, payloadBytes: part.content.count)
+        sink.send(layout.size, to: peer, at: now) { target in
+            layout.writeHeader(to: target)
+            payload.withUnsafeBytes { layout.writePayload(UnsafeRawBufferPointer(rebasing: $0[part.content]), to: target) }
+        }
     }
 
     /// RESET, where the peer may know of the stream.
-    func emitReset(at now: Instant, into directives: inout [UTP.Directive]) {
+    func emitReset(at now: Instant, into sink: inout some PacketSink) {
         if case .awaiting = phase { return }
-        emit(.reset, sequence: stateSequence, at: now, into: &directives)
+        emit(.reset, sequence: stateSequence, at: now, into: &sink)
     }
 
     /// What the peer is answered when it repeats itself after the end: to a sender that all is here, by our own FIN; to
@@ -321,11 +359,9 @@ struct Farewell: Sendable {
         return true
     }
 
-    func packet(at now: Instant) -> [UInt8] {
-        Packet.encode(
-            PacketHeader(
-                kind: kind, connectionID: sendID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
-                timestampDifference: difference, window: window, sequence: sequence,
-                acknowledgement: acknowledgement))
+    func header(at now: Instant) -> PacketHeader {
+        PacketHeader(
+            kind: kind, connectionID: sendID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
+            timestampDifference: difference, window: window, sequence: sequence, acknowledgement: acknowledgement)
     }
 }

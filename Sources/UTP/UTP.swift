@@ -87,6 +87,7 @@ public struct UTP: Sendable {
     private let settings: StreamSettings
     private var entropy: Entropy
     private var directives: [Directive] = []
+    private var packets = PacketQueue()
     /// The latest time heard of; the time of what `drain` sends.
     private var clock = Instant.zero
     private var lastID: UInt64 = 0
@@ -99,6 +100,14 @@ public struct UTP: Sendable {
     private var placeOfKey: [Key: Int] = [:]
     private var placeOfStream: [StreamID: Int] = [:]
     private var streamsOfPeer: [Bytes32: Int] = [:]
+    /// One for each peer that streams are or were open with; places are reused, oldest first, once they are too many.
+    private var paths: [Path] = []
+    private var pathDeadlines: [UInt64] = []
+    private var pathOfPeer: [NodeAddress: Int] = [:]
+    /// Paths without a stream, the one longest so first; some have got one since.
+    private var idlePaths = Queue<Int>()
+    /// Paths to serve at the next `drain`, in the order they were touched.
+    private var touchedPaths: [Int] = []
     /// Places to settle at the next `drain`, in the order they were touched.
     private var touched: [Int] = []
     private var lastPlace = 0
@@ -166,7 +175,7 @@ public struct UTP: Sendable {
     ) -> StreamID {
         lastID += 1
         let stream = Stream(
-            id: StreamID(value: lastID), peer: peer, connectionID: connectionID, isConnecting: isConnecting,
+            id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID, isConnecting: isConnecting,
             transfer: transfer, firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings,
             at: clock)
         let place = freePlaces.popLast() ?? places.count
@@ -196,7 +205,7 @@ public struct UTP: Sendable {
     public mutating func close(_ stream: StreamID, at now: Instant) {
         clock = max(clock, now)
         guard let place = placeOfStream[stream] else { return }
-        places[place]?.emitReset(at: clock, into: &directives)
+        places[place]?.emitReset(at: clock, into: &packets)
         free(place)
     }
 
@@ -208,8 +217,48 @@ public struct UTP: Sendable {
         freePlaces.append(place)
         placeOfKey[Key(peer: stream.peer, receiveID: stream.receiveID)] = nil
         placeOfStream[stream.id] = nil
+        leave(stream, place)
         let others = streamsOfPeer[stream.peer.id, default: 1] - 1
         streamsOfPeer[stream.peer.id] = others > 0 ? others : nil
+    }
+
+    /// The path to `peer`, with one stream more.
+    private mutating func path(to peer: NodeAddress) -> Int {
+        if let known = pathOfPeer[peer] {
+            paths[known].streams += 1
+            return known
+        }
+        var index = paths.count
+        // Of those listed as idle some are in use again; they are listed anew when their last stream ends.
+        while index == paths.count, idlePaths.count >= UTPLimits.paths, let oldest = idlePaths.first {
+            idlePaths.removeFirst()
+            paths[oldest].isIdle = false
+            if paths[oldest].streams == 0 { index = oldest }
+        }
+        if index == paths.count {
+            paths.append(Path(peer: peer))
+            pathDeadlines.append(.max)
+        } else {
+            pathOfPeer[paths[index].peer] = nil
+            let isListed = paths[index].isListed
+            paths[index] = Path(peer: peer)
+            paths[index].isListed = isListed
+        }
+        pathOfPeer[peer] = index
+        paths[index].streams += 1
+        return index
+    }
+
+    /// Takes a stream off its path; what it leaves of the window is for the others.
+    private mutating func leave(_ stream: Stream, _ place: Int) {
+        paths[stream.path].flying -= stream.flying
+        paths[stream.path].streams -= 1
+        if stream.isWaiting { paths[stream.path].waiting.remove { $0 == place } }
+        if paths[stream.path].streams == 0, !paths[stream.path].isIdle {
+            paths[stream.path].isIdle = true
+            idlePaths.append(stream.path)
+        }
+        touchPath(stream.path)
     }
 
     private mutating func end(_ place: Int, _ ending: Ending) {
@@ -224,7 +273,7 @@ public struct UTP: Sendable {
         case .failed(let error):
             directives.append(.failed(stream.id, error))
         case .broken(let error):
-            stream.emitReset(at: clock, into: &directives)
+            stream.emitReset(at: clock, into: &packets)
             directives.append(.failed(stream.id, error))
         }
         free(place)
@@ -232,7 +281,7 @@ public struct UTP: Sendable {
 
     private mutating func sayFarewell(_ stream: Stream, sendNow: Bool) {
         let farewell = stream.farewell()
-        if sendNow { directives.append(.send(farewell.packet(at: clock), to: stream.peer)) }
+        if sendNow { say(farewell.header(at: clock), to: stream.peer) }
         farewells.add(farewell, at: clock)
     }
 
@@ -242,6 +291,11 @@ public struct UTP: Sendable {
     /// packets received between two drains (one for every `UTPLimits.packetsPerAck` of them). What is not a packet, or
     /// of no stream, changes nothing.
     public mutating func receive(_ packet: [UInt8], from peer: NodeAddress, at now: Instant) {
+        packet.withUnsafeBytes { receive($0, from: peer, at: now) }
+    }
+
+    /// The same where the bytes lie; they are not kept.
+    public mutating func receive(_ packet: UnsafeRawBufferPointer, from peer: NodeAddress, at now: Instant) {
         clock = max(clock, now)
         let parsed: Packet
         do throws(PacketError) {
@@ -250,19 +304,21 @@ public struct UTP: Sendable {
             // Whoever sends garbage in an authenticated session learns nothing and costs nothing.
             return
         }
-        guard let place = place(of: parsed.header, peer) else {
+        guard let place = place(of: parsed.header, peer), let path = places[place]?.path else {
             answerStranger(parsed.header, peer)
             return
         }
         let before = places[place]?.earlyBytes ?? 0
         let mayKeep = earlyBytes < UTPLimits.earlyBytes
-        let ending = places[place]?.receive(parsed, packet, mayKeep: mayKeep, at: clock)
+        let ending = places[place]?.receive(parsed, packet, on: &paths[path], mayKeep: mayKeep, at: clock)
         earlyBytes += (places[place]?.earlyBytes ?? 0) - before
         if let ending {
             end(place, ending)
         } else {
             touch(place)
-            if places[place]?.isAckUrgent == true { places[place]?.settle(at: clock, into: &directives) }
+            if places[place]?.isAckUrgent == true {
+                places[place]?.settle(at: clock, on: &paths[path], into: &packets)
+            }
         }
     }
 
@@ -294,31 +350,41 @@ public struct UTP: Sendable {
         guard header.kind != .reset else { return }
         let receiveID = header.kind == .syn ? header.connectionID &+ 1 : header.connectionID
         switch farewells.answer(to: header, receiveID, peer, at: clock) {
-        case .packet(let bytes): directives.append(.send(bytes, to: peer))
+        case .packet(let header): say(header, to: peer)
         case .silence: return
         case .unknown:
             let reset = PacketHeader(
                 kind: .reset, connectionID: header.connectionID,
                 timestamp: UInt32(truncatingIfNeeded: clock.microseconds), timestampDifference: 0, window: 0,
                 sequence: 0, acknowledgement: header.sequence)
-            directives.append(.send(Packet.encode(reset), to: peer))
+            say(reset, to: peer)
         }
+    }
+
+    private mutating func say(_ header: PacketHeader, to peer: NodeAddress) {
+        let layout = PacketLayout(header)
+        packets.send(layout.size, to: peer, at: clock) { layout.writeHeader(to: $0) }
     }
 
     // MARK: Time and output
 
     /// When `advance` is to be called next.
     public var nextDeadline: Instant? {
-        if !touched.isEmpty { return clock }
-        guard let first = deadlines.min(), first != .max else { return nil }
-        return Instant(microseconds: first)
+        if !touched.isEmpty || !touchedPaths.isEmpty || !packets.isEmpty { return clock }
+        let first = min(deadlines.min() ?? .max, pathDeadlines.min() ?? .max)
+        return first == .max ? nil : Instant(microseconds: first)
     }
 
     /// Fires what is due at `now`.
     public mutating func advance(to now: Instant) {
         clock = max(clock, now)
+        for index in pathDeadlines.indices where pathDeadlines[index] <= clock.microseconds {
+            pathDeadlines[index] = .max
+            touchPath(index)
+        }
         for place in deadlines.indices where deadlines[place] <= clock.microseconds {
-            if let ending = places[place]?.advance(to: clock) {
+            guard let path = places[place]?.path else { continue }
+            if let ending = places[place]?.advance(to: clock, on: &paths[path]) {
                 end(place, ending)
             } else {
                 touch(place)
@@ -332,15 +398,61 @@ public struct UTP: Sendable {
         touched.append(place)
     }
 
-    /// The directives since the last call, in order; acks and payload that became due are made here.
+    private mutating func touchPath(_ index: Int) {
+        guard !paths[index].isListed else { return }
+        paths[index].isListed = true
+        touchedPaths.append(index)
+    }
+
+    /// The directives since the last call, packets first; acks and payload that became due are made here.
     public mutating func drain() -> [Directive] {
-        for place in touched {
-            places[place]?.isListed = false
-            places[place]?.settle(at: clock, into: &directives)
-            deadlines[place] = places[place]?.deadline.microseconds ?? .max
-        }
+        var sink = DirectiveSink()
+        let others = drain(into: &sink)
+        return sink.directives + others
+    }
+
+    /// The same with the packets written straight to where they leave from; only the other directives come back.
+    public mutating func drain(into sink: inout some PacketSink) -> [Directive] {
+        packets.flush(into: &sink, at: clock)
+        for place in touched { settle(place, into: &sink) }
         touched.removeAll(keepingCapacity: true)
+        for index in touchedPaths { serve(index, into: &sink) }
+        touchedPaths.removeAll(keepingCapacity: true)
+        guard !directives.isEmpty else { return [] }
         defer { directives = [] }
         return directives
+    }
+
+    private mutating func settle(_ place: Int, into sink: inout some PacketSink) {
+        guard let path = places[place]?.path else { return }
+        places[place]?.isListed = false
+        places[place]?.settle(at: clock, on: &paths[path], into: &sink)
+        noteDeadline(place, path)
+        if places[place]?.isReady == true, places[place]?.isWaiting == false {
+            if paths[path].waiting.isEmpty { paths[path].begin(at: clock) }
+            places[place]?.isWaiting = true
+            paths[path].waiting.append(place)
+        }
+        touchPath(path)
+    }
+
+    private mutating func noteDeadline(_ place: Int, _ path: Int) {
+        deadlines[place] = places[place]?.deadline(on: paths[path]).microseconds ?? .max
+    }
+
+    /// Lets the streams that wait on a path send by turns, as far as it has room.
+    private mutating func serve(_ index: Int, into sink: inout some PacketSink) {
+        paths[index].isListed = false
+        paths[index].refill(at: clock)
+        while paths[index].hasRoom, let place = paths[index].waiting.first {
+            paths[index].waiting.removeFirst()
+            places[place]?.send(UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
+            noteDeadline(place, index)
+            let goesOn = places[place]?.isReady ?? false
+            places[place]?.isWaiting = goesOn
+            if goesOn { paths[index].waiting.append(place) }
+        }
+        paths[index].endTurns()
+        pathDeadlines[index] = paths[index].deadline?.microseconds ?? .max
     }
 }

@@ -12,13 +12,28 @@ public enum UTPLimits {
     public static let payloadBytes = packetBytes - headerBytes
     /// Bytes of the longest selective ack: its length is one byte and a multiple of 4. Source: BEP 29.
     public static let selectiveAckBytes = 252
-    /// Packets in flight, and places for packets that came early: what the longest selective ack can name, and far from
-    /// half of the 16-bit sequence space, so that a number is never ambiguous.
-    public static let windowPackets = selectiveAckBytes * 8
-    /// Bytes of packets that came early, a stream; the window advertised. 2 MiB fill `windowPackets` full packets.
-    public static let receiveWindowBytes = 2 << 20
+    /// Packets in flight of a stream, and how far ahead of a gap packets are kept: half of what keeps a 16-bit number
+    /// unambiguous, and 18 MiB, which fill 1 Gbit/s at a round trip of 150 ms.
+    public static let windowPackets = 16_384
+    /// Packets in flight to a peer, over all streams.
+    public static let pathPackets = 65_536
+    /// Bytes of packets that came early, a stream; the window advertised. Full packets in all places of `windowPackets`.
+    public static let receiveWindowBytes = 18 << 20
     /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
     public static let earlyBytes = 64 << 20
+    /// Bytes set aside at first for a payload that is received; four times as many when they are full. A page run that malloc recycles.
+    public static let gatherBytes = 64 << 10
+    /// Peers whose path is remembered after its last stream ended, and after what pause what was learnt of it is doubted:
+    /// longer than a walker needs between two ranges.
+    public static let paths = 256
+    public static let pathPause = Interval.seconds(2)
+    /// Round trips from which on a path is paced, how long its bursts are, and packets of one that need no pacing: a home
+    /// router's queue holds some ten; an event loop wakes a thousand times a second without effort.
+    public static let pacedRoundTrip = Interval.milliseconds(4)
+    public static let paceInterval = Interval.milliseconds(1)
+    public static let burstPackets = 10
+    /// Packets of a stream before the next one waiting on its path has its turn.
+    public static let turnPackets = 4
     /// Streams at once, and of one peer. Bounds memory; the peer's share keeps one peer from taking all.
     public static let streams = 1_024
     public static let streamsPerPeer = 64
@@ -64,8 +79,11 @@ public enum UTPLimits {
     public static let minimumWindowPackets = 4
     /// Round trips without a queue and without loss beyond the usual before the window doubles again as at the start.
     public static let calmRounds = 4
-    /// Queueing delay aimed at. Source: BEP 29, LEDBAT (RFC 6817).
+    /// Queueing delay at which only `rateLowest` is left to us. Source: BEP 29, LEDBAT (RFC 6817).
     public static let targetDelay = Interval.milliseconds(100)
+    /// Packets a second that are fair without a queue and at the target delay: above 10 Gbit/s, and 1 Mbit/s.
+    public static let rateHighest = 1_000_000.0
+    public static let rateLowest = 100.0
     /// How long the smallest one-way delay stays the base the queueing delay is measured from: two slots of this.
     public static let baseDelaySlot = Interval.seconds(60)
 }

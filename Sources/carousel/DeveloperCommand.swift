@@ -1,6 +1,8 @@
 import ArgumentParser
 import Bench
+import Discovery
 import Foundation
+import Primitives
 import Shell
 
 extension Carousel {
@@ -8,7 +10,35 @@ extension Carousel {
     struct Developer: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
-            subcommands: [CompareState.self, ChainFactsCommand.self, RecordVectorsCommand.self, Simulate.self, FillStore.self])
+            subcommands: [
+                CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
+                ProbeDiscovery.self, FarEndCommand.self, FillStore.self,
+            ])
+    }
+
+    /// `carousel developer probe-discovery`
+    struct ProbeDiscovery: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "probe-discovery",
+            abstract: "Asks of a discv5 node, known by its record, what the reference client's suite asks.")
+
+        @Argument var record: String
+        @Option(name: .long) var from = "127.0.0.1"
+        @Option(name: .long) var and = "127.0.0.2"
+
+        func run() throws {
+            guard let first = Endpoint(parsing: from, port: 0), let second = Endpoint(parsing: and, port: 0) else {
+                throw ValidationError("--from and --and must be IP addresses")
+            }
+            let outcomes = try DiscoveryProbe(record: try NodeRecord(text: record), from: first, and: second).run()
+            for outcome in outcomes {
+                let verdict = outcome.failure.map { "FAIL (\($0))" } ?? "pass"
+                print("\(outcome.name) \(Int(outcome.seconds * 1_000)) ms \(verdict)")
+            }
+            let passed = outcomes.count { $0.failure == nil }
+            print("\(passed) of \(outcomes.count)")
+            if passed < outcomes.count { throw ExitCode(1) }
+        }
     }
 
     /// `carousel developer compare-state`

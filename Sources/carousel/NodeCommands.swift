@@ -134,7 +134,8 @@ extension RuntimeSettings {
         self.init(
             role: role, dataDirectory: DataDirectory(node.data.dataDir), networkFile: try node.data.networkFile(),
             listen: try node.listenEndpoint())
-        advertised = try node.advertisedEndpoint()
+        addressPlan = try node.addressPlan()
+        fallsBackToIPv4 = node.listensAnywhere
         bootNodes = try node.bootRecords()
         nodeKeyFile = node.nodeKeyFile
         if let workers = node.workers { self.workers = workers }

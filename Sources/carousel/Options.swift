@@ -48,18 +48,23 @@ struct NodeOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("The UDP port; 0 picks a free one.", valueName: "port"))
     var udpPort: UInt16 = 9009
 
-    @Option(name: .long, help: ArgumentHelp("The address to listen on: IPv4, or IPv6 for both.", valueName: "ip"))
-    var listenAddress = "0.0.0.0"
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The address to listen on; any is every one, IPv6 and IPv4, :: too, and 0.0.0.0 is every one of IPv4.",
+            valueName: "any|ip"))
+    var listenAddress = "any"
 
     @Option(
         name: .long,
         help: ArgumentHelp(
             "The address that peers are told.",
             discussion: """
-                none: the listen address, where it is a particular one. extip: the address, with a port where it \
-                differs from the UDP port.
-                """, valueName: "none|extip:IP[:PORT]"))
-    var nat = "none"
+                auto: the listen address, where it is a particular one, until peers of ten networks see this node \
+                somewhere else; that is withdrawn again if no stranger reaches it there in five minutes. none: the \
+                listen address alone. extip: the address, with a port where it differs from the UDP port.
+                """, valueName: "auto|none|extip:IP[:PORT]"))
+    var nat = "auto"
 
     @Option(
         name: .long,
@@ -98,7 +103,7 @@ struct NodeOptions: ParsableArguments {
     func validate() throws {
         if let workers, !(1...1_024).contains(workers) { throw ValidationError("--workers must be 1 to 1024") }
         _ = try listenEndpoint()
-        _ = try advertisedEndpoint()
+        _ = try addressPlan()
     }
 
     /// The nodes to join by.
@@ -109,21 +114,24 @@ struct NodeOptions: ParsableArguments {
         return bootnodes.records
     }
 
+    /// Whether any address will do.
+    var listensAnywhere: Bool { listenAddress == "any" }
+
     /// Where to listen.
     func listenEndpoint() throws -> Endpoint {
-        guard let endpoint = Endpoint(parsing: listenAddress, port: udpPort) else {
+        let text = listensAnywhere ? "::" : listenAddress
+        guard let endpoint = Endpoint(parsing: text, port: udpPort) else {
             throw ValidationError("--listen-address: '\(listenAddress)' is no IP address: write 127.0.0.1 or ::1")
         }
         return endpoint
     }
 
-    /// What `--nat` says; nil for none. Port 0 means the UDP port.
-    func advertisedEndpoint() throws -> Endpoint? {
-        if nat == "none" { return nil }
-        guard nat.hasPrefix("extip:"), let endpoint = Endpoint(parsingWithPort: String(nat.dropFirst(6))) else {
-            throw ValidationError("--nat: '\(nat)' is neither none nor extip:IP[:PORT]")
+    /// What `--nat` says.
+    func addressPlan() throws -> AddressPlan {
+        guard let plan = AddressPlan(nat) else {
+            throw ValidationError("--nat: '\(nat)' is none of auto, none and extip:IP[:PORT]")
         }
-        return endpoint
+        return plan
     }
 }
 
@@ -132,7 +140,9 @@ struct FetchOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The most to receive in a second, with a unit (2MiB/s; default: no limit).", valueName: "rate"),
+            "The most state to ask for in a second, with a unit (2MiB/s; default: no limit).",
+            discussion: "Bounds ranges, diffs and codes. Block diffs that peers offer come on top, once all is held.",
+            valueName: "rate"),
         transform: ByteCount.parse)
     var maxDownloadRate: ByteCount?
 

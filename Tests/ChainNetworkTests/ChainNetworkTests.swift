@@ -33,6 +33,39 @@ import Testing
         #expect(restored.localPayload == second.client.localPayload)
     }
 
+    /// Nodes that joined after the checkpoint have not its header; those started again restore the same. A client that
+    /// was awake before it met the first of them asks for what comes after it.
+    @Test func aFreshClientNeedsNobodyWhoHasTheCheckpointsHeader() throws {
+        let made = try MadeChain()
+        let entries = made.published(try MadeChain.run(on: made.genesis, 400))
+        let holder = try ChainSync(configuration: made.configuration, restoring: entries, seed: 1)
+        #expect(holder.head == entries[399].point && holder.serve(request(from: 0)).first == 1)
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 7))
+        cluster.client.advance(to: Instant(microseconds: 1))
+        for peer in 1...2 { cluster.add(UInt64(peer), holder) }
+        cluster.settle()
+        #expect(cluster.client.head == entries[399].point && cluster.penalised.isEmpty)
+        #expect(cluster.now == .zero, "nothing was waited for")
+    }
+
+    /// A claim to have the checkpoint's header, never made good, holds a walk up for no longer than two requests.
+    @Test func aPeerThatOnlySaysItHasTheCheckpointsHeaderHoldsNobodyUp() throws {
+        let made = try MadeChain()
+        let entries = made.published(try MadeChain.run(on: made.genesis, 400))
+        let holder = try ChainSync(configuration: made.configuration, restoring: entries, seed: 1)
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 7))
+        let boast = ChainPingPayload(
+            genesisHash: made.genesis.hash, lowest: 0, highest: 10_000, headHash: made.genesis.hash, certified: 10_000)
+        cluster.add(1, claim: boast.encoded) { _ in nil }
+        cluster.add(2, holder)
+        cluster.settle(limit: .seconds(70))
+        #expect(cluster.client.head == entries[399].point)
+    }
+
+    private func request(from number: UInt64) -> [UInt8] {
+        HeadersKey(start: .number(number), count: 1).map { ChainContentKey.headers($0).encoded } ?? []
+    }
+
     @Test func theSameSeedGivesTheSameDirectives() throws {
         let made = try MadeChain()
         let server = try made.machine(made.published(try MadeChain.run(on: made.genesis, 500)))

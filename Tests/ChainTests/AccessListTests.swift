@@ -68,4 +68,19 @@ import Testing
         #expect(changes.allSatisfy { $0.storage.map(\.key) == $0.storage.map(\.key).sorted() })
         #expect(changes.allSatisfy { $0.key == Keccak.hash($0.address.bytes) })
     }
+
+    /// EIP-161 takes away what a transaction touched and left empty; genesis is no transaction.
+    @Test func anEmptyAccountGoesWhenItIsTouchedAndStaysInGenesis() throws {
+        let root = StateAccount.emptyRoot
+        let allotted = AccountChange(address: try address(1), nonce: 0, balance: .zero, code: [], storage: [])
+        #expect(allotted.applied(to: nil, storageRoot: root, clearsEmpty: false) == StateAccount())
+        #expect(allotted.applied(to: nil, storageRoot: root) == nil)
+        let touched = AccountChange(address: try address(1), nonce: nil, balance: .zero, code: nil, storage: [])
+        #expect(touched.applied(to: StateAccount(), storageRoot: root) == nil)
+        #expect(touched.applied(to: StateAccount(nonce: 1), storageRoot: root) == StateAccount(nonce: 1))
+        // What an access list only names has no change: it is left as it is.
+        var account = BlockAccessList.Account(address: try address(1))
+        account.storageReads = [UInt256(1)]
+        #expect(try BlockAccessList([account]).accountChanges.isEmpty)
+    }
 }

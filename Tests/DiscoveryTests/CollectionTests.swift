@@ -30,24 +30,6 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<4)
-    func timersFireInOrder(_ seed: Int) {
-        var generator = SeededGenerator(seed: UInt64(seed))
-        var queue = TimerQueue<Int>()
-        var model: [(at: UInt64, order: Int)] = []
-        for order in 0..<1_000 {
-            let at = generator.next() % 100
-            queue.add(order, at: Instant(microseconds: at))
-            model.append((at, order))
-        }
-        model.sort { ($0.at, $0.order) < ($1.at, $1.order) }
-        var fired: [Int] = []
-        for now in stride(from: UInt64(0), to: 110, by: 10) {
-            while let order = queue.pop(due: Instant(microseconds: now)) { fired.append(order) }
-            #expect(fired == model.filter { $0.at <= now }.map(\.order))
-        }
-    }
-
     @Test func talkRequestsAreWrittenAsTheyAreEncoded() {
         for size in [0, 1, 2, 50, 51, 52, 55, 56, 200, 255, 256, 257, 1_100] {
             for byte: UInt8 in [0, 0x7f, 0x80] {

@@ -40,6 +40,30 @@ struct HandPeer {
         ) { id.store(to: $0) }.packet
     }
 
+    /// A packet of a kind and size, well formed as far as anybody can see who knows no key; nil where the size is none
+    /// of that kind. It claims to come from this peer.
+    mutating func invented(_ flag: PacketFlag, size: Int) -> [UInt8]? {
+        let authSize =
+            switch flag {
+            case .ordinary: PacketHeader.ordinaryAuthSize
+            case .whoAreYou: PacketHeader.whoAreYouAuthSize
+            case .handshake: min(PacketHeader.handshakeAuthSize + 120, size - PacketHeader.authStart - 16)
+            }
+        let tail = size - PacketHeader.authStart - authSize
+        guard tail >= 0, flag != .handshake || authSize >= PacketHeader.handshakeAuthSize else { return nil }
+        var mask = MaskCipher(to: remote)
+        let (id, number) = (key.nodeID, entropy.bytes32())
+        let rest = [64, 33] + entropy.bytes(max(0, authSize - 34))
+        return PacketWriter.plain(
+            iv: random(), flag: flag,
+            nonce: Nonce(counter: UInt32(truncatingIfNeeded: number.word0), tail: number.word1), authSize: authSize, tail: entropy.bytes(tail), mask: &mask
+        ) { target in
+            for (index, byte) in (id.bytes + rest).prefix(authSize).enumerated() {
+                target.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+            }
+        }.packet
+    }
+
     /// The handshake packet that answers `challenge` and carries `message`. `tamper` changes the authdata.
     mutating func handshake(
         _ challenge: [UInt8], _ message: [UInt8], withRecord: Bool = true, tamper: (inout [UInt8]) -> Void = { _ in }

@@ -107,10 +107,10 @@ struct World {
                     deadline = (at, index)
                 }
             }
-            let next = min(wire.first ?? end + .seconds(1), deadline?.at ?? end + .seconds(1))
+            let next = min(wire.earliest ?? end + .seconds(1), deadline?.at ?? end + .seconds(1))
             guard next <= end else { break }
             now = max(now, next)
-            if let delivery = wire.pop(due: now) {
+            if let delivery = wire.next(due: now) {
                 if let index = places.firstIndex(of: delivery.to) {
                     nodes[index].receive(delivery.bytes, from: delivery.from, at: now)
                     collect(index)

@@ -41,7 +41,9 @@ import Testing
 
     /// What the toolchain brings: pure targets may have none of it, the others what they need.
     private static let outside: Set<String> = ["Foundation", "Glibc", "Dispatch", "Synchronization", "Testing"]
-    private static let mayUseFoundation: Set<String> = ["Shell", "Conformance", "Bench", "carousel", "TestSupport"]
+    private static let mayUseFoundation: Set<String> = [
+        "Shell", "Conformance", "Bench", "carousel", "fuzz", "TestSupport",
+    ]
 
     /// The simulation's map is shared by a host's lives, as a disk is: it has a lock, and nothing else of the world.
     private static let lockedOnly = [(target: "Simulation", module: "Synchronization")]

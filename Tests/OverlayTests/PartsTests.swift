@@ -120,27 +120,6 @@ import Testing
     }
 }
 
-@Suite struct TimerQueueTests {
-    @Test func firesInOrder() {
-        var timers = TimerQueue<Int>()
-        var random = SeededGenerator(seed: 71)
-        var expected: [(UInt64, Int)] = []
-        for index in 0..<500 {
-            let at = random.next() % 100
-            timers.set(index, at: Instant(microseconds: at))
-            expected.append((at, index))
-        }
-        expected.sort { $0 < $1 }
-        var fired: [Int] = []
-        #expect(timers.earliest == Instant(microseconds: expected[0].0))
-        for now in 0..<UInt64(100) {
-            while let event = timers.next(at: Instant(microseconds: now)) { fired.append(event) }
-        }
-        #expect(fired == expected.map(\.1))
-        #expect(timers.count == 0)
-    }
-}
-
 @Suite struct PeerBookTests {
     let peer = Bytes32(1, 2, 3, 4)
 

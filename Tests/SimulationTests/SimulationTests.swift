@@ -1,7 +1,9 @@
 import Chain
 import Foundation
+import MerklePatricia
 import Node
 import Primitives
+import StateNetwork
 import StateStore
 import Testing
 
@@ -64,6 +66,47 @@ import Testing
         let last = scenario.lastBlock.number
         let reached = scenario.world.run(until: .seconds(200)) { $0.progress(holder)?.verifiedHead == last }
         #expect(reached, "\(String(describing: scenario.world.progress(holder)))")
+    }
+
+    /// Nobody is left who saw the blocks come: the bridge is gone, and every holder knows only what its store kept.
+    @Test func aFreshClientLearnsTheChainFromHoldersThatWereAllStartedAgain() throws {
+        var scenario = try Scenario(Scenarios.small(seed: 7))
+        let last = scenario.lastBlock.number
+        let holders = scenario.holders
+        let filled = scenario.world.run(until: .seconds(120)) { world in
+            holders.allSatisfy { world.progress($0)?.verifiedHead == last }
+        }
+        #expect(filled)
+        scenario.world.kill(scenario.bridge)
+        for holder in holders { scenario.world.kill(holder) }
+        for holder in holders { try expectProof(of: last, in: scenario, holder) }
+        _ = scenario.world.run(until: .seconds(130))
+        for holder in holders {
+            let boot = scenario.world.node(holders[0]).map { [$0.record] } ?? []
+            try scenario.world.start(holder, bootNodes: boot)
+        }
+        let client = try scenario.addWalker()
+        let reached = scenario.world.run(until: .seconds(250)) { $0.progress(client)?.verifiedHead == last }
+        #expect(reached, "\(String(describing: scenario.world.progress(client)))")
+        try Oracle.expectFinalState(in: scenario, of: client)
+    }
+}
+
+extension RestartTests {
+    /// What the store keeps proves every section of the arc at the head, without any layer's or crown's help.
+    private func expectProof(of number: UInt64, in scenario: Scenario, _ host: HostID) throws {
+        let snapshot = scenario.world.store(host).snapshot()
+        let proof = try #require(try StoredState.load(from: snapshot, network: scenario.network).headProof)
+        #expect(proof.point == scenario.lastBlock && proof.point.number == number)
+        let root = try #require(scenario.chain.entries.last).block.header.stateRoot
+        var pool = NodePool()
+        pool.add(proof.nodes, at: number)
+        for section in Section.all(depth: 1) {
+            let path = pool.path(to: section.path, root: root)
+            #expect(throws: Never.self) {
+                try SectionProof.sectionHash(root: root, proof: path, section: section.path)
+            }
+        }
     }
 }
 

@@ -187,6 +187,32 @@ struct Ring {
         #expect(holdings.waiting.isEmpty)
     }
 
+    /// The first diff of a block need not be the true one: what does not go on from what is held keeps no other out.
+    @Test func aDiffThatDoesNotFitLetsRivalsInAndTheOneThatFitsIsTaken() {
+        var holdings = Ring.holdings()
+        let one = Ring.point(1)
+        holdings.enqueue(Ring.diff(3, one, from: 7))
+        #expect(holdings.admission(of: key(3, 1), isCanonical: true) == .wanted)
+        holdings.enqueue(Ring.diff(3, one, from: 7))
+        #expect(holdings.blockingDiffs(of: 3).count == 1, "the same again is none")
+        holdings.enqueue(Ring.diff(3, one, from: 0))
+        #expect(holdings.admission(of: key(3, 1), isCanonical: true) == .inProgress, "one of them fits")
+        guard case .verify(let diff) = holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) else {
+            Issue.record("the one that fits is not taken")
+            return
+        }
+        #expect(diff.value.sectionHashBefore == Ring.hash(3, 0))
+        #expect(holdings.rivals(of: diff).map(\.value.sectionHashBefore) == [Ring.hash(3, 7)])
+        // They are bounded, and thrown away one by one.
+        var full = Ring.holdings()
+        for version in 5..<20 { full.enqueue(Ring.diff(3, one, from: UInt8(version))) }
+        #expect(full.blockingDiffs(of: 3).count == StateNetworkLimits.rivalDiffs)
+        #expect(full.admission(of: key(3, 1), isCanonical: true) == .inProgress)
+        full.discard(Ring.diff(3, one, from: 5))
+        #expect(full.blockingDiffs(of: 3).count == StateNetworkLimits.rivalDiffs - 1)
+        #expect(full.hasGap(3, at: .zero) && full.admission(of: key(3, 1), isCanonical: true) == .wanted)
+    }
+
     @Test func aDiffWithoutAHeaderIsForgottenInTime() {
         var holdings = Ring.holdings()
         holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))

@@ -122,13 +122,59 @@ struct Walk {
 
     @Test func aPartialSectionWithoutHolderIsDroppedOnlyAfterAWhile() {
         var walk = Walk(lanes: 1)
-        walk.peer(1, [5, 4])
+        walk.peer(1, [5])
         walk.sync.anchorAdvanced(to: Walk.anchor(5))
         walk.sync.crownStored(Walk.anchor(5))
-        walk.hold(0, .partial(anchor: Walk.anchor(2), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
+        walk.hold(0, .partial(anchor: Walk.anchor(4), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
         #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
         walk.now = walk.now + .seconds(9)
         #expect(walk.sync.plan(at: walk.now).drops == [0])
+    }
+
+    @Test func aPartialSectionWhoseAnchorNobodyCanServeIsDroppedAtOnce() {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [5, 4])
+        walk.sync.anchorAdvanced(to: Walk.anchor(5))
+        walk.sync.crownStored(Walk.anchor(5))
+        walk.hold(0, .partial(anchor: Walk.anchor(3), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
+        #expect(walk.sync.plan(at: walk.now).drops == [0])
+    }
+
+    @Test func whenTheLimitCoversOneRangeTheOldestAnchorGoesFirst() {
+        var walk = Walk(lanes: 4, rate: 1_000)
+        walk.peer(1, [6, 5])
+        walk.sync.anchorAdvanced(to: Walk.anchor(6))
+        walk.sync.crownStored(Walk.anchor(6))
+        let next = Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)
+        walk.hold(0, .partial(anchor: Walk.anchor(6), next: next))
+        walk.hold(4, .partial(anchor: Walk.anchor(5), next: next))
+        let tasks = walk.sync.plan(at: walk.now).assignments.map(\.task)
+        #expect(tasks.count == 1)
+        #expect(tasks.first?.sections == [4])
+    }
+
+    @Test func diffsWaitWhileMoreCameThanTheLimitAllows() throws {
+        var walk = Walk(lanes: 4, rate: 100_000)
+        walk.peer(1, [1, 0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(1))
+        walk.sync.crownStored(Walk.anchor(1))
+        walk.hold(3, .complete(anchor: Walk.anchor(0)))
+        let crossing = SyncTask.diffs(sections: [3], from: Walk.anchor(0), to: .anchor(Walk.anchor(1)))
+        let first = try #require(walk.sync.plan(at: walk.now).assignments.first { $0.task == crossing })
+        walk.sync.finish(first.id, .done(bytes: 1_200_000), at: walk.now)
+        #expect(walk.sync.plan(at: walk.now).assignments.isEmpty)
+        walk.now = walk.now + .seconds(13)
+        let tasks = walk.sync.plan(at: walk.now).assignments.map(\.task)
+        #expect(tasks.contains(crossing))
+    }
+
+    @Test func aWalkThatIsHeldBackTakesNoBlockDiffs() {
+        #expect(Walk().sync.takesBlockDiffs)
+        var walk = Walk(rate: 1_000)
+        #expect(!walk.sync.takesBlockDiffs)
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(0))) }
+        #expect(walk.sync.takesBlockDiffs)
     }
 
     @Test func gapsAreCaughtUpByDiffsToAProvenBlock() {

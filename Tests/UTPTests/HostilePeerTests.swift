@@ -1,6 +1,7 @@
 import Primitives
 import Testing
 import UTP
+import UTPLab
 
 /// One machine against packets made by hand.
 private struct Bench {

@@ -1,6 +1,7 @@
 import Primitives
 import Testing
 import UTP
+import UTPLab
 
 @Suite struct NetworkTests {
     struct Conditions: CustomStringConvertible, Sendable {

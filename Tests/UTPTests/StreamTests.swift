@@ -1,6 +1,7 @@
 import Primitives
 import Testing
 import UTP
+import UTPLab
 
 @Suite struct TransferTests {
     @Test(arguments: Role.allCases, [0, 1, 1_152, 1_153, 1_154, 10_000, 300_000])

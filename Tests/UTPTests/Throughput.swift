@@ -2,6 +2,7 @@ import Foundation
 import Primitives
 import Testing
 import UTP
+import UTPLab
 
 /// Two machines in one process, packets handed over in batches. Prints; judges nothing.
 @Suite struct Throughput {

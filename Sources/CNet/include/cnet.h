@@ -7,16 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The most datagrams that one system call moves.
-#define CNET_BATCH 64
-/// Bytes of a slot: above any packet of discv5 (1,280), so that a longer one is seen as too long.
-#define CNET_SLOT 2048
+/// Reads of one system call: single datagrams, or runs of datagrams that the system joined.
+#define CNET_READS 64
+#define CNET_COALESCED_READS 16
+/// Sends of one system call, each a datagram or a run of them.
+#define CNET_SENDS 64
+/// The most datagrams and bytes that one send may hold. Linux: UDP_MAX_SEGMENTS was 64 first; an IP packet's 65,535
+/// bytes less its headers.
+#define CNET_SEGMENTS 64
+#define CNET_SEND_BYTES 65000
 
-/// Buffers and headers of CNET_BATCH datagrams, allocated once.
-typedef struct cnet_batch cnet_batch;
+/// Memory and headers of what one call receives, and headers of what one call sends; each allocated once.
+typedef struct cnet_inbox cnet_inbox;
+typedef struct cnet_outbox cnet_outbox;
 
-cnet_batch *cnet_batch_create(void);
-void cnet_batch_destroy(cnet_batch *batch);
+/// `coalesced` not 0: slots large enough for runs.
+cnet_inbox *cnet_inbox_create(int coalesced);
+void cnet_inbox_destroy(cnet_inbox *inbox);
+cnet_outbox *cnet_outbox_create(void);
+void cnet_outbox_destroy(cnet_outbox *outbox);
 
 /// Opens a non-blocking UDP socket bound to an IPv4 (4 bytes) or IPv6 (16 bytes) address. An IPv6 socket takes IPv4
 /// peers too, as mapped addresses. The buffers are asked for at `buffer_bytes`; the system may give less.
@@ -26,25 +35,35 @@ int cnet_udp_port(int fd);
 /// The receive buffer that the system gave, in bytes, or -errno.
 int cnet_udp_receive_buffer(int fd);
 
-/// Fills the batch with what waits on the socket: how many, 0 where nothing waits.
-int cnet_receive(int fd, cnet_batch *batch);
-/// Bytes of a received datagram; a length of 0 for one that did not fit its slot.
-const uint8_t *cnet_datagram(const cnet_batch *batch, int index, size_t *length);
-/// Where a received datagram came from: the length of the address (4 or 16), 0 where it has none.
-int cnet_source(const cnet_batch *batch, int index, uint8_t address[16], uint16_t *port);
+/// Lets the system join datagrams of one sender and size into one read (UDP_GRO): 0, or -errno where it cannot.
+int cnet_udp_coalesce(int fd);
+/// Whether the system can split one send into datagrams (UDP_SEGMENT): 0, or -errno.
+int cnet_udp_can_segment(int fd);
 
-/// Puts a datagram into a slot: 0, or -EMSGSIZE, or -EAFNOSUPPORT for an IPv6 address on an IPv4 socket.
-int cnet_put(cnet_batch *batch, int index, const uint8_t *bytes, size_t length, const uint8_t *address,
-             size_t address_length, uint16_t port, int socket_is_ipv6);
-/// Sends slots from..<count: how many went, or -errno about slot `from`.
-int cnet_send(int fd, cnet_batch *batch, int from, int count);
+/// Fills the inbox with what waits on the socket: how many reads, 0 where nothing waits.
+int cnet_receive(int fd, cnet_inbox *inbox);
+/// Reads of one call at most.
+int cnet_inbox_reads(const cnet_inbox *inbox);
+/// Bytes of a read: a run of datagrams of `segment` bytes each, the last one perhaps shorter. A length of 0 for one
+/// that did not fit its slot.
+const uint8_t *cnet_read(cnet_inbox *inbox, int index, size_t *length, size_t *segment);
+/// Where a read came from: the length of the address (4 or 16), 0 where it has none.
+int cnet_source(const cnet_inbox *inbox, int index, uint8_t address[16], uint16_t *port);
+
+/// Names what send `index` sends: `length` bytes that must lie there until cnet_send returns, as datagrams of `segment`
+/// bytes (the last one perhaps shorter). An address of 16 bytes needs an IPv6 socket.
+void cnet_put(cnet_outbox *outbox, int index, const uint8_t *bytes, size_t length, size_t segment,
+              const uint8_t *address, size_t address_length, uint16_t port, int socket_is_ipv6);
+/// Sends 0..<count: how many went, or -errno about the first.
+int cnet_send(int fd, cnet_outbox *outbox, int count);
 
 int cnet_poll_create(void);
 /// Waits for input on `fd`, and for room to write where `writable` is not 0. `token` comes back from cnet_poll_wait.
 int cnet_poll_add(int poll, int fd, uint32_t token, int writable);
 int cnet_poll_change(int poll, int fd, uint32_t token, int writable);
-/// Waits until something is ready or the time is over (negative: no limit). Tokens of what is ready; at most 8.
-int cnet_poll_wait(int poll, uint32_t tokens[8], int64_t timeout_microseconds);
+/// Waits until something is ready or the time is over (negative: no limit): a bit for each token (below 63) that is, or
+/// -errno.
+int64_t cnet_poll_wait(int poll, int64_t timeout_microseconds);
 
 int cnet_event_create(void);
 int cnet_event_signal(int fd);

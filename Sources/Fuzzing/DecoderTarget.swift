@@ -1,0 +1,64 @@
+/// A decoder, or a family of them, as fuzzing meets it.
+public enum DecoderTarget: String, CaseIterable, Sendable {
+    case discv5Packet = "discv5-packet"
+    case discv5Message = "discv5-message"
+    case enr
+    case enrText = "enr-text"
+    case portalMessage = "portal-message"
+    case pingPayload = "ping-payload"
+    case utpPacket = "utp-packet"
+    case frames
+    case rlp
+    case header
+    case transaction
+    case body
+    case account
+    case accessList = "access-list"
+    case certificate
+    case chainKey = "chain-key"
+    case chainContent = "chain-content"
+    case stateKey = "state-key"
+    case stateStatus = "state-status"
+    case availability
+    case range
+    case sectionDiffs = "section-diffs"
+    case blockDiff = "block-diff"
+    case crown
+    case codes
+    case trieNode = "trie-node"
+    /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
+    case rangeProof = "range-proof"
+
+    /// Reads `bytes`. Returns whether they were accepted (by any of the family); a broken promise is thrown.
+    public func run(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        switch self {
+        case .discv5Packet: try WireDecoders.discv5Packet(bytes)
+        case .discv5Message: try WireDecoders.discv5Message(bytes)
+        case .enr: try WireDecoders.nodeRecord(bytes)
+        case .enrText: try WireDecoders.nodeRecordText(bytes)
+        case .portalMessage: try WireDecoders.portalMessage(bytes)
+        case .pingPayload: try WireDecoders.pingPayload(bytes)
+        case .utpPacket: try WireDecoders.utpPacket(bytes)
+        case .frames: try WireDecoders.frames(bytes)
+        case .rlp: try ChainDecoders.rlp(bytes)
+        case .header: try ChainDecoders.header(bytes)
+        case .transaction: try ChainDecoders.transaction(bytes)
+        case .body: try ChainDecoders.body(bytes)
+        case .account: try ChainDecoders.account(bytes)
+        case .accessList: try ChainDecoders.accessList(bytes)
+        case .certificate: try ChainDecoders.certificate(bytes)
+        case .chainKey: try ChainDecoders.key(bytes)
+        case .chainContent: try ChainDecoders.content(bytes)
+        case .stateKey: try StateDecoders.key(bytes)
+        case .stateStatus: try StateDecoders.status(bytes)
+        case .availability: try StateDecoders.availability(bytes)
+        case .range: try StateDecoders.range(bytes)
+        case .sectionDiffs: try StateDecoders.sectionDiffs(bytes)
+        case .blockDiff: try StateDecoders.blockDiff(bytes)
+        case .crown: try StateDecoders.crown(bytes)
+        case .codes: try StateDecoders.codes(bytes)
+        case .trieNode: try StateDecoders.trieNode(bytes)
+        case .rangeProof: try RangeProgram.run(bytes)
+        }
+    }
+}

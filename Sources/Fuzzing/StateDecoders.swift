@@ -1,0 +1,148 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateNetwork
+
+/// Decoders of the state network and of trie nodes.
+enum StateDecoders {
+    static func key(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let key = try? StateContentKey(decoding: bytes) else { return false }
+        try require(key.encoded == bytes, .notCanonical("state key"))
+        _ = key.position(sectionDepth: 2)
+        return true
+    }
+
+    static func status(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let status = try? StateStatus(decoding: bytes) else { return false }
+        let again = status.encoded
+        // Data follows status 0; anchors are listed in order, and a long wait is shortened, whatever was sent.
+        switch status {
+        case .data: try require(bytes.first == again.first, .notCanonical("status"))
+        case .notAtThisAnchor(let served):
+            guard case .notAtThisAnchor(let found)? = try? StateStatus(decoding: again) else {
+                throw .notRoundTrip("status")
+            }
+            try require(found == served.sorted(), .notRoundTrip("anchors of a status"))
+        case .busy: try require((try? StateStatus(decoding: again)) == status, .notRoundTrip("status"))
+        default: try require(again == bytes, .notCanonical("status"))
+        }
+        return true
+    }
+
+    /// What is served, in full and as the ping payload.
+    static func availability(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        var accepted = false
+        if let value = try? AvailabilityValue(decoding: bytes) {
+            accepted = true
+            try require(value.encoded == bytes, .notCanonical("availability"))
+        }
+        if let payload = try? StatePingPayload(decoding: bytes) {
+            accepted = true
+            try require(payload.encoded == bytes, .notCanonical("state ping payload"))
+        }
+        return accepted
+    }
+
+    /// The columns, and the same bytes read by the schema.
+    static func range(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard bytes.first == 0, let value = try? RangeValue(decoding: bytes) else { return false }
+        try require(value.encoded == bytes, .notCanonical("range"))
+        try sameBySchema(bytes, RangeValue.schema, "range")
+        let key = RangeKey(anchor: Anchor(epoch: 1, hash: .zero), origin: .first, limit: .last, maxBytes: .max)
+        guard let key else { throw .setup("a range key") }
+        if (try? RangeCheck.verify(bytes, key: key, stateRoot: StateAccount.emptyRoot)) != nil {
+            try require(value.leafCount == 0, .untruthAccepted("a range of an empty state"))
+        }
+        return true
+    }
+
+    static func sectionDiffs(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard bytes.first == 0, let value = try? SectionDiffsValue(decoding: bytes) else { return false }
+        try require(value.encoded == bytes, .notCanonical("section diffs"))
+        try sameBySchema(bytes, SectionDiffsValue.schema, "section diffs")
+        return true
+    }
+
+    static func blockDiff(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let value = try? BlockDiffValue(decoding: bytes) else { return false }
+        try sameBySchema(bytes, BlockDiffValue.schema, "block diff")
+        guard let again = BlockDiffValue(
+            header: value.header, certificate: value.certificate, sectionHashBefore: value.sectionHashBefore,
+            changes: value.changes, codes: value.codes, pathProof: value.pathProof
+        ).encoded else { throw .notRoundTrip("block diff without encoding") }
+        // Codes are put in order when a value is made; a received one may have them otherwise, and is refused later.
+        try require(again.count == bytes.count, .notRoundTrip("block diff"))
+        try require(value.encoded == bytes, .notCanonical("block diff"))
+        if let header = try? BlockHeader(rlp: value.header) {
+            _ = try? BlockDiffCheck.verify(value, key: BlockDiffKey(point: header.point, section: 3), depth: 1)
+        }
+        return true
+    }
+
+    /// Nodes are trusted by the hash of the first, so that the walk goes on where a random root would end it.
+    static func crown(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let depth = bytes.first.map({ Int($0) % 5 }) else { return false }
+        let body = Array(bytes.dropFirst())
+        guard let elements = try? SSZ.decode(body, as: CrownValue.schema).elements,
+            let root = try? elements.first.map({ node throws(SSZError) in Keccak.hash(try node.bytes) })
+        else { return (try? CrownValue.verify([0] + body, stateRoot: .zero, depth: depth)) != nil }
+        guard let crown = try? CrownValue.verify([0] + body, stateRoot: root, depth: depth) else { return false }
+        let again = CrownValue.serve(crown)
+        try require(again.count == body.count + 1, .notRoundTrip("crown"))
+        let found = try? CrownValue.verify(again, stateRoot: root, depth: depth)
+        try require(found?.nodes == crown.nodes, .notRoundTrip("crown"))
+        for section in 0..<min(16, crown.sectionCount) {
+            guard let hash = try? crown.sectionHash(section), let proof = try? crown.proofNodes(forSection: section)
+            else { throw .readersDiffer("a section of a crown") }
+            let path = Nibbles(section: section, depth: depth)
+            try require(
+                (try? SectionProof.sectionHash(root: root, proof: proof, section: path)) == hash,
+                .readersDiffer("a section of a crown"))
+        }
+        return true
+    }
+
+    static func codes(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard bytes.first == 0, let list = try? SSZ.decode(bytes.dropFirst(), as: CodesValue.schema).elements else {
+            guard let key = CodesKey(near: .zero, hashes: [.zero]) else { throw .setup("a codes key") }
+            // Not a list by the schema: not one for the check either.
+            let found = try? CodesValue.verify(bytes, key: key)
+            try require(found == nil, .readersDiffer("codes"))
+            return false
+        }
+        var codes: [[UInt8]] = []
+        for element in list {
+            guard let code = try? element.bytes else { throw .setup("a list of byte lists") }
+            codes.append(code)
+        }
+        let hashes = codes.map { Keccak.hash($0) }
+        guard let key = CodesKey(near: .zero, hashes: hashes.isEmpty ? [.zero] : hashes) else { return false }
+        guard let found = try? CodesValue.verify(bytes, key: key) else { throw .truthRefused("codes") }
+        try require(found.map(\.code) == codes, .readersDiffer("codes"))
+        return true
+    }
+
+    /// A node; a path in hex-prefix form; a subtree as the store writes it.
+    static func trieNode(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        var accepted = false
+        if let node = try? TrieNode(decoding: bytes) {
+            accepted = true
+            try require(node.encoded == bytes, .notCanonical("trie node"))
+        }
+        if let (path, isLeaf) = Nibbles.decodingCompact(bytes) {
+            accepted = true
+            try require(path.compact(isLeaf: isLeaf) == bytes, .notCanonical("hex prefix"))
+        }
+        if let subtree = try? Subtree(decoding: bytes) {
+            accepted = true
+            try require(subtree.encoded == bytes, .notCanonical("subtree"))
+        }
+        return accepted
+    }
+
+    private static func sameBySchema(_ bytes: [UInt8], _ schema: SSZType, _ what: String) throws(FuzzFailure) {
+        guard let value = try? SSZ.decode(bytes.dropFirst(), as: schema) else { throw .readersDiffer(what) }
+        let again = try? SSZ.encode(value, as: schema)
+        try require(again.map { $0[...] } == bytes.dropFirst(), .readersDiffer(what))
+    }
+}

@@ -1,0 +1,223 @@
+import Primitives
+
+/// Walks over a JSON document once, from its beginning, and hands on members and values as the bytes they are: a
+/// document of a gigabyte takes no memory beside itself. For the large documents of chains, whose texts are names and
+/// hex digits: a text with an escape in it is passed over where nobody asks for it, and is an error where somebody does.
+struct JSONCursor {
+    /// The document is no JSON at this byte, or not of the form that was asked for.
+    struct Failure: Error, Equatable { let position: Int }
+
+    private let bytes: UnsafeRawBufferPointer
+    private(set) var position = 0
+    /// Objects and lists inside each other, at most: a document from elsewhere decides about it.
+    private static let deepest = 512
+
+    /// Begins before the document's value. The bytes must outlive the cursor.
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    private func failed() -> Failure { Failure(position: position) }
+
+    private mutating func skipSpace() {
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x0a, 0x0d, 0x09: position &+= 1
+            default: return
+            }
+        }
+    }
+
+    /// The first byte of what comes next.
+    private mutating func peek() throws(Failure) -> UInt8 {
+        skipSpace()
+        guard position < bytes.count else { throw failed() }
+        return bytes[position]
+    }
+
+    private mutating func expect(_ byte: UInt8) throws(Failure) {
+        guard try peek() == byte else { throw failed() }
+        position += 1
+    }
+
+    /// Whether an object comes next.
+    mutating func isAtObject() throws(Failure) -> Bool { try peek() == UInt8(ascii: "{") }
+
+    /// Throws unless nothing is left.
+    mutating func finish() throws(Failure) {
+        skipSpace()
+        guard position == bytes.count else { throw failed() }
+    }
+
+    /// Reads an object: `member` is called with each name and must read or skip the value.
+    mutating func object(_ member: (inout JSONCursor, UnsafeRawBufferPointer) throws -> Void) throws {
+        try expect(UInt8(ascii: "{"))
+        if try peek() == UInt8(ascii: "}") {
+            position += 1
+            return
+        }
+        while true {
+            let name = try text()
+            try expect(UInt8(ascii: ":"))
+            try member(&self, name)
+            let next = try peek()
+            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else { throw failed() }
+            position += 1
+            if next == UInt8(ascii: "}") { return }
+        }
+    }
+
+    /// The content of a string without escapes.
+    mutating func text() throws(Failure) -> UnsafeRawBufferPointer {
+        try expect(UInt8(ascii: "\""))
+        let start = position
+        while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
+            guard bytes[position] >= 0x20, bytes[position] != UInt8(ascii: "\\") else { throw failed() }
+            position &+= 1
+        }
+        guard position < bytes.count else { throw failed() }
+        position += 1
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<position - 1])
+    }
+
+    /// The content of a string, or the characters of a number; nil, and passed over, where it is neither.
+    mutating func textOrNumber() throws(Failure) -> UnsafeRawBufferPointer? {
+        switch try peek() {
+        case UInt8(ascii: "\""): return try text()
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): return UnsafeRawBufferPointer(rebasing: try skip())
+        default:
+            _ = try skip()
+            return nil
+        }
+    }
+
+    /// Passes over the next value, whatever it is; gives its bytes.
+    @discardableResult
+    mutating func skip() throws(Failure) -> Slice<UnsafeRawBufferPointer> {
+        _ = try peek()
+        let start = position
+        var depth = 0
+        repeat {
+            switch try peek() {
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                guard depth <= JSONCursor.deepest else { throw failed() }
+                position += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                guard depth >= 0 else { throw failed() }
+                position += 1
+            case UInt8(ascii: ","), UInt8(ascii: ":"):
+                guard depth > 0 else { throw failed() }
+                position += 1
+            case UInt8(ascii: "\""): try skipString()
+            default: try skipWord()
+            }
+        } while depth > 0
+        return bytes[start..<position]
+    }
+
+    private mutating func skipString() throws(Failure) {
+        position += 1
+        while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
+            position &+= bytes[position] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        guard position < bytes.count else { throw failed() }
+        position += 1
+    }
+
+    /// A number, true, false or null.
+    private mutating func skipWord() throws(Failure) {
+        let start = position
+        while position < bytes.count {
+            let byte = bytes[position]
+            let belongs =
+                (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte) || byte == 0x45 || byte == 0x2b
+                || byte == 0x2d || byte == 0x2e
+            guard belongs else { break }
+            position &+= 1
+        }
+        guard position > start else { throw failed() }
+    }
+}
+
+/// Numbers and bytes out of text, without a string between.
+enum ASCIINumber {
+    /// Up to 64 hex digits, with or without 0x; nil for anything else.
+    static func hex(_ text: UnsafeRawBufferPointer) -> UInt256? {
+        let digits = withoutPrefix(text)
+        guard !digits.isEmpty, digits.count <= 64 else { return nil }
+        var words = Bytes32.zero
+        for (index, digit) in digits.enumerated() {
+            guard let value = value(of: digit) else { return nil }
+            let place = digits.count - 1 - index
+            let bits = UInt64(value) << UInt64(4 * (place & 15))
+            switch place >> 4 {
+            case 0: words.word3 |= bits
+            case 1: words.word2 |= bits
+            case 2: words.word1 |= bits
+            default: words.word0 |= bits
+            }
+        }
+        return UInt256(big: words)
+    }
+
+    /// Hex digits after 0x, or decimal ones; nil for anything else or what has more than 256 bits.
+    static func integer(_ text: UnsafeRawBufferPointer) -> UInt256? {
+        if text.starts(with: "0x".utf8) {
+            let digits = withoutPrefix(text).drop { $0 == UInt8(ascii: "0") }
+            guard text.count > 2 else { return nil }
+            return digits.isEmpty ? .zero : hex(UnsafeRawBufferPointer(rebasing: digits))
+        }
+        guard !text.isEmpty else { return nil }
+        var value = UInt256.zero
+        var chunk: UInt64 = 0
+        var factor: UInt64 = 1
+        for digit in text {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            chunk = chunk * 10 + UInt64(digit - 0x30)
+            factor *= 10
+            guard factor == 10_000_000_000_000_000_000 else { continue }
+            guard let next = value.multiplied(by: factor, adding: chunk) else { return nil }
+            (value, chunk, factor) = (next, 0, 1)
+        }
+        return value.multiplied(by: factor, adding: chunk)
+    }
+
+    static func uint64(_ text: UnsafeRawBufferPointer) -> UInt64? {
+        integer(text).flatMap { $0 <= UInt256(.max) ? $0.big.word3 : nil }
+    }
+
+    /// An even number of hex digits, with or without 0x; nil for anything else.
+    static func bytes(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+        let digits = withoutPrefix(text)
+        guard digits.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digits.count / 2)
+        var index = digits.startIndex
+        while index < digits.endIndex {
+            guard let high = value(of: digits[index]), let low = value(of: digits[index + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+            index += 2
+        }
+        return bytes
+    }
+
+    private static func withoutPrefix(_ text: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer> {
+        text[(text.starts(with: "0x".utf8) ? 2 : 0)...]
+    }
+
+    private static func value(of digit: UInt8) -> UInt8? {
+        switch digit {
+        case 0x30...0x39: digit - 0x30
+        case 0x61...0x66: digit - 0x61 + 10
+        case 0x41...0x46: digit - 0x41 + 10
+        default: nil
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether these are exactly the bytes of `text`.
+    func equals(_ text: StaticString) -> Bool {
+        text.withUTF8Buffer { elementsEqual($0) }
+    }
+}

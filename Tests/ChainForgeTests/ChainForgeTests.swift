@@ -1,0 +1,2 @@
+import ChainForge
+import Testing

@@ -1,0 +1,143 @@
+import Foundation
+import UTPLab
+
+// The transport's whole matrix in virtual time; tools/soak builds and runs it.
+//
+//   soak [SEEDS]          every point under so many seeds (default 2), the long transfers, and the time at 10 % loss
+//   soak --replay WORDS   one point, in the words that were printed
+
+/// What the runs of one share of lost packets came to.
+struct Tally {
+    var exact = 0
+    var errors = 0
+    var bad: [String] = []
+    /// Sent for each packet needed, of transfers of many packets.
+    var sent = 0
+    var needed = 0
+}
+
+func say(_ point: Point, _ outcome: Point.Outcome) {
+    print(
+        "\(point): \(outcome.verdict) after \(String(format: "%.3f", outcome.seconds)) s of virtual time, "
+            + "\(outcome.packets) packets for \(outcome.needed)")
+}
+
+/// Runs `points` on all cores, in an order that does not matter, and gives their outcomes in the order of the points.
+func runAll(_ points: [Point]) throws -> [Point.Outcome] {
+    let outcomes = Outcomes(points.count)
+    DispatchQueue.concurrentPerform(iterations: points.count) { index in
+        do { outcomes.set(index, try points[index].run()) } catch { outcomes.fail("\(points[index]): \(error)") }
+    }
+    return try outcomes.all()
+}
+
+final class Outcomes: @unchecked Sendable {
+    // `lock` guards the others.
+    private let lock = NSLock()
+    private var outcomes: [Point.Outcome?]
+    private var failure: String?
+
+    init(_ count: Int) { outcomes = Array(repeating: nil, count: count) }
+
+    func set(_ index: Int, _ outcome: Point.Outcome) { lock.withLock { outcomes[index] = outcome } }
+    func fail(_ reason: String) { lock.withLock { failure = failure ?? reason } }
+
+    struct Failure: Error { let reason: String }
+
+    func all() throws -> [Point.Outcome] {
+        try lock.withLock {
+            if let failure { throw Failure(reason: failure) }
+            return outcomes.compactMap { $0 }
+        }
+    }
+}
+
+func soakMatrix(seeds: UInt64) throws -> Bool {
+    var tallies: [Int: Tally] = [:]
+    var slow: [(point: Point, outcome: Point.Outcome)] = []
+    for seed in 1...max(seeds, 1) {
+        let points = Point.all(seed: seed)
+        for (point, outcome) in zip(points, try runAll(points)) {
+            switch outcome.verdict {
+            case .exact:
+                tallies[point.loss, default: Tally()].exact += 1
+                // Round trips needed, so that far and near ones compare.
+                if point.size > 0 { slow.append((point, outcome)) }
+            case .error: tallies[point.loss, default: Tally()].errors += 1
+            case .wrong, .hangs: tallies[point.loss, default: Tally()].bad.append("\(point): \(outcome.verdict)")
+            }
+            tallies[point.loss]?.sent += outcome.packets
+            tallies[point.loss]?.needed += outcome.needed
+        }
+        slow.sort { roundTrips($0) > roundTrips($1) }
+        slow = Array(slow.prefix(5))
+    }
+    print("loss    exact   errors   wrong or hanging   packets sent for each needed")
+    for (loss, tally) in tallies.sorted(by: { $0.key < $1.key }) {
+        let ratio = String(format: "%.2f", Double(tally.sent) / Double(max(tally.needed, 1)))
+        print("\(loss) %".padded(8) + "\(tally.exact)".padded(8) + "\(tally.errors)".padded(9)
+            + "\(tally.bad.count)".padded(19) + ratio)
+        for line in tally.bad { print("  \(line)") }
+    }
+    print("the slowest, by round trips:")
+    for entry in slow {
+        print("  \(String(format: "%.0f", roundTrips(entry))) round trips, ", terminator: "")
+        say(entry.point, entry.outcome)
+    }
+    return tallies.values.allSatisfy { $0.bad.isEmpty }
+}
+
+func roundTrips(_ entry: (point: Point, outcome: Point.Outcome)) -> Double {
+    entry.outcome.seconds * 1_000 / Double(2 * max(entry.point.delay, 1))
+}
+
+func soakLong() throws -> Bool {
+    print("160 MiB, sequence numbers wrap twice:")
+    let outcomes = try runAll(Point.long)
+    for (point, outcome) in zip(Point.long, outcomes) { say(point, outcome) }
+    return outcomes.allSatisfy { $0.verdict == .exact }
+}
+
+/// Median time at 10 % loss over that without, 50 ms.
+func soakTenPercent() throws -> Bool {
+    var isGood = true
+    for size in [64 << 10, 256 << 10, 1 << 20, 4 << 20] {
+        var point = Point()
+        (point.delay, point.size) = (50, size)
+        let clean = try point.run().seconds
+        let lossy = (1...31 as ClosedRange<UInt64>).map { seed in
+            var point = point
+            (point.loss, point.seed) = (10, seed)
+            return point
+        }
+        let times = try runAll(lossy).map(\.seconds).sorted()
+        let ratio = times[times.count / 2] / clean
+        isGood = isGood && ratio <= 2
+        print(
+            "\(size) bytes at 50 ms: \(String(format: "%.3f s clean; 10 %% loss, 31 seeds:", clean)) median "
+                + String(format: "%.2f, worst %.2f times that", ratio, (times.last ?? 0) / clean))
+    }
+    return isGood
+}
+
+extension String {
+    func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
+}
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+if arguments.first == "--replay" {
+    guard let point = Point(arguments.dropFirst().joined(separator: " ")) else {
+        print("no such point; its words are loss, reorder, duplication, delay, size and seed, as in loss=10")
+        exit(2)
+    }
+    say(point, try point.run())
+} else {
+    guard let seeds = UInt64(arguments.first ?? "2") else {
+        print("usage: soak [SEEDS] | soak --replay WORDS")
+        exit(2)
+    }
+    let began = ContinuousClock.now
+    let results = [try soakMatrix(seeds: seeds), try soakTenPercent(), try soakLong()]
+    print("\(results.allSatisfy { $0 } ? "passed" : "FAILED") in \((ContinuousClock.now - began) / .seconds(1)) s")
+    exit(results.allSatisfy { $0 } ? 0 : 1)
+}
