@@ -40,8 +40,8 @@ final class StoreCapacity: Sendable {
             let batches = try StorageRelief.dropHistory(upTo: number, in: snapshot)
             for batch in batches { try store.commit(batch) }
             tell(
-                "the store has \\(ByteCount(bytes: UInt64(used))) of \\(ByteCount(bytes: UInt64(capacity))): changes "
-                    + "\\(number == .max ? "of all epochs" : "up to block \\(number)") are kept no longer")
+                "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))): changes "
+                    + "\(number == .max ? "of all epochs" : "up to block \(number)") are kept no longer")
             return !batches.isEmpty
         case .shrinkArc:
             let isFirst = state.withLock { state in
@@ -50,7 +50,7 @@ final class StoreCapacity: Sendable {
             }
             if isFirst {
                 tell(
-                    "the store has \\(ByteCount(bytes: UInt64(used))) of \\(ByteCount(bytes: UInt64(capacity))) and no "
+                    "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))) and no "
                         + "history to give up: at the next start it keeps a smaller arc, unless --storage-capacity is "
                         + "raised")
             }
@@ -61,8 +61,8 @@ final class StoreCapacity: Sendable {
     /// Leaves that one transaction takes back of a section that is given up.
     private static let leavesOfAStep = 65_536
 
-    /// At a start: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is dropped, section
-    /// by section and each in bounded steps. `arc` gives the sections of an exponent.
+    /// At a start: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is dropped,
+    /// section by section and each in bounded steps. `arc` gives the sections of an exponent.
     func fit(
         exponent: Int, depth: Int, arc: (Int) -> Range<Int>
     ) throws(StoreError) -> Int {
@@ -77,9 +77,9 @@ final class StoreCapacity: Sendable {
         }
         if fitting < exponent {
             tell(
-                "the store has \\(ByteCount(bytes: UInt64(try snapshot.liveBytes()))) of "
-                    + "\\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\\(fitting) keys and not "
-                    + "2^\\(exponent); raise --storage-capacity to keep it")
+                "the store has \(ByteCount(bytes: UInt64(try snapshot.liveBytes()))) of "
+                    + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys and not "
+                    + "2^\(exponent); raise --storage-capacity to keep it")
         }
         for record in records where !arc(fitting).contains(record.section.index) {
             var rest: SectionRecord? = record
@@ -89,7 +89,7 @@ final class StoreCapacity: Sendable {
                 try store.commit(step.batch)
                 rest = step.record
             }
-            tell("section \\(record.section) is kept no longer: it lies outside the arc")
+            tell("section \(record.section) is kept no longer: it lies outside the arc")
         }
         return fitting
     }

@@ -33,8 +33,8 @@ extension Holdings {
     /// room.
     public var isFullOfLayers: Bool { layerBytes >= layerLimit }
 
-    /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go on
-    /// from what is held, it may be that blocks are missing, or that it says something false of the state before it.
+    /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go
+    /// on from what is held, it may be that blocks are missing, or that it says something false of the state before it.
     private func hasRoomForRival(_ held: Held, of key: BlockDiffKey) -> Bool {
         guard !held.isLocked, held.pending.first?.key.point == key.point else { return false }
         let rivals = held.pending.filter { $0.key.point == key.point }

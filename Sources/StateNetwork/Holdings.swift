@@ -277,8 +277,8 @@ public struct Holdings: Sendable {
     }
 
     /// Adds nodes of the state after a block to what can be proven. Where that is too much, what proves neither an
-    /// anchor nor the verified head nor a block after it goes, and then the oldest: a section whose hash cannot be proven
-    /// any more is caught up, and the answer brings the proof.
+    /// anchor nor the verified head nor a block after it goes, and then the oldest: a section whose hash cannot be
+    /// proven any more is caught up, and the answer brings the proof.
     public mutating func note(_ nodes: [[UInt8]], at number: UInt64) {
         pool.add(nodes, at: number)
         guard pool.byteCount > StateNetworkLimits.poolBytes else { return }

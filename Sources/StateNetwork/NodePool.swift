@@ -47,9 +47,9 @@ public struct NodePool: Sendable {
         byteCount = entries.values.reduce(0) { $0 + $1.node.count + NodePool.entryBytes }
     }
 
-    /// Makes it no larger than `limit` bytes: first goes what was last seen up to block `number` and belongs to the state
-    /// of none of these roots, then what was seen longest ago, down to three quarters of the limit, so that this is
-    /// not done for every node.
+    /// Makes it no larger than `limit` bytes: first goes what was last seen up to block `number` and belongs to the
+    /// state of none of these roots, then what was seen longest ago, down to three quarters of the limit, so that
+    /// this is not done for every node.
     public mutating func shrink(to limit: Int, keeping roots: [Bytes32], after number: UInt64) {
         let kept = reachable(from: roots)
         keep { $0.value.seen > number || kept.contains($0.key) }

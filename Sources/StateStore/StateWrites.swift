@@ -35,8 +35,8 @@ public struct RangeWriter: Sendable {
                         let end = slots.valueEnds[slot]
                         // A value below 0x80 is its own RLP; any other of at most 32 bytes has one byte before it.
                         let start = end - slotStart == 1 ? slotStart : slotStart + 1
-                        batch.put(
-                            leaf: account, slot: slots.keys[slot], UnsafeRawBufferPointer(rebasing: values[start..<end]))
+                        let value = UnsafeRawBufferPointer(rebasing: values[start..<end])
+                        batch.put(leaf: account, slot: slots.keys[slot], value)
                         slotStart = end
                         slot += 1
                     }
@@ -195,8 +195,8 @@ public enum StateWrites {
 
     /// Takes back the last `leaves` leaves of a section, or all it has where they are no more: a bounded step towards
     /// dropping it whole. Until the last step, which drops the rest, it is a section that was fetched up to some key;
-    /// the first takes the undo layer, history and block layers with it. Accounts go with all their slots, so a step may
-    /// take more than `leaves`.
+    /// the first takes the undo layer, history and block layers with it. Accounts go with all their slots, so a step
+    /// may take more than `leaves`.
     ///
     /// - Returns: the step, and the record after it; nil when nothing is left.
     public static func takeBack(

@@ -3,8 +3,8 @@ import Primitives
 
 /// How a store stays under its capacity: history goes first, the oldest epochs of all sections, then whole sections.
 ///
-/// What is promised shrinks with it and can be seen: a point that history does not lead on from is answered as not held,
-/// and an arc is announced by its radius, which is halved before the sections outside of it go.
+/// What is promised shrinks with it and can be seen: a point that history does not lead on from is answered as not
+/// held, and an arc is announced by its radius, which is halved before the sections outside of it go.
 public enum StorageRelief {
     /// What is to be given up next.
     public enum Step: Hashable, Sendable {
