@@ -30,14 +30,33 @@ final class StoredAccounts: Sendable {
 
     /// Writes `count` accounts section by section, in the order of their keys.
     init(_ count: Int, depth: Int, directory: String) throws {
-        let point = StatePoint(number: StoredAccounts.epochLength, hash: StoredAccounts.anchor.hash)
-        let store = try LMDBStore(directory: directory)
+        store = try LMDBStore(directory: directory)
+        point = StoredAccounts.point
+        crown = try StoredAccounts.fill(store, count, depth: depth)
+        self.count = count
+        self.depth = depth
+    }
+
+    /// Where all sections stand.
+    static let point = StatePoint(number: epochLength, hash: anchor.hash)
+
+    /// Writes those sections of the state of `count` accounts that the store does not have, each in one transaction and
+    /// in the order of their keys, and says of each when it is durable. What they then hash to.
+    @discardableResult
+    static func fill(
+        _ store: LMDBStore, _ count: Int, depth: Int, committed: (Section) -> Void = { _ in }
+    ) throws -> Crown {
         let rows = (0..<UInt64(count)).map { (key: BenchMaterial.key($0), index: $0) }.sorted { $0.key < $1.key }
         var subtrees: [Subtree] = []
         var start = 0
         for section in Section.all(depth: depth) {
             var end = start
             while end < rows.count, section.contains(rows[end].key) { end += 1 }
+            defer { start = end }
+            if let subtree = try SectionRecord.read(section, in: try store.snapshot())?.subtree {
+                subtrees.append(subtree)
+                continue
+            }
             var (full, slim) = (LeafColumns(), LeafColumns())
             for row in rows[start..<end] {
                 let account = BenchMaterial.account(row.index)
@@ -52,14 +71,10 @@ final class StoredAccounts: Sendable {
             writer.accountBranches(branches)
             writer.section(SectionRecord(section: section, working: point, coverage: .complete(subtree)))
             try store.commit(writer.finished)
+            committed(section)
             subtrees.append(subtree)
-            start = end
         }
-        crown = Crown(sections: subtrees, depth: depth)
-        self.store = store
-        self.count = count
-        self.depth = depth
-        self.point = point
+        return Crown(sections: subtrees, depth: depth)
     }
 
     /// A request for [origin, limit].
@@ -94,5 +109,17 @@ enum ProcessMemory {
             return (Int(number) ?? 0) * 1_024
         }
         return 0
+    }
+}
+
+/// `carousel developer fill-store`: a store that is written until it has all, or until somebody kills the process.
+public enum StoreFilling {
+    /// Writes what is missing of the state of `count` accounts in sections of `depth` nibbles. `committed` is called
+    /// with each section's name once it is durable. The state's root in hex.
+    public static func run(
+        directory: String, count: Int, depth: Int, committed: (String) -> Void
+    ) throws -> String {
+        let store = try LMDBStore(directory: directory)
+        return try StoredAccounts.fill(store, count, depth: depth) { committed($0.description) }.root.description
     }
 }

@@ -120,7 +120,7 @@ extension Node {
             tellSync(index, at: moment)
             let job = CheckBlockDiff(
                 key: diff.key, value: diff.value, depth: holdings.depth, stateRoot: header.stateRoot,
-                layers: held.layers)
+                layers: held.layers, index: held.index)
             run(.checkBlockDiff(job), then: .blockDiff(diff))
         }
     }

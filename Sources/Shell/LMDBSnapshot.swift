@@ -39,6 +39,17 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
         try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "count table \(table)")
         return statistics.ms_entries
     }
+
+    /// Bytes of the pages that tables have in this snapshot.
+    func liveBytes() throws(StoreError) -> Int {
+        var pages = 0
+        for table in Table.allCases {
+            var statistics = MDB_stat()
+            try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "size table \(table)")
+            pages += statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
+        }
+        return pages * environment.pageSize
+    }
 }
 
 /// A place in a table of a snapshot, which it keeps open.

@@ -77,6 +77,9 @@ public final class LMDBStore: OrderedStore {
     /// Bytes in use, free pages in between included: how far the file has been written.
     public var usedBytes: Int { environment.info.map { ($0.me_last_pgno + 1) * environment.pageSize } ?? 0 }
 
+    /// Bytes of the pages that hold something now: what the next commits may not write over.
+    public func liveBytes() throws(StoreError) -> Int { try snapshot().liveBytes() }
+
     /// Lets the store grow to `bytes`. Throws `snapshotsOpen` while there are any: the map cannot move under them.
     public func grow(to bytes: Int) throws(StoreError) { try environment.grow(to: bytes) }
 }

@@ -18,6 +18,13 @@ public enum NodeRuntime {
         let store: LMDBStore
         let chain: ChainDirectory?
         let seeds: [[UInt8]]
+
+        /// Keeps the store under its capacity, and tells what is given up.
+        var capacity: StoreCapacity {
+            StoreCapacity(store, capacity: Int(clamping: settings.storageCapacityBytes)) { [terminal] text in
+                terminal.log(.warning, text)
+            }
+        }
     }
 
     /// Runs a node as told; the exit code. Whatever is wrong with what it was given is told before anything is written,
@@ -47,7 +54,15 @@ public enum NodeRuntime {
         configuration.families = AddressFamilies(listeningAt: socket.local)
         configuration.bootNodes = settings.bootNodes
         configuration.recordSequence = try nextRecordSequence(in: store, unixSeconds: clock.now().unixSeconds)
-        configuration.radiusExponent = settings.radiusExponent
+        // A client's arc is the whole ring: for it there is only more room.
+        configuration.radiusExponent =
+            settings.role != .holder
+            ? settings.radiusExponent
+            : try parts.capacity.fit(exponent: settings.radiusExponent, depth: network.sectionDepth) { exponent in
+                var smaller = configuration
+                smaller.radiusExponent = exponent
+                return smaller.arc(of: key.nodeID)
+            }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
         configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
@@ -116,8 +131,9 @@ public enum NodeRuntime {
                 mailbox.post(.jobFinished(id, job.failed(error)))
             }
         }
+        let capacity = parts.capacity
         let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
-            commit: { (batch) throws(StoreError) in try store.commit(batch) },
+            commit: { (batch) throws(StoreError) in try commit(batch, to: store, within: capacity) },
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
         let reporter = Reporter(settings: settings, terminal: parts.terminal, clock: parts.clock)
         let record = node.record.text
@@ -135,6 +151,21 @@ public enum NodeRuntime {
         reporter.finish(loop.machine.node)
         parts.terminal.log(.info, "stopped")
         return code
+    }
+
+    /// Commits a batch; where there is no room for it, once more after something was given up. One thread does this.
+    private static func commit(
+        _ batch: WriteBatch, to store: LMDBStore, within capacity: StoreCapacity
+    ) throws(StoreError) {
+        do throws(StoreError) {
+            try store.commit(batch)
+        } catch {
+            guard error == .full, try capacity.look(isFull: true) else {
+                throw error
+            }
+            try store.commit(batch)
+        }
+        try capacity.look()
     }
 
     private static func tellReady(_ record: String, _ parts: Parts) {

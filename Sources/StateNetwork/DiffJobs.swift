@@ -123,13 +123,19 @@ public struct CheckBlockDiff: Sendable {
     let stateRoot: Bytes32
     /// The section's layers so far, rising.
     let layers: [BlockLayer]
+    /// The same, as they are looked through.
+    let index: LayerIndex
 
-    public init(key: BlockDiffKey, value: BlockDiffValue, depth: Int, stateRoot: Bytes32, layers: [BlockLayer]) {
+    public init(
+        key: BlockDiffKey, value: BlockDiffValue, depth: Int, stateRoot: Bytes32, layers: [BlockLayer],
+        index: LayerIndex = LayerIndex()
+    ) {
         self.key = key
         self.value = value
         self.depth = depth
         self.stateRoot = stateRoot
         self.layers = layers
+        self.index = index
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> CheckedDiff {
@@ -141,7 +147,7 @@ public struct CheckBlockDiff: Sendable {
         guard claims.header.header.stateRoot == stateRoot else { throw DiffError.wrongHeader }
         let top = layers.last { $0.point.number > record.working.number }
         let parent = top?.point ?? record.working
-        var view = StateView(snapshot, depth: depth, at: parent, records: [record], layers: layers)
+        var view = view(of: record, at: parent, in: snapshot)
         guard view.holds(section) else { throw StateJobError.outdated }
         let (update, codes) = try BlockDiffCheck.apply(
             value, to: section, expecting: claims.sectionHashAfter, in: &view)
@@ -155,6 +161,16 @@ public struct CheckBlockDiff: Sendable {
         return CheckedDiff(
             layer: layer, batch: batch, codeHashes: codes.map(\.hash),
             wantedCodes: wanted.map { WantedCode(hash: $0, section: key.section) })
+    }
+
+    /// The section at the newest layer: by the index where it fits the record as it is stored now.
+    private func view<Snapshot: StoreSnapshot>(
+        of record: SectionRecord, at parent: StatePoint, in snapshot: Snapshot
+    ) -> StateView<Snapshot> {
+        if index.top == parent, let layering = index.layering(over: record) {
+            return StateView(snapshot, depth: depth, sections: [(section: record.section, layering: layering)])
+        }
+        return StateView(snapshot, depth: depth, at: parent, records: [record], layers: layers)
     }
 }
 

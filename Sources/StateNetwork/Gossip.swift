@@ -22,15 +22,19 @@ extension Holdings {
             return .inProgress
         }
         if isCanonical == false { return .notVerifiable }
-        if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection { return .busy }
+        if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection || isFullOfLayers { return .busy }
         // Anybody can make up blocks that nobody attests: they get half the room at most.
         let room = StateNetworkLimits.pendingDiffBytes / (isCanonical == nil ? 2 : 1)
         if pendingBytes >= room { return .busy }
         return .wanted
     }
 
-    /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go on
-    /// from what is held, it may be that blocks are missing, or that it says something false of the state before it.
+    /// Whether no more layers are kept: no anchor has become final for so long that those above the last one fill their
+    /// room.
+    public var isFullOfLayers: Bool { layerBytes >= layerLimit }
+
+    /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go
+    /// on from what is held, it may be that blocks are missing, or that it says something false of the state before it.
     private func hasRoomForRival(_ held: Held, of key: BlockDiffKey) -> Bool {
         guard !held.isLocked, held.pending.first?.key.point == key.point else { return false }
         let rivals = held.pending.filter { $0.key.point == key.point }
@@ -70,6 +74,14 @@ extension Holdings {
         guard let next = self.held(index)?.pending.first else { return .none }
         lookAgain(after: next, since: held.gapSince, at: now)
         guard isCanonical(next.key.point) == true else { return .none }
+        if isFullOfLayers {
+            // What waits is not kept either: by the time there is room the way to the head is one answer.
+            change(index) { section in
+                section.pending = []
+                section.needsCatchUp = true
+            }
+            return .none
+        }
         let state = stateHash(of: index, at: next.key.point.number)
         let fits = self.held(index)?.pending.firstIndex {
             $0.key.point == next.key.point && $0.value.sectionHashBefore == state
@@ -129,6 +141,8 @@ extension Holdings {
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
     public func hasGap(_ index: Int, at now: Instant) -> Bool {
         guard let held = held(index), held.isComplete else { return false }
+        // One layer in place of many makes room; one in place of one or none would only take more.
+        if isFullOfLayers && held.layers.count < 2 { return false }
         return held.needsCatchUp || held.gapSince.map { now - $0 > StateNetworkLimits.gapPatience } ?? false
     }
 

@@ -35,7 +35,11 @@ public struct Holdings: Sendable {
         /// nil: nothing is held.
         public internal(set) var record: SectionRecord?
         /// Verified block diffs above the working anchor, rising.
-        public internal(set) var layers: [BlockLayer] = []
+        public internal(set) var layers: [BlockLayer] = [] {
+            didSet { index.follow(layers) }
+        }
+        /// The same, as they are looked through.
+        public private(set) var index = LayerIndex()
         public internal(set) var isLocked = false
         /// Rising by block number.
         var pending: [PendingDiff] = []
@@ -69,10 +73,16 @@ public struct Holdings: Sendable {
     var reviewAt: Instant?
     /// Bytes of all diffs that wait.
     private(set) var pendingBytes = 0
+    /// Bytes of all layers and of what they are looked through by.
+    public private(set) var layerBytes = 0
+    /// What they may have; tests take less.
+    var layerLimit = StateNetworkLimits.layerBytes
     /// By block number: the section at which the last comparison with that block failed, to begin the next one with.
     private var suspects: [UInt64: Int] = [:]
     /// The newest block at whose root all that is held was compared with the proven section hashes.
     public internal(set) var verifiedHead: StatePoint?
+    /// Its state root.
+    private var verifiedRoot: Bytes32?
 
     /// What the store held at the start.
     public init(
@@ -97,6 +107,7 @@ public struct Holdings: Sendable {
             sections[layer.section.index - arc.lowerBound].layers.append(layer)
             pool.add(layer.pathProof, at: layer.point.number)
         }
+        layerBytes = sections.reduce(0) { $0 + $1.index.byteCount }
         for (anchor, crown) in crowns { store(crown, at: anchor) }
         // Blocks passed while the node was away: what follows the last layer is not known.
         for slot in sections.indices where sections[slot].isComplete { sections[slot].needsCatchUp = true }
@@ -109,8 +120,10 @@ public struct Holdings: Sendable {
     mutating func change(_ index: Int, _ body: (inout Held) -> Void) {
         guard arc.contains(index) else { return }
         pendingBytes -= sections[index - arc.lowerBound].pendingBytes
+        layerBytes -= sections[index - arc.lowerBound].index.byteCount
         body(&sections[index - arc.lowerBound])
         pendingBytes += sections[index - arc.lowerBound].pendingBytes
+        layerBytes += sections[index - arc.lowerBound].index.byteCount
         if sections[index - arc.lowerBound].pending.isEmpty {
             waitingSet.remove(index)
             dueSet.remove(index)
@@ -228,7 +241,7 @@ public struct Holdings: Sendable {
             held.needsCatchUp = false
             held.pending.removeAll { $0.key.point.number <= layer.point.number }
         }
-        pool.add(layer.pathProof, at: layer.point.number)
+        note(layer.pathProof, at: layer.point.number)
         return true
     }
 
@@ -260,11 +273,18 @@ public struct Holdings: Sendable {
         crowns.removeAll { $0.anchor == anchor }
         crowns.append((anchor, crown))
         crowns.sort { $0.anchor.epoch < $1.anchor.epoch }
-        pool.add(crown.nodes, at: point(of: anchor).number)
+        note(crown.nodes, at: point(of: anchor).number)
     }
 
-    /// Adds nodes of the state after a block to what can be proven.
-    public mutating func note(_ nodes: [[UInt8]], at number: UInt64) { pool.add(nodes, at: number) }
+    /// Adds nodes of the state after a block to what can be proven. Where that is too much, what proves neither an
+    /// anchor nor the verified head nor a block after it goes, and then the oldest: a section whose hash cannot be
+    /// proven any more is caught up, and the answer brings the proof.
+    public mutating func note(_ nodes: [[UInt8]], at number: UInt64) {
+        pool.add(nodes, at: number)
+        guard pool.byteCount > StateNetworkLimits.poolBytes else { return }
+        let roots = crowns.map(\.crown.root) + (verifiedRoot.map { [$0] } ?? [])
+        pool.shrink(to: StateNetworkLimits.poolBytes, keeping: roots, after: verifiedHead?.number ?? 0)
+    }
 
     /// The crown of that anchor, where it is held.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
@@ -323,6 +343,7 @@ public struct Holdings: Sendable {
             }
         }
         verifiedHead = point
+        verifiedRoot = root
         suspects = suspects.filter { $0.key > point.number }
         guard isHead else { return true }
         for slot in sections.indices {

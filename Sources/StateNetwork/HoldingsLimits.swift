@@ -10,6 +10,13 @@ extension StateNetworkLimits {
     /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each.
     /// Half of it for blocks whose header is not attested yet.
     public static let pendingDiffBytes = 128 << 20
+    /// Bytes of block layers in memory, over all sections. An epoch of a whole mainnet has some 60 MiB of changes; this
+    /// is many epochs without an anchor. Beyond it block diffs are refused, and sections are led to the head by one
+    /// layer for the whole way, which takes the place of all they have.
+    public static let layerBytes = 512 << 20
+    /// Bytes of the pool of nodes above the sections: two crowns of the deepest network, and every node above the
+    /// sections of a hundred blocks.
+    public static let poolBytes = 64 << 20
     /// Blocks for which it is remembered where their comparison failed; a few heads are compared at a time.
     static let suspectBlocks = 64
     /// Bytes of recent block diffs kept beside `recentDiffs`.

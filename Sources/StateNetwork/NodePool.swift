@@ -14,6 +14,11 @@ public struct NodePool: Sendable {
     }
 
     private var entries: [Bytes32: Entry] = [:]
+    /// Bytes of all nodes, with what an entry costs beside them.
+    public private(set) var byteCount = 0
+
+    /// A key, and the header of a node.
+    private static let entryBytes = 96
 
     /// An empty pool.
     public init() {}
@@ -25,13 +30,57 @@ public struct NodePool: Sendable {
     public mutating func add(_ nodes: [[UInt8]], at number: UInt64) {
         for node in nodes {
             let hash = Keccak.hash(node)
-            entries[hash, default: Entry(node: node, seen: number)].seen = max(entries[hash]?.seen ?? 0, number)
+            if let seen = entries[hash]?.seen {
+                entries[hash]?.seen = max(seen, number)
+            } else {
+                entries[hash] = Entry(node: node, seen: number)
+                byteCount += node.count + NodePool.entryBytes
+            }
         }
     }
 
     /// Drops nodes last seen before block `number`.
-    public mutating func prune(before number: UInt64) {
-        entries = entries.filter { $0.value.seen >= number }
+    public mutating func prune(before number: UInt64) { keep { $0.value.seen >= number } }
+
+    private mutating func keep(_ isKept: ((key: Bytes32, value: Entry)) -> Bool) {
+        entries = entries.filter(isKept)
+        byteCount = entries.values.reduce(0) { $0 + $1.node.count + NodePool.entryBytes }
+    }
+
+    /// Makes it no larger than `limit` bytes: first goes what was last seen up to block `number` and belongs to the
+    /// state of none of these roots, then what was seen longest ago, down to three quarters of the limit, so that
+    /// this is not done for every node.
+    public mutating func shrink(to limit: Int, keeping roots: [Bytes32], after number: UInt64) {
+        let kept = reachable(from: roots)
+        keep { $0.value.seen > number || kept.contains($0.key) }
+        guard byteCount > limit else { return }
+        // Of one block all or nothing: nodes are dropped by age alone, whatever their order in the dictionary.
+        let ages = entries.values.map { (seen: $0.seen, bytes: $0.node.count + NodePool.entryBytes) }
+            .sorted { $0.seen < $1.seen }
+        var (rest, oldest) = (byteCount, UInt64(0))
+        for age in ages where rest > limit / 4 * 3 {
+            rest -= age.bytes
+            oldest = age.seen
+        }
+        keep { $0.value.seen > oldest }
+    }
+
+    /// The nodes that these roots lead to, as far as the pool has them.
+    private func reachable(from roots: [Bytes32]) -> Set<Bytes32> {
+        var found: Set<Bytes32> = []
+        var next = roots
+        while let hash = next.popLast() {
+            guard let node = entries[hash]?.node, found.insert(hash).inserted,
+                let decoded = try? TrieNode(decoding: node)
+            else { continue }
+            switch decoded {
+            case .branch(let branch):
+                for case .hash(let child)? in branch.children { next.append(child) }
+            case .extension(_, .hash(let child)): next.append(child)
+            case .extension, .leaf: continue
+            }
+        }
+        return found
     }
 
     /// The node of that hash.

@@ -62,6 +62,19 @@ public struct BlockLayer: Hashable, Sendable {
         return chain.reversed()
     }
 
+    /// Bytes of memory, about: values and proof nodes, and what an entry costs beside them.
+    public var byteCount: Int {
+        pathProof.reduce(BlockLayer.entryBytes) { $0 + $1.count } + BlockLayer.byteCount(update.leaves)
+            + BlockLayer.byteCount(update.accountBranches) + BlockLayer.byteCount(update.storageBranches)
+    }
+
+    /// A key, and the headers of two values.
+    private static let entryBytes = 160
+
+    private static func byteCount<Key>(_ changes: [EntryChange<Key>]) -> Int {
+        changes.reduce(0) { $0 + entryBytes + ($1.before?.count ?? 0) + ($1.after?.count ?? 0) }
+    }
+
     /// section ‖ number ‖ hash.
     var storeKey: [UInt8] { section.storeKey + point.storeKey }
 

@@ -23,6 +23,9 @@ public struct HistoryFold: Hashable, Sendable {
     /// section ‖ number ‖ hash of the point reached.
     var storeKey: [UInt8] { section.storeKey + to.storeKey }
 
+    /// Bytes of the two points that a stored fold begins with.
+    static let pointBytes = 2 * (8 + 32)
+
     var encoded: [UInt8] {
         var writer = ByteWriter()
         writer.append(point: from)
@@ -114,18 +117,30 @@ public enum History {
         return last.point.number > from.number ? last.point : from
     }
 
-    /// The points that history leads on from to the section's working point, oldest first.
+    /// The points that history leads on from to the section's working point, oldest first. Folds are passed over by
+    /// their ends alone: how much changed in them costs nothing.
     public static func points(
         of section: Section, in snapshot: some StoreSnapshot
     ) throws(StoreError) -> [StatePoint] {
         guard let record = try SectionRecord.read(section, in: snapshot) else { return [] }
+        var from: [StatePoint: StatePoint] = [:]
+        try snapshot.forEach(
+            .history, from: section.storeKey, upTo: ByteOrder.end(ofPrefix: section.storeKey)
+        ) { (_, value) throws(StoreError) in
+            do throws(ByteError) {
+                var reader = ByteReader(Array(value.prefix(HistoryFold.pointBytes)))
+                let start = try reader.point()
+                from[try reader.point()] = start
+            } catch {
+                throw .corrupt(table: .history)
+            }
+            return from.count < StateStoreLimits.historyFolds
+        }
         var points: [StatePoint] = []
         var current = record.working
-        while points.count < StateStoreLimits.historyFolds,
-            let fold = try HistoryFold.read(section, to: current, in: snapshot)
-        {
-            points.append(fold.from)
-            current = fold.from
+        while let before = from[current], before.number < current.number {
+            points.append(before)
+            current = before
         }
         return points.reversed()
     }

@@ -11,8 +11,10 @@ public struct LayerIndex: Sendable {
 
     /// Oldest first.
     private var runs: [Run] = []
-    /// The point before the oldest layer, and that of the newest; nil without layers.
-    private var ends: (first: StatePoint, last: StatePoint)?
+    /// The point before the oldest layer, that layer's, and that of the newest; nil without layers.
+    private var ends: (parent: StatePoint, first: StatePoint, last: StatePoint)?
+    /// Bytes of the layers themselves.
+    private var layerBytes = 0
 
     /// No layers.
     public init() {}
@@ -26,15 +28,16 @@ public struct LayerIndex: Sendable {
     /// Number of runs that a look passes.
     public var depth: Int { runs.count }
 
-    /// Bytes of memory.
-    public var byteCount: Int { runs.reduce(0) { $0 + $1.overlay.byteCount } }
+    /// Bytes of memory, the layers' own included.
+    public var byteCount: Int { runs.reduce(layerBytes) { $0 + $1.overlay.byteCount } }
 
     /// The block of the newest layer; nil without layers.
     public var top: StatePoint? { ends?.last }
 
     /// Puts a layer on top of the others.
     public mutating func append(_ layer: BlockLayer) {
-        ends = (ends?.first ?? layer.parent, layer.point)
+        ends = (ends?.parent ?? layer.parent, ends?.first ?? layer.point, layer.point)
+        layerBytes += layer.byteCount
         runs.append(Run(overlay: StateOverlay(layer.update), layers: 1))
         while runs.count > 1, runs[runs.count - 2].layers <= runs[runs.count - 1].layers {
             let newer = runs.removeLast()
@@ -61,9 +64,8 @@ public struct LayerIndex: Sendable {
     /// point, or are none.
     public func layering(over record: SectionRecord) -> SectionLayering? {
         // From a layer's parent up to its block the section did not change, so a working point between the two does.
-        guard record.isComplete, let ends, ends.first.number <= record.working.number,
-            ends.last.number > record.working.number,
-            ends.first.number < record.working.number || ends.first == record.working
+        guard record.isComplete, let ends, record.working.number < ends.first.number,
+            ends.parent.number < record.working.number || ends.parent == record.working
         else { return nil }
         return SectionLayering(overlays: runs.reversed().map(\.overlay))
     }

@@ -35,8 +35,8 @@ public struct RangeWriter: Sendable {
                         let end = slots.valueEnds[slot]
                         // A value below 0x80 is its own RLP; any other of at most 32 bytes has one byte before it.
                         let start = end - slotStart == 1 ? slotStart : slotStart + 1
-                        batch.put(
-                            leaf: account, slot: slots.keys[slot], UnsafeRawBufferPointer(rebasing: values[start..<end]))
+                        let value = UnsafeRawBufferPointer(rebasing: values[start..<end])
+                        batch.put(leaf: account, slot: slots.keys[slot], value)
                         slotStart = end
                         slot += 1
                     }
@@ -191,6 +191,47 @@ public enum StateWrites {
         deleteUndo(of: section, in: &batch)
         for table in [Table.history, .layers, .sections] { batch.deletePrefix(table, section.storeKey) }
         return batch
+    }
+
+    /// Takes back the last `leaves` leaves of a section, or all it has where they are no more: a bounded step towards
+    /// dropping it whole. Until the last step, which drops the rest, it is a section that was fetched up to some key;
+    /// the first takes the undo layer, history and block layers with it. Accounts go with all their slots, so a step
+    /// may take more than `leaves`.
+    ///
+    /// - Returns: the step, and the record after it; nil when nothing is left.
+    public static func takeBack(
+        _ record: SectionRecord, leaves: Int, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord?) {
+        let section = record.section
+        let bounds = section.leafBounds
+        var cursor = try snapshot.cursor(.leaves)
+        var found = try bounds.upTo.map { (end) throws(StoreError) in try cursor.seek(end) } ?? false
+        found = found ? try cursor.previous() : try cursor.last()
+        var first: Bytes32?
+        var count = 0
+        while found, count < leaves, let key = cursor.key, !ByteOrder.isLess(key, bounds.from) {
+            guard let leaf = FlatKey(key) else { throw .corrupt(table: .leaves) }
+            first = leaf.account
+            count += 1
+            found = try cursor.previous()
+        }
+        guard count == leaves, found, let first, first > section.firstKey, let key = cursor.key,
+            !ByteOrder.isLess(key, bounds.from)
+        else { return (dropSection(section), nil) }
+        var after = SectionRecord(starting: section, at: record.working)
+        after.coverage = .partial(next: Cursor(account: first))
+        var batch = WriteBatch()
+        if record.isComplete {
+            deleteUndo(of: section, in: &batch)
+            for table in [Table.history, .layers] { batch.deletePrefix(table, section.storeKey) }
+        }
+        batch.deleteRange(.leaves, from: first.bytes, upTo: bounds.upTo)
+        batch.deleteRange(.storageBranches, from: first.bytes, upTo: bounds.upTo)
+        // Branches wholly behind the cut; those across it are part of what is left, as after any fetched range.
+        let path = Nibbles(first)
+        batch.deleteRange(.accountBranches, from: path.storeKey, upTo: section.branchBounds.upTo)
+        batch.put(.sections, section.storeKey, after.encoded)
+        return (batch, after)
     }
 
     /// Bytecode that arrived. What `sections` wanted of it they want no more; nil: what anybody did, which also costs

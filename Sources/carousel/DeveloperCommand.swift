@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bench
 import Discovery
 import Foundation
 import Primitives
@@ -11,7 +12,7 @@ extension Carousel {
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
             subcommands: [
                 CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
-                ProbeDiscovery.self, FarEndCommand.self,
+                ProbeDiscovery.self, FarEndCommand.self, FillStore.self,
             ])
     }
 
@@ -69,6 +70,26 @@ extension Carousel {
 
         func run() throws {
             for (name, value) in try ChainFacts(directory: directory).figures { print("\(name)=\(value)") }
+        }
+    }
+
+    /// `carousel developer fill-store`
+    struct FillStore: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "fill-store",
+            abstract: "Writes accounts to a store, section by section, and goes on where an earlier one was killed.")
+
+        @Argument var directory: String
+
+        @Option var accounts = 10_000
+
+        @Option var depth = 2
+
+        func run() throws {
+            let root = try StoreFilling.run(directory: directory, count: accounts, depth: depth) { section in
+                FileHandle.standardOutput.write(Data("\(section)\n".utf8))
+            }
+            print("root \(root)")
         }
     }
 }

@@ -106,6 +106,50 @@ struct Ring {
         #expect(holdings.pendingBytes == 0 && holdings.waiting.isEmpty)
     }
 
+    /// No anchor becomes final: layers would grow for ever.
+    @Test func layersAreBoundedWhileFinalityStalls() {
+        var holdings = Ring.holdings()
+        var versions: [UInt8] = Array(repeating: 0, count: 16)
+        func add(_ section: Int, _ number: UInt64) -> Bool {
+            let parent = holdings.held(section)?.layers.last?.point ?? Ring.genesis
+            let layer = Ring.layer(
+                section, Ring.point(number), parent: parent, from: versions[section], to: versions[section] &+ 1)
+            versions[section] &+= 1
+            return holdings.committed(layer, replacing: false)
+        }
+        check(add(0, 1))
+        let one = holdings.layerBytes
+        #expect(one > 0)
+        holdings.layerLimit = 4 * one
+        check(add(0, 2))
+        check(add(1, 2))
+        #expect(!holdings.isFullOfLayers)
+        #expect(holdings.admission(of: key(1, 3), isCanonical: true) == .wanted)
+        holdings.enqueue(Ring.diff(0, Ring.point(3), from: 2))
+        check(add(2, 2))
+        #expect(holdings.isFullOfLayers)
+        #expect(holdings.admission(of: key(1, 3), isCanonical: true) == .busy, "no more on offer is taken")
+        guard case .none = holdings.nextDiff(of: 0, at: .zero, isCanonical: { _ in true }) else {
+            Issue.record("a layer for which there is no room")
+            return
+        }
+        #expect(holdings.held(0)?.pending.isEmpty == true, "what waited is let go")
+        #expect(holdings.hasGap(0, at: .zero), "one layer for the whole way makes room")
+        _ = holdings.markBehind(at: Ring.point(3), root: .zero)
+        #expect(!holdings.hasGap(1, at: .zero), "in place of a single one it would take more")
+        // The way to the head as one layer, in place of two.
+        check(
+            holdings.committed(
+                Ring.layer(0, Ring.point(4), parent: Ring.genesis, from: 0, to: 4), replacing: true))
+        #expect(!holdings.isFullOfLayers && holdings.held(0)?.layers.count == 1)
+        #expect(holdings.layerBytes == 3 * one)
+        // An anchor at last: what it has reached is part of the base and takes no room.
+        for section in 0..<3 {
+            holdings.committed(Ring.record(section, at: Ring.point(8), version: 4), section: section)
+        }
+        #expect(holdings.layerBytes == 0)
+    }
+
     @Test func diffsGoInOrderAndAGapIsNoticed() {
         var holdings = Ring.holdings()
         holdings.enqueue(Ring.diff(3, Ring.point(2), from: 1))
@@ -360,4 +404,27 @@ private func check(
     _ condition: Bool, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(condition, comment, sourceLocation: sourceLocation)
+}
+
+@Suite("Holdings: node pool") struct NodePoolTests {
+    /// Far more blocks than there is room for: what proves the roots that count stays.
+    @Test func theOldestGoFirstAndAnchorsStay() throws {
+        var pool = NodePool()
+        let kept = Ring.crown([3: 9])
+        pool.add(kept.nodes, at: 1)
+        for number in 2...200 {
+            pool.add(Ring.crown([1: UInt8(number)]).nodes, at: UInt64(number))
+        }
+        let all = pool.byteCount
+        pool.shrink(to: all, keeping: [kept.root], after: 150)
+        let after = pool.byteCount
+        #expect(after < all)
+        let section = Section(depth: 1, index: 3).path
+        #expect(!pool.path(to: section, root: kept.root).isEmpty, "an anchor's nodes, though oldest")
+        #expect(pool.path(to: section, root: Ring.crown([1: 150]).root).isEmpty)
+        #expect(!pool.path(to: section, root: Ring.crown([1: 151]).root).isEmpty)
+        pool.shrink(to: after / 2, keeping: [kept.root], after: 150)
+        #expect(pool.byteCount <= after / 2, "the bound is kept whatever is asked to stay")
+        #expect(!pool.path(to: section, root: Ring.crown([1: 200]).root).isEmpty, "the newest stays")
+    }
 }

@@ -1,0 +1,96 @@
+import StateStore
+import Synchronization
+
+/// Keeps a store under its capacity: looks after commits how much of it is taken, and gives up history where that is
+/// too much.
+final class StoreCapacity: Sendable {
+    private struct State {
+        var commits = 0
+        var hasToldOfSections = false
+    }
+
+    private let store: LMDBStore
+    private let capacity: Int
+    /// What is told of each thing given up.
+    private let tell: @Sendable (String) -> Void
+    private let state = Mutex(State())
+
+    /// Commits between two looks. One costs a snapshot and a look at each table, some microseconds.
+    private static let commitsBetweenLooks = 8
+
+    init(_ store: LMDBStore, capacity: Int, tell: @escaping @Sendable (String) -> Void) {
+        self.store = store
+        self.capacity = capacity
+        self.tell = tell
+    }
+
+    /// After a commit, or where one found no room (`isFull`). True where room was made.
+    @discardableResult
+    func look(isFull: Bool = false) throws(StoreError) -> Bool {
+        let isDue = state.withLock { state in
+            state.commits += 1
+            return state.commits.isMultiple(of: StoreCapacity.commitsBetweenLooks)
+        }
+        guard isFull || isDue else { return false }
+        let snapshot = try store.snapshot()
+        let used = isFull ? capacity : try snapshot.liveBytes()
+        switch try StorageRelief.step(used: used, capacity: capacity, in: snapshot) {
+        case .none: return false
+        case .dropHistory(let number):
+            let batches = try StorageRelief.dropHistory(upTo: number, in: snapshot)
+            for batch in batches { try store.commit(batch) }
+            tell(
+                "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))): changes "
+                    + "\(number == .max ? "of all epochs" : "up to block \(number)") are kept no longer")
+            return !batches.isEmpty
+        case .shrinkArc:
+            let isFirst = state.withLock { state in
+                defer { state.hasToldOfSections = true }
+                return !state.hasToldOfSections
+            }
+            if isFirst {
+                tell(
+                    "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))) and no "
+                        + "history to give up: at the next start it keeps a smaller arc, unless --storage-capacity is "
+                        + "raised")
+            }
+            return false
+        }
+    }
+
+    /// Leaves that one transaction takes back of a section that is given up.
+    private static let leavesOfAStep = 65_536
+
+    /// At a start: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is dropped,
+    /// section by section and each in bounded steps. `arc` gives the sections of an exponent.
+    func fit(
+        exponent: Int, depth: Int, arc: (Int) -> Range<Int>
+    ) throws(StoreError) -> Int {
+        let snapshot = try store.snapshot()
+        let records = try SectionRecord.all(in: snapshot)
+        let inside = records.count { arc(exponent).contains($0.section.index) }
+        // What lies outside goes anyway.
+        let used = records.isEmpty ? 0 : try snapshot.liveBytes() / records.count * inside
+        let fitting = StorageRelief.radiusExponent(fitting: capacity, used: used, from: exponent, depth: depth)
+        guard fitting < exponent || StorageRelief.isShort(used: try snapshot.liveBytes(), capacity: capacity) else {
+            return exponent
+        }
+        if fitting < exponent {
+            tell(
+                "the store has \(ByteCount(bytes: UInt64(try snapshot.liveBytes()))) of "
+                    + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys and not "
+                    + "2^\(exponent); raise --storage-capacity to keep it")
+        }
+        for record in records where !arc(fitting).contains(record.section.index) {
+            var rest: SectionRecord? = record
+            while let held = rest {
+                let step = try StateWrites.takeBack(
+                    held, leaves: StoreCapacity.leavesOfAStep, in: try store.snapshot())
+                try store.commit(step.batch)
+                rest = step.record
+            }
+            tell("section \(record.section) is kept no longer: it lies outside the arc")
+        }
+        return fitting
+    }
+}

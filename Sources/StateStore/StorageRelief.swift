@@ -1,0 +1,66 @@
+import Chain
+import Primitives
+
+/// How a store stays under its capacity: history goes first, the oldest epochs of all sections, then whole sections.
+///
+/// What is promised shrinks with it and can be seen: a point that history does not lead on from is answered as not
+/// held, and an arc is announced by its radius, which is halved before the sections outside of it go.
+public enum StorageRelief {
+    /// What is to be given up next.
+    public enum Step: Hashable, Sendable {
+        /// There is room.
+        case none
+        /// The folds of all sections that end at or before this block.
+        case dropHistory(upTo: UInt64)
+        /// Nothing but sections is left to be given up: a smaller arc, or more room.
+        case shrinkArc
+    }
+
+    /// Of the capacity, in eighths: beyond it something is given up, so that a fold still finds room.
+    static let fullEighths = 7
+
+    /// Whether `used` bytes of `capacity` are too many.
+    public static func isShort(used: Int, capacity: Int) -> Bool { used > capacity / 8 * fullEighths }
+
+    /// What to give up where `used` bytes of `capacity` are taken. Of history a quarter of its epochs at a time, and at
+    /// least one.
+    public static func step(used: Int, capacity: Int, in snapshot: some StoreSnapshot) throws(StoreError) -> Step {
+        guard isShort(used: used, capacity: capacity) else { return .none }
+        var starts: Set<UInt64> = []
+        for record in try SectionRecord.all(in: snapshot) {
+            for point in try History.points(of: record.section, in: snapshot) { starts.insert(point.number) }
+        }
+        let sorted = starts.sorted()
+        guard !sorted.isEmpty else { return .shrinkArc }
+        // A fold that begins at the last of those to go ends where the first of those that stay begins.
+        let next = (sorted.count + 3) / 4
+        return .dropHistory(upTo: next < sorted.count ? sorted[next] : .max)
+    }
+
+    /// Drops the folds of every section that end at or before block `number`; one transaction a section.
+    public static func dropHistory(
+        upTo number: UInt64, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> [WriteBatch] {
+        var batches: [WriteBatch] = []
+        for record in try SectionRecord.all(in: snapshot) {
+            let points = try History.points(of: record.section, in: snapshot)
+            guard let first = points.first, first.number < number else { continue }
+            let kept = points.first { $0.number >= number } ?? record.working
+            batches.append(StateWrites.pruneHistory(record, keepingFrom: kept).batch)
+        }
+        return batches
+    }
+
+    /// The largest radius exponent, at most `exponent`, whose arc round `id` leaves `used` bytes of `capacity` once the
+    /// sections outside of it are gone, taking all sections for equally large; the arc has one section at least.
+    public static func radiusExponent(
+        fitting capacity: Int, used: Int, from exponent: Int, depth: Int
+    ) -> Int {
+        var (exponent, used) = (exponent, used)
+        while isShort(used: used, capacity: capacity), exponent > 256 - 4 * depth {
+            exponent -= 1
+            used /= 2
+        }
+        return exponent
+    }
+}
