@@ -8,7 +8,8 @@ import Primitives
 /// or when one later one was and a round trip and a quarter have passed; so a repeated packet that is lost again is
 /// found just as fast. What nothing later can prove lost, the timeout finds.
 struct SendingSide: Sendable {
-    private enum Place: UInt8 { case flying, lost, acknowledged }
+    /// `silent`: too old to be on its way still, and too far behind the gap for an ack to name it.
+    private enum Place: UInt8 { case flying, silent, lost, acknowledged }
 
     private struct Sent {
         var sentAt = Instant.zero
@@ -41,7 +42,11 @@ struct SendingSide: Sendable {
 
     private var nextTransmission = 0
     private var newestAcknowledged = -1
+    /// Of packets sent for the first time, which is in their own order, and of repeated ones; each oldest first. Apart,
+    /// because the first queue waits where acks cannot reach yet (`couldBeNamed`), and the second must not.
     private var transmissions = Queue<Transmission>()
+    private var repetitions = Queue<Transmission>()
+    private var silent = Queue<Int>()
     /// Packets to be repeated, and none of them is below this one. The lowest goes first: it is what the peer waits
     /// for, and what it has room for whatever else it holds.
     private var lostCount = 0
@@ -111,7 +116,8 @@ struct SendingSide: Sendable {
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
         self[packet].onPath = path.sent(at: now)
-        transmissions.append(Transmission(number: nextTransmission, packet: packet))
+        let transmission = Transmission(number: nextTransmission, packet: packet)
+        if self[packet].isRepeated { repetitions.append(transmission) } else { transmissions.append(transmission) }
         nextTransmission += 1
         flying += 1
         if timerStart == nil { timerStart = now }
@@ -200,11 +206,12 @@ struct SendingSide: Sendable {
         guard record.place != .acknowledged else { return }
         news.count += 1
         self[packet].place = .acknowledged
-        if record.place == .flying {
+        switch record.place {
+        case .flying:
             flying -= 1
             path.flying -= 1
-        } else {
-            lostCount -= 1
+        case .lost: lostCount -= 1
+        case .silent, .acknowledged: break
         }
         let age = (now - record.sentAt).microseconds
         if record.place == .lost || (record.isRepeated && path.roundTrip.smoothed > 0 && age < path.roundTrip.minimum) {
@@ -235,21 +242,47 @@ struct SendingSide: Sendable {
     // MARK: Loss
 
     private mutating func findLost(on path: inout Path, at now: Instant) {
+        while let packet = silent.first, packet < base || couldBeNamed(packet) {
+            // Now that an ack could name it, none did.
+            if packet >= base, self[packet].place == .silent { markLost(packet, on: &path) }
+            silent.removeFirst()
+        }
+        findLost(repeated: false, on: &path, at: now)
+        findLost(repeated: true, on: &path, at: now)
+    }
+
+    private mutating func findLost(repeated: Bool, on path: inout Path, at now: Instant) {
         let wait = overtakenWait(path)
-        while let oldest = transmissions.first {
-            let isCurrent =
-                oldest.packet >= base && self[oldest.packet].transmission == oldest.number
-                && self[oldest.packet].place == .flying
-            if isCurrent {
+        while let oldest = repeated ? repetitions.first : transmissions.first {
+            if isCurrent(oldest) {
                 guard oldest.number < newestAcknowledged else { return }
+                let isOld = self[oldest.packet].sentAt + wait <= now
                 let isFar = oldest.number + reorderThreshold <= newestAcknowledged
-                guard isFar || self[oldest.packet].sentAt + wait <= now else { return }
-                markLost(oldest.packet, on: &path)
-                self[oldest.packet].isOvertaken = true
+                if couldBeNamed(oldest.packet) {
+                    guard isOld || isFar else { return }
+                    markLost(oldest.packet, on: &path)
+                    self[oldest.packet].isOvertaken = true
+                } else {
+                    guard isOld, !repeated else { return }
+                    self[oldest.packet].place = .silent
+                    silent.append(oldest.packet)
+                    flying -= 1
+                    path.flying -= 1
+                }
             }
-            transmissions.removeFirst()
+            if repeated { repetitions.removeFirst() } else { transmissions.removeFirst() }
         }
     }
+
+    /// Whether it is the last one of its packet, and not known to have arrived or been lost.
+    private func isCurrent(_ transmission: Transmission) -> Bool {
+        transmission.packet >= base && self[transmission.packet].transmission == transmission.number
+            && self[transmission.packet].place == .flying
+    }
+
+    /// Whether an ack could have told that the packet arrived: a selective ack reaches only so far behind the gap. That
+    /// it is silent about the others says nothing.
+    private func couldBeNamed(_ packet: Int) -> Bool { packet - base <= UTPLimits.selectiveAckBytes * 8 }
 
     private func overtakenWait(_ path: Path) -> Interval {
         path.roundTrip.overtakenWait(reorders: reorderThreshold > UTPLimits.reorderThreshold)
@@ -261,10 +294,12 @@ struct SendingSide: Sendable {
     }
 
     private mutating func markForRepetition(_ packet: Int, on path: inout Path) {
+        if self[packet].place == .flying {
+            flying -= 1
+            path.flying -= 1
+        }
         self[packet].place = .lost
         self[packet].isOvertaken = false
-        flying -= 1
-        path.flying -= 1
         lowestLost = lostCount == 0 ? packet : min(lowestLost, packet)
         lostCount += 1
     }
@@ -275,12 +310,16 @@ struct SendingSide: Sendable {
     func deadline(on path: Path) -> Instant? {
         guard let timerStart else { return nil }
         let timeout = timerStart + path.roundTrip.timeout(attempt: attempt)
-        guard let oldest = transmissions.first, oldest.number < newestAcknowledged, oldest.packet >= base else {
-            return timeout
-        }
-        let record = self[oldest.packet]
-        guard record.place == .flying, record.transmission == oldest.number else { return timeout }
-        return min(timeout, record.sentAt + overtakenWait(path))
+        let first = lossTime(transmissions.first, path) ?? timeout
+        return min(timeout, first, lossTime(repetitions.first, path) ?? timeout)
+    }
+
+    /// When a transmission that a later one has overtaken counts as lost.
+    private func lossTime(_ oldest: Transmission?, _ path: Path) -> Instant? {
+        guard let oldest, isCurrent(oldest), oldest.number < newestAcknowledged else { return nil }
+        // A repeated one out of reach waits for the timeout.
+        guard couldBeNamed(oldest.packet) || !self[oldest.packet].isRepeated else { return nil }
+        return self[oldest.packet].sentAt + overtakenWait(path)
     }
 
     mutating func timeout(on path: inout Path, at now: Instant) {
@@ -288,20 +327,23 @@ struct SendingSide: Sendable {
         guard let start = timerStart, start + path.roundTrip.timeout(attempt: attempt) <= now else { return }
         timerStart = now
         attempt += 1
-        if flying == 0 {
+        if flying == 0, silent.isEmpty {
             probes = 1
         } else if attempt == 1 {
             // A tail without an answer: say the two oldest again, without blaming the window.
             probes = repeatOldest(2, on: &path)
         } else {
-            for packet in base..<fresh where self[packet].place == .flying { markLost(packet, on: &path) }
+            for packet in base..<fresh where isOpen(packet) { markLost(packet, on: &path) }
             path.wentSilent(since: start)
         }
     }
 
+    /// Neither known to have arrived nor to be lost.
+    private func isOpen(_ packet: Int) -> Bool { self[packet].place == .flying || self[packet].place == .silent }
+
     private mutating func repeatOldest(_ count: Int, on path: inout Path) -> Int {
         var repeated = 0
-        for packet in base..<fresh where repeated < count && self[packet].place == .flying {
+        for packet in base..<fresh where repeated < count && isOpen(packet) {
             markForRepetition(packet, on: &path)
             repeated += 1
         }
