@@ -1,9 +1,9 @@
-import Discovery
 import Foundation
 import Primitives
 import Synchronization
 import Testing
 
+@testable import Discovery
 @testable import Shell
 
 /// A discv5 node on a thread of its own and a real socket of the loopback.
