@@ -106,7 +106,7 @@ let package = Package(
         // The transport's network in virtual time, for its tests and for tools/soak.
         .target(name: "UTPLab", dependencies: ["Primitives", "UTP"], path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
-            name: "soak", dependencies: ["UTPLab"], path: "Tests/Soak", swiftSettings: settings),
+            name: "soak", dependencies: ["UTPLab"], path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),

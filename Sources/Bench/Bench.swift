@@ -3,8 +3,8 @@
 // Terms
 //
 //   workload  something worth measuring (`Workload`): it has a name, says what one item is, and makes itself ready.
-//   trial     a workload made ready for a number of threads (`Trial`). It can be run any number of times; every run does
-//             the same work.
+//   trial     a workload made ready for a number of threads (`Trial`). It can be run any number of times; every run
+//             does the same work.
 //   run       one execution from start to end, timed as a whole. What has to be put back afterwards is not timed.
 //   result    the median over the runs, with the counts of one run (`BenchResult`).
 //   material  what several workloads need and what is dear to make: a million leaves, a store that holds them

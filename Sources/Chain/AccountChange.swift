@@ -52,10 +52,11 @@ public struct AccountChange: Hashable, Sendable {
     public var codeHash: Bytes32? { code.map { Keccak.hash($0) } }
 
     /// The account after the change, given the one before (nil: there was none) and its new storage root. nil where it
-    /// is not in the trie any more: a transaction takes every account away that it touched and that has nonce 0, balance
-    /// 0 and no code (EIP-161), and what has a change was touched. What has none is left as it is, empty or not: access
-    /// lists name accounts that were only looked at, too, and from the merge on no state has an empty account that a
-    /// touch without a change could take away (EIP-7523). Genesis is no transaction, and is not applied by this.
+    /// is not in the trie any more: a transaction takes every account away that it touched and that has nonce 0,
+    /// balance 0 and no code (EIP-161), and what has a change was touched. What has none is left as it is, empty or
+    /// not: access lists name accounts that were only looked at, too, and from the merge on no state has an empty
+    /// account that a touch without a change could take away (EIP-7523). Genesis is no transaction, and is not applied
+    /// by this.
     public func applied(to before: StateAccount?, storageRoot: Bytes32) -> StateAccount? {
         var account = before ?? StateAccount()
         if let nonce { account.nonce = nonce }

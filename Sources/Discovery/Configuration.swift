@@ -5,7 +5,9 @@ public struct AddressFamilies: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Addresses of IPv4.
     public static let ipv4 = AddressFamilies(rawValue: 1)
+    /// Addresses of IPv6.
     public static let ipv6 = AddressFamilies(rawValue: 2)
 }
 

@@ -63,12 +63,13 @@ private struct GrowthItems: TrieItems {
     }
 }
 
-/// One pass of changes down a trie. Nodes that change are only laid out on the way: they are hashed together at the end.
+/// One pass of changes down a trie. Nodes that change are only laid out on the way: they are hashed together at the
+/// end.
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
     private var forge = NodeForge(emits: true)
-    /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the part
-    /// it covers, or where there was none.
+    /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
+    /// part it covers, or where there was none.
     private var records = BranchColumns()
     /// The stored node of each, nil where there is none.
     private var before: [[UInt8]?] = []

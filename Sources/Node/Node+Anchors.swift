@@ -133,7 +133,8 @@ extension Node {
 
     /// The newest attested block at which all that is held matches the proven section hashes.
     private mutating func verifyHead(at moment: Moment) {
-        guard configuration.role == .bridge || sync.phase == .following else { return }
+        // Without the code of its accounts a state is not whole.
+        guard configuration.role == .bridge || (sync.phase == .following && sync.isComplete) else { return }
         let head = chain.head
         let floor = max(holdings.verifiedHead?.number ?? 0, head.number > 8 ? head.number - 8 : 0)
         for number in stride(from: head.number, to: floor, by: -1) {

@@ -128,8 +128,8 @@ public enum ChainDirectoryWriter {
     /// Every fork up to Amsterdam, from genesis on.
     private static var forks: String {
         let blocks = [
-            "homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul", "berlin",
-            "london",
+            "homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul",
+            "berlin", "london",
         ].map { "\"\($0)Block\": 0" }
         let times = ["shanghai", "cancun", "prague", "osaka", "amsterdam"].map { "\"\($0)Time\": 0" }
         return (blocks + times).joined(separator: ", ")

@@ -2,7 +2,8 @@ import Primitives
 
 /// Walks over a JSON document once, from its beginning, and hands on members and values as the bytes they are: a
 /// document of a gigabyte takes no memory beside itself. For the large documents of chains, whose texts are names and
-/// hex digits: a text with an escape in it is passed over where nobody asks for it, and is an error where somebody does.
+/// hex digits: a text with an escape in it is passed over where nobody asks for it, and is an error where somebody
+/// does.
 struct JSONCursor {
     /// The document is no JSON at this byte, or not of the form that was asked for.
     struct Failure: Error, Equatable { let position: Int }
@@ -82,7 +83,8 @@ struct JSONCursor {
     mutating func textOrNumber() throws(Failure) -> UnsafeRawBufferPointer? {
         switch try peek() {
         case UInt8(ascii: "\""): return try text()
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): return UnsafeRawBufferPointer(rebasing: try skip())
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+            return UnsafeRawBufferPointer(rebasing: try skip())
         default:
             _ = try skip()
             return nil

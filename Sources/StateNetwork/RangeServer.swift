@@ -288,7 +288,8 @@ private struct RangeGathering: ~Copyable {
     }
 }
 
-/// Writes a container of some bytes in place and then columns, behind a status byte, into room that is known to suffice.
+/// Writes a container of some bytes in place and then columns, behind a status byte, into room that is known to
+/// suffice.
 private struct ContainerWriter {
     private let room: UnsafeMutableRawBufferPointer
     private var nextOffset = 0
@@ -309,7 +310,8 @@ private struct ContainerWriter {
 
     mutating func column(_ bytes: UnsafeRawBufferPointer) {
         // Offsets count from the container's first byte, which is the one after the status.
-        room.storeBytes(of: UInt32(truncatingIfNeeded: count - 1).littleEndian, toByteOffset: nextOffset, as: UInt32.self)
+        let offset = UInt32(truncatingIfNeeded: count - 1).littleEndian
+        room.storeBytes(of: offset, toByteOffset: nextOffset, as: UInt32.self)
         nextOffset += 4
         UnsafeMutableRawBufferPointer(rebasing: room[count..<(count + bytes.count)]).copyMemory(from: bytes)
         count += bytes.count

@@ -58,9 +58,9 @@ public struct FlatWalk {
         return key
     }
 
-    /// Goes on to the next leaves, as many at once as can be had, and to the last of them; nil at the end. Keys of 32 or
-    /// 64 bytes; values as `value` gives them. The array is written over by the next move; the bytes stay as long as the
-    /// view's snapshot.
+    /// Goes on to the next leaves, as many at once as can be had, and to the last of them; nil at the end. Keys of 32
+    /// or 64 bytes; values as `value` gives them. The array is written over by the next move; the bytes stay as long as
+    /// the view's snapshot.
     public mutating func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
         key = nil
         while let current = section {

@@ -64,7 +64,9 @@ struct MemoryTable: Sendable {
         return place
     }
 
-    func value(_ key: UnsafeRawBufferPointer) -> [UInt8]? { place(of: key).flatMap { entry(at: $0) }.map { Array($0.value) } }
+    func value(_ key: UnsafeRawBufferPointer) -> [UInt8]? {
+        place(of: key).flatMap { entry(at: $0) }.map { Array($0.value) }
+    }
 
     mutating func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let entry = Entry(key, value)

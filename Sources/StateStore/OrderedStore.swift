@@ -34,8 +34,8 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case local = 16
 }
 
-/// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which every
-/// cursor on it keeps alive.
+/// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which
+/// every cursor on it keeps alive.
 public struct StoredEntry {
     /// The bytes it is found by.
     public let key: UnsafeRawBufferPointer

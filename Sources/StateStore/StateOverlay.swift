@@ -115,7 +115,8 @@ final class OverlayTable: @unchecked Sendable {
 
     func entry(at index: Int) -> StoredEntry {
         let place = places[index]
-        return StoredEntry(key: key(at: index), value: UnsafeRawBufferPointer(rebasing: bytes[place.keyEnd..<place.end]))
+        let value = UnsafeRawBufferPointer(rebasing: bytes[place.keyEnd..<place.end])
+        return StoredEntry(key: key(at: index), value: value)
     }
 
     /// Index of the first entry at or after `key`.

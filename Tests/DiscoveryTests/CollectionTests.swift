@@ -41,7 +41,9 @@ import Testing
                     bytes.withUnsafeMutableBytes { target in
                         guard let base = target.baseAddress else { return }
                         writer.write(to: base) { place in
-                            request.withUnsafeBytes { if let from = $0.baseAddress { place.copyMemory(from: from, byteCount: size) } }
+                            request.withUnsafeBytes { from in
+                                if let from = from.baseAddress { place.copyMemory(from: from, byteCount: size) }
+                            }
                         }
                     }
                     #expect(bytes == Message.talkRequest(id, protocol: testProtocol, request: request).encoded)

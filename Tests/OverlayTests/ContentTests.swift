@@ -187,7 +187,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
             node.findContent(
                 network: .state, peer: target, key: [1], limit: 1 << 21, timeout: .seconds(20), at: now)
         })
-        world.run(.milliseconds(50))
+        world.run(.milliseconds(15))
         world.with(0) { $0.cancel(request, at: $1) }
         world.run(.seconds(20))
         #expect(world.answer(0, request) == nil)

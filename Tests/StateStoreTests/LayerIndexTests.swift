@@ -91,7 +91,7 @@ import Testing
         var rest: SectionRecord? = store.records[3]
         var steps = 0
         while let record = rest {
-            let step = try StateWrites.takeBack(record, leaves: 2, in: store.map.snapshot())
+            let step = try StateWrites.takeBack(record, leaves: 1, in: store.map.snapshot())
             try store.map.commit(step.batch)
             steps += 1
             rest = step.record
