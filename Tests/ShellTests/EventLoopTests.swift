@@ -209,6 +209,34 @@ private func runLoop(
         #expect(heard.last?.0 == [4] && heard.last?.1 == four.local)
     }
 
+    /// Whether the system splits and joins runs or each datagram goes alone, the same ones arrive.
+    @Test(arguments: [UDPSocket.Offload(), .none])
+    func runsOfDatagramsArriveOneByOne(_ offload: UDPSocket.Offload) throws {
+        let sender = try UDPSocket(binding: .loopback(port: 0), offload: offload)
+        let receivers = try (0..<2).map { _ in try UDPSocket(binding: .loopback(port: 0), offload: offload) }
+        var buffer = DatagramBuffer(limit: 1 << 20)
+        var sent: [[[UInt8]]] = [[], []]
+        for number in 0..<300 {
+            // Runs of one size to one place, ended by a shorter one, a longer one, or another place.
+            let target = number / 70 % 2
+            let size = number % 50 == 49 ? 100 : number % 90 == 89 ? 1_280 : 1_000
+            let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: size)
+            sent[target].append(bytes)
+            bytes.withUnsafeBytes { _ = buffer.append($0, to: receivers[target].local) }
+        }
+        sender.send(&buffer)
+        #expect(sender.flush())
+        #expect(buffer.isEmpty && sender.counters.sent == 300)
+        #expect(sender.counters.sentBytes == sent.joined().reduce(0) { $0 + $1.count })
+        for (target, receiver) in receivers.enumerated() {
+            var heard: [[UInt8]] = []
+            while heard.count < sent[target].count, receiver.wait(milliseconds: 1_000) {
+                _ = try receiver.receive { bytes, _ in heard.append(Array(bytes)) }
+            }
+            #expect(heard == sent[target])
+        }
+    }
+
     @Test func overlongAndForeignDatagramsAreLostAndCounted() throws {
         let socket = try UDPSocket(binding: .loopback(port: 0))
         socket.send([UInt8](repeating: 0, count: ShellLimits.datagramBytes + 1), to: socket.local)
