@@ -57,6 +57,24 @@ enum ChainDecoders {
         return true
     }
 
+    /// A block for each header, with two of the transactions, the header again as an uncle of every third, and with
+    /// withdrawals or without.
+    static func bodies(headers: [[UInt8]], transactions: [[UInt8]]) -> [[UInt8]] {
+        let items = transactions.compactMap { envelope in
+            envelope.first.map { $0 >= 0xc0 } == true ? try? RLPValue(decoding: envelope) : .string(envelope)
+        }
+        let parts = [[1], [2], [UInt8](repeating: 3, count: 20), []]
+        let withdrawal = RLPValue.list(parts.map { .string($0) })
+        return headers.enumerated().compactMap { index, header in
+            guard let head = try? RLPValue(decoding: header) else { return nil }
+            let parts: [RLPValue] = [
+                head, .list(Array(items.dropFirst(2 * index % max(1, items.count)).prefix(2))),
+                .list(index % 3 == 0 ? [head] : []),
+            ]
+            return RLPValue.list(parts + (index % 2 == 0 ? [.list([withdrawal])] : [])).encoded
+        }
+    }
+
     /// Both forms of an account.
     static func account(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         var accepted = false

@@ -29,6 +29,13 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
     case rangeProof = "range-proof"
 
+    /// Blocks made of those of `inputs` that are headers and transactions: first inputs for `body`.
+    public static func bodies(of inputs: [[UInt8]]) -> [[UInt8]] {
+        ChainDecoders.bodies(
+            headers: inputs.filter { (try? header.run($0)) == true },
+            transactions: inputs.filter { (try? transaction.run($0)) == true })
+    }
+
     /// Reads `bytes`. Returns whether they were accepted (by any of the family); a broken promise is thrown.
     public func run(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         switch self {

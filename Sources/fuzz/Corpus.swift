@@ -13,17 +13,18 @@ enum Corpus {
         _ = mkdir(folder, 0o755)
         var seen: Set<[UInt8]> = []
         var (kept, refused) = (0, 0)
-        for file in files {
-            for input in try strings(in: file, asText: target == .enrText) {
-                for form in [input, [0] + input] where form.count <= inputBytes && seen.insert(form).inserted {
-                    let isAccepted = (try? target.run(form)) ?? true
-                    if !isAccepted {
-                        refused += 1
-                        guard refused <= refusedLimit else { continue }
-                    }
-                    try save(form, to: "\(folder)/\(kept)")
-                    kept += 1
+        var inputs: [[UInt8]] = []
+        for file in files { inputs += try strings(in: file, asText: target == .enrText) }
+        if target == .body { inputs = DecoderTarget.bodies(of: inputs) + inputs }
+        for input in inputs {
+            for form in [input, [0] + input] where form.count <= inputBytes && seen.insert(form).inserted {
+                let isAccepted = (try? target.run(form)) ?? true
+                if !isAccepted {
+                    refused += 1
+                    guard refused <= refusedLimit else { continue }
                 }
+                try save(form, to: "\(folder)/\(kept)")
+                kept += 1
             }
         }
         print("\(target.rawValue): \(kept) inputs, \(kept - min(refused, refusedLimit)) of them accepted")

@@ -26,7 +26,7 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed + 1)
         var accepted = 0
         var inputs = try Self.inputs(asText: target == .enrText)
-        if target == .body { inputs += try Self.bodies(inputs) }
+        if target == .body { inputs += DecoderTarget.bodies(of: inputs) }
         for input in inputs {
             for form in [input, [0] + input] where try target.run(form) { accepted += 1 }
             var changed = input
@@ -35,16 +35,6 @@ import Testing
             _ = try target.run(changed)
         }
         #expect(accepted > 0, "\(target.rawValue)")
-    }
-
-    /// Blocks, of which no vector is one, from headers and transactions, of which some are.
-    private static func bodies(_ inputs: [[UInt8]]) throws -> [[UInt8]] {
-        let transactions = try inputs.filter { try DecoderTarget.transaction.run($0) }.prefix(5).map { envelope in
-            envelope[0] >= 0xc0 ? try RLPValue(decoding: envelope) : .string(envelope)
-        }
-        return try inputs.filter { try DecoderTarget.header.run($0) }.prefix(8).map { header in
-            RLPValue.list([try RLPValue(decoding: header), .list(transactions), .list([]), .list([])]).encoded
-        }
     }
 
     /// Strings of 2,000 bytes at most, in the order of the files.
