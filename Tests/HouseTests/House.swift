@@ -50,6 +50,7 @@ struct House: Sendable {
     static func parse(_ manifest: String) -> [Target] {
         var found: [Target] = []
         var floor: Int?
+        var isTest = false
         let list = manifest.components(separatedBy: "targets: [\n").last ?? ""
         for line in list.components(separatedBy: "\n") {
             let words = line.trimmingCharacters(in: .whitespaces)
@@ -63,11 +64,13 @@ struct House: Sendable {
             let declares = ["floor(", ".target(", ".systemLibrary(", ".executableTarget(", "tests("].contains {
                 words.hasPrefix($0)
             }
-            if declares { found.append(Target(name: "", floor: floor, dependencies: [])) }
+            if declares {
+                found.append(Target(name: "", floor: floor, dependencies: []))
+                isTest = words.hasPrefix("tests(")
+            }
             guard !found.isEmpty else { continue }
             var names = quoted(words)
             if found[found.count - 1].name.isEmpty, !names.isEmpty {
-                let isTest = words.hasPrefix("tests(")
                 found[found.count - 1].name = names.removeFirst() + (isTest ? "Tests" : "")
                 if isTest { found[found.count - 1].dependencies = ["Primitives", "TestSupport"] }
             }
