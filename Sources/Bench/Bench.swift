@@ -3,8 +3,8 @@
 // Terms
 //
 //   workload  something worth measuring (`Workload`): it has a name, says what one item is, and makes itself ready.
-//   trial     a workload made ready for a number of threads (`Trial`). It can be run any number of times; every run does
-//             the same work.
+//   trial     a workload made ready for a number of threads (`Trial`). It can be run any number of times; every run
+//             does the same work.
 //   run       one execution from start to end, timed as a whole. What has to be put back afterwards is not timed.
 //   result    the median over the runs, with the counts of one run (`BenchResult`).
 //   material  what several workloads need and what is dear to make: a million leaves, a store that holds them
@@ -38,10 +38,10 @@ public enum Workloads {
     /// Every workload there is.
     public static var all: [any Workload] { hashing + tries + store + network }
 
-    /// The workloads of these names, in the order of the list; all for no names. A name followed by a dot and a star
-    /// stands for all that begin so.
+    /// The workloads of these names, in the order of the list; for no names all that do not take long. A name followed
+    /// by a dot and a star stands for all that begin so.
     public static func named(_ names: [String]) throws(BenchError) -> [any Workload] {
-        guard !names.isEmpty else { return all }
+        guard !names.isEmpty else { return all.filter { !$0.onlyByName } }
         for name in names where !all.contains(where: { matches($0.name, name) }) { throw .unknownWorkload(name) }
         return all.filter { workload in names.contains { matches(workload.name, $0) } }
     }

@@ -8,6 +8,7 @@ public final class BenchMaterial {
     /// An empty folder for stores; removed at the end.
     public let directory: String
     private var made: [Int: LeafColumns] = [:]
+    private var things: [String: Any] = [:]
 
     init(directory: String) throws {
         let name = "carousel-bench-\(ProcessInfo.processInfo.processIdentifier)"
@@ -21,6 +22,14 @@ public final class BenchMaterial {
         } catch {
             FileHandle.standardError.write(Data("carousel: \(directory) was not removed: \(error)\n".utf8))
         }
+    }
+
+    /// What `make` gives when `name` is first asked for.
+    public func shared<Thing>(_ name: String, _ make: () throws -> Thing) rethrows -> Thing {
+        if let thing = things[name] as? Thing { return thing }
+        let thing = try make()
+        things[name] = thing
+        return thing
     }
 
     /// The first `count` accounts of the workload, sorted by key; their values as they stand in the trie.

@@ -20,8 +20,12 @@ public struct BenchResult: Hashable, Sendable, Encodable {
     /// the table only.
     public let processorSeconds: Double
 
+    /// Bytes of memory at most, without files mapped into it; nil where that was not looked at.
+    public let peakMemory: Int?
+
     private enum CodingKeys: String, CodingKey {
         case name, items, seconds, threads, runs
+        case peakMemory = "peak_memory_bytes"
         case itemsPerSecond = "items_per_second"
         case bytesPerSecond = "bytes_per_second"
     }
@@ -35,6 +39,7 @@ public struct BenchResult: Hashable, Sendable, Encodable {
         self.threads = threads
         runs = seconds.count
         self.processorSeconds = BenchResult.median(processorSeconds)
+        peakMemory = work.peakMemory == 0 ? nil : work.peakMemory
     }
 
     /// The middle value; of an even number the mean of the two in the middle. 0 for none.
@@ -62,7 +67,7 @@ public struct BenchResult: Hashable, Sendable, Encodable {
             name, "\(threads)", "\(items)", String(format: "%.4f", seconds), String(format: "%.4f", processorSeconds),
             BenchResult.short(itemsPerSecond), String(format: "%.1f", bytesPerSecond / 1e6),
             BenchResult.duration(seconds / Double(max(items, 1))),
-        ])
+        ]) + (peakMemory.map { String(format: "  memory %.0f MB", Double($0) / 1e6) } ?? "")
     }
 
     private static func row(_ cells: [String]) -> String {

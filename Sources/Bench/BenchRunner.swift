@@ -102,6 +102,8 @@ public enum BenchLimits {
     public static let stackBytes = 8 << 20
     /// Leaves of the state that tries and stores are measured on. The size other clients were measured with.
     public static let stateLeaves = 1_000_000
+    /// Leaves of the state that memory is measured on.
+    public static let largeStateLeaves = 10_000_000
     /// Leaves of one proven range: what fits an answer of the networks many times over, and others' measure.
     public static let rangeLeaves = 4_096
     /// Changed leaves of one update: about ten blocks of mainnet.

@@ -8,8 +8,15 @@ public protocol Workload: Sendable {
     var summary: String { get }
     /// Whether the work can be spread over threads; else it is measured on one alone.
     var scales: Bool { get }
+    /// Whether it takes so long that it is run only when asked for by its name.
+    var onlyByName: Bool { get }
     /// Makes ready to run on `threads` threads. Not timed.
     func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial
+}
+
+extension Workload {
+    /// Most take seconds.
+    public var onlyByName: Bool { false }
 }
 
 /// How much one run does.
@@ -18,11 +25,15 @@ public struct Work: Hashable, Sendable {
     public let items: Int
     /// Bytes that are hashed, read, served or sent.
     public let bytes: Int
+    /// Bytes of memory that the process had at most meanwhile, without files mapped into it; 0 where that was not
+    /// looked at.
+    public let peakMemory: Int
 
     /// A count of both.
-    public init(items: Int, bytes: Int) {
+    public init(items: Int, bytes: Int, peakMemory: Int = 0) {
         self.items = items
         self.bytes = bytes
+        self.peakMemory = peakMemory
     }
 }
 

@@ -6,8 +6,8 @@
 
 #include "round.h"
 
-// Eight states side by side: word i of all of them is one 512-bit register. Rotation is one instruction (vprolq), and so
-// is every function of three lanes (vpternlogq): 0x96 is a ^ b ^ c, 0xd2 is a ^ (~b & c).
+// Eight states side by side: word i of all of them is one 512-bit register. Rotation is one instruction (vprolq), and
+// so is every function of three lanes (vpternlogq): 0x96 is a ^ b ^ c, 0xd2 is a ^ (~b & c).
 
 #define WIDTH 8
 #define TARGET __attribute__((target("avx512f")))

@@ -13,6 +13,14 @@ public struct LeafColumns: Hashable, Sendable {
     /// No leaves.
     public init() {}
 
+    /// Leaves whose columns are there already: as many ends, rising, as keys; the last is the number of bytes.
+    public init(keys: [Bytes32], valueBytes: [UInt8], valueEnds: [Int]) {
+        precondition(keys.count == valueEnds.count && valueEnds.last ?? 0 == valueBytes.count, "columns of one length")
+        self.keys = keys
+        self.valueBytes = valueBytes
+        self.valueEnds = valueEnds
+    }
+
     /// Makes room for `count` leaves with `bytes` bytes of values in all.
     public mutating func reserveCapacity(_ count: Int, valueBytes bytes: Int) {
         keys.reserveCapacity(count)
@@ -127,6 +135,11 @@ public struct BranchColumns: Hashable, Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// Hands out every branch in order, its RLP in place.
+    public func forEach(_ body: (_ path: Nibbles, _ node: UnsafeRawBufferPointer) -> Void) {
+        for index in 0..<count { withNode(at: index) { body(paths[index], $0) } }
     }
 
     // For the builder: nodes are known only after those below them, but paths stand in order.

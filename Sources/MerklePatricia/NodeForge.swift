@@ -164,8 +164,8 @@ struct NodeForge: ~Copyable {
         return root.cell
     }
 
-    /// Adds a stored branch with some children replaced: `node` is its RLP as it was, the edits ascend, `height` is that
-    /// of the highest new child; its new node goes to `slot` of the columns.
+    /// Adds a stored branch with some children replaced: `node` is its RLP as it was, the edits ascend, `height` is
+    /// that of the highest new child; its new node goes to `slot` of the columns.
     mutating func rewrite(
         path: Nibbles, node: [UInt8], edits new: some Collection<Edit>, height: UInt8, slot: Int
     ) -> Root {

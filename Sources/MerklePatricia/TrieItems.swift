@@ -42,7 +42,9 @@ enum LeafNode {
 
     /// Writes the leaf of `key` under a parent that has consumed `depth` nibbles; gives its size.
     @inline(__always)
-    static func write(_ key: Bytes32, _ value: UnsafeRawBufferPointer, at depth: Int, to arena: inout ByteArena) -> Int {
+    static func write(
+        _ key: Bytes32, _ value: UnsafeRawBufferPointer, at depth: Int, to arena: inout ByteArena
+    ) -> Int {
         let room = arena.room(for: value.count &+ overhead)
         guard let base = room.baseAddress else { return 0 }
         let nibbles = 64 &- depth

@@ -99,6 +99,23 @@ public final class LMDBCursor: StoreCursor {
         guard isPlaced else { return nil }
         return try body(currentKey.bytes, currentValue.bytes)
     }
+
+    /// See `StoreCursor`. The bytes are the map's own.
+    public func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
+        guard isPlaced, !run.isEmpty else { return 0 }
+        var (key, value) = (currentKey, currentValue)
+        run[0] = StoredEntry(key: key.bytes, value: value.bytes)
+        var count = 1
+        while count < run.count {
+            let code = mdb_cursor_get(pointer, &key, &value, MDB_NEXT)
+            if code == MDB_NOTFOUND { break }
+            try LMDB.check(code, "walk table \(table)")
+            run[count] = StoredEntry(key: key.bytes, value: value.bytes)
+            (currentKey, currentValue) = (key, value)
+            count &+= 1
+        }
+        return count
+    }
 }
 
 extension MDB_val {
@@ -108,106 +125,4 @@ extension MDB_val {
     }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: mv_data, count: mv_size) }
-}
-
-/// The write transaction of one commit.
-struct LMDBTransaction: ~Copyable {
-    private let environment: LMDBEnvironment
-    private let pointer: OpaquePointer
-    private var cursors = [OpaquePointer?](repeating: nil, count: Table.allCases.count)
-    /// Tables whose puts of this commit have all gone to their end so far: appending fills pages whole and needs no
-    /// search. The library itself sees where that does not hold.
-    private var appends = [Bool](repeating: true, count: Table.allCases.count)
-
-    init(_ environment: LMDBEnvironment) throws(StoreError) {
-        self.environment = environment
-        pointer = try environment.beginWriting()
-    }
-
-    mutating func apply(_ batch: WriteBatch) throws(StoreError) {
-        // A mutable copy of the state cannot be captured by a closure that throws; so one change at a time is taken.
-        for index in 0..<batch.count {
-            try batch.forEach(in: index..<index + 1) { (operation) throws(StoreError) in
-                switch operation {
-                case .put(let table, let key, let value): try put(table, key, value)
-                case .delete(let table, let key): try delete(table, key)
-                case .deleteRange(let table, let from, let upTo): try deleteRange(table, from, upTo)
-                }
-            }
-        }
-    }
-
-    private mutating func cursor(_ table: Table) throws(StoreError) -> OpaquePointer {
-        if let opened = cursors[Int(table.rawValue)] { return opened }
-        var opened: OpaquePointer?
-        try LMDB.check(mdb_cursor_open(pointer, environment.database(table), &opened), "open a cursor")
-        guard let opened else { throw .system(code: ENOMEM, operation: "open a cursor") }
-        cursors[Int(table.rawValue)] = opened
-        return opened
-    }
-
-    private func checkKey(_ table: Table, _ key: UnsafeRawBufferPointer) throws(StoreError) {
-        guard key.count > 0, key.count <= Int(mdb_env_get_maxkeysize(environment.pointer)) else {
-            throw .badKey(table: table, length: key.count)
-        }
-    }
-
-    private mutating func put(
-        _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
-    ) throws(StoreError) {
-        try checkKey(table, key)
-        let cursor = try cursor(table)
-        var key = MDB_val(key)
-        var value = MDB_val(value)
-        if appends[Int(table.rawValue)] {
-            let code = mdb_cursor_put(cursor, &key, &value, UInt32(MDB_APPEND))
-            guard code == MDB_KEYEXIST else { return try LMDB.check(code, "write table \(table)") }
-            appends[Int(table.rawValue)] = false
-        }
-        try LMDB.check(mdb_cursor_put(cursor, &key, &value, 0), "write table \(table)")
-    }
-
-    private mutating func delete(_ table: Table, _ key: UnsafeRawBufferPointer) throws(StoreError) {
-        try checkKey(table, key)
-        var key = MDB_val(key)
-        let code = mdb_del(pointer, environment.database(table), &key, nil)
-        if code != MDB_NOTFOUND { try LMDB.check(code, "delete from table \(table)") }
-    }
-
-    private mutating func deleteRange(
-        _ table: Table, _ from: UnsafeRawBufferPointer, _ upTo: UnsafeRawBufferPointer
-    ) throws(StoreError) {
-        let cursor = try cursor(table)
-        var key = MDB_val(from)
-        var value = MDB_val()
-        var code = mdb_cursor_get(cursor, &key, &value, from.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
-        while code == 0 {
-            if !upTo.isEmpty && ByteOrder.compare(key.bytes, upTo) >= 0 { return }
-            try LMDB.check(mdb_cursor_del(cursor, 0), "delete from table \(table)")
-            // After a deletion this gives the entry that has moved into its place.
-            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
-        }
-        if code != MDB_NOTFOUND { try LMDB.check(code, "walk table \(table)") }
-    }
-
-    private mutating func closeCursors() {
-        for index in cursors.indices {
-            if let cursor = cursors[index] { mdb_cursor_close(cursor) }
-            cursors[index] = nil
-        }
-    }
-
-    /// Makes it durable. On an error nothing of it is there.
-    consuming func commit(bytes: Int) throws(StoreError) {
-        closeCursors()
-        let code = mdb_txn_commit(pointer)
-        // A write cut short by a full disk or a size limit is reported as EIO.
-        if code == EIO && environment.isDiskFull(for: bytes) { throw .full }
-        try LMDB.check(code, "commit")
-    }
-
-    consuming func abort() {
-        closeCursors()
-        mdb_txn_abort(pointer)
-    }
 }

@@ -51,17 +51,23 @@ public final class LMDBStore: OrderedStore {
 
     /// See `OrderedStore`. May block for a flush of the disk.
     public func commit(_ batch: WriteBatch) throws(StoreError) {
+        try commit([batch])
+    }
+
+    /// All of the batches, one after the other, or (on an error) nothing of any: one transaction and one flush. May
+    /// block for it.
+    public func commit(_ batches: [WriteBatch]) throws(StoreError) {
         guard !environment.isReadOnly else { throw .readOnly }
-        guard !batch.isEmpty else { return }
+        guard batches.contains(where: { !$0.isEmpty }) else { return }
         try environment.writing { () throws(StoreError) in
-            var transaction = try LMDBTransaction(environment)
+            let transaction = try LMDBTransaction(environment)
             do throws(StoreError) {
-                try transaction.apply(batch)
+                for batch in batches { try transaction.apply(batch) }
             } catch {
                 transaction.abort()
                 throw error
             }
-            try transaction.commit(bytes: batch.byteCount)
+            try transaction.commit(bytes: batches.reduce(0) { $0 + $1.byteCount })
         }
     }
 

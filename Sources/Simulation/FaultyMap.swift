@@ -27,9 +27,9 @@ public struct StoreFaults: Sendable {
 /// The simulation's store: a sorted map with atomic commits, snapshots that later commits do not change, and faults.
 public final class FaultyMap: OrderedStore {
     private struct State {
-        var tables = Table.allCases.map { _ in FaultyMapTable() }
+        var tables = MemorySnapshot()
         /// The state before the last commit.
-        var before: [FaultyMapTable]
+        var before = MemorySnapshot()
         /// Writes of a commit that has no mark yet, as they would lie on a disk: gone at the restart.
         var torn = 0
         var faults: StoreFaults
@@ -41,7 +41,6 @@ public final class FaultyMap: OrderedStore {
         init(faults: StoreFaults, seed: UInt64) {
             self.faults = faults
             generator = SeededGenerator(seed: seed)
-            before = tables
         }
     }
 
@@ -68,7 +67,7 @@ public final class FaultyMap: OrderedStore {
     }
 
     /// What the last commit left: after a crash, what a reopened store will find.
-    public func snapshot() -> FaultyMapSnapshot { FaultyMapSnapshot(tables: state.withLock { $0.tables }) }
+    public func snapshot() -> MemorySnapshot { state.withLock { $0.tables } }
 
     /// See `OrderedStore`.
     public func commit(_ batch: WriteBatch) throws(StoreError) {
@@ -108,8 +107,8 @@ public final class FaultyMap: OrderedStore {
             return .closed
         }
         var tables = state.tables
-        batch.forEach { apply($0, to: &tables) }
-        if let capacity = state.faults.capacity, tables.reduce(0, { $0 + $1.byteCount }) > capacity { return .full }
+        tables.apply(batch)
+        if let capacity = state.faults.capacity, tables.byteCount > capacity { return .full }
         state.writes += batch.count + 1
         state.before = state.tables
         state.tables = tables
@@ -133,14 +132,5 @@ public final class FaultyMap: OrderedStore {
             }
         }
         return error
-    }
-
-    private static func apply(_ operation: WriteBatch.Operation, to tables: inout [FaultyMapTable]) {
-        switch operation {
-        case .put(let table, let key, let value): tables[Int(table.rawValue)].put(Array(key), Array(value))
-        case .delete(let table, let key): tables[Int(table.rawValue)].delete(Array(key))
-        case .deleteRange(let table, let from, let upTo):
-            tables[Int(table.rawValue)].deleteRange(from: Array(from), upTo: upTo.isEmpty ? nil : Array(upTo))
-        }
     }
 }

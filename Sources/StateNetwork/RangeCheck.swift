@@ -51,7 +51,7 @@ public struct VerifiedStateRange: Sendable {
     public var leafCount: Int { accounts.count + slots.count }
 
     /// Every leaf in flat order, in the form of the store: slim body, slot value without leading zeros.
-    public func forEachLeaf<E: Error>(_ body: (FlatKey, ArraySlice<UInt8>) throws(E) -> Void) throws(E) {
+    private func forEachLeaf<E: Error>(_ body: (FlatKey, ArraySlice<UInt8>) throws(E) -> Void) throws(E) {
         var slot = 0
         for index in 0..<accounts.count {
             let account = accounts.keys[index]
@@ -66,7 +66,7 @@ public struct VerifiedStateRange: Sendable {
         }
     }
 
-    /// The leaves of `forEachLeaf` as an array.
+    /// Every leaf in flat order as an array, in the form of the store: slim body, slot value without leading zeros.
     public var leaves: [(key: FlatKey, value: [UInt8])] {
         var leaves: [(FlatKey, [UInt8])] = []
         leaves.reserveCapacity(leafCount)
@@ -94,10 +94,13 @@ public enum RangeCheck {
 
 /// One check under way.
 private struct RangeChecker {
+    /// An account with storage: its place, and the root its body names.
+    private typealias Storage = (index: Int, root: Bytes32)
+
     private let range: RangeValue
     private let key: RangeKey
     private var result: VerifiedStateRange
-    private var codeHashes: Set<Bytes32> = []
+    private let slots: LeafColumns
     private var nextSlot = 0
     private var nextCount = 0
     private var nextProof = 0
@@ -106,6 +109,8 @@ private struct RangeChecker {
         self.range = range
         self.key = key
         result = VerifiedStateRange(origin: key.origin, end: range.end)
+        slots = LeafColumns(
+            keys: range.slotKeys, valueBytes: range.slotValues.bytes, valueEnds: range.slotValues.ends)
     }
 
     /// An answer that does not reach the limit ends at its last leaf, or with a section: its server holds no more.
@@ -123,20 +128,9 @@ private struct RangeChecker {
     }
 
     mutating func verify(stateRoot: Bytes32) throws(RangeError) -> VerifiedStateRange {
-        let keys = range.accountKeys
-        var full = LeafColumns()
-        full.reserveCapacity(keys.count, valueBytes: keys.count * StateNetworkLimits.bodyBytes)
-        result.accounts.reserveCapacity(keys.count, valueBytes: range.bodies.bytes.count)
-        for (index, account) in keys.enumerated() {
-            guard index == 0 ? account >= key.origin.account : account > keys[index - 1], account <= range.end.account
-            else { throw .accountOrder(account) }
-            let slim = range.bodies.value(at: index)
-            guard let body = try? StateAccount(slim: slim) else { throw .malformedBody(account) }
-            full.append(key: account, value: body.rlp)
-            result.accounts.append(key: account, value: slim)
-            if body.codeHash != StateAccount.emptyCodeHash { codeHashes.insert(body.codeHash) }
-            try storage(of: account, index: index, root: body.storageRoot)
-        }
+        let (full, storages, codeHashes) = try accounts()
+        result.slotCounts = [Int](repeating: 0, count: full.count)
+        for storage in storages { try check(storage) }
         do throws(ProofError) {
             result.accountBranches = try RangeVerifier.verify(
                 root: stateRoot, proof: range.accountProof, leaves: full, first: key.origin.account,
@@ -145,52 +139,113 @@ private struct RangeChecker {
         } catch {
             throw .accountProof(error)
         }
-        result.codeHashes = codeHashes.sorted()
+        result.accounts = LeafColumns(
+            keys: range.accountKeys, valueBytes: range.bodies.bytes, valueEnds: range.bodies.ends)
+        result.slots = slots
+        result.codeHashes = codeHashes
         return result
     }
 
-    private mutating func storage(of account: Bytes32, index: Int, root: Bytes32) throws(RangeError) {
-        let first = account == key.origin.account ? key.origin.slot : .zero
-        let last = account == range.end.account ? range.end.slot : .max
-        let kind = range.kinds[index]
-        guard kind == .storage(root: root, first: first, last: last) else { throw .wrongKind(account: account, kind) }
-        guard kind != .none else {
-            result.slotCounts.append(0)
-            return
+    /// Reads the bodies in place: the accounts as they stand in the trie, those that have storage, and the code they
+    /// name.
+    private func accounts() throws(RangeError) -> (LeafColumns, [Storage], [Bytes32]) {
+        let keys = range.accountKeys
+        var ends: [Int] = []
+        ends.reserveCapacity(keys.count)
+        var storages: [Storage] = []
+        var codeHashes: [Bytes32] = []
+        var failure: RangeError?
+        let values = [UInt8](unsafeUninitializedCapacity: keys.count * SlimBody.fullBytes) { buffer, size in
+            guard let target = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+            range.bodies.bytes.withUnsafeBytes { bytes in
+                for index in keys.indices {
+                    let slim = UnsafeRawBufferPointer(rebasing: bytes[range.bodies.range(at: index)])
+                    guard let body = SlimBody(slim) else {
+                        failure = .malformedBody(keys[index])
+                        return
+                    }
+                    failure = order(at: index) ?? kind(at: index, root: body.storageRoot)
+                    if failure != nil { return }
+                    if let root = body.storageRoot { storages.append((index, root)) }
+                    if let hash = body.codeHash, hash != codeHashes.last { codeHashes.append(hash) }
+                    size += body.writeFull(slim, to: target + size)
+                    ends.append(size)
+                }
+            }
         }
-        let count = range.slotCounts[nextCount]
+        if let failure { throw failure }
+        codeHashes.sort()
+        var unique: [Bytes32] = []
+        for hash in codeHashes where hash != unique.last { unique.append(hash) }
+        return (LeafColumns(keys: keys, valueBytes: values, valueEnds: ends), storages, unique)
+    }
+
+    private func order(at index: Int) -> RangeError? {
+        let account = range.accountKeys[index]
+        let follows = index == 0 ? account >= key.origin.account : account > range.accountKeys[index - 1]
+        return follows && account <= range.end.account ? nil : .accountOrder(account)
+    }
+
+    private func kind(at index: Int, root: Bytes32?) -> RangeError? {
+        let account = range.accountKeys[index]
+        let expected: StorageKind
+        if root == nil {
+            expected = .none
+        } else {
+            let (first, last) = slotBounds(of: account)
+            expected = first == .zero && last == .max ? .complete : .partial
+        }
+        let kind = range.kinds[index]
+        return kind == expected ? nil : .wrongKind(account: account, kind)
+    }
+
+    private func slotBounds(of account: Bytes32) -> (first: Bytes32, last: Bytes32) {
+        (
+            account == key.origin.account ? key.origin.slot : .zero,
+            account == range.end.account ? range.end.slot : .max
+        )
+    }
+
+    private mutating func check(_ storage: Storage) throws(RangeError) {
+        let account = range.accountKeys[storage.index]
+        let (first, last) = slotBounds(of: account)
+        let places = nextSlot..<(nextSlot + range.slotCounts[nextCount])
+        result.slotCounts[storage.index] = places.count
         nextCount += 1
-        result.slotCounts.append(count)
-        var slots = LeafColumns()
-        for slot in nextSlot..<(nextSlot + count) {
+        nextSlot = places.upperBound
+        for slot in places {
             let key = range.slotKeys[slot]
-            guard key >= first, key <= last, slots.keys.last.map({ $0 < key }) ?? true else {
+            guard key >= first, key <= last, slot == places.lowerBound || range.slotKeys[slot - 1] < key else {
                 throw .slotOrder(account: account)
             }
-            let value = range.slotValues.bytes[range.slotValues.range(at: slot)]
-            slots.append(key: key, value: value)
-            result.slots.append(key: key, value: value)
         }
-        nextSlot += count
-        let branches = try kind == .complete
-            ? complete(account, slots, root: root) : partial(account, slots, root: root, first: first, last: last)
+        let branches =
+            first == .zero && last == .max
+            ? try complete(account, places, root: storage.root)
+            : try partial(account, places, root: storage.root, first: first, last: last)
         if !branches.isEmpty { result.storageBranches.append((account, branches)) }
     }
 
-    private func complete(_ account: Bytes32, _ slots: LeafColumns, root: Bytes32) throws(RangeError) -> BranchColumns {
+    private func complete(
+        _ account: Bytes32, _ places: Range<Int>, root: Bytes32
+    ) throws(RangeError) -> BranchColumns {
         var branches = BranchColumns()
-        let built = TrieBuilder.build(slots, in: 0..<slots.count, under: .root, emitting: &branches)
+        let built = TrieBuilder.build(slots, in: places, under: .root, emitting: &branches)
         guard built.hash(at: 0) == root else { throw .storageRootMismatch(account: account) }
         return branches
     }
 
     private mutating func partial(
-        _ account: Bytes32, _ slots: LeafColumns, root: Bytes32, first: Bytes32, last: Bytes32
+        _ account: Bytes32, _ places: Range<Int>, root: Bytes32, first: Bytes32, last: Bytes32
     ) throws(RangeError) -> BranchColumns {
         defer { nextProof += 1 }
+        var columns = LeafColumns()
+        for place in places {
+            columns.append(key: slots.keys[place], value: slots.valueBytes[slots.valueRange(at: place)])
+        }
         do throws(ProofError) {
             return try RangeVerifier.verify(
-                root: root, proof: range.storageProofs[nextProof], leaves: slots, first: first, last: last
+                root: root, proof: range.storageProofs[nextProof], leaves: columns, first: first, last: last
             ).branches
         } catch {
             throw .storageProof(account: account, error)
@@ -203,13 +258,5 @@ extension Bytes32 {
     fileprivate var endsSection: Bool {
         let low = UInt64.max >> UInt64(4 * ChainLimits.sectionDepth)
         return word0 & low == low && word1 == .max && word2 == .max && word3 == .max
-    }
-}
-
-extension StorageKind {
-    /// The kind that an account of this storage root has where the range covers its slots from `first` to `last`.
-    static func storage(root: Bytes32, first: Bytes32, last: Bytes32) -> StorageKind {
-        if root == StateAccount.emptyRoot { return .none }
-        return first == .zero && last == .max ? .complete : .partial
     }
 }

@@ -36,8 +36,11 @@ public struct TakeRange: Sendable {
         }
         let missing = try CodeRecords.missing(of: range.codeHashes, in: snapshot)
         var writer = RangeWriter(depth: section.depth)
-        writer.reserve(leaves: range.leafCount, bytes: value.count * 2)
-        range.forEachLeaf { key, value in writer.leaf(key, value) }
+        // Branches are a third as many as leaves, and have as many bytes; slots' keys are written with their account's.
+        writer.reserve(
+            leaves: range.leafCount + range.accountBranches.count,
+            bytes: value.count + 32 * range.slots.count + range.accountBranches.byteCount * 5 / 4)
+        writer.leaves(accounts: range.accounts, slotCounts: range.slotCounts, slots: range.slots)
         writer.accountBranches(range.accountBranches)
         for (account, branches) in range.storageBranches { writer.storageBranches(of: account, branches) }
         writer.section(after, missingCodes: missing)

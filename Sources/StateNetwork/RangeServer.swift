@@ -3,8 +3,8 @@ import MerklePatricia
 import Primitives
 import StateStore
 
-/// Answers range requests from what is stored. No trie is rebuilt: leaves are walked, edges are proven from the stored
-/// branches and the crown.
+/// Answers range requests from what is stored: one walk over the leaves, which go from the store's own memory to the
+/// columns of the answer, and one look down each edge. No trie is rebuilt, nothing is made a leaf.
 public enum RangeServer {
     /// The value for `key`, status byte included, at most `key.maxBytes` long; nil where the view does not hold the
     /// section of the origin. `view` and `crown` are at the key's anchor. Throws only where the store fails.
@@ -15,16 +15,18 @@ public enum RangeServer {
         guard let limit = heldEnd(of: key, view: view) else { return nil }
         let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.answerBytes)
         // The proof of the right edge is known only when the end is: the left one's size is a fair guess for it.
-        var edge = ProofNodes()
         var accounts = view.accountTrie
+        var edge = ProofNodes()
         try TrieProver.prove(key.origin.account, upper: crown, source: &accounts, into: &edge)
+        var gathering = RangeGathering(key: key, limit: limit)
         var budget = max(maxBytes - 2 * edge.byteCount - firstReserve, maxBytes / 4)
+        // Nothing lies before the first key of all.
+        if key.origin.account == .zero { edge = ProofNodes() }
         for _ in 0..<attempts {
-            var gathering = RangeGathering(key: key, limit: limit, budget: budget)
-            guard try gathering.gather(from: &view) else { break }
-            try gathering.prove(from: &view, crown: crown)
-            let excess = gathering.value.encodedCount - maxBytes
-            if excess <= 0 { return gathering.value.encoded }
+            guard try gathering.gather(from: &view, budget: budget) else { break }
+            let proofs = try gathering.prove(from: &view, accounts: &accounts, crown: crown, left: edge)
+            let excess = gathering.encodedCount(proofs) - maxBytes
+            if excess <= 0 { return gathering.encoded(proofs) }
             budget = min(budget, gathering.spent) - excess
             guard budget > 0 else { break }
         }
@@ -45,135 +47,271 @@ public enum RangeServer {
     }
 }
 
-/// Leaves gathered for one answer.
-private struct RangeGathering {
-    let key: RangeKey
+/// The proofs of one answer.
+private struct RangeProofs {
+    /// Nodes of the account trie at the two edges, each once.
+    var accounts: [[UInt8]]
+    /// Nodes of each partial account's storage trie, in the order of the accounts.
+    var storage: [[[UInt8]]] = []
+}
+
+/// Leaves gathered for one answer, in the answer's columns.
+private struct RangeGathering: ~Copyable {
+    private let key: RangeKey
     /// Last position that may be served.
-    let limit: Cursor
+    private let limit: Cursor
     /// Bytes of leaves, in the form of the columns, that may be spent.
-    let budget: Int
-    private(set) var value: RangeValue
+    private var budget = 0
     private(set) var spent = 0
-    /// Storage root of each account.
-    private var roots: [Bytes32] = []
+    /// Last position that is served.
+    private var end: Cursor
+    private var accounts = 0
+    private var slots = 0
+    private var lastAccount: Bytes32?
+    /// Whether the last account has storage; the slots of it so far; the bytes of its body.
+    private var hasStorage = false
+    private var slotCount: UInt32 = 0
+    private var lastBodyCount = 0
+
+    private var accountKeys = ByteSink(capacity: 1 << 16)
+    private var kinds = ByteSink(capacity: 1 << 12)
+    private var bodies = ByteSink(capacity: 1 << 15)
+    private var slotCounts = ByteSink(capacity: 1 << 10)
+    private var slotKeys = ByteSink(capacity: 1 << 12)
+    private var slotValues = ByteSink(capacity: 1 << 12)
 
     /// What an account costs beside its body: key and kind; and, where it has storage, its number of slots.
     private static let accountCost = 33
     private static let countCost = 4
 
-    init(key: RangeKey, limit: Cursor, budget: Int) {
+    init(key: RangeKey, limit: Cursor) {
         self.key = key
         self.limit = limit
-        self.budget = budget
-        value = RangeValue(end: limit)
+        end = limit
     }
 
     /// Walks as far as the budget goes. False where not even one leaf fits.
-    mutating func gather<Snapshot: StoreSnapshot>(from view: inout StateView<Snapshot>) throws -> Bool {
-        if key.origin.slot != .zero, let body = try view.leaf(FlatKey(account: key.origin.account)) {
-            guard try append(account: key.origin.account, body) else { return false }
+    mutating func gather<Snapshot: StoreSnapshot>(
+        from view: inout StateView<Snapshot>, budget: Int
+    ) throws(StoreError) -> Bool {
+        start(budget: budget)
+        // What runs point to belongs to the snapshot.
+        defer { withExtendedLifetime(view.snapshot) {} }
+        if key.origin.slot != .zero {
+            var walk = try view.walk(from: Cursor(account: key.origin.account))
+            if let entry = try walk.nextRun()?.first, Bytes32(entry.key) == key.origin.account {
+                guard try append(account: entry.key, entry.value) else { return false }
+            }
         }
         var walk = try view.walk(from: key.origin)
-        while let leaf = try walk.next(), limit.covers(leaf) {
-            let fits =
-                try walk.withValue { bytes in
-                    if let slot = leaf.slot { return try append(slot: slot, of: leaf.account, bytes) }
-                    return try append(account: leaf.account, Array(bytes))
-                } ?? false
-            if !fits { return stop(before: leaf) }
+        while let run = try walk.nextRun() {
+            for entry in run {
+                guard isCovered(entry.key) else { return finish() }
+                let fits =
+                    entry.key.count == 32
+                    ? try append(account: entry.key, entry.value) : try append(slot: entry.key, entry.value)
+                if !fits { return stop(before: entry.key) }
+            }
         }
-        setKinds()
+        return finish()
+    }
+
+    private mutating func start(budget: Int) {
+        self.budget = budget
+        (spent, accounts, slots, lastAccount, hasStorage, slotCount) = (0, 0, 0, nil, false, 0)
+        end = limit
+        accountKeys.truncate()
+        kinds.truncate()
+        bodies.truncate()
+        slotCounts.truncate()
+        slotKeys.truncate()
+        slotValues.truncate()
+    }
+
+    /// Whether the limit is at this leaf or after it. The first word decides nearly always.
+    @inline(__always)
+    private func isCovered(_ key: UnsafeRawBufferPointer) -> Bool {
+        guard key.count >= 32 else { return true }
+        let first = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+        if first < limit.account.word0 { return true }
+        guard first == limit.account.word0, let leaf = FlatKey(loading: key) else { return false }
+        return limit.covers(leaf)
+    }
+
+    @inline(__always)
+    private mutating func append(
+        account: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer
+    ) throws(StoreError) -> Bool {
+        guard let isStored = RangeGathering.hasStorage(body), let base = account.baseAddress else {
+            throw .corrupt(table: .leaves)
+        }
+        let cost = Self.accountCost &+ body.count &+ (isStored ? Self.countCost : 0)
+        guard cost <= budget &- spent, accounts &+ slots < StateNetworkLimits.leaves else { return false }
+        closeCount()
+        spent &+= cost
+        accountKeys.append(account)
+        kinds.append(isStored ? StorageKind.complete.rawValue : StorageKind.none.rawValue)
+        bodies.append(body)
+        accounts &+= 1
+        lastAccount = Bytes32(loading: base)
+        lastBodyCount = body.count
+        hasStorage = isStored
         return true
     }
 
-    private mutating func append(account: Bytes32, _ body: [UInt8]) throws -> Bool {
-        let root = try StateAccount(slim: body).storageRoot
-        let hasStorage = root != StateAccount.emptyRoot
-        let cost = Self.accountCost + body.count + (hasStorage ? Self.countCost : 0)
-        guard cost <= budget - spent, value.leafCount < StateNetworkLimits.leaves else { return false }
-        spent += cost
-        value.accountKeys.append(account)
-        value.bodies.append(body)
-        roots.append(root)
-        if hasStorage { value.slotCounts.append(0) }
-        return true
-    }
-
-    private mutating func append(slot: Bytes32, of account: Bytes32, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
-        guard value.accountKeys.last == account, roots.last != StateAccount.emptyRoot else {
-            throw StoreError.corrupt(table: .leaves)
-        }
+    private mutating func append(
+        slot: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer
+    ) throws(StoreError) -> Bool {
+        guard let key = FlatKey(loading: slot), hasStorage, key.account == lastAccount, !bytes.isEmpty,
+            bytes.count <= StateStoreLimits.slotValueBytes
+        else { throw .corrupt(table: .leaves) }
         let isOneByte = bytes.count == 1 && bytes[0] < 0x80
-        let cost = 32 + bytes.count + (isOneByte ? 0 : 1)
-        guard cost <= budget - spent, value.leafCount < StateNetworkLimits.leaves else { return false }
-        spent += cost
-        value.slotKeys.append(slot)
-        value.slotValues.append(slot: bytes, isOneByte: isOneByte)
-        value.slotCounts[value.slotCounts.count - 1] += 1
+        let cost = 32 &+ bytes.count &+ (isOneByte ? 0 : 1)
+        guard cost <= budget &- spent, accounts &+ slots < StateNetworkLimits.leaves else { return false }
+        spent &+= cost
+        slotKeys.append(UnsafeRawBufferPointer(rebasing: slot[32...]))
+        // As its RLP.
+        if !isOneByte { slotValues.append(0x80 &+ UInt8(truncatingIfNeeded: bytes.count)) }
+        slotValues.append(bytes)
+        slotCount &+= 1
+        slots &+= 1
         return true
+    }
+
+    /// Writes the number of the last account's slots, now that it is known.
+    @inline(__always)
+    private mutating func closeCount() {
+        guard hasStorage else { return }
+        slotCounts.append(littleEndian: slotCount)
+        (hasStorage, slotCount) = (false, 0)
+    }
+
+    /// Whether a slim body names a storage root; nil where it is none. It was checked before it was stored, so only
+    /// headers are looked at.
+    @inline(__always)
+    private static func hasStorage(_ body: UnsafeRawBufferPointer) -> Bool? {
+        guard body.count >= 5 else { return nil }
+        var place = body[0] < 0xf8 ? 1 : 2
+        for _ in 0..<2 {
+            guard place < body.count else { return nil }
+            let first = body[place]
+            place &+= first < 0x80 ? 1 : 1 &+ Int(first & 0x7f)
+        }
+        return place < body.count ? body[place] != 0x80 : nil
     }
 
     /// Ends the answer before a leaf that does not fit. False where that leaves nothing.
-    private mutating func stop(before leaf: FlatKey) -> Bool {
-        if leaf.slot != nil {
-            if let last = value.slotKeys.last, let count = value.slotCounts.last, count > 0 {
-                value.end = Cursor(account: leaf.account, slot: last)
-                setKinds()
-                return true
+    private mutating func stop(before leaf: UnsafeRawBufferPointer) -> Bool {
+        if leaf.count == 64 {
+            if slotCount > 0, let account = lastAccount, let slot = Bytes32(slotKeys.bytes.suffix(32)) {
+                end = Cursor(account: account, slot: slot)
+                return finish()
             }
             // Its account alone would be an answer that ends nowhere.
-            value.accountKeys.removeLast()
-            value.bodies.removeLast()
-            value.slotCounts.removeLast()
-            roots.removeLast()
+            accounts -= 1
+            accountKeys.truncate(to: 32 * accounts)
+            kinds.truncate(to: accounts)
+            bodies.truncate(to: bodies.count - lastBodyCount)
+            hasStorage = false
+            lastAccount = Bytes32(accountKeys.bytes.suffix(32))
         }
-        guard let last = value.accountKeys.last else { return false }
-        value.end = Cursor.end(of: last)
-        setKinds()
+        guard let last = lastAccount else { return false }
+        end = Cursor.end(of: last)
+        return finish()
+    }
+
+    /// Sets what the ends make of the first and of the last account.
+    private mutating func finish() -> Bool {
+        closeCount()
+        for index in edgeAccounts where kinds.bytes[index] == StorageKind.complete.rawValue {
+            let (first, last) = slotBounds(of: account(at: index))
+            if first != .zero || last != .max { kinds.set(StorageKind.partial.rawValue, at: index) }
+        }
         return true
     }
 
-    private mutating func setKinds() {
-        value.kinds = zip(value.accountKeys, roots).map { account, root in
-            let (first, last) = slotBounds(of: account)
-            return .storage(root: root, first: first, last: last)
-        }
+    /// The accounts in which the range may begin or end.
+    private var edgeAccounts: [Int] { accounts == 0 ? [] : accounts == 1 ? [0] : [0, accounts - 1] }
+
+    private func account(at index: Int) -> Bytes32 {
+        Bytes32(accountKeys.bytes[(32 * index)..<(32 * index + 32)]) ?? .zero
     }
 
     private func slotBounds(of account: Bytes32) -> (first: Bytes32, last: Bytes32) {
-        (
-            account == key.origin.account ? key.origin.slot : .zero,
-            account == value.end.account ? value.end.slot : .max
-        )
+        (account == key.origin.account ? key.origin.slot : .zero, account == end.account ? end.slot : .max)
     }
 
-    /// Adds the proofs of the edges.
-    mutating func prove<Snapshot: StoreSnapshot>(from view: inout StateView<Snapshot>, crown: Crown) throws {
-        var proof = ProofNodes()
-        var accounts = view.accountTrie
-        try Self.prove(key.origin.account, value.end.account, upper: crown, source: &accounts, into: &proof)
-        value.accountProof = proof.nodes
-        for (account, kind) in zip(value.accountKeys, value.kinds) where kind == .partial {
+    /// The proofs of the edges; `left` are the account trie's nodes at the origin.
+    func prove<Snapshot: StoreSnapshot>(
+        from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie<Snapshot>, crown: Crown, left: ProofNodes
+    ) throws -> RangeProofs {
+        var proof = left
+        // Nothing lies after the last key of all.
+        if end.account != .max { try TrieProver.prove(end.account, upper: crown, source: &trie, into: &proof) }
+        var proofs = RangeProofs(accounts: proof.nodes)
+        for index in edgeAccounts where kinds.bytes[index] == StorageKind.partial.rawValue {
+            let account = account(at: index)
             let (first, last) = slotBounds(of: account)
             var storage = view.storageTrie(of: account)
             var proof = ProofNodes()
-            try Self.prove(first, last, upper: nil, source: &storage, into: &proof)
-            value.storageProofs.append(proof.nodes)
+            if first != .zero { try TrieProver.prove(first, upper: nil, source: &storage, into: &proof) }
+            if last != .max { try TrieProver.prove(last, upper: nil, source: &storage, into: &proof) }
+            proofs.storage.append(proof.nodes)
         }
+        return proofs
     }
 
-    /// Adds the edges of [first, last]. Nothing lies before the first key of all and after the last.
-    private static func prove(
-        _ first: Bytes32, _ last: Bytes32, upper: Crown?, source: inout some TrieSource, into proof: inout ProofNodes
-    ) throws {
-        if first != .zero { try TrieProver.prove(first, upper: upper, source: &source, into: &proof) }
-        if last != .max { try TrieProver.prove(last, upper: upper, source: &source, into: &proof) }
+    /// Bytes that `encoded` will have.
+    func encodedCount(_ proofs: RangeProofs) -> Int {
+        1 + RangeValue.headBytes + accountKeys.count + kinds.count + bodies.count + slotCounts.count + slotKeys.count
+            + slotValues.count + proofs.accounts.reduce(0) { $0 + 4 + $1.count }
+            + proofs.storage.reduce(0) { sum, nodes in nodes.reduce(sum + 4) { $0 + 4 + $1.count } }
+    }
+
+    /// The answer: the container's bytes after a status byte of 0, as `RangeValue.schema` says.
+    func encoded(_ proofs: RangeProofs) -> [UInt8] {
+        let accountProof = ColumnWriter.items(proofs.accounts)
+        let storageProofs = ColumnWriter.items(proofs.storage.map { ColumnWriter.items($0) })
+        return [UInt8](unsafeUninitializedCapacity: encodedCount(proofs)) { buffer, count in
+            var writer = ContainerWriter(UnsafeMutableRawBufferPointer(buffer), columns: RangeValue.columnCount)
+            writer.begin(status: 0, fixed: end.bytes)
+            writer.column(accountKeys.bytes)
+            writer.column(kinds.bytes)
+            writer.column(bodies.bytes)
+            writer.column(slotCounts.bytes)
+            writer.column(slotKeys.bytes)
+            writer.column(slotValues.bytes)
+            accountProof.withUnsafeBytes { writer.column($0) }
+            storageProofs.withUnsafeBytes { writer.column($0) }
+            count = writer.count
+        }
     }
 }
 
-extension ByteColumn {
-    /// Appends a slot's value as its RLP.
-    fileprivate mutating func append(slot bytes: UnsafeRawBufferPointer, isOneByte: Bool) {
-        if isOneByte { append(bytes) } else { append([0x80 + UInt8(truncatingIfNeeded: bytes.count)] + bytes) }
+/// Writes a container of some bytes in place and then columns, behind a status byte, into room that is known to suffice.
+private struct ContainerWriter {
+    private let room: UnsafeMutableRawBufferPointer
+    private var nextOffset = 0
+    private(set) var count = 0
+    private let columns: Int
+
+    init(_ room: UnsafeMutableRawBufferPointer, columns: Int) {
+        self.room = room
+        self.columns = columns
+    }
+
+    mutating func begin(status: UInt8, fixed: [UInt8]) {
+        room[0] = status
+        UnsafeMutableRawBufferPointer(rebasing: room[1..<(1 + fixed.count)]).copyBytes(from: fixed)
+        nextOffset = 1 + fixed.count
+        count = nextOffset + 4 * columns
+    }
+
+    mutating func column(_ bytes: UnsafeRawBufferPointer) {
+        // Offsets count from the container's first byte, which is the one after the status.
+        room.storeBytes(of: UInt32(truncatingIfNeeded: count - 1).littleEndian, toByteOffset: nextOffset, as: UInt32.self)
+        nextOffset += 4
+        UnsafeMutableRawBufferPointer(rebasing: room[count..<(count + bytes.count)]).copyMemory(from: bytes)
+        count += bytes.count
     }
 }

@@ -63,7 +63,10 @@ public struct RangeValue: Sendable {
     public var leafCount: Int { accountKeys.count + slotKeys.count }
 
     private static let cursorBytes = 64
-    private static let columnCount = 8
+    /// Fields of variable size.
+    static let columnCount = 8
+    /// Bytes before the first column: the end, and an offset for each column.
+    static let headBytes = cursorBytes + 4 * columnCount
 
     /// The container: what `encoded` writes and `init(decoding:)` reads.
     public static let schema: SSZType = {
@@ -92,14 +95,6 @@ public struct RangeValue: Sendable {
                 ])
     }
 
-    /// Bytes that `encoded` will have.
-    var encodedCount: Int {
-        1 + Self.cursorBytes + 4 * Self.columnCount + 33 * accountKeys.count + bodies.bytes.count
-            + 4 * slotCounts.count + 32 * slotKeys.count + slotValues.bytes.count
-            + accountProof.reduce(0) { $0 + 4 + $1.count }
-            + storageProofs.reduce(0) { sum, nodes in nodes.reduce(sum + 4) { $0 + 4 + $1.count } }
-    }
-
     /// Reads a whole value, its status byte included, which must be 0. Only the layout is checked here: bodies are RLP
     /// lists, slot values RLP strings of 1 to 32 bytes without leading zeros, numbers of items agree.
     init(decoding value: [UInt8]) throws(SSZError) {
@@ -110,8 +105,9 @@ public struct RangeValue: Sendable {
         end = Cursor(account: reader.bytes32(at: 1), slot: reader.bytes32(at: 33))
         accountKeys = try reader.hashes(fields[0], limit: leaves)
         guard fields[1].count == accountKeys.count else { throw .wrongSize }
-        for byte in value[fields[1]] {
-            guard let kind = StorageKind(rawValue: byte) else { throw .wrongShape }
+        kinds.reserveCapacity(accountKeys.count)
+        for index in fields[1] {
+            guard let kind = StorageKind(rawValue: value[index]) else { throw .wrongShape }
             kinds.append(kind)
         }
         bodies = try ByteColumn(

@@ -1,10 +1,61 @@
-/// A cursor of whatever store, without its type: walks are long and run in code that is not specialised for a store,
-/// and this way each step costs a call or two, not a look for generic metadata.
+/// A cursor of whatever store, without its type: walks are long and run in code that is not specialised for a store.
+/// Entries are taken in runs, so that a step is a look into a small array and only every hundredth asks the store.
 class ErasedCursor {
-    func seek(_ key: [UInt8]) throws(StoreError) -> Bool { false }
-    func next() throws(StoreError) -> Bool { false }
-    /// Runs `body` where the last move gave true.
-    func read(_ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void) {}
+    private let entries: UnsafeMutableBufferPointer<StoredEntry>
+    private var count = 0
+    private var position = 0
+    /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run.
+    private var ahead = 1
+
+    init() { entries = .allocate(capacity: StateStoreLimits.readAheadEntries) }
+
+    deinit { entries.deallocate() }
+
+    // What the one kind there is adds.
+    func start(at key: [UInt8]) throws(StoreError) -> Bool { false }
+    func step() throws(StoreError) -> Bool { false }
+    func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int { 0 }
+
+    /// The entry it is at; nil past the end.
+    final var current: StoredEntry? { position < count ? entries[position] : nil }
+
+    /// Goes to the first entry at or after `key`.
+    final func seek(_ key: [UInt8]) throws(StoreError) -> StoredEntry? {
+        (position, count, ahead) = (0, 0, 1)
+        if try start(at: key) { try fill() }
+        return current
+    }
+
+    /// Goes to the next entry. Past the end it stays there.
+    final func next() throws(StoreError) -> StoredEntry? {
+        if position &+ 1 < count {
+            position &+= 1
+            return entries[position]
+        }
+        try fillOn()
+        return current
+    }
+
+    /// Goes on to the next entries, and to the last of those it gives; nil past the end. They stand in an array that
+    /// the next move writes over.
+    final func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
+        if position &+ 1 >= count { try fillOn() } else { position &+= 1 }
+        guard position < count else { return nil }
+        let run = UnsafeBufferPointer(rebasing: entries[position..<count])
+        position = count &- 1
+        return run
+    }
+
+    private func fillOn() throws(StoreError) {
+        guard count > 0 else { return }
+        (position, count) = (0, 0)
+        ahead = min(ahead * 8, entries.count)
+        if try step() { try fill() }
+    }
+
+    private func fill() throws(StoreError) {
+        count = try read(into: UnsafeMutableBufferPointer(rebasing: entries[..<ahead]))
+    }
 }
 
 /// The one kind there is.
@@ -13,11 +64,11 @@ final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
 
     init(_ cursor: Cursor) { self.cursor = cursor }
 
-    override func seek(_ key: [UInt8]) throws(StoreError) -> Bool { try cursor.seek(key) }
+    override func start(at key: [UInt8]) throws(StoreError) -> Bool { try cursor.seek(key) }
 
-    override func next() throws(StoreError) -> Bool { try cursor.next() }
+    override func step() throws(StoreError) -> Bool { try cursor.next() }
 
-    override func read(_ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void) {
-        cursor.withEntry { body($0, $1) }
+    override func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
+        try cursor.read(into: run)
     }
 }

@@ -1,6 +1,6 @@
 import Primitives
 
-/// A walk over the leaves of a view in the flat order, without copying values: `next()`, then read the value in place.
+/// A walk over the leaves of a view in the flat order: one by one with `next()`, or in place with `nextRun()`.
 public struct FlatWalk {
     private let depth: Int
     private let sections: HeldSections
@@ -9,7 +9,8 @@ public struct FlatWalk {
     private var end: [UInt8]?
     private var start: [UInt8]
     private var isPlaced = false
-    /// The leaf the walk is at.
+    private let single = SingleRun()
+    /// The leaf the walk is at; nil after a run.
     public private(set) var key: FlatKey?
 
     init(_ view: StateView<some StoreSnapshot>, from origin: Cursor) throws(StoreError) {
@@ -51,38 +52,45 @@ public struct FlatWalk {
 
     /// nil past the end of the section.
     private func currentKey() throws(StoreError) -> FlatKey? {
-        var key: FlatKey?
-        var isPast = false
-        cursor.read { bytes, _ in
-            if let end, !ByteOrder.isLess(bytes, end) { isPast = true } else { key = FlatKey(loading: bytes) }
-        }
-        guard key != nil || isPast else { throw .corrupt(table: .leaves) }
+        guard let bytes = cursor.current?.key else { return nil }
+        if let end, !ByteOrder.isLess(bytes, end) { return nil }
+        guard let key = FlatKey(loading: bytes) else { throw .corrupt(table: .leaves) }
         return key
     }
 
-    /// The value of the leaf that `next()` gave, in place: slim body, or slot value without leading zeros. nil where
-    /// the walk is at no leaf.
-    @inlinable
-    public func withValue<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R? {
-        var result: Result<R, E>?
-        readValue { value in
-            do throws(E) {
-                result = .success(try body(value))
-            } catch {
-                result = .failure(error)
+    /// Goes on to the next leaves, as many at once as can be had, and to the last of them; nil at the end. Keys of 32 or
+    /// 64 bytes; values as `value` gives them. The array is written over by the next move; the bytes stay as long as the
+    /// view's snapshot.
+    public mutating func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
+        key = nil
+        while let current = section {
+            if isPlaced, let run = try cursor.nextRun() {
+                let inside = FlatWalk.part(of: run, before: end)
+                if !inside.isEmpty { return inside }
+            } else {
+                let found = isPlaced ? try cursor.next() : try cursor.seek(start)
+                isPlaced = true
+                if found, let entry = cursor.current, end.map({ ByteOrder.isLess(entry.key, $0) }) ?? true {
+                    return single.holding(entry)
+                }
             }
+            enter(current.index + 1)
         }
-        return try result?.get()
+        return nil
     }
 
-    /// Runs `body` on the value, unless the walk is at no leaf.
-    @usableFromInline
-    func readValue(_ body: (UnsafeRawBufferPointer) -> Void) {
-        if key != nil { cursor.read { _, value in body(value) } }
+    /// The entries of a run whose keys are before `end`.
+    private static func part(
+        of run: UnsafeBufferPointer<StoredEntry>, before end: [UInt8]?
+    ) -> UnsafeBufferPointer<StoredEntry> {
+        guard let end, let last = run.last, !ByteOrder.isLess(last.key, end) else { return run }
+        let count = run.firstIndex { !ByteOrder.isLess($0.key, end) } ?? run.count
+        return UnsafeBufferPointer(rebasing: run[..<count])
     }
 
-    /// The value of the leaf that `next()` gave, copied.
-    public var value: [UInt8]? { withValue { Array($0) } }
+    /// The value of the leaf that `next()` gave: slim body, or slot value without leading zeros, copied. nil where the
+    /// walk is at no leaf.
+    public var value: [UInt8]? { key == nil ? nil : cursor.current.map { Array($0.value) } }
 
     /// Lets the next `next()` give the next account, whatever slots this one has.
     public mutating func skipSlots() {
@@ -95,6 +103,18 @@ public struct FlatWalk {
         }
         start = after.bytes
         isPlaced = false
+    }
+}
+
+/// An array of one entry.
+private final class SingleRun {
+    private let entry = UnsafeMutablePointer<StoredEntry>.allocate(capacity: 1)
+
+    deinit { entry.deallocate() }
+
+    func holding(_ new: StoredEntry) -> UnsafeBufferPointer<StoredEntry> {
+        entry.initialize(to: new)
+        return UnsafeBufferPointer(start: entry, count: 1)
     }
 }
 

@@ -34,6 +34,22 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case local = 16
 }
 
+/// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which every
+/// cursor on it keeps alive.
+public struct StoredEntry {
+    /// The bytes it is found by.
+    public let key: UnsafeRawBufferPointer
+    /// What stands there.
+    public let value: UnsafeRawBufferPointer
+
+    /// An entry of these bytes.
+    @inlinable
+    public init(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        self.key = key
+        self.value = value
+    }
+}
+
 /// A place in one table of a snapshot. Not to be used by two threads at once.
 public protocol StoreCursor {
     /// Goes to the first entry at or after `key` (an empty key: the first of all); false where there is none.
@@ -49,6 +65,9 @@ public protocol StoreCursor {
     func withEntry<R, E: Error>(
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R?
+    /// Writes the entry it is at and those after it to the places of `run`, as many as there are, and goes to the last
+    /// of them. Returns how many; only after a move that gave true, else none.
+    mutating func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int
 }
 
 extension StoreCursor {

@@ -1,119 +1,141 @@
 import Chain
 import Primitives
 
-/// What a later point changes of the base, sorted for looking things up: keys as they are in the store.
+/// What a later point changes of the base, sorted for looking things up: keys as they are in the store. Copies share
+/// their bytes.
 public struct StateOverlay: Sendable {
-    /// nil: not there at this point.
-    struct Entry: Sendable {
-        let key: [UInt8]
-        let value: [UInt8]?
-    }
-
-    let leaves: [Entry]
-    let accountBranches: [Entry]
-    let storageBranches: [Entry]
+    private let leaves: OverlayTable
+    private let accountBranches: OverlayTable
+    private let storageBranches: OverlayTable
 
     /// The state after `update`, over the one before it.
     public init(_ update: SectionUpdate) {
-        leaves = update.leaves.map { Entry(key: $0.key.bytes, value: $0.after) }
-        accountBranches = update.accountBranches.map { Entry(key: $0.key.storeKey, value: $0.after) }
-        storageBranches = update.storageBranches.map { Entry(key: $0.key.bytes, value: $0.after) }
+        leaves = OverlayTable(update.leaves.map { ($0.key.bytes, $0.after) })
+        accountBranches = OverlayTable(update.accountBranches.map { ($0.key.storeKey, $0.after) })
+        storageBranches = OverlayTable(update.storageBranches.map { ($0.key.bytes, $0.after) })
     }
 
-    func entries(_ kind: StateTable) -> [Entry] {
+    /// Both as one: where they differ, `newer` decides.
+    init(older: StateOverlay, newer: StateOverlay) {
+        leaves = OverlayTable(older: older.leaves, newer: newer.leaves)
+        accountBranches = OverlayTable(older: older.accountBranches, newer: newer.accountBranches)
+        storageBranches = OverlayTable(older: older.storageBranches, newer: newer.storageBranches)
+    }
+
+    func table(_ kind: StateTable) -> OverlayTable {
         switch kind {
         case .leaves: leaves
         case .accountBranches: accountBranches
         case .storageBranches: storageBranches
         }
     }
+
+    /// Entries of all three tables.
+    var count: Int { leaves.count + accountBranches.count + storageBranches.count }
+
+    /// Bytes of memory.
+    public var byteCount: Int { leaves.byteCount + accountBranches.byteCount + storageBranches.byteCount }
 }
 
-extension [StateOverlay.Entry] {
+/// One table of an overlay: keys and values one after the other in one piece of memory. Never changes.
+final class OverlayTable: @unchecked Sendable {
+    /// One entry's place in the memory.
+    private struct Place {
+        let start: Int
+        let keyEnd: Int
+        let end: Int
+        /// nothing is there at this point.
+        let isGone: Bool
+    }
+
+    // Written by the initialisers only.
+    private let bytes: UnsafeMutableRawBufferPointer
+    private let places: [Place]
+
+    /// Entries that strictly ascend; nil: not there at this point.
+    init(_ entries: [(key: [UInt8], value: [UInt8]?)]) {
+        let size = entries.reduce(0) { $0 + $1.key.count + ($1.value?.count ?? 0) }
+        bytes = .allocate(byteCount: size, alignment: 8)
+        var places: [Place] = []
+        places.reserveCapacity(entries.count)
+        var offset = 0
+        for (key, value) in entries {
+            let keyEnd = offset + key.count
+            let end = keyEnd + (value?.count ?? 0)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<keyEnd]).copyBytes(from: key)
+            if let value { UnsafeMutableRawBufferPointer(rebasing: bytes[keyEnd..<end]).copyBytes(from: value) }
+            places.append(Place(start: offset, keyEnd: keyEnd, end: end, isGone: value == nil))
+            offset = end
+        }
+        self.places = places
+    }
+
+    /// Two tables as one: where both have a key, `newer` decides.
+    init(older: OverlayTable, newer: OverlayTable) {
+        let merged = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: older.bytes.count + newer.bytes.count, alignment: 8)
+        var places: [Place] = []
+        places.reserveCapacity(older.count + newer.count)
+        var offset = 0
+        func take(_ table: OverlayTable, _ index: Int) {
+            let place = table.places[index]
+            let size = place.end - place.start
+            UnsafeMutableRawBufferPointer(rebasing: merged[offset..<offset + size])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: table.bytes[place.start..<place.end]))
+            places.append(
+                Place(
+                    start: offset, keyEnd: offset + place.keyEnd - place.start, end: offset + size,
+                    isGone: place.isGone))
+            offset += size
+        }
+        var (i, j) = (0, 0)
+        while i < older.count || j < newer.count {
+            let order =
+                i == older.count ? 1 : j == newer.count ? -1 : ByteOrder.compare(older.key(at: i), newer.key(at: j))
+            if order < 0 { take(older, i) } else { take(newer, j) }
+            if order <= 0 { i += 1 }
+            if order >= 0 { j += 1 }
+        }
+        self.bytes = merged
+        self.places = places
+    }
+
+    deinit { bytes.deallocate() }
+
+    var count: Int { places.count }
+
+    /// Bytes of memory.
+    var byteCount: Int { bytes.count + places.count * MemoryLayout<Place>.stride }
+
+    func key(at index: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[places[index].start..<places[index].keyEnd])
+    }
+
+    func isGone(at index: Int) -> Bool { places[index].isGone }
+
+    func entry(at index: Int) -> StoredEntry {
+        let place = places[index]
+        return StoredEntry(key: key(at: index), value: UnsafeRawBufferPointer(rebasing: bytes[place.keyEnd..<place.end]))
+    }
+
     /// Index of the first entry at or after `key`.
     func lowerBound(_ key: [UInt8]) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ByteOrder.isLess(self[middle].key, key) { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-}
-
-/// The three tables that have layers.
-enum StateTable: Int, CaseIterable {
-    case leaves
-    case accountBranches
-    case storageBranches
-
-    /// Where the base is.
-    var base: Table {
-        switch self {
-        case .leaves: .leaves
-        case .accountBranches: .accountBranches
-        case .storageBranches: .storageBranches
+        key.withUnsafeBytes { key in
+            var (low, high) = (0, count)
+            while low < high {
+                let middle = (low + high) / 2
+                if ByteOrder.compare(self.key(at: middle), key) < 0 { low = middle + 1 } else { high = middle }
+            }
+            return low
         }
     }
 
-    /// Where the undo layer is.
-    var undo: Table {
-        switch self {
-        case .leaves: .undoLeaves
-        case .accountBranches: .undoAccountBranches
-        case .storageBranches: .undoStorageBranches
+    /// What it says of `key`: nil for nothing, `.some(nil)` that nothing is there.
+    func lookUp(_ key: [UInt8]) -> [UInt8]?? {
+        let index = lowerBound(key)
+        guard index < count, key.withUnsafeBytes({ ByteOrder.compare(self.key(at: index), $0) == 0 }) else {
+            return nil
         }
-    }
-
-    /// [from, upTo) of a section's keys.
-    func bounds(of section: Section) -> (from: [UInt8], upTo: [UInt8]?) {
-        self == .accountBranches ? section.branchBounds : section.leafBounds
-    }
-}
-
-/// How an undo entry says whether something was there.
-enum UndoValue {
-    static let gone: [UInt8] = [0]
-
-    static func encode(_ value: [UInt8]?) -> [UInt8] { value.map { [1] + $0 } ?? gone }
-
-    /// Whether the entry says that nothing was there; its value is what follows the first byte.
-    static func isGone(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.first == 0 }
-}
-
-/// Through which layers one section is read: the base alone is its working point.
-public struct SectionLayering: Sendable {
-    /// Look through the undo layer first: the point before the working one.
-    public let readsUndo: Bool
-    /// Looked through before that, the newest first: block layers since.
-    public let overlays: [StateOverlay]
-
-    /// The base with these layers over it.
-    public init(readsUndo: Bool = false, overlays: [StateOverlay] = []) {
-        self.readsUndo = readsUndo
-        self.overlays = overlays
-    }
-
-    /// The base as it is.
-    public static let base = SectionLayering()
-    /// The point before the working one.
-    public static let previous = SectionLayering(readsUndo: true)
-
-    /// The way to read a complete section at `point`: from its working point or the one before, and through `layers`
-    /// (this section's, in any order) where they lead on to `point` without a gap. `point` is one of the section's own:
-    /// a served anchor, or the last block up to the wanted one, on its line, that has a layer. nil where it is not held
-    /// at that point.
-    public init?(of record: SectionRecord, at point: StatePoint, layers: [BlockLayer] = []) {
-        guard record.isComplete else { return nil }
-        if record.working == point {
-            self = .base
-        } else if record.previous == point {
-            self = .previous
-        } else {
-            guard let (start, chain) = BlockLayer.chain(to: point, in: layers, of: record),
-                let update = SectionUpdate.merged(chain.map(\.update))
-            else { return nil }
-            self.init(readsUndo: start != record.working, overlays: [StateOverlay(update)])
-        }
+        return .some(isGone(at: index) ? nil : Array(entry(at: index).value))
     }
 }

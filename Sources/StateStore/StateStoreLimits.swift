@@ -10,6 +10,9 @@ public enum StateStoreLimits {
     public static let branchBytes = 544
     /// Folds that one chain of history may have, so that reading a damaged one ends: 2^16 epochs are over six years.
     public static let historyFolds = 65_536
+    /// Entries that a cursor reads ahead at most, in entries: two pages of accounts. Few calls, and still in the
+    /// first-level cache.
+    static let readAheadEntries = 128
     /// Bytes of a name in the table of local values; the store's keys end at 511.
     public static let localNameBytes = 255
 }

@@ -19,18 +19,42 @@ public struct RangeWriter: Sendable {
         batch.put(.leaves, key.bytes, value)
     }
 
+    /// Leaves in columns: accounts by their slim bodies; how many slots each has; the slots of all, in the order of the
+    /// accounts, their values as they stand in the trie.
+    public mutating func leaves(accounts: LeafColumns, slotCounts: [Int], slots: LeafColumns) {
+        precondition(slotCounts.count == accounts.count, "a count for each account")
+        var slot = 0
+        var (bodyStart, slotStart) = (0, 0)
+        accounts.valueBytes.withUnsafeBytes { bodies in
+            slots.valueBytes.withUnsafeBytes { values in
+                for (index, account) in accounts.keys.enumerated() {
+                    let end = accounts.valueEnds[index]
+                    batch.put(leaf: account, slot: nil, UnsafeRawBufferPointer(rebasing: bodies[bodyStart..<end]))
+                    bodyStart = end
+                    for _ in 0..<slotCounts[index] {
+                        let end = slots.valueEnds[slot]
+                        // A value below 0x80 is its own RLP; any other of at most 32 bytes has one byte before it.
+                        let start = end - slotStart == 1 ? slotStart : slotStart + 1
+                        batch.put(
+                            leaf: account, slot: slots.keys[slot], UnsafeRawBufferPointer(rebasing: values[start..<end]))
+                        slotStart = end
+                        slot += 1
+                    }
+                }
+            }
+        }
+    }
+
     /// Branches of the account trie, wherever they are; those of the crown are left out.
     public mutating func accountBranches(_ branches: BranchColumns) {
-        for (index, path) in branches.paths.enumerated() where path.count >= depth {
-            batch.put(.accountBranches, path.storeKey, branches.node(at: index))
+        branches.forEach { path, node in
+            if path.count >= depth { batch.put(branch: path, of: nil, node) }
         }
     }
 
     /// Branches of one account's storage trie.
     public mutating func storageBranches(of account: Bytes32, _ branches: BranchColumns) {
-        for (index, path) in branches.paths.enumerated() {
-            batch.put(.storageBranches, StorageBranchKey(account: account, path: path).bytes, branches.node(at: index))
-        }
+        branches.forEach { path, node in batch.put(branch: path, of: account, node) }
     }
 
     /// The section as it is once the range is in, and the code it wants that is not here yet. Where a range touches

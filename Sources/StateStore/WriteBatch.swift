@@ -1,3 +1,6 @@
+import MerklePatricia
+import Primitives
+
 /// Changes that are committed together. Keys and values lie in one buffer: no allocation an entry.
 public struct WriteBatch: Sendable {
     /// One change; the buffers are valid only while it is handed out.
@@ -9,19 +12,35 @@ public struct WriteBatch: Sendable {
         case deleteRange(Table, from: UnsafeRawBufferPointer, upTo: UnsafeRawBufferPointer)
     }
 
-    private enum Kind: UInt8 { case put, delete, deleteRange }
+    @usableFromInline enum Kind: UInt8, Sendable { case put, delete, deleteRange }
 
     /// Two runs of bytes, one after the other from `offset`.
-    private struct Entry {
-        let kind: Kind
-        let table: Table
-        let offset: Int
-        let firstLength: Int
-        let secondLength: Int
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline let offset: Int
+        @usableFromInline let secondLength: Int
+        @usableFromInline let firstLength: Int32
+        @usableFromInline let kind: Kind
+        @usableFromInline let table: Table
+
+        init(kind: Kind, table: Table, offset: Int, firstLength: Int, secondLength: Int) {
+            self.kind = kind
+            self.table = table
+            self.offset = offset
+            // Keys end at some hundred bytes in every store; a longer one than this is refused as one of this length.
+            self.firstLength = Int32(clamping: firstLength)
+            self.secondLength = secondLength
+        }
+
+        func moved(by distance: Int) -> Entry {
+            Entry(
+                kind: kind, table: table, offset: offset + distance, firstLength: Int(firstLength),
+                secondLength: secondLength)
+        }
     }
 
-    private var buffer: [UInt8] = []
-    private var entries: [Entry] = []
+    @usableFromInline private(set) var buffer: [UInt8] = []
+    @usableFromInline private(set) var entries: [Entry] = []
 
     /// No changes.
     public init() {}
@@ -42,6 +61,38 @@ public struct WriteBatch: Sendable {
     /// Sets the value of a key.
     public mutating func put(_ table: Table, _ key: some Collection<UInt8>, _ value: some Collection<UInt8>) {
         append(.put, table, key, value)
+    }
+
+    /// Sets the value of the key of a leaf.
+    mutating func put(leaf account: Bytes32, slot: Bytes32?, _ value: UnsafeRawBufferPointer) {
+        let offset = buffer.count
+        append(account)
+        if let slot { append(slot) }
+        let middle = buffer.count
+        buffer.append(contentsOf: value)
+        entries.append(
+            Entry(
+                kind: .put, table: .leaves, offset: offset, firstLength: middle - offset, secondLength: value.count))
+    }
+
+    /// Sets the value of the key of a branch: one byte a nibble, behind the account's key in a storage trie.
+    mutating func put(branch path: Nibbles, of account: Bytes32?, _ node: UnsafeRawBufferPointer) {
+        let offset = buffer.count
+        if let account { append(account) }
+        for index in 0..<path.count { buffer.append(UInt8(truncatingIfNeeded: path[index])) }
+        let middle = buffer.count
+        buffer.append(contentsOf: node)
+        entries.append(
+            Entry(
+                kind: .put, table: account == nil ? .accountBranches : .storageBranches, offset: offset,
+                firstLength: middle - offset, secondLength: node.count))
+    }
+
+    private mutating func append(_ hash: Bytes32) {
+        withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { scratch in
+            if let base = scratch.baseAddress { hash.store(to: base) }
+            buffer.append(contentsOf: UnsafeRawBufferPointer(scratch))
+        }
     }
 
     /// Deletes a key; one that is not there is no error.
@@ -79,27 +130,18 @@ public struct WriteBatch: Sendable {
     public mutating func append(_ other: WriteBatch) {
         let base = buffer.count
         buffer.append(contentsOf: other.buffer)
-        entries.append(
-            contentsOf: other.entries.map {
-                Entry(
-                    kind: $0.kind, table: $0.table, offset: $0.offset + base, firstLength: $0.firstLength,
-                    secondLength: $0.secondLength)
-            })
+        entries.append(contentsOf: other.entries.lazy.map { $0.moved(by: base) })
     }
 
     /// Hands out the changes in order.
+    @inlinable
     public func forEach<E: Error>(_ body: (Operation) throws(E) -> Void) throws(E) {
-        try forEach(in: 0..<entries.count, body)
-    }
-
-    /// Hands out the changes at `range` (clamped) in order.
-    public func forEach<E: Error>(in range: Range<Int>, _ body: (Operation) throws(E) -> Void) throws(E) {
         try buffer.withUnsafeBufferPointer { (elements) throws(E) in
             let bytes = UnsafeRawBufferPointer(elements)
-            for entry in entries[range.clamped(to: 0..<entries.count)] {
-                let middle = entry.offset + entry.firstLength
+            for entry in entries {
+                let middle = entry.offset &+ Int(entry.firstLength)
                 let first = UnsafeRawBufferPointer(rebasing: bytes[entry.offset..<middle])
-                let second = UnsafeRawBufferPointer(rebasing: bytes[middle..<middle + entry.secondLength])
+                let second = UnsafeRawBufferPointer(rebasing: bytes[middle..<(middle &+ entry.secondLength)])
                 switch entry.kind {
                 case .put: try body(.put(entry.table, key: first, value: second))
                 case .delete: try body(.delete(entry.table, key: first))

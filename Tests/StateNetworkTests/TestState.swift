@@ -27,13 +27,13 @@ struct TestState {
 
     let depth: Int
     let accounts: [Account]
-    let snapshot: MapSnapshot
+    let snapshot: MemorySnapshot
     let crown: Crown
     /// Every leaf in flat order.
     let leaves: [(key: FlatKey, value: [UInt8])]
 
     var root: Bytes32 { crown.root }
-    var view: StateView<MapSnapshot> { StateView(snapshot, depth: depth) }
+    var view: StateView<MemorySnapshot> { StateView(snapshot, depth: depth) }
 
     /// Accounts in any order, no two of the same key.
     init(_ unsorted: [Account], depth: Int) {
@@ -65,7 +65,7 @@ struct TestState {
         }
         crown = Crown(sections: sections, depth: depth)
         self.leaves = leaves
-        var snapshot = MapSnapshot()
+        var snapshot = MemorySnapshot()
         snapshot.set(.leaves, leaves.map { ($0.key.bytes, $0.value) })
         snapshot.set(
             .accountBranches,

@@ -8,7 +8,7 @@ import Testing
 /// Folding, the anchor before, and history.
 @Suite struct FoldTests {
     private func proofsAgree(
-        _ state: ModelState, _ view: StateView<FaultyMapSnapshot>, _ generator: inout SeededGenerator
+        _ state: ModelState, _ view: StateView<MemorySnapshot>, _ generator: inout SeededGenerator
     ) throws {
         var view = view
         let subtrees = try Section.all(depth: 1).map { try SectionChange.subtree(of: $0, in: &view) }

@@ -72,7 +72,7 @@ import Testing
     }
 
     private func check(
-        _ view: StateView<FaultyMapSnapshot>, _ expected: Leaves, _ generator: inout SeededGenerator
+        _ view: StateView<MemorySnapshot>, _ expected: Leaves, _ generator: inout SeededGenerator
     ) throws {
         var view = view
         let sorted = expected.sorted { $0.key < $1.key }

@@ -1,0 +1,75 @@
+import Chain
+import Primitives
+
+/// An account's slim body read in place, as strictly as `StateAccount(slim:)` reads it: for those who have many to read
+/// and need no number of them.
+public struct SlimBody {
+    /// Of the storage trie; nil for that of an empty one.
+    public let storageRoot: Bytes32?
+    /// Of the code; nil for that of no code.
+    public let codeHash: Bytes32?
+    /// Where nonce and balance stand, with their headers.
+    @usableFromInline let numbers: Range<Int>
+
+    /// Bytes that `writeFull` needs at most: a header of 2, nonce 9, balance 33, two hashes 33 each.
+    public static let fullBytes = 110
+
+    @usableFromInline static let emptyRoot = StateAccount.emptyRoot
+    @usableFromInline static let emptyCodeHash = StateAccount.emptyCodeHash
+
+    /// nil where `bytes` are no slim body.
+    @inlinable
+    public init?(_ bytes: UnsafeRawBufferPointer) {
+        guard let list = try? RLPItem(in: bytes, at: 0, limit: bytes.count), list.isList, list.end == bytes.count,
+            let nonce = SlimBody.number(in: bytes, at: list.contentStart, limit: 8),
+            let balance = SlimBody.number(in: bytes, at: nonce, limit: 32),
+            let root = SlimBody.hash(in: bytes, at: balance), let code = SlimBody.hash(in: bytes, at: root.end),
+            code.end == bytes.count, root.hash != SlimBody.emptyRoot, code.hash != SlimBody.emptyCodeHash
+        else { return nil }
+        storageRoot = root.hash
+        codeHash = code.hash
+        numbers = list.contentStart..<balance
+    }
+
+    /// The end of an integer of at most `limit` bytes without leading zeros.
+    @inlinable
+    static func number(in bytes: UnsafeRawBufferPointer, at start: Int, limit: Int) -> Int? {
+        guard let item = try? RLPItem(in: bytes, at: start, limit: bytes.count), !item.isList,
+            item.end &- item.contentStart <= limit, item.end == item.contentStart || bytes[item.contentStart] != 0
+        else { return nil }
+        return item.end
+    }
+
+    /// A string that is empty or has 32 bytes, and its end.
+    @inlinable
+    static func hash(in bytes: UnsafeRawBufferPointer, at start: Int) -> (hash: Bytes32?, end: Int)? {
+        guard let item = try? RLPItem(in: bytes, at: start, limit: bytes.count), !item.isList else { return nil }
+        if item.end == item.contentStart { return (nil, item.end) }
+        guard item.end &- item.contentStart == 32, let base = bytes.baseAddress else { return nil }
+        return (Bytes32(loading: base + item.contentStart), item.end)
+    }
+
+    /// Writes the account as it stands in the trie to `target`, which has room for `fullBytes`; `bytes` are those it
+    /// was read from. Returns how many.
+    @inlinable
+    public func writeFull(_ bytes: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
+        // Two hashes alone have more than 55 bytes, and the whole fewer than 256: one byte of length.
+        target.storeBytes(of: 0xf8, as: UInt8.self)
+        target.storeBytes(of: UInt8(truncatingIfNeeded: numbers.count &+ 66), toByteOffset: 1, as: UInt8.self)
+        (target + 2).copyMemory(from: base + numbers.lowerBound, byteCount: numbers.count)
+        let root = 2 &+ numbers.count
+        target.storeBytes(of: 0xa0, toByteOffset: root, as: UInt8.self)
+        (storageRoot ?? SlimBody.emptyRoot).store(to: target + (root &+ 1))
+        target.storeBytes(of: 0xa0, toByteOffset: root &+ 33, as: UInt8.self)
+        (codeHash ?? SlimBody.emptyCodeHash).store(to: target + (root &+ 34))
+        return root &+ 66
+    }
+
+    /// The account as it stands in the trie; `bytes` are those it was read from.
+    func full(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: SlimBody.fullBytes) { buffer, count in
+            count = buffer.baseAddress.map { writeFull(bytes, to: UnsafeMutableRawPointer($0)) } ?? 0
+        }
+    }
+}
