@@ -71,6 +71,8 @@ private struct GrowthItems: TrieItems {
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
     let isStored: [Bool]
+    /// Of the changes.
+    private let keys: [Bytes32]
     private var forge = NodeForge(emits: true)
     private var check = RecordCheck()
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
@@ -85,6 +87,7 @@ private struct UpdateWalk: ~Copyable {
     init(changes: [TrieUpdate.LeafChange], isStored: [Bool]) {
         self.changes = changes
         self.isStored = isStored
+        keys = changes.map(\.key)
     }
 
     /// Hashes, and gives what differs.
@@ -137,6 +140,7 @@ private struct UpdateWalk: ~Copyable {
             let stored = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
             try check.add(stored?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
         }
+        if path == prefix && !range.isEmpty { return try rewrite(range, at: path, node: node, source: &source) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty
@@ -160,9 +164,9 @@ private struct UpdateWalk: ~Copyable {
         var mask = layout.mask
         var start = range.lowerBound
         while start < range.upperBound {
-            let nibble = changes[start].key.nibble(path.count)
+            let nibble = keys[start].nibble(path.count)
             var end = start + 1
-            while end < range.upperBound && changes[end].key.nibble(path.count) == nibble { end += 1 }
+            while end < range.upperBound && keys[end].nibble(path.count) == nibble { end += 1 }
             let name = layout.child(at: nibble, of: node)
             let growth =
                 name == nil
@@ -246,9 +250,9 @@ private struct UpdateWalk: ~Copyable {
     /// The part of `range` whose keys are under `path`; empty, but in its place, where there are none.
     private func slice(_ range: Range<Int>, under path: Nibbles) -> Range<Int> {
         var start = range.lowerBound
-        while start < range.upperBound && changes[start].key < path.lowestKey { start += 1 }
+        while start < range.upperBound && keys[start] < path.lowestKey { start += 1 }
         var end = start
-        while end < range.upperBound && path.contains(changes[end].key) { end += 1 }
+        while end < range.upperBound && path.contains(keys[end]) { end += 1 }
         return start..<end
     }
 }

@@ -129,15 +129,13 @@ public struct StateView<Snapshot: StoreSnapshot> {
         _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
     ) throws(StoreError) -> StoredEntry? {
         let slot = kind.rawValue
-        // Taken out and given back below: meanwhile the array must not hold a second reference to its buffers.
-        var place: SectionCursor
+        let place: SectionCursor
         if let made = cursors[slot] {
             place = made
         } else {
             place = SectionCursor(try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo))
+            cursors[slot] = place
         }
-        cursors[slot] = nil
-        defer { cursors[slot] = place }
         var next = place.sectionIndex == index ? index : nil
         if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
             place.enter(section, kind, layering)
@@ -169,8 +167,8 @@ public struct StateView<Snapshot: StoreSnapshot> {
     }
 }
 
-/// A cursor and the section it is set for.
-private struct SectionCursor {
+/// A cursor and the section it is set for. An object, so that moving it copies nothing.
+private final class SectionCursor {
     private var cursor: LayeredCursor
     private(set) var sectionIndex: Int?
     private var from: [UInt8] = []
@@ -178,14 +176,14 @@ private struct SectionCursor {
 
     init(_ cursor: LayeredCursor) { self.cursor = cursor }
 
-    mutating func enter(_ section: Section, _ kind: StateTable, _ layering: SectionLayering) {
+    func enter(_ section: Section, _ kind: StateTable, _ layering: SectionLayering) {
         sectionIndex = section.index
         (from, upTo) = kind.bounds(of: section)
         cursor.look(through: layering)
     }
 
     /// The section's first entry at or after `key`.
-    mutating func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
+    func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
         guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly),
             let entry = cursor.current
         else { return nil }
