@@ -1,9 +1,12 @@
 import MerklePatricia
 import Primitives
+import StateStore
 
 extension Workloads {
     /// Building, verifying, proving and changing tries.
-    static let tries: [any Workload] = [RootWorkload(), RangeVerifyWorkload()]
+    static let tries: [any Workload] = [
+        RootWorkload(), RangeVerifyWorkload(), RangeProveWorkload(), UpdateWorkload(),
+    ]
 }
 
 /// The root of a million sorted leaves, every branch record emitted.
@@ -108,5 +111,53 @@ private struct RangeVerifyTrial: Trial {
         let count = cases.reduce(0) { $0 + $1.leaves.count }
         let bytes = cases.reduce(0) { $0 + 32 * $1.leaves.count + $1.leaves.valueBytes.count }
         return Work(items: threads * count, bytes: threads * bytes)
+    }
+}
+
+/// Both edges of ranges of 4,096 leaves proven out of a store of a million accounts.
+struct RangeProveWorkload: Workload {
+    let name = "range.prove"
+    let items = "proofs"
+    let scales = true
+    let summary = "both edges of 1,000 ranges of 4,096 leaves proven out of the store of 1,000,000 accounts"
+
+    /// Ranges of a run on each thread, spread over the keys.
+    static let ranges = 1_000
+
+    func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial {
+        let stored = try StoredAccounts.shared(BenchLimits.stateLeaves, depth: 2, name: "served", in: material)
+        let keys = material.leaves(BenchLimits.stateLeaves).keys
+        var generator = SeededGenerator(seed: 3)
+        let edges = (0..<RangeProveWorkload.ranges).map { _ in
+            let start = Int.random(in: 0...keys.count - BenchLimits.rangeLeaves, using: &generator)
+            return (first: keys[start], last: keys[start + BenchLimits.rangeLeaves - 1])
+        }
+        return RangeProveTrial(stored: stored, edges: edges, threads: threads)
+    }
+}
+
+private struct RangeProveTrial: Trial {
+    let stored: StoredAccounts
+    let edges: [(first: Bytes32, last: Bytes32)]
+    let threads: Int
+
+    func run() throws -> Work {
+        let sizes = BenchSlots<Int>(count: threads)
+        let (stored, edges) = (stored, edges)
+        try BenchThreads.run(threads) { thread in
+            var accounts = StateView(try stored.store.snapshot(), depth: stored.depth).accountTrie
+            var bytes = 0
+            for edge in edges {
+                var proof = ProofNodes()
+                try TrieProver.prove(edge.first, upper: stored.crown, source: &accounts, into: &proof)
+                try TrieProver.prove(edge.last, upper: stored.crown, source: &accounts, into: &proof)
+                guard let root = proof.nodes.first, root == stored.crown.nodes.first, proof.count > 6 else {
+                    throw BenchError.wrongResult(workload: "range.prove", what: "nodes are missing")
+                }
+                bytes += proof.byteCount
+            }
+            sizes[thread] = bytes
+        }
+        return Work(items: threads * edges.count, bytes: sizes.all.reduce(0, +))
     }
 }

@@ -14,19 +14,90 @@ struct DurableUpdateWorkload: Workload {
 
     func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial {
         let stored = try StoredAccounts.shared(BenchLimits.stateLeaves, depth: 1, name: "changed", in: material)
+        let rows = ChangedAccount.drawn(from: stored.count)
+        return DurableUpdateTrial(stored: stored, changes: [rows.map(\.there), rows.map(\.back)])
+    }
+}
+
+/// One of the accounts that an update changes, there and back.
+struct ChangedAccount {
+    let there: LeafChange
+    let back: LeafChange
+
+    /// `BenchLimits.updateLeaves` of `count` accounts, each with its nonce raised by one; in the order of their keys.
+    static func drawn(from count: Int) -> [ChangedAccount] {
         var generator = SeededGenerator(seed: 2_000)
         var chosen: Set<UInt64> = []
         while chosen.count < BenchLimits.updateLeaves {
-            chosen.insert(UInt64.random(in: 0..<UInt64(stored.count), using: &generator))
+            chosen.insert(UInt64.random(in: 0..<UInt64(count), using: &generator))
         }
-        let rows = chosen.map { (key: FlatKey(account: BenchMaterial.key($0)), before: BenchMaterial.account($0)) }
-            .sorted { $0.key < $1.key }
-        let there = rows.map { row in
-            let after = StateAccount(nonce: row.before.nonce + 1, balance: row.before.balance)
-            return LeafChange(key: row.key, value: after.slim)
+        return chosen.map { (key: FlatKey(account: BenchMaterial.key($0)), before: BenchMaterial.account($0)) }
+            .sorted { $0.key < $1.key }.map { key, before in
+                let after = StateAccount(nonce: before.nonce + 1, balance: before.balance)
+                return ChangedAccount(
+                    there: LeafChange(key: key, value: after.slim), back: LeafChange(key: key, value: before.slim))
+            }
+    }
+}
+
+/// 2,000 random changes of a state in the store: new root, undo and branches computed, nothing written.
+struct UpdateWorkload: Workload {
+    let name = "trie.update.2000"
+    let items = "updates"
+    let scales = false
+    let summary = "2,000 random changes of 1,000,000 accounts in the store: the new root, changed branches and undo"
+
+    func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial {
+        let stored = try StoredAccounts.shared(BenchLimits.stateLeaves, depth: 1, name: "kept", in: material)
+        return UpdateTrial(stored: stored, changes: ChangedAccount.drawn(from: stored.count).map(\.there))
+    }
+}
+
+private struct UpdateTrial: Trial {
+    let stored: StoredAccounts
+    let changes: [LeafChange]
+    private var root: Bytes32?
+
+    init(stored: StoredAccounts, changes: [LeafChange]) {
+        self.stored = stored
+        self.changes = changes
+    }
+
+    mutating func run() throws -> Work {
+        var view = StateView(try stored.store.snapshot(), depth: stored.depth)
+        var subtrees: [Subtree] = []
+        var (start, leaves, bytes) = (0, 0, 0)
+        for section in Section.all(depth: stored.depth) {
+            var end = start
+            while end < changes.count, section.contains(changes[end].key.account) { end += 1 }
+            let update = try SectionChange.apply(Array(changes[start..<end]), to: section, in: &view)
+            subtrees.append(update.subtreeAfter)
+            leaves += update.leaves.count
+            bytes += update.accountBranches.reduce(0) { $0 + ($1.after?.count ?? 0) }
+            start = end
         }
-        let back = rows.map { LeafChange(key: $0.key, value: $0.before.slim) }
-        return DurableUpdateTrial(stored: stored, changes: [there, back])
+        let found = Crown(sections: subtrees, depth: stored.depth).root
+        guard leaves == changes.count, try found == root ?? expected() else {
+            throw BenchError.wrongResult(workload: "trie.update.2000", what: "the root is not that of the new leaves")
+        }
+        root = found
+        return Work(items: 1, bytes: bytes)
+    }
+
+    /// The root of all leaves with the changes, built anew: of the first run, which is not counted.
+    private func expected() throws -> Bytes32 {
+        var columns = LeafColumns()
+        var walk = try StateView(try stored.store.snapshot(), depth: stored.depth).walk(from: .first)
+        var next = 0
+        while let key = try walk.next() {
+            var body = walk.value ?? []
+            if next < changes.count, changes[next].key == key {
+                body = changes[next].value ?? []
+                next += 1
+            }
+            columns.append(key: key.account, value: try StateAccount(slim: body).rlp)
+        }
+        return TrieBuilder.root(of: columns)
     }
 }
 

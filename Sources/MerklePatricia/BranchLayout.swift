@@ -49,6 +49,35 @@ struct BranchLayout {
     func range(of nibble: Int) -> Range<Int> { Int(starts[nibble])..<Int(starts[nibble + 1]) }
 }
 
+extension BranchLayout {
+    /// How the branch, whose RLP is `node`, names its child at `nibble`; nil for none.
+    func child(at nibble: Int, of node: [UInt8]) -> NodeReference? {
+        guard mask & 1 << nibble != 0 else { return nil }
+        let bytes = node[range(of: nibble)]
+        if bytes.count == 33, let hash = Bytes32(bytes.dropFirst()) { return .hash(hash) }
+        return .embedded(Array(bytes))
+    }
+}
+
+/// Bytes compared by words.
+enum EqualBytes {
+    /// Whether both have the same bytes.
+    static func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+        guard a.count == b.count else { return false }
+        var offset = 0
+        while offset &+ 8 <= a.count {
+            let mine = a.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            guard mine == b.loadUnaligned(fromByteOffset: offset, as: UInt64.self) else { return false }
+            offset &+= 8
+        }
+        while offset < a.count {
+            guard a[offset] == b[offset] else { return false }
+            offset &+= 1
+        }
+        return true
+    }
+}
+
 extension NodeReference {
     /// Whether these are the bytes with which a parent has this reference.
     func isEncoded(as bytes: ArraySlice<UInt8>) -> Bool {

@@ -139,7 +139,7 @@ public struct BranchColumns: Hashable, Sendable {
 
     /// Hands out every branch in order, its RLP in place.
     public func forEach(_ body: (_ path: Nibbles, _ node: UnsafeRawBufferPointer) -> Void) {
-        for index in paths.indices { withNode(at: index) { body(paths[index], $0) } }
+        for index in 0..<count { withNode(at: index) { body(paths[index], $0) } }
     }
 
     // For the builder: nodes are known only after those below them, but paths stand in order.

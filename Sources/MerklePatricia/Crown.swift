@@ -89,14 +89,25 @@ public struct Crown: Sendable {
     }
 
     /// Adds the nodes on the way to `key`. Gives the path, of `depth` nibbles or more, at which the rest of the way
-    /// begins; nil where the way ends in the crown.
-    func prove(_ key: Bytes32, into target: inout ProofNodes) throws(ProofError) -> Nibbles? {
+    /// begins, and how the node there is named; nil where the way ends in the crown.
+    func prove(
+        _ key: Bytes32, into target: inout ProofNodes
+    ) throws(ProofError) -> (path: Nibbles, name: NodeReference)? {
         guard root != Subtree.emptyRoot else { return nil }
         var pool = ProofPool(proof)
         var reference = NodeReference.hash(root)
         var path = Nibbles.root
         while path.count < depth {
             guard case .hash(let hash) = reference else { return nil }
+            if let position = proof.position(of: hash), let layout = BranchLayout(proof.nodes[position]) {
+                // Nearly every node up here is a branch, and the crown has been checked.
+                target.insert(proof.nodes[position], hash: hash)
+                let nibble = key.nibble(path.count)
+                guard let child = layout.child(at: nibble, of: proof.nodes[position]) else { return nil }
+                path = path.appending(nibble)
+                reference = child
+                continue
+            }
             guard pool.has(reference) else {
                 throw .unknownSection(depth == 0 ? 0 : Int(key.word0 >> UInt64(64 - 4 * depth)))
             }
@@ -116,7 +127,7 @@ public struct Crown: Sendable {
             }
         }
         guard case .hash = reference else { return nil }
-        return path
+        return (path, reference)
     }
 
     /// Reaches every node above the depth from a trusted reference.

@@ -37,13 +37,15 @@
 // Phases
 //
 //   build   sorted leaves in columns → root, and the branch records in the order of their paths (`TrieBuilder`). A pass
-//           over the keys finds all branches and their heights; then one height after the other is written into one
-//           arena and hashed in one call (`NodeForge`).
+//           over the keys finds all branches and their heights and hashes the leaves on its way; then one height after
+//           the other is written where the records are to be and hashed in one call (`NodeForge`).
 //   verify  leaves of a key range, and the nodes across its ends → every branch in the range, ready to be stored, and
 //           whether more follows (`RangeVerifier`). From the trusted root down: inside the range the leaves must build
-//           what the parent names, outside nothing is looked at, across an end the node must be given.
+//           what the parent names, outside nothing is looked at, across an end the node must be given. All
+//           parts inside are hashed together.
 //   change  sorted changes → the new subtree and exactly the records that differ (`TrieUpdate`). Only paths of changed
-//           leaves are read.
+//           leaves are read, each record held against the branch that names it (`RecordCheck`); a branch that changes
+//           is the old one with pieces replaced, and all are hashed at the end, height by height.
 //   prove   a key → the nodes on its path (`TrieProver`); a section → those above it (`Crown`, `SectionProof`).
 //   join    subtrees of sections → root and crown, without their leaves.
 //

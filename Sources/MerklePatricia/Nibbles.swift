@@ -26,12 +26,24 @@ public struct Nibbles: Hashable, Sendable {
     /// One nibble a byte; nil for more than 64 of them or a byte above 15. Reads what `storeKey` writes.
     public init?(storeKey nibbles: some Collection<UInt8>) {
         guard nibbles.count <= 64 else { return nil }
-        var packed = [UInt8](repeating: 0, count: 32)
-        for (index, nibble) in nibbles.enumerated() {
+        var (words, word, count) = (Bytes32.zero, UInt64(0), 0)
+        for nibble in nibbles {
             guard nibble < 16 else { return nil }
-            packed[index / 2] |= index.isMultiple(of: 2) ? nibble << 4 : nibble
+            word = word &<< 4 | UInt64(nibble)
+            count &+= 1
+            if count & 15 == 0 {
+                words = words.settingWord(count &>> 4 &- 1, word)
+                word = 0
+            }
         }
-        self.init(padded: Bytes32(packed) ?? .zero, length: UInt8(nibbles.count))
+        if count & 15 != 0 { words = words.settingWord(count &>> 4, word &<< UInt64(64 &- 4 &* (count & 15))) }
+        self.init(padded: words, length: UInt8(truncatingIfNeeded: count))
+    }
+
+    /// The same of bytes in place.
+    public init?(storeKey nibbles: UnsafeRawBufferPointer) {
+        guard let path = Nibbles(storeKey: nibbles[...]) else { return nil }
+        self = path
     }
 
     /// The path of section `index` of the 16^depth; 0 ≤ depth ≤ 8, 0 ≤ index < 16^depth.
@@ -104,7 +116,12 @@ public struct Nibbles: Hashable, Sendable {
     }
 
     /// One nibble a byte: as a store's key it sorts as the path does.
-    public var storeKey: [UInt8] { (0..<count).map { UInt8(padded.nibble($0)) } }
+    public var storeKey: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            for index in 0..<count { buffer[index] = UInt8(truncatingIfNeeded: padded.nibble(index)) }
+            filled = count
+        }
+    }
 
     /// Hex-prefix encoding: a flag nibble (2 for a leaf, 1 for an odd number of nibbles), then the nibbles.
     public func compact(isLeaf: Bool) -> [UInt8] {
@@ -175,6 +192,16 @@ extension Bytes32 {
         case 1: return Bytes32(word0, word1 | value, word2, word3)
         case 2: return Bytes32(word0, word1, word2 | value, word3)
         default: return Bytes32(word0, word1, word2, word3 | value)
+        }
+    }
+
+    /// This key, its word `index`, 0…3, another.
+    func settingWord(_ index: Int, _ word: UInt64) -> Bytes32 {
+        switch index {
+        case 0: Bytes32(word, word1, word2, word3)
+        case 1: Bytes32(word0, word, word2, word3)
+        case 2: Bytes32(word0, word1, word, word3)
+        default: Bytes32(word0, word1, word2, word)
         }
     }
 

@@ -4,8 +4,11 @@ import Primitives
 public struct ProofNodes: Sendable {
     /// The nodes, in order.
     public private(set) var nodes: [[UInt8]] = []
-    // Only asked, never walked: its order does not reach the outside.
+    private var hashes: [Bytes32] = []
+    // Only asked, never walked: its order does not reach the outside. Empty while there are few nodes: looking at each
+    // costs less than the table.
     private var positions: [Bytes32: Int] = [:]
+    private static let fewNodes = 32
 
     /// No nodes.
     public init() {}
@@ -25,16 +28,21 @@ public struct ProofNodes: Sendable {
     /// As `insert`, where the hash is known.
     @discardableResult
     mutating func insert(_ node: [UInt8], hash: Bytes32) -> Bool {
-        guard positions[hash] == nil else { return false }
-        positions[hash] = nodes.count
+        guard position(of: hash) == nil else { return false }
+        hashes.append(hash)
+        if hashes.count > ProofNodes.fewNodes {
+            for index in positions.count..<hashes.count { positions[hashes[index]] = index }
+        }
         nodes.append(node)
         byteCount += node.count
         return true
     }
 
     /// Where the node of this hash stands in `nodes`.
-    func position(of hash: Bytes32) -> Int? { positions[hash] }
+    func position(of hash: Bytes32) -> Int? {
+        hashes.count > ProofNodes.fewNodes ? positions[hash] : hashes.firstIndex(of: hash)
+    }
 
     /// The node of this hash.
-    public func node(_ hash: Bytes32) -> [UInt8]? { positions[hash].map { nodes[$0] } }
+    public func node(_ hash: Bytes32) -> [UInt8]? { position(of: hash).map { nodes[$0] } }
 }

@@ -12,30 +12,52 @@ public enum TrieProver {
         _ key: Bytes32, upper: Crown?, source: inout some TrieSource, into proof: inout ProofNodes
     ) throws {
         var prefix = Nibbles.root
+        // How the node at the prefix is named above, which saves hashing it; not known of a root.
+        var name: NodeReference?
         if let upper {
             guard let rest = try upper.prove(key, into: &proof) else { return }
-            prefix = rest
+            prefix = rest.path
+            name = rest.name
         }
         while true {
-            let (subtree, record) = try source.subtree(under: prefix)
-            // The leaf, or the extension above a branch.
-            if let node = subtree.encodedNode(at: prefix.count) { add(node, at: prefix, to: &proof) }
-            guard case .branch(let path, let reference) = subtree, path.contains(key), let record else { return }
+            guard let (path, record) = try source.branch(atOrBelow: prefix) else {
+                guard let (found, value) = try source.leaf(atOrAfter: prefix.lowestKey), prefix.contains(found) else {
+                    return
+                }
+                let node = TrieNode.leaf(suffix: Nibbles(found).dropFirst(prefix.count), value: value).encoded
+                return add(node, named: name, at: prefix, to: &proof)
+            }
+            guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
+            if path.count > prefix.count {
+                let child = NodeReference(encodedNode: record)
+                let node = TrieNode.extension(path: path.dropFirst(prefix.count), child: child).encoded
+                add(node, named: name, at: prefix, to: &proof)
+                name = child
+            }
+            guard path.contains(key) else { return }
+            add(record, named: name, at: path, to: &proof)
             // A node that is embedded is inside its parent, and so is all below it.
-            guard case .hash(let hash) = reference else {
-                if path.isEmpty { proof.insert(record) }
+            guard record.count >= 32, let layout = BranchLayout(record) else {
+                guard record.count < 32, (try? BranchNode(decoding: record)) != nil else {
+                    throw TrieError.corruptRecord(path)
+                }
                 return
             }
-            proof.insert(record, hash: hash)
-            guard let branch = try? BranchNode(decoding: record) else { throw TrieError.corruptRecord(path) }
             let nibble = key.nibble(path.count)
-            guard case .hash = branch[nibble] else { return }
+            guard let child = layout.child(at: nibble, of: record), case .hash = child else { return }
+            name = child
             prefix = path.appending(nibble)
         }
     }
 
     /// Adds a node unless it is embedded in its parent; the root has none.
-    private static func add(_ node: [UInt8], at path: Nibbles, to proof: inout ProofNodes) {
-        if node.count >= 32 || path.isEmpty { proof.insert(node) }
+    private static func add(
+        _ node: [UInt8], named name: NodeReference?, at path: Nibbles, to proof: inout ProofNodes
+    ) {
+        if case .hash(let hash) = name {
+            proof.insert(node, hash: hash)
+        } else if node.count >= 32 || path.isEmpty {
+            proof.insert(node)
+        }
     }
 }

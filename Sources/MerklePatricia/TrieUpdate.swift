@@ -13,18 +13,22 @@ public enum TrieUpdate {
     /// subtree and the branch records that differ, in the order of their paths. The source itself stays as it is.
     /// Deleting a key that is not there, or setting one to what it is, changes nothing and is no error.
     ///
+    /// `isStored`: of each change, whether the caller has found a leaf of its key in the source: then it is not looked
+    /// for again. Empty where that is not known.
+    ///
     /// Errors: a `TrieError` where the changes or the stored records are not what they must be, or the source's own.
     public static func apply(
-        _ changes: [LeafChange], under prefix: Nibbles, source: inout some TrieSource
+        _ changes: [LeafChange], isStored: [Bool] = [], under prefix: Nibbles, source: inout some TrieSource
     ) throws -> (subtree: Subtree, changes: [BranchChange]) {
         for (index, change) in changes.enumerated() {
             guard index == 0 || changes[index - 1].key < change.key else { throw TrieError.unsortedChanges }
             guard prefix.contains(change.key) else { throw TrieError.keyOutsidePrefix(change.key) }
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
-        var walk = UpdateWalk(changes: changes)
-        let growth = try walk.apply(0..<changes.count, under: prefix, isNamed: false, source: &source)
-        return walk.finish(growth)
+        precondition(isStored.isEmpty || isStored.count == changes.count, "one statement a change")
+        var walk = UpdateWalk(changes: changes, isStored: isStored)
+        let growth = try walk.apply(0..<changes.count, under: prefix, named: nil, source: &source)
+        return try walk.finish(growth)
     }
 }
 
@@ -63,11 +67,14 @@ private struct GrowthItems: TrieItems {
     }
 }
 
-/// One pass of changes down a trie. Nodes that change are only laid out on the way: they are hashed together at the
-/// end.
+/// One pass of changes down a trie. Nodes that change are only laid out on the way and hashed together at the end.
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
+    let isStored: [Bool]
+    /// Of the changes.
+    private let keys: [Bytes32]
     private var forge = NodeForge(emits: true)
+    private var check = RecordCheck()
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
     /// part it covers, or where there was none.
     private var records = BranchColumns()
@@ -77,10 +84,15 @@ private struct UpdateWalk: ~Copyable {
     private var stack: [(nibble: Int, growth: Growth)] = []
     private var edits: [NodeForge.Edit] = []
 
-    init(changes: [TrieUpdate.LeafChange]) { self.changes = changes }
+    init(changes: [TrieUpdate.LeafChange], isStored: [Bool]) {
+        self.changes = changes
+        self.isStored = isStored
+        keys = changes.map(\.key)
+    }
 
     /// Hashes, and gives what differs.
-    mutating func finish(_ growth: Growth) -> (subtree: Subtree, changes: [TrieUpdate.BranchChange]) {
+    mutating func finish(_ growth: Growth) throws(TrieError) -> (subtree: Subtree, changes: [TrieUpdate.BranchChange]) {
+        try check.finish()
         forge.finish(emitting: &records)
         var output: [TrieUpdate.BranchChange] = []
         output.reserveCapacity(records.count)
@@ -89,7 +101,7 @@ private struct UpdateWalk: ~Copyable {
             let old = slot < before.count ? before[slot] : nil
             let path = records.paths[slot]
             let isSame = records.withNode(at: slot) { new in
-                old.map { $0.withUnsafeBytes { $0.elementsEqual(new) } } ?? new.isEmpty
+                old.map { $0.withUnsafeBytes { EqualBytes.areEqual($0, new) } } ?? new.isEmpty
             }
             if isSame { continue }
             // A place that was left empty is that of a branch that goes.
@@ -104,17 +116,31 @@ private struct UpdateWalk: ~Copyable {
         }
     }
 
-    /// What becomes of the part under `prefix`, where the changes in `range` and no others lie. `isNamed`: a branch
-    /// above says that there is something.
+    /// What becomes of the part under `prefix`, where the changes in `range` and no others lie. `name`: how the branch
+    /// above names what is there. A store that has something else would give a wrong root, and whoever sent the changes
+    /// would be blamed for it.
     mutating func apply<Source: TrieSource>(
-        _ range: Range<Int>, under prefix: Nibbles, isNamed: Bool, source: inout Source
+        _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
     ) throws -> Growth {
         guard let (path, node) = try source.branch(atOrBelow: prefix) else {
+            // No branch here, so at most one leaf: one of a key that changes, where the caller has found such.
+            if !isStored.isEmpty, let one = range.first(where: { isStored[$0] }) {
+                return build(range, keeping: (changes[one].key, []))
+            }
             let leaf = try source.leaf(atOrAfter: prefix.lowestKey).flatMap { prefix.contains($0.key) ? $0 : nil }
-            guard leaf != nil || !isNamed else { throw TrieError.missingChild(prefix) }
+            if let name {
+                guard let leaf else { throw TrieError.missingChild(prefix) }
+                let node = Subtree.leaf(key: leaf.key, value: leaf.value).encodedNode(at: prefix.count) ?? []
+                try check.add(node, at: prefix, named: name)
+            }
             return build(range, keeping: leaf)
         }
         guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
+        if let name {
+            let stored = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
+            try check.add(stored?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
+        }
+        if path == prefix && !range.isEmpty { return try rewrite(range, at: path, node: node, source: &source) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty
@@ -138,13 +164,14 @@ private struct UpdateWalk: ~Copyable {
         var mask = layout.mask
         var start = range.lowerBound
         while start < range.upperBound {
-            let nibble = changes[start].key.nibble(path.count)
+            let nibble = keys[start].nibble(path.count)
             var end = start + 1
-            while end < range.upperBound && changes[end].key.nibble(path.count) == nibble { end += 1 }
+            while end < range.upperBound && keys[end].nibble(path.count) == nibble { end += 1 }
+            let name = layout.child(at: nibble, of: node)
             let growth =
-                layout.mask & 1 << nibble == 0
+                name == nil
                 ? build(start..<end, keeping: nil)
-                : try apply(start..<end, under: path.appending(nibble), isNamed: true, source: &source)
+                : try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
             stack.append((nibble, growth))
             if growth.isEmpty { mask &= ~(1 << nibble) } else { mask |= 1 << nibble }
             start = end
@@ -223,9 +250,9 @@ private struct UpdateWalk: ~Copyable {
     /// The part of `range` whose keys are under `path`; empty, but in its place, where there are none.
     private func slice(_ range: Range<Int>, under path: Nibbles) -> Range<Int> {
         var start = range.lowerBound
-        while start < range.upperBound && changes[start].key < path.lowestKey { start += 1 }
+        while start < range.upperBound && keys[start] < path.lowestKey { start += 1 }
         var end = start
-        while end < range.upperBound && path.contains(changes[end].key) { end += 1 }
+        while end < range.upperBound && path.contains(keys[end]) { end += 1 }
         return start..<end
     }
 }

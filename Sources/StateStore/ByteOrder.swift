@@ -30,6 +30,12 @@ public enum ByteOrder {
     /// Whether `a` comes before `b`.
     public static func isLess(_ a: [UInt8], _ b: [UInt8]) -> Bool { compare(a, b) < 0 }
 
+    /// Whether `bytes` begin with all of `prefix`.
+    static func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ prefix: [UInt8]) -> Bool {
+        bytes.count >= prefix.count
+            && prefix.withUnsafeBytes { compare(UnsafeRawBufferPointer(rebasing: bytes[..<prefix.count]), $0) == 0 }
+    }
+
     /// The first key after every key that begins with `prefix`, or nil where there is none: the end of its stretch.
     public static func end(ofPrefix prefix: [UInt8]) -> [UInt8]? {
         guard let last = prefix.lastIndex(where: { $0 != 0xff }) else { return nil }

@@ -59,12 +59,14 @@ public enum CodeRecords {
     static func newHashes(in leaves: [EntryChange<FlatKey>]) -> [Bytes32] {
         var hashes: Set<Bytes32> = []
         for leaf in leaves where leaf.key.slot == nil {
-            guard let after = leaf.after.flatMap({ try? StateAccount(slim: $0) }),
-                after.codeHash != StateAccount.emptyCodeHash
-            else { continue }
-            let before = leaf.before.flatMap { try? StateAccount(slim: $0) }
-            if before?.codeHash != after.codeHash { hashes.insert(after.codeHash) }
+            guard let after = codeHash(leaf.after) else { continue }
+            if codeHash(leaf.before) != after { hashes.insert(after) }
         }
         return hashes.sorted()
+    }
+
+    /// nil for no code, and for what is no account.
+    private static func codeHash(_ body: [UInt8]?) -> Bytes32? {
+        body?.withUnsafeBytes { SlimBody($0)?.codeHash }
     }
 }

@@ -41,16 +41,20 @@ public enum SectionChange {
         try checkOrder(changes, in: section)
         var effect = Effect()
         var accounts: [TrieUpdate.LeafChange] = []
+        var isStored: [Bool] = []
         var index = 0
         while index < changes.count {
             let account = changes[index].key.account
             var end = index + 1
             while end < changes.count && changes[end].key.account == account { end += 1 }
+            let place = effect.leaves.count
             let body = try apply(changes[index..<end], toAccount: account, in: &view, effect: &effect)
             accounts.append((key: account, value: body))
+            // The account's own leaf is noted before its slots.
+            isStored.append(effect.leaves[place].before != nil)
             index = end
         }
-        let result = try updateAccounts(accounts, section: section, in: &view)
+        let result = try updateAccounts(accounts, isStored, section: section, in: &view)
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
@@ -105,16 +109,19 @@ public enum SectionChange {
             try deleteStorage(of: account, in: view, effect: &effect)
             return nil
         }
-        guard let after = try? StateAccount(slim: body) else { throw .malformedBody(account) }
-        let old = try before.map { (bytes) throws(StateChangeError) in
-            try reading { () throws(StoreError) in try StateAccount(stored: bytes) }
+        guard let after = body.withUnsafeBytes({ SlimBody($0) }) else { throw .malformedBody(account) }
+        let root: Bytes32
+        if slots.isEmpty {
+            let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
+            guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
+            root = old?.storageRoot ?? StateAccount.emptyRoot
+        } else {
+            root = try applySlots(slots, of: account, in: view, effect: &effect)
         }
-        let root =
-            slots.isEmpty
-            ? old?.storageRoot ?? StateAccount.emptyRoot
-            : try applySlots(slots, of: account, in: view, effect: &effect)
-        guard root == after.storageRoot else { throw .storageRootMismatch(account: account) }
-        return after.rlp
+        guard root == after.storageRoot ?? StateAccount.emptyRoot else {
+            throw .storageRootMismatch(account: account)
+        }
+        return body.withUnsafeBytes { after.full($0) }
     }
 
     /// Records the slots' changes and those of the branches over them. Gives the new storage root.
@@ -123,6 +130,7 @@ public enum SectionChange {
         effect: inout Effect
     ) throws(StateChangeError) -> Bytes32 {
         var leaves: [TrieUpdate.LeafChange] = []
+        var isStored: [Bool] = []
         for change in slots {
             guard let slot = change.key.slot else { throw .unsorted(change.key) }
             if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
@@ -130,10 +138,11 @@ public enum SectionChange {
             guard before != change.value else { throw .noChange(change.key) }
             effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
             leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
+            isStored.append(before != nil)
         }
         do {
             var source = view.storageTrie(of: account)
-            let result = try TrieUpdate.apply(leaves, under: .root, source: &source)
+            let result = try TrieUpdate.apply(leaves, isStored: isStored, under: .root, source: &source)
             for (path, before, node) in result.changes {
                 let key = StorageBranchKey(account: account, path: path)
                 effect.storageBranches.append(EntryChange(key: key, before: before, after: node))
@@ -165,12 +174,14 @@ public enum SectionChange {
     }
 
     private static func updateAccounts(
-        _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>
+        _ accounts: [TrieUpdate.LeafChange], _ isStored: [Bool], section: Section,
+        in view: inout StateView<some StoreSnapshot>
     ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>]) {
         if accounts.isEmpty { return (try subtree(of: section, in: &view), []) }
         do {
             var source = view.accountTrie
-            let result = try TrieUpdate.apply(accounts, under: section.path, source: &source)
+            let result = try TrieUpdate.apply(
+                accounts, isStored: isStored, under: section.path, source: &source)
             let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
             return (result.subtree, branches)
         } catch {

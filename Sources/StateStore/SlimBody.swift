@@ -65,4 +65,11 @@ public struct SlimBody {
         (codeHash ?? SlimBody.emptyCodeHash).store(to: target + (root &+ 34))
         return root &+ 66
     }
+
+    /// The account as it stands in the trie; `bytes` are those it was read from.
+    func full(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: SlimBody.fullBytes) { buffer, count in
+            count = buffer.baseAddress.map { writeFull(bytes, to: UnsafeMutableRawPointer($0)) } ?? 0
+        }
+    }
 }

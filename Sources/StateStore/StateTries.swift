@@ -12,17 +12,18 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
         let start = Section(of: prefix.lowestKey, depth: view.depth).index
         let key = prefix.storeKey
-        guard let (found, node) = try view.first(.accountBranches, atOrAfter: key, from: start),
-            found.starts(with: key)
+        guard let found = try view.firstInPlace(.accountBranches, atOrAfter: key, from: start),
+            ByteOrder.hasPrefix(found.key, key)
         else { return nil }
-        guard let path = Nibbles(storeKey: found) else { throw StoreError.corrupt(table: .accountBranches) }
-        return (path, node)
+        guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
+        return (path, Array(found.value))
     }
 
     /// See `TrieSource`.
     public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
-        guard let (key, body) = try view.account(atOrAfter: key) else { return nil }
-        return (key, try StateAccount(stored: body).rlp)
+        guard let (key, body) = try view.accountInPlace(atOrAfter: key) else { return nil }
+        guard let account = SlimBody(body) else { throw StoreError.corrupt(table: .leaves) }
+        return (key, account.full(body))
     }
 }
 
@@ -42,13 +43,13 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
     /// See `TrieSource`; the path is from the root of the storage trie.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
         let key = StorageBranchKey(account: account, path: prefix).bytes
-        guard let (found, node) = try view.first(.storageBranches, atOrAfter: key, from: section),
-            found.starts(with: key)
+        guard let found = try view.firstInPlace(.storageBranches, atOrAfter: key, from: section),
+            ByteOrder.hasPrefix(found.key, key)
         else { return nil }
-        guard let path = Nibbles(storeKey: found.dropFirst(32)) else {
+        guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
             throw StoreError.corrupt(table: .storageBranches)
         }
-        return (path, node)
+        return (path, Array(found.value))
     }
 
     /// See `TrieSource`.

@@ -15,7 +15,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
     let sections: HeldSections
 
     /// One cursor a table, made when first needed. Every use begins with a seek, so sharing them does no harm.
-    private var cursors: [LayeredCursor?] = StateTable.allCases.map { _ in nil }
+    private var cursors: [SectionCursor?] = StateTable.allCases.map { _ in nil }
 
     /// Every section read through the same layers: a whole state, or a test's.
     public init(_ snapshot: Snapshot, depth: Int, layering: SectionLayering = .base) {
@@ -96,43 +96,56 @@ public struct StateView<Snapshot: StoreSnapshot> {
 
     /// The first account at or after `key`, its slim body; slots in between are jumped over.
     public mutating func account(atOrAfter key: Bytes32) throws(StoreError) -> (key: Bytes32, body: [UInt8])? {
+        try accountInPlace(atOrAfter: key).map { ($0.key, Array($0.body)) }
+    }
+
+    /// The same in place: it is there until the view is asked for another leaf.
+    mutating func accountInPlace(
+        atOrAfter key: Bytes32
+    ) throws(StoreError) -> (key: Bytes32, body: UnsafeRawBufferPointer)? {
         var start = key
         while true {
             let section = Section(of: start, depth: depth).index
-            let found = try first(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
-            guard let (bytes, body) = found else { return nil }
-            guard let key = FlatKey(bytes) else { throw .corrupt(table: .leaves) }
-            if key.slot == nil { return (key.account, body) }
+            let found = try firstInPlace(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
+            guard let found else { return nil }
+            guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
+            if key.slot == nil { return (key.account, found.value) }
             // Slots whose account is not there: no version writes such, but a walk must end all the same.
             guard let next = key.account.successor else { return nil }
             start = next
         }
     }
 
-    /// The first branch record at or after `key`, in the first held section at or after `index` that has one.
+    /// The first entry at or after `key`, in the first held section at or after `index` that has one; copied.
     mutating func first(
         _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
     ) throws(StoreError) -> (key: [UInt8], value: [UInt8])? {
-        var cursor: LayeredCursor
-        if let made = cursors[kind.rawValue] {
-            cursor = made
+        try firstInPlace(kind, atOrAfter: key, from: index, accountsOnly: accountsOnly)
+            .map { (Array($0.key), Array($0.value)) }
+    }
+
+    /// The same in place: it is there until this table of the view is asked for something else.
+    mutating func firstInPlace(
+        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
+    ) throws(StoreError) -> StoredEntry? {
+        let slot = kind.rawValue
+        let place: SectionCursor
+        if let made = cursors[slot] {
+            place = made
         } else {
-            cursor = try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo)
+            place = SectionCursor(try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo))
+            cursors[slot] = place
         }
-        // Given back below; until then the array must not hold a second reference to its buffers.
-        cursors[kind.rawValue] = nil
-        defer { cursors[kind.rawValue] = cursor }
-        var next = sections.held(atOrAfter: index)
-        while let (section, layering) = next {
-            let bounds = kind.bounds(of: section)
-            cursor.look(through: layering)
-            let start = ByteOrder.isLess(key, bounds.from) ? bounds.from : key
-            if try cursor.seek(start, accountsOnly: accountsOnly), let entry = cursor.current,
-                bounds.upTo.map({ ByteOrder.isLess(entry.key, $0) }) ?? true
-            {
-                return (Array(entry.key), Array(entry.value))
-            }
-            next = sections.held(atOrAfter: section.index + 1)
+        var next = place.sectionIndex == index ? index : nil
+        if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
+            place.enter(section, kind, layering)
+            next = section.index
+        }
+        while let current = next {
+            if let entry = try place.first(atOrAfter: key, accountsOnly: accountsOnly) { return entry }
+            guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
+            place.enter(section, kind, layering)
+            next = section.index
         }
         return nil
     }
@@ -151,6 +164,31 @@ public struct StateView<Snapshot: StoreSnapshot> {
             found = try cursor.next()
         }
         return branches
+    }
+}
+
+/// A cursor and the section it is set for. An object, so that moving it copies nothing.
+private final class SectionCursor {
+    private var cursor: LayeredCursor
+    private(set) var sectionIndex: Int?
+    private var from: [UInt8] = []
+    private var upTo: [UInt8]?
+
+    init(_ cursor: LayeredCursor) { self.cursor = cursor }
+
+    func enter(_ section: Section, _ kind: StateTable, _ layering: SectionLayering) {
+        sectionIndex = section.index
+        (from, upTo) = kind.bounds(of: section)
+        cursor.look(through: layering)
+    }
+
+    /// The section's first entry at or after `key`.
+    func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
+        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly),
+            let entry = cursor.current
+        else { return nil }
+        if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
+        return entry
     }
 }
 

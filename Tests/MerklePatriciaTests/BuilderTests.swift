@@ -61,6 +61,27 @@ import Testing
         }
     }
 
+    @Test("Every record is a branch that the oracle proves, in the order of paths", arguments: KeySpace.allCases)
+    func recordsAreTheOracles(space: KeySpace) {
+        for seed in UInt64(900)..<930 {
+            var generator = SeededGenerator(seed: seed)
+            let leaves = space.leaves(Int(seed % 30) * 2 + 2, &generator)
+            var branches = BranchColumns()
+            let subtree = TrieBuilder.build(leaves, in: 0..<leaves.count, under: .root, emitting: &branches)
+            #expect(subtree.hash(at: 0) == leaves.reference.root, "seed \(seed)")
+            #expect(zip(branches.paths, branches.paths.dropFirst()).allSatisfy { $0 < $1 }, "seed \(seed)")
+            #expect(subtree == TrieBuilder.subtree(of: leaves, in: 0..<leaves.count), "seed \(seed)")
+            let reference = leaves.reference
+            let proven = Set(leaves.keys.flatMap { reference.proof(for: $0.bytes) })
+            for index in 0..<branches.count where branches.node(at: index).count >= 32 {
+                #expect(proven.contains(branches.node(at: index)), "seed \(seed), \(branches.paths[index])")
+            }
+            var bytes = 0
+            branches.forEach { path, node in bytes += node.count }
+            #expect(bytes == branches.byteCount)
+        }
+    }
+
     @Test("A part built under its prefix has the hash of its stripped leaves")
     func stripped() {
         // The oracle takes keys of any length, so it can be given the rest of each key.

@@ -72,6 +72,31 @@ import Testing
         }
     }
 
+    @Test("Ranges of many batches: whole, and cut in the middle; a leaf changed anywhere is found")
+    func large() throws {
+        let trie = MemoryTrie(Workload.leaves(30_000))
+        let leaves = trie.columns
+        for range in [0..<30_000, 1..<29_999, 5_000..<24_000, 11_111..<20_500] {
+            let (first, last) = (leaves.keys[range.lowerBound], leaves.keys[range.upperBound - 1])
+            let nodes = try proof(trie, first, last)
+            let part = LeafColumns(Array(leaves.rows[range]))
+            let verified = try RangeVerifier.verify(
+                root: trie.root, proof: nodes, leaves: part, first: first, last: last)
+            let expected = trie.branches.filter { $0.path.highestKey >= first && $0.path.lowestKey <= last }
+            #expect(verified.branches.paths == expected.map(\.path))
+            let got = (0..<verified.branches.count).map { verified.branches.node(at: $0) }
+            #expect(got == expected.map(\.node))
+            for changed in [0, range.count / 3, range.count - 1] {
+                var rows = part.rows
+                rows[changed].1[3] ^= 1
+                #expect(throws: ProofError.self) {
+                    try RangeVerifier.verify(
+                        root: trie.root, proof: nodes, leaves: LeafColumns(rows), first: first, last: last)
+                }
+            }
+        }
+    }
+
     @Test("The empty trie has no leaf anywhere, and needs no proof")
     func empty() throws {
         let none = LeafColumns()

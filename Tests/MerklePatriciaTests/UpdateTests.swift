@@ -151,15 +151,62 @@ import Testing
         var node: [UInt8]?
         var hidden: Nibbles?
         var place: Nibbles?
+        /// Only the record at this path is another.
+        var altered: (path: Nibbles, node: [UInt8])?
 
         mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
             guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
+            if let altered, altered.path == found.path { return altered }
             return (place ?? found.path, node ?? found.node)
         }
 
         mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
             guard let found = trie.leaf(atOrAfter: key), hidden?.contains(found.key) != true else { return nil }
             return found
+        }
+    }
+
+    @Test("A stored branch that is not the one the branch above names is an error, wherever it is")
+    func altered() throws {
+        let trie = MemoryTrie(Workload.leaves(3_000))
+        let drawn = stride(from: 0, to: 3_000, by: 311).map { (key: trie.leaves[$0].key, value: [7, 7] as [UInt8]?) }
+        var whole = trie
+        try whole.apply(drawn)
+        for branch in trie.branches where !branch.path.isEmpty {
+            var node = branch.node
+            // The last byte before the empty value is that of a child or one that says there is none.
+            guard let place = node.dropLast().lastIndex(where: { $0 != 0x80 }) else { continue }
+            node[place] ^= 1
+            var source = BrokenSource(trie: trie, altered: (branch.path, node))
+            if drawn.contains(where: { branch.path.contains($0.key) }) {
+                #expect(throws: TrieError.corruptRecord(branch.path)) {
+                    try TrieUpdate.apply(drawn, under: .root, source: &source)
+                }
+            } else {
+                let result = try TrieUpdate.apply(drawn, under: .root, source: &source)
+                #expect(result.subtree == whole.subtree)
+            }
+        }
+    }
+
+    @Test("A leaf said to be stored is not looked for, and the result is the same")
+    func knownLeaves() throws {
+        for space in KeySpace.allCases {
+            for seed in UInt64(200)..<230 {
+                var generator = SeededGenerator(seed: seed)
+                var trie = MemoryTrie(space.leaves(80, &generator))
+                let drawn = changes(trie, space, 25, deleting: 4, &generator)
+                let keys = Set(trie.leaves.map(\.key))
+                let plain = try TrieUpdate.apply(drawn, under: .root, source: &trie)
+                let told = try TrieUpdate.apply(
+                    drawn, isStored: drawn.map { keys.contains($0.key) }, under: .root, source: &trie)
+                #expect(plain.subtree == told.subtree, "\(space) seed \(seed)")
+                #expect(plain.changes.map(\.path) == told.changes.map(\.path), "\(space) seed \(seed)")
+                #expect(plain.changes.map(\.node) == told.changes.map(\.node), "\(space) seed \(seed)")
+                // What stood there before is what the trie had.
+                let stored = Dictionary(uniqueKeysWithValues: trie.branches.map { ($0.path, $0.node) })
+                #expect(plain.changes.allSatisfy { $0.before == stored[$0.path] }, "\(space) seed \(seed)")
+            }
         }
     }
 
