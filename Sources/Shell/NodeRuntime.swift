@@ -22,7 +22,7 @@ public enum NodeRuntime {
         /// Keeps the store under its capacity, and tells what is given up.
         var capacity: StoreCapacity {
             StoreCapacity(store, capacity: Int(clamping: settings.storageCapacityBytes)) { [terminal] text in
-                terminal.log(.warning, text)
+                terminal.log(.warn, text)
             }
         }
     }
