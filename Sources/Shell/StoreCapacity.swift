@@ -69,16 +69,14 @@ final class StoreCapacity: Sendable {
         let snapshot = try store.snapshot()
         let records = try SectionRecord.all(in: snapshot)
         let inside = records.count { arc(exponent).contains($0.section.index) }
-        let live = try snapshot.liveBytes()
         // What lies outside goes anyway.
-        let used = records.isEmpty ? 0 : live / records.count * inside
+        let used = records.isEmpty ? 0 : try snapshot.liveBytes() / records.count * inside
         let fitting = StorageRelief.radiusExponent(fitting: capacity, used: used, from: exponent, depth: depth)
-        guard fitting < exponent || StorageRelief.isShort(used: live, capacity: capacity) else {
-            return exponent
-        }
+        let all = try snapshot.liveBytes()
+        guard fitting < exponent || StorageRelief.isShort(used: all, capacity: capacity) else { return exponent }
         if fitting < exponent {
             tell(
-                "the store has \(ByteCount(bytes: UInt64(live))) of "
+                "the store has \(ByteCount(bytes: UInt64(all))) of "
                     + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys and not "
                     + "2^\(exponent); raise --storage-capacity to keep it")
         }
