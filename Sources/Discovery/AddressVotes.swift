@@ -6,6 +6,12 @@ public struct AddressTally: Hashable, Sendable {
     public let endpoint: Endpoint
     /// Voters, each prefix (/24 of IPv4, /48 of IPv6) counted once.
     public let prefixes: Int
+
+    /// So many voters for an address.
+    public init(endpoint: Endpoint, prefixes: Int) {
+        self.endpoint = endpoint
+        self.prefixes = prefixes
+    }
 }
 
 /// Counts what PONGs say our address is.
