@@ -102,11 +102,14 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
-        // Tests, one target a floor's target; TestSupport finds the shared folder.
-        // The transport's network in virtual time, for its tests and for tools/soak.
-        .target(name: "UTPLab", dependencies: ["Primitives", "UTP"], path: "Tests/UTPLab", swiftSettings: settings),
+        // Tests, one target a floor's target; TestSupport finds the shared folder; UTPLab is the transport's network in
+        // virtual time, for its tests and for tools/soak.
+        .target(
+            name: "UTPLab", dependencies: ["Primitives", "UTP"],
+            path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
-            name: "soak", dependencies: ["UTPLab"], path: "Tests/soak", swiftSettings: settings),
+            name: "soak", dependencies: ["UTPLab"],
+            path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),
@@ -123,7 +126,9 @@ let package = Package(
         tests(
             "Shell",
             ["Shell", "Node", "StateStore", "StateNetwork", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
-        tests("Simulation", ["Simulation", "Node", "StateStore", "Chain"]),
+        tests(
+            "Simulation",
+            ["Simulation", "Node", "Overlay", "StateNetwork", "StateStore", "Chain", "MerklePatricia"]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),
         tests("Fuzzing", ["Fuzzing", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
