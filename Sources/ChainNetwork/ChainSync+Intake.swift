@@ -169,13 +169,17 @@ extension ChainSync {
 
     // MARK: New blocks
 
-    /// Whether an offered item is wanted: a new block that is not attested here yet.
-    public func wants(_ key: [UInt8]) -> Bool {
+    /// Whether an offered item is wanted, and why not.
+    public func admission(of key: [UInt8]) -> NewBlockAdmission {
         guard case .success(.newBlock(let point)) = Result(catching: { try ChainContentKey(decoding: key) }) else {
-            return false
+            return .notOffered
         }
-        return point.number > chain.final.number && !chain.isAttested(point) && chain.conflict == nil
+        guard chain.conflict == nil else { return .notVerifiable }
+        return point.number > chain.final.number && !chain.isAttested(point) ? .wanted : .known
     }
+
+    /// Whether an offered item is wanted: a new block that is not attested here yet.
+    public func wants(_ key: [UInt8]) -> Bool { admission(of: key) == .wanted }
 
     /// An offered item came.
     public mutating func offered(_ key: [UInt8], _ value: [UInt8], by peer: Bytes32, at now: Instant) {
@@ -249,4 +253,15 @@ extension ChainSync {
             directives.append(.offer(peer: id, key: key, value: value))
         }
     }
+}
+
+/// Whether a new block on offer is wanted, and why not.
+public enum NewBlockAdmission: Sendable, Equatable {
+    case wanted
+    /// It is attested here already, or below the final block.
+    case known
+    /// The attestations contradict each other: nothing can be believed any more.
+    case notVerifiable
+    /// No key of this network, or one of content that nobody offers.
+    case notOffered
 }

@@ -25,7 +25,7 @@ extension Node {
             let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
             overlay.respond(toOffer: token, codes: codes, at: moment.instant)
         case .offered(_, _, let keys, let token):
-            let codes = keys.map { chain.wants($0) ? AcceptCode.accepted : .alreadyStored }
+            let codes = keys.map { AcceptCode(chain.admission(of: $0)) }
             overlay.respond(toOffer: token, codes: codes, at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             for item in items { receiveState(item, from: peer.id, at: moment) }
@@ -110,6 +110,18 @@ extension Node {
     /// Only holders fill their arcs from a bridge: what walkers get shows that the network alone is enough.
     func mayAskState(of peer: StatePeer) -> Bool {
         peer.role != .bridge || configuration.role == .holder
+    }
+}
+
+extension AcceptCode {
+    /// What is said to the offerer of a new block.
+    init(_ admission: NewBlockAdmission) {
+        switch admission {
+        case .wanted: self = .accepted
+        case .known: self = .alreadyStored
+        case .notVerifiable: self = .notVerifiable
+        case .notOffered: self = .declined
+        }
     }
 }
 

@@ -14,7 +14,9 @@ extension Node {
         let now = moment.instant
         guard let key = try? StateContentKey(decoding: bytes) else {
             overlay.judge(asker, .unhelpful, at: now)
-            return overlay.answer(token, .records([]), at: now)
+            // What a key of another network's making stands for is not known: the Portal networks hash it.
+            let records = overlay.closestRecords(to: SHA256.hash(bytes), network: .state, besides: asker)
+            return overlay.answer(token, .records(records), at: now)
         }
         if let trie = key.trie, trie != .accounts {
             return overlay.answer(token, .content(StateStatus.placementNotSupported.encoded), at: now)

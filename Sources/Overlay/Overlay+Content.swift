@@ -31,6 +31,7 @@ struct ServedContent: Sendable {
 
     let network: Int
     let address: NodeAddress
+    let key: [UInt8]
     let token: TalkToken
     var stage = Stage.waiting
 }
@@ -47,7 +48,10 @@ extension Overlay {
         clock = now
         let number = nextID()
         let request = RequestID(value: number)
+        statistics.requestsMade += 1
         func refuse(_ error: OverlayError) {
+            statistics.requestsFailed += 1
+            if error == .tooManyRequests { statistics.slotsMissing += 1 }
             let report = ExchangeReport(
                 network: id, peer: peer, bytes: 0, duration: .zero, firstAnswer: .zero, byStream: false)
             directives.append(.contentAnswered(request, .failure(error), report))
@@ -192,6 +196,7 @@ extension Overlay {
                 book.measured(bytes: request.received, in: clock - since, of: peer, at: clock)
             }
         case .failure(let error):
+            statistics.requestsFailed += 1
             note(error, of: peer)
         }
         directives.append(.contentAnswered(RequestID(value: number), result, report))
@@ -201,19 +206,27 @@ extension Overlay {
 
     mutating func contentAsked(_ network: Int, _ address: NodeAddress, key: [UInt8], _ token: TalkToken) {
         let number = nextID()
-        let entry = ServedContent(network: network, address: address, token: token)
+        let entry = ServedContent(network: network, address: address, key: key, token: token)
         guard served.insert(entry, id: number, peer: address.id) else {
             respondBusy(entry)
             return
         }
+        statistics.requestsAdmitted += 1
         timers.add(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
         let id = networks[network].configuration.id
         directives.append(.contentRequested(id, from: address, key: key, ContentToken(value: number)))
     }
 
+    /// Says "busy" in the network's way. One that has none sends the asker on to others.
     private mutating func respondBusy(_ entry: ServedContent) {
-        let busy = networks[entry.network].configuration.busyAnswer
-        respond(.content(busy.map { .content($0) } ?? .records([])), to: entry.token)
+        statistics.requestsRefused += 1
+        if let busy = networks[entry.network].configuration.busyAnswer {
+            respond(.content(.content(busy)), to: entry.token)
+            return
+        }
+        let records = closestRecords(
+            to: SHA256.hash(entry.key), network: networks[entry.network].configuration.id, besides: entry.address.id)
+        respond(.content(.records(fitting(records.map(\.encoded), reserved: 2))), to: entry.token)
     }
 
     /// Answers a request for content: inline, or by a stream, as the size demands.

@@ -18,6 +18,8 @@ struct Offer: Sendable {
     var streams: [StreamID: Int] = [:]
     /// Moves on with every part.
     var deadline: Instant
+    /// Where this is the second try of a larger offer: the codes of that one, and where these items stand in it.
+    var first: (codes: [AcceptCode], places: [Int])?
 }
 
 /// An offer of a peer, until it is decided and its items have arrived.
@@ -43,14 +45,19 @@ extension Overlay {
         clock = now
         let number = nextID()
         let offer = OfferID(value: number)
+        statistics.offersMade += 1
         do throws(OverlayError) {
             guard let network = index(of: id) else { throw .unknownNetwork }
             let contact = try self.contact(peer, network: network)
             let entry = Offer(
                 network: network, contact: contact, items: items, parts: try Overlay.parts(of: items),
                 deadline: now + configuration.offerTimeout)
-            guard offers.insert(entry, id: number, peer: peer) else { throw .tooManyRequests }
+            guard offers.insert(entry, id: number, peer: peer) else {
+                statistics.slotsMissing += 1
+                throw .tooManyRequests
+            }
         } catch {
+            statistics.offersFailed += 1
             directives.append(.offerFinished(offer, .failure(error)))
             return offer
         }
@@ -87,7 +94,7 @@ extension Overlay {
     private mutating func sendPart(_ number: UInt64) {
         guard let offer = offers[number] else { return }
         guard offer.part < offer.parts.count else {
-            if offer.streams.isEmpty { finishOffer(number, .success(offer.codes)) }
+            if offer.streams.isEmpty { settleOffer(number, offer) }
             return
         }
         offers[number]?.attempts += 1
@@ -126,7 +133,10 @@ extension Overlay {
             finishOffer(number, .failure(.wrongCodeCount(offered: part.count, answered: codes.count)))
             return
         }
-        let values = zip(offer.items[part], codes).filter { $0.1 == .accepted }.map(\.0.value)
+        statistics.codesReceived.count(codes)
+        let reactions = codes.map { AcceptReaction($0) }
+        if reactions.contains(.askRadius) { askRadius(of: offer.contact.record.id, network: offer.network) }
+        let values = zip(offer.items[part], reactions).filter { $0.1 == .send }.map(\.0.value)
         if !values.isEmpty {
             do throws(UTPError) {
                 let stream = try utp.connect(
@@ -162,13 +172,49 @@ extension Overlay {
         finishOffer(number, .failure(.timeout))
     }
 
-    /// The one way an offer ends.
+    /// All is said and sent. Items that the receiver had no room for rest, to be offered once more; else the offer ends.
+    private mutating func settleOffer(_ number: UInt64, _ offer: Offer) {
+        if let first = offer.first {
+            var codes = first.codes
+            for (place, code) in zip(first.places, offer.codes) { codes[place] = code }
+            return finishOffer(number, .success(codes))
+        }
+        let places = offer.codes.indices.filter { AcceptReaction(offer.codes[$0]) == .offerAgain }
+        let items = places.map { offer.items[$0] }
+        // Items that fitted once fit again; without room to rest they are left alone.
+        guard !items.isEmpty, case .success(let parts) = Result(catching: { try Overlay.parts(of: items) }),
+            restingOffers.insert(
+                Offer(
+                    network: offer.network, contact: offer.contact, items: items, parts: parts, deadline: offer.deadline,
+                    first: (offer.codes, places)),
+                id: number, peer: offer.contact.record.id)
+        else { return finishOffer(number, .success(offer.codes)) }
+        offers.remove(number)
+        note(nil, of: offer.contact.record.id)
+        timers.add(.offerAgain(number), at: clock + OverlayLimits.offerAgainDelay)
+    }
+
+    /// The second try of an offer, where there is a slot for it.
+    mutating func offerAgain(_ number: UInt64) {
+        guard let offer = restingOffers.remove(number) else { return }
+        let peer = offer.contact.record.id
+        guard !book.isBanned(peer, at: clock), offers.insert(offer, id: number, peer: peer) else {
+            directives.append(.offerFinished(OfferID(value: number), .success(offer.first?.codes ?? offer.codes)))
+            return
+        }
+        statistics.offersRepeated += 1
+        sendPart(number)
+    }
+
+    /// The one way an offer ends, but for one that rests and finds no slot.
     private mutating func finishOffer(_ number: UInt64, _ result: Result<[AcceptCode], OverlayError>) {
         guard let offer = offers.remove(number) else { return }
         for stream in offer.streams.keys.sorted() { close(stream) }
         switch result {
         case .success: note(nil, of: offer.contact.record.id)
-        case .failure(let error): note(error, of: offer.contact.record.id)
+        case .failure(let error):
+            statistics.offersFailed += 1
+            note(error, of: offer.contact.record.id)
         }
         directives.append(.offerFinished(OfferID(value: number), result))
     }
@@ -179,13 +225,26 @@ extension Overlay {
         guard !isRepeated(network, address, keys: keys, token) else { return }
         let number = nextID()
         let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
-        guard !keys.isEmpty, inboundOffers.insert(entry, id: number, peer: address.id) else {
+        guard !keys.isEmpty, inboundOffers.count(of: address.id) < inboundShare(of: address.id),
+            inboundOffers.insert(entry, id: number, peer: address.id)
+        else {
+            statistics.offersRefused += 1
             decline(entry, .rateLimited)
             return
         }
+        statistics.offersAdmitted += 1
         timers.add(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
         let id = networks[network].configuration.id
         directives.append(.offered(id, from: address, keys: keys, OfferToken(value: number)))
+    }
+
+    /// Slots for offers of one node. Whose accepted offers mostly never come gets one, so that it can mend its name and
+    /// not much else. Its PINGs may be as good as they like: they do not count here.
+    private func inboundShare(of peer: Bytes32) -> Int {
+        guard let standing = book.standing(of: peer), standing.offerCount >= OverlayLimits.brokenOffersCounted,
+            standing.brokenOfferRate > OverlayLimits.brokenOfferRate
+        else { return OverlayLimits.inboundOffersPerPeer }
+        return 1
     }
 
     /// An offerer that missed our ACCEPT offers the same again. It gets the same ACCEPT: to the floors above it would
@@ -205,6 +264,7 @@ extension Overlay {
     }
 
     private mutating func decline(_ entry: InboundOffer, _ code: AcceptCode) {
+        statistics.codesGiven.count(entry.keys.map { _ in code })
         respond(.accept(connectionID: 0, codes: entry.keys.map { _ in code }), to: entry.token)
     }
 
@@ -225,6 +285,7 @@ extension Overlay {
             inboundOffers.remove(token.value)
             let fits = codes.count == entry.keys.count
             let answer = fits ? codes : entry.keys.map { _ in .declined }
+            statistics.codesGiven.count(answer)
             respond(.accept(connectionID: 0, codes: answer), to: entry.token)
             return
         }
@@ -236,6 +297,7 @@ extension Overlay {
             inboundOffers[token.value]?.accepted = accepted
             let answer = PortalMessage.accept(connectionID: id, codes: codes)
             inboundOffers[token.value]?.answer = answer
+            statistics.codesGiven.count(codes)
             timers.add(.inboundOfferDeadline(token.value), at: now + configuration.offerTimeout)
             if !respond(answer, to: entry.token) {
                 finishInboundOffer(token.value, .timeout)
@@ -258,6 +320,8 @@ extension Overlay {
                 let values = try ItemFrames.decode(
                     bytes, count: entry.accepted.count, limit: OverlayLimits.offerStreamBytes)
                 inboundOffers.remove(number)
+                statistics.offersReceived += 1
+                book.offerEnded(entry.address.id, broken: false, at: clock)
                 note(nil, of: entry.address.id)
                 let items = zip(entry.accepted, values).map { ContentItem(key: $0, value: $1) }
                 let id = networks[entry.network].configuration.id
@@ -272,6 +336,8 @@ extension Overlay {
     mutating func finishInboundOffer(_ number: UInt64, _ error: OverlayError) {
         guard let entry = inboundOffers.remove(number) else { return }
         if let stream = entry.stream { close(stream) }
+        statistics.offersBroken += 1
+        if !error.isOurs { book.offerEnded(entry.address.id, broken: true, at: clock) }
         note(error, of: entry.address.id)
         let id = networks[entry.network].configuration.id
         directives.append(.offerBroken(id, from: entry.address, keys: entry.accepted, error))

@@ -225,6 +225,13 @@ extension Overlay {
         return true
     }
 
+    /// A peer's radius is another than we believe: it is pinged at the next chance, at most once in 5 s.
+    mutating func askRadius(of id: Bytes32, network: Int) {
+        guard var peer = networks[network].table[id] else { return }
+        schedule(&peer, at: max(clock, peer.lastPing + OverlayLimits.payloadPingGap), network: network, anew: false)
+        networks[network].table[id] = peer
+    }
+
     /// Pings a peer out of turn.
     public mutating func ping(network id: NetworkID, peer: Bytes32, at now: Instant) {
         clock = now

@@ -81,30 +81,43 @@ extension Overlay {
             utp.receive(request, from: address, at: clock)
             return
         }
-        guard let id = NetworkID(bytes: name), let network = index(of: id), isWelcome(address) else {
+        guard let id = NetworkID(bytes: name), let network = index(of: id) else {
+            discovery.respond(to: token, response: [], at: clock)
+            return
+        }
+        guard isWelcome(address) else {
+            statistics.strangersRefused += 1
             discovery.respond(to: token, response: [], at: clock)
             return
         }
         do throws(PortalMessageError) {
             switch try PortalMessage(decoding: request) {
             case .ping(let sequence, let type, let payload):
-                guard book.admits(address.id, at: clock) else { return }
+                guard isInRate(address.id) else { return }
                 pinged(network, address, recordSequence: sequence, type: type, payload, token)
             case .findNodes(let distances):
-                guard book.admits(address.id, at: clock) else { return }
+                guard isInRate(address.id) else { return }
                 answerNodes(network, to: address, distances: distances, token)
             case .findContent(let key):
                 contentAsked(network, address, key: key, token)
             case .offer(let keys):
                 itemsOffered(network, address, keys: keys, token)
             case .pong, .nodes, .content, .accept:
+                statistics.messagesRefused += 1
                 discovery.respond(to: token, response: [], at: clock)
                 breach(address.id)
             }
         } catch {
+            statistics.messagesRefused += 1
             discovery.respond(to: token, response: [], at: clock)
             breach(address.id)
         }
+    }
+
+    private mutating func isInRate(_ id: Bytes32) -> Bool {
+        guard !book.admits(id, at: clock) else { return true }
+        statistics.messagesOverRate += 1
+        return false
     }
 
     /// Neither banned nor of another chain. A node whose record is not known may ask, but never enters a table.
@@ -193,10 +206,15 @@ extension Overlay {
     }
 
     /// A rule was broken.
-    mutating func breach(_ peer: Bytes32) { punish(peer, points: OverlayLimits.breachPoints) }
+    mutating func breach(_ peer: Bytes32) {
+        statistics.breaches += 1
+        punish(peer, points: OverlayLimits.breachPoints)
+    }
 
     mutating func punish(_ peer: Bytes32, points: Double) {
-        if book.punish(peer, points: points, at: clock) { drop(peer) }
+        guard book.punish(peer, points: points, at: clock) else { return }
+        statistics.bans += 1
+        drop(peer)
     }
 
     // MARK: Timers
@@ -212,6 +230,7 @@ extension Overlay {
         case .offerDeadline(let id): offerDue(id)
         case .decideOffer(let id): undecided(id)
         case .inboundOfferDeadline(let id): finishInboundOffer(id, .timeout)
+        case .offerAgain(let id): offerAgain(id)
         }
     }
 }

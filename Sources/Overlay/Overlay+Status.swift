@@ -7,6 +7,8 @@ public struct OverlayLoad: Hashable, Sendable {
     public let requests, served, offers, inboundOffers: Int
     /// TALKREQs of ours without an answer yet, streams, lookups.
     public let talks, streams, lookups: Int
+    /// Offers of ours that wait to be made once more.
+    public let restingOffers: Int
     /// Nodes on their way in, waiting for another visit, and with a standing.
     public let candidates, revisits, standings: Int
 }
@@ -26,6 +28,34 @@ extension Overlay {
     /// Up to `limit` peers of the network nearest to `target`, nearest first.
     public func closest(to target: Bytes32, network id: NetworkID, limit: Int) -> [PeerInfo] {
         index(of: id).map { networks[$0].table.closest(to: target, limit: limit).map(info) } ?? []
+    }
+
+    /// Peers of the network whose radius, as they last told it, covers `position`, nearest to it first.
+    public func covering(_ position: Bytes32, network id: NetworkID, limit: Int) -> [PeerInfo] {
+        guard let network = index(of: id) else { return [] }
+        let able = networks[network].table.peers.filter { ($0.id ^ position) <= $0.radius.big }
+        return able.sorted { ($0.id ^ position) < ($1.id ^ position) }.prefix(limit).map(info)
+    }
+
+    /// Records of the network's peers nearest to `target`, nearest first, for an asker that gets no content from us.
+    public func closestRecords(to target: Bytes32, network id: NetworkID, besides asker: Bytes32) -> [NodeRecord] {
+        closest(to: target, network: id, limit: OverlayLimits.records + 1).map(\.record).filter { $0.id != asker }
+    }
+
+    /// The one of `candidates` to ask for about `bytes` of content: mostly the one that should be the quickest by round
+    /// trip, throughput and failure rate, for a share of the choices (`OverlayLimits.explorationShare`) the one least
+    /// known. Banned ones are out; nil where none is left.
+    public mutating func choose(among candidates: [Bytes32], bytes: Int, at now: Instant) -> Bytes32? {
+        let able = candidates.filter { !book.isBanned($0, at: now) }.sorted()
+            .map { (id: $0, standing: book.standing(of: $0) ?? PeerStanding()) }
+        let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
+        let best =
+            explores
+            ? able.min { ($0.standing.sampleCount, $0.id) < ($1.standing.sampleCount, $1.id) }
+            : able.min {
+                ($0.standing.expectedSeconds(for: bytes), $0.id) < ($1.standing.expectedSeconds(for: bytes), $1.id)
+            }
+        return best?.id
     }
 
     /// How a node behaved so far; nil for one never dealt with.
@@ -57,6 +87,7 @@ extension Overlay {
         OverlayLoad(
             requests: requests.count, served: served.count, offers: offers.count, inboundOffers: inboundOffers.count,
             talks: talks.count, streams: streams.count, lookups: lookups.count,
+            restingOffers: restingOffers.count,
             candidates: networks.reduce(0) { $0 + $1.waiting.count + $1.visiting.count },
             revisits: networks.reduce(0) { $0 + $1.revisits.count }, standings: book.count)
     }

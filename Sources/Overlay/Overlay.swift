@@ -127,8 +127,11 @@ public struct Overlay: Sendable {
         case offerDeadline(UInt64)
         case decideOffer(UInt64)
         case inboundOfferDeadline(UInt64)
+        case offerAgain(UInt64)
     }
 
+    /// Counts since the start.
+    public internal(set) var statistics = OverlayStatistics()
     /// As it was given.
     public let configuration: OverlayConfiguration
     var discovery: Discovery
@@ -151,6 +154,9 @@ public struct Overlay: Sendable {
     var served = SlotTable<ServedContent>(
         limit: OverlayLimits.servedContents, perPeer: OverlayLimits.servedContentsPerPeer)
     var offers = SlotTable<Offer>(limit: OverlayLimits.offers, perPeer: OverlayLimits.offersPerPeer)
+    /// Offers that wait to be made once more.
+    var restingOffers = SlotTable<Offer>(
+        limit: OverlayLimits.restingOffers, perPeer: OverlayLimits.restingOffersPerPeer)
     var inboundOffers = SlotTable<InboundOffer>(
         limit: OverlayLimits.inboundOffers, perPeer: OverlayLimits.inboundOffersPerPeer)
 

@@ -122,6 +122,9 @@ public struct PeerStanding: Hashable, Sendable {
     /// The last 32 exchanges, newest lowest: 1 failed.
     var outcomes: UInt32 = 0
     var outcomeCount = 0
+    /// The same for offers of the peer's that we accepted: 1 never came.
+    var offerOutcomes: UInt32 = 0
+    var offerCount = 0
     /// Failures since the last success.
     public internal(set) var failuresInARow = 0
     /// The end of a ban; past or nil when there is none.
@@ -130,6 +133,24 @@ public struct PeerStanding: Hashable, Sendable {
     /// Failed exchanges of the last 32, 0…1.
     public var failureRate: Double {
         outcomeCount == 0 ? 0 : Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
+    }
+
+    /// Offers that were accepted and never came, of the last 32 accepted, 0…1.
+    public var brokenOfferRate: Double {
+        offerCount == 0 ? 0 : Double(offerOutcomes.nonzeroBitCount) / Double(offerCount)
+    }
+
+    /// Exchanges that the failure rate is made of, at most 32.
+    public var sampleCount: Int { outcomeCount }
+
+    /// Seconds until `bytes` of content are here, as far as experience tells: a round trip and the transfer, as often as
+    /// it takes at this failure rate.
+    public func expectedSeconds(for bytes: Int) -> Double {
+        let trip = (roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
+        let transfer = Double(max(bytes, 0)) / max(throughput ?? OverlayLimits.unknownThroughput, 1)
+        // One success beside the failures keeps it finite.
+        let successes = Double(outcomeCount + 1) - Double(outcomes.nonzeroBitCount)
+        return (trip + transfer) * Double(outcomeCount + 1) / successes
     }
 
     /// Whether a ban holds at `now`.

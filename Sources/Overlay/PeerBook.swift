@@ -56,6 +56,14 @@ struct PeerBook: Sendable {
         }
     }
 
+    /// An offer of the node's that was accepted has come, or never will.
+    mutating func offerEnded(_ id: Bytes32, broken: Bool, at now: Instant) {
+        update(id, at: now) { entry in
+            entry.standing.offerOutcomes = entry.standing.offerOutcomes << 1 | (broken ? 1 : 0)
+            entry.standing.offerCount = min(entry.standing.offerCount + 1, 32)
+        }
+    }
+
     private static let failureFloor = -40.0
     private static let stall = Interval.milliseconds(400)
 

@@ -49,7 +49,12 @@ public struct World: Sendable {
         var life = 0
         var nextWake: Instant?
         var progress: Progress?
+        /// What it does to the values it serves; nil for an honest host.
+        var lie: Lie?
     }
+
+    /// What a byzantine host makes of a value that a job of its node made for a peer; nil: it never answers.
+    public typealias Lie = @Sendable (_ value: [UInt8]) -> [UInt8]?
 
     public private(set) var now = Instant.zero
     public var network: SimulatedNetwork
@@ -122,6 +127,10 @@ public struct World: Sendable {
         hosts[id.index].node = nil
         hosts[id.index].life += 1
     }
+
+    /// Makes a host byzantine from now on: what it claims is true, and what it serves of the state is what `lie` makes
+    /// of it.
+    public mutating func corrupt(_ id: HostID, _ lie: @escaping Lie) { hosts[id.index].lie = lie }
 
     /// The node of a host; nil while it is stopped.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
@@ -210,7 +219,11 @@ public struct World: Sendable {
                 guard let arrival = network.arrival(sentAt: now), let receiver = byEndpoint[target] else { continue }
                 queue.add(.deliver(bytes, from: hosts[id.index].endpoint, to: receiver), at: arrival)
             case .run(let job, let work):
-                let result = work.run(on: hosts[id.index].store.snapshot())
+                var result = work.run(on: hosts[id.index].store.snapshot())
+                if let lie = hosts[id.index].lie, case .served(let value) = result {
+                    guard let changed = lie(value) else { continue }
+                    result = .served(changed)
+                }
                 queue.add(.jobFinished(id, life: life, job, result), at: now + World.jobTime)
             case .commit(let commit, let batch):
                 queue.add(.commit(id, life: life, commit, batch), at: now + World.commitTime)

@@ -19,6 +19,8 @@ final class Liar {
     private var utp: UTP
     /// What it answers to a message; nil: what an honest node with no content would.
     var reply: (PortalMessage) -> Reply? = { _ in nil }
+    /// Whether it opens streams, and lets others open them, and then sends nothing on them.
+    var withholds = false
     /// What it streams to those who accept an offer of it.
     private var offered: [TalkID: (bytes: [UInt8], to: NodeAddress)] = [:]
     /// ACCEPTs it got.
@@ -28,10 +30,14 @@ final class Liar {
     /// Answers to what it asked.
     private(set) var answers: [Result<[UInt8], DiscoveryError>] = []
 
-    init(key: IdentityKey, endpoint: Endpoint, entropy: Entropy) throws {
+    init(
+        key: IdentityKey, endpoint: Endpoint, entropy: Entropy, versions: ClosedRange<UInt64> = 2...2
+    ) throws {
         var fields = NodeRecordFields(sequence: 1)
         fields.set(endpoint: endpoint)
-        fields.set(portal: NodeRecord.PortalEntry(lowestVersion: 2, highestVersion: 2, chainID: 1))
+        fields.set(
+            portal: NodeRecord.PortalEntry(
+                lowestVersion: versions.lowerBound, highestVersion: versions.upperBound, chainID: 1))
         var configuration = Discovery.Configuration()
         configuration.talkProtocols = [NetworkID.state.bytes, NetworkID.chain.bytes, Array("utp".utf8)]
         var entropy = entropy
@@ -80,7 +86,9 @@ final class Liar {
                 default: break
                 }
             }
-            for case .send(let packet, let address) in packets {
+            // The packet's kind is in the high four bits: 2 is STATE, 4 is SYN.
+            for case .send(let packet, let address) in packets
+            where !withholds || [2, 4].contains(packet.first.map { $0 >> 4 }) {
                 discovery.talkOneWay(to: address, protocol: Array("utp".utf8), request: packet, at: now)
             }
         }

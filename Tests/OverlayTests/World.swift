@@ -77,10 +77,11 @@ final class World {
     }
 
     /// A node that speaks discv5 and uTP but answers as the test likes.
-    func addLiar() throws -> (index: Int, liar: Liar) {
+    func addLiar(versions: ClosedRange<UInt64> = 2...2) throws -> (index: Int, liar: Liar) {
         let index = nodes.count
         let key = IdentityKey(from: &entropy)
-        let liar = try Liar(key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()))
+        let liar = try Liar(
+            key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()), versions: versions)
         keys.append(key)
         nodes.append(nil)
         deadlines.append(nil)

@@ -1,0 +1,85 @@
+import Chain
+import ChainNetwork
+import Primitives
+import StateStore
+import Testing
+
+@testable import Node
+@testable import Overlay
+@testable import StateNetwork
+
+/// Each code of ACCEPT as the node gives it.
+@Suite("Codes a node gives") struct OfferCodeTests {
+    private func code(
+        _ bench: inout Bench, section: Int = 3, number: UInt64 = 1, hash: Bytes32 = .max, from peer: Bytes32 = Bench.peer
+    ) -> AcceptCode {
+        let key = BlockDiffKey(point: StatePoint(number: number, hash: hash), section: section)
+        return bench.node.acceptCode(
+            forKey: StateContentKey.blockDiff(key).encoded, from: peer, at: bench.now)
+    }
+
+    @Test func code0AcceptedWhatIsWanted() throws {
+        var bench = try Bench(.holder)
+        let code = code(&bench)
+        #expect(code == .accepted)
+    }
+
+    @Test func code1DeclinedWhatTheRoleForbidsOrNobodyOffers() throws {
+        var bench = try Bench(.bridge)
+        let code = code(&bench)
+        #expect(code == .declined)
+        var holder = try Bench(.holder)
+        let availability = holder.node.acceptCode(
+            forKey: StateContentKey.availability.encoded, from: Bench.peer, at: holder.now)
+        #expect(availability == .declined)
+        #expect(AcceptCode(holder.node.chain.admission(of: [0x50])) == .declined)
+    }
+
+    @Test func code2AlreadyStoredWhatIsPartOfTheBase() throws {
+        var bench = try Bench(.holder)
+        let code = code(&bench, number: 0, hash: Bench.genesis.hash)
+        #expect(code == .alreadyStored)
+        let key = ChainContentKey.newBlock(Bench.genesis).encoded
+        #expect(AcceptCode(bench.node.chain.admission(of: key)) == .alreadyStored)
+        let next = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
+        #expect(AcceptCode(bench.node.chain.admission(of: next)) == .accepted)
+    }
+
+    @Test func code3OutsideRadiusAnotherArc() throws {
+        var bench = try Bench(.holder)
+        bench.node.holdings = Holdings(
+            depth: 1, epochLength: 8, arc: 8..<16, records: (8..<16).map { Bench.record($0) }, layers: [], crowns: [])
+        let code = code(&bench)
+        #expect(code == .outsideRadius)
+    }
+
+    @Test func code4RateLimitedTooMuchWaits() throws {
+        var bench = try Bench(.holder)
+        for number in 1...UInt64(StateNetworkLimits.pendingDiffsPerSection) {
+            let value = BlockDiffValue(
+                header: [], certificate: [], sectionHashBefore: .zero, changes: [], codes: [], pathProof: [])
+            bench.node.holdings.enqueue(
+                Holdings.PendingDiff(
+                    key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), value: value,
+                    encoded: [0], sender: Bench.peer, receivedAt: bench.now))
+        }
+        let code = code(&bench, number: 500)
+        #expect(code == .rateLimited)
+    }
+
+    @Test func code5InProgressAnotherBringsIt() throws {
+        var bench = try Bench(.holder)
+        let first = code(&bench)
+        let second = code(&bench, from: Bytes32(8, 8, 8, 8))
+        #expect(first == .accepted && second == .inProgress)
+    }
+
+    @Test func code6NotVerifiableTheSectionOrTheAnchorIsNotHeld() throws {
+        var bench = try Bench(.holder, isFull: false)
+        let code = code(&bench)
+        #expect(code == .notVerifiable)
+        let crown = StateContentKey.crown(Anchor(epoch: 9, hash: .max)).encoded
+        let second = bench.node.acceptCode(forKey: crown, from: Bench.peer, at: bench.now)
+        #expect(second == .notVerifiable)
+    }
+}
