@@ -122,7 +122,11 @@ let package = Package(
         tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
         tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
-        tests("Node", ["Node", "Overlay", "Discovery", "Chain", "MerklePatricia", "StateStore", "StateNetwork"]),
+        tests(
+            "Node",
+            [
+                "Node", "Overlay", "Discovery", "Chain", "ChainNetwork", "MerklePatricia", "StateStore", "StateNetwork",
+            ]),
         tests(
             "Shell",
             ["Shell", "Node", "StateStore", "StateNetwork", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),

@@ -81,6 +81,7 @@ extension Node {
                 case .data: take(value, for: assignment, key, bytes: bytes, at: moment)
                 case .busy(let seconds): end(assignment, .busy(.seconds(Int(seconds))), at: moment)
                 case .itemTooLarge: end(assignment, .tooLarge, at: moment)
+                case .historyTooShort: end(assignment, .tooOld, at: moment)
                 case .notAtThisAnchor(let served):
                     statePeers[assignment.peer]?.keep(anchors: served)
                     refreshSyncPeer(assignment.peer)
@@ -188,7 +189,7 @@ extension Node {
         }
     }
 
-    /// A section whose anchor nobody serves any more is begun again.
+    /// A section whose anchor nobody serves any more, or leads on from, is begun again.
     private mutating func drop(section index: Int) {
         guard holdings.lock(index) else { return }
         totals.drops += 1

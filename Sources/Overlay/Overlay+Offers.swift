@@ -172,7 +172,8 @@ extension Overlay {
         finishOffer(number, .failure(.timeout))
     }
 
-    /// All is said and sent. Items that the receiver had no room for rest, to be offered once more; else the offer ends.
+    /// All is said and sent. Items that the receiver had no room for rest, to be offered once more; else the offer
+    /// ends.
     private mutating func settleOffer(_ number: UInt64, _ offer: Offer) {
         if let first = offer.first {
             var codes = first.codes
@@ -185,8 +186,8 @@ extension Overlay {
         guard !items.isEmpty, case .success(let parts) = Result(catching: { try Overlay.parts(of: items) }),
             restingOffers.insert(
                 Offer(
-                    network: offer.network, contact: offer.contact, items: items, parts: parts, deadline: offer.deadline,
-                    first: (offer.codes, places)),
+                    network: offer.network, contact: offer.contact, items: items, parts: parts,
+                    deadline: offer.deadline, first: (offer.codes, places)),
                 id: number, peer: offer.contact.record.id)
         else { return finishOffer(number, .success(offer.codes)) }
         offers.remove(number)

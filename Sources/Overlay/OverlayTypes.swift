@@ -143,8 +143,8 @@ public struct PeerStanding: Hashable, Sendable {
     /// Exchanges that the failure rate is made of, at most 32.
     public var sampleCount: Int { outcomeCount }
 
-    /// Seconds until `bytes` of content are here, as far as experience tells: a round trip and the transfer, as often as
-    /// it takes at this failure rate.
+    /// Seconds until `bytes` of content are here, as far as experience tells: a round trip and the transfer, as often
+    /// as it takes at this failure rate.
     public func expectedSeconds(for bytes: Int) -> Double {
         let trip = (roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
         let transfer = Double(max(bytes, 0)) / max(throughput ?? OverlayLimits.unknownThroughput, 1)

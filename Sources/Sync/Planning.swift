@@ -44,6 +44,7 @@ extension StateSync {
     }
 
     /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
+    /// Those that were away for longer than any holder's history reaches back are begun again.
     private mutating func planCrossings(
         to newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant
     ) {
@@ -57,7 +58,15 @@ extension StateSync {
             behind[anchor, default: []].append(index)
         }
         for anchor in behind.keys.sorted(by: { $0.epoch < $1.epoch }) {
-            assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, at: now) { _ in .anchor(newest) }
+            let refusing = tooOldFor[anchor] ?? []
+            assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, at: now) { peer in
+                refusing.contains(peer.id) ? nil : .anchor(newest)
+            }
+            guard !refusing.isEmpty, anchor.epoch + StateSync.anchorsServed < newest.epoch else { continue }
+            plan.drops += (behind[anchor] ?? []).filter { section in
+                let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
+                return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
+            }
         }
     }
 

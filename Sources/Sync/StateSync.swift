@@ -78,6 +78,8 @@ public struct StateSync: Sendable {
     /// Sizes to ask for where the configured one did not hold a single item.
     var rangeBytes: [Int: UInt32] = [:]
     private var nextID: UInt64 = 1
+    /// By anchor: the peers whose history does not reach back to it, as they said since the newest anchor came.
+    var tooOldFor: [Anchor: Set<Bytes32>] = [:]
     /// When a partial section was first seen to have no holder left.
     var orphanedSince: [Int: Instant] = [:]
 
@@ -105,6 +107,7 @@ public struct StateSync: Sendable {
             crossingsWhileFetching += Int(clamping: anchor.epoch - newest.epoch)
         }
         newest = anchor
+        tooOldFor = [:]
         updatePhase()
     }
 
@@ -224,6 +227,8 @@ public struct StateSync: Sendable {
             }
         case .busy(let wait): peers[peer]?.pausedUntil = now + wait
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
+        case .tooOld:
+            if case .diffs(_, let anchor, _) = flight.assignment.task { tooOldFor[anchor, default: []].insert(peer) }
         case .tooLarge:
             // One that says so of every size is not asked without end.
             if case .range(_, _, _, _, SyncLimits.rangeBytesMaximum) = flight.assignment.task {

@@ -134,6 +134,8 @@ public enum AssignmentOutcome: Sendable, Equatable {
     case busy(Interval)
     /// The peer does not serve it (another anchor, history too short, not its section).
     case refused
+    /// A diff was asked for from an anchor that the peer's history does not reach back to.
+    case tooOld
     /// Not even one item fits the size asked for: the next request for that section asks for twice as much.
     case tooLarge
     /// No answer in time, or one that was lost on the way.
@@ -147,6 +149,6 @@ public enum AssignmentOutcome: Sendable, Equatable {
 /// What is to be done now.
 public struct SyncPlan: Sendable, Equatable {
     public var assignments: [Assignment] = []
-    /// Sections partly fetched at an anchor that nobody serves any more: to be dropped and begun again.
+    /// Sections at an anchor that nobody serves any more or leads on from: to be dropped and begun again.
     public var drops: [Int] = []
 }

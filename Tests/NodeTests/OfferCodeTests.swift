@@ -11,7 +11,8 @@ import Testing
 /// Each code of ACCEPT as the node gives it.
 @Suite("Codes a node gives") struct OfferCodeTests {
     private func code(
-        _ bench: inout Bench, section: Int = 3, number: UInt64 = 1, hash: Bytes32 = .max, from peer: Bytes32 = Bench.peer
+        _ bench: inout Bench, section: Int = 3, number: UInt64 = 1, hash: Bytes32 = .max,
+        from peer: Bytes32 = Bench.peer
     ) -> AcceptCode {
         let key = BlockDiffKey(point: StatePoint(number: number, hash: hash), section: section)
         return bench.node.acceptCode(

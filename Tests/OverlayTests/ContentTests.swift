@@ -237,7 +237,8 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     @Test func nothingAcceptedNeedsNoStream() throws {
         let world = try #require(try World.meshed(2, seed: 61))
         let codes: [AcceptCode] = [.declined, .outsideRadius, .rateLimited, .inProgress, .notVerifiable]
-        world.decides = { _, _ in codes }
+        // What was refused for the rate is offered once more, alone, and refused again.
+        world.decides = { _, keys in keys.count == codes.count ? codes : [.rateLimited] }
         let (peer, items) = (world.id(1), items([1, 2, 3, 4, 5]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(2))

@@ -140,6 +140,31 @@ struct Walk {
         #expect(walk.sync.plan(at: walk.now).drops == [0])
     }
 
+    @Test func aSectionOlderThanAnyHistoryIsBegunAgain() throws {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [9])
+        walk.peer(2, [9])
+        walk.sync.anchorAdvanced(to: Walk.anchor(9))
+        walk.sync.crownStored(Walk.anchor(9))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(9))) }
+        walk.hold(3, .complete(anchor: Walk.anchor(2)))
+        for _ in 0..<2 {
+            let plan = walk.sync.plan(at: walk.now)
+            #expect(plan.drops.isEmpty, "somebody has not been asked yet")
+            let asked = try #require(plan.assignments.first)
+            #expect(asked.task == .diffs(sections: [3], from: Walk.anchor(2), to: .anchor(Walk.anchor(9))))
+            walk.sync.finish(asked.id, .tooOld, at: walk.now)
+        }
+        #expect(walk.sync.plan(at: walk.now).drops == [3])
+        // Every holder leads on from the anchor before the newest: such a refusal is no reason.
+        walk.hold(3, .complete(anchor: Walk.anchor(8)))
+        for _ in 0..<2 {
+            let asked = try #require(walk.sync.plan(at: walk.now).assignments.first)
+            walk.sync.finish(asked.id, .tooOld, at: walk.now)
+        }
+        #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+    }
+
     @Test func whenTheLimitCoversOneRangeTheOldestAnchorGoesFirst() {
         var walk = Walk(lanes: 4, rate: 1_000)
         walk.peer(1, [6, 5])
