@@ -33,8 +33,11 @@ final class StoreCapacity: Sendable {
         }
         guard isFull || isDue else { return false }
         let snapshot = try store.snapshot()
-        let used = isFull ? capacity : try snapshot.liveBytes()
-        switch try StorageRelief.step(used: used, capacity: capacity, in: snapshot) {
+        let used = try snapshot.liveBytes()
+        // The disk or a limit on files may be what is full, and then nothing is given up for it. Where it is the store,
+        // pages that are free but scattered count as taken.
+        if isFull && used < capacity / 4 * 3 { return false }
+        switch try StorageRelief.step(used: isFull ? capacity : used, capacity: capacity, in: snapshot) {
         case .none: return false
         case .dropHistory(let number):
             let batches = try StorageRelief.dropHistory(upTo: number, in: snapshot)
@@ -51,8 +54,8 @@ final class StoreCapacity: Sendable {
             if isFirst {
                 tell(
                     "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))) and no "
-                        + "history to give up: at the next start it keeps a smaller arc, unless --storage-capacity is "
-                        + "raised")
+                        + "history to give up: raise --storage-capacity (a node that serves otherwise keeps a smaller "
+                        + "arc from its next start on)")
             }
             return false
         }
