@@ -172,7 +172,7 @@ private final class InsertPipeline: @unchecked Sendable {
 
     /// Bytes of a transaction before it is written, and of what may wait.
     private static let groupBytes = 16 << 20
-    private static let waitingBytes = 48 << 20
+    private static let waitingBytes = 24 << 20
 
     init(
         store: LMDBStore, count: Int, verify: @escaping @Sendable (Int, LMDBSnapshot) throws -> WriteBatch
