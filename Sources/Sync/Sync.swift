@@ -17,8 +17,10 @@
 //
 // Invariants. A moving target cancels nothing: work under way ends at the anchor it began with. A section partly
 // fetched is finished at its own anchor while somebody serves that, then crosses by its diff; only when nobody serves
-// it any more is it dropped. Every assignment comes back by `finish`, whatever happened to it. What peers claim only
-// chooses whom to ask; what counts as held is told by the store after verification (`update`).
+// it any more is it dropped, and a complete one only when nobody's history leads on from its anchor. Every assignment
+// comes back by `finish`, whatever happened to it. What peers claim only chooses whom to ask; what counts as held is
+// told by the store after verification (`update`). Under a download limit the section that is first to lose its anchor
+// goes first; lanes that share a limit evenly would all be overtaken by the epochs.
 //
 // Why a planner and not a task per lane: every decision is a function of what is held, what peers say and what is
 // in flight, so it is made in one place, is tested without a network, and replays from its seed.
