@@ -168,23 +168,22 @@ extension Node {
     /// Puts what is held into the ping payloads.
     mutating func tellPeers(at moment: Moment) {
         let radius = UInt256.mask(bits: configuration.radiusExponent)
+        let head = holdings.verifiedHead ?? sync.completeAnchor.map { holdings.point(of: $0) }
+        let served = holdings.servedAnchors()
         let payload = StatePingPayload(
-            role: configuration.role.announced, radius: radius,
-            head: holdings.verifiedHead ?? sync.completeAnchor.map { holdings.point(of: $0) },
-            served: holdings.servedAnchors())
+            role: configuration.role.announced, radius: radius, head: head, served: served)
         overlay.setLocal(
-            network: .state, radius: radius, extensionPayload: payload.encoded, isUrgent: isNews(payload),
-            at: moment.instant)
+            network: .state, radius: radius, extensionPayload: payload.encoded,
+            isUrgent: isNews(follows: head != nil, served: served), at: moment.instant)
         overlay.setLocal(
             network: .chain, radius: .max, extensionPayload: chain.localPayload, at: moment.instant)
     }
 
-    /// Whether peers wait for what this payload says. That this node follows the head: it is offered no block's diffs
+    /// Whether peers wait to hear this. That this node follows the head: it is offered no block's diffs
     /// before. That all it holds has reached a new anchor: askers change over as soon as they know who serves it, since
     /// the old one is soon gone. Both come about once, or once in an epoch.
-    private mutating func isNews(_ payload: StatePingPayload) -> Bool {
-        let follows = payload.head != nil
-        let reached = holdings.servedAnchors().first.flatMap { newest in
+    private mutating func isNews(follows: Bool, served: [AnchorSections]) -> Bool {
+        let reached = served.first.flatMap { newest in
             newest.runs.reduce(0) { $0 + $1.count } == holdings.completeCount ? newest.anchor : nil
         }
         defer {

@@ -25,7 +25,10 @@ extension StateSync {
     /// The next time at which `plan` may say something new although nothing was told.
     public func nextDeadline(at now: Instant) -> Instant? {
         var times = peers.values.map(\.pausedUntil).filter { $0 > now }
-        if let ready = budget.ready(for: configuration.rangeBytes, at: now) { times.append(ready) }
+        // What was overdrawn comes in first, and with it diffs and codes.
+        for bytes in [0, configuration.rangeBytes] {
+            if let ready = budget.ready(for: bytes, at: now) { times.append(ready) }
+        }
         times += orphanedSince.values.map { $0 + StateSync.orphanGrace }.filter { $0 > now }
         return times.min()
     }
@@ -143,8 +146,8 @@ extension StateSync {
     }
 
     /// Each lane asks for the next range of the section it is on. Where the download limit does not cover a request for
-    /// every lane, the section that is first to lose its anchor goes first, and of those the one that was begun first:
-    /// lanes that all crept at the same pace would all be overtaken.
+    /// every lane, the section that is first to lose its anchor goes first: lanes that all crept at the same pace would
+    /// all be overtaken.
     private mutating func planRanges(
         at newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, now: Instant
     ) {
