@@ -40,6 +40,27 @@ public struct LeafColumns: Hashable, Sendable {
         valueEnds.append(valueBytes.count)
     }
 
+    /// Forgets all leaves, keeps the room.
+    public mutating func removeAll() {
+        keys.removeAll(keepingCapacity: true)
+        valueBytes.removeAll(keepingCapacity: true)
+        valueEnds.removeAll(keepingCapacity: true)
+    }
+
+    /// Adds a leaf behind the others whose value is written in place: `write` gets room for `capacity` bytes and gives
+    /// how many it has written.
+    public mutating func append(
+        key: Bytes32, capacity: Int, writing write: (UnsafeMutableRawPointer) -> Int
+    ) {
+        keys.append(key)
+        let start = valueBytes.count
+        valueBytes.append(contentsOf: repeatElement(0, count: capacity))
+        let written = valueBytes.withUnsafeMutableBytes { $0.baseAddress.map { write($0 + start) } ?? 0 }
+        precondition(written <= capacity, "no more than there was room for")
+        valueBytes.removeLast(capacity - written)
+        valueEnds.append(valueBytes.count)
+    }
+
     /// Where value `index` lies in `valueBytes`.
     @inlinable
     public func valueRange(at index: Int) -> Range<Int> {

@@ -39,7 +39,7 @@ public struct MemoryTrie: TrieSource, Sendable {
         return result
     }
 
-    /// The shallowest branch whose path begins with `prefix`; nil where fewer than two leaves are under it.
+    /// See `TrieSource`.
     public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
@@ -47,11 +47,14 @@ public struct MemoryTrie: TrieSource, Sendable {
         return branches[index]
     }
 
-    /// The first leaf whose key is `key` or above; nil where there is none.
-    public mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
+    /// See `TrieSource`.
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
         reads += 1
-        let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < key }
-        return index < leaves.count ? leaves[index] : nil
+        let start = MemoryTrie.position(in: leaves.count) { leaves[$0].key < prefix.lowestKey }
+        for leaf in leaves[start...].prefix(limit) {
+            guard prefix.contains(leaf.key) else { break }
+            columns.append(key: leaf.key, value: leaf.value)
+        }
     }
 
     /// Applies changes to the whole trie and keeps the result.

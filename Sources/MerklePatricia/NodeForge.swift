@@ -25,10 +25,36 @@ struct NodeForge: ~Copyable {
         var original: Int32 = -1
         /// Where its reference goes.
         var cell: Int32
-        /// The next branch of the same height; −1 for none.
+        /// The next branch of the same list; −1 for none.
         var next: Int32
-        /// Its place in the columns.
+        /// Its place in the columns; −1 where it is not emitted.
         var slot: Int
+    }
+
+    /// Which branches are appended to the columns given.
+    enum Emission {
+        /// Only the hashes are wanted.
+        case nothing
+        /// Those that a store keeps: with more than `MerklePatriciaLimits.bucketLeaves` leaves.
+        case stored
+        case everything
+
+        /// Leaves that a branch must have more than; nil where none is emitted.
+        fileprivate var threshold: Int? {
+            switch self {
+            case .nothing: nil
+            case .stored: MerklePatriciaLimits.bucketLeaves
+            case .everything: 0
+            }
+        }
+    }
+
+    /// Branches of one height to be written, as lists through `Plan.next`: the first of each, −1 for none.
+    private struct Heads {
+        var emitted: Int32 = -1
+        var quiet: Int32 = -1
+
+        var isEmpty: Bool { emitted < 0 && quiet < 0 }
     }
 
     /// A branch that more items may come under. Its children so far are at the end of `pending`.
@@ -36,6 +62,8 @@ struct NodeForge: ~Copyable {
         var depth: Int
         var firstItem: Int
         var firstPending: Int
+        /// Leaves left of it.
+        var leavesBefore: Int
     }
 
     /// A node that waits for its parent.
@@ -62,10 +90,12 @@ struct NodeForge: ~Copyable {
         let path: Nibbles
         /// Heights of nodes to be hashed before it is.
         let height: UInt8
+        /// Leaves under it, as far as that matters: see `TrieItems.leafCount`.
+        let leafCount: Int
         fileprivate let plan: Int
     }
 
-    private let emits: Bool
+    private let threshold: Int?
     private var nodes = ByteArena(capacity: 1 << 16)
     private var cells = CellTable()
     private var plans: [Plan] = []
@@ -74,7 +104,9 @@ struct NodeForge: ~Copyable {
     private var edits: [Edit] = []
     private var open: [Open] = []
     private var pending: [Pending] = []
-    private var heads = [Int32](repeating: -1, count: MerklePatriciaLimits.keyNibbles + 2)
+    private var heads = [Heads](repeating: Heads(), count: MerklePatriciaLimits.keyNibbles + 2)
+    /// Plans that are emitted, since the last `finish`.
+    private var emittedCount = 0
     /// Height of the branch closed last: of a whole trie that is the topmost.
     private var topHeight: UInt8 = 0
     private var runs: [Keccak.Run] = []
@@ -82,8 +114,7 @@ struct NodeForge: ~Copyable {
     /// the order of paths although branches are closed from below.
     private var places: [Int32] = []
 
-    /// `emits`: whether branches are appended to the columns given, or only their hashes are wanted.
-    init(emits: Bool) { self.emits = emits }
+    init(emitting emission: Emission) { threshold = emission.threshold }
 
     /// Items added since the last `finish`.
     private(set) var itemCount = 0
@@ -107,8 +138,9 @@ struct NodeForge: ~Copyable {
         edits.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         nodes.removeAll()
-        for height in heads.indices { heads[height] = -1 }
+        for height in heads.indices { heads[height] = Heads() }
         itemCount = 0
+        emittedCount = 0
     }
 
     /// How a parent names what goes into a cell; after `finish`.
@@ -178,11 +210,13 @@ struct NodeForge: ~Copyable {
                 seenAt: UInt8(truncatingIfNeeded: path.count), mask: UInt16(truncatingIfNeeded: new.count),
                 firstChild: Int32(truncatingIfNeeded: edits.count),
                 original: Int32(truncatingIfNeeded: originals.count), cell: Int32(truncatingIfNeeded: cell),
-                next: heads[Int(height) + 1], slot: slot))
-        heads[Int(height) + 1] = Int32(truncatingIfNeeded: number)
+                next: heads[Int(height) + 1].emitted, slot: slot))
+        heads[Int(height) + 1].emitted = Int32(truncatingIfNeeded: number)
+        emittedCount += 1
         originals.append(node)
         edits.append(contentsOf: new)
-        return Root(cell: cell, path: path, height: height &+ 1, plan: number)
+        return Root(
+            cell: cell, path: path, height: height &+ 1, leafCount: MerklePatriciaLimits.bucketLeaves + 1, plan: number)
     }
 
     /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
@@ -198,7 +232,9 @@ struct NodeForge: ~Copyable {
         cells.makeRoom(for: 2 * range.count)
         open.removeAll(keepingCapacity: true)
         pending.removeAll(keepingCapacity: true)
+        let emittedBefore = emittedCount
         var left = -1
+        var leaves = 0
         var key = items.key(range.lowerBound)
         for index in range {
             var right = -1
@@ -209,29 +245,35 @@ struct NodeForge: ~Copyable {
                 precondition(right < MerklePatriciaLimits.keyNibbles, "items ascend strictly")
             }
             if right > left {
-                open.append(Open(depth: right, firstItem: index, firstPending: pending.count))
+                open.append(
+                    Open(depth: right, firstItem: index, firstPending: pending.count, leavesBefore: leaves))
             }
             let depth = max(left, right)
             let (cell, height) = items.place(index, at: depth &+ 1, in: &self)
             pending.append(
                 Pending(cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, depth), height: height))
-            if right < left { close(to: right, range: range, items: items) }
+            leaves &+= items.leafCount(index)
+            if right < left { close(to: right, range: range, items: items, leaves: leaves) }
             left = right
             key = next
         }
         let last = plans.count - 1
         if let seenAt { plans[last].seenAt = UInt8(truncatingIfNeeded: seenAt) }
         let top = plans[last]
-        if emits { givePlaces(from: firstPlan, firstItem: range.lowerBound, emitting: &branches) }
+        if emittedCount > emittedBefore {
+            givePlaces(emittedCount &- emittedBefore, from: firstPlan, emitting: &branches)
+        }
         return Root(
-            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, plan: last)
+            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, leafCount: leaves,
+            plan: last)
     }
 
     @inline(__always)
     private func nibble(_ key: Bytes32, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: key.nibble(index)) }
 
-    /// Closes the branches that nothing more comes under: those deeper than where the next key parts.
-    private mutating func close<Items: TrieItems>(to depth: Int, range: Range<Int>, items: Items) {
+    /// Closes the branches that nothing more comes under: those deeper than where the next key parts. `leaves`: of all
+    /// items so far.
+    private mutating func close<Items: TrieItems>(to depth: Int, range: Range<Int>, items: Items, leaves: Int) {
         while let top = open.last, top.depth > depth {
             open.removeLast()
             let parentDepth = max(open.last?.depth ?? -1, depth)
@@ -248,19 +290,30 @@ struct NodeForge: ~Copyable {
             pending.removeLast(pending.count - top.firstPending)
             let cell = cells.add()
             let key = items.key(top.firstItem)
-            let number = plans.count
+            let number = Int32(truncatingIfNeeded: plans.count)
+            let item = top.firstItem &- range.lowerBound
+            let isEmitted = threshold.map { leaves &- top.leavesBefore > $0 } ?? false
             plans.append(
                 Plan(
                     key: key, depth: UInt8(truncatingIfNeeded: top.depth),
                     // The topmost is seen where it stands; whoever is above looks from there.
                     seenAt: UInt8(truncatingIfNeeded: parentDepth < 0 ? top.depth : parentDepth &+ 1), mask: mask,
                     firstChild: Int32(truncatingIfNeeded: firstChild), cell: Int32(truncatingIfNeeded: cell),
-                    next: heads[Int(height)], slot: top.firstItem &- range.lowerBound))
-            heads[Int(height)] = Int32(truncatingIfNeeded: number)
-            places[top.firstItem &- range.lowerBound] &+= 1
+                    next: isEmitted ? heads[Int(height)].emitted : heads[Int(height)].quiet,
+                    slot: isEmitted ? item : -1))
+            if isEmitted {
+                heads[Int(height)].emitted = number
+                places[item] &+= 1
+                emittedCount &+= 1
+            } else {
+                heads[Int(height)].quiet = number
+            }
             guard parentDepth >= 0 else { return }
             if open.last.map({ $0.depth < depth }) ?? true, parentDepth == depth {
-                open.append(Open(depth: depth, firstItem: top.firstItem, firstPending: top.firstPending))
+                open.append(
+                    Open(
+                        depth: depth, firstItem: top.firstItem, firstPending: top.firstPending,
+                        leavesBefore: top.leavesBefore))
             }
             pending.append(
                 Pending(
@@ -270,14 +323,14 @@ struct NodeForge: ~Copyable {
 
     /// Gives the branches added last their places: by first item, then by depth, which is the order of paths. Until
     /// then a plan's slot is its first item. Branches of one first item were closed from below.
-    private mutating func givePlaces(from firstPlan: Int, firstItem: Int, emitting branches: inout BranchColumns) {
-        let base = branches.reserve(plans.count - firstPlan)
+    private mutating func givePlaces(_ count: Int, from firstPlan: Int, emitting branches: inout BranchColumns) {
+        let base = branches.reserve(count)
         var sum: Int32 = 0
         for index in places.indices {
             sum &+= places[index]
             places[index] = sum
         }
-        for index in firstPlan..<plans.count {
+        for index in firstPlan..<plans.count where plans[index].slot >= 0 {
             let item = plans[index].slot
             places[item] &-= 1
             let slot = base &+ Int(places[item])
@@ -291,13 +344,12 @@ struct NodeForge: ~Copyable {
     /// Writes and hashes all branches added since `begin`.
     mutating func finish(emitting branches: inout BranchColumns) {
         flush()
-        guard !plans.isEmpty else { return }
-        guard emits else {
-            for height in 1..<heads.count where heads[height] >= 0 { forge(height) }
+        guard emittedCount > 0 else {
+            for height in 1..<heads.count where heads[height].quiet >= 0 { forgeQuiet(height) }
             return
         }
         var room = NodeForge.slack
-        for plan in plans {
+        for plan in plans where plan.slot >= 0 {
             room &+=
                 plan.original < 0
                 ? 20 &+ 32 &* plan.mask.nonzeroBitCount
@@ -306,8 +358,9 @@ struct NodeForge: ~Copyable {
         let number = branches.nextBuffer
         let buffer = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-            for height in 1..<heads.count where heads[height] >= 0 {
+            for height in 1..<heads.count where !heads[height].isEmpty {
                 forge(height, at: base, count: &count, number: number, emitting: &branches)
+                if heads[height].quiet >= 0 { forgeQuiet(height) }
             }
         }
         branches.append(buffer: buffer)
@@ -318,12 +371,13 @@ struct NodeForge: ~Copyable {
     /// Bytes of a branch at most: header of 3, 16 children of 33, an empty value.
     private static let branchBytes = 3 + 16 * 33 + 1
 
-    /// One height, its branches left in a buffer of the columns, `count` bytes of which are used.
+    /// One height, the branches that are emitted: left in a buffer of the columns, `count` bytes of which are used.
     private mutating func forge(
         _ height: Int, at base: UnsafeMutableRawPointer, count: inout Int, number: Int,
         emitting branches: inout BranchColumns
     ) {
-        var index = Int(heads[height])
+        var index = Int(heads[height].emitted)
+        guard index >= 0 else { return }
         while index >= 0 {
             let size = writeBranch(index, to: base + count)
             branches.fill(plans[index].slot, buffer: number, offset: count, length: size)
@@ -332,12 +386,12 @@ struct NodeForge: ~Copyable {
             index = Int(plans[index].next)
         }
         hash(base)
-        forgeExtensions(height)
+        forgeExtensions(heads[height].emitted)
     }
 
-    /// One height, its branches forgotten once they are hashed.
-    private mutating func forge(_ height: Int) {
-        var index = Int(heads[height])
+    /// One height, the branches that are not: forgotten once they are hashed.
+    private mutating func forgeQuiet(_ height: Int) {
+        var index = Int(heads[height].quiet)
         while index >= 0 {
             let room = nodes.room(for: NodeForge.branchBytes + NodeForge.slack)
             if let base = room.baseAddress {
@@ -349,12 +403,12 @@ struct NodeForge: ~Copyable {
             index = Int(plans[index].next)
         }
         flush()
-        forgeExtensions(height)
+        forgeExtensions(heads[height].quiet)
     }
 
-    /// The extensions above branches of one height: they take over the branches' cells.
-    private mutating func forgeExtensions(_ height: Int) {
-        var index = Int(heads[height])
+    /// The extensions above the branches of a list: they take over the branches' cells.
+    private mutating func forgeExtensions(_ first: Int32) {
+        var index = Int(first)
         while index >= 0 {
             if plans[index].depth > plans[index].seenAt {
                 let size = writeExtension(index)

@@ -6,6 +6,9 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
+    /// Leaves under it; more than `MerklePatriciaLimits.bucketLeaves` where a store has a branch of it already, however
+    /// many those are.
+    func leafCount(_ index: Int) -> Int
     /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
     /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
     /// before; there must be room for a cell.
@@ -27,6 +30,9 @@ struct LeafItems: TrieItems {
     }
 
     func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
+
+    @inline(__always)
+    func leafCount(_ index: Int) -> Int { 1 }
 
     @inline(__always)
     func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
@@ -100,6 +106,8 @@ struct SubtreeItems: TrieItems {
     func key(_ index: Int) -> Bytes32 { subtrees[index].lowestKey ?? .zero }
 
     func subtree(_ index: Int) -> Subtree { subtrees[index] }
+
+    func leafCount(_ index: Int) -> Int { subtrees[index].leafCount }
 
     func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
         (forge.add(subtrees[index], seenAt: depth), 0)

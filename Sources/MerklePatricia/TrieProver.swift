@@ -11,22 +11,20 @@ public enum TrieProver {
     public static func prove(
         _ key: Bytes32, upper: Crown?, source: inout some TrieSource, into proof: inout ProofNodes
     ) throws {
-        var prefix = Nibbles.root
-        // How the node at the prefix is named above, which saves hashing it; not known of a root.
-        var name: NodeReference?
-        if let upper {
-            guard let rest = try upper.prove(key, into: &proof) else { return }
-            prefix = rest.path
-            name = rest.name
-        }
-        while true {
-            guard let (path, record) = try source.branch(atOrBelow: prefix) else {
-                guard let (found, value) = try source.leaf(atOrAfter: prefix.lowestKey), prefix.contains(found) else {
-                    return
-                }
-                let node = TrieNode.leaf(suffix: Nibbles(found).dropFirst(prefix.count), value: value).encoded
-                return add(node, named: name, at: prefix, to: &proof)
-            }
+        guard let upper else { return try prove(key, from: .root, named: nil, source: &source, into: &proof) }
+        guard let rest = try upper.prove(key, into: &proof) else { return }
+        // How the node there is named above saves hashing it.
+        try prove(key, from: rest.path, named: rest.name, source: &source, into: &proof)
+    }
+
+    /// The same from the node at `prefix` down.
+    private static func prove(
+        _ key: Bytes32, from prefix: Nibbles, named name: NodeReference?, source: inout some TrieSource,
+        into proof: inout ProofNodes
+    ) throws {
+        var prefix = prefix
+        var name = name
+        while let (path, record) = try source.branch(atOrBelow: prefix) {
             guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
             if path.count > prefix.count {
                 let child = NodeReference(encodedNode: record)
@@ -48,6 +46,15 @@ public enum TrieProver {
             name = child
             prefix = path.appending(nibble)
         }
+        var leaves = LeafColumns()
+        try source.bucket(under: prefix, into: &leaves)
+        guard leaves.count < 2 else {
+            var bucket = Bucket(leaves)
+            return try prove(key, from: prefix, named: name, source: &bucket, into: &proof)
+        }
+        guard let found = leaves.keys.first else { return }
+        let node = TrieNode.leaf(suffix: Nibbles(found).dropFirst(prefix.count), value: leaves.value(at: 0)).encoded
+        add(node, named: name, at: prefix, to: &proof)
     }
 
     /// Adds a node unless it is embedded in its parent; the root has none.

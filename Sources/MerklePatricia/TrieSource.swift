@@ -1,26 +1,63 @@
 import Primitives
 
-/// Where the stored part of a trie is read from: branch records by path, leaves by key. Extensions and leaf nodes are
-/// not stored; they follow from these.
+/// Where the stored part of a trie is read from: branch records by path, leaves by key. Not stored are extensions and
+/// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
+/// them when it is needed.
 public protocol TrieSource {
-    /// The shallowest branch whose path begins with `prefix` (in a store: the first record at or after it, if it begins
-    /// with it), with its RLP; nil where fewer than two leaves are under the prefix.
+    /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
+    /// begins with it), with its RLP. nil where there is none: then at most `MerklePatriciaLimits.bucketLeaves` leaves
+    /// are under the prefix. Above a stored branch every branch is stored.
     mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])?
-    /// The first leaf whose key is `key` or above; nil where there is none. The value as it stands in the trie.
-    mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])?
+    /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
+    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws
 }
 
 extension TrieSource {
-    /// What is under `prefix`, with the RLP of its branch where it has one.
-    mutating func subtree(under prefix: Nibbles) throws -> (subtree: Subtree, node: [UInt8]?) {
+    /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
+    mutating func bucket(under prefix: Nibbles, into leaves: inout LeafColumns) throws {
+        let before = leaves.count
+        try self.leaves(under: prefix, limit: MerklePatriciaLimits.bucketLeaves + 1, into: &leaves)
+        // More would have a branch: its record is missing.
+        guard leaves.count - before <= MerklePatriciaLimits.bucketLeaves else { throw TrieError.corruptRecord(prefix) }
+    }
+
+    /// What is under `prefix`.
+    ///
+    /// Errors: a `TrieError` where what is stored is no trie, or the source's own.
+    public mutating func subtree(under prefix: Nibbles) throws -> Subtree {
         if let (path, node) = try branch(atOrBelow: prefix) {
             guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
-            return (.branch(path: path, node: NodeReference(encodedNode: node)), node)
+            return .branch(path: path, node: NodeReference(encodedNode: node))
         }
-        if let (key, value) = try leaf(atOrAfter: prefix.lowestKey), prefix.contains(key) {
-            return (.leaf(key: key, value: value), nil)
+        var leaves = LeafColumns()
+        try bucket(under: prefix, into: &leaves)
+        return TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
+    }
+}
+
+/// A part of a trie built from its leaves, with all of its branches.
+struct Bucket: TrieSource {
+    private let columns: LeafColumns
+    private let branches: BranchColumns
+
+    /// Two leaves or more, strictly ascending.
+    init(_ leaves: LeafColumns) {
+        var built = BranchColumns()
+        var forge = NodeForge(emitting: .everything)
+        _ = TrieBuilder.build(leaves, in: 0..<leaves.count, with: &forge, emitting: &built)
+        columns = leaves
+        branches = built
+    }
+
+    func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+        guard let index = branches.paths.firstIndex(where: { $0.hasPrefix(prefix) }) else { return nil }
+        return (branches.paths[index], branches.node(at: index))
+    }
+
+    func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
+        for index in columns.slice(under: prefix).prefix(limit) {
+            leaves.append(key: columns.keys[index], value: columns.value(at: index))
         }
-        return (.empty, nil)
     }
 }
 

@@ -19,9 +19,9 @@ class ErasedCursor {
     /// The entry it is at; nil past the end.
     final var current: StoredEntry? { position < count ? entries[position] : nil }
 
-    /// Goes to the first entry at or after `key`.
-    final func seek(_ key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        (position, count, ahead) = (0, 0, 1)
+    /// Goes to the first entry at or after `key`; takes `expected` of them at once.
+    final func seek(_ key: [UInt8], expecting expected: Int = 1) throws(StoreError) -> StoredEntry? {
+        (position, count, ahead) = (0, 0, min(expected, entries.count))
         if try start(at: key) { try fill() }
         return current
     }

@@ -30,9 +30,11 @@ struct LayeredCursor {
     private var isPlain: Bool { !readsUndo && overlays.isEmpty }
 
     /// Goes to the first entry at or after `key`. With `accountsOnly` the slots of an account that a layer deletes are
-    /// jumped over, not stepped through.
-    mutating func seek(_ key: [UInt8], accountsOnly: Bool = false) throws(StoreError) -> Bool {
-        let found = try base.seek(key)
+    /// jumped over, not stepped through. `expecting`: entries that are likely to be asked for one after the other.
+    mutating func seek(
+        _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1
+    ) throws(StoreError) -> Bool {
+        let found = try base.seek(key, expecting: count)
         if isPlain {
             winner = found == nil ? .none : .base
             return found != nil

@@ -34,27 +34,28 @@ public enum SectionChange {
     /// The effect of `changes` on `section` as `view` has it, verified up to the section's own hash: for every account
     /// the storage root is recomputed from the held slots and must be the one its body states; a deleted account takes
     /// all its slots with it. The caller compares `subtreeAfter.hash(at: section.depth)` with the proven section hash.
+    ///
+    /// - Parameter checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error
+    ///   that blames the sender, asks again with it: then an error of the store says that it is ours.
     public static func apply(
-        _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>
+        _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>,
+        checking: Bool = false
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
         var effect = Effect()
         var accounts: [TrieUpdate.LeafChange] = []
-        var isStored: [Bool] = []
         var index = 0
         while index < changes.count {
             let account = changes[index].key.account
             var end = index + 1
             while end < changes.count && changes[end].key.account == account { end += 1 }
-            let place = effect.leaves.count
-            let body = try apply(changes[index..<end], toAccount: account, in: &view, effect: &effect)
+            let body = try apply(
+                changes[index..<end], toAccount: account, in: &view, checking: checking, effect: &effect)
             accounts.append((key: account, value: body))
-            // The account's own leaf is noted before its slots.
-            isStored.append(effect.leaves[place].before != nil)
             index = end
         }
-        let result = try updateAccounts(accounts, isStored, section: section, in: &view)
+        let result = try updateAccounts(accounts, section: section, in: &view, checking: checking)
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
@@ -67,13 +68,7 @@ public enum SectionChange {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         do {
             var source = view.accountTrie
-            if let (path, node) = try source.branch(atOrBelow: section.path) {
-                return .branch(path: path, node: NodeReference(encodedNode: node))
-            }
-            if let (key, value) = try source.leaf(atOrAfter: section.firstKey), section.contains(key) {
-                return .leaf(key: key, value: value)
-            }
-            return .empty
+            return try source.subtree(under: section.path)
         } catch {
             throw StateChangeError(error)
         }
@@ -97,7 +92,7 @@ public enum SectionChange {
     /// One account: its listed slots, then its body. Gives the value for the account trie, nil for a deleted one.
     private static func apply(
         _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: inout StateView<some StoreSnapshot>,
-        effect: inout Effect
+        checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> [UInt8]? {
         guard let first = changes.first, first.key.slot == nil else { throw .bodyMissing(account: account) }
         let before = try reading { () throws(StoreError) in try view.leaf(first.key) }
@@ -116,7 +111,7 @@ public enum SectionChange {
             guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
             root = old?.storageRoot ?? StateAccount.emptyRoot
         } else {
-            root = try applySlots(slots, of: account, in: view, effect: &effect)
+            root = try applySlots(slots, of: account, in: view, checking: checking, effect: &effect)
         }
         guard root == after.storageRoot ?? StateAccount.emptyRoot else {
             throw .storageRootMismatch(account: account)
@@ -127,10 +122,9 @@ public enum SectionChange {
     /// Records the slots' changes and those of the branches over them. Gives the new storage root.
     private static func applySlots(
         _ slots: ArraySlice<LeafChange>, of account: Bytes32, in view: StateView<some StoreSnapshot>,
-        effect: inout Effect
+        checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> Bytes32 {
         var leaves: [TrieUpdate.LeafChange] = []
-        var isStored: [Bool] = []
         for change in slots {
             guard let slot = change.key.slot else { throw .unsorted(change.key) }
             if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
@@ -138,11 +132,10 @@ public enum SectionChange {
             guard before != change.value else { throw .noChange(change.key) }
             effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
             leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
-            isStored.append(before != nil)
         }
         do {
             var source = view.storageTrie(of: account)
-            let result = try TrieUpdate.apply(leaves, isStored: isStored, under: .root, source: &source)
+            let result = try TrieUpdate.apply(leaves, under: .root, source: &source, checking: checking)
             for (path, before, node) in result.changes {
                 let key = StorageBranchKey(account: account, path: path)
                 effect.storageBranches.append(EntryChange(key: key, before: before, after: node))
@@ -174,14 +167,14 @@ public enum SectionChange {
     }
 
     private static func updateAccounts(
-        _ accounts: [TrieUpdate.LeafChange], _ isStored: [Bool], section: Section,
-        in view: inout StateView<some StoreSnapshot>
+        _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>,
+        checking: Bool
     ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>]) {
         if accounts.isEmpty { return (try subtree(of: section, in: &view), []) }
         do {
             var source = view.accountTrie
             let result = try TrieUpdate.apply(
-                accounts, isStored: isStored, under: section.path, source: &source)
+                accounts, under: section.path, source: &source, checking: checking)
             let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
             return (result.subtree, branches)
         } catch {

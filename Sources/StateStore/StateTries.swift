@@ -20,10 +20,20 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
-        guard let (key, body) = try view.accountInPlace(atOrAfter: key) else { return nil }
-        guard let account = SlimBody(body) else { throw StoreError.corrupt(table: .leaves) }
-        return (key, account.full(body))
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
+        let section = Section(of: prefix.lowestKey, depth: view.depth)
+        var limit = limit
+        try view.forEachLeaf(
+            from: prefix.lowestKey.bytes, of: section, accountsOnly: true
+        ) { entry throws(StoreError) in
+            guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
+            guard prefix.contains(key.account), limit > 0 else { return false }
+            // Slots whose account is not there: no version writes such.
+            guard key.slot == nil, let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
+            leaves.append(key: key.account, capacity: SlimBody.fullBytes) { account.writeFull(entry.value, to: $0) }
+            limit -= 1
+            return limit > 0
+        }
     }
 }
 
@@ -53,11 +63,20 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
-        guard let (found, value) = try view.leaf(atOrAfter: FlatKey(account: account, slot: key)),
-            found.account == account, let slot = found.slot
-        else { return nil }
-        return (slot, SlotValue.rlp(value))
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
+        let first = FlatKey(account: account, slot: prefix.lowestKey)
+        let place = Section(of: account, depth: view.depth)
+        let account = account
+        var limit = limit
+        try view.forEachLeaf(
+            from: first.bytes, of: place, accountsOnly: false
+        ) { entry throws(StoreError) in
+            guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
+            guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
+            leaves.append(key: slot, value: SlotValue.rlp(Array(entry.value)))
+            limit -= 1
+            return limit > 0
+        }
     }
 }
 

@@ -128,14 +128,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
     mutating func firstInPlace(
         _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
     ) throws(StoreError) -> StoredEntry? {
-        let slot = kind.rawValue
-        let place: SectionCursor
-        if let made = cursors[slot] {
-            place = made
-        } else {
-            place = SectionCursor(try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo))
-            cursors[slot] = place
-        }
+        let place = try cursor(kind)
         var next = place.sectionIndex == index ? index : nil
         if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
             place.enter(section, kind, layering)
@@ -148,6 +141,25 @@ public struct StateView<Snapshot: StoreSnapshot> {
             next = section.index
         }
         return nil
+    }
+
+    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false. With `accountsOnly` the
+    /// slots are jumped over.
+    mutating func forEachLeaf(
+        from key: [UInt8], of section: Section, accountsOnly: Bool,
+        _ body: (StoredEntry) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        guard let layering = sections.layering(of: section) else { return }
+        let place = try cursor(.leaves)
+        if place.sectionIndex != section.index { place.enter(section, .leaves, layering) }
+        try place.forEach(from: key, accountsOnly: accountsOnly, body)
+    }
+
+    private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
+        if let made = cursors[kind.rawValue] { return made }
+        let place = SectionCursor(try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo))
+        cursors[kind.rawValue] = place
+        return place
     }
 
     /// The branches of an account's storage trie, by path.
@@ -189,6 +201,23 @@ private final class SectionCursor {
         else { return nil }
         if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
         return entry
+    }
+
+    /// The section's entries from `key` on, until `body` says false.
+    func forEach(
+        from key: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        var found = try cursor.seek(
+            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly,
+            expecting: MerklePatriciaLimits.bucketLeaves)
+        while found, let entry = cursor.current {
+            if let upTo, !ByteOrder.isLess(entry.key, upTo) { return }
+            guard try body(entry) else { return }
+            found = try cursor.next()
+            guard accountsOnly, found, let slot = cursor.current?.key, slot.count > 32 else { continue }
+            guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
+            found = try cursor.seek(after, accountsOnly: true, expecting: MerklePatriciaLimits.bucketLeaves)
+        }
     }
 }
 
