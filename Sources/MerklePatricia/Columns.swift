@@ -47,17 +47,10 @@ public struct LeafColumns: Hashable, Sendable {
         valueEnds.removeAll(keepingCapacity: true)
     }
 
-    /// Adds a leaf behind the others whose value is written in place: `write` gets room for `capacity` bytes and gives
-    /// how many it has written.
-    public mutating func append(
-        key: Bytes32, capacity: Int, writing write: (UnsafeMutableRawPointer) -> Int
-    ) {
+    /// The same of a value in place.
+    public mutating func append(key: Bytes32, bytes value: UnsafeRawBufferPointer) {
         keys.append(key)
-        let start = valueBytes.count
-        valueBytes.append(contentsOf: repeatElement(0, count: capacity))
-        let written = valueBytes.withUnsafeMutableBytes { $0.baseAddress.map { write($0 + start) } ?? 0 }
-        precondition(written <= capacity, "no more than there was room for")
-        valueBytes.removeLast(capacity - written)
+        valueBytes.append(contentsOf: value)
         valueEnds.append(valueBytes.count)
     }
 

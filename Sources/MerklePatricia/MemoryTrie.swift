@@ -40,11 +40,11 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// See `TrieSource`.
-    public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+    public mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
         guard index < branches.count, branches[index].path.hasPrefix(prefix) else { return nil }
-        return branches[index]
+        return StoredBranch(path: branches[index].path, node: branches[index].node)
     }
 
     /// See `TrieSource`.

@@ -24,7 +24,8 @@ public enum TrieProver {
     ) throws {
         var prefix = prefix
         var name = name
-        while let (path, record) = try source.branch(atOrBelow: prefix) {
+        while let branch = try source.branch(atOrBelow: prefix) {
+            let (path, record) = (branch.path, branch.node)
             guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
             if path.count > prefix.count {
                 let child = NodeReference(encodedNode: record)

@@ -7,9 +7,26 @@ public protocol TrieSource {
     /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
     /// begins with it), with its RLP. nil where there is none: then at most `MerklePatriciaLimits.bucketLeaves` leaves
     /// are under the prefix. Above a stored branch every branch is stored.
-    mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])?
+    mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
     /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
     mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws
+}
+
+/// A branch record.
+public struct StoredBranch: Hashable, Sendable {
+    /// Where it stands, from the root.
+    public let path: Nibbles
+    /// Its RLP.
+    public let node: [UInt8]
+    /// Whether no branch below it is stored, so that each of its children is a bucket. False where that is not known.
+    public let isLowest: Bool
+
+    /// A record of a store.
+    public init(path: Nibbles, node: [UInt8], isLowest: Bool = false) {
+        self.path = path
+        self.node = node
+        self.isLowest = isLowest
+    }
 }
 
 extension TrieSource {
@@ -25,9 +42,9 @@ extension TrieSource {
     ///
     /// Errors: a `TrieError` where what is stored is no trie, or the source's own.
     public mutating func subtree(under prefix: Nibbles) throws -> Subtree {
-        if let (path, node) = try branch(atOrBelow: prefix) {
-            guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
-            return .branch(path: path, node: NodeReference(encodedNode: node))
+        if let branch = try branch(atOrBelow: prefix) {
+            guard branch.path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(branch.path) }
+            return .branch(path: branch.path, node: NodeReference(encodedNode: branch.node))
         }
         var leaves = LeafColumns()
         try bucket(under: prefix, into: &leaves)
@@ -49,9 +66,9 @@ struct Bucket: TrieSource {
         branches = built
     }
 
-    func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+    func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
         guard let index = branches.paths.firstIndex(where: { $0.hasPrefix(prefix) }) else { return nil }
-        return (branches.paths[index], branches.node(at: index))
+        return StoredBranch(path: branches.paths[index], node: branches.node(at: index))
     }
 
     func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {

@@ -74,6 +74,37 @@ private struct GrowthItems: TrieItems {
     }
 }
 
+/// The leaves of a bucket with changes over them.
+private struct BucketItems: TrieItems {
+    let stored: LeafItems
+    let changes: [TrieUpdate.LeafChange]
+    /// Of each item, ascending: its place among the stored leaves, or −1 less its place among the changes.
+    let order: [Int32]
+
+    var count: Int { order.count }
+
+    @inline(__always)
+    func key(_ index: Int) -> Bytes32 {
+        let place = Int(order[index])
+        return place < 0 ? changes[-1 - place].key : stored.key(place)
+    }
+
+    func leafCount(_ index: Int) -> Int { 1 }
+
+    func subtree(_ index: Int) -> Subtree {
+        let place = Int(order[index])
+        return place < 0 ? .leaf(key: key(index), value: changes[-1 - place].value ?? []) : stored.subtree(place)
+    }
+
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        let place = Int(order[index])
+        if place >= 0 { return stored.place(place, at: depth, in: &forge) }
+        let change = changes[-1 - place]
+        let cell = (change.value ?? []).withUnsafeBytes { forge.addLeaf(change.key, $0, seenAt: depth) }
+        return (cell, 0)
+    }
+}
+
 /// One pass of changes down a trie. Nodes that change are only laid out on the way and hashed together at the end.
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
@@ -82,9 +113,9 @@ private struct UpdateWalk: ~Copyable {
     private let keys: [Bytes32]
     private var forge = NodeForge(emitting: .stored)
     private var check = RecordCheck()
-    /// The leaves of the bucket that is read, and what they become.
+    /// The leaves of the bucket that is read, and what it becomes: see `BucketItems`.
     private var found = LeafColumns()
-    private var merged = LeafColumns()
+    private var order: [Int32] = []
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
     /// part it covers, or where there was none.
     private var records = BranchColumns()
@@ -131,20 +162,21 @@ private struct UpdateWalk: ~Copyable {
     mutating func apply<Source: TrieSource>(
         _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
     ) throws -> Growth {
-        guard let (path, node) = try source.branch(atOrBelow: prefix) else {
+        guard let stored = try source.branch(atOrBelow: prefix) else {
             return try rebuild(range, under: prefix, named: name, source: &source)
         }
+        let (path, node) = (stored.path, stored.node)
         guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
         if isChecking, let name {
-            let stored = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
-            try check.add(stored?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
+            let above = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
+            try check.add(above?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
         }
-        if path == prefix && !range.isEmpty { return try rewrite(range, at: path, node: node, source: &source) }
+        if path == prefix && !range.isEmpty { return try rewrite(range, of: stored, source: &source) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty
             ? .known(.branch(path: path, node: NodeReference(encodedNode: node)))
-            : try rewrite(inside, at: path, node: node, source: &source)
+            : try rewrite(inside, of: stored, source: &source)
         // What diverges above the branch: new leaves beside it. Deletions there delete nothing.
         let leaves = leaves(range.lowerBound..<inside.lowerBound)
         let after = self.leaves(inside.upperBound..<range.upperBound)
@@ -165,31 +197,31 @@ private struct UpdateWalk: ~Copyable {
                 guard stored.reference(at: prefix.count) == name else { throw TrieError.corruptRecord(prefix) }
             }
         }
-        merged.removeAll()
-        var next = 0
+        order.removeAll(keepingCapacity: true)
+        var next: Int32 = 0
+        let end = Int32(truncatingIfNeeded: found.count)
         for index in range {
-            let change = changes[index]
-            while next < found.count, found.keys[next] < change.key {
-                merged.append(key: found.keys[next], value: found.valueBytes[found.valueRange(at: next)])
+            let key = keys[index]
+            while next < end, found.keys[Int(next)] < key {
+                order.append(next)
                 next += 1
             }
-            if next < found.count, found.keys[next] == change.key { next += 1 }
-            if let value = change.value { merged.append(key: change.key, value: value) }
+            if next < end, found.keys[Int(next)] == key { next += 1 }
+            if changes[index].value != nil { order.append(-1 - Int32(truncatingIfNeeded: index)) }
         }
-        while next < found.count {
-            merged.append(key: found.keys[next], value: found.valueBytes[found.valueRange(at: next)])
-            next += 1
+        order.append(contentsOf: next..<end)
+        return found.withItems { stored in
+            let items = BucketItems(stored: stored, changes: changes, order: order)
+            guard items.count > 1 else { return .known(items.count == 0 ? .empty : items.subtree(0)) }
+            return .planned(forge.add(items, in: 0..<items.count, emitting: &records))
         }
-        guard merged.count > 1 else {
-            return .known(merged.keys.first.map { .leaf(key: $0, value: merged.value(at: 0)) } ?? .empty)
-        }
-        return .planned(merged.withItems { forge.add($0, in: 0..<merged.count, emitting: &records) })
     }
 
-    /// The same where a branch stands at `path` and all changes in `range`, one or more, are under it.
+    /// The same where this branch stands and all changes in `range`, one or more, are under it.
     private mutating func rewrite<Source: TrieSource>(
-        _ range: Range<Int>, at path: Nibbles, node: [UInt8], source: inout Source
+        _ range: Range<Int>, of stored: StoredBranch, source: inout Source
     ) throws -> Growth {
+        let (path, node) = (stored.path, stored.node)
         guard let layout = BranchLayout(node) else { throw TrieError.corruptRecord(path) }
         // Its place comes before those of the branches below.
         let slot = reserve(path, node)
@@ -201,10 +233,14 @@ private struct UpdateWalk: ~Copyable {
             var end = start + 1
             while end < range.upperBound && keys[end].nibble(path.count) == nibble { end += 1 }
             let name = layout.child(at: nibble, of: node)
-            let growth =
-                name == nil
-                ? join(leaves(start..<end))
-                : try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
+            let growth: Growth
+            if name == nil {
+                growth = join(leaves(start..<end))
+            } else if stored.isLowest {
+                growth = try rebuild(start..<end, under: path.appending(nibble), named: name, source: &source)
+            } else {
+                growth = try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
+            }
             stack.append((nibble, growth))
             if growth.isEmpty { mask &= ~(1 << nibble) } else { mask |= 1 << nibble }
             start = end

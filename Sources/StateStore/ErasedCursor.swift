@@ -46,6 +46,20 @@ class ErasedCursor {
         return run
     }
 
+    /// The entries taken already, from the current one on; goes to the last of them.
+    final func takeRun() -> UnsafeBufferPointer<StoredEntry> {
+        let run = UnsafeBufferPointer(rebasing: entries[position..<count])
+        position = max(position, count &- 1)
+        return run
+    }
+
+    /// The entry behind the current one, inner nil for none; nil where it was not taken yet.
+    final var following: StoredEntry?? {
+        if position &+ 1 < count { return .some(entries[position &+ 1]) }
+        // Fewer were there than asked for.
+        return count < ahead ? .some(nil) : nil
+    }
+
     private func fillOn() throws(StoreError) {
         guard count > 0 else { return }
         (position, count) = (0, 0)

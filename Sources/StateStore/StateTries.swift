@@ -9,14 +9,15 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
     init(_ view: StateView<Snapshot>) { self.view = view }
 
     /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
-    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         let start = Section(of: prefix.lowestKey, depth: view.depth).index
         let key = prefix.storeKey
         guard let found = try view.firstInPlace(.accountBranches, atOrAfter: key, from: start),
             ByteOrder.hasPrefix(found.key, key)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
-        return (path, Array(found.value))
+        return StoredBranch(
+            path: path, node: Array(found.value), isLowest: !view.continues(.accountBranches, with: found.key))
     }
 
     /// See `TrieSource`.
@@ -26,11 +27,15 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
         try view.forEachLeaf(
             from: prefix.lowestKey.bytes, of: section, accountsOnly: true
         ) { entry throws(StoreError) in
-            guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
-            guard prefix.contains(key.account), limit > 0 else { return false }
-            // Slots whose account is not there: no version writes such.
-            guard key.slot == nil, let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
-            leaves.append(key: key.account, capacity: SlimBody.fullBytes) { account.writeFull(entry.value, to: $0) }
+            guard entry.key.count == 32, let base = entry.key.baseAddress else { throw .corrupt(table: .leaves) }
+            let key = Bytes32(loading: base)
+            guard prefix.contains(key), limit > 0 else { return false }
+            guard let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
+            withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 1) { room in
+                guard let base = room.baseAddress else { return }
+                let count = account.writeFull(entry.value, to: base)
+                leaves.append(key: key, bytes: UnsafeRawBufferPointer(rebasing: room[..<count]))
+            }
             limit -= 1
             return limit > 0
         }
@@ -51,7 +56,7 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
     }
 
     /// See `TrieSource`; the path is from the root of the storage trie.
-    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         let key = StorageBranchKey(account: account, path: prefix).bytes
         guard let found = try view.firstInPlace(.storageBranches, atOrAfter: key, from: section),
             ByteOrder.hasPrefix(found.key, key)
@@ -59,7 +64,8 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
             throw StoreError.corrupt(table: .storageBranches)
         }
-        return (path, Array(found.value))
+        return StoredBranch(
+            path: path, node: Array(found.value), isLowest: !view.continues(.storageBranches, with: found.key))
     }
 
     /// See `TrieSource`.

@@ -143,8 +143,14 @@ public struct StateView<Snapshot: StoreSnapshot> {
         return nil
     }
 
-    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false. With `accountsOnly` the
-    /// slots are jumped over.
+    /// Whether the entry behind the one that `firstInPlace` gave last begins with all of `key`; true where that is not
+    /// known.
+    func continues(_ kind: StateTable, with key: UnsafeRawBufferPointer) -> Bool {
+        cursors[kind.rawValue]?.continues(with: key) ?? true
+    }
+
+    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false, which it must before
+    /// the section ends. With `accountsOnly` the slots are jumped over.
     mutating func forEachLeaf(
         from key: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (StoredEntry) throws(StoreError) -> Bool
@@ -196,28 +202,56 @@ private final class SectionCursor {
 
     /// The section's first entry at or after `key`.
     func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
-        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly),
+        // One more than is asked for: see `continues`.
+        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: 2),
             let entry = cursor.current
         else { return nil }
         if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
         return entry
     }
 
-    /// The section's entries from `key` on, until `body` says false.
+    /// Whether the next entry begins with all of `key`; true where that is not known.
+    func continues(with key: UnsafeRawBufferPointer) -> Bool {
+        guard let following = cursor.following else { return true }
+        return following.map { ByteOrder.hasPrefix($0.key, key) } ?? false
+    }
+
+    /// The entries from `key` on, until `body` says false. With `accountsOnly` those with longer keys than an account's
+    /// are jumped over.
     func forEach(
         from key: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
     ) throws(StoreError) {
+        let expected = MerklePatriciaLimits.bucketLeaves
         var found = try cursor.seek(
-            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly,
-            expecting: MerklePatriciaLimits.bucketLeaves)
-        while found, let entry = cursor.current {
-            if let upTo, !ByteOrder.isLess(entry.key, upTo) { return }
-            guard try body(entry) else { return }
-            found = try cursor.next()
-            guard accountsOnly, found, let slot = cursor.current?.key, slot.count > 32 else { continue }
-            guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
-            found = try cursor.seek(after, accountsOnly: true, expecting: MerklePatriciaLimits.bucketLeaves)
+            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected)
+        func step(_ entry: StoredEntry) throws(StoreError) -> Step {
+            if accountsOnly && entry.key.count > 32 { return .over(entry.key) }
+            return try body(entry) ? .on : .stop
         }
+        while found {
+            var next = Step.on
+            if let run = cursor.takeRun() {
+                for entry in run {
+                    next = try step(entry)
+                    guard case .on = next else { break }
+                }
+            } else if let entry = cursor.current {
+                next = try step(entry)
+            }
+            switch next {
+            case .on: found = try cursor.next()
+            case .stop: return
+            case .over(let slot):
+                guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
+                found = try cursor.seek(after, accountsOnly: true, expecting: expected)
+            }
+        }
+    }
+
+    private enum Step {
+        case on, stop
+        /// All slots of the account that this key begins with.
+        case over(UnsafeRawBufferPointer)
     }
 }
 
