@@ -243,7 +243,7 @@ private struct RangeGathering: ~Copyable {
 
     /// The proofs of the edges; `left` are the account trie's nodes at the origin.
     func prove<Snapshot: StoreSnapshot>(
-        from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie<Snapshot>, crown: Crown, left: ProofNodes
+        from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie, crown: Crown, left: ProofNodes
     ) throws -> RangeProofs {
         var proof = left
         // Nothing lies after the last key of all.

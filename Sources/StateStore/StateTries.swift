@@ -3,28 +3,28 @@ import MerklePatricia
 import Primitives
 
 /// The account trie of a view below the crown: branches at the sections' depth and deeper, leaves as full RLP.
-public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
-    private var view: StateView<Snapshot>
+public struct AccountTrie: TrieSource {
+    private var reader: StateReader
 
-    init(_ view: StateView<Snapshot>) { self.view = view }
+    init(_ reader: StateReader) { self.reader = reader }
 
     /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
-        let start = Section(of: prefix.lowestKey, depth: view.depth).index
+        let start = Section(of: prefix.lowestKey, depth: reader.depth).index
         let key = prefix.storeKey
-        guard let found = try view.firstInPlace(.accountBranches, atOrAfter: key, from: start),
+        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: key, from: start),
             ByteOrder.hasPrefix(found.key, key)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
         return StoredBranch(
-            path: path, node: Array(found.value), isLowest: !view.continues(.accountBranches, with: found.key))
+            path: path, node: Array(found.value), isLowest: !reader.continues(.accountBranches, with: found.key))
     }
 
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
-        let section = Section(of: prefix.lowestKey, depth: view.depth)
+        let section = Section(of: prefix.lowestKey, depth: reader.depth)
         var limit = limit
-        try view.forEachLeaf(
+        try reader.forEachLeaf(
             from: prefix.lowestKey.bytes, of: section, accountsOnly: true
         ) { entry throws(StoreError) in
             guard entry.key.count == 32, let base = entry.key.baseAddress else { throw .corrupt(table: .leaves) }
@@ -43,39 +43,38 @@ public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
 }
 
 /// The storage trie of one account of a view; leaves are the RLP of their value.
-public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
-    private var view: StateView<Snapshot>
+public struct StorageTrie: TrieSource {
+    private var reader: StateReader
     /// Whose storage it is.
     public let account: Bytes32
-    private let section: Int
+    private let section: Section
 
-    init(_ view: StateView<Snapshot>, account: Bytes32) {
-        self.view = view
+    init(_ reader: StateReader, account: Bytes32) {
+        self.reader = reader
         self.account = account
-        section = Section(of: account, depth: view.depth).index
+        section = Section(of: account, depth: reader.depth)
     }
 
     /// See `TrieSource`; the path is from the root of the storage trie.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         let key = StorageBranchKey(account: account, path: prefix).bytes
-        guard let found = try view.firstInPlace(.storageBranches, atOrAfter: key, from: section),
+        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: key, from: section.index),
             ByteOrder.hasPrefix(found.key, key)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
             throw StoreError.corrupt(table: .storageBranches)
         }
         return StoredBranch(
-            path: path, node: Array(found.value), isLowest: !view.continues(.storageBranches, with: found.key))
+            path: path, node: Array(found.value), isLowest: !reader.continues(.storageBranches, with: found.key))
     }
 
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
         let first = FlatKey(account: account, slot: prefix.lowestKey)
-        let place = Section(of: account, depth: view.depth)
         let account = account
         var limit = limit
-        try view.forEachLeaf(
-            from: first.bytes, of: place, accountsOnly: false
+        try reader.forEachLeaf(
+            from: first.bytes, of: section, accountsOnly: false
         ) { entry throws(StoreError) in
             guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
             guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
@@ -88,10 +87,10 @@ public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
 
 extension StateView {
     /// The account trie below the crown.
-    public var accountTrie: AccountTrie<Snapshot> { AccountTrie(self) }
+    public var accountTrie: AccountTrie { AccountTrie(reader) }
 
     /// The storage trie of an account (empty where it has none).
-    public func storageTrie(of account: Bytes32) -> StorageTrie<Snapshot> { StorageTrie(self, account: account) }
+    public func storageTrie(of account: Bytes32) -> StorageTrie { StorageTrie(reader, account: account) }
 }
 
 /// A slot's value: 1 to 32 bytes without leading zeros in the store and on the wire, their RLP in the trie.
