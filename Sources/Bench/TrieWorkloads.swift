@@ -75,8 +75,9 @@ struct RangeVerifyWorkload: Workload {
             let range = start..<start + BenchLimits.rangeLeaves
             var proof = ProofNodes()
             var source = trie
-            try TrieProver.prove(leaves.keys[range.lowerBound], upper: nil, source: &source, into: &proof)
-            try TrieProver.prove(leaves.keys[range.upperBound - 1], upper: nil, source: &source, into: &proof)
+            var prover = TrieProver()
+            try prover.prove(leaves.keys[range.lowerBound], upper: nil, source: &source, into: &proof)
+            try prover.prove(leaves.keys[range.upperBound - 1], upper: nil, source: &source, into: &proof)
             var columns = LeafColumns()
             for place in range { columns.append(key: leaves.keys[place], value: leaves.value(at: place)) }
             let (first, last) = (leaves.keys[range.lowerBound], leaves.keys[range.upperBound - 1])
@@ -153,8 +154,10 @@ private struct RangeProveTrial: Trial {
             var bytes = 0
             for edge in edges {
                 var proof = ProofNodes()
-                try TrieProver.prove(edge.first, upper: stored.crown, source: &accounts, into: &proof)
-                try TrieProver.prove(edge.last, upper: stored.crown, source: &accounts, into: &proof)
+                // One for both edges, as for an answer.
+                var prover = TrieProver()
+                try prover.prove(edge.first, upper: stored.crown, source: &accounts, into: &proof)
+                try prover.prove(edge.last, upper: stored.crown, source: &accounts, into: &proof)
                 guard let root = proof.nodes.first, root == stored.crown.nodes.first, proof.count > 6 else {
                     throw BenchError.wrongResult(workload: "range.prove", what: "nodes are missing")
                 }

@@ -76,8 +76,9 @@ struct TestTrie {
             return nodes.nodes
         }
         var source = trie
+        var prover = TrieProver()
         do {
-            for key in keys { try TrieProver.prove(key, upper: nil, source: &source, into: &nodes) }
+            for key in keys { try prover.prove(key, upper: nil, source: &source, into: &nodes) }
         } catch {
             throw .setup("a proof: \(error)")
         }

@@ -124,6 +124,15 @@ public struct BranchColumns: Hashable, Sendable {
     /// Bytes of all nodes together.
     public private(set) var byteCount = 0
 
+    /// Forgets all branches, keeps the room for their places.
+    public mutating func removeAll() {
+        paths.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
+        buffers[0].removeAll(keepingCapacity: true)
+        buffers.removeLast(buffers.count - 1)
+        byteCount = 0
+    }
+
     /// Adds a branch behind the others.
     public mutating func append(path: Nibbles, node: some Collection<UInt8>) {
         let slot = reserve(path: path)

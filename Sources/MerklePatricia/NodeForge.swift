@@ -105,8 +105,10 @@ struct NodeForge: ~Copyable {
     private var open: [Open] = []
     private var pending: [Pending] = []
     private var heads = [Heads](repeating: Heads(), count: MerklePatriciaLimits.keyNibbles + 2)
-    /// Plans that are emitted, since the last `finish`.
+    /// Plans that are emitted.
     private var emittedCount = 0
+    /// A plan that is not to be hashed; −1 for none.
+    private var unhashed = -1
     /// Height of the branch closed last: of a whole trie that is the topmost.
     private var topHeight: UInt8 = 0
     private var runs: [Keccak.Run] = []
@@ -115,6 +117,17 @@ struct NodeForge: ~Copyable {
     private var places: [Int32] = []
 
     init(emitting emission: Emission) { threshold = emission.threshold }
+
+    /// The same with room for tries of so many leaves, for one who has few.
+    init(emitting emission: Emission, leaves: Int) {
+        self.init(emitting: emission)
+        plans.reserveCapacity(leaves)
+        children.reserveCapacity(2 * leaves)
+        pending.reserveCapacity(2 * leaves)
+        runs.reserveCapacity(leaves)
+        places.reserveCapacity(leaves)
+        cells.makeRoom(for: 2 * leaves)
+    }
 
     /// Items added since the last `finish`.
     private(set) var itemCount = 0
@@ -141,7 +154,11 @@ struct NodeForge: ~Copyable {
         for height in heads.indices { heads[height] = Heads() }
         itemCount = 0
         emittedCount = 0
+        unhashed = -1
     }
+
+    /// Leaves the topmost branch of a trie without a hash: its reference is known to the caller, and not to be asked for.
+    mutating func leaveUnhashed(_ root: Root) { unhashed = root.plan }
 
     /// How a parent names what goes into a cell; after `finish`.
     func reference(_ cell: Int) -> NodeReference { cells.reference(cell) }
@@ -381,7 +398,9 @@ struct NodeForge: ~Copyable {
         while index >= 0 {
             let size = writeBranch(index, to: base + count)
             branches.fill(plans[index].slot, buffer: number, offset: count, length: size)
-            enqueue(offset: count, size: size, cell: Int(plans[index].cell), from: base)
+            if index != unhashed {
+                enqueue(offset: count, size: size, cell: Int(plans[index].cell), from: base)
+            }
             count &+= size
             index = Int(plans[index].next)
         }

@@ -3,7 +3,7 @@ import Primitives
 /// Where the stored part of a trie is read from: branch records by path, leaves by key. Not stored are extensions and
 /// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
 /// them when it is needed.
-public protocol TrieSource {
+public protocol TrieSource: ~Copyable {
     /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
     /// begins with it), with its RLP. nil where there is none: then at most `MerklePatriciaLimits.bucketLeaves` leaves
     /// are under the prefix. Above a stored branch every branch is stored.
@@ -29,7 +29,7 @@ public struct StoredBranch: Hashable, Sendable {
     }
 }
 
-extension TrieSource {
+extension TrieSource where Self: ~Copyable {
     /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
     mutating func bucket(under prefix: Nibbles, into leaves: inout LeafColumns) throws {
         let before = leaves.count
@@ -52,18 +52,28 @@ extension TrieSource {
     }
 }
 
-/// A part of a trie built from its leaves, with all of its branches.
-struct Bucket: TrieSource {
-    private let columns: LeafColumns
-    private let branches: BranchColumns
+/// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
+struct Bucket: TrieSource, ~Copyable {
+    private var forge = NodeForge(emitting: .everything, leaves: MerklePatriciaLimits.bucketLeaves)
+    private var leaves = LeafColumns()
+    private var branches = BranchColumns()
 
-    /// Two leaves or more, strictly ascending.
-    init(_ leaves: LeafColumns) {
-        var built = BranchColumns()
-        var forge = NodeForge(emitting: .everything)
-        _ = TrieBuilder.build(leaves, in: 0..<leaves.count, with: &forge, emitting: &built)
-        columns = leaves
-        branches = built
+    /// How many leaves.
+    var count: Int { leaves.count }
+
+    /// Puts what a source has under `prefix`, where it stores no branch, in the place of all that was there. `isNamed`:
+    /// whether the caller knows the reference of the node at the prefix.
+    mutating func fill(under prefix: Nibbles, of source: inout some TrieSource, isNamed: Bool) throws {
+        leaves.removeAll()
+        branches.removeAll()
+        try source.bucket(under: prefix, into: &leaves)
+        guard leaves.count > 1 else { return }
+        forge.begin()
+        leaves.withItems { items in
+            let root = forge.add(items, in: 0..<leaves.count, emitting: &branches)
+            if isNamed && root.path == prefix { forge.leaveUnhashed(root) }
+        }
+        forge.finish(emitting: &branches)
     }
 
     func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
@@ -71,10 +81,15 @@ struct Bucket: TrieSource {
         return StoredBranch(path: branches.paths[index], node: branches.node(at: index))
     }
 
-    func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
-        for index in columns.slice(under: prefix).prefix(limit) {
-            leaves.append(key: columns.keys[index], value: columns.value(at: index))
+    func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
+        for index in leaves.slice(under: prefix).prefix(limit) {
+            columns.append(key: leaves.keys[index], value: leaves.valueBytes[leaves.valueRange(at: index)])
         }
+    }
+
+    /// The only leaf under `prefix`; nil where there is none.
+    func leaf(under prefix: Nibbles) -> (key: Bytes32, value: [UInt8])? {
+        leaves.slice(under: prefix).first.map { (leaves.keys[$0], leaves.value(at: $0)) }
     }
 }
 

@@ -228,7 +228,8 @@ import Testing
             var proof = ProofNodes()
             #expect(throws: TrieError.self) {
                 misplacing.place = Nibbles(c)
-                try TrieProver.prove(a, upper: nil, source: &misplacing, into: &proof)
+                var prover = TrieProver()
+                try prover.prove(a, upper: nil, source: &misplacing, into: &proof)
             }
         }
         let inner = try #require(trie.branches.last).path
