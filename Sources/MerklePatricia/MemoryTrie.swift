@@ -12,13 +12,18 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// How often each of the two was asked: what a change or a proof costs.
     public private(set) var reads = 0
 
+    /// See `TrieSource`.
+    public let bucketLeaves: Int
+
     /// A trie without leaves.
-    public init() {}
+    public init() { bucketLeaves = MerklePatriciaLimits.bucketLeaves }
 
     /// Builds the trie of these leaves, which strictly ascend.
-    public init(_ columns: LeafColumns) {
+    public init(_ columns: LeafColumns, bucketLeaves: Int = MerklePatriciaLimits.bucketLeaves) {
+        self.bucketLeaves = bucketLeaves
         var built = BranchColumns()
-        subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: .root, emitting: &built)
+        subtree = TrieBuilder.build(
+            columns, in: 0..<columns.count, under: .root, emitting: &built, bucketLeaves: bucketLeaves)
         leaves = (0..<columns.count).map { (columns.keys[$0], columns.value(at: $0)) }
         branches = (0..<built.count).map { (built.paths[$0], built.node(at: $0)) }
     }
@@ -44,7 +49,9 @@ public struct MemoryTrie: TrieSource, Sendable {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
         guard index < branches.count, branches[index].path.hasPrefix(prefix) else { return nil }
-        return StoredBranch(path: branches[index].path, node: branches[index].node)
+        let (path, node) = branches[index]
+        let goesOn = index + 1 < branches.count && branches[index + 1].path.hasPrefix(path)
+        return StoredBranch(path: path, node: node, isLowest: !goesOn)
     }
 
     /// See `TrieSource`.

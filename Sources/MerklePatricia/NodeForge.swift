@@ -9,92 +9,10 @@ import Primitives
 ///
 /// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
 struct NodeForge: ~Copyable {
-    /// A branch whose place and children are known: to be written anew, or a stored one to be rewritten.
-    private struct Plan {
-        /// A key under it.
-        var key: Bytes32
-        /// Nibbles of its path.
-        var depth: UInt8
-        /// Nibbles that its parent has consumed: fewer than `depth` where an extension stands between.
-        var seenAt: UInt8
-        /// Bit n: there is a child at nibble n.
-        var mask: UInt16
-        /// Its first child in `children`; of a rewritten one the first of its `edits`.
-        var firstChild: Int32
-        /// Of a rewritten one: which of `originals` it is; −1 for one written anew.
-        var original: Int32 = -1
-        /// Where its reference goes.
-        var cell: Int32
-        /// The next branch of the same list; −1 for none.
-        var next: Int32
-        /// Its place in the columns; −1 where it is not emitted.
-        var slot: Int
-    }
+    /// Leaves of a part whose branch a store has already, however many there are: more than any bucket's.
+    static let many = 1 << 32
 
-    /// Which branches are appended to the columns given.
-    enum Emission {
-        /// Only the hashes are wanted.
-        case nothing
-        /// Those that a store keeps: with more than `MerklePatriciaLimits.bucketLeaves` leaves.
-        case stored
-        case everything
-
-        /// Leaves that a branch must have more than; nil where none is emitted.
-        fileprivate var threshold: Int? {
-            switch self {
-            case .nothing: nil
-            case .stored: MerklePatriciaLimits.bucketLeaves
-            case .everything: 0
-            }
-        }
-    }
-
-    /// Branches of one height to be written, as lists through `Plan.next`: the first of each, −1 for none.
-    private struct Heads {
-        var emitted: Int32 = -1
-        var quiet: Int32 = -1
-
-        var isEmpty: Bool { emitted < 0 && quiet < 0 }
-    }
-
-    /// A branch that more items may come under. Its children so far are at the end of `pending`.
-    private struct Open {
-        var depth: Int
-        var firstItem: Int
-        var firstPending: Int
-        /// Leaves left of it.
-        var leavesBefore: Int
-    }
-
-    /// A node that waits for its parent.
-    private struct Pending {
-        var cell: Int32
-        var nibble: UInt8
-        /// Over the items; an item has 0.
-        var height: UInt8
-    }
-
-    /// A piece of a stored branch to be replaced.
-    struct Edit {
-        /// Where the child's reference begins in the old node, and how many bytes it has (1 for no child).
-        var offset: Int
-        var size: Int
-        /// The new reference; −1 for no child.
-        var cell: Int
-    }
-
-    /// What `add` found: where to read the result after `finish`.
-    struct Root {
-        let cell: Int
-        /// The full path of the topmost branch.
-        let path: Nibbles
-        /// Heights of nodes to be hashed before it is.
-        let height: UInt8
-        /// Leaves under it, as far as that matters: see `TrieItems.leafCount`.
-        let leafCount: Int
-        fileprivate let plan: Int
-    }
-
+    /// A branch with more leaves is appended to the columns given; nil: none is, only their hashes are wanted.
     private let threshold: Int?
     private var nodes = ByteArena(capacity: 1 << 16)
     private var cells = CellTable()
@@ -116,11 +34,11 @@ struct NodeForge: ~Copyable {
     /// the order of paths although branches are closed from below.
     private var places: [Int32] = []
 
-    init(emitting emission: Emission) { threshold = emission.threshold }
+    init(emittingAbove threshold: Int?) { self.threshold = threshold }
 
     /// The same with room for tries of so many leaves, for one who has few.
-    init(emitting emission: Emission, leaves: Int) {
-        self.init(emitting: emission)
+    init(emittingAbove threshold: Int?, leaves: Int) {
+        self.init(emittingAbove: threshold)
         plans.reserveCapacity(leaves)
         children.reserveCapacity(2 * leaves)
         pending.reserveCapacity(2 * leaves)
@@ -157,7 +75,7 @@ struct NodeForge: ~Copyable {
         unhashed = -1
     }
 
-    /// Leaves the topmost branch of a trie without a hash: its reference is known to the caller, and not to be asked for.
+    /// Leaves the topmost branch of a trie without a hash: the caller knows its reference, and does not ask for it.
     mutating func leaveUnhashed(_ root: Root) { unhashed = root.plan }
 
     /// How a parent names what goes into a cell; after `finish`.
@@ -233,7 +151,7 @@ struct NodeForge: ~Copyable {
         originals.append(node)
         edits.append(contentsOf: new)
         return Root(
-            cell: cell, path: path, height: height &+ 1, leafCount: MerklePatriciaLimits.bucketLeaves + 1, plan: number)
+            cell: cell, path: path, height: height &+ 1, leafCount: NodeForge.many, plan: number)
     }
 
     /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
@@ -297,7 +215,8 @@ struct NodeForge: ~Copyable {
             var mask: UInt16 = 0
             var height: UInt8 = 0
             let firstChild = children.count
-            for child in pending[top.firstPending...] {
+            for place in top.firstPending..<pending.count {
+                let child = pending[place]
                 mask |= 1 &<< UInt16(child.nibble)
                 height = max(height, child.height)
                 children.append(child.cell)

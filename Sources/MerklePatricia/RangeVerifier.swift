@@ -63,7 +63,7 @@ private struct RangeWalk: ~Copyable {
     let last: Bytes32
     var pool: ProofPool
     var result = VerifiedRange()
-    var forge = NodeForge(emitting: .stored)
+    var forge = NodeForge(emittingAbove: MerklePatriciaLimits.bucketLeaves)
     private var parts: [Part] = []
 
     init(leaves: LeafColumns, items: LeafItems, first: Bytes32, last: Bytes32, pool: ProofPool) {

@@ -76,7 +76,7 @@ public enum Subtree: Hashable, Sendable {
         switch self {
         case .empty: 0
         case .leaf: 1
-        case .branch: MerklePatriciaLimits.bucketLeaves + 1
+        case .branch: NodeForge.many
         }
     }
 

@@ -6,8 +6,7 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
-    /// Leaves under it; more than `MerklePatriciaLimits.bucketLeaves` where a store has a branch of it already, however
-    /// many those are.
+    /// Leaves under it; `NodeForge.many` where a store has a branch of it already.
     func leafCount(_ index: Int) -> Int
     /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
     /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
@@ -25,7 +24,7 @@ struct LeafItems: TrieItems {
     func key(_ index: Int) -> Bytes32 { keys[index] }
 
     @inline(__always)
-    private func value(_ index: Int) -> UnsafeRawBufferPointer {
+    func value(_ index: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: values[(index == 0 ? 0 : ends[index &- 1])..<ends[index]])
     }
 

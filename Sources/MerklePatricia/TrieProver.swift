@@ -24,9 +24,8 @@ public struct TrieProver: ~Copyable {
         guard try TrieProver.descend(to: key, from: &place, source: &source, into: &proof) else { return }
         try bucket.fill(under: place.prefix, of: &source, isNamed: place.name != nil)
         guard try TrieProver.descend(to: key, from: &place, source: &bucket, into: &proof) else { return }
-        guard let (found, value) = bucket.leaf(under: place.prefix) else { return }
-        let suffix = Nibbles(found).dropFirst(place.prefix.count)
-        TrieProver.add(TrieNode.leaf(suffix: suffix, value: value).encoded, at: place, to: &proof)
+        guard let leaf = bucket.leafNode(at: place.prefix) else { return }
+        TrieProver.add(leaf, at: place, to: &proof)
     }
 
     /// Where the next node stands.

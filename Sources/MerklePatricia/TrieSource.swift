@@ -4,9 +4,12 @@ import Primitives
 /// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
 /// them when it is needed.
 public protocol TrieSource: ~Copyable {
+    /// Leaves of its largest buckets: every branch with more is stored. A branch with fewer may be, where leaves were
+    /// deleted or where it lay across the end of a range.
+    var bucketLeaves: Int { get }
     /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
-    /// begins with it), with its RLP. nil where there is none: then at most `MerklePatriciaLimits.bucketLeaves` leaves
-    /// are under the prefix. Above a stored branch every branch is stored.
+    /// begins with it), with its RLP. nil where there is none: then at most `bucketLeaves` leaves are under the
+    /// prefix. Above a stored branch every branch is stored.
     mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
     /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
     mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws
@@ -30,12 +33,15 @@ public struct StoredBranch: Hashable, Sendable {
 }
 
 extension TrieSource where Self: ~Copyable {
+    /// That of the stores.
+    public var bucketLeaves: Int { MerklePatriciaLimits.bucketLeaves }
+
     /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
     mutating func bucket(under prefix: Nibbles, into leaves: inout LeafColumns) throws {
         let before = leaves.count
-        try self.leaves(under: prefix, limit: MerklePatriciaLimits.bucketLeaves + 1, into: &leaves)
+        try self.leaves(under: prefix, limit: max(1, bucketLeaves) + 1, into: &leaves)
         // More would have a branch: its record is missing.
-        guard leaves.count - before <= MerklePatriciaLimits.bucketLeaves else { throw TrieError.corruptRecord(prefix) }
+        guard leaves.count - before <= max(1, bucketLeaves) else { throw TrieError.corruptRecord(prefix) }
     }
 
     /// What is under `prefix`.
@@ -54,12 +60,10 @@ extension TrieSource where Self: ~Copyable {
 
 /// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
 struct Bucket: TrieSource, ~Copyable {
-    private var forge = NodeForge(emitting: .everything, leaves: MerklePatriciaLimits.bucketLeaves)
+    private var forge = NodeForge(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
     private var leaves = LeafColumns()
     private var branches = BranchColumns()
-
-    /// How many leaves.
-    var count: Int { leaves.count }
+    private var room = ByteArena(capacity: 256)
 
     /// Puts what a source has under `prefix`, where it stores no branch, in the place of all that was there. `isNamed`:
     /// whether the caller knows the reference of the node at the prefix.
@@ -87,9 +91,14 @@ struct Bucket: TrieSource, ~Copyable {
         }
     }
 
-    /// The only leaf under `prefix`; nil where there is none.
-    func leaf(under prefix: Nibbles) -> (key: Bytes32, value: [UInt8])? {
-        leaves.slice(under: prefix).first.map { (leaves.keys[$0], leaves.value(at: $0)) }
+    /// The node of the only leaf under `prefix`, as it stands there; nil where there is none.
+    mutating func leafNode(at prefix: Nibbles) -> [UInt8]? {
+        guard let index = leaves.slice(under: prefix).first else { return nil }
+        room.removeAll()
+        return leaves.withItems { items in
+            _ = LeafNode.write(items.key(index), items.value(index), at: prefix.count, to: &room)
+            return Array(room.bytes)
+        }
     }
 }
 

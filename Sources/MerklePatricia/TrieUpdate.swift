@@ -26,7 +26,7 @@ public enum TrieUpdate {
             guard prefix.contains(change.key) else { throw TrieError.keyOutsidePrefix(change.key) }
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
-        var walk = UpdateWalk(changes: changes, checking: checking)
+        var walk = UpdateWalk(changes: changes, bucketLeaves: source.bucketLeaves, checking: checking)
         let growth = try walk.apply(0..<changes.count, under: prefix, named: nil, source: &source)
         return try walk.finish(growth)
     }
@@ -111,7 +111,7 @@ private struct UpdateWalk: ~Copyable {
     private let isChecking: Bool
     /// Of the changes.
     private let keys: [Bytes32]
-    private var forge = NodeForge(emitting: .stored)
+    private var forge: NodeForge
     private var check = RecordCheck()
     /// The leaves of the bucket that is read, and what it becomes: see `BucketItems`.
     private var found = LeafColumns()
@@ -125,8 +125,9 @@ private struct UpdateWalk: ~Copyable {
     private var stack: [(nibble: Int, growth: Growth)] = []
     private var edits: [NodeForge.Edit] = []
 
-    init(changes: [TrieUpdate.LeafChange], checking: Bool) {
+    init(changes: [TrieUpdate.LeafChange], bucketLeaves: Int, checking: Bool) {
         self.changes = changes
+        forge = NodeForge(emittingAbove: bucketLeaves)
         isChecking = checking
         keys = changes.map(\.key)
     }
@@ -194,7 +195,11 @@ private struct UpdateWalk: ~Copyable {
             if found.isEmpty { throw TrieError.missingChild(prefix) }
             if isChecking {
                 let stored = TrieBuilder.subtree(of: found, in: 0..<found.count)
-                guard stored.reference(at: prefix.count) == name else { throw TrieError.corruptRecord(prefix) }
+                guard stored.reference(at: prefix.count) == name else {
+                    // Perhaps it is the branch above that is another.
+                    try check.finish()
+                    throw TrieError.corruptRecord(prefix)
+                }
             }
         }
         order.removeAll(keepingCapacity: true)

@@ -36,7 +36,7 @@ public struct TakeRange: Sendable {
         }
         let missing = try CodeRecords.missing(of: range.codeHashes, in: snapshot)
         var writer = RangeWriter(depth: section.depth)
-        // Branches are a third as many as leaves, and have as many bytes; slots' keys are written with their account's.
+        // Slots' keys are written with their account's.
         writer.reserve(
             leaves: range.leafCount + range.accountBranches.count,
             bytes: value.count + 32 * range.slots.count + range.accountBranches.byteCount * 5 / 4)

@@ -63,7 +63,7 @@ class ErasedCursor {
     private func fillOn() throws(StoreError) {
         guard count > 0 else { return }
         (position, count) = (0, 0)
-        ahead = min(ahead * 8, entries.count)
+        ahead = min(ahead * 2, entries.count)
         if try step() { try fill() }
     }
 

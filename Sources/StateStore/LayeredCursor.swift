@@ -78,8 +78,8 @@ struct LayeredCursor {
         return run
     }
 
-    /// Takes the entry the cursor is at and those after it that are at hand, and moves to the last of them; the array is
-    /// theirs until the next move. nil where a layer is looked through: then entries must be taken one by one.
+    /// Takes the entry the cursor is at and those after it that are at hand, and moves to the last of them; the array
+    /// is theirs until the next move. nil where a layer is looked through: then entries must be taken one by one.
     func takeRun() -> UnsafeBufferPointer<StoredEntry>? { isPlain ? base.takeRun() : nil }
 
     /// The entry behind the one the cursor is at, inner nil for none; nil where that is not known.

@@ -45,17 +45,20 @@ public enum SectionChange {
         try checkOrder(changes, in: section)
         var effect = Effect()
         var accounts: [TrieUpdate.LeafChange] = []
+        var bodies: [BodyChange] = []
         var index = 0
         while index < changes.count {
             let account = changes[index].key.account
             var end = index + 1
             while end < changes.count && changes[end].key.account == account { end += 1 }
+            bodies.append(BodyChange(place: effect.leaves.count, hasSlots: end > index + 1))
             let body = try apply(
-                changes[index..<end], toAccount: account, in: &view, checking: checking, effect: &effect)
+                changes[index..<end], toAccount: account, in: view, checking: checking, effect: &effect)
             accounts.append((key: account, value: body))
             index = end
         }
         let result = try updateAccounts(accounts, section: section, in: &view, checking: checking)
+        for (body, before) in zip(bodies, result.before) { try settle(body, before: before, effect: &effect) }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
@@ -80,6 +83,28 @@ public enum SectionChange {
         var storageBranches: [EntryChange<StorageBranchKey>] = []
     }
 
+    /// An account's own leaf among the changes. What was there before is known once the account trie has been read.
+    private struct BodyChange {
+        /// In the list of leaves.
+        let place: Int
+        let hasSlots: Bool
+    }
+
+    /// Notes what was there before. An account none of whose slots changes must keep its storage root.
+    private static func settle(
+        _ body: BodyChange, before: [UInt8]?, effect: inout Effect
+    ) throws(StateChangeError) {
+        let change = effect.leaves[body.place]
+        guard before != change.after else { throw .noChange(change.key) }
+        effect.leaves[body.place] = EntryChange(key: change.key, before: before, after: change.after)
+        guard !body.hasSlots, let after = change.after else { return }
+        let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
+        guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
+        guard old?.storageRoot == after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else {
+            throw .storageRootMismatch(account: change.key.account)
+        }
+    }
+
     private static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
         var last: FlatKey?
         for change in changes {
@@ -91,13 +116,11 @@ public enum SectionChange {
 
     /// One account: its listed slots, then its body. Gives the value for the account trie, nil for a deleted one.
     private static func apply(
-        _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: inout StateView<some StoreSnapshot>,
+        _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: StateView<some StoreSnapshot>,
         checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> [UInt8]? {
         guard let first = changes.first, first.key.slot == nil else { throw .bodyMissing(account: account) }
-        let before = try reading { () throws(StoreError) in try view.leaf(first.key) }
-        guard before != first.value else { throw .noChange(first.key) }
-        effect.leaves.append(EntryChange(key: first.key, before: before, after: first.value))
+        effect.leaves.append(EntryChange(key: first.key, before: nil, after: first.value))
         let slots = changes.dropFirst()
         guard let body = first.value else {
             if let slot = slots.first { throw .impliedSlot(slot.key) }
@@ -105,16 +128,11 @@ public enum SectionChange {
             return nil
         }
         guard let after = body.withUnsafeBytes({ SlimBody($0) }) else { throw .malformedBody(account) }
-        let root: Bytes32
-        if slots.isEmpty {
-            let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
-            guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
-            root = old?.storageRoot ?? StateAccount.emptyRoot
-        } else {
-            root = try applySlots(slots, of: account, in: view, checking: checking, effect: &effect)
-        }
-        guard root == after.storageRoot ?? StateAccount.emptyRoot else {
-            throw .storageRootMismatch(account: account)
+        if !slots.isEmpty {
+            let root = try applySlots(slots, of: account, in: view, checking: checking, effect: &effect)
+            guard root == after.storageRoot ?? StateAccount.emptyRoot else {
+                throw .storageRootMismatch(account: account)
+            }
         }
         return body.withUnsafeBytes { after.full($0) }
     }
@@ -128,14 +146,15 @@ public enum SectionChange {
         for change in slots {
             guard let slot = change.key.slot else { throw .unsorted(change.key) }
             if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
-            let before = try reading { () throws(StoreError) in try view.leaf(change.key) }
-            guard before != change.value else { throw .noChange(change.key) }
-            effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
             leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
         }
         do {
-            var source = view.storageTrie(of: account)
+            var source = StorageTrie(view.reader, account: account, watching: leaves.map(\.key))
             let result = try TrieUpdate.apply(leaves, under: .root, source: &source, checking: checking)
+            for (change, before) in zip(slots, source.watch.values) {
+                guard before != change.value else { throw StateChangeError.noChange(change.key) }
+                effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
+            }
             for (path, before, node) in result.changes {
                 let key = StorageBranchKey(account: account, path: path)
                 effect.storageBranches.append(EntryChange(key: key, before: before, after: node))
@@ -169,24 +188,16 @@ public enum SectionChange {
     private static func updateAccounts(
         _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>,
         checking: Bool
-    ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>]) {
-        if accounts.isEmpty { return (try subtree(of: section, in: &view), []) }
+    ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>], before: [[UInt8]?]) {
+        if accounts.isEmpty { return (try subtree(of: section, in: &view), [], []) }
         do {
-            var source = view.accountTrie
+            var source = AccountTrie(view.reader, watching: accounts.map(\.key))
             let result = try TrieUpdate.apply(
                 accounts, under: section.path, source: &source, checking: checking)
             let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
-            return (result.subtree, branches)
+            return (result.subtree, branches, source.watch.values)
         } catch {
             throw StateChangeError(error)
-        }
-    }
-
-    private static func reading<R>(_ body: () throws(StoreError) -> R) throws(StateChangeError) -> R {
-        do throws(StoreError) {
-            return try body()
-        } catch {
-            throw .store(error)
         }
     }
 }

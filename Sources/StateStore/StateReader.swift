@@ -18,8 +18,8 @@ struct StateReader {
     /// Leading nibbles that name a section.
     var depth: Int { sections.depth }
 
-    /// The first account at or after `key` and its slim body in place: it is there until the reader is asked for another
-    /// leaf. Slots in between are jumped over.
+    /// The first account at or after `key` and its slim body in place: it is there until the reader is asked for
+    /// another leaf. Slots in between are jumped over.
     mutating func accountInPlace(
         atOrAfter key: Bytes32
     ) throws(StoreError) -> (key: Bytes32, body: UnsafeRawBufferPointer)? {
@@ -118,7 +118,8 @@ private final class SectionCursor {
     func forEach(
         from key: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
     ) throws(StoreError) {
-        let expected = MerklePatriciaLimits.bucketLeaves
+        // Few buckets are full.
+        let expected = MerklePatriciaLimits.bucketLeaves * 3 / 4
         var found = try cursor.seek(
             ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected)
         func step(_ entry: StoredEntry) throws(StoreError) -> Step {

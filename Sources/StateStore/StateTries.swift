@@ -2,11 +2,37 @@ import Chain
 import MerklePatricia
 import Primitives
 
+/// Keeps the stored values of some leaves as they come by: whoever changes leaves needs them, and the trie reads them
+/// anyway.
+struct LeafWatch {
+    /// Ascending.
+    private let keys: [Bytes32]
+    /// What is stored of each key, as it is stored; nil for what has not come by, which is not there.
+    private(set) var values: [[UInt8]?]
+    /// All keys before this are below those that come, as long as these ascend.
+    private var next = 0
+
+    init(_ keys: [Bytes32]) {
+        self.keys = keys
+        values = Array(repeating: nil, count: keys.count)
+    }
+
+    mutating func see(_ key: Bytes32, _ value: UnsafeRawBufferPointer) {
+        if next > 0, key <= keys[next - 1] { next = 0 }
+        while next < keys.count, keys[next] < key { next += 1 }
+        if next < keys.count, keys[next] == key { values[next] = Array(value) }
+    }
+}
+
 /// The account trie of a view below the crown: branches at the sections' depth and deeper, leaves as full RLP.
 public struct AccountTrie: TrieSource {
     private var reader: StateReader
+    private(set) var watch: LeafWatch
 
-    init(_ reader: StateReader) { self.reader = reader }
+    init(_ reader: StateReader, watching keys: [Bytes32] = []) {
+        self.reader = reader
+        watch = LeafWatch(keys)
+    }
 
     /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
@@ -31,6 +57,7 @@ public struct AccountTrie: TrieSource {
             let key = Bytes32(loading: base)
             guard prefix.contains(key), limit > 0 else { return false }
             guard let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
+            watch.see(key, entry.value)
             withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 1) { room in
                 guard let base = room.baseAddress else { return }
                 let count = account.writeFull(entry.value, to: base)
@@ -48,9 +75,11 @@ public struct StorageTrie: TrieSource {
     /// Whose storage it is.
     public let account: Bytes32
     private let section: Section
+    private(set) var watch: LeafWatch
 
-    init(_ reader: StateReader, account: Bytes32) {
+    init(_ reader: StateReader, account: Bytes32, watching keys: [Bytes32] = []) {
         self.reader = reader
+        watch = LeafWatch(keys)
         self.account = account
         section = Section(of: account, depth: reader.depth)
     }
@@ -78,7 +107,8 @@ public struct StorageTrie: TrieSource {
         ) { entry throws(StoreError) in
             guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
             guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
-            leaves.append(key: slot, value: SlotValue.rlp(Array(entry.value)))
+            watch.see(slot, entry.value)
+            SlotValue.append(entry.value, of: slot, to: &leaves)
             limit -= 1
             return limit > 0
         }
@@ -98,6 +128,16 @@ public enum SlotValue {
     /// Whether these bytes are the one form of a value that is not zero.
     public static func isCanonical(_ bytes: [UInt8]) -> Bool {
         (1...StateStoreLimits.slotValueBytes).contains(bytes.count) && bytes.first != 0
+    }
+
+    /// Appends the leaf of a slot.
+    static func append(_ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout LeafColumns) {
+        if value.count == 1, let byte = value.first, byte < 0x80 { return leaves.append(key: slot, bytes: value) }
+        withUnsafeTemporaryAllocation(byteCount: 1 + value.count, alignment: 1) { room in
+            room[0] = 0x80 &+ UInt8(truncatingIfNeeded: value.count)
+            UnsafeMutableRawBufferPointer(rebasing: room[1...]).copyMemory(from: value)
+            leaves.append(key: slot, bytes: UnsafeRawBufferPointer(room))
+        }
     }
 
     /// The value as it stands in the trie.
