@@ -48,10 +48,14 @@ import Testing
         }
         let current = StateStoreLimits.formatVersion
         try rewrite([0, 0, 0, 1] + bytes.value.dropFirst(4))
-        #expect(throws: StoreError.wrongVersion(found: 1, expected: current)) { try StoreMeta.open(map, for: network()) }
+        #expect(throws: StoreError.wrongVersion(found: 1, expected: current)) {
+            try StoreMeta.open(map, for: network())
+        }
         // A later version may write anything after its number.
         try rewrite([0, 0, 0, 7])
-        #expect(throws: StoreError.wrongVersion(found: 7, expected: current)) { try StoreMeta.open(map, for: network()) }
+        #expect(throws: StoreError.wrongVersion(found: 7, expected: current)) {
+            try StoreMeta.open(map, for: network())
+        }
         for broken in [Array(bytes.value.dropLast()), bytes.value + [0], [], [0, 0]] {
             try rewrite(broken)
             #expect(throws: StoreError.corrupt(table: .meta)) { try StoreMeta.open(map, for: network()) }
