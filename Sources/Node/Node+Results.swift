@@ -146,10 +146,10 @@ extension Node {
             if let assignment { end(assignment, sections: [], .aborted, at: moment) }
         case .written: break
         }
-        if error == .full {
-            report(.failed("the store is full: make room or raise --storage-capacity; nothing was lost"))
-        } else {
-            report(.failed("the store cannot be written: \(error)"))
+        switch error {
+        case .full: report(.failed("the store is full: raise --storage-capacity; nothing was lost"))
+        case .diskFull: report(.failed("the disk, or a limit on files, is full: make room; nothing was lost"))
+        default: report(.failed("the store cannot be written: \(error)"))
         }
     }
 

@@ -62,6 +62,8 @@ public final class EventLoop<Machine: NodeMachine> {
     /// The machine fills one buffer while the socket empties another.
     private var spare = DatagramBuffer(limit: ShellLimits.waitingBytes)
     private var exitCode: Int32?
+    /// Whether it ended because the store is about to be full, and nothing else.
+    public private(set) var endedShort = false
 
     /// A loop that has not begun. `signals` nil: the loop ends only by a report's verdict.
     public init(
@@ -119,12 +121,17 @@ public final class EventLoop<Machine: NodeMachine> {
     private func takeMail() {
         let now = clock.now()
         for event in mailbox.take() {
-            guard case .feedFailed(let reason) = event else {
-                machine.handle(event, at: now)
-                continue
+            switch event {
+            case .feedFailed(let reason):
+                hands.feedFailed(reason)
+                exitCode = exitCode ?? 1
+            case .storeShort:
+                endedShort = endedShort || exitCode == nil
+                exitCode = exitCode ?? 0
+            default:
+                // A commit for which there is no room says nothing new then.
+                if !endedShort { machine.handle(event, at: now) }
             }
-            hands.feedFailed(reason)
-            exitCode = exitCode ?? 1
         }
     }
 

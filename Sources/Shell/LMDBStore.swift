@@ -293,7 +293,8 @@ enum LMDB {
 
     static func error(_ code: Int32, _ operation: String) -> StoreError {
         switch code {
-        case MDB_MAP_FULL, ENOSPC, EFBIG, EDQUOT: .full
+        case MDB_MAP_FULL: .full
+        case ENOSPC, EFBIG, EDQUOT: .diskFull
         case MDB_READERS_FULL: .tooManySnapshots
         case EACCES where operation.hasPrefix("begin"): .readOnly
         default: .system(code: code, operation: operation)

@@ -100,7 +100,7 @@ final class LMDBTransaction {
         closeCursors()
         let code = mdb_txn_commit(pointer)
         // A write cut short by a full disk or a size limit is reported as EIO.
-        if code == EIO && environment.isDiskFull(for: bytes) { throw .full }
+        if code == EIO && environment.isDiskFull(for: bytes) { throw .diskFull }
         try LMDB.check(code, "commit")
     }
 

@@ -42,6 +42,9 @@ public enum MachineEvent<Machine: NodeMachine>: Sendable {
     case command(Machine.Command)
     /// A feed's source is broken (one line): the loop ends with an error; the machine is not told.
     case feedFailed(String)
+    /// The store is about to be full and nothing but sections is left to be given up: the loop ends, so that the node
+    /// is begun again with a smaller arc; the machine is not told.
+    case storeShort
     /// A batch of datagrams was taken in, or the deadline has come.
     case tick
 }

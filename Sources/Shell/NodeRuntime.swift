@@ -20,10 +20,10 @@ public enum NodeRuntime {
         let seeds: [[UInt8]]
 
         /// Keeps the store under its capacity, and tells what is given up.
-        var capacity: StoreCapacity {
-            StoreCapacity(store, capacity: Int(clamping: settings.storageCapacityBytes)) { [terminal] text in
-                terminal.log(.warn, text)
-            }
+        func capacity(shrink: (@Sendable () -> Void)? = nil) -> StoreCapacity {
+            StoreCapacity(
+                store, capacity: Int(clamping: settings.storageCapacityBytes),
+                tell: { [terminal] text in terminal.log(.warn, text) }, shrink: shrink)
         }
     }
 
@@ -47,18 +47,48 @@ public enum NodeRuntime {
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
             chain: chain, seeds: seeds)
 
+        // The node of a store that became too small ends, and another with a smaller arc goes on.
+        var ending: Ending
+        repeat {
+            let configuration: NodeConfiguration
+            do {
+                configuration = try NodeRuntime.configuration(parts, key: key, signing: seeds)
+            } catch let error as StoreError {
+                throw ShellError(error, dataDirectory: settings.dataDirectory, networkFile: settings.networkFile)
+            }
+            let stored = try StoredState.load(from: try store.snapshot(), network: network)
+            let node = try Node(
+                configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
+            ending = try run(node, parts, signals)
+        } while ending == .storeShort
+        guard case .exit(let code) = ending else { return 1 }
+        terminal.log(.info, "stopped")
+        return code
+    }
+
+    /// How the life of a node ended.
+    private enum Ending: Equatable {
+        case exit(Int32)
+        case storeShort
+    }
+
+    private static func configuration(
+        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]]
+    ) throws -> NodeConfiguration {
+        let (settings, socket, network) = (parts.settings, parts.socket, parts.network)
         var configuration = NodeConfiguration(
             network: network, role: settings.role, key: key, clientInfo: ProgramVersion.clientInfo)
         configuration.endpoint = settings.addressPlan.endpoint(listeningAt: socket.local)
         configuration.learnsAddress = settings.addressPlan == .auto
         configuration.families = AddressFamilies(listeningAt: socket.local)
         configuration.bootNodes = settings.bootNodes
-        configuration.recordSequence = try nextRecordSequence(in: store, unixSeconds: clock.now().unixSeconds)
+        configuration.recordSequence = try nextRecordSequence(
+            in: parts.store, unixSeconds: parts.clock.now().unixSeconds)
         // A client's arc is the whole ring: for it there is only more room.
         configuration.radiusExponent =
             settings.role != .holder
             ? settings.radiusExponent
-            : try parts.capacity.fit(exponent: settings.radiusExponent, depth: network.sectionDepth) { exponent in
+            : try parts.capacity().fit(exponent: settings.radiusExponent, depth: network.sectionDepth) { exponent in
                 var smaller = configuration
                 smaller.radiusExponent = exponent
                 return smaller.arc(of: key.nodeID)
@@ -68,10 +98,7 @@ public enum NodeRuntime {
         configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
         configuration.attestingSeeds = seeds
         configuration.finalityDepth = settings.finalityDepth
-        let node = try Node(
-            configuration: configuration, stored: try StoredState.load(from: try store.snapshot(), network: network),
-            entropy: SystemEntropy.make(), at: clock.now())
-        return try run(node, parts, signals)
+        return configuration
     }
 
     /// The socket; IPv4 alone where the machine has nothing else and that will do.
@@ -120,8 +147,8 @@ public enum NodeRuntime {
         return sequence
     }
 
-    /// Connects the node and runs it until a signal or what it reports ends it.
-    private static func run(_ node: Node, _ parts: Parts, _ signals: Signals) throws -> Int32 {
+    /// Connects the node and runs it until a signal, what it reports or a store that is too small ends it.
+    private static func run(_ node: Node, _ parts: Parts, _ signals: Signals) throws -> Ending {
         let (settings, store) = (parts.settings, parts.store)
         let mailbox = try Mailbox<MachineEvent<RunningNode>>()
         let pool = WorkerPool<JobID, StateJob>(count: settings.workers) { id, job in
@@ -131,7 +158,10 @@ public enum NodeRuntime {
                 mailbox.post(.jobFinished(id, job.failed(error)))
             }
         }
-        let capacity = parts.capacity
+        // The smallest arc is one section.
+        let canShrink = settings.role == .holder && node.arc.count > 1
+        let shrink: @Sendable () -> Void = { mailbox.post(.storeShort) }
+        let capacity = parts.capacity(shrink: canShrink ? shrink : nil)
         let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
             commit: { (batches) throws(StoreError) in try commit(batches, to: store, within: capacity) },
             size: { $0.byteCount },
@@ -150,21 +180,27 @@ public enum NodeRuntime {
             hands: hands)
         let code = try loop.run()
         reporter.finish(loop.machine.node)
-        parts.terminal.log(.info, "stopped")
-        return code
+        return loop.endedShort ? .storeShort : .exit(code)
     }
 
-    /// Commits batches; where there is no room for them, once more after something was given up. One thread does this.
+    /// Commits batches; where there is no room for them, each by itself, and then again as long as something can be
+    /// given up. One thread does this.
     private static func commit(
         _ batches: [WriteBatch], to store: LMDBStore, within capacity: StoreCapacity
     ) throws(StoreError) {
-        do throws(StoreError) {
-            try store.commit(batches)
-        } catch {
-            guard error == .full, try capacity.look(isFull: true) else {
-                throw error
+        var isWritten = false
+        while !isWritten {
+            do throws(StoreError) {
+                try store.commit(batches)
+                isWritten = true
+            } catch {
+                guard error == .full else { throw error }
+                if batches.count > 1 {
+                    for batch in batches { try commit([batch], to: store, within: capacity) }
+                    return
+                }
+                guard try capacity.look(isFull: true) else { throw error }
             }
-            try store.commit(batches)
         }
         try capacity.look()
     }

@@ -18,7 +18,7 @@ public struct RunningNode: NodeMachine {
         case .commitFailed(let id, let error): node.handle(.commitFailed(id, error), at: moment)
         case .command(let block): node.handle(.block(block), at: moment)
         // The loop keeps this to itself.
-        case .feedFailed: break
+        case .feedFailed, .storeShort: break
         case .tick: node.handle(.tick, at: moment)
         }
     }

@@ -53,7 +53,8 @@ extension ShellError {
 
     private static func text(_ error: StoreError) -> String {
         switch error {
-        case .full: "no room: free some on the disk, or raise --storage-capacity"
+        case .full: "no room: raise --storage-capacity"
+        case .diskFull: "no room on the disk, or under a limit on files: make some"
         case .wrongVersion(let found, let expected):
             "written by another version of this program (format \(found), this one reads \(expected)): "
                 + "use that version, or give another directory with --data-dir"

@@ -2,26 +2,33 @@ import StateStore
 import Synchronization
 
 /// Keeps a store under its capacity: looks after commits how much of it is taken, and gives up history where that is
-/// too much.
+/// too much. Where there is no more history, a holder's arc is to be made smaller: sections go whole, between two lives
+/// of the node.
 final class StoreCapacity: Sendable {
     private struct State {
         var commits = 0
-        var hasToldOfSections = false
+        var hasAskedForSections = false
     }
 
     private let store: LMDBStore
     private let capacity: Int
     /// What is told of each thing given up.
     private let tell: @Sendable (String) -> Void
+    /// Asks for a smaller arc; nil where there can be none.
+    private let shrink: (@Sendable () -> Void)?
     private let state = Mutex(State())
 
     /// Commits between two looks. One costs a snapshot and a look at each table, some microseconds.
     private static let commitsBetweenLooks = 8
 
-    init(_ store: LMDBStore, capacity: Int, tell: @escaping @Sendable (String) -> Void) {
+    init(
+        _ store: LMDBStore, capacity: Int, tell: @escaping @Sendable (String) -> Void,
+        shrink: (@Sendable () -> Void)? = nil
+    ) {
         self.store = store
         self.capacity = capacity
         self.tell = tell
+        self.shrink = shrink
     }
 
     /// After a commit, or where one found no room (`isFull`). True where room was made.
@@ -34,9 +41,8 @@ final class StoreCapacity: Sendable {
         guard isFull || isDue else { return false }
         let snapshot = try store.snapshot()
         let used = try snapshot.liveBytes()
-        // The disk or a limit on files may be what is full, and then nothing is given up for it. Where it is the store,
-        // pages that are free but scattered count as taken.
-        if isFull && used < capacity / 4 * 3 { return false }
+        // Pages that are free but read by somebody, or scattered, cannot be had: where a commit found no room, all counts
+        // as taken.
         switch try StorageRelief.step(used: isFull ? capacity : used, capacity: capacity, in: snapshot) {
         case .none: return false
         case .dropHistory(let number):
@@ -48,21 +54,23 @@ final class StoreCapacity: Sendable {
             return !batches.isEmpty
         case .shrinkArc:
             let isFirst = state.withLock { state in
-                defer { state.hasToldOfSections = true }
-                return !state.hasToldOfSections
+                defer { state.hasAskedForSections = true }
+                return !state.hasAskedForSections
             }
-            if isFirst {
-                tell(
-                    "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))) and no "
-                        + "history to give up: raise --storage-capacity (a node that serves otherwise keeps a smaller "
-                        + "arc from its next start on)")
-            }
+            guard isFirst else { return false }
+            let cure = shrink == nil ? "raise --storage-capacity" : "a smaller arc will be kept"
+            tell(
+                "the store has \(ByteCount(bytes: UInt64(used))) of \(ByteCount(bytes: UInt64(capacity))) and no "
+                    + "history to give up: \(cure)")
+            shrink?()
             return false
         }
     }
 
-    /// Leaves that one transaction takes back of a section that is given up.
+    /// Leaves that one transaction takes back of a section that is given up; fewer where the store has no room for the
+    /// pages that it changes on the way, down to these: a few dozen pages.
     private static let leavesOfAStep = 65_536
+    private static let leavesOfASmallStep = 64
 
     /// At a start: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is dropped,
     /// section by section and each in bounded steps. `arc` gives the sections of an exponent.
@@ -84,15 +92,24 @@ final class StoreCapacity: Sendable {
                     + "2^\(exponent); raise --storage-capacity to keep it")
         }
         for record in records where !arc(fitting).contains(record.section.index) {
-            var rest: SectionRecord? = record
-            while let held = rest {
-                let step = try StateWrites.takeBack(
-                    held, leaves: StoreCapacity.leavesOfAStep, in: try store.snapshot())
-                try store.commit(step.batch)
-                rest = step.record
-            }
+            try drop(record)
             tell("section \(record.section) is kept no longer: it lies outside the arc")
         }
         return fitting
+    }
+
+    private func drop(_ record: SectionRecord) throws(StoreError) {
+        var rest: SectionRecord? = record
+        var leaves = StoreCapacity.leavesOfAStep
+        while let held = rest {
+            let step = try StateWrites.takeBack(held, leaves: leaves, in: try store.snapshot())
+            do throws(StoreError) {
+                try store.commit(step.batch)
+                rest = step.record
+            } catch {
+                guard error == .full, leaves > StoreCapacity.leavesOfASmallStep else { throw error }
+                leaves /= 4
+            }
+        }
     }
 }

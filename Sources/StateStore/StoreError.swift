@@ -2,9 +2,11 @@ import Chain
 
 /// What went wrong at the store, from the disk up to the meaning of a record.
 public enum StoreError: Error, Equatable, Sendable {
-    /// No room: the map's size, the file system or a file size limit is used up. Nothing was written; the store goes on
-    /// as before, and the same batch may be tried again after room was made.
+    /// No room under the store's own bound. Nothing was written; the store goes on as before, and the same batch may be
+    /// tried again after something was given up.
     case full
+    /// The file system, a quota or a limit on files is used up. Nothing was written, and nothing given up would help.
+    case diskFull
     /// The directory holds the state of another network. Texts say what differs.
     case wrongNetwork(field: String, found: String, expected: String)
     /// Written by a version that this one does not read.
