@@ -148,8 +148,14 @@ extension Discovery {
     /// The nonce tail of attempts to reach `address`: the same each time, since the other side repeats its WHOAREYOU to
     /// an earlier attempt while it stands, and a guess for anybody else.
     func attemptTail(_ address: NodeAddress) -> UInt64 {
-        let port = withUnsafeBytes(of: address.endpoint.port) { Array($0) }
-        return Keccak.hash(tailSecret + address.id.bytes + address.endpoint.address + port).word0
+        withUnsafeTemporaryAllocation(byteCount: 32 + 32 + 16 + 2, alignment: 8) { buffer in
+            guard let base = buffer.baseAddress else { return 0 }
+            tailSecret.store(to: base)
+            address.id.store(to: base + 32)
+            let size = 64 + address.endpoint.storeAddress(to: base + 64)
+            (base + size).storeBytes(of: address.endpoint.port, as: UInt16.self)
+            return Keccak.hash(UnsafeRawBufferPointer(rebasing: buffer[..<(size + 2)])).word0
+        }
     }
 
     /// Somebody has no session with us, or has lost it.
@@ -188,25 +194,18 @@ extension Discovery {
     /// Proves who we are and makes the session, with a request in the same packet.
     private mutating func answerChallenge(_ header: PacketHeader, of address: NodeAddress, at now: Instant) {
         guard let attempt = peers[address]?.attempt else { return }
-        let challenge = buffer.headerBytes(header)
-        let knownSequence = buffer.authData(from: 16, count: 8).reduce(0) { $0 << 8 | UInt64($1) }
+        let knownSequence = buffer.knownSequence
         let sendsRecord = knownSequence < localRecord.sequence || knownSequence == 0
-        let ephemeral = IdentityKey(from: &random.entropy)
-        guard let secret = ephemeral.sharedSecret(with: attempt.record.publicKey) else { return }
-        let digest = Handshake.proofDigest(
-            challenge: challenge, ephemeralKey: ephemeral.publicKey.compressed, recipient: address.id)
-        let authData =
-            key.nodeID.bytes + [64, 33] + key.sign(digest) + ephemeral.publicKey.compressed
-            + (sendsRecord ? localRecord.encoded : [])
-        let keys = Handshake.keys(
-            secret: secret, initiator: key.nodeID, recipient: address.id, challenge: challenge)
-        let opener = takeOpener(address, authSize: authData.count)
+        let record = sendsRecord ? localRecord.encoded : []
+        let opener = takeOpener(address, authSize: PacketHeader.handshakeAuthSize + record.count)
         guard let message = pending[opener]?.message else { return }
-        var session = Session(
-            with: attempt.record, keys: keys, asInitiator: true, tail: random.next64(),
-            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
-        let nonce = Nonce(counter: session.counter, tail: session.tail)
-        guard let packet = session.sealHandshake(message, authData: authData, iv: random.next16()) else { return }
+        let answer = Session.answering(
+            buffer.headerBytes(header), of: attempt.record, with: key, localRecord: record, message: message,
+            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address),
+            random: &random)
+        guard let (session, packet) = answer else { return fail(opener, .timeout, at: now) }
+        // The handshake packet was its first.
+        let nonce = Nonce(counter: session.counter - 1, tail: session.tail)
         install(session, for: address)
         peers[address]?.attempt?.phase = .awaitingAnswer
         pending[opener]?.handshakes += 1

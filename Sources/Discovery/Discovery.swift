@@ -81,7 +81,7 @@ public struct Discovery: Sendable {
     var directives: [Directive] = []
     var random: RandomPool
     /// Distinguishes our nonce tails from anything a stranger can guess.
-    let tailSecret: [UInt8]
+    let tailSecret: Bytes32
 
     // Packets
     /// Those of streams, on their way out.
@@ -138,7 +138,7 @@ public struct Discovery: Sendable {
         self.configuration = configuration
         localRecord = record
         random = RandomPool(entropy)
-        tailSecret = random.entropy.bytes(32)
+        tailSecret = random.entropy.bytes32()
         nextRequest = UInt32(truncatingIfNeeded: random.next64())
         localMask = MaskCipher(to: key.nodeID)
         sessions = LRU(limit: configuration.sessionLimit)
