@@ -58,5 +58,5 @@ extension Discovery {
     }
 
     /// Where a node is reached by us: at its IPv4 address if we speak that and it has one, else at the other.
-    func endpoint(of record: NodeRecord) -> Endpoint? { record.endpoint(among: configuration.families) }
+    public func endpoint(of record: NodeRecord) -> Endpoint? { record.endpoint(among: configuration.families) }
 }

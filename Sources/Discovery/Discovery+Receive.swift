@@ -122,6 +122,7 @@ extension Discovery {
             return
         }
         install(session, for: address)
+        named.open(source)
         remember(session.record, at: now)
         statistics.handshakes += 1
         noteInbound(from: source, at: now)
@@ -138,7 +139,7 @@ extension Discovery {
         let data = try buffer.handshake(header)
         var record = challenge.record
         if let bytes = data.record {
-            guard let sent = try? verifiedRecord(bytes), sent.id == address.id else { throw .handshakeRecord }
+            guard let sent = try? heard(bytes), sent.id == address.id else { throw .handshakeRecord }
             if sent.sequence >= record?.sequence ?? 0 { record = sent }
         }
         guard let record else { throw .handshakeRecord }

@@ -4,11 +4,14 @@ import Primitives
 
 extension Discovery {
     /// Sends a TALKREQ to the endpoint in `record`; `talkAnswered` follows exactly once. `timeout` counts from when the
-    /// request leaves in a session.
+    /// request leaves in a session. With `isHearsay` the record came from a stranger (`heard`), and what is sent to its
+    /// address is limited by that; without, the caller vouches for it.
     public mutating func talk(
-        to record: NodeRecord, protocol name: [UInt8], request: [UInt8], timeout: Interval? = nil, at now: Instant
+        to record: NodeRecord, isHearsay: Bool = false, protocol name: [UInt8], request: [UInt8],
+        timeout: Interval? = nil, at now: Instant
     ) -> TalkID {
         let address = endpoint(of: record).map { NodeAddress(id: record.id, endpoint: $0) }
+        if !isHearsay, let address { named.open(address.endpoint) }
         return talk(to: address, record, name, request, timeout, now)
     }
 
@@ -75,7 +78,7 @@ extension Discovery {
             if sendInSession(nextRequest, at: now) { return }
             pending[nextRequest] = nil
             guard let record else { throw .noEndpoint }
-            beginAttempt(address, record, at: now)
+            guard beginAttempt(address, record, at: now) else { throw .unprovenAddress }
         }
         pending[nextRequest] = request
         peers[address, default: Peer()].queue.append(.request(nextRequest))
@@ -107,8 +110,10 @@ extension Discovery {
     }
 
     /// Sends a packet that cannot be read, so that the node there asks who we are. Another follows when half the time
-    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits.
-    mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) {
+    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits. False where nothing may
+    /// be sent there.
+    mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) -> Bool {
+        guard mayOpen(address, at: now) else { return false }
         remember(record, at: now)
         let attempt = Attempt(
             serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
@@ -117,20 +122,31 @@ extension Discovery {
         let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
         timers.add(.reopen(address, serial: attempt.serial), at: now + half)
         sendOpening(attempt, to: address)
+        return true
     }
 
     /// Half of an attempt's time is over.
-    mutating func reopen(_ address: NodeAddress) {
-        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingChallenge else { return }
+    mutating func reopen(_ address: NodeAddress, at now: Instant) {
+        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingChallenge,
+            mayOpen(address, at: now)
+        else { return }
         sendOpening(attempt, to: address)
+    }
+
+    /// Whether one more packet may go there that nobody has asked for; it then counts as sent.
+    private mutating func mayOpen(_ address: NodeAddress, at now: Instant) -> Bool {
+        if table.held(address.id)?.address == address { return true }
+        if named.admits(DiscoveryLimits.openingSize, to: address.endpoint, at: now) { return true }
+        statistics.contactsRefused += 1
+        return false
     }
 
     private mutating func sendOpening(_ attempt: Attempt, to address: NodeAddress) {
         var mask = MaskCipher(to: address.id)
         let nonce = Nonce(counter: UInt32(truncatingIfNeeded: random.next64()), tail: attempt.tail)
         let source = key.nodeID
-        // As long as a sealed PING is.
-        let content = random.entropy.bytes(28)
+        let content = random.entropy.bytes(
+            DiscoveryLimits.openingSize - PacketHeader.authStart - PacketHeader.ordinaryAuthSize)
         let (packet, _) = PacketWriter.plain(
             iv: random.next16(), flag: .ordinary, nonce: nonce, authSize: PacketHeader.ordinaryAuthSize,
             tail: content, mask: &mask
@@ -161,6 +177,8 @@ extension Discovery {
     /// Somebody has no session with us, or has lost it.
     mutating func receiveWhoAreYou(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
         guard let address = tails[header.nonce.tail], address.endpoint == source else { return }
+        // Nobody else can know the number.
+        named.open(source)
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {

@@ -91,6 +91,7 @@ public struct Discovery: Sendable {
     var sessions: LRU<NodeAddress, Session>
     var challenges: LRU<NodeAddress, Challenge>
     var limiter: RateLimiter
+    var named: NamedAddresses
     /// Nonce tails of sessions and attempts.
     var tails: [UInt64: NodeAddress] = [:]
 
@@ -114,7 +115,7 @@ public struct Discovery: Sendable {
     var toldVote: Endpoint?
     /// Nodes being pinged to enter the table, and those waiting for it.
     var verifying: Set<Bytes32> = []
-    var candidates: [NodeRecord] = []
+    var candidates: [(record: NodeRecord, address: NodeAddress)] = []
     /// Nodes of the table being pinged.
     var checking: Set<Bytes32> = []
     /// Nodes being asked for their record.
@@ -146,6 +147,7 @@ public struct Discovery: Sendable {
         records = LRU(limit: configuration.recordLimit)
         verified = LRU(limit: configuration.recordLimit)
         limiter = RateLimiter(configuration)
+        named = NamedAddresses(configuration)
         table = RoutingTable(localID: key.nodeID, configuration: configuration)
         votes = AddressVotes(configuration)
         reachability = Reachability(configuration)
@@ -173,7 +175,7 @@ public struct Discovery: Sendable {
                     openerLost(request.address, at: now)
                 }
             case .reopen(let address, let serial):
-                if peers[address]?.attempt?.serial == serial { reopen(address) }
+                if peers[address]?.attempt?.serial == serial { reopen(address, at: now) }
             case .attempt(let address, let serial):
                 if peers[address]?.attempt?.serial == serial { abandonAttempt(address, at: now) }
             }
@@ -198,7 +200,7 @@ public struct Discovery: Sendable {
     /// The newest record known of a node.
     public func record(of id: Bytes32) -> NodeRecord? {
         guard id != key.nodeID else { return localRecord }
-        guard let listed = table.record(of: id) else { return records.peek(id) }
+        guard let listed = table.held(id)?.record else { return records.peek(id) }
         guard let other = records.peek(id), other.sequence > listed.sequence else { return listed }
         return other
     }

@@ -32,7 +32,7 @@ extension Overlay {
             !networks[network].isExpected(id), networks[network].waiting.count < OverlayLimits.candidates
         else { return }
         if let revisit = networks[network].revisits[id], !atOnce, clock < revisit.at { return }
-        guard let contact = endpoint.map({ Contact(record, at: $0) }) ?? Contact(record) else { return }
+        guard let contact = (endpoint ?? discovery.endpoint(of: record)).map({ Contact(record, at: $0) }) else { return }
         networks[network].waiting.append(contact)
         visitNext(network)
     }
@@ -41,7 +41,7 @@ extension Overlay {
         _ peer: TablePeer, with record: NodeRecord, seenAt endpoint: Endpoint?, network: Int
     ) {
         guard record.sequence > peer.contact.record.sequence else { return }
-        guard let contact = Contact(record) ?? endpoint.map({ Contact(record, at: $0) }) else { return }
+        guard let contact = (discovery.endpoint(of: record) ?? endpoint).map({ Contact(record, at: $0) }) else { return }
         var peer = peer
         peer.contact = contact
         peer.fetchingRecord = false
