@@ -19,23 +19,19 @@ package enum Handshake {
         secret: [UInt8], initiator: Bytes32, recipient: Bytes32, challenge: [UInt8]
     ) -> SessionKeys {
         let digester = Digester()
-        return withUnsafeTemporaryAllocation(byteCount: Digester.size, alignment: 8) { scratch in
-            guard let output = scratch.baseAddress else { return SessionKeys(initiator: [], recipient: []) }
-            defer { sodium_memzero(output, scratch.count) }
-            challenge.withUnsafeBytes { salt in
-                // An empty salt is none: a key of zeros, as HMAC fills up any short one.
-                digester.authenticate(key: salt.baseAddress ?? UnsafeRawPointer(output), count: salt.count, to: output) {
-                    digester.add(secret)
-                }
-            }
-            digester.authenticate(key: output, count: Digester.size, to: output) {
+        var output = [UInt8](repeating: 0, count: Digester.size)
+        defer { sodium_memzero(&output, output.count) }
+        output.withUnsafeMutableBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            digester.authenticate(key: challenge, count: challenge.count, to: base) { digester.add(secret) }
+            digester.authenticate(key: base, count: Digester.size, to: base) {
                 digester.add(agreementText)
                 digester.add(initiator)
                 digester.add(recipient)
                 digester.add([1])
             }
-            return SessionKeys(initiator: Array(scratch[..<16]), recipient: Array(scratch[16...]))
         }
+        return SessionKeys(initiator: Array(output[..<16]), recipient: Array(output[16...]))
     }
 
     /// What the initiator signs with its static key to prove it is who it says.
@@ -59,7 +55,8 @@ extension Session {
     ) -> (session: Session, packet: [UInt8])? {
         let oneTime = OneTimeKey(from: &random.entropy)
         let point = oneTime.point
-        guard let secret = oneTime.sharedSecret(with: remote.publicKey) else { return nil }
+        guard var secret = oneTime.sharedSecret(with: remote.publicKey) else { return nil }
+        defer { sodium_memzero(&secret, secret.count) }
         let keys = Handshake.keys(
             secret: secret, initiator: key.nodeID, recipient: remote.id, challenge: challenge)
         let signature = key.sign(
@@ -89,7 +86,8 @@ extension Session {
         let digest = Handshake.proofDigest(
             challenge: challenge, ephemeralKey: data.ephemeralKey, recipient: key.nodeID)
         guard remote.publicKey.verifies(data.signature, digest: digest) else { throw .handshakeProof }
-        guard let secret = key.sharedSecret(with: data.ephemeralPoint) else { throw .handshakeSizes }
+        guard var secret = key.sharedSecret(with: data.ephemeralPoint) else { throw .handshakeSizes }
+        defer { sodium_memzero(&secret, secret.count) }
         let keys = Handshake.keys(
             secret: secret, initiator: remote.id, recipient: key.nodeID, challenge: challenge)
         var session = Session(
