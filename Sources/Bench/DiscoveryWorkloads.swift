@@ -193,10 +193,10 @@ private struct HandshakeTrial: Trial {
 
 /// One half of a handshake alone, to the extent of go-ethereum's codec (`v5wire`), to be set beside its figures:
 ///
-/// - *encode*: a WHOAREYOU and the node it came from are given; `Codec.Encode` makes an ephemeral key, the shared secret,
-///   the id signature and the session's keys, and seals a PING behind its own record in a masked packet;
-/// - *decode*: the packet and the challenge it answers are given, the sender's record is not known; `Codec.Decode` unmasks
-///   it, verifies the record and the id signature, makes the secret and the keys and opens the message.
+/// - *encode*: a WHOAREYOU and the node it came from are given; `Codec.Encode` makes an ephemeral key, the shared
+///   secret, the id signature and the session's keys, and seals a PING behind its own record in a masked packet;
+/// - *decode*: the packet and the challenge it answers are given, the sender's record is not known; `Codec.Decode`
+///   unmasks it, verifies the record and the id signature, makes the secret and the keys and opens the message.
 ///
 /// The same packet is opened again and again as it is there; nothing but the machine's caches gets used to it.
 struct HandshakeHalfWorkload: Workload {

@@ -61,7 +61,7 @@ extension Discovery {
         public var strangerNodeBurst = 20
         /// IP addresses, and nodes at them, whose rate is remembered.
         public var rateLimitedAddresses = 4_096
-        /// Packets a second, and at once, that may begin handshakes at addresses of one /24 or /48 which strangers named
+        /// Packets a second, and at once, that may begin handshakes at addresses of one /24 or /48 that strangers named
         /// and nobody has answered from. Loopback is exempt.
         public var namedPrefixRate = 1
         public var namedPrefixBurst = 20

@@ -16,8 +16,8 @@ extension Discovery {
         return record
     }
 
-    /// Reads and verifies a record that a peer named in a message of a protocol above. What may be sent to the address in
-    /// it before anybody answers from there is measured by what names it.
+    /// Reads and verifies a record that a peer named in a message of a protocol above. What may be sent to the address
+    /// in it before anybody answers from there is measured by what names it.
     public mutating func heard(_ bytes: [UInt8]) throws(NodeRecordError) -> NodeRecord {
         let record = try verifiedRecord(bytes)
         noteNamed(record)

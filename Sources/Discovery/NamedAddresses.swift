@@ -7,8 +7,8 @@ import Primitives
 /// that begins a handshake there is paid from that. So whatever strangers tell us, a victim gets no more bytes from us
 /// than they had to send us about it, and so do all victims of one teller together: nobody gains by sending us instead
 /// of going himself. Beside that a prefix gets only so many such packets a second, whoever names its addresses. An
-/// address is *open*, free of both, once a packet of ours was answered from it or a handshake came from there, and where
-/// the one who runs the node vouches for it.
+/// address is *open*, free of both, once a packet of ours was answered from it or a handshake came from there, and
+/// where the one who runs the node vouches for it.
 struct NamedAddresses: Sendable {
     private let configuration: Discovery.Configuration
     private var credits: LRU<Endpoint, Int>

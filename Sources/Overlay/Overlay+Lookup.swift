@@ -183,9 +183,11 @@ extension Overlay {
         proceed(number)
     }
 
-    /// Verifies the records of an answer. Those of another chain or without an address we can reach are left out; a record that does
-    /// not verify, or (with `distances`) is not where it was asked for, spoils the answer.
-    mutating func read(_ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?) throws(OverlayError) -> [NodeRecord] {
+    /// Verifies the records of an answer. Those of another chain or without an address we can reach are left out; a
+    /// record that does not verify, or (with `distances`) is not where it was asked for, spoils the answer.
+    mutating func read(
+        _ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?
+    ) throws(OverlayError) -> [NodeRecord] {
         var records: [NodeRecord] = []
         for bytes in encoded {
             let record: NodeRecord

@@ -154,7 +154,8 @@ extension Overlay {
         let id =
             discovery.endpoint(of: contact.record) == contact.address.endpoint
             ? discovery.talk(
-                to: contact.record, isHearsay: true, protocol: name, request: bytes, timeout: configuration.requestTimeout, at: clock)
+                to: contact.record, isHearsay: true, protocol: name, request: bytes,
+                timeout: configuration.requestTimeout, at: clock)
             : discovery.talk(
                 to: contact.address, protocol: name, request: bytes, timeout: configuration.requestTimeout, at: clock)
         talks[id] = Talk(

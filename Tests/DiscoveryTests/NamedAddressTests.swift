@@ -106,7 +106,7 @@ import Testing
         return siege
     }
 
-    /// 4, by others' hands. FINDNODE is answered with 16 records of victims each time, for five minutes: at no time have
+    /// 4, by others' hands. FINDNODE is answered with 16 records of victims each time, for five minutes: never have
     /// more bytes gone to the victims, or to any of them, than came about them.
     @Test(arguments: Victims.allCases, [1, 4])
     func attack4VictimsNamedInNodes(_ victims: Victims, _ attackers: Int) throws {
@@ -128,8 +128,8 @@ import Testing
         #expect(siege.node.named.count <= 3 * DiscoveryLimits.namedAddresses)
     }
 
-    /// A node of the table says that it has moved to a victim's address, again and again: its record is paid for like any
-    /// other, and it has left the table.
+    /// A node of the table says that it has moved to a victim's address, again and again: its record is paid for like
+    /// any other, and it has left the table.
     @Test func attack4MovingToAVictim() throws {
         var siege = try siege(.oneEndpoint, attackers: 1)
         let victim = Victims.oneEndpoint.endpoint(0)
