@@ -61,9 +61,8 @@ extension Discovery {
             AddressScope(address.endpoint) != .none, table.hasRoom(for: address)
         else { return }
         guard verifying.count < Discovery.verificationLimit else {
-            if candidates.count < Discovery.candidateLimit, !candidates.contains(where: { $0.address.id == address.id }) {
-                candidates.append((record, address))
-            }
+            let waits = candidates.contains { $0.address.id == address.id }
+            if !waits, candidates.count < Discovery.candidateLimit { candidates.append((record, address)) }
             return
         }
         let sequence = localRecord.sequence

@@ -20,9 +20,9 @@ import Primitives
 // beside the newest for receiving.
 //
 // Invariants. Answers go to the address the packet came from, nowhere else. Before an address is proven, no more bytes
-// leave for it than came from it, or in records that name it. A node enters the table only after answering our PING at
-// an endpoint of its record; only such nodes are named to others. Every map is bounded. Every request ends exactly once.
-// Undecipherable, malformed and unexpected packets change nothing but counters and recency.
+// leave for it than came from it, or in records that name it. A node enters the table only after answering our PING
+// at an endpoint of its record; only such nodes are named to others. Every map is bounded. Every request ends exactly
+// once. Undecipherable, malformed and unexpected packets change nothing but counters and recency.
 //
 // Every rule and limit with its source: Specs/wire.md, 1.1.
 //
