@@ -123,8 +123,9 @@ func withBytes<Result>(of value: Bytes32, _ body: (UnsafePointer<UInt8>) -> Resu
 /// Its one multiplication with a point from outside takes a time that depends on it, a fifth less than the even one.
 /// That is safe because it is the only one: an observer of times gets a single number, blurred by all else that goes
 /// into the packet, and averages of many are what such attacks are made of. The next handshake has another secret, and
-/// a session's keys are worth nothing to the next session. The node's own key, whose every use would add to one sum, is
-/// multiplied evenly (`IdentityKey`), and so is this one's public point, since that is made from the generator.
+/// a session's keys are worth nothing to the next session. (Who can watch this machine's caches from inside it may
+/// learn more from one time: the keys of that one session.) The node's own key, whose every use would add to one sum,
+/// is multiplied evenly (`IdentityKey`), and so is this one's public point, since that is made from the generator.
 struct OneTimeKey: ~Copyable {
     private let secret: UnsafeMutablePointer<UInt8>
     /// The public side, 33 bytes.

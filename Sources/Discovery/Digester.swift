@@ -4,6 +4,9 @@ import Primitives
 
 /// SHA-256 and HMAC by libcrypto, which uses the machine's own instructions for them: a fifth of what portable code
 /// takes. One context serves hash after hash; it is wiped when the value goes.
+///
+/// A library without SHA-256, or memory for it, ends the process: a hash that was not made, taken for one that was,
+/// would give away the key that signs with it.
 struct Digester: ~Copyable {
     private struct Algorithm: @unchecked Sendable { let pointer: OpaquePointer? }
     // Looked up once: asking for it by name takes longer than a hash. It is only read.
@@ -19,10 +22,10 @@ struct Digester: ~Copyable {
     deinit { EVP_MD_CTX_free(context) }
 
     /// Begins a hash; what was added to one not finished is forgotten.
-    func begin() { _ = EVP_DigestInit_ex2(context, Digester.algorithm.pointer, nil) }
+    func begin() { Digester.require(EVP_DigestInit_ex2(context, Digester.algorithm.pointer, nil)) }
 
     /// Adds bytes to the hash.
-    func add(_ bytes: UnsafeRawPointer, count: Int) { _ = EVP_DigestUpdate(context, bytes, count) }
+    func add(_ bytes: UnsafeRawPointer, count: Int) { Digester.require(EVP_DigestUpdate(context, bytes, count)) }
 
     /// The same.
     func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes { if let base = $0.baseAddress { add(base, count: $0.count) } } }
@@ -38,8 +41,10 @@ struct Digester: ~Copyable {
 
     /// Writes the 32 bytes of the hash.
     func finish(to target: UnsafeMutableRawPointer) {
-        _ = EVP_DigestFinal_ex(context, target.assumingMemoryBound(to: UInt8.self), nil)
+        Digester.require(EVP_DigestFinal_ex(context, target.assumingMemoryBound(to: UInt8.self), nil))
     }
+
+    private static func require(_ result: Int32) { precondition(result == 1, "libcrypto has SHA-256") }
 
     /// The hash.
     func finish() -> Bytes32 {
