@@ -325,6 +325,18 @@ import Testing
         #expect(targets(&node) == [])
     }
 
+    /// A node of both families that was met on one is not sought on the other.
+    @Test func aNodeIsSoughtWhereItHasAnswered() throws {
+        var node = try node([.ipv4, .ipv6])
+        let peer = try record(5, four, try six(5))
+        #expect(node.endpoint(of: peer) == four)
+        #expect(node.table.insert(peer, at: NodeAddress(id: peer.id, endpoint: try six(5)), now: start) == .added)
+        #expect(node.endpoint(of: peer) == (try six(5)))
+        _ = node.lookup(peer.id, at: start)
+        #expect(targets(&node) == [try six(5)])
+        #expect(node.endpoint(of: try record(5, four, sequence: 2)) == four)
+    }
+
     /// Who waits for its PING is pinged where it was met, not at another address that its record names.
     @Test func candidatesArePingedWhereTheyWereMet() throws {
         var node = try node([.ipv4, .ipv6])
