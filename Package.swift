@@ -114,7 +114,7 @@ let package = Package(
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),
         tests("Chain", ["Chain", "MerklePatricia"]),
-        tests("Discovery", ["Discovery"]),
+        tests("Discovery", ["Discovery", "CSecp256k1", "CSodium"]),
         tests("UTP", ["UTP", "UTPLab"]),
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
         tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),

@@ -190,3 +190,76 @@ private struct HandshakeTrial: Trial {
         return Work(items: pairs.count, bytes: bytes)
     }
 }
+
+/// One half of a handshake alone, to the extent of go-ethereum's codec (`v5wire`), to be set beside its figures:
+///
+/// - *encode*: a WHOAREYOU and the node it came from are given; `Codec.Encode` makes an ephemeral key, the shared
+///   secret, the id signature and the session's keys, and seals a PING behind its own record in a masked packet;
+/// - *decode*: the packet and the challenge it answers are given, the sender's record is not known; `Codec.Decode`
+///   unmasks it, verifies the record and the id signature, makes the secret and the keys and opens the message.
+///
+/// The same packet is opened again and again as it is there; nothing but the machine's caches gets used to it.
+struct HandshakeHalfWorkload: Workload {
+    enum Half: String, Sendable {
+        case encode
+        case decode
+    }
+
+    let half: Half
+    var name: String { "net.handshake.\(half.rawValue)" }
+    let items = "packets"
+    let scales = false
+    var summary: String {
+        switch half {
+        case .encode: "discv5 handshake packets made: one-time key, secret, id signature, keys, PING and record sealed"
+        case .decode: "discv5 handshake packets opened: record and id signature verified, secret, keys, PING"
+        }
+    }
+
+    func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial { try HandshakeHalfTrial(half) }
+}
+
+private struct HandshakeHalfTrial: Trial {
+    private static let packets = 2_000
+
+    private let half: HandshakeHalfWorkload.Half
+    private var near: HandshakeEnd
+    private var far: HandshakeEnd
+    private let farRecord: NodeRecord
+    private let challenge: [UInt8]
+    private let packet: [UInt8]
+    private(set) var remark: String?
+
+    init(_ half: HandshakeHalfWorkload.Half) throws {
+        self.half = half
+        let pair = try MachinePair(seed: 1)
+        near = HandshakeEnd(
+            key: pair.near.key, record: pair.near.localRecord, entropy: Entropy(seed: Bytes32(1, 0, 0, 8)))
+        far = HandshakeEnd(
+            key: pair.far.key, record: pair.far.localRecord, entropy: Entropy(seed: Bytes32(2, 0, 0, 8)))
+        farRecord = pair.far.localRecord
+        challenge = far.challenge(to: pair.near.key.nodeID)
+        guard let packet = near.encode(answering: challenge, of: farRecord) else { throw Self.wrong(half) }
+        self.packet = packet
+    }
+
+    private static func wrong(_ half: HandshakeHalfWorkload.Half) -> BenchError {
+        .wrongResult(workload: "net.handshake.\(half.rawValue)", what: "the handshake failed")
+    }
+
+    mutating func run() throws -> Work {
+        let start = callocations_thread_nanoseconds()
+        for _ in 0..<Self.packets {
+            switch half {
+            case .encode:
+                guard near.encode(answering: challenge, of: farRecord)?.count == packet.count else {
+                    throw Self.wrong(half)
+                }
+            case .decode:
+                guard case .ping = try far.decode(packet, answering: challenge) else { throw Self.wrong(half) }
+            }
+        }
+        remark = "\(microseconds(callocations_thread_nanoseconds() - start, Self.packets)) CPU each"
+        return Work(items: Self.packets, bytes: Self.packets * packet.count)
+    }
+}

@@ -8,7 +8,7 @@ extension Workloads {
         StreamWorkload(name: "net.stream.64m.plain", streams: 1, bytes: 64 << 20, offload: .none),
         YardstickWorkload(),
         PacketWorkload(),
-        HandshakeWorkload(),
+        HandshakeWorkload(), HandshakeHalfWorkload(half: .encode), HandshakeHalfWorkload(half: .decode),
     ]
 }
 

@@ -1,5 +1,12 @@
 import CCrypto
-import CSodium
+
+/// libcrypto's ciphers, looked up once: asking for one by name takes longer than setting a key. They are only read.
+private struct Algorithm: @unchecked Sendable {
+    let pointer: OpaquePointer?
+
+    static let blocks = Algorithm(pointer: EVP_CIPHER_fetch(nil, "AES-128-ECB", nil))
+    static let messages = Algorithm(pointer: EVP_CIPHER_fetch(nil, "AES-128-GCM", nil))
+}
 
 /// One libcrypto context with its key set. It keeps the key schedule, which costs more than sealing a small packet.
 ///
@@ -8,10 +15,10 @@ import CSodium
 private final class CipherContext: @unchecked Sendable {
     let pointer: OpaquePointer?
 
-    /// `cipher` is libcrypto's table for the algorithm, `key` its 16 bytes.
-    init(_ cipher: OpaquePointer?, key: UnsafePointer<UInt8>, encrypts: Bool) {
+    /// `key` holds 16 bytes.
+    init(_ algorithm: Algorithm, key: UnsafePointer<UInt8>, encrypts: Bool) {
         pointer = EVP_CIPHER_CTX_new()
-        _ = EVP_CipherInit_ex(pointer, cipher, nil, key, nil, encrypts ? 1 : 0)
+        _ = EVP_CipherInit_ex(pointer, algorithm.pointer, nil, key, nil, encrypts ? 1 : 0)
         // Whole blocks come in and go out; streams have no padding anyway.
         _ = EVP_CIPHER_CTX_set_padding(pointer, 0)
     }
@@ -41,7 +48,7 @@ struct MaskCipher: Sendable {
     private var low: UInt64 = 0
 
     /// `key` is the first half of the destination's node id, 16 bytes.
-    init(key: UnsafePointer<UInt8>) { context = CipherContext(EVP_aes_128_ecb(), key: key, encrypts: true) }
+    init(key: UnsafePointer<UInt8>) { context = CipherContext(.blocks, key: key, encrypts: true) }
 
     /// Starts the key stream at the 16 bytes of `iv`.
     mutating func begin(iv: UnsafeRawPointer) -> Bool {
@@ -124,7 +131,7 @@ struct MessageCipher: Sendable {
     /// `key` holds 16 bytes.
     init(key: [UInt8], encrypts: Bool) {
         self.encrypts = encrypts
-        context = CipherContext(EVP_aes_128_gcm(), key: key, encrypts: encrypts)
+        context = CipherContext(.messages, key: key, encrypts: encrypts)
     }
 
     private mutating func begin(nonce: UnsafeRawPointer, data: UnsafeRawBufferPointer) -> Bool {

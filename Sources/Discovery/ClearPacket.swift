@@ -41,7 +41,7 @@ package struct ClearPacket: Hashable, Sendable {
         header = Array(bytes[PacketHeader.ivSize...])
         flag = found.flag.rawValue
         nonce = Array(bytes[PacketHeader.nonceStart..<PacketHeader.nonceStart + 12])
-        authData = buffer.authData(from: 0, count: found.authSize)
+        authData = Array(bytes[PacketHeader.authStart...])
         message = []
         guard found.flag != .whoAreYou else { return }
         guard let key, key.count == 16 else { throw .decryption }
@@ -52,8 +52,17 @@ package struct ClearPacket: Hashable, Sendable {
 
     /// The handshake's parts: id signature, ephemeral key, record.
     package func handshake() throws(PacketError) -> (signature: [UInt8], ephemeralKey: PublicKey, record: [UInt8]?) {
-        let data = try HandshakeData(authData)
-        return (data.signature, data.ephemeralKey, data.record)
+        let result = authData.withUnsafeBytes { bytes -> Result<HandshakeData, PacketError> in
+            do throws(PacketError) {
+                return .success(try HandshakeData(bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let data = try result.get()
+        return (
+            data.signature, PublicKey(point: data.ephemeralPoint, compressed: data.ephemeralKey), data.record
+        )
     }
 
     /// The packet again, masked for `destination` and sealed under `key`; nil where a part has a wrong size.

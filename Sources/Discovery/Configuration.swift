@@ -61,6 +61,10 @@ extension Discovery {
         public var strangerNodeBurst = 20
         /// IP addresses, and nodes at them, whose rate is remembered.
         public var rateLimitedAddresses = 4_096
+        /// Packets a second, and at once, that may begin handshakes at addresses of one /24 or /48 that strangers named
+        /// and nobody has answered from. Loopback is exempt.
+        public var namedPrefixRate = 1
+        public var namedPrefixBurst = 20
         /// Packets that are decrypted of a peer with a session a second, and at once: one peer may keep one core busy
         /// (300 MB/s of streams are 270,000 packets), not more.
         public var peerPacketRate = 400_000

@@ -57,6 +57,10 @@ extension Discovery {
         }
     }
 
-    /// Where a node is reached by us: at its IPv4 address if we speak that and it has one, else at the other.
-    func endpoint(of record: NodeRecord) -> Endpoint? { record.endpoint(among: configuration.families) }
+    /// Where a node is reached by us: where it has answered, if it still says so; else at its IPv4 address if we speak
+    /// that and it has one, else at the other; nil where we speak neither.
+    public func endpoint(of record: NodeRecord) -> Endpoint? {
+        if let proven = table.held(record.id)?.address.endpoint, record.endpoints.contains(proven) { return proven }
+        return record.endpoint(among: configuration.families)
+    }
 }

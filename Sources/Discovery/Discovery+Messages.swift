@@ -118,6 +118,7 @@ extension Discovery {
                 continue
             }
             request.records.append(record)
+            if AddressScope.mayRelay(record, with: address.endpoint) { noteNamed(record) }
         }
         request.packets -= 1
         pending[own] = request
@@ -136,7 +137,9 @@ extension Discovery {
             fetching.remove(request.address.id)
         case .lookup(let lookup):
             let endpoint = request.address.endpoint
-            let useful = request.records.filter { AddressScope.mayRelay($0, with: endpoint) }
+            let useful = request.records.filter {
+                AddressScope.mayRelay($0, with: endpoint) && self.endpoint(of: $0) != nil
+            }
             lookups[lookup]?.answered(request.address.id, with: useful)
             if let record = record(of: request.address.id) { meet(record, at: endpoint, now: now) }
             drive(lookup, at: now)

@@ -16,19 +16,32 @@ extension Discovery {
         return record
     }
 
+    /// Reads and verifies a record that a peer named in a message of a protocol above. What may be sent to the address
+    /// in it before anybody answers from there is measured by what names it.
+    public mutating func heard(_ bytes: [UInt8]) throws(NodeRecordError) -> NodeRecord {
+        let record = try verifiedRecord(bytes)
+        noteNamed(record)
+        return record
+    }
+
+    /// A record has come over the wire: its address may be sent as much.
+    mutating func noteNamed(_ record: NodeRecord) {
+        if let endpoint = endpoint(of: record) { named.name(endpoint, size: record.encoded.count) }
+    }
+
     /// Keeps the newest record of a node, in the table or beside it.
     mutating func remember(_ record: NodeRecord, at now: Instant) {
         guard record.id != key.nodeID, record.sequence >= self.record(of: record.id)?.sequence ?? 0 else { return }
-        guard let held = table.record(of: record.id) else {
+        guard let held = table.held(record.id) else {
             records.insert(record.id, record)
             return
         }
-        guard held.sequence < record.sequence else { return }
-        if held.endpoint == record.endpoint {
+        guard held.record.sequence < record.sequence else { return }
+        if record.endpoints.contains(held.address.endpoint) {
             table.update(record)
             if table.entry(record.id) != nil { directives.append(.nodeSeen(record)) }
         } else {
-            // It has moved: there is no PING from the new place yet.
+            // It has moved, or to where we cannot go: there is no PING from the new place yet.
             drop(record.id, at: now)
             records.insert(record.id, record)
             if let endpoint = endpoint(of: record) { meet(record, at: endpoint, now: now) }
@@ -44,13 +57,12 @@ extension Discovery {
 
     /// Pings a node that would enter the table.
     mutating func verify(_ record: NodeRecord, at address: NodeAddress, tries: Int, now: Instant) {
-        guard address.id != key.nodeID, !verifying.contains(address.id), !table.contains(address.id),
+        guard address.id != key.nodeID, !verifying.contains(address.id), table.held(address.id) == nil,
             AddressScope(address.endpoint) != .none, table.hasRoom(for: address)
         else { return }
         guard verifying.count < Discovery.verificationLimit else {
-            if candidates.count < Discovery.candidateLimit, !candidates.contains(where: { $0.id == record.id }) {
-                candidates.append(record)
-            }
+            let waits = candidates.contains { $0.address.id == address.id }
+            if !waits, candidates.count < Discovery.candidateLimit { candidates.append((record, address)) }
             return
         }
         let sequence = localRecord.sequence
@@ -63,9 +75,8 @@ extension Discovery {
     /// Pings those who wait, as far as there is room.
     mutating func verifyNext(at now: Instant) {
         while verifying.count < Discovery.verificationLimit, !candidates.isEmpty {
-            let record = candidates.removeFirst()
-            guard let endpoint = endpoint(of: record) else { continue }
-            verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 1, now: now)
+            let next = candidates.removeFirst()
+            verify(next.record, at: next.address, tries: 1, now: now)
         }
     }
 
@@ -80,7 +91,7 @@ extension Discovery {
     /// Takes a node out of the table. Its record is kept beside it: the node may be asked for again, and then must be
     /// reached even where it has lost its keys. The replacement that moves up answered long ago, so it is pinged.
     mutating func drop(_ id: Bytes32, at now: Instant) {
-        let record = table.record(of: id)
+        let record = table.held(id)?.record
         let (removed, promoted) = table.remove(id)
         if let record { records.insert(id, record) }
         if removed { directives.append(.nodeLost(id)) }

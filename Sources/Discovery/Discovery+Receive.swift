@@ -122,6 +122,7 @@ extension Discovery {
             return
         }
         install(session, for: address)
+        named.open(source)
         remember(session.record, at: now)
         statistics.handshakes += 1
         noteInbound(from: source, at: now)
@@ -135,32 +136,16 @@ extension Discovery {
     private mutating func openedSession(
         _ header: PacketHeader, with address: NodeAddress, _ challenge: Challenge, at now: Instant
     ) throws(PacketError) -> Session {
-        let (data, record) = try verifiedHandshake(header, by: address.id, challenge)
-        guard let secret = key.sharedSecret(with: data.ephemeralKey) else { throw .handshakeSizes }
-        let keys = Handshake.keys(
-            secret: secret, initiator: address.id, recipient: key.nodeID, challenge: challenge.data)
-        var session = Session(
-            with: record, keys: keys, asInitiator: false, tail: random.next64(),
-            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
-        guard session.open(&buffer, header) == .current else { throw .decryption }
-        return session
-    }
-
-    /// The parts of the handshake in the buffer once its signature is known to be that of `id`.
-    private mutating func verifiedHandshake(
-        _ header: PacketHeader, by id: Bytes32, _ challenge: Challenge
-    ) throws(PacketError) -> (HandshakeData, NodeRecord) {
-        let data = try HandshakeData(buffer.authData(from: 0, count: header.authSize))
+        let data = try buffer.handshake(header)
         var record = challenge.record
         if let bytes = data.record {
-            guard let sent = try? verifiedRecord(bytes), sent.id == id else { throw .handshakeRecord }
+            guard let sent = try? heard(bytes), sent.id == address.id else { throw .handshakeRecord }
             if sent.sequence >= record?.sequence ?? 0 { record = sent }
         }
         guard let record else { throw .handshakeRecord }
-        let digest = Handshake.proofDigest(
-            challenge: challenge.data, ephemeralKey: data.ephemeralKey.compressed, recipient: key.nodeID)
-        guard record.publicKey.verifies(data.signature, digest: digest) else { throw .handshakeProof }
-        return (data, record)
+        return try Session.opened(
+            by: data, in: &buffer, header, challenge: challenge.data, of: record, with: key, tail: random.next64(),
+            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
     }
 
     /// Puts a session in the place of an older one.

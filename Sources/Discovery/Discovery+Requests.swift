@@ -4,11 +4,14 @@ import Primitives
 
 extension Discovery {
     /// Sends a TALKREQ to the endpoint in `record`; `talkAnswered` follows exactly once. `timeout` counts from when the
-    /// request leaves in a session.
+    /// request leaves in a session. With `isHearsay` the record came from a stranger (`heard`), and what is sent to its
+    /// address is limited by that; without, the caller vouches for it.
     public mutating func talk(
-        to record: NodeRecord, protocol name: [UInt8], request: [UInt8], timeout: Interval? = nil, at now: Instant
+        to record: NodeRecord, isHearsay: Bool = false, protocol name: [UInt8], request: [UInt8],
+        timeout: Interval? = nil, at now: Instant
     ) -> TalkID {
         let address = endpoint(of: record).map { NodeAddress(id: record.id, endpoint: $0) }
+        if !isHearsay, let address { named.open(address.endpoint) }
         return talk(to: address, record, name, request, timeout, now)
     }
 
@@ -75,7 +78,7 @@ extension Discovery {
             if sendInSession(nextRequest, at: now) { return }
             pending[nextRequest] = nil
             guard let record else { throw .noEndpoint }
-            beginAttempt(address, record, at: now)
+            guard beginAttempt(address, record, at: now) else { throw .unprovenAddress }
         }
         pending[nextRequest] = request
         peers[address, default: Peer()].queue.append(.request(nextRequest))
@@ -107,8 +110,10 @@ extension Discovery {
     }
 
     /// Sends a packet that cannot be read, so that the node there asks who we are. Another follows when half the time
-    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits.
-    mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) {
+    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits. False where nothing may
+    /// be sent there.
+    mutating func beginAttempt(_ address: NodeAddress, _ record: NodeRecord, at now: Instant) -> Bool {
+        guard mayOpen(address, at: now) else { return false }
         remember(record, at: now)
         let attempt = Attempt(
             serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
@@ -117,20 +122,31 @@ extension Discovery {
         let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
         timers.add(.reopen(address, serial: attempt.serial), at: now + half)
         sendOpening(attempt, to: address)
+        return true
     }
 
     /// Half of an attempt's time is over.
-    mutating func reopen(_ address: NodeAddress) {
-        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingChallenge else { return }
+    mutating func reopen(_ address: NodeAddress, at now: Instant) {
+        guard let attempt = peers[address]?.attempt, attempt.phase == .awaitingChallenge,
+            mayOpen(address, at: now)
+        else { return }
         sendOpening(attempt, to: address)
+    }
+
+    /// Whether one more packet may go there that nobody has asked for; it then counts as sent.
+    private mutating func mayOpen(_ address: NodeAddress, at now: Instant) -> Bool {
+        if table.held(address.id)?.address == address { return true }
+        if named.admits(DiscoveryLimits.openingSize, to: address.endpoint, at: now) { return true }
+        statistics.contactsRefused += 1
+        return false
     }
 
     private mutating func sendOpening(_ attempt: Attempt, to address: NodeAddress) {
         var mask = MaskCipher(to: address.id)
         let nonce = Nonce(counter: UInt32(truncatingIfNeeded: random.next64()), tail: attempt.tail)
         let source = key.nodeID
-        // As long as a sealed PING is.
-        let content = random.entropy.bytes(28)
+        let content = random.entropy.bytes(
+            DiscoveryLimits.openingSize - PacketHeader.authStart - PacketHeader.ordinaryAuthSize)
         let (packet, _) = PacketWriter.plain(
             iv: random.next16(), flag: .ordinary, nonce: nonce, authSize: PacketHeader.ordinaryAuthSize,
             tail: content, mask: &mask
@@ -148,13 +164,21 @@ extension Discovery {
     /// The nonce tail of attempts to reach `address`: the same each time, since the other side repeats its WHOAREYOU to
     /// an earlier attempt while it stands, and a guess for anybody else.
     func attemptTail(_ address: NodeAddress) -> UInt64 {
-        let port = withUnsafeBytes(of: address.endpoint.port) { Array($0) }
-        return Keccak.hash(tailSecret + address.id.bytes + address.endpoint.address + port).word0
+        withUnsafeTemporaryAllocation(byteCount: 32 + 32 + 16 + 2, alignment: 8) { buffer in
+            guard let base = buffer.baseAddress else { return 0 }
+            tailSecret.store(to: base)
+            address.id.store(to: base + 32)
+            let size = 64 + address.endpoint.storeAddress(to: base + 64)
+            (base + size).storeBytes(of: address.endpoint.port, as: UInt16.self)
+            return Keccak.hash(UnsafeRawBufferPointer(rebasing: buffer[..<(size + 2)])).word0
+        }
     }
 
     /// Somebody has no session with us, or has lost it.
     mutating func receiveWhoAreYou(_ header: PacketHeader, from source: Endpoint, at now: Instant) {
         guard let address = tails[header.nonce.tail], address.endpoint == source else { return }
+        // Nobody else can know the number.
+        named.open(source)
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {
@@ -188,25 +212,18 @@ extension Discovery {
     /// Proves who we are and makes the session, with a request in the same packet.
     private mutating func answerChallenge(_ header: PacketHeader, of address: NodeAddress, at now: Instant) {
         guard let attempt = peers[address]?.attempt else { return }
-        let challenge = buffer.headerBytes(header)
-        let knownSequence = buffer.authData(from: 16, count: 8).reduce(0) { $0 << 8 | UInt64($1) }
+        let knownSequence = buffer.knownSequence
         let sendsRecord = knownSequence < localRecord.sequence || knownSequence == 0
-        let ephemeral = IdentityKey(from: &random.entropy)
-        guard let secret = ephemeral.sharedSecret(with: attempt.record.publicKey) else { return }
-        let digest = Handshake.proofDigest(
-            challenge: challenge, ephemeralKey: ephemeral.publicKey.compressed, recipient: address.id)
-        let authData =
-            key.nodeID.bytes + [64, 33] + key.sign(digest) + ephemeral.publicKey.compressed
-            + (sendsRecord ? localRecord.encoded : [])
-        let keys = Handshake.keys(
-            secret: secret, initiator: key.nodeID, recipient: address.id, challenge: challenge)
-        let opener = takeOpener(address, authSize: authData.count)
+        let record = sendsRecord ? localRecord.encoded : []
+        let opener = takeOpener(address, authSize: PacketHeader.handshakeAuthSize + record.count)
         guard let message = pending[opener]?.message else { return }
-        var session = Session(
-            with: attempt.record, keys: keys, asInitiator: true, tail: random.next64(),
-            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address))
-        let nonce = Nonce(counter: session.counter, tail: session.tail)
-        guard let packet = session.sealHandshake(message, authData: authData, iv: random.next16()) else { return }
+        let answer = Session.answering(
+            buffer.headerBytes(header), of: attempt.record, with: key, localRecord: record, message: message,
+            budget: TokenBucket(burst: configuration.peerRequestBurst, at: now), replacing: sessions.peek(address),
+            random: &random)
+        guard let (session, packet) = answer else { return fail(opener, .timeout, at: now) }
+        // The handshake packet was its first.
+        let nonce = Nonce(counter: session.counter - 1, tail: session.tail)
         install(session, for: address)
         peers[address]?.attempt?.phase = .awaitingAnswer
         pending[opener]?.handshakes += 1

@@ -55,8 +55,9 @@ extension Discovery {
             count = writer.size
         }
         if !attempting {
-            guard let record = record(of: address.id), peers.count < configuration.requestLimit else { return false }
-            beginAttempt(address, record, at: now)
+            guard let record = record(of: address.id), peers.count < configuration.requestLimit,
+                beginAttempt(address, record, at: now)
+            else { return false }
         }
         peers[address, default: Peer()].queue.append(.oneWay(message))
         return true

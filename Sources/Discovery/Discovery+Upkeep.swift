@@ -38,8 +38,9 @@ extension Discovery {
     public mutating func addBootNodes(_ records: [NodeRecord], at now: Instant) {
         begin(at: now)
         for record in records where record.id != key.nodeID && bootNodes.count < Discovery.bootNodeLimit {
-            guard !bootNodes.contains(where: { $0.id == record.id }) else { continue }
+            guard endpoint(of: record) != nil, !bootNodes.contains(where: { $0.id == record.id }) else { continue }
             bootNodes.append(record)
+            if let endpoint = endpoint(of: record) { named.open(endpoint) }
         }
         if table.count == 0, schedule?.bootstrap == nil { bootstrap(at: now) }
     }
@@ -49,8 +50,9 @@ extension Discovery {
     public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {
         begin(at: now)
         for record in records where record.id != key.nodeID {
-            remember(record, at: now)
             guard let endpoint = endpoint(of: record) else { continue }
+            remember(record, at: now)
+            named.open(endpoint)
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
         }
     }
@@ -63,6 +65,7 @@ extension Discovery {
         bootNodes = bootNodes.dropFirst(tried.count) + tried
         for record in tried {
             guard let endpoint = endpoint(of: record) else { continue }
+            named.open(endpoint)
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
         }
     }

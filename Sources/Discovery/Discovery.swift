@@ -20,9 +20,11 @@ import Primitives
 // beside the newest for receiving.
 //
 // Invariants. Answers go to the address the packet came from, nowhere else. Before an address is proven, no more bytes
-// leave for it than came from it. A node enters the table only after answering our PING at the endpoint of its record;
-// only such nodes are named to others. Every map is bounded. Every request ends exactly once. Undecipherable,
-// malformed and unexpected packets change nothing but counters and recency.
+// leave for it than came from it, or in records that name it. A node enters the table only after answering our PING
+// at an endpoint of its record; only such nodes are named to others. Every map is bounded. Every request ends exactly
+// once. Undecipherable, malformed and unexpected packets change nothing but counters and recency.
+//
+// Every rule and limit with its source: Specs/wire.md, 1.1.
 //
 // Why not otherwise. Retransmission is left to those above: they know what is worth repeating. Keys are kept in
 // libcrypto contexts per session and direction, since setting one up costs as much as sealing a packet. Nonces are a
@@ -81,7 +83,7 @@ public struct Discovery: Sendable {
     var directives: [Directive] = []
     var random: RandomPool
     /// Distinguishes our nonce tails from anything a stranger can guess.
-    let tailSecret: [UInt8]
+    let tailSecret: Bytes32
 
     // Packets
     /// Those of streams, on their way out.
@@ -91,6 +93,7 @@ public struct Discovery: Sendable {
     var sessions: LRU<NodeAddress, Session>
     var challenges: LRU<NodeAddress, Challenge>
     var limiter: RateLimiter
+    var named: NamedAddresses
     /// Nonce tails of sessions and attempts.
     var tails: [UInt64: NodeAddress] = [:]
 
@@ -114,7 +117,7 @@ public struct Discovery: Sendable {
     var toldVote: Endpoint?
     /// Nodes being pinged to enter the table, and those waiting for it.
     var verifying: Set<Bytes32> = []
-    var candidates: [NodeRecord] = []
+    var candidates: [(record: NodeRecord, address: NodeAddress)] = []
     /// Nodes of the table being pinged.
     var checking: Set<Bytes32> = []
     /// Nodes being asked for their record.
@@ -138,7 +141,7 @@ public struct Discovery: Sendable {
         self.configuration = configuration
         localRecord = record
         random = RandomPool(entropy)
-        tailSecret = random.entropy.bytes(32)
+        tailSecret = random.entropy.bytes32()
         nextRequest = UInt32(truncatingIfNeeded: random.next64())
         localMask = MaskCipher(to: key.nodeID)
         sessions = LRU(limit: configuration.sessionLimit)
@@ -146,6 +149,7 @@ public struct Discovery: Sendable {
         records = LRU(limit: configuration.recordLimit)
         verified = LRU(limit: configuration.recordLimit)
         limiter = RateLimiter(configuration)
+        named = NamedAddresses(configuration)
         table = RoutingTable(localID: key.nodeID, configuration: configuration)
         votes = AddressVotes(configuration)
         reachability = Reachability(configuration)
@@ -173,7 +177,7 @@ public struct Discovery: Sendable {
                     openerLost(request.address, at: now)
                 }
             case .reopen(let address, let serial):
-                if peers[address]?.attempt?.serial == serial { reopen(address) }
+                if peers[address]?.attempt?.serial == serial { reopen(address, at: now) }
             case .attempt(let address, let serial):
                 if peers[address]?.attempt?.serial == serial { abandonAttempt(address, at: now) }
             }
@@ -198,7 +202,7 @@ public struct Discovery: Sendable {
     /// The newest record known of a node.
     public func record(of id: Bytes32) -> NodeRecord? {
         guard id != key.nodeID else { return localRecord }
-        guard let listed = table.record(of: id) else { return records.peek(id) }
+        guard let listed = table.held(id)?.record else { return records.peek(id) }
         guard let other = records.peek(id), other.sequence > listed.sequence else { return listed }
         return other
     }

@@ -6,6 +6,9 @@ public enum DiscoveryError: Error, Equatable, Sendable {
     case timeout
     /// The node's record is not known or names no UDP endpoint, so it cannot be reached.
     case noEndpoint
+    /// The address was named by strangers, nobody has answered from it, and too little has come that names it for
+    /// another packet to go there.
+    case unprovenAddress
     /// The message does not fit one packet; the number is the largest size that does, in bytes.
     case messageTooLarge(limit: Int)
     /// Too many requests are waiting, to this node or in all.

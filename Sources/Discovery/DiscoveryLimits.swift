@@ -9,6 +9,8 @@ public enum DiscoveryLimits {
     public static let packetSizes = 63...1_280
     /// Bytes of a plaintext message in an ordinary packet: 1,280 − masking IV 16 − header 23 − source id 32 − tag 16.
     public static let messageSize = 1_193
+    /// Bytes of the packet that asks for a WHOAREYOU: as long as one with a PING sealed in it.
+    public static let openingSize = 99
     /// Bytes of a TALKRESP's response at most, whatever the request id: message − type 1 − list 3 − id 9 − string 3.
     public static let talkResponseSize = 1_177
     /// Bytes of a request id at most. discv5.
@@ -24,6 +26,10 @@ public enum DiscoveryLimits {
     public static let withdrawnAddresses = 16
     /// Hosts remembered to which we wrote: a node meets some hundreds in ten minutes.
     public static let contactedHosts = 4_096
+    /// Addresses remembered that records name, and as many that have proven themselves: a node meets some hundreds.
+    public static let namedAddresses = 4_096
+    /// Bytes that an address may have been named with and still be sent: a dozen packets, so that nobody saves them up.
+    public static let namedCredit = 1_200
     /// Records one FINDNODE is answered with at most. discv5: a bucket.
     public static let nodesPerAnswer = 16
     /// NODES packets one answer may come in at most: one record each is the worst that is sensible.

@@ -60,7 +60,7 @@ struct Lookup: Sendable {
     }
 
     private mutating func add(_ record: NodeRecord, to path: Int) {
-        guard record.id != localID, record.endpoint != nil, seen.insert(record.id).inserted else { return }
+        guard record.id != localID, seen.insert(record.id).inserted else { return }
         let candidate = Candidate(record: record, distance: record.id ^ target)
         let place = paths[path].candidates.firstIndex { candidate.distance < $0.distance }
         paths[path].candidates.insert(candidate, at: place ?? paths[path].candidates.endIndex)

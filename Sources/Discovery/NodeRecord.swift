@@ -14,19 +14,21 @@ public struct NodeRecord: Hashable, Sendable {
         let endpointIPv6: Endpoint?
         let portal: PortalEntry?
 
-        init(encoded: [UInt8], publicKey: PublicKey, fields: NodeRecordFields) throws(NodeRecordError) {
+        init(
+            encoded: [UInt8], publicKey: PublicKey, contents: NodeRecordContents, in buffer: UnsafeRawBufferPointer
+        ) throws(NodeRecordError) {
             self.encoded = encoded
             self.publicKey = publicKey
-            sequence = fields.sequence
-            let port4 = try fields.port("udp")
-            let port6 = try fields.port("udp6")
-            _ = try fields.port("tcp")
-            _ = try fields.port("tcp6")
-            let ip4 = try fields.address("ip", size: 4)
-            let ip6 = try fields.address("ip6", size: 16)
+            sequence = contents.sequence
+            let port4 = try contents.port("udp", in: buffer)
+            let port6 = try contents.port("udp6", in: buffer)
+            _ = try contents.port("tcp", in: buffer)
+            _ = try contents.port("tcp6", in: buffer)
+            let ip4 = try contents.address("ip", size: 4, in: buffer)
+            let ip6 = try contents.address("ip6", size: 16, in: buffer)
             endpointIPv4 = ip4.flatMap { address in port4.flatMap { Endpoint(address: address, port: $0) } }
             endpointIPv6 = ip6.flatMap { address in (port6 ?? port4).flatMap { Endpoint(address: address, port: $0) } }
-            portal = try fields.portalEntry()
+            portal = try contents.portalEntry(in: buffer)
         }
     }
 
@@ -76,68 +78,59 @@ public struct NodeRecord: Hashable, Sendable {
 
     /// Reads and verifies a record.
     public init(decoding bytes: [UInt8]) throws(NodeRecordError) {
-        let contents = try NodeRecordContents(reading: bytes)
-        guard contents.publicKey.verifies(contents.signature, digest: contents.fields.digest) else {
-            throw .signatureInvalid
+        self = try NodeRecord.reading(bytes) { buffer throws(NodeRecordError) in
+            let contents = try NodeRecordContents(reading: buffer)
+            let publicKey = try contents.publicKey(in: buffer)
+            guard publicKey.point.verifies(contents.signature(in: buffer), digest: contents.digest(in: buffer)) else {
+                throw .signatureInvalid
+            }
+            return NodeRecord(
+                storage: try Storage(encoded: bytes, publicKey: publicKey, contents: contents, in: buffer))
         }
-        try self.init(encoded: bytes, publicKey: contents.publicKey, fields: contents.fields)
     }
 
-    init(encoded: [UInt8], publicKey: PublicKey, fields: NodeRecordFields) throws(NodeRecordError) {
-        storage = try Storage(encoded: encoded, publicKey: publicKey, fields: fields)
+    /// A record that was just signed by the secret side of `publicKey`.
+    init(encoded bytes: [UInt8], publicKey: PublicKey) throws(NodeRecordError) {
+        self = try NodeRecord.reading(bytes) { buffer throws(NodeRecordError) in
+            let contents = try NodeRecordContents(reading: buffer)
+            return NodeRecord(
+                storage: try Storage(encoded: bytes, publicKey: publicKey, contents: contents, in: buffer))
+        }
+    }
+
+    private init(storage: Storage) { self.storage = storage }
+
+    private static func reading<Value>(
+        _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(NodeRecordError) -> Value
+    ) throws(NodeRecordError) -> Value {
+        try bytes.withUnsafeBytes { buffer -> Result<Value, NodeRecordError> in
+            do throws(NodeRecordError) {
+                return .success(try body(buffer))
+            } catch {
+                return .failure(error)
+            }
+        }.get()
     }
 
     /// Every key with its value, in the order of the record.
-    public var pairs: [(key: [UInt8], value: RLPValue)] {
-        // The bytes were read once already; they read again.
-        (try? NodeRecordContents(reading: encoded).fields.pairs.map { ($0.key, $0.value) }) ?? []
-    }
+    public var pairs: [(key: [UInt8], value: RLPValue)] { fields.pairs.map { ($0.key, $0.value) } }
 
     /// The 64 bytes r ‖ s.
-    public var signature: [UInt8] { (try? NodeRecordContents(reading: encoded).signature) ?? [] }
+    public var signature: [UInt8] {
+        // The bytes were read once already; they read again.
+        (try? NodeRecord.reading(encoded) { buffer throws(NodeRecordError) in
+            Array(try NodeRecordContents(reading: buffer).signature(in: buffer))
+        }) ?? []
+    }
 
     /// The value of `key`, or nil where the record has none.
-    public func value(_ key: String) -> RLPValue? { pairs.first { $0.key == Array(key.utf8) }?.value }
+    public func value(_ key: String) -> RLPValue? { fields.value(key) }
 
     /// The fields of this record, to change some and sign again.
     public var fields: NodeRecordFields {
-        (try? NodeRecordContents(reading: encoded).fields) ?? NodeRecordFields(sequence: sequence)
-    }
-}
-
-/// A record taken apart, its signature not yet verified.
-struct NodeRecordContents {
-    let signature: [UInt8]
-    let publicKey: PublicKey
-    let fields: NodeRecordFields
-
-    init(reading bytes: [UInt8]) throws(NodeRecordError) {
-        guard bytes.count <= DiscoveryLimits.recordSize else { throw .tooLarge(bytes.count) }
-        do throws(RLPError) {
-            var reader = try RLPReader.list(bytes)
-            signature = try reader.nextBytes()
-            let sequence = try reader.nextUInt64()
-            var pairs: [(key: [UInt8], raw: [UInt8])] = []
-            var keyLeft = false
-            while !reader.isAtEnd {
-                let key = try reader.nextBytes()
-                keyLeft = reader.isAtEnd
-                if !keyLeft { pairs.append((key, try reader.nextRaw())) }
-            }
-            fields = try NodeRecordFields(sequence: sequence, rawPairs: pairs, incomplete: keyLeft)
-        } catch {
-            throw .malformed(error)
+        let fields = try? NodeRecord.reading(encoded) { buffer throws(NodeRecordError) in
+            try NodeRecordContents(reading: buffer).fields(in: buffer)
         }
-        guard !fields.incomplete else { throw .missingValue }
-        for (a, b) in zip(fields.pairs, fields.pairs.dropFirst()) where !a.key.lexicographicallyPrecedes(b.key) {
-            throw a.key == b.key ? .duplicateKey : .unsortedKeys
-        }
-        guard signature.count == 64 else { throw .signatureSize }
-        guard fields.string("id") == Array("v4".utf8) else { throw .identityScheme }
-        guard fields.value("secp256k1") != nil else { throw .missingPublicKey }
-        guard let bytes = fields.string("secp256k1"), let key = PublicKey(compressed: bytes) else {
-            throw .invalidPublicKey
-        }
-        publicKey = key
+        return fields ?? NodeRecordFields(sequence: sequence)
     }
 }

@@ -10,16 +10,14 @@ public struct NodeRecordFields: Sendable {
     /// Raised with every change that is published.
     public var sequence: UInt64
     private(set) var pairs: [Pair] = []
-    /// A key stood at the end without a value.
-    private(set) var incomplete = false
 
     /// No keys yet; `id` and `secp256k1` are added by signing.
     public init(sequence: UInt64) { self.sequence = sequence }
 
-    init(sequence: UInt64, rawPairs: [(key: [UInt8], raw: [UInt8])], incomplete: Bool) throws(RLPError) {
+    /// Those of a record that was read.
+    init(sequence: UInt64, pairs: [Pair]) {
         self.sequence = sequence
-        self.incomplete = incomplete
-        for pair in rawPairs { pairs.append(Pair(key: pair.key, value: try RLPValue(decoding: pair.raw))) }
+        self.pairs = pairs
     }
 
     /// Sets `key` to `value`; nil removes it.
@@ -69,7 +67,7 @@ public struct NodeRecordFields: Sendable {
             complete.append(to: &writer)
         }
         guard encoded.count <= DiscoveryLimits.recordSize else { throw .tooLarge(encoded.count) }
-        return try NodeRecord(encoded: encoded, publicKey: key.publicKey, fields: complete)
+        return try NodeRecord(encoded: encoded, publicKey: key.publicKey)
     }
 
     /// keccak256 of the list [seq, k, v, …], which is what is signed.
@@ -84,37 +82,4 @@ public struct NodeRecordFields: Sendable {
     }
 
     func value(_ key: String) -> RLPValue? { pairs.first { $0.key.elementsEqual(key.utf8) }?.value }
-
-    func string(_ key: String) -> [UInt8]? {
-        guard case .string(let bytes) = value(key) else { return nil }
-        return bytes
-    }
-
-    /// An address of exactly `size` bytes; nil where the key is absent.
-    func address(_ key: String, size: Int) throws(NodeRecordError) -> [UInt8]? {
-        guard value(key) != nil else { return nil }
-        guard let bytes = string(key), bytes.count == size else { throw .malformedValue(key) }
-        return bytes
-    }
-
-    /// A port; nil where the key is absent. Leading zeros and more than 16 bits are refused.
-    func port(_ key: String) throws(NodeRecordError) -> UInt16? {
-        guard value(key) != nil else { return nil }
-        guard let bytes = string(key), bytes.count <= 2, bytes.first != 0 else { throw .malformedValue(key) }
-        return bytes.reduce(0) { $0 << 8 | UInt16($1) }
-    }
-
-    /// Portal's `p`; nil where it is absent. Items after the third are for versions to come.
-    func portalEntry() throws(NodeRecordError) -> NodeRecord.PortalEntry? {
-        guard let value = value("p") else { return nil }
-        guard case .list(let items) = value, items.count >= 3 else { throw .malformedValue("p") }
-        var numbers: [UInt64] = []
-        for item in items.prefix(3) {
-            guard case .string(let bytes) = item, bytes.count <= 8, bytes.first != 0 else {
-                throw .malformedValue("p")
-            }
-            numbers.append(bytes.reduce(0) { $0 << 8 | UInt64($1) })
-        }
-        return NodeRecord.PortalEntry(lowestVersion: numbers[0], highestVersion: numbers[1], chainID: numbers[2])
-    }
 }

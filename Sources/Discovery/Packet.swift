@@ -137,10 +137,23 @@ struct PacketBuffer: Sendable {
         bytes.withUnsafeBytes { $0.baseAddress.map { Bytes32(loading: $0 + PacketHeader.authStart) } ?? .zero }
     }
 
-    /// Bytes of the authdata, from `start` in it.
-    func authData(from start: Int, count: Int) -> [UInt8] {
-        let first = PacketHeader.authStart + start
-        return Array(bytes[first..<first + count])
+    /// The authdata of a handshake, taken apart.
+    func handshake(_ header: PacketHeader) throws(PacketError) -> HandshakeData {
+        let result = bytes.withUnsafeBytes { packet -> Result<HandshakeData, PacketError> in
+            do throws(PacketError) {
+                let data = packet[PacketHeader.authStart..<header.messageStart]
+                return .success(try HandshakeData(UnsafeRawBufferPointer(rebasing: data)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// The sequence number of the record that the sender of a WHOAREYOU has of us; 0 for none.
+    var knownSequence: UInt64 {
+        let start = PacketHeader.authStart + 16
+        return bytes.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt64.self)) }
     }
 
     /// Masking IV and header in the clear: the additional data of a message, the challenge data of a WHOAREYOU.
@@ -264,10 +277,8 @@ extension MaskCipher {
     /// The mask of packets to the node `id`.
     init(to id: Bytes32) {
         var half = (id.word0.bigEndian, id.word1.bigEndian)
-        self = withUnsafeBytes(of: &half) { raw in
-            raw.withMemoryRebound(to: UInt8.self) { MaskCipher(key16: $0) }
+        self = withUnsafePointer(to: &half) { words in
+            words.withMemoryRebound(to: UInt8.self, capacity: 16) { MaskCipher(key: $0) }
         }
     }
-
-    private init(key16: UnsafeBufferPointer<UInt8>) { self.init(key: Array(key16)) }
 }

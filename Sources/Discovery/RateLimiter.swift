@@ -62,23 +62,23 @@ struct RateLimiter: Sendable {
     mutating func admits(_ address: NodeAddress, at now: Instant) -> Bool {
         if address.endpoint.isLoopback { return true }
         let source = Source(address.endpoint)
-        return RateLimiter.take(
-            &claims, Claim(id: address.id, source: source), rate: configuration.strangerNodeRate,
+        return claims.take(
+            Claim(id: address.id, source: source), rate: configuration.strangerNodeRate,
             burst: configuration.strangerNodeBurst, at: now)
-            && RateLimiter.take(
-                &sources, source, rate: configuration.strangerRate, burst: configuration.strangerBurst, at: now)
+            && sources.take(source, rate: configuration.strangerRate, burst: configuration.strangerBurst, at: now)
     }
+}
 
-    private static func take<Key>(
-        _ buckets: inout LRU<Key, TokenBucket>, _ key: Key, rate: Int, burst: Int, at now: Instant
-    ) -> Bool {
-        if let slot = buckets.slot(of: key) {
-            buckets.touch(slot)
-            return buckets.update(slot) { $0.take(rate: rate, burst: burst, at: now) } ?? false
+extension LRU where Value == TokenBucket {
+    /// Takes one token of `key`, whose bucket is full if it is not remembered.
+    mutating func take(_ key: Key, rate: Int, burst: Int, at now: Instant) -> Bool {
+        if let slot = slot(of: key) {
+            touch(slot)
+            return update(slot) { $0.take(rate: rate, burst: burst, at: now) } ?? false
         }
         var bucket = TokenBucket(burst: burst, at: now)
         let admitted = bucket.take(rate: rate, burst: burst, at: now)
-        buckets.insert(key, bucket)
+        insert(key, bucket)
         return admitted
     }
 }

@@ -63,18 +63,11 @@ struct RoutingTable: Sendable {
         index(of: id).flatMap { buckets[$0].entries.first { $0.address.id == id } }
     }
 
-    /// Whether `id` is an entry or a replacement.
-    func contains(_ id: Bytes32) -> Bool {
-        guard let bucket = index(of: id) else { return false }
-        return buckets[bucket].entries.contains { $0.address.id == id }
-            || buckets[bucket].replacements.contains { $0.address.id == id }
-    }
-
-    /// The record held of `id`, as entry or replacement.
-    func record(of id: Bytes32) -> NodeRecord? {
+    /// What is held of `id`, as entry or replacement.
+    func held(_ id: Bytes32) -> TableEntry? {
         guard let bucket = index(of: id) else { return nil }
-        return (buckets[bucket].entries.first { $0.address.id == id }
-            ?? buckets[bucket].replacements.first { $0.address.id == id })?.record
+        return buckets[bucket].entries.first { $0.address.id == id }
+            ?? buckets[bucket].replacements.first { $0.address.id == id }
     }
 
     /// Whether a node there would find a place, so that it is worth a PING.
@@ -92,7 +85,7 @@ struct RoutingTable: Sendable {
 
     /// Puts in a node that has just answered a PING.
     mutating func insert(_ record: NodeRecord, at address: NodeAddress, now: Instant) -> Insertion {
-        guard let index = index(of: address.id), !contains(address.id), hasRoom(for: address) else { return .refused }
+        guard let index = index(of: address.id), held(address.id) == nil, hasRoom(for: address) else { return .refused }
         let entry = TableEntry(record: record, address: address, at: now)
         if let subnet = entry.subnet { subnets[subnet, default: 0] += 1 }
         if buckets[index].entries.count < configuration.bucketSize {

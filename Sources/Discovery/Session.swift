@@ -78,13 +78,14 @@ struct Session: Sendable {
         }
     }
 
-    /// The handshake packet that opens this session.
-    mutating func sealHandshake(_ message: [UInt8], authData: [UInt8], iv: Random16) -> [UInt8]? {
+    /// The handshake packet that opens this session; `authData` writes `authSize` bytes.
+    mutating func sealHandshake(
+        _ message: [UInt8], authSize: Int, iv: Random16, authData: (UnsafeMutableRawPointer) -> Void
+    ) -> [UInt8]? {
         guard let nonce = nextNonce() else { return nil }
         return PacketWriter.sealed(
-            iv: iv, flag: .handshake, nonce: nonce, authSize: authData.count, messageSize: message.count, mask: &mask,
-            cipher: &sending,
-            authData: { target in authData.withUnsafeBytes { Session.copy($0, to: target) } },
+            iv: iv, flag: .handshake, nonce: nonce, authSize: authSize, messageSize: message.count, mask: &mask,
+            cipher: &sending, authData: authData,
             message: { target in message.withUnsafeBytes { Session.copy($0, to: target) } })
     }
 

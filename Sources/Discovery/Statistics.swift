@@ -17,6 +17,8 @@ extension Discovery {
         public internal(set) var messagesRefused: UInt64 = 0
         /// Records in NODES that do not verify or were not asked for.
         public internal(set) var recordsRefused: UInt64 = 0
+        /// Packets not sent to addresses that strangers named: there was no credit for them.
+        public internal(set) var contactsRefused: UInt64 = 0
         /// Requests of ours that ended without an answer.
         public internal(set) var requestsFailed: UInt64 = 0
     }

@@ -16,7 +16,7 @@ enum AddressScope: Int, Comparable, Sendable {
     /// Unspecified, multicast, broadcast, port 0: nobody can be reached there.
     case none
     case loopback
-    /// Private, link-local, carrier-grade.
+    /// Private, link-local, carrier-grade; what was once called site-local.
     case local
     case global
 
@@ -41,7 +41,7 @@ enum AddressScope: Int, Comparable, Sendable {
         } else {
             switch (bytes[0], bytes[1]) {
             case (0xff, _): self = .none
-            case (0xfc...0xfd, _), (0xfe, 0x80...0xbf): self = .local
+            case (0xfc...0xfd, _), (0xfe, 0x80...0xff): self = .local
             default: self = .global
             }
         }
@@ -51,7 +51,7 @@ enum AddressScope: Int, Comparable, Sendable {
     /// and nobody outside sends us to them.
     static func mayRelay(_ endpoint: Endpoint, with other: Endpoint) -> Bool {
         let scope = AddressScope(endpoint)
-        return scope != .none && scope >= min(AddressScope(other), .global)
+        return scope != .none && scope >= AddressScope(other)
     }
 
     /// The same of a record: it names an endpoint, and none that the other cannot know or reach.

@@ -23,12 +23,6 @@ struct Contact: Hashable, Sendable {
     var record: NodeRecord
     var address: NodeAddress
 
-    /// At the address its record names; nil where it names none.
-    init?(_ record: NodeRecord) {
-        guard let endpoint = record.endpoint else { return nil }
-        self.init(record, at: endpoint)
-    }
-
     init(_ record: NodeRecord, at endpoint: Endpoint) {
         self.record = record
         address = NodeAddress(id: record.id, endpoint: endpoint)

@@ -87,10 +87,10 @@ extension Overlay {
     func contact(_ id: Bytes32, network: Int) throws(OverlayError) -> Contact {
         guard !book.isBanned(id, at: clock) else { throw .peerBanned }
         if let peer = networks[network].table[id] { return peer.contact }
-        guard let record = discovery.record(of: id), isCompatible(record), let contact = Contact(record) else {
-            throw .unknownPeer
-        }
-        return contact
+        guard let record = discovery.record(of: id), isCompatible(record),
+            let endpoint = discovery.endpoint(of: record)
+        else { throw .unknownPeer }
+        return Contact(record, at: endpoint)
     }
 
     private mutating func sendRequest(_ number: UInt64) {

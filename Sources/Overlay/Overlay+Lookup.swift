@@ -176,20 +176,24 @@ extension Overlay {
         guard let number = query.lookup, lookups[number] != nil else { return }
         lookups[number]?.mark(id, failure == nil ? .answered : .failed)
         for record in records where record.id != localRecord.id && !book.isBanned(record.id, at: clock) {
-            if let contact = Contact(record) { lookups[number]?.add(contact) }
+            if let endpoint = discovery.endpoint(of: record) {
+                lookups[number]?.add(Contact(record, at: endpoint))
+            }
         }
         proceed(number)
     }
 
-    /// Verifies the records of an answer. Those of another chain or without an address are left out; a record that does
-    /// not verify, or (with `distances`) is not where it was asked for, spoils the answer.
-    func read(_ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?) throws(OverlayError) -> [NodeRecord] {
+    /// Verifies the records of an answer. Those of another chain or without an address we can reach are left out; a
+    /// record that does not verify, or (with `distances`) is not where it was asked for, spoils the answer.
+    mutating func read(
+        _ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?
+    ) throws(OverlayError) -> [NodeRecord] {
         var records: [NodeRecord] = []
         for bytes in encoded {
             let record: NodeRecord
-            do throws(NodeRecordError) { record = try NodeRecord(decoding: bytes) } catch { throw .badRecord }
+            do throws(NodeRecordError) { record = try discovery.heard(bytes) } catch { throw .badRecord }
             if let distances, !distances.contains(UInt16(RingDistance.logarithmic(record.id, id))) { throw .badRecord }
-            if isCompatible(record), record.endpoint != nil { records.append(record) }
+            if isCompatible(record), discovery.endpoint(of: record) != nil { records.append(record) }
         }
         return records
     }

@@ -32,7 +32,8 @@ extension Overlay {
             !networks[network].isExpected(id), networks[network].waiting.count < OverlayLimits.candidates
         else { return }
         if let revisit = networks[network].revisits[id], !atOnce, clock < revisit.at { return }
-        guard let contact = endpoint.map({ Contact(record, at: $0) }) ?? Contact(record) else { return }
+        guard let place = endpoint ?? discovery.endpoint(of: record) else { return }
+        let contact = Contact(record, at: place)
         networks[network].waiting.append(contact)
         visitNext(network)
     }
@@ -41,9 +42,9 @@ extension Overlay {
         _ peer: TablePeer, with record: NodeRecord, seenAt endpoint: Endpoint?, network: Int
     ) {
         guard record.sequence > peer.contact.record.sequence else { return }
-        guard let contact = Contact(record) ?? endpoint.map({ Contact(record, at: $0) }) else { return }
+        guard let place = discovery.endpoint(of: record) ?? endpoint else { return }
         var peer = peer
-        peer.contact = contact
+        peer.contact = Contact(record, at: place)
         peer.fetchingRecord = false
         networks[network].table[record.id] = peer
         announce(peer, network: network)

@@ -152,9 +152,10 @@ extension Overlay {
         }
         let name = networks[network].configuration.id.bytes
         let id =
-            contact.record.endpoint == contact.address.endpoint
+            discovery.endpoint(of: contact.record) == contact.address.endpoint
             ? discovery.talk(
-                to: contact.record, protocol: name, request: bytes, timeout: configuration.requestTimeout, at: clock)
+                to: contact.record, isHearsay: true, protocol: name, request: bytes,
+                timeout: configuration.requestTimeout, at: clock)
             : discovery.talk(
                 to: contact.address, protocol: name, request: bytes, timeout: configuration.requestTimeout, at: clock)
         talks[id] = Talk(

@@ -61,7 +61,8 @@ extension OverlayError {
         switch self {
         case .unknownPeer, .unknownNetwork, .peerBanned, .tooManyRequests, .keyTooLong, .itemTooLarge: true
         case .stream(.tooManyStreams), .stream(.tooManyStreamsOfPeer), .stream(.supplyTimedOut): true
-        case .unanswered(.timeout): false
+        // To an address that it names, and has not answered from, no more may be sent: to us it is silent.
+        case .unanswered(.timeout), .unanswered(.unprovenAddress): false
         case .unanswered: true
         default: false
         }

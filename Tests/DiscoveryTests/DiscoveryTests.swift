@@ -1,3 +1,5 @@
+import CSecp256k1
+import CSodium
 import Primitives
 import Testing
 
@@ -36,6 +38,60 @@ import Testing
         #expect(a.publicKey.verifies(a.sign(digest), digest: digest))
         #expect(!b.publicKey.verifies(a.sign(digest), digest: digest))
         #expect(!a.publicKey.verifies([], digest: digest))
+    }
+}
+
+/// What is done here by faster means than the libraries' own, against the libraries.
+@Suite struct CurveTests {
+    /// A secret or message for every case: random ones, and a few at the edges.
+    private static func numbers(_ seed: UInt64) -> [Bytes32] {
+        var entropy = World.entropy(seed)
+        let order = Bytes32(.max, .max - 1, 0xbaae_dce6_af48_a03b, 0xbfd2_5e8c_d036_4141)
+        var above = order
+        above.word3 = 0
+        above.word2 += 1
+        let edges = [Bytes32(0, 0, 0, 1), .max, .zero, Bytes32(1 << 63, 0, 0, 0), order, above]
+        return edges + (0..<60).map { _ in entropy.bytes32() }
+    }
+
+    @Test func noncesAreThoseOfTheLibrary() {
+        for (secret, message) in zip(CurveTests.numbers(1), CurveTests.numbers(2).reversed()) {
+            for attempt: UInt32 in 0..<4 {
+                var (ours, theirs) = ([UInt8](repeating: 0, count: 32), [UInt8](repeating: 1, count: 32))
+                #expect(SignatureNonce.function(&ours, message.bytes, secret.bytes, nil, nil, attempt) == 1)
+                _ = secp256k1_nonce_function_rfc6979(&theirs, message.bytes, secret.bytes, nil, nil, attempt)
+                #expect(ours == theirs)
+            }
+        }
+    }
+
+    @Test func aOneTimeKeyAgreesWithAnyOther() {
+        var entropy = World.entropy(3)
+        for seed: UInt64 in 0..<50 {
+            let key = World.key(seed)
+            let oneTime = OneTimeKey(from: &entropy)
+            let point = oneTime.point
+            let other = PublicKey(compressed: point)
+            #expect(other != nil)
+            #expect(oneTime.sharedSecret(with: key.publicKey) == other.flatMap { key.sharedSecret(with: $0) })
+        }
+    }
+
+    @Test(arguments: [0, 1, 32, 55, 63, 64, 65, 127, 200])
+    func digestsAreThoseOfTheLibrary(_ size: Int) {
+        let digester = Digester()
+        var entropy = World.entropy(UInt64(size))
+        let (key, message) = (entropy.bytes(size) + [7], entropy.bytes(size))
+        digester.begin()
+        digester.add(message)
+        #expect(digester.finish() == SHA256.hash(message))
+        var (ours, theirs) = ([UInt8](repeating: 0, count: 32), [UInt8](repeating: 0, count: 32))
+        digester.authenticate(key: key, count: key.count, to: &ours) { digester.add(message) }
+        var state = crypto_auth_hmacsha256_state()
+        crypto_auth_hmacsha256_init(&state, key, key.count)
+        crypto_auth_hmacsha256_update(&state, message, UInt64(message.count))
+        crypto_auth_hmacsha256_final(&state, &theirs)
+        #expect(ours == theirs)
     }
 }
 

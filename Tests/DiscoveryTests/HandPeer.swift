@@ -83,7 +83,9 @@ struct HandPeer {
         var session = Session(
             with: remoteRecord, keys: keys, asInitiator: true, tail: entropy.bytes32().word0,
             budget: TokenBucket(burst: 1, at: .zero), replacing: nil)
-        let packet = session.sealHandshake(message, authData: authData, iv: random())
+        let packet = session.sealHandshake(message, authSize: authData.count, iv: random()) { target in
+            authData.withUnsafeBytes { Session.copy($0, to: target) }
+        }
         self.session = session
         return try #require(packet)
     }

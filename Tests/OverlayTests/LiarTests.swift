@@ -167,6 +167,44 @@ import UTP
         #expect((world.nodes[0]?.standing(of: world.id(peer))?.score ?? 0) < before)
     }
 
+    /// Records of a victim in NODES: no more goes to its address than came about it.
+    @Test func victimsAreSentNoMoreThanWasSaidOfThem() throws {
+        let (world, _, liar) = try LiarTests.world(seed: 92)
+        let victim = Endpoint.loopback(port: 40_000)
+        var entropy = Entropy(seed: Bytes32(92, 0, 0, 0))
+        var fields = NodeRecordFields(sequence: 1)
+        fields.set(endpoint: victim)
+        fields.set(portal: NodeRecord.PortalEntry(lowestVersion: 2, highestVersion: 2, chainID: 1))
+        let records = try (0..<80).map { _ in try fields.signed(by: IdentityKey(from: &entropy)) }
+        let (own, answers) = (liar.discovery.localRecord.id, Counter())
+        liar.reply = { message in
+            guard case .findNodes(let distances) = message else { return nil }
+            let fitting = records.filter { distances.contains(UInt16(RingDistance.logarithmic(own, $0.id))) }
+            let named = fitting.prefix(6).map(\.encoded)
+            answers.value += named.reduce(0) { $0 + $1.count }
+            return .bytes(LiarTests.bytes(.nodes(total: 1, records: named)))
+        }
+        let packets = Counter()
+        world.blocks = { _, target in
+            if target == victim { packets.value += 1 }
+            return false
+        }
+        for _ in 0..<20 {
+            world.with(0) { _ = $0.lookup(network: .state, target: entropy.bytes32(), at: $1) }
+            world.run(.seconds(3)) { _ in
+                // The packets that begin a handshake are the only ones an address gets that never answers.
+                #expect(packets.value * DiscoveryLimits.openingSize <= answers.value)
+                return false
+            }
+        }
+        #expect(packets.value > 0)
+        #expect(answers.value > 1_000)
+    }
+
+    private final class Counter {
+        var value = 0
+    }
+
     @Test func requestsThatAreNoneGetAnEmptyAnswer() throws {
         let (world, _, liar) = try LiarTests.world(seed: 90)
         let record = try #require(world.record(0))
