@@ -40,10 +40,10 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
         return statistics.ms_entries
     }
 
-    /// Bytes of the pages that tables have in this snapshot.
-    func liveBytes() throws(StoreError) -> Int {
+    /// Bytes of the pages that these tables have in this snapshot.
+    func liveBytes(of tables: [Table] = Table.allCases) throws(StoreError) -> Int {
         var pages = 0
-        for table in Table.allCases {
+        for table in tables {
             var statistics = MDB_stat()
             try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "size table \(table)")
             pages += statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages

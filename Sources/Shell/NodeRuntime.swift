@@ -48,11 +48,13 @@ public enum NodeRuntime {
             chain: chain, seeds: seeds)
 
         // The node of a store that became too small ends, and another with a smaller arc goes on.
+        var radius = (exponent: settings.radiusExponent, isShort: false)
         var ending: Ending
         repeat {
             let configuration: NodeConfiguration
             do {
-                configuration = try NodeRuntime.configuration(parts, key: key, signing: seeds)
+                configuration = try NodeRuntime.configuration(
+                    parts, key: key, signing: seeds, radius: radius)
             } catch let error as StoreError {
                 throw ShellError(error, dataDirectory: settings.dataDirectory, networkFile: settings.networkFile)
             }
@@ -60,6 +62,7 @@ public enum NodeRuntime {
             let node = try Node(
                 configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
             ending = try run(node, parts, signals)
+            radius = (configuration.radiusExponent - 1, true)
         } while ending == .storeShort
         guard case .exit(let code) = ending else { return 1 }
         terminal.log(.info, "stopped")
@@ -73,7 +76,7 @@ public enum NodeRuntime {
     }
 
     private static func configuration(
-        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]]
+        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]], radius: (exponent: Int, isShort: Bool)
     ) throws -> NodeConfiguration {
         let (settings, socket, network) = (parts.settings, parts.socket, parts.network)
         var configuration = NodeConfiguration(
@@ -88,7 +91,9 @@ public enum NodeRuntime {
         configuration.radiusExponent =
             settings.role != .holder
             ? settings.radiusExponent
-            : try parts.capacity().fit(exponent: settings.radiusExponent, depth: network.sectionDepth) { exponent in
+            : try parts.capacity().fit(
+                exponent: radius.exponent, depth: network.sectionDepth, isShort: radius.isShort
+            ) { exponent in
                 var smaller = configuration
                 smaller.radiusExponent = exponent
                 return smaller.arc(of: key.nodeID)
@@ -191,6 +196,7 @@ public enum NodeRuntime {
         var isWritten = false
         while !isWritten {
             do throws(StoreError) {
+                if capacity.isShort { throw .full }
                 try store.commit(batches)
                 isWritten = true
             } catch {
@@ -202,7 +208,7 @@ public enum NodeRuntime {
                 guard try capacity.look(isFull: true) else { throw error }
             }
         }
-        try capacity.look()
+        try capacity.wrote(batches.reduce(0) { $0 + $1.byteCount })
     }
 
     private static func tellReady(_ record: String, _ parts: Parts) {

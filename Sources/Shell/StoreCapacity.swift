@@ -6,7 +6,8 @@ import Synchronization
 /// of the node.
 final class StoreCapacity: Sendable {
     private struct State {
-        var commits = 0
+        /// Written since the last look.
+        var bytes = 0
         var hasAskedForSections = false
     }
 
@@ -18,8 +19,9 @@ final class StoreCapacity: Sendable {
     private let shrink: (@Sendable () -> Void)?
     private let state = Mutex(State())
 
-    /// Commits between two looks. One costs a snapshot and a look at each table, some microseconds.
-    private static let commitsBetweenLooks = 8
+    /// Of the capacity, how much is written between two looks: well below what is left when something is given up. One
+    /// costs a snapshot and a glance at each table, some microseconds.
+    private static let partBetweenLooks = 64
 
     init(
         _ store: LMDBStore, capacity: Int, tell: @escaping @Sendable (String) -> Void,
@@ -31,18 +33,28 @@ final class StoreCapacity: Sendable {
         self.shrink = shrink
     }
 
-    /// After a commit, or where one found no room (`isFull`). True where room was made.
+    /// Whether a smaller arc was asked for: then what is left of the room is for dropping sections.
+    var isShort: Bool { state.withLock { $0.hasAskedForSections } && shrink != nil }
+
+    /// After a commit of so many bytes.
+    func wrote(_ bytes: Int) throws(StoreError) {
+        let isDue = state.withLock { state in
+            state.bytes += bytes
+            guard state.bytes > capacity / StoreCapacity.partBetweenLooks else { return false }
+            state.bytes = 0
+            return true
+        }
+        if isDue { try look() }
+    }
+
+    /// Gives something up where too much is taken, or where a commit found no room (`isFull`). True where room was
+    /// made.
     @discardableResult
     func look(isFull: Bool = false) throws(StoreError) -> Bool {
-        let isDue = state.withLock { state in
-            state.commits += 1
-            return state.commits.isMultiple(of: StoreCapacity.commitsBetweenLooks)
-        }
-        guard isFull || isDue else { return false }
         let snapshot = try store.snapshot()
         let used = try snapshot.liveBytes()
-        // Pages that are free but read by somebody, or scattered, cannot be had: where a commit found no room, all counts
-        // as taken.
+        // Pages that are free but read by somebody, or scattered, cannot be had: where a commit found no room, all
+        // counts as taken.
         switch try StorageRelief.step(used: isFull ? capacity : used, capacity: capacity, in: snapshot) {
         case .none: return false
         case .dropHistory(let number):
@@ -72,24 +84,29 @@ final class StoreCapacity: Sendable {
     private static let leavesOfAStep = 65_536
     private static let leavesOfASmallStep = 64
 
-    /// At a start: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is dropped,
-    /// section by section and each in bounded steps. `arc` gives the sections of an exponent.
+    /// Before a node begins: the radius exponent whose arc fits, at most `exponent`; what lies outside the arc is
+    /// dropped if there is too little room, section by section and each in bounded steps. `arc` gives the sections of
+    /// an exponent.
+    ///
+    /// - Parameter isShort: a node with a larger arc has just found that there is too little room.
     func fit(
-        exponent: Int, depth: Int, arc: (Int) -> Range<Int>
+        exponent: Int, depth: Int, isShort: Bool, arc: (Int) -> Range<Int>
     ) throws(StoreError) -> Int {
         let snapshot = try store.snapshot()
         let records = try SectionRecord.all(in: snapshot)
-        let inside = records.count { arc(exponent).contains($0.section.index) }
-        // What lies outside goes anyway.
-        let used = records.isEmpty ? 0 : try snapshot.liveBytes() / records.count * inside
-        let fitting = StorageRelief.radiusExponent(fitting: capacity, used: used, from: exponent, depth: depth)
         let all = try snapshot.liveBytes()
-        guard fitting < exponent || StorageRelief.isShort(used: all, capacity: capacity) else { return exponent }
-        if fitting < exponent {
+        // Sections are about equally large. History is not counted: it goes before they do.
+        let held = try snapshot.liveBytes(of: Table.allCases.filter { $0 != .history })
+        let used = records.isEmpty ? 0 : held / records.count * arc(exponent).count
+        let fitting = StorageRelief.radiusExponent(fitting: capacity, used: used, from: exponent, depth: depth)
+        guard isShort || fitting < exponent || StorageRelief.isShort(used: all, capacity: capacity) else {
+            return exponent
+        }
+        if isShort || fitting < exponent {
             tell(
                 "the store has \(ByteCount(bytes: UInt64(all))) of "
-                    + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys and not "
-                    + "2^\(exponent); raise --storage-capacity to keep it")
+                    + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys; raise "
+                    + "--storage-capacity for a larger one")
         }
         for record in records where !arc(fitting).contains(record.section.index) {
             try drop(record)

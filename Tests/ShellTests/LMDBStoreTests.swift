@@ -250,7 +250,6 @@ import Testing
 
     @Test func aFullDiskIsNotTakenForAFullStore() {
         for code in [ENOSPC, EFBIG, EDQUOT] { #expect(LMDB.error(code, "commit") == .diskFull) }
-        #expect(LMDB.error(MDB_MAP_FULL, "commit") == .full)
         #expect(LMDB.error(EIO, "commit") == .system(code: EIO, operation: "commit"))
     }
 
