@@ -80,6 +80,9 @@ struct Path: Sendable {
         return nextNumber
     }
 
+    /// A copy of a packet leaves, which nothing counts but the pacing.
+    mutating func sentCopy() { paced -= 1 }
+
     /// Packets were acknowledged: others may leave for them.
     mutating func earn(_ count: Int, at now: Instant) {
         lastDelivery = now

@@ -42,6 +42,10 @@ struct ReceivingSide: Sendable {
         self.expected = expected
     }
 
+    /// Whether a packet is missing that later ones have overtaken; and whether one ever was.
+    var hasGap: Bool { !early.isEmpty }
+    private(set) var hadGap = false
+
     /// Bytes still free, as advertised. The gathered payload does not count: it has its own limit.
     var window: Int { max(0, capacity - earlyPayload) }
 
@@ -117,6 +121,7 @@ struct ReceivingSide: Sendable {
         guard earlyPayload + packet.payload.count <= capacity, !isKept(sequence) else { return false }
         early[sequence] = Early(packet: Array(bytes), payload: packet.payload)
         setBit(sequence, true)
+        hadGap = true
         earlyBytes += bytes.count
         earlyPayload += packet.payload.count
         reach = max(reach, ahead)

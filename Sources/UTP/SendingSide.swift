@@ -77,8 +77,17 @@ struct SendingSide: Sendable {
     /// Everything and the FIN acknowledged.
     var isComplete: Bool { packetCount > 0 && base == packetCount }
 
+    /// Whether all was sent at least once: what is sent now is what the end waits for.
+    var isEnding: Bool { packetCount > 0 && fresh == packetCount }
+
+    /// Whether the peer has acknowledged nothing yet.
+    var isUnheard: Bool { base == 0 && newestAcknowledged < 0 }
+
     /// The number of the packet that is sent next for the first time.
     var nextSequence: UInt16 { sequence(fresh) }
+
+    /// Whether `packet` was sent before, or is the FIN.
+    func isRepeatedOrLast(_ packet: Int) -> Bool { packet == packetCount - 1 || self[packet].isRepeated }
 
     /// Whether the payload is known.
     var isSupplied: Bool { packetCount > 0 }
@@ -174,6 +183,7 @@ struct SendingSide: Sendable {
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
         findLost(on: &path, at: now)
+        path.window.isBlind = !silent.isEmpty
         path.delivered(news.count, newest: news.onPath)
         return true
     }
@@ -329,7 +339,7 @@ struct SendingSide: Sendable {
         attempt += 1
         if flying == 0, silent.isEmpty {
             probes = 1
-        } else if attempt == 1 {
+        } else if attempt <= UTPLimits.probes {
             // A tail without an answer: say the two oldest again, without blaming the window.
             probes = repeatOldest(2, on: &path)
         } else {

@@ -49,7 +49,11 @@ struct Stream: Sendable {
     private(set) var owesAck = false
     /// DATA and FIN taken in since the last ack.
     private var sinceAck = 0
+    /// DATA and FIN taken in.
+    private var taken = 0
     private var owesSYNAnswer = false
+    /// The answer to the SYN goes out again behind the first packets: nothing can be read without it.
+    private var owesSecondAnswer = false
     private var until: Instant
     /// Packets with payload that came before the answer to our SYN, whose number they are counted from.
     private var held: [(packet: Packet, bytes: [UInt8])] = []
@@ -91,12 +95,18 @@ struct Stream: Sendable {
     private var isPending: Bool { sending?.isSupplied == false }
 
     /// Enough packets came in that their ack should not wait for the end of the batch.
-    var isAckUrgent: Bool { sinceAck >= UTPLimits.packetsPerAck }
+    var isAckUrgent: Bool {
+        guard sinceAck >= UTPLimits.packetsPerEarlyAck else { return false }
+        return sinceAck >= UTPLimits.packetsPerAck || taken < UTPLimits.earlyAckPackets || receiving?.hasGap == true
+    }
 
     func matches(_ connectionID: UInt16, _ node: NodeAddress) -> Bool { receiveID == connectionID && peer == node }
 
     /// Bytes of packets kept because they came early.
     var earlyBytes: Int { receiving?.earlyBytes ?? 0 }
+
+    /// Whether packets of it were lost or overtaken on their way to us.
+    var hadGap: Bool { receiving?.hadGap ?? false }
 
     // MARK: Events
 
@@ -120,6 +130,7 @@ struct Stream: Sendable {
             open(peerNumber: header.sequence, at: now)
             peerSYN = header.sequence
             owesSYNAnswer = true
+            owesSecondAnswer = sending != nil
             return nil
         case .connecting(let attempts, let lastSYN, _):
             // Only what answers our SYN counts; DATA and FIN before the STATE do not tell the first number.
@@ -181,6 +192,7 @@ struct Stream: Sendable {
         guard header.kind != .state else { return nil }
         owesAck = true
         sinceAck += 1
+        taken += 1
         switch receiving?.take(packet, bytes, mayKeep: mayKeep) {
         case .progress:
             until = now + UTPLimits.idleTime
@@ -230,6 +242,8 @@ struct Stream: Sendable {
                 return .broken(isPending ? .supplyTimedOut : .idle)
             }
             sending?.timeout(on: &path, at: now)
+            // Who never had our answer to his SYN can acknowledge nothing.
+            if !isConnecting, sending?.isUnheard == true, sending?.probes ?? 0 > 0 { owesSYNAnswer = true }
             return nil
         }
     }
@@ -252,9 +266,7 @@ struct Stream: Sendable {
         case .awaiting: return
         case .connecting(let attempts, _, let wait):
             guard until <= now, attempts < UTPLimits.synAttempts else { return }
-            let quarters = UInt64(UTPLimits.synWaitGrowthQuarters)
-            let next =
-                attempts == 0 ? UTPLimits.synWait : Interval(microseconds: wait.microseconds * quarters / 4)
+            let next = synWait(attempts, wait, path)
             phase = .connecting(attempts: attempts + 1, lastSYN: now, wait: next)
             until = now + next
             emit(.syn, connectionID: receiveID, sequence: firstSequence, at: now, into: &sink)
@@ -265,7 +277,7 @@ struct Stream: Sendable {
                 emit(.state, sequence: firstSequence, at: now, into: &sink)
             }
             while sending?.probes ?? 0 > 0, let packet = sending?.next(on: &path, at: now) {
-                transmit(packet, at: now, into: &sink)
+                transmit(packet, on: &path, at: now, into: &sink)
             }
             sending?.watchPeerWindow(at: now)
             guard owesAck else { return }
@@ -278,9 +290,31 @@ struct Stream: Sendable {
     /// Sends up to `count` packets of payload, as far as the path has room.
     mutating func send(_ count: Int, at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
         for _ in 0..<count {
-            guard let packet = sending?.next(on: &path, at: now) else { return }
-            transmit(packet, at: now, into: &sink)
+            guard let packet = sending?.next(on: &path, at: now) else { break }
+            transmit(packet, on: &path, at: now, into: &sink)
         }
+        if owesSecondAnswer {
+            owesSecondAnswer = false
+            emit(.state, sequence: firstSequence, at: now, into: &sink)
+        }
+    }
+
+    /// How long to wait for the answer to a SYN that follows `attempts` others, the last of which waited for `wait`.
+    private func synWait(_ attempts: Int, _ wait: Interval, _ path: Path) -> Interval {
+        if attempts < UTPLimits.probes, path.roundTrip.smoothed > 0 {
+            return min(path.roundTrip.timeout(attempt: 0), UTPLimits.synWait)
+        }
+        let quarters = UInt64(UTPLimits.synWaitGrowthQuarters)
+        return attempts == 0
+            ? UTPLimits.synWait : max(Interval(microseconds: wait.microseconds * quarters / 4), UTPLimits.synWait)
+    }
+
+    /// Sends a packet; where the path loses many and the end waits for this one, twice.
+    private func transmit(_ packet: Int, on path: inout Path, at now: Instant, into sink: inout some PacketSink) {
+        transmit(packet, at: now, into: &sink)
+        guard path.window.isLossy, sending?.isEnding == true, sending?.isRepeatedOrLast(packet) == true else { return }
+        path.sentCopy()
+        transmit(packet, at: now, into: &sink)
     }
 
     /// What STATE bears: the number of our next packet.

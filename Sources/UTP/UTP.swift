@@ -138,19 +138,21 @@ public struct UTP: Sendable {
 
     // MARK: Opening and closing
 
-    /// Opens a stream with the id the peer gave out and sends its SYN.
+    /// Opens a stream with the id the peer gave out and sends its SYN. `roundTrip`: to the peer, where the owner knows
+    /// it; otherwise the first losses are found out later.
     public mutating func connect(
-        to peer: NodeAddress, connectionID: UInt16, transfer: Transfer, at now: Instant
+        to peer: NodeAddress, connectionID: UInt16, transfer: Transfer, roundTrip: Interval? = nil, at now: Instant
     ) throws(UTPError) -> StreamID {
         clock = max(clock, now)
         try checkRoom(peer)
         guard isFree(connectionID, peer) else { throw .connectionIDInUse }
-        return open(peer, connectionID, isConnecting: true, transfer)
+        return open(peer, connectionID, isConnecting: true, transfer, roundTrip)
     }
 
-    /// Reserves an id that `peer` is to connect with, and waits for its SYN for `UTPLimits.acceptTime`.
+    /// Reserves an id that `peer` is to connect with, and waits for its SYN for `UTPLimits.acceptTime`. `roundTrip` as
+    /// for `connect`.
     public mutating func accept(
-        from peer: NodeAddress, transfer: Transfer, at now: Instant
+        from peer: NodeAddress, transfer: Transfer, roundTrip: Interval? = nil, at now: Instant
     ) throws(UTPError) -> (StreamID, connectionID: UInt16) {
         clock = max(clock, now)
         try checkRoom(peer)
@@ -158,7 +160,7 @@ public struct UTP: Sendable {
         for _ in 0..<64 {
             let connectionID = randomNumber()
             guard isFree(connectionID &+ 1, peer), isFree(connectionID, peer) else { continue }
-            return (open(peer, connectionID, isConnecting: false, transfer), connectionID)
+            return (open(peer, connectionID, isConnecting: false, transfer, roundTrip), connectionID)
         }
         throw .connectionIDInUse
     }
@@ -178,13 +180,14 @@ public struct UTP: Sendable {
     }
 
     private mutating func open(
-        _ peer: NodeAddress, _ connectionID: UInt16, isConnecting: Bool, _ transfer: Transfer
+        _ peer: NodeAddress, _ connectionID: UInt16, isConnecting: Bool, _ transfer: Transfer, _ roundTrip: Interval?
     ) -> StreamID {
         lastID += 1
         let stream = Stream(
             id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID,
             isConnecting: isConnecting, transfer: transfer,
             firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings, at: clock)
+        if let roundTrip { paths[stream.path].roundTrip.expect(roundTrip) }
         let place = freePlaces.popLast() ?? places.count
         if place == places.count {
             places.append(stream)
@@ -274,6 +277,8 @@ public struct UTP: Sendable {
         case .received(let payload):
             directives.append(.received(stream.id, payload))
             sayFarewell(stream, sendNow: true)
+            // Where packets were lost, this one may be: the sender waits for nothing else.
+            if stream.hadGap { say(stream.farewell().header(at: clock), to: stream.peer) }
         case .sent:
             directives.append(.sent(stream.id))
             sayFarewell(stream, sendNow: stream.owesAck)

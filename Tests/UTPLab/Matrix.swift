@@ -11,6 +11,8 @@ package struct Point: Sendable, CustomStringConvertible {
     /// Payload bytes.
     package var size = 0
     package var seed: UInt64 = 1
+    /// Whether the ends know the round trip, as a node does that has just asked for what is sent.
+    package var known = 0
 
     package init() {}
 
@@ -25,6 +27,7 @@ package struct Point: Sendable, CustomStringConvertible {
             case "duplication": duplication = value
             case "delay": delay = value
             case "size": size = value
+            case "known": known = min(value, 1)
             case "seed": seed = UInt64(value)
             default: return nil
             }
@@ -32,7 +35,7 @@ package struct Point: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) seed=\(seed)"
+        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) known=\(known) seed=\(seed)"
     }
 
     /// All points of the issue: 7 × 3 × 2 × 6 × 8 of them.
@@ -90,7 +93,7 @@ package struct Point: Sendable, CustomStringConvertible {
                 duplication: share(duplication)), seed: seed &* 1_000_003 &+ UInt64(size + delay))
         let role: Role = seed % 2 == 0 ? .connectorSends : .accepterSends
         let payload = Pair.payload(size, seed: seed)
-        try pair.open(role, payload)
+        try pair.open(role, payload, roundTrip: known > 0 ? .milliseconds(2 * delay) : nil)
         let start = pair.now
         let isDone = pair.run()
         let seconds = (pair.now - start).seconds
