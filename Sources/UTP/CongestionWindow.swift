@@ -45,6 +45,8 @@ struct CongestionWindow: Sendable {
     private var background = 0.0
     private var ceiling: Double?
     private var bestDelivered = 0
+    /// Rounds on end in which hardly more arrived than before.
+    private var flatRounds = 0
     /// Of the last few rounds, fading.
     private var recentDelivered = 0.0
 
@@ -131,6 +133,7 @@ struct CongestionWindow: Sendable {
     private mutating func undoCut() {
         if !wasStartup { startupLimit = beforeCut }
         isStartup = packets < startupLimit
+        bestDelivered = 0
         ceiling = nil
     }
 
@@ -171,9 +174,7 @@ struct CongestionWindow: Sendable {
     /// Nothing came back through three timeouts: whatever was known about the path no longer holds.
     mutating func collapse(next: Int) {
         // The silence of a few packets says little of what the path bears.
-        if packets > CongestionWindow.minimum * 2 {
-            startupLimit = max(packets / 2, Double(CongestionWindow.shortRound))
-        }
+        if packets > Double(CongestionWindow.shortRound) { startupLimit = packets / 2 }
         packets = CongestionWindow.minimum
         growth = 0
         isCongested = false
@@ -250,6 +251,7 @@ struct CongestionWindow: Sendable {
                 listenIfDue()
             }
         }
+        flatRounds = Double(delivered) >= 1.25 * Double(bestDelivered) ? 0 : flatRounds + 1
         // No more than the window allows: after a collapse old packets are acknowledged all at once.
         bestDelivered = max(bestDelivered, min(delivered, Int(packets)))
         recentDelivered = max(Double(delivered), isBlind ? recentDelivered : recentDelivered * 0.9)
@@ -271,10 +273,7 @@ struct CongestionWindow: Sendable {
         defer { delay.forgetPeak() }
         let fraction = Double(lost) / Double(total)
         // While something else holds the sender back, what arrives says nothing of the path.
-        let isGrowing = isStartup && (!wasLimiting || Double(self.delivered) >= 1.25 * Double(bestDelivered))
-        // A couple of packets more than expected is chance where some loss is normal or the round is short.
-        let isShort = total < 4 * CongestionWindow.shortRound
-        let chance = isGrowing && isShort ? 4.0 : background > 0 || isGrowing || isShort ? 2 : 0
+        let isGrowing = isStartup && (!wasLimiting || flatRounds <= 1)
         let usual = background > 0 ? Double(total) * 1.5 * background + 2 : 0
         if Double(lost) > usual {
             // What startup overruns may be a queue that is long enough for what follows.
@@ -282,8 +281,9 @@ struct CongestionWindow: Sendable {
             delay.noteLoss(below: isSteady ? UTPLimits.targetDelay : UTPLimits.shortQueue, at: now)
             if delay.depth != nil { isCongested = true }
         }
-        let expected = max(1.5 * background, isGrowing ? 0.15 : 0.01)
-        if isRuinous || Double(lost) > Double(total) * expected + chance {
+        let expected = Double(total) * max(1.5 * background, isGrowing ? 0.15 : 0.01)
+        // So much more is chance: twice the deviation of independent losses.
+        if isRuinous || Double(lost) > expected + max(2, 2 * expected.squareRoot()) {
             cut(fraction: fraction)
             answered = next
             return

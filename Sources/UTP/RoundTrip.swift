@@ -33,7 +33,8 @@ struct RoundTrip: Sendable {
             return attempt == 0 ? UTPLimits.probeInitial : backedOff(UTPLimits.timeoutInitial, by: attempt - 1)
         }
         let measured = Interval(microseconds: smoothed + 4 * variation)
-        if attempt == 0 { return max(measured, UTPLimits.probeTime) }
+        // As RFC 8985 times its probe.
+        if attempt == 0 { return max(min(measured, Interval(microseconds: 2 * smoothed)), UTPLimits.probeTime) }
         return backedOff(max(measured, UTPLimits.timeoutMinimum), by: attempt - UTPLimits.probes)
     }
 

@@ -60,6 +60,8 @@ struct SendingSide: Sendable {
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
     private(set) var probes = 0
+    /// The timeout's one packet goes out twice (RFC 9002 allows two).
+    private(set) var saysTwice = false
 
     /// `firstSequence`: of packet 0. `payloadBytes`: of a full packet.
     init(payload: [UInt8]?, payloadBytes: Int, firstSequence: UInt16) {
@@ -121,7 +123,12 @@ struct SendingSide: Sendable {
     /// where a timeout has allowed it.
     mutating func next(on path: inout Path, at now: Instant) -> Int? {
         guard probes > 0 || path.hasRoom, let packet = choose() else { return nil }
-        if probes > 0 { probes -= 1 } else { path.credit -= 1 }
+        if probes > 0 {
+            probes -= 1
+        } else {
+            path.credit -= 1
+            saysTwice = false
+        }
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
         self[packet].onPath = path.sent(at: now)
@@ -342,6 +349,7 @@ struct SendingSide: Sendable {
         } else if attempt <= UTPLimits.probes {
             // A tail without an answer: say the two oldest again, without blaming the window.
             probes = repeatOldest(2, on: &path)
+            saysTwice = probes == 1
         } else {
             for packet in base..<fresh where isOpen(packet) { markLost(packet, on: &path) }
             path.wentSilent(since: start)

@@ -90,6 +90,15 @@ public struct UTP: Sendable {
         let receiveID: UInt16
     }
 
+    /// What is asked of a stream with every packet, beside it: so the stream itself is not touched for it.
+    private struct Front {
+        let key: Key
+        let path: Int
+        /// Whether it is in the list of those to settle.
+        var isListed = false
+        var isTaken = true
+    }
+
     private let configuration: UTPConfiguration
     private let settings: StreamSettings
     private var entropy: Entropy
@@ -102,6 +111,7 @@ public struct UTP: Sendable {
     // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a
     // scan over plain integers.
     private var places: [Stream?] = []
+    private var fronts: [Front] = []
     private var deadlines: [UInt64] = []
     private var freePlaces: [Int] = []
     private var placeOfKey: [Key: Int] = [:]
@@ -117,7 +127,9 @@ public struct UTP: Sendable {
     private var touchedPaths: [Int] = []
     /// Places to settle at the next `drain`, in the order they were touched.
     private var touched: [Int] = []
-    private var lastPlace = 0
+    /// The place of the stream that last came with a receive id of these low bits, found without hashing.
+    private var recentPlaces = [Int](repeating: 0, count: UTP.recentCount)
+    private static let recentCount = 256
     private var earlyBytes = 0
     private var farewells = Farewells()
 
@@ -189,13 +201,16 @@ public struct UTP: Sendable {
             firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings, at: clock)
         if let roundTrip { paths[stream.path].roundTrip.expect(roundTrip) }
         let place = freePlaces.popLast() ?? places.count
+        let front = Front(key: Key(peer: peer, receiveID: stream.receiveID), path: stream.path)
         if place == places.count {
             places.append(stream)
+            fronts.append(front)
             deadlines.append(.max)
         } else {
             places[place] = stream
+            fronts[place] = front
         }
-        placeOfKey[Key(peer: peer, receiveID: stream.receiveID)] = place
+        placeOfKey[front.key] = place
         placeOfStream[stream.id] = place
         streamsOfPeer[peer.id, default: 0] += 1
         touch(place)
@@ -223,6 +238,7 @@ public struct UTP: Sendable {
         guard let stream = places[place] else { return }
         earlyBytes -= stream.earlyBytes
         places[place] = nil
+        fronts[place].isTaken = false
         deadlines[place] = .max
         freePlaces.append(place)
         placeOfKey[Key(peer: stream.peer, receiveID: stream.receiveID)] = nil
@@ -316,31 +332,28 @@ public struct UTP: Sendable {
             // Whoever sends garbage in an authenticated session learns nothing and costs nothing.
             return
         }
-        guard let place = place(of: parsed.header, peer), let path = places[place]?.path else {
+        guard let place = place(of: parsed.header, peer) else {
             answerStranger(parsed.header, peer)
             return
         }
-        let before = places[place]?.earlyBytes ?? 0
         let mayKeep = earlyBytes < UTPLimits.earlyBytes
-        let ending = places[place]?.receive(parsed, packet, on: &paths[path], mayKeep: mayKeep, at: clock)
-        earlyBytes += (places[place]?.earlyBytes ?? 0) - before
-        if let ending {
-            end(place, ending)
-        } else {
-            touch(place)
-            if places[place]?.isAckUrgent == true {
-                places[place]?.settle(at: clock, on: &paths[path], into: &packets)
-            }
-        }
+        let path = fronts[place].path
+        let taken = places[place]?.take(
+            parsed, packet, on: &paths[path], mayKeep: mayKeep, at: clock, into: &packets)
+        guard let taken else { return }
+        earlyBytes += taken.earlyBytes
+        if let ending = taken.ending { end(place, ending) } else { touch(place) }
     }
 
     private mutating func place(of header: PacketHeader, _ peer: NodeAddress) -> Int? {
         let id = header.connectionID
         switch header.kind {
         case .data, .fin, .state:
-            if lastPlace < places.count, places[lastPlace]?.matches(id, peer) == true { return lastPlace }
-            guard let place = placeOfKey[Key(peer: peer, receiveID: id)] else { return nil }
-            lastPlace = place
+            let key = Key(peer: peer, receiveID: id)
+            let recent = recentPlaces[Int(id) % UTP.recentCount]
+            if recent < fronts.count, fronts[recent].isTaken, fronts[recent].key == key { return recent }
+            guard let place = placeOfKey[key] else { return nil }
+            recentPlaces[Int(id) % UTP.recentCount] = place
             return place
         case .syn:
             // A SYN bears the other end's receive id, one less than ours.
@@ -395,7 +408,7 @@ public struct UTP: Sendable {
             touchPath(index)
         }
         for place in deadlines.indices where deadlines[place] <= clock.microseconds {
-            guard let path = places[place]?.path else { continue }
+            let path = fronts[place].path
             if let ending = places[place]?.advance(to: clock, on: &paths[path]) {
                 end(place, ending)
             } else {
@@ -405,8 +418,8 @@ public struct UTP: Sendable {
     }
 
     private mutating func touch(_ place: Int) {
-        guard places[place]?.isListed == false else { return }
-        places[place]?.isListed = true
+        guard fronts[place].isTaken, !fronts[place].isListed else { return }
+        fronts[place].isListed = true
         touched.append(place)
     }
 
@@ -436,20 +449,16 @@ public struct UTP: Sendable {
     }
 
     private mutating func settle(_ place: Int, into sink: inout some PacketSink) {
-        guard let path = places[place]?.path else { return }
-        places[place]?.isListed = false
-        places[place]?.settle(at: clock, on: &paths[path], into: &sink)
-        noteDeadline(place, path)
-        if places[place]?.isReady == true, places[place]?.isWaiting == false {
+        fronts[place].isListed = false
+        guard fronts[place].isTaken else { return }
+        let path = fronts[place].path
+        let state = places[place]?.settled(at: clock, on: &paths[path], into: &sink)
+        deadlines[place] = state?.deadline.microseconds ?? .max
+        if state?.beginsToWait == true {
             if paths[path].waiting.isEmpty { paths[path].begin(at: clock) }
-            places[place]?.isWaiting = true
             paths[path].waiting.append(place)
         }
         touchPath(path)
-    }
-
-    private mutating func noteDeadline(_ place: Int, _ path: Int) {
-        deadlines[place] = places[place]?.deadline(on: paths[path]).microseconds ?? .max
     }
 
     /// Lets the streams that wait on a path send by turns, as far as it has room.
@@ -458,11 +467,10 @@ public struct UTP: Sendable {
         paths[index].refill(at: clock)
         while paths[index].hasRoom, let place = paths[index].waiting.first {
             paths[index].waiting.removeFirst()
-            places[place]?.send(UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
-            noteDeadline(place, index)
-            let goesOn = places[place]?.isReady ?? false
-            places[place]?.isWaiting = goesOn
-            if goesOn { paths[index].waiting.append(place) }
+            let state = places[place]?.hadTurn(
+                of: UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
+            deadlines[place] = state?.deadline.microseconds ?? .max
+            if state?.isWaiting == true { paths[index].waiting.append(place) }
         }
         paths[index].endTurns()
         pathDeadlines[index] = paths[index].deadline?.microseconds ?? .max

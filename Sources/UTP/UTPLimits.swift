@@ -22,9 +22,9 @@ public enum UTPLimits {
     public static let receiveWindowBytes = 18 << 20
     /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
     public static let earlyBytes = 64 << 20
-    /// Bytes set aside at first for a payload that is received; four times as many when they are full. A page run that
-    /// malloc recycles.
+    /// Bytes set aside at first for a payload that is received, and how many times as many when they are full.
     public static let gatherBytes = 64 << 10
+    public static let gatherGrowth = 32
     /// Peers whose path is remembered after its last stream ended, and after what pause what was learnt of it is
     /// doubted: longer than a walker needs between two ranges.
     public static let paths = 256
@@ -44,11 +44,12 @@ public enum UTPLimits {
     /// How long they are remembered: longer than a peer goes on repeating.
     public static let endedStreamTime = Interval.seconds(30)
 
-    /// SYNs sent before giving up, the wait after the first on a path whose round trip is not known, and the growth of
-    /// the wait in quarters: 0.25, 0.375, 0.56, … sum to 8.0 s. Well under a request's time, so that another holder can
-    /// still be asked within it. Where the round trip is known the first two waits are what it makes of them, if shorter.
-    public static let synAttempts = 7
-    public static let synWait = Interval.milliseconds(250)
+    /// How long SYNs are repeated: well under a request's time, so that another holder can still be asked within it.
+    /// The wait after the first and the second on a path whose round trip is not known, and the growth of the wait in
+    /// quarters from then on: 0.2, 0.2, 0.3, 0.45, …. Where the round trip is known the first two waits are a bit more
+    /// than half of it, if that is less: a SYN is small, and a stream without one is nothing.
+    public static let synTime = Interval.seconds(8)
+    public static let synWait = Interval.milliseconds(200)
     public static let synWaitGrowthQuarters = 6
     /// The shortest time between SYNs repeated because payload came before the SYN's answer.
     public static let synRepeatWait = Interval.milliseconds(100)
@@ -74,7 +75,7 @@ public enum UTPLimits {
     /// `idleTime`).
     public static let timeoutInitial = Interval.milliseconds(500)
     /// The first one before a round trip was measured; it only probes.
-    public static let probeInitial = Interval.milliseconds(250)
+    public static let probeInitial = Interval.milliseconds(200)
     /// Timeouts in a row that only probe before all in flight counts as lost. Source: RFC 9002, persistent congestion.
     public static let probes = 2
     public static let timeoutMinimum = Interval.milliseconds(150)

@@ -111,8 +111,9 @@ import UTPLab
         let isDone = pair.run()
         #expect(isDone)
         #expect(pair.outcomes[0] == [.failed(id, .connectTimedOut)])
-        #expect(pair.packetsSent[0] == UTPLimits.synAttempts)
-        #expect(pair.now - start < .seconds(10))
+        // After 0, 0.2, 0.4, 0.7, 1.15, 1.825, 2.8375, 4.35625 and 6.634375 s.
+        #expect(pair.packetsSent[0] == 9)
+        #expect(pair.now - start == UTPLimits.synTime)
     }
 
     @Test func synToAnUnknownIDIsReset() throws {
