@@ -154,8 +154,8 @@ extension Overlay {
         do throws(UTPError) {
             let stream = try utp.connect(
                 to: request.contact.address, connectionID: connectionID,
-                transfer: .receive(limit: request.limit + LEB128.byteLimit), roundTrip: roundTrip(to: request.contact.address),
-                at: clock)
+                transfer: .receive(limit: request.limit + LEB128.byteLimit),
+                roundTrip: roundTrip(to: request.contact.address), at: clock)
             streams[stream] = .request(number)
             requests[number]?.stream = stream
         } catch {

@@ -20,11 +20,17 @@ import Primitives
 ///                                                                   loss is the background. Else: the cut was right,
 ///                                                                   and growth is slow near the ceiling it showed.
 ///
-/// Startup doubles the window every round while that makes more arrive and the rate is below the fair one. After it,
-/// growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a ceiling. Near
-/// a ceiling it grows by the root of itself, so that of two windows the smaller one gains. Invariants: at most one cut
-/// in a round trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over `pathPackets`;
-/// no growth while the window is not what holds the sender back.
+/// A queue shorter than the target never gets to say so: it overflows first. So the delay at which packets were lost is
+/// remembered as its depth, and the target is a bit less than that: from then on delay steers here too, and hardly
+/// anything is lost. What it takes is that all on the path see the same base and the same depth: hence the listening,
+/// and a depth that is the longest seen. A tenth of the target in error is a doubling between two rates.
+///
+/// Startup doubles the window every round until a queue begins to stand, something is lost or the rate is the fair one.
+/// After it, growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a
+/// ceiling. Near a ceiling without a known depth it grows by the root of itself, so that of two windows the smaller one
+/// gains. Few packets say little of a share: rounds of fewer than `shortRound` are judged together. Invariants: at most
+/// one cut in a round trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over
+/// `pathPackets`; no growth while the window is not what holds the sender back.
 struct CongestionWindow: Sendable {
     private enum Phase { case open, draining, probation, listening }
 
@@ -51,8 +57,8 @@ struct CongestionWindow: Sendable {
     private var recentDelivered = 0.0
 
     private var calmRounds = 0
-    /// A cut proved right: more is then looked for in small steps only.
-    private var isCongested = false
+    /// A cut proved right, or a queue stood: more is then looked for in small steps only.
+    private(set) var isCongested = false
     /// Packets the window gains with each packet delivered in this round, and where it stops.
     private var growth = 0.0
     private var growthEnd = 0.0
@@ -97,8 +103,7 @@ struct CongestionWindow: Sendable {
     private static let maximum = Double(UTPLimits.pathPackets)
 
     /// Packets in a round trip that pacing allows for each in the window: room to grow by one round's growth.
-    /// After startup and
-    /// listening none: what left in a lump comes back in one.
+    /// None just after startup and after listening: what left in a lump comes back in one.
     var paceGain: Double { isStartup ? 2 : steadyRounds < UTPLimits.calmRounds ? 1 : 1.25 }
 
     /// Transmissions that go out for one taken in, at most: room made by many losses found at once is filled over round
@@ -121,7 +126,7 @@ struct CongestionWindow: Sendable {
     /// A loss that turned out to be a late arrival. A cut that was made for such losses is taken back.
     mutating func packetFound() {
         lost = max(0, lost - 1)
-        guard phase != .open else { return }
+        guard phase == .draining || phase == .probation else { return }
         foundSinceCut += 1
         if foundSinceCut * 2 >= lostAtCut {
             phase = .open
@@ -159,16 +164,18 @@ struct CongestionWindow: Sendable {
         }
     }
 
-    /// A queue that begins to stand ends startup (RFC 9406). What was sent when its packets were is half of what is sent
-    /// now: the rest is more than the path bears.
+    /// A queue that begins to stand ends startup (RFC 9406). What was sent when its packets were is half of what is
+    /// sent now: the rest is more than the path bears.
     private mutating func endStartupByDelay() {
-        let bound = min(max(roundTrip / 8, UTPLimits.startupQueueLeast.microseconds), UTPLimits.startupQueue.microseconds)
+        let least = UTPLimits.startupQueueLeast.microseconds
+        let bound = min(max(roundTrip / 8, least), UTPLimits.startupQueue.microseconds)
         guard delay.queueing >= bound || doublingsLeft <= 0 else { return }
         isStartup = false
         isCongested = true
         stepsToSkip = 2
         growth = 0
-        if packets > Double(CongestionWindow.shortRound) { packets = max(packets / 2, Double(CongestionWindow.shortRound)) }
+        let borne = max(packets / 2, Double(delivered), Double(CongestionWindow.shortRound))
+        packets = min(packets, borne)
     }
 
     /// Nothing came back through three timeouts: whatever was known about the path no longer holds.
@@ -189,7 +196,8 @@ struct CongestionWindow: Sendable {
     /// After a pause: back to the first window, from where startup goes to what was.
     mutating func restart() {
         guard packets > Double(UTPLimits.initialWindowPackets) else { return }
-        startupLimit = packets
+        startupLimit = phase == .listening ? beforeListening : packets
+        if phase == .listening { phase = .open }
         packets = Double(UTPLimits.initialWindowPackets)
         growth = 0
         isStartup = true
@@ -278,7 +286,7 @@ struct CongestionWindow: Sendable {
         if Double(lost) > usual {
             // What startup overruns may be a queue that is long enough for what follows.
             let isSteady = steadyRounds >= UTPLimits.calmRounds
-            delay.noteLoss(below: isSteady ? UTPLimits.targetDelay : UTPLimits.shortQueue, at: now)
+            delay.noteLoss(below: isSteady ? UTPLimits.mediumQueue : UTPLimits.shortQueue, at: now)
             if delay.depth != nil { isCongested = true }
         }
         let expected = Double(total) * max(1.5 * background, isGrowing ? 0.15 : 0.01)
@@ -305,7 +313,8 @@ struct CongestionWindow: Sendable {
         ceiling = max(Double(delivered), recentDelivered)
         // What startup overshoots is up to half; a window that was steered is a step too large.
         let least = packets * (wasStartup ? 0.5 : delay.depth == nil ? 0.7 : 0.85)
-        packets = min(packets, max(least, 0.85 * (isBlind ? recentDelivered : Double(delivered)), CongestionWindow.minimum))
+        let borne = isBlind ? recentDelivered : Double(delivered)
+        packets = min(packets, max(least, 0.85 * borne, CongestionWindow.minimum))
         phase = .draining
     }
 
@@ -313,7 +322,8 @@ struct CongestionWindow: Sendable {
 
     /// One step towards the fair rate.
     private mutating func steer(mayGrow: Bool) {
-        // Rounds on end with room left and nothing in the way: look for more, as at the start where no ceiling is known.
+        // Rounds on end with room left and nothing in the way: look for more, as at the start where no ceiling is
+        // known.
         let isEmpty = Double(delay.queueing) < min(target / 8, Double(UTPLimits.queueNoise.microseconds))
         calmRounds = isEmpty && mayGrow && doublingsLeft > 2 ? calmRounds + 1 : 0
         if calmRounds >= UTPLimits.calmRounds, !isCongested {
@@ -375,7 +385,7 @@ struct CongestionWindow: Sendable {
         guard now >= due || isFalling, delay.queueing > UTPLimits.queueNoise.microseconds else { return }
         nextListen = now + UTPLimits.listenInterval
         beforeListening = packets
-        packets = max(packets / 4, CongestionWindow.minimum)
+        packets = max(packets / 8, CongestionWindow.minimum)
         growth = 0
         listening = 2
         phase = .listening
@@ -384,7 +394,7 @@ struct CongestionWindow: Sendable {
     private mutating func endListening() {
         phase = .open
         steadyRounds = 0
-        stepsToSkip = 1
+        stepsToSkip = 2
         aim(at: beforeListening)
     }
 }

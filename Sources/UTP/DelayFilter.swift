@@ -41,14 +41,20 @@ struct DelayFilter: Sendable {
     /// Microseconds.
     var queueing: UInt64 { count >= 8 ? UInt64(DelayFilter.difference(least, base)) : 0 }
 
-    /// Microseconds; nil where no loss has shown it lately.
-    var depth: UInt64? { full.map { UInt64(DelayFilter.difference($0, base)) } }
+    /// Microseconds; nil where no loss has shown it lately, or where it is so long that the target fits in it.
+    var depth: UInt64? {
+        guard let full else { return nil }
+        let depth = UInt64(DelayFilter.difference(full, base))
+        return depth < UTPLimits.mediumQueue.microseconds ? depth : nil
+    }
 
     /// Packets were lost while the queue was as long as it ever was since `forgetPeak`: that is what it holds. A queue
     /// of next to nothing did not lose them.
     mutating func noteLoss(below limit: Interval, at now: Instant) {
         let depth = UInt64(DelayFilter.difference(highest, base))
         guard count >= 8, depth >= UTPLimits.targetMinimum.microseconds, depth < limit.microseconds else { return }
+        // The longest queue seen at a loss, which is the same for all on the path, but for one clearly shorter.
+        if let known = self.depth, depth <= known, depth * 2 > known { return }
         full = highest
         fullUntil = now + UTPLimits.depthTime
     }

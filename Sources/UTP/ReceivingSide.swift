@@ -104,7 +104,8 @@ struct ReceivingSide: Sendable {
     private mutating func append(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
         guard !range.isEmpty else { return }
         if payload.capacity < payload.count + range.count {
-            // In large steps, but never beyond the limit: little is copied, and room not yet written to costs no memory.
+            // In large steps, but never beyond the limit: little is copied, and room not yet written to costs no
+            // memory.
             let wanted = max(payload.count * UTPLimits.gatherGrowth, UTPLimits.gatherBytes)
             payload.reserveCapacity(max(min(wanted, limit), payload.count + range.count))
         }

@@ -4,19 +4,22 @@ import Primitives
 struct RoundTrip: Sendable {
     /// Microseconds; 0 before the first sample.
     private(set) var smoothed: UInt64 = 0
+    /// Before the first sample nothing is too short to be one.
     private(set) var minimum = UInt64.max
+    private(set) var isMeasured = false
     private var variation: UInt64 = 0
 
     /// What is known from elsewhere, before the first sample.
     mutating func expect(_ interval: Interval) {
         guard smoothed == 0, interval > .zero else { return }
-        smoothed = interval.microseconds
+        smoothed = min(interval, UTPLimits.timeoutInitial).microseconds
         variation = smoothed / 8
     }
 
     mutating func sample(_ microseconds: UInt64) {
         minimum = min(minimum, microseconds)
-        if smoothed == 0 {
+        if !isMeasured {
+            isMeasured = true
             smoothed = max(microseconds, 1)
             variation = microseconds / 2
         } else {

@@ -56,6 +56,8 @@ struct SendingSide: Sendable {
     private var peerUsesSelectiveAck = false
 
     private var peerWindowPackets = Int.max
+    /// When the first packet left.
+    private var began: Instant?
     private var attempt = 0
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
@@ -129,6 +131,7 @@ struct SendingSide: Sendable {
             path.credit -= 1
             saysTwice = false
         }
+        if began == nil { began = now }
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
         self[packet].onPath = path.sent(at: now)
@@ -186,7 +189,12 @@ struct SendingSide: Sendable {
         guard news.count > 0 else { return false }
 
         path.earn(news.count, at: now)
-        if let sample = news.sample { path.roundTrip.sample(sample) }
+        if let sample = news.sample {
+            path.roundTrip.sample(sample)
+        } else if !path.roundTrip.isMeasured, let began {
+            // All that is acknowledged was repeated before its ack could come: without this no sample ever would.
+            path.roundTrip.sample((now - began).microseconds)
+        }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
         findLost(on: &path, at: now)
@@ -231,7 +239,7 @@ struct SendingSide: Sendable {
         case .silent, .acknowledged: break
         }
         let age = (now - record.sentAt).microseconds
-        if record.place == .lost || (record.isRepeated && path.roundTrip.smoothed > 0 && age < path.roundTrip.minimum) {
+        if record.place == .lost || (record.isRepeated && age < path.roundTrip.minimum) {
             // An earlier transmission arrived after all.
             if record.isOvertaken {
                 reorderThreshold = min(reorderThreshold * 2, UTPLimits.reorderThresholdMaximum)

@@ -349,7 +349,7 @@ struct Stream: Sendable {
     private func transmit(_ packet: Int, on path: inout Path, at now: Instant, into sink: inout some PacketSink) {
         transmit(packet, at: now, into: &sink)
         let isCritical =
-            path.window.isLossy && sending?.isEnding == true && sending?.isRepeatedOrLast(packet) == true
+            path.saysTwice && sending?.isEnding == true && sending?.isRepeatedOrLast(packet) == true
         guard isCritical || sending?.saysTwice == true else { return }
         path.sentCopy()
         transmit(packet, at: now, into: &sink)

@@ -55,8 +55,8 @@ public enum UTPLimits {
     public static let synRepeatWait = Interval.milliseconds(100)
     /// Packets kept that came before the answer to the SYN; the others are sent again by the peer.
     public static let earlyPackets = 64
-    /// DATA and FIN packets of one batch that get an ack of their own; and of the first ones of a stream and while a gap
-    /// stands, when the sender's window is small and the ack's loss costs it a timeout.
+    /// DATA and FIN packets of one batch that get an ack of their own; and of the first ones of a stream and while a
+    /// gap stands, when the sender's window is small and the ack's loss costs it a timeout.
     public static let packetsPerAck = 16
     public static let packetsPerEarlyAck = 4
     public static let earlyAckPackets = 64
@@ -103,7 +103,8 @@ public enum UTPLimits {
     /// Queueing delay that ends startup: an eighth of the round trip between these. Source: RFC 9406.
     public static let startupQueueLeast = Interval.milliseconds(4)
     public static let startupQueue = Interval.milliseconds(16)
-    /// How long after startup, and how long after the last time, a sender lets the queue run empty to see its base delay.
+    /// How long after startup, and how long after the last time, a sender lets the queue run empty to see its base
+    /// delay.
     /// Sources: BBR's 10 s; LEDBAT++'s initial slowdown.
     public static let firstListen = Interval.seconds(2)
     public static let listenInterval = Interval.seconds(10)
@@ -111,6 +112,8 @@ public enum UTPLimits {
     public static let listenJoin = Interval.seconds(5)
     /// A buffer so short that `targetDelay` never fits: at 1 Gbit/s the fair rate leaves a queue of about this much.
     public static let shortQueue = Interval.milliseconds(25)
+    /// A buffer that `targetDelay` fits but for single losses: those are not worth a target of one's own.
+    public static let mediumQueue = Interval.milliseconds(80)
     /// How long a loss tells of the path's buffer: routes rarely change, and it makes us but more timid.
     public static let depthTime = Interval.seconds(600)
     /// Packets a second that are fair without a queue and at the target delay: above 10 Gbit/s, and 1 Mbit/s.

@@ -35,7 +35,8 @@ package struct Point: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) known=\(known) seed=\(seed)"
+        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) known=\(known) "
+            + "seed=\(seed)"
     }
 
     /// All points of the issue: 7 × 3 × 2 × 6 × 8 of them.
@@ -145,8 +146,8 @@ package struct SharedPath: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "\(hosts) hosts, \(Int(rate * 8 / 1e6)) Mbit/s, delay \(delay) ms, queue \(queue) ms, begin \(stagger) s apart, "
-            + "seed \(seed)"
+        "\(hosts) hosts, \(Int(rate * 8 / 1e6)) Mbit/s, delay \(delay) ms, queue \(queue) ms, "
+            + "begin \(stagger) s apart, seed \(seed)"
     }
 
     /// What each host got of the bottleneck.
