@@ -74,6 +74,8 @@ struct CongestionWindow: Sendable {
     private var listening = 0
     private var beforeListening = 0.0
     private var lastQueueing = 0.0
+    /// The window after the last round and the one before.
+    private var lastPackets = (last: 0.0, older: 0.0)
     private var now = Instant.zero
     /// Rounds in which the queue still shows what has been answered.
     private var stepsToSkip = 0
@@ -379,9 +381,11 @@ struct CongestionWindow: Sendable {
         let due = nextListen ?? now + UTPLimits.firstListen
         nextListen = due
         let queueing = Double(delay.queueing)
-        // A queue that falls by itself: somebody listens, and hears the more the more of us do.
-        let isFalling = queueing < 0.8 * lastQueueing && now + UTPLimits.listenJoin >= due
+        // A queue that falls, and not because we sent less: somebody listens, and hears the more the more of us do.
+        let isOurs = lastPackets.last < 0.97 * lastPackets.older
+        let isFalling = queueing < 0.8 * lastQueueing && !isOurs && now + UTPLimits.listenJoin >= due
         lastQueueing = queueing
+        lastPackets = (packets, lastPackets.last)
         guard now >= due || isFalling, delay.queueing > UTPLimits.queueNoise.microseconds else { return }
         nextListen = now + UTPLimits.listenInterval
         beforeListening = packets

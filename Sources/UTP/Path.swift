@@ -80,8 +80,8 @@ struct Path: Sendable {
         return nextNumber
     }
 
-    /// Whether the last packets of a stream are worth saying twice: where many are lost; and where the window's own size
-    /// may be why, only into room that nothing else has a use for.
+    /// Whether the last packets of a stream are worth saying twice: where many are lost; and where the window's own
+    /// size may be why, only into room that nothing else has a use for.
     var saysTwice: Bool {
         window.isLossy && (!window.isCongested || Double(flying * 2) <= window.packets)
     }

@@ -26,8 +26,8 @@
 // Acks. Packets are taken in by `receive`; acks, and payload that acks make room for, come out of `drain`. So a batch
 // of datagrams costs one ack a stream (one for every sixteen packets where it is long, one for every four of the first
 // ones and while something is missing, so that a lost ack does not silence a whole window), a single datagram is acked
-// at once, and no ack waits for a timer. The selective ack names all early packets that it can reach, so a lost ack costs
-// nothing when another one follows.
+// at once, and no ack waits for a timer. The selective ack names all early packets that it can reach, so a lost ack
+// costs nothing when another one follows.
 //
 // Ends. What a stream waits for at its beginning and end is one packet, whose loss is nothing's but a timer's to find.
 // So those timers go by the round trip, which the owner tells where it knows it; the SYN's answer is said twice; and on
