@@ -2,6 +2,7 @@
 #include "cnet.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -294,6 +295,18 @@ int cnet_signals_next(int fd) {
 void cnet_ignore_write_signals(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+}
+
+void cnet_keep_freed_memory(int bytes) {
+#ifdef __GLIBC__
+    (void)mallopt(M_TRIM_THRESHOLD, bytes);
+    // The most that the allocator takes; what is larger comes from the system and goes back to it.
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    // A thread's arena gives whole stretches back but for this much.
+    (void)mallopt(M_TOP_PAD, bytes / 2);
+#else
+    (void)bytes;
+#endif
 }
 
 int cnet_close(int fd) { return close(fd) == 0 ? 0 : -errno; }

@@ -87,7 +87,7 @@ enum TalkRequestReader {
             id.end - id.contentStart <= DiscoveryLimits.requestIDSize,
             let word = try? RLPItem(in: message, at: id.end, limit: list.end), !word.isList,
             word.end - word.contentStart == name.count,
-            name.withUnsafeBytes({ $0.elementsEqual(message[word.contentStart..<word.end]) }),
+            name.indices.allSatisfy({ name[$0] == message[word.contentStart + $0] }),
             let request = try? RLPItem(in: message, at: word.end, limit: list.end), !request.isList,
             request.end == list.end
         else { return nil }

@@ -154,7 +154,8 @@ extension Overlay {
         do throws(UTPError) {
             let stream = try utp.connect(
                 to: request.contact.address, connectionID: connectionID,
-                transfer: .receive(limit: request.limit + LEB128.byteLimit), at: clock)
+                transfer: .receive(limit: request.limit + LEB128.byteLimit),
+                roundTrip: roundTrip(to: request.contact.address), at: clock)
             streams[stream] = .request(number)
             requests[number]?.stream = stream
         } catch {
@@ -265,7 +266,8 @@ extension Overlay {
         _ number: UInt64, _ entry: ServedContent, _ transfer: UTP.Transfer
     ) -> StreamID? {
         do throws(UTPError) {
-            let (stream, id) = try utp.accept(from: entry.address, transfer: transfer, at: clock)
+            let (stream, id) = try utp.accept(
+                from: entry.address, transfer: transfer, roundTrip: roundTrip(to: entry.address), at: clock)
             streams[stream] = .served(number)
             if respond(.content(.connectionID(id)), to: entry.token) { return stream }
             close(stream)

@@ -141,7 +141,7 @@ extension Overlay {
             do throws(UTPError) {
                 let stream = try utp.connect(
                     to: offer.contact.address, connectionID: connectionID, transfer: .send(ItemFrames.encode(values)),
-                    at: clock)
+                    roundTrip: roundTrip(to: offer.contact.address), at: clock)
                 streams[stream] = .offer(number)
                 offers[number]?.streams[stream] = values.reduce(0) { $0 + $1.count }
             } catch {
@@ -292,7 +292,8 @@ extension Overlay {
         }
         do throws(UTPError) {
             let limit = OverlayLimits.offerStreamBytes + LEB128.byteLimit * accepted.count
-            let (stream, id) = try utp.accept(from: entry.address, transfer: .receive(limit: limit), at: now)
+            let (stream, id) = try utp.accept(
+                from: entry.address, transfer: .receive(limit: limit), roundTrip: roundTrip(to: entry.address), at: now)
             streams[stream] = .inboundOffer(token.value)
             inboundOffers[token.value]?.stream = stream
             inboundOffers[token.value]?.accepted = accepted

@@ -21,6 +21,9 @@ extension Discovery: PacketSink {
 }
 
 extension Overlay {
+    /// What requests to the node took: a stream's first losses are found out by it.
+    func roundTrip(to address: NodeAddress) -> Interval? { book.standing(of: address.id)?.roundTrip }
+
     /// Handles a datagram that came from `source` and lies somewhere else; it is not kept.
     public mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at now: Instant) {
         clock = now

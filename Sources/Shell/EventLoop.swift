@@ -78,6 +78,7 @@ public final class EventLoop<Machine: NodeMachine> {
         self.hands = hands
         poll = cnet_poll_create()
         if poll < 0 { throw .system("epoll_create", poll) }
+        cnet_keep_freed_memory(ShellLimits.keptMemoryBytes)
         try watch(socket.descriptor, Token.socket)
         try watch(mailbox.descriptor, Token.mailbox)
         if let signals { try watch(signals.descriptor, Token.signals) }

@@ -80,6 +80,15 @@ struct Path: Sendable {
         return nextNumber
     }
 
+    /// Whether the last packets of a stream are worth saying twice: where many are lost; and where the window's own
+    /// size may be why, only into room that nothing else has a use for.
+    var saysTwice: Bool {
+        window.isLossy && (!window.isCongested || Double(flying * 2) <= window.packets)
+    }
+
+    /// A copy of a packet leaves, which nothing counts but the pacing.
+    mutating func sentCopy() { paced -= 1 }
+
     /// Packets were acknowledged: others may leave for them.
     mutating func earn(_ count: Int, at now: Instant) {
         lastDelivery = now

@@ -42,6 +42,10 @@ struct ReceivingSide: Sendable {
         self.expected = expected
     }
 
+    /// Whether a packet is missing that later ones have overtaken; and whether one ever was.
+    var hasGap: Bool { !early.isEmpty }
+    private(set) var hadGap = false
+
     /// Bytes still free, as advertised. The gathered payload does not count: it has its own limit.
     var window: Int { max(0, capacity - earlyPayload) }
 
@@ -100,9 +104,9 @@ struct ReceivingSide: Sendable {
     private mutating func append(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
         guard !range.isEmpty else { return }
         if payload.capacity < payload.count + range.count {
-            // By four, but never beyond the limit: what is large is copied seldom, and room not yet written to costs no
+            // In large steps, but never beyond the limit: little is copied, and room not yet written to costs no
             // memory.
-            let wanted = max(payload.count * 4, UTPLimits.gatherBytes)
+            let wanted = max(payload.count * UTPLimits.gatherGrowth, UTPLimits.gatherBytes)
             payload.reserveCapacity(max(min(wanted, limit), payload.count + range.count))
         }
         // As typed bytes the standard library copies a block, as raw ones it goes byte by byte.
@@ -117,6 +121,7 @@ struct ReceivingSide: Sendable {
         guard earlyPayload + packet.payload.count <= capacity, !isKept(sequence) else { return false }
         early[sequence] = Early(packet: Array(bytes), payload: packet.payload)
         setBit(sequence, true)
+        hadGap = true
         earlyBytes += bytes.count
         earlyPayload += packet.payload.count
         reach = max(reach, ahead)

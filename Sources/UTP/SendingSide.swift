@@ -56,10 +56,14 @@ struct SendingSide: Sendable {
     private var peerUsesSelectiveAck = false
 
     private var peerWindowPackets = Int.max
+    /// When the first packet left.
+    private var began: Instant?
     private var attempt = 0
     private var timerStart: Instant?
     /// Transmissions a timeout allows beyond the windows.
     private(set) var probes = 0
+    /// The timeout's one packet goes out twice (RFC 9002 allows two).
+    private(set) var saysTwice = false
 
     /// `firstSequence`: of packet 0. `payloadBytes`: of a full packet.
     init(payload: [UInt8]?, payloadBytes: Int, firstSequence: UInt16) {
@@ -77,8 +81,17 @@ struct SendingSide: Sendable {
     /// Everything and the FIN acknowledged.
     var isComplete: Bool { packetCount > 0 && base == packetCount }
 
+    /// Whether all was sent at least once: what is sent now is what the end waits for.
+    var isEnding: Bool { packetCount > 0 && fresh == packetCount }
+
+    /// Whether the peer has acknowledged nothing yet.
+    var isUnheard: Bool { base == 0 && newestAcknowledged < 0 }
+
     /// The number of the packet that is sent next for the first time.
     var nextSequence: UInt16 { sequence(fresh) }
+
+    /// Whether `packet` was sent before, or is the FIN.
+    func isRepeatedOrLast(_ packet: Int) -> Bool { packet == packetCount - 1 || self[packet].isRepeated }
 
     /// Whether the payload is known.
     var isSupplied: Bool { packetCount > 0 }
@@ -112,7 +125,13 @@ struct SendingSide: Sendable {
     /// where a timeout has allowed it.
     mutating func next(on path: inout Path, at now: Instant) -> Int? {
         guard probes > 0 || path.hasRoom, let packet = choose() else { return nil }
-        if probes > 0 { probes -= 1 } else { path.credit -= 1 }
+        if probes > 0 {
+            probes -= 1
+        } else {
+            path.credit -= 1
+            saysTwice = false
+        }
+        if began == nil { began = now }
         self[packet].sentAt = now
         self[packet].transmission = nextTransmission
         self[packet].onPath = path.sent(at: now)
@@ -170,10 +189,16 @@ struct SendingSide: Sendable {
         guard news.count > 0 else { return false }
 
         path.earn(news.count, at: now)
-        if let sample = news.sample { path.roundTrip.sample(sample) }
+        if let sample = news.sample {
+            path.roundTrip.sample(sample)
+        } else if !path.roundTrip.isMeasured, let began {
+            // All that is acknowledged was repeated before its ack could come: without this no sample ever would.
+            path.roundTrip.sample((now - began).microseconds)
+        }
         attempt = 0
         timerStart = base == fresh && fresh == packetCount ? nil : now
         findLost(on: &path, at: now)
+        path.window.isBlind = !silent.isEmpty
         path.delivered(news.count, newest: news.onPath)
         return true
     }
@@ -214,7 +239,7 @@ struct SendingSide: Sendable {
         case .silent, .acknowledged: break
         }
         let age = (now - record.sentAt).microseconds
-        if record.place == .lost || (record.isRepeated && path.roundTrip.smoothed > 0 && age < path.roundTrip.minimum) {
+        if record.place == .lost || (record.isRepeated && age < path.roundTrip.minimum) {
             // An earlier transmission arrived after all.
             if record.isOvertaken {
                 reorderThreshold = min(reorderThreshold * 2, UTPLimits.reorderThresholdMaximum)
@@ -329,9 +354,10 @@ struct SendingSide: Sendable {
         attempt += 1
         if flying == 0, silent.isEmpty {
             probes = 1
-        } else if attempt == 1 {
+        } else if attempt <= UTPLimits.probes {
             // A tail without an answer: say the two oldest again, without blaming the window.
             probes = repeatOldest(2, on: &path)
+            saysTwice = probes == 1
         } else {
             for packet in base..<fresh where isOpen(packet) { markLost(packet, on: &path) }
             path.wentSilent(since: start)

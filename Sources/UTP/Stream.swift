@@ -49,15 +49,18 @@ struct Stream: Sendable {
     private(set) var owesAck = false
     /// DATA and FIN taken in since the last ack.
     private var sinceAck = 0
+    /// DATA and FIN taken in.
+    private var taken = 0
     private var owesSYNAnswer = false
+    /// The answer to the SYN goes out again behind the first packets: nothing can be read without it.
+    private var owesSecondAnswer = false
+    private let openedAt: Instant
     private var until: Instant
     /// Packets with payload that came before the answer to our SYN, whose number they are counted from.
     private var held: [(packet: Packet, bytes: [UInt8])] = []
 
-    /// Whether the machine has it in its list of streams to settle.
-    var isListed = false
     /// Whether it is in line for a turn on its path.
-    var isWaiting = false
+    private(set) var isWaiting = false
 
     init(
         id: StreamID, peer: NodeAddress, path: Int, connectionID: UInt16, isConnecting: Bool, transfer: UTP.Transfer,
@@ -72,6 +75,7 @@ struct Stream: Sendable {
         receiveID = isConnecting ? connectionID : connectionID &+ 1
         sendID = isConnecting ? connectionID &+ 1 : connectionID
         phase = isConnecting ? .connecting(attempts: 0, lastSYN: now, wait: .zero) : .awaiting
+        openedAt = now
         until = isConnecting ? now : now + UTPLimits.acceptTime
         // The SYN takes a number; the answer to a SYN does not.
         let first = isConnecting ? firstSequence &+ 1 : firstSequence
@@ -91,12 +95,16 @@ struct Stream: Sendable {
     private var isPending: Bool { sending?.isSupplied == false }
 
     /// Enough packets came in that their ack should not wait for the end of the batch.
-    var isAckUrgent: Bool { sinceAck >= UTPLimits.packetsPerAck }
-
-    func matches(_ connectionID: UInt16, _ node: NodeAddress) -> Bool { receiveID == connectionID && peer == node }
+    var isAckUrgent: Bool {
+        guard sinceAck >= UTPLimits.packetsPerEarlyAck else { return false }
+        return sinceAck >= UTPLimits.packetsPerAck || taken < UTPLimits.earlyAckPackets || receiving?.hasGap == true
+    }
 
     /// Bytes of packets kept because they came early.
     var earlyBytes: Int { receiving?.earlyBytes ?? 0 }
+
+    /// Whether packets of it were lost or overtaken on their way to us.
+    var hadGap: Bool { receiving?.hadGap ?? false }
 
     // MARK: Events
 
@@ -106,8 +114,26 @@ struct Stream: Sendable {
         if case .open = phase { until = now + UTPLimits.idleTime }
     }
 
+    /// What a packet brought about: bytes kept early, more or fewer, and the stream's end.
+    struct Taken {
+        let earlyBytes: Int
+        let ending: Ending?
+    }
+
+    /// Takes a packet, and sends an ack where one should not wait for the end of the batch.
+    mutating func take(
+        _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, mayKeep: Bool, at now: Instant,
+        into sink: inout some PacketSink
+    ) -> Taken {
+        let before = earlyBytes
+        let ending = receive(packet, bytes, on: &path, mayKeep: mayKeep, at: now)
+        let taken = Taken(earlyBytes: earlyBytes - before, ending: ending)
+        if ending == nil, isAckUrgent { settle(at: now, on: &path, into: &sink) }
+        return taken
+    }
+
     /// A packet whose id is this stream's. `mayKeep`: whether there is room for early packets.
-    mutating func receive(
+    private mutating func receive(
         _ packet: Packet, _ bytes: UnsafeRawBufferPointer, on path: inout Path, mayKeep: Bool, at now: Instant
     ) -> Ending? {
         let header = packet.header
@@ -120,6 +146,7 @@ struct Stream: Sendable {
             open(peerNumber: header.sequence, at: now)
             peerSYN = header.sequence
             owesSYNAnswer = true
+            owesSecondAnswer = sending != nil
             return nil
         case .connecting(let attempts, let lastSYN, _):
             // Only what answers our SYN counts; DATA and FIN before the STATE do not tell the first number.
@@ -134,7 +161,7 @@ struct Stream: Sendable {
             if header.kind != .syn, sending == nil, held.count < UTPLimits.earlyPackets {
                 held.append((packet, Array(bytes)))
                 // The answer may be lost: ask again, soon but once.
-                if held.count == 1, attempts < UTPLimits.synAttempts {
+                if held.count == 1 {
                     until = min(until, lastSYN + UTPLimits.synRepeatWait)
                 }
             }
@@ -181,6 +208,7 @@ struct Stream: Sendable {
         guard header.kind != .state else { return nil }
         owesAck = true
         sinceAck += 1
+        taken += 1
         switch receiving?.take(packet, bytes, mayKeep: mayKeep) {
         case .progress:
             until = now + UTPLimits.idleTime
@@ -221,8 +249,8 @@ struct Stream: Sendable {
 
     mutating func advance(to now: Instant, on path: inout Path) -> Ending? {
         switch phase {
-        case .connecting(let attempts, _, _):
-            return until <= now && attempts >= UTPLimits.synAttempts ? .failed(.connectTimedOut) : nil
+        case .connecting:
+            return until <= now && now >= openedAt + UTPLimits.synTime ? .failed(.connectTimedOut) : nil
         case .awaiting:
             return until <= now ? .failed(.acceptTimedOut) : nil
         case .open:
@@ -230,6 +258,8 @@ struct Stream: Sendable {
                 return .broken(isPending ? .supplyTimedOut : .idle)
             }
             sending?.timeout(on: &path, at: now)
+            // Who never had our answer to his SYN can acknowledge nothing.
+            if !isConnecting, sending?.isUnheard == true, sending?.probes ?? 0 > 0 { owesSYNAnswer = true }
             return nil
         }
     }
@@ -245,16 +275,33 @@ struct Stream: Sendable {
     /// Packets in flight.
     var flying: Int { sending?.flying ?? 0 }
 
+    /// Settles, and says when it is due next and whether it is to be put in line for its path.
+    mutating func settled(
+        at now: Instant, on path: inout Path, into sink: inout some PacketSink
+    ) -> (deadline: Instant, beginsToWait: Bool) {
+        settle(at: now, on: &path, into: &sink)
+        let begins = isReady && !isWaiting
+        if begins { isWaiting = true }
+        return (deadline(on: path), begins)
+    }
+
+    /// Sends what it may in one turn, and says when it is due next and whether it stays in line.
+    mutating func hadTurn(
+        of count: Int, at now: Instant, on path: inout Path, into sink: inout some PacketSink
+    ) -> (deadline: Instant, isWaiting: Bool) {
+        send(count, at: now, on: &path, into: &sink)
+        isWaiting = isReady
+        return (deadline(on: path), isWaiting)
+    }
+
     /// Sends what is due and needs no room on the path: a SYN, the answer to one, what a timeout has allowed, or the
     /// one ack for all that was received.
     mutating func settle(at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
         switch phase {
         case .awaiting: return
         case .connecting(let attempts, _, let wait):
-            guard until <= now, attempts < UTPLimits.synAttempts else { return }
-            let quarters = UInt64(UTPLimits.synWaitGrowthQuarters)
-            let next =
-                attempts == 0 ? UTPLimits.synWait : Interval(microseconds: wait.microseconds * quarters / 4)
+            guard until <= now, now < openedAt + UTPLimits.synTime else { return }
+            let next = min(synWait(attempts, wait, path), openedAt + UTPLimits.synTime - now)
             phase = .connecting(attempts: attempts + 1, lastSYN: now, wait: next)
             until = now + next
             emit(.syn, connectionID: receiveID, sequence: firstSequence, at: now, into: &sink)
@@ -265,7 +312,7 @@ struct Stream: Sendable {
                 emit(.state, sequence: firstSequence, at: now, into: &sink)
             }
             while sending?.probes ?? 0 > 0, let packet = sending?.next(on: &path, at: now) {
-                transmit(packet, at: now, into: &sink)
+                transmit(packet, on: &path, at: now, into: &sink)
             }
             sending?.watchPeerWindow(at: now)
             guard owesAck else { return }
@@ -278,9 +325,34 @@ struct Stream: Sendable {
     /// Sends up to `count` packets of payload, as far as the path has room.
     mutating func send(_ count: Int, at now: Instant, on path: inout Path, into sink: inout some PacketSink) {
         for _ in 0..<count {
-            guard let packet = sending?.next(on: &path, at: now) else { return }
-            transmit(packet, at: now, into: &sink)
+            guard let packet = sending?.next(on: &path, at: now) else { break }
+            transmit(packet, on: &path, at: now, into: &sink)
         }
+        if owesSecondAnswer {
+            owesSecondAnswer = false
+            emit(.state, sequence: firstSequence, at: now, into: &sink)
+        }
+    }
+
+    /// How long to wait for the answer to a SYN that follows `attempts` others, the last of which waited for `wait`.
+    private func synWait(_ attempts: Int, _ wait: Interval, _ path: Path) -> Interval {
+        guard attempts >= 2 else {
+            let smoothed = path.roundTrip.smoothed
+            guard smoothed > 0 else { return UTPLimits.synWait }
+            let bitMoreThanHalf = Interval(microseconds: smoothed * 9 / 16)
+            return min(max(bitMoreThanHalf, UTPLimits.probeTime), UTPLimits.synWait)
+        }
+        return Interval(microseconds: wait.microseconds * UInt64(UTPLimits.synWaitGrowthQuarters) / 4)
+    }
+
+    /// Sends a packet; where the path loses many and the end waits for this one, twice.
+    private func transmit(_ packet: Int, on path: inout Path, at now: Instant, into sink: inout some PacketSink) {
+        transmit(packet, at: now, into: &sink)
+        let isCritical =
+            path.saysTwice && sending?.isEnding == true && sending?.isRepeatedOrLast(packet) == true
+        guard isCritical || sending?.saysTwice == true else { return }
+        path.sentCopy()
+        transmit(packet, at: now, into: &sink)
     }
 
     /// What STATE bears: the number of our next packet.

@@ -24,9 +24,14 @@
 // of a RESET. The receiver's FIN is that ack, for peers that wait for the other side's end too.
 //
 // Acks. Packets are taken in by `receive`; acks, and payload that acks make room for, come out of `drain`. So a batch
-// of datagrams costs one ack a stream (one for every sixteen packets where it is long, so that a lost ack does not
-// silence a whole window), a single datagram is acked at once, and no ack waits for a timer. The selective ack names
-// all early packets, so a lost ack costs nothing when another one follows.
+// of datagrams costs one ack a stream (one for every sixteen packets where it is long, one for every four of the first
+// ones and while something is missing, so that a lost ack does not silence a whole window), a single datagram is acked
+// at once, and no ack waits for a timer. The selective ack names all early packets that it can reach, so a lost ack
+// costs nothing when another one follows.
+//
+// Ends. What a stream waits for at its beginning and end is one packet, whose loss is nothing's but a timer's to find.
+// So those timers go by the round trip, which the owner tells where it knows it; the SYN's answer is said twice; and on
+// a lossy path so are the FIN, what is repeated after it, and the last ack.
 //
 // Paths. The streams to one peer share one `Path`: congestion window, round trip, base delay, and turns to send. So
 // many streams are to others on the way what one is, each gets the same, and a new one begins with what the others
@@ -90,6 +95,15 @@ public struct UTP: Sendable {
         let receiveID: UInt16
     }
 
+    /// What is asked of a stream with every packet, beside it: so the stream itself is not touched for it.
+    private struct Front {
+        let key: Key
+        let path: Int
+        /// Whether it is in the list of those to settle.
+        var isListed = false
+        var isTaken = true
+    }
+
     private let configuration: UTPConfiguration
     private let settings: StreamSettings
     private var entropy: Entropy
@@ -102,6 +116,7 @@ public struct UTP: Sendable {
     // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a
     // scan over plain integers.
     private var places: [Stream?] = []
+    private var fronts: [Front] = []
     private var deadlines: [UInt64] = []
     private var freePlaces: [Int] = []
     private var placeOfKey: [Key: Int] = [:]
@@ -117,7 +132,9 @@ public struct UTP: Sendable {
     private var touchedPaths: [Int] = []
     /// Places to settle at the next `drain`, in the order they were touched.
     private var touched: [Int] = []
-    private var lastPlace = 0
+    /// The place of the stream that last came with a receive id of these low bits, found without hashing.
+    private var recentPlaces = [Int](repeating: 0, count: UTP.recentCount)
+    private static let recentCount = 256
     private var earlyBytes = 0
     private var farewells = Farewells()
 
@@ -138,19 +155,21 @@ public struct UTP: Sendable {
 
     // MARK: Opening and closing
 
-    /// Opens a stream with the id the peer gave out and sends its SYN.
+    /// Opens a stream with the id the peer gave out and sends its SYN. `roundTrip`: to the peer, where the owner knows
+    /// it; otherwise the first losses are found out later.
     public mutating func connect(
-        to peer: NodeAddress, connectionID: UInt16, transfer: Transfer, at now: Instant
+        to peer: NodeAddress, connectionID: UInt16, transfer: Transfer, roundTrip: Interval? = nil, at now: Instant
     ) throws(UTPError) -> StreamID {
         clock = max(clock, now)
         try checkRoom(peer)
         guard isFree(connectionID, peer) else { throw .connectionIDInUse }
-        return open(peer, connectionID, isConnecting: true, transfer)
+        return open(peer, connectionID, isConnecting: true, transfer, roundTrip)
     }
 
-    /// Reserves an id that `peer` is to connect with, and waits for its SYN for `UTPLimits.acceptTime`.
+    /// Reserves an id that `peer` is to connect with, and waits for its SYN for `UTPLimits.acceptTime`. `roundTrip` as
+    /// for `connect`.
     public mutating func accept(
-        from peer: NodeAddress, transfer: Transfer, at now: Instant
+        from peer: NodeAddress, transfer: Transfer, roundTrip: Interval? = nil, at now: Instant
     ) throws(UTPError) -> (StreamID, connectionID: UInt16) {
         clock = max(clock, now)
         try checkRoom(peer)
@@ -158,7 +177,7 @@ public struct UTP: Sendable {
         for _ in 0..<64 {
             let connectionID = randomNumber()
             guard isFree(connectionID &+ 1, peer), isFree(connectionID, peer) else { continue }
-            return (open(peer, connectionID, isConnecting: false, transfer), connectionID)
+            return (open(peer, connectionID, isConnecting: false, transfer, roundTrip), connectionID)
         }
         throw .connectionIDInUse
     }
@@ -178,21 +197,25 @@ public struct UTP: Sendable {
     }
 
     private mutating func open(
-        _ peer: NodeAddress, _ connectionID: UInt16, isConnecting: Bool, _ transfer: Transfer
+        _ peer: NodeAddress, _ connectionID: UInt16, isConnecting: Bool, _ transfer: Transfer, _ roundTrip: Interval?
     ) -> StreamID {
         lastID += 1
         let stream = Stream(
             id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID,
             isConnecting: isConnecting, transfer: transfer,
             firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings, at: clock)
+        if let roundTrip { paths[stream.path].roundTrip.expect(roundTrip) }
         let place = freePlaces.popLast() ?? places.count
+        let front = Front(key: Key(peer: peer, receiveID: stream.receiveID), path: stream.path)
         if place == places.count {
             places.append(stream)
+            fronts.append(front)
             deadlines.append(.max)
         } else {
             places[place] = stream
+            fronts[place] = front
         }
-        placeOfKey[Key(peer: peer, receiveID: stream.receiveID)] = place
+        placeOfKey[front.key] = place
         placeOfStream[stream.id] = place
         streamsOfPeer[peer.id, default: 0] += 1
         touch(place)
@@ -220,6 +243,7 @@ public struct UTP: Sendable {
         guard let stream = places[place] else { return }
         earlyBytes -= stream.earlyBytes
         places[place] = nil
+        fronts[place].isTaken = false
         deadlines[place] = .max
         freePlaces.append(place)
         placeOfKey[Key(peer: stream.peer, receiveID: stream.receiveID)] = nil
@@ -274,6 +298,8 @@ public struct UTP: Sendable {
         case .received(let payload):
             directives.append(.received(stream.id, payload))
             sayFarewell(stream, sendNow: true)
+            // Where packets were lost, this one may be: the sender waits for nothing else.
+            if stream.hadGap { say(stream.farewell().header(at: clock), to: stream.peer) }
         case .sent:
             directives.append(.sent(stream.id))
             sayFarewell(stream, sendNow: stream.owesAck)
@@ -311,31 +337,28 @@ public struct UTP: Sendable {
             // Whoever sends garbage in an authenticated session learns nothing and costs nothing.
             return
         }
-        guard let place = place(of: parsed.header, peer), let path = places[place]?.path else {
+        guard let place = place(of: parsed.header, peer) else {
             answerStranger(parsed.header, peer)
             return
         }
-        let before = places[place]?.earlyBytes ?? 0
         let mayKeep = earlyBytes < UTPLimits.earlyBytes
-        let ending = places[place]?.receive(parsed, packet, on: &paths[path], mayKeep: mayKeep, at: clock)
-        earlyBytes += (places[place]?.earlyBytes ?? 0) - before
-        if let ending {
-            end(place, ending)
-        } else {
-            touch(place)
-            if places[place]?.isAckUrgent == true {
-                places[place]?.settle(at: clock, on: &paths[path], into: &packets)
-            }
-        }
+        let path = fronts[place].path
+        let taken = places[place]?.take(
+            parsed, packet, on: &paths[path], mayKeep: mayKeep, at: clock, into: &packets)
+        guard let taken else { return }
+        earlyBytes += taken.earlyBytes
+        if let ending = taken.ending { end(place, ending) } else { touch(place) }
     }
 
     private mutating func place(of header: PacketHeader, _ peer: NodeAddress) -> Int? {
         let id = header.connectionID
         switch header.kind {
         case .data, .fin, .state:
-            if lastPlace < places.count, places[lastPlace]?.matches(id, peer) == true { return lastPlace }
-            guard let place = placeOfKey[Key(peer: peer, receiveID: id)] else { return nil }
-            lastPlace = place
+            let key = Key(peer: peer, receiveID: id)
+            let recent = recentPlaces[Int(id) % UTP.recentCount]
+            if recent < fronts.count, fronts[recent].isTaken, fronts[recent].key == key { return recent }
+            guard let place = placeOfKey[key] else { return nil }
+            recentPlaces[Int(id) % UTP.recentCount] = place
             return place
         case .syn:
             // A SYN bears the other end's receive id, one less than ours.
@@ -390,7 +413,7 @@ public struct UTP: Sendable {
             touchPath(index)
         }
         for place in deadlines.indices where deadlines[place] <= clock.microseconds {
-            guard let path = places[place]?.path else { continue }
+            let path = fronts[place].path
             if let ending = places[place]?.advance(to: clock, on: &paths[path]) {
                 end(place, ending)
             } else {
@@ -400,8 +423,8 @@ public struct UTP: Sendable {
     }
 
     private mutating func touch(_ place: Int) {
-        guard places[place]?.isListed == false else { return }
-        places[place]?.isListed = true
+        guard fronts[place].isTaken, !fronts[place].isListed else { return }
+        fronts[place].isListed = true
         touched.append(place)
     }
 
@@ -431,20 +454,16 @@ public struct UTP: Sendable {
     }
 
     private mutating func settle(_ place: Int, into sink: inout some PacketSink) {
-        guard let path = places[place]?.path else { return }
-        places[place]?.isListed = false
-        places[place]?.settle(at: clock, on: &paths[path], into: &sink)
-        noteDeadline(place, path)
-        if places[place]?.isReady == true, places[place]?.isWaiting == false {
+        fronts[place].isListed = false
+        guard fronts[place].isTaken else { return }
+        let path = fronts[place].path
+        let state = places[place]?.settled(at: clock, on: &paths[path], into: &sink)
+        deadlines[place] = state?.deadline.microseconds ?? .max
+        if state?.beginsToWait == true {
             if paths[path].waiting.isEmpty { paths[path].begin(at: clock) }
-            places[place]?.isWaiting = true
             paths[path].waiting.append(place)
         }
         touchPath(path)
-    }
-
-    private mutating func noteDeadline(_ place: Int, _ path: Int) {
-        deadlines[place] = places[place]?.deadline(on: paths[path]).microseconds ?? .max
     }
 
     /// Lets the streams that wait on a path send by turns, as far as it has room.
@@ -453,11 +472,10 @@ public struct UTP: Sendable {
         paths[index].refill(at: clock)
         while paths[index].hasRoom, let place = paths[index].waiting.first {
             paths[index].waiting.removeFirst()
-            places[place]?.send(UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
-            noteDeadline(place, index)
-            let goesOn = places[place]?.isReady ?? false
-            places[place]?.isWaiting = goesOn
-            if goesOn { paths[index].waiting.append(place) }
+            let state = places[place]?.hadTurn(
+                of: UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
+            deadlines[place] = state?.deadline.microseconds ?? .max
+            if state?.isWaiting == true { paths[index].waiting.append(place) }
         }
         paths[index].endTurns()
         pathDeadlines[index] = paths[index].deadline?.microseconds ?? .max

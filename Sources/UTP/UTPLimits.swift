@@ -22,9 +22,9 @@ public enum UTPLimits {
     public static let receiveWindowBytes = 18 << 20
     /// Bytes of such packets over all streams; beyond it only packets in order are taken, so every stream still moves.
     public static let earlyBytes = 64 << 20
-    /// Bytes set aside at first for a payload that is received; four times as many when they are full. A page run that
-    /// malloc recycles.
+    /// Bytes set aside at first for a payload that is received, and how many times as many when they are full.
     public static let gatherBytes = 64 << 10
+    public static let gatherGrowth = 32
     /// Peers whose path is remembered after its last stream ended, and after what pause what was learnt of it is
     /// doubted: longer than a walker needs between two ranges.
     public static let paths = 256
@@ -44,17 +44,25 @@ public enum UTPLimits {
     /// How long they are remembered: longer than a peer goes on repeating.
     public static let endedStreamTime = Interval.seconds(30)
 
-    /// SYNs sent before giving up, the wait after the first, and the growth of the wait in quarters: 0.4, 0.6, 0.9, …
-    /// sum to 8.3 s. Well under a request's time, so that another holder can still be asked within it.
-    public static let synAttempts = 6
-    public static let synWait = Interval.milliseconds(400)
+    /// How long SYNs are repeated: well under a request's time, so that another holder can still be asked within it.
+    /// The wait after the first and the second on a path whose round trip is not known, and the growth of the wait in
+    /// quarters from then on: 0.2, 0.2, 0.3, 0.45, …. Where the round trip is known the first two waits are a bit more
+    /// than half of it, if that is less: a SYN is small, and a stream without one is nothing.
+    public static let synTime = Interval.seconds(8)
+    public static let synWait = Interval.milliseconds(200)
     public static let synWaitGrowthQuarters = 6
     /// The shortest time between SYNs repeated because payload came before the SYN's answer.
     public static let synRepeatWait = Interval.milliseconds(100)
     /// Packets kept that came before the answer to the SYN; the others are sent again by the peer.
     public static let earlyPackets = 64
-    /// DATA and FIN packets of one batch that get an ack of their own.
+    /// DATA and FIN packets of one batch that get an ack of their own; and of the first ones of a stream and while a
+    /// gap stands, when the sender's window is small and the ack's loss costs it a timeout.
     public static let packetsPerAck = 16
+    public static let packetsPerEarlyAck = 4
+    public static let earlyAckPackets = 64
+    /// Share of packets lost above which the last ones of a stream are said twice. Source: Flach and others, "Reducing
+    /// Web Latency: the Virtue of Gentle Aggression" (SIGCOMM 2013).
+    public static let lossyShare = 0.012
     /// How long an id that was given out waits for its SYN: longer than all SYNs of the peer.
     public static let acceptTime = Interval.seconds(10)
     /// How long `supply` may take.
@@ -66,6 +74,10 @@ public enum UTPLimits {
     /// ones: acks are never delayed here, the first timeout only probes, and a tail must get through within
     /// `idleTime`).
     public static let timeoutInitial = Interval.milliseconds(500)
+    /// The first one before a round trip was measured; it only probes.
+    public static let probeInitial = Interval.milliseconds(200)
+    /// Timeouts in a row that only probe before all in flight counts as lost. Source: RFC 9002, persistent congestion.
+    public static let probes = 2
     public static let timeoutMinimum = Interval.milliseconds(150)
     public static let timeoutMaximum = Interval.milliseconds(1_500)
     /// The least wait before the first probe of an unanswered tail: two packets, no change of the window. Above the
@@ -83,6 +95,27 @@ public enum UTPLimits {
     public static let calmRounds = 4
     /// Queueing delay at which only `rateLowest` is left to us. Source: BEP 29, LEDBAT (RFC 6817).
     public static let targetDelay = Interval.milliseconds(100)
+    /// The least that the path's own buffer, where losses have shown it to be short, makes of the target: above the
+    /// jitter of one-way delays.
+    public static let targetMinimum = Interval.milliseconds(4)
+    /// Queueing delay that is as good as none.
+    public static let queueNoise = Interval.milliseconds(2)
+    /// Queueing delay that ends startup: an eighth of the round trip between these. Source: RFC 9406.
+    public static let startupQueueLeast = Interval.milliseconds(4)
+    public static let startupQueue = Interval.milliseconds(16)
+    /// How long after startup, and how long after the last time, a sender lets the queue run empty to see its base
+    /// delay.
+    /// Sources: BBR's 10 s; LEDBAT++'s initial slowdown.
+    public static let firstListen = Interval.seconds(2)
+    public static let listenInterval = Interval.seconds(10)
+    /// How long before its turn it joins another who does.
+    public static let listenJoin = Interval.seconds(5)
+    /// A buffer so short that `targetDelay` never fits: at 1 Gbit/s the fair rate leaves a queue of about this much.
+    public static let shortQueue = Interval.milliseconds(25)
+    /// A buffer that `targetDelay` fits but for single losses: those are not worth a target of one's own.
+    public static let mediumQueue = Interval.milliseconds(80)
+    /// How long a loss tells of the path's buffer: routes rarely change, and it makes us but more timid.
+    public static let depthTime = Interval.seconds(600)
     /// Packets a second that are fair without a queue and at the target delay: above 10 Gbit/s, and 1 Mbit/s.
     public static let rateHighest = 1_000_000.0
     public static let rateLowest = 100.0

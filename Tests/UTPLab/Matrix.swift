@@ -11,6 +11,8 @@ package struct Point: Sendable, CustomStringConvertible {
     /// Payload bytes.
     package var size = 0
     package var seed: UInt64 = 1
+    /// Whether the ends know the round trip, as a node does that has just asked for what is sent.
+    package var known = 0
 
     package init() {}
 
@@ -25,6 +27,7 @@ package struct Point: Sendable, CustomStringConvertible {
             case "duplication": duplication = value
             case "delay": delay = value
             case "size": size = value
+            case "known": known = min(value, 1)
             case "seed": seed = UInt64(value)
             default: return nil
             }
@@ -32,7 +35,8 @@ package struct Point: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) seed=\(seed)"
+        "loss=\(loss) reorder=\(reorder) duplication=\(duplication) delay=\(delay) size=\(size) known=\(known) "
+            + "seed=\(seed)"
     }
 
     /// All points of the issue: 7 × 3 × 2 × 6 × 8 of them.
@@ -90,7 +94,7 @@ package struct Point: Sendable, CustomStringConvertible {
                 duplication: share(duplication)), seed: seed &* 1_000_003 &+ UInt64(size + delay))
         let role: Role = seed % 2 == 0 ? .connectorSends : .accepterSends
         let payload = Pair.payload(size, seed: seed)
-        try pair.open(role, payload)
+        try pair.open(role, payload, roundTrip: known > 0 ? .milliseconds(2 * delay) : nil)
         let start = pair.now
         let isDone = pair.run()
         let seconds = (pair.now - start).seconds
@@ -119,5 +123,67 @@ package enum FatPath {
         let before = pair.bytesArrived[0]
         pair.run(for: .seconds(4))
         return (Double(pair.bytesArrived[0] - before) / 4 / 125e6, pair.dropped)
+    }
+}
+
+/// Hosts that know nothing of each other through one bottleneck.
+package struct SharedPath: Sendable, CustomStringConvertible {
+    /// Bytes a second.
+    package var rate: Double
+    /// One way, and the queue's depth at `rate`, in milliseconds.
+    package var delay: Int
+    package var queue: Int
+    /// Seconds after which each further host begins.
+    package var stagger: Int
+    package var hosts = 2
+    package var seed: UInt64 = 1
+    /// Seconds after the last has begun that count as convergence, and then of measurement.
+    package var settling = 20
+    package var measured = 20
+
+    package init(rate: Double, delay: Int, queue: Int, stagger: Int) {
+        (self.rate, self.delay, self.queue, self.stagger) = (rate, delay, queue, stagger)
+    }
+
+    package var description: String {
+        "\(hosts) hosts, \(Int(rate * 8 / 1e6)) Mbit/s, delay \(delay) ms, queue \(queue) ms, "
+            + "begin \(stagger) s apart, seed \(seed)"
+    }
+
+    /// What each host got of the bottleneck.
+    package struct Result: Sendable, CustomStringConvertible {
+        package let shares: [Double]
+        package let dropped: Double
+
+        /// Jain's index: 1 where all got the same, 1 / hosts where one got everything.
+        package var index: Double {
+            let sum = shares.reduce(0, +)
+            return sum * sum / (Double(shares.count) * shares.map { $0 * $0 }.reduce(0, +))
+        }
+        /// Of the bottleneck, by all.
+        package var use: Double { shares.reduce(0, +) }
+
+        package var description: String {
+            func short(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }
+            return "index \(short(index)), use \(short(use)), shares \(shares.map(short)), dropped \(short(dropped))"
+        }
+    }
+
+    /// Runs it.
+    package func run() throws -> Result {
+        let link = Link(delay: .milliseconds(delay), rate: rate, queueBytes: Int(rate) * queue / 1_000)
+        var pair = Pair(link, pairs: hosts, seed: seed)
+        let seconds = stagger * hosts + settling + measured
+        let payload = [UInt8](repeating: 7, count: Int(rate) * seconds)
+        for host in 0..<hosts {
+            try pair.open(.accepterSends, payload, pair: host)
+            if stagger > 0, host < hosts - 1 { pair.run(for: .seconds(stagger)) }
+        }
+        pair.run(for: .seconds(settling))
+        let before = (pair.bytesArrived, pair.dropped, pair.packetsSent.reduce(0, +))
+        pair.run(for: .seconds(measured))
+        let shares = (0..<hosts).map { Double(pair.bytesArrived[2 * $0] - before.0[2 * $0]) / Double(measured) / rate }
+        let sent = pair.packetsSent.reduce(0, +) - before.2
+        return Result(shares: shares, dropped: Double(pair.dropped - before.1) / Double(max(sent, 1)))
     }
 }

@@ -185,16 +185,17 @@ extension Pair {
     /// Opens a stream in a pair.
     @discardableResult
     package mutating func open(
-        _ role: Role, _ payload: [UInt8], limit: Int? = nil, pair: Int = 0
+        _ role: Role, _ payload: [UInt8], limit: Int? = nil, pair: Int = 0, roundTrip: Interval? = nil
     ) throws -> (connector: StreamID, accepter: StreamID) {
         let limit = limit ?? payload.count
         let send = UTP.Transfer.send(payload)
         let (connects, accepts) = (2 * pair, 2 * pair + 1)
         let (accepter, id) = try machines[accepts].accept(
-            from: addresses[connects], transfer: role == .accepterSends ? send : .receive(limit: limit), at: now)
+            from: addresses[connects], transfer: role == .accepterSends ? send : .receive(limit: limit),
+            roundTrip: roundTrip, at: now)
         let connector = try machines[connects].connect(
             to: addresses[accepts], connectionID: id,
-            transfer: role == .accepterSends ? .receive(limit: limit) : send, at: now)
+            transfer: role == .accepterSends ? .receive(limit: limit) : send, roundTrip: roundTrip, at: now)
         return (connector, accepter)
     }
 

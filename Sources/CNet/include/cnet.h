@@ -78,4 +78,8 @@ void cnet_ignore_write_signals(void);
 
 int cnet_close(int fd);
 
+// Has the allocator keep up to `bytes` of freed memory for the next payloads instead of giving each one's pages back
+// to the system, which clears them anew. Blocks of more than 32 MiB still come straight from the system.
+void cnet_keep_freed_memory(int bytes);
+
 #endif
