@@ -23,16 +23,19 @@ extension Node {
             }
         case .offered(.state, let peer, let keys, let token):
             let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
-            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
-        case .offered(_, _, let keys, let token):
-            let codes = keys.map { AcceptCode(chain.admission(of: $0)) }
-            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
+            overlay.respond(toOffer: token, codes: codes, limit: offerBytes(keys, codes), at: moment.instant)
+        case .offered(_, let peer, let keys, let token):
+            let codes = keys.map { acceptCode(forBlock: $0, from: peer.id, at: moment.instant) }
+            overlay.respond(toOffer: token, codes: codes, limit: offerBytes(keys, codes), at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             for item in items { receiveState(item, from: peer.id, at: moment) }
         case .offerReceived(_, let peer, let items):
-            for item in items { chain.offered(item.key, item.value, by: peer.id, at: moment.instant) }
-        case .offerBroken(.state, _, let keys, _): for key in keys { gossip.expected[key] = nil }
-        case .offerBroken, .offerFinished, .lookupFinished: break
+            for item in items {
+                gossip.ended(item.key, from: peer.id)
+                chain.offered(item.key, item.value, by: peer.id, at: moment.instant)
+            }
+        case .offerBroken(_, let peer, let keys, _): for key in keys { gossip.ended(key, from: peer.id) }
+        case .offerFinished, .lookupFinished: break
         case .peerUpdated(.state, let info): statePeerUpdated(info, at: moment)
         case .peerUpdated(_, let info): chainPeerUpdated(info, at: moment)
         case .peerLost(.state, let id):
@@ -113,6 +116,9 @@ extension Node {
     }
 }
 
+/// The planner asks whom the peer book of the wire chooses.
+extension Overlay: PeerChooser {}
+
 extension AcceptCode {
     /// What is said to the offerer of a new block.
     init(_ admission: NewBlockAdmission) {
@@ -136,6 +142,19 @@ struct StatePeer: Sendable {
 
     /// It said that it serves these anchors and no others.
     mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
+
+    /// It does not have a section that it said it serves at that anchor; whether it had said so.
+    mutating func disclaim(_ section: Int, at anchor: Anchor) -> Bool {
+        guard let place = served.firstIndex(where: { $0.anchor == anchor }),
+            served[place].runs.contains(where: { $0.contains(section) })
+        else { return false }
+        let runs = served[place].runs.flatMap { run in
+            guard run.contains(section) else { return [run] }
+            return [run.lowerBound..<section, section + 1..<run.upperBound].filter { !$0.isEmpty }
+        }
+        served[place] = AnchorSections(anchor: anchor, runs: runs)
+        return true
+    }
 
     /// Whether a position of the ring lies in its radius.
     func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }

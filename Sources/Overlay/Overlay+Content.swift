@@ -192,12 +192,14 @@ extension Overlay {
         switch result {
         case .success:
             note(nil, of: peer)
+            book.measured(report.firstAnswer, \.answerTime, of: peer, at: clock)
             if request.stream != nil, let since = request.firstAnswerAt {
                 book.measured(bytes: request.received, in: clock - since, of: peer, at: clock)
             }
         case .failure(let error):
             statistics.requestsFailed += 1
             note(error, of: peer)
+            if !error.isOurs { book.measured(report.duration, \.failureTime, of: peer, at: clock) }
         }
         directives.append(.contentAnswered(RequestID(value: number), result, report))
     }

@@ -9,6 +9,8 @@ public struct OverlayLoad: Hashable, Sendable {
     public let talks, streams, lookups: Int
     /// Offers of ours that wait to be made once more.
     public let restingOffers: Int
+    /// Bytes that accepted offers of others may have, as long as they are under way.
+    public let inboundOfferBytes: Int
     /// Nodes on their way in, waiting for another visit, and with a standing.
     public let candidates, revisits, standings: Int
 }
@@ -42,20 +44,26 @@ extension Overlay {
         closest(to: target, network: id, limit: OverlayLimits.records + 1).map(\.record).filter { $0.id != asker }
     }
 
-    /// The one of `candidates` to ask for about `bytes` of content: mostly the one that should be the quickest by round
-    /// trip, throughput and failure rate, for a share of the choices (`OverlayLimits.explorationShare`) the one least
-    /// known. Banned ones are out; nil where none is left.
-    public mutating func choose(among candidates: [Bytes32], bytes: Int, at now: Instant) -> Bytes32? {
-        let able = candidates.filter { !book.isBanned($0, at: now) }.sorted()
-            .map { (id: $0, standing: book.standing(of: $0) ?? PeerStanding()) }
+    /// The one of `candidates` to ask for about `bytes` of content: mostly the one that should be the quickest by the
+    /// time to an answer, throughput, failure rate and `load` (requests of ours it has to answer besides), for a share
+    /// of the choices (`OverlayLimits.explorationShare`) the one that was not chosen for longest. Of equals chance
+    /// decides. Banned ones are out; nil where none is left.
+    public mutating func choose(
+        among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+    ) -> Bytes32? {
+        let able = candidates.filter { !book.isBanned($0.id, at: now) }.sorted { $0.id < $1.id }
+        guard !able.isEmpty else { return nil }
         let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
-        let best =
-            explores
-            ? able.min { ($0.standing.sampleCount, $0.id) < ($1.standing.sampleCount, $1.id) }
-            : able.min {
-                ($0.standing.expectedSeconds(for: bytes), $0.id) < ($1.standing.expectedSeconds(for: bytes), $1.id)
-            }
-        return best?.id
+        let costs = able.map { candidate in
+            guard !explores else { return Double(book.chosenAt(candidate.id).microseconds) }
+            let standing = book.standing(of: candidate.id) ?? PeerStanding()
+            return standing.expectedSeconds(for: bytes, load: candidate.load)
+        }
+        let least = costs.min() ?? 0
+        let best = able.indices.filter { costs[$0] == least }
+        let chosen = able[best[Int(generator.next() % UInt64(best.count))]].id
+        book.chosen(chosen, at: now)
+        return chosen
     }
 
     /// How a node behaved so far; nil for one never dealt with.
@@ -87,7 +95,7 @@ extension Overlay {
         OverlayLoad(
             requests: requests.count, served: served.count, offers: offers.count, inboundOffers: inboundOffers.count,
             talks: talks.count, streams: streams.count, lookups: lookups.count,
-            restingOffers: restingOffers.count,
+            restingOffers: restingOffers.count, inboundOfferBytes: inboundOffers.bytes,
             candidates: networks.reduce(0) { $0 + $1.waiting.count + $1.visiting.count },
             revisits: networks.reduce(0) { $0 + $1.revisits.count }, standings: book.count)
     }

@@ -117,9 +117,11 @@ public struct PeerStanding: Hashable, Sendable {
     public internal(set) var score: Double = 0
     /// Mean time from PING to PONG, exponentially weighted; nil before the first.
     public internal(set) var roundTrip: Interval?
+    /// The same from a request for content to its first answer, and from a request that failed to its end.
+    public internal(set) var answerTime: Interval?, failureTime: Interval?
     /// Bytes a second of the streams from the peer, exponentially weighted; nil before the first.
     public internal(set) var throughput: Double?
-    /// The last 32 exchanges, newest lowest: 1 failed.
+    /// The last 32 exchanges of content, newest lowest: 1 failed. A PING says nothing of them.
     var outcomes: UInt32 = 0
     var outcomeCount = 0
     /// The same for offers of the peer's that we accepted: 1 never came.
@@ -130,7 +132,7 @@ public struct PeerStanding: Hashable, Sendable {
     /// The end of a ban; past or nil when there is none.
     public internal(set) var bannedUntil: Instant?
 
-    /// Failed exchanges of the last 32, 0…1.
+    /// Failed exchanges of content of the last 32, 0…1.
     public var failureRate: Double {
         outcomeCount == 0 ? 0 : Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
     }
@@ -143,14 +145,16 @@ public struct PeerStanding: Hashable, Sendable {
     /// Exchanges that the failure rate is made of, at most 32.
     public var sampleCount: Int { outcomeCount }
 
-    /// Seconds until `bytes` of content are here, as far as experience tells: a round trip and the transfer, as often
-    /// as it takes at this failure rate.
-    public func expectedSeconds(for bytes: Int) -> Double {
-        let trip = (roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
-        let transfer = Double(max(bytes, 0)) / max(throughput ?? OverlayLimits.unknownThroughput, 1)
+    /// Seconds until `bytes` of content are here, as far as experience tells: the time to an answer, the transfer beside
+    /// `load` others that are under way already, and the failures that come before it at this failure rate.
+    public func expectedSeconds(for bytes: Int, load: Int = 0) -> Double {
+        let trip = (answerTime ?? roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
+        let shared = Double(max(bytes, 0)) * Double(1 + max(load, 0))
+        let success = trip + shared / max(throughput ?? OverlayLimits.unknownThroughput, 1)
+        let failures = Double(outcomes.nonzeroBitCount)
         // One success beside the failures keeps it finite.
-        let successes = Double(outcomeCount + 1) - Double(outcomes.nonzeroBitCount)
-        return (trip + transfer) * Double(outcomeCount + 1) / successes
+        let perSuccess = failures / (Double(outcomeCount + 1) - failures)
+        return success + perSuccess * max(success, failureTime?.seconds ?? 0)
     }
 
     /// Whether a ban holds at `now`.

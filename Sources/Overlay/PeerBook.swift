@@ -13,6 +13,8 @@ struct PeerBook: Sendable {
         var refilledAt = Instant.zero
         /// Failures of one stall are one failure: no second is counted before this.
         var nextFailureCounts = Instant.zero
+        /// When it was last chosen among others.
+        var chosenAt = Instant.zero
     }
 
     private var entries: [Bytes32: Entry] = [:]
@@ -34,22 +36,22 @@ struct PeerBook: Sendable {
         update(id, at: now) { $0.traffic[network][keyPath: counter] += UInt64(max(bytes, 0)) }
     }
 
-    /// An exchange went as it should.
-    mutating func succeeded(_ id: Bytes32, at now: Instant) {
+    /// An exchange went as it should. `ofContent`: more was asked than a sign of life.
+    mutating func succeeded(_ id: Bytes32, ofContent: Bool = true, at now: Instant) {
         update(id, at: now) { entry in
             entry.standing.score = min(entry.standing.score + 1, OverlayLimits.highestScore)
             entry.standing.failuresInARow = 0
-            entry.standing.note(failed: false)
+            if ofContent { entry.standing.note(failed: false) }
         }
     }
 
     /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer
     /// came.
-    mutating func failed(_ id: Bytes32, silent: Bool, at now: Instant) {
+    mutating func failed(_ id: Bytes32, silent: Bool, ofContent: Bool = true, at now: Instant) {
         update(id, at: now) { entry in
             let floor = min(entry.standing.score, PeerBook.failureFloor)
             entry.standing.score = max(entry.standing.score - 2, floor)
-            entry.standing.note(failed: true)
+            if ofContent { entry.standing.note(failed: true) }
             guard silent, now >= entry.nextFailureCounts else { return }
             entry.standing.failuresInARow += 1
             entry.nextFailureCounts = now + PeerBook.stall
@@ -96,13 +98,22 @@ struct PeerBook: Sendable {
         update(id, at: now) { $0.standing.score = min($0.standing.score + points, OverlayLimits.highestScore) }
     }
 
-    mutating func measured(roundTrip: Interval, of id: Bytes32, at now: Instant) {
+    /// `time`: which of its times this is a sample of.
+    mutating func measured(
+        _ sample: Interval, _ time: WritableKeyPath<PeerStanding, Interval?>, of id: Bytes32, at now: Instant
+    ) {
         update(id, at: now) { entry in
-            let old = entry.standing.roundTrip.map { Double($0.microseconds) }
-            let mean = PeerBook.weighted(old, Double(roundTrip.microseconds))
-            entry.standing.roundTrip = Interval(microseconds: UInt64(mean))
+            let old = entry.standing[keyPath: time].map { Double($0.microseconds) }
+            let mean = PeerBook.weighted(old, Double(sample.microseconds))
+            entry.standing[keyPath: time] = Interval(microseconds: UInt64(mean))
         }
     }
+
+    /// The node was chosen among others.
+    mutating func chosen(_ id: Bytes32, at now: Instant) { update(id, at: now) { $0.chosenAt = now } }
+
+    /// When that was; zero for never.
+    func chosenAt(_ id: Bytes32) -> Instant { entries[id]?.chosenAt ?? .zero }
 
     mutating func measured(bytes: Int, in duration: Interval, of id: Bytes32, at now: Instant) {
         guard bytes >= OverlayLimits.throughputSampleBytes, duration > .zero else { return }

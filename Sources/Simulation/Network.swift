@@ -1,5 +1,43 @@
 import Primitives
 
+/// A host's own line: what it sends leaves one after the other, and both ways take longer.
+public struct Line: Sendable {
+    /// One way, on top of the network's.
+    public var latency: Interval
+    /// Of what it sends; nil: no limit.
+    public var bytesPerSecond: UInt64?
+    /// What would wait longer than this before it leaves is lost.
+    public var longestWait: Interval
+    /// Datagrams of this size or smaller leave one a second: a stream whose packets carry a byte each then trickles.
+    /// 0: none.
+    public var tricklingBytes: Int
+    private var freeAt = Instant.zero
+    private var nextTrickle = Instant.zero
+
+    public init(
+        latency: Interval = .zero, bytesPerSecond: UInt64? = nil, longestWait: Interval = .milliseconds(400),
+        tricklingBytes: Int = 0
+    ) {
+        self.latency = latency
+        self.bytesPerSecond = bytesPerSecond
+        self.longestWait = longestWait
+        self.tricklingBytes = tricklingBytes
+    }
+
+    /// How much later than by the network's conditions a datagram arrives; nil where it is lost.
+    mutating func delay(of bytes: Int, at now: Instant) -> Interval? {
+        if bytes <= tricklingBytes {
+            guard now >= nextTrickle else { return nil }
+            nextTrickle = now + .seconds(1)
+        }
+        guard let bytesPerSecond, bytesPerSecond > 0 else { return latency }
+        let start = max(freeAt, now)
+        guard start - now <= longestWait else { return nil }
+        freeAt = start + Interval(microseconds: UInt64(bytes) * 1_000_000 / bytesPerSecond)
+        return latency + (freeAt - now)
+    }
+}
+
 /// The simulated wire: every datagram may be lost, and arrives after a delay. All chance comes from one seed.
 public struct SimulatedNetwork: Sendable {
     /// How the wire behaves.

@@ -40,13 +40,25 @@ public enum SectionChange {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
         var effect = Effect()
+        let (accounts, isStored) = try apply(changes[...], in: &view, effect: &effect)
+        let result = try updateAccounts(accounts, isStored, section: section, in: &view)
+        return SectionUpdate(
+            section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
+            storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
+    }
+
+    /// The changes of accounts of which all is held, each up to its storage root. Gives what changes in the account
+    /// trie, and whether it has a leaf of each key now.
+    static func apply(
+        _ changes: ArraySlice<LeafChange>, in view: inout StateView<some StoreSnapshot>, effect: inout Effect
+    ) throws(StateChangeError) -> (accounts: [TrieUpdate.LeafChange], isStored: [Bool]) {
         var accounts: [TrieUpdate.LeafChange] = []
         var isStored: [Bool] = []
-        var index = 0
-        while index < changes.count {
+        var index = changes.startIndex
+        while index < changes.endIndex {
             let account = changes[index].key.account
             var end = index + 1
-            while end < changes.count && changes[end].key.account == account { end += 1 }
+            while end < changes.endIndex && changes[end].key.account == account { end += 1 }
             let place = effect.leaves.count
             let body = try apply(changes[index..<end], toAccount: account, in: &view, effect: &effect)
             accounts.append((key: account, value: body))
@@ -54,10 +66,7 @@ public enum SectionChange {
             isStored.append(effect.leaves[place].before != nil)
             index = end
         }
-        let result = try updateAccounts(accounts, isStored, section: section, in: &view)
-        return SectionUpdate(
-            section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
-            storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
+        return (accounts, isStored)
     }
 
     /// The section as it stands in the view: what its leaves hash to, read from the topmost branch.
@@ -80,12 +89,12 @@ public enum SectionChange {
     }
 
     /// What has been found out so far; lists ascend because the changes do.
-    private struct Effect {
+    struct Effect {
         var leaves: [EntryChange<FlatKey>] = []
         var storageBranches: [EntryChange<StorageBranchKey>] = []
     }
 
-    private static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
+    static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
         var last: FlatKey?
         for change in changes {
             guard section.contains(change.key.account) else { throw .foreignKey(change.key) }
@@ -129,17 +138,7 @@ public enum SectionChange {
         _ slots: ArraySlice<LeafChange>, of account: Bytes32, in view: StateView<some StoreSnapshot>,
         effect: inout Effect
     ) throws(StateChangeError) -> Bytes32 {
-        var leaves: [TrieUpdate.LeafChange] = []
-        var isStored: [Bool] = []
-        for change in slots {
-            guard let slot = change.key.slot else { throw .unsorted(change.key) }
-            if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
-            let before = try reading { () throws(StoreError) in try view.leaf(change.key) }
-            guard before != change.value else { throw .noChange(change.key) }
-            effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
-            leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
-            isStored.append(before != nil)
-        }
+        let (leaves, isStored) = try self.slots(slots, in: view, effect: &effect)
         do {
             var source = view.storageTrie(of: account)
             let result = try TrieUpdate.apply(leaves, isStored: isStored, under: .root, source: &source)
@@ -151,6 +150,24 @@ public enum SectionChange {
         } catch {
             throw StateChangeError(error)
         }
+    }
+
+    /// Records the slots' changes. Gives what changes in the storage trie, and whether it has a leaf of each key now.
+    static func slots(
+        _ slots: ArraySlice<LeafChange>, in view: StateView<some StoreSnapshot>, effect: inout Effect
+    ) throws(StateChangeError) -> (leaves: [TrieUpdate.LeafChange], isStored: [Bool]) {
+        var leaves: [TrieUpdate.LeafChange] = []
+        var isStored: [Bool] = []
+        for change in slots {
+            guard let slot = change.key.slot else { throw .unsorted(change.key) }
+            if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
+            let before = try reading { () throws(StoreError) in try view.leaf(change.key) }
+            guard before != change.value else { throw .noChange(change.key) }
+            effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
+            leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
+            isStored.append(before != nil)
+        }
+        return (leaves, isStored)
     }
 
     /// Records that every slot of `account` and every branch over them is gone.
