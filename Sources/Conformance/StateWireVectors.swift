@@ -243,7 +243,7 @@ private struct StateBook {
         guard (1...4).contains(depth) else { throw VectorError.malformed("depth \(depth)") }
         do {
             return try MemoryState(leaves, depth: depth)
-        } catch let error as ChainError {
+        } catch {
             throw VectorError.malformed("the state \(name): \(error)")
         }
     }

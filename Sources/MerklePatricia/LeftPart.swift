@@ -2,10 +2,10 @@ import Primitives
 
 /// A trie of which everything below some key is held and nothing else, taken to another state of it.
 ///
-/// What is held is, whatever the trie looks like, made of the subtrees that hang to the left of the path to that key: at
-/// each depth those of the nibbles below the key's own. All of each is held, so each can be changed as any stored trie.
-/// The nodes on the path itself are the new state's, from a proof; they say what each of those subtrees must be. So what
-/// was changed by anybody's word is shown to be the new state's, at the cost of what changed and of one path.
+/// What is held is, whatever the trie looks like, made of the subtrees that hang to the left of the path to that key:
+/// at each depth those of the nibbles below the key's own. All of each is held, so each can be changed as any stored
+/// trie. The nodes on the path itself are the new state's, from a proof; they say what each of those subtrees must be.
+/// So what was changed by anybody's word is shown to be the new state's, at the cost of what changed and of one path.
 public enum LeftPart {
     /// The held part in its new state.
     public struct Advanced: Sendable {
@@ -17,8 +17,8 @@ public enum LeftPart {
 
     /// Applies `changes` (strictly ascending, all under `prefix` and below `boundary`, which is under `prefix` too) to
     /// what `source` has there, and compares the outcome with the trie of this `root`, of which `proof` has the nodes
-    /// whose subtrees lie across `boundary`; others are left alone. `isStored`: of each change, whether the source has a
-    /// leaf of its key. The source itself stays as it is.
+    /// whose subtrees lie across `boundary`; others are left alone. `isStored`: of each change, whether the source has
+    /// a leaf of its key. The source itself stays as it is.
     ///
     /// Throws `ProofError` where the outcome is not the new state's or the proof lacks a node, `TrieError` where the
     /// changes or the stored records are not what they must be, or the source's own errors.

@@ -34,6 +34,9 @@ public enum NodeLimits {
     /// When the nodes that answer are first written down, and between two times.
     static let firstKnownNodeSave = Interval.seconds(15)
     static let knownNodeSaveInterval = Interval.seconds(60)
+    /// How often a peer may turn out not to have what it claims before that is a lie, and how long it is remembered: by
+    /// mistake it happens where a section was lost between two of its PINGs.
+    static let falseClaims = 2, falseClaimMemory = Interval.seconds(600)
     /// Accepted offers whose items have not come yet, per node.
     static let expectedOffers = 8_192
     /// How long an accepted item is waited for before another offer of it is accepted: a little less than the wait

@@ -86,7 +86,7 @@ extension Node {
             overlay.noteRadius(payload.radius, network: .state, peer: info.id)
             statePeers[info.id] = StatePeer(
                 id: info.id, role: Role(payload.role), radius: payload.radius,
-                head: payload.head, served: payload.served, toldAt: told.receivedAt)
+                head: payload.head, served: payload.served, toldAt: told.receivedAt, before: statePeers[info.id])
         } catch {
             overlay.judge(info.id, .lie, at: moment.instant)
             log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
@@ -117,7 +117,14 @@ extension Node {
 }
 
 /// The planner asks whom the peer book of the wire chooses.
-extension Overlay: PeerChooser {}
+extension Overlay: PeerChooser {
+    /// See `PeerChooser`.
+    public mutating func choose(
+        among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+    ) -> Bytes32? {
+        choose(network: .state, among: candidates, bytes: bytes, at: now)
+    }
+}
 
 extension AcceptCode {
     /// What is said to the offerer of a new block.
@@ -139,21 +146,38 @@ struct StatePeer: Sendable {
     let head: StatePoint?
     private(set) var served: [AnchorSections]
     let toldAt: Instant
+    /// How often it had not what it claimed, and when last.
+    private var falseClaims = 0
+    private var falseAt: Instant?
+
+    init(
+        id: Bytes32, role: Role, radius: UInt256, head: StatePoint?, served: [AnchorSections], toldAt: Instant,
+        before: StatePeer? = nil
+    ) {
+        self.id = id
+        self.role = role
+        self.radius = radius
+        self.head = head
+        self.served = served
+        self.toldAt = toldAt
+        falseClaims = before?.falseClaims ?? 0
+        falseAt = before?.falseAt
+    }
 
     /// It said that it serves these anchors and no others.
     mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
 
-    /// It does not have a section that it said it serves at that anchor; whether it had said so.
-    mutating func disclaim(_ section: Int, at anchor: Anchor) -> Bool {
-        guard let place = served.firstIndex(where: { $0.anchor == anchor }),
-            served[place].runs.contains(where: { $0.contains(section) })
-        else { return false }
-        let runs = served[place].runs.flatMap { run in
-            guard run.contains(section) else { return [run] }
-            return [run.lowerBound..<section, section + 1..<run.upperBound].filter { !$0.isEmpty }
+    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
+    /// that has happened lately, this time included; 0 where it had not said so.
+    mutating func disclaim(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
+        guard served.contains(where: { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }) else {
+            return 0
         }
-        served[place] = AnchorSections(anchor: anchor, runs: runs)
-        return true
+        served = []
+        let isLate = falseAt.map { now - $0 > NodeLimits.falseClaimMemory } ?? true
+        falseClaims = isLate ? 1 : falseClaims + 1
+        falseAt = now
+        return falseClaims
     }
 
     /// Whether a position of the ring lies in its radius.

@@ -105,15 +105,15 @@ extension Node {
     }
 
     /// A peer does not have the range of a section that it claims to hold at that anchor. It may have lost it since it
-    /// said so, once; who goes on claiming what it lacks is banned in the end. Until it says anew what it holds it is
-    /// not asked for that section.
+    /// said so; but who says anew what it holds and again does not have it, lies. Until it says anew what it holds it
+    /// is asked for nothing.
     private mutating func disbelieve(_ assignment: Assignment, at moment: Moment) {
         guard case .range(let section, let anchor, _, _, _) = assignment.task,
-            statePeers[assignment.peer]?.disclaim(section, at: anchor) == true
+            let claims = statePeers[assignment.peer]?.disclaim(section, at: anchor, moment.instant), claims > 0
         else { return }
         totals.falseClaims += 1
         log(.debug, "peer \(assignment.peer.short) does not have section \(section), which it claims")
-        overlay.judge(assignment.peer, .unhelpful, at: moment.instant)
+        overlay.judge(assignment.peer, claims < NodeLimits.falseClaims ? .unhelpful : .lie, at: moment.instant)
         refreshSyncPeer(assignment.peer)
     }
 

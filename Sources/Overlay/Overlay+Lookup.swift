@@ -171,7 +171,7 @@ extension Overlay {
         case .success(let other): failure = .unexpectedAnswer(selector: other.selector)
         case .failure(let error): failure = error
         }
-        note(failure, of: id, ofContent: false)
+        note(failure, of: id)
         for record in records { consider(record, seenAt: nil, network: talk.network, atOnce: false) }
         guard let number = query.lookup, lookups[number] != nil else { return }
         lookups[number]?.mark(id, failure == nil ? .answered : .failed)

@@ -245,7 +245,7 @@ extension Overlay {
     /// Slots for offers of one node. Whose accepted offers mostly never come gets one, so that it can mend its name and
     /// not much else. Its PINGs may be as good as they like: they do not count here.
     private func inboundShare(of peer: Bytes32) -> Int {
-        guard let standing = book.standing(of: peer), standing.offerCount >= OverlayLimits.brokenOffersCounted,
+        guard let standing = book.standing(of: peer), standing.offers.count >= OverlayLimits.brokenOffersCounted,
             standing.brokenOfferRate > OverlayLimits.brokenOfferRate
         else { return OverlayLimits.inboundOffersPerPeer }
         return 1

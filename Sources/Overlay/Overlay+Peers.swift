@@ -261,7 +261,7 @@ extension Overlay {
             failure = error
         }
         // Not to speak the network is no fault of a node that was merely seen.
-        if !(isVisit && failure == .unsupported) { note(failure, of: id, ofContent: false) }
+        if !(isVisit && failure == .unsupported) { note(failure, of: id) }
         if failure == nil, talk.hadSession { book.measured(clock - talk.sentAt, \.roundTrip, of: id, at: clock) }
         if failure != nil {
             if isVisit, networks[network].table[id] == nil { postpone(talk.contact, network: network) }

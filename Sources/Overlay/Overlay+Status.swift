@@ -44,26 +44,36 @@ extension Overlay {
         closest(to: target, network: id, limit: OverlayLimits.records + 1).map(\.record).filter { $0.id != asker }
     }
 
-    /// The one of `candidates` to ask for about `bytes` of content: mostly the one that should be the quickest by the
-    /// time to an answer, throughput, failure rate and `load` (requests of ours it has to answer besides), for a share
-    /// of the choices (`OverlayLimits.explorationShare`) the one that was not chosen for longest. Of equals chance
-    /// decides. Banned ones are out; nil where none is left.
+    /// The one of `candidates` to ask for about `bytes` of the network's content: mostly the one that should be the
+    /// quickest by the time to an answer, throughput, failure rate and `load` (requests of ours it has to answer
+    /// besides), for a share of the choices (`OverlayLimits.explorationShare`) the one that was not chosen for longest;
+    /// one that mostly fails only once a minute. Of equals chance decides. Banned ones are out; nil where none is left.
     public mutating func choose(
-        among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+        network id: NetworkID, among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
     ) -> Bytes32? {
         let able = candidates.filter { !book.isBanned($0.id, at: now) }.sorted { $0.id < $1.id }
-        guard !able.isEmpty else { return nil }
+        guard !able.isEmpty, let network = index(of: id) else { return nil }
         let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
-        let costs = able.map { candidate in
-            guard !explores else { return Double(book.chosenAt(candidate.id).microseconds) }
-            let standing = book.standing(of: candidate.id) ?? PeerStanding()
-            return standing.expectedSeconds(for: bytes, load: candidate.load)
-        }
-        let least = costs.min() ?? 0
-        let best = able.indices.filter { costs[$0] == least }
-        let chosen = able[best[Int(generator.next() % UInt64(best.count))]].id
+        let explored = explores ? able.filter { isWorthATry($0.id, network, at: now) } : []
+        let costs: [(id: Bytes32, cost: Double)] =
+            explored.isEmpty
+            ? able.map { candidate in
+                let standing = book.standing(of: candidate.id) ?? PeerStanding()
+                let cost = standing.expectedSeconds(for: bytes, load: candidate.load, network: network)
+                return (candidate.id, cost)
+            }
+            : explored.map { ($0.id, Double(book.chosenAt($0.id).microseconds)) }
+        let least = costs.map(\.cost).min() ?? 0
+        let best = costs.filter { $0.cost == least }
+        let chosen = best[Int(generator.next() % UInt64(best.count))].id
         book.chosen(chosen, at: now)
         return chosen
+    }
+
+    private func isWorthATry(_ id: Bytes32, _ network: Int, at now: Instant) -> Bool {
+        let rate = book.standing(of: id)?.window(network).rate ?? 0
+        guard rate > OverlayLimits.failingRate else { return true }
+        return now - book.chosenAt(id) >= OverlayLimits.failingGap
     }
 
     /// How a node behaved so far; nil for one never dealt with.

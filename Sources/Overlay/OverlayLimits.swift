@@ -150,6 +150,11 @@ public enum OverlayLimits {
     /// What is taken for the throughput (bytes a second) and round trip of a peer that was never measured: hopeful, so
     /// that each is tried soon.
     public static let unknownThroughput = 4e6, unknownRoundTrip = Interval.milliseconds(50)
+    /// What each request under way to a peer costs the next one (seconds) as long as none was ever answered or failed:
+    /// one that never answers shall not hold all lanes at once for a timeout.
+    public static let untriedSeconds = 10.0
+    /// A peer most of whose exchanges failed is explored at most this often: it may cost a whole timeout each time.
+    public static let failingRate = 0.5, failingGap = Interval.seconds(60)
     /// Streams smaller than this (bytes) say nothing about throughput.
     public static let throughputSampleBytes = 8_192
 }

@@ -36,22 +36,22 @@ struct PeerBook: Sendable {
         update(id, at: now) { $0.traffic[network][keyPath: counter] += UInt64(max(bytes, 0)) }
     }
 
-    /// An exchange went as it should. `ofContent`: more was asked than a sign of life.
-    mutating func succeeded(_ id: Bytes32, ofContent: Bool = true, at now: Instant) {
+    /// An exchange went as it should. `network`: it was a request of ours for its content.
+    mutating func succeeded(_ id: Bytes32, network: Int? = 0, at now: Instant) {
         update(id, at: now) { entry in
             entry.standing.score = min(entry.standing.score + 1, OverlayLimits.highestScore)
             entry.standing.failuresInARow = 0
-            if ofContent { entry.standing.note(failed: false) }
+            if let network { entry.standing.note(failed: false, network: network) }
         }
     }
 
     /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer
     /// came.
-    mutating func failed(_ id: Bytes32, silent: Bool, ofContent: Bool = true, at now: Instant) {
+    mutating func failed(_ id: Bytes32, silent: Bool, network: Int? = 0, at now: Instant) {
         update(id, at: now) { entry in
             let floor = min(entry.standing.score, PeerBook.failureFloor)
             entry.standing.score = max(entry.standing.score - 2, floor)
-            if ofContent { entry.standing.note(failed: true) }
+            if let network { entry.standing.note(failed: true, network: network) }
             guard silent, now >= entry.nextFailureCounts else { return }
             entry.standing.failuresInARow += 1
             entry.nextFailureCounts = now + PeerBook.stall
@@ -61,8 +61,7 @@ struct PeerBook: Sendable {
     /// An offer of the node's that was accepted has come, or never will.
     mutating func offerEnded(_ id: Bytes32, broken: Bool, at now: Instant) {
         update(id, at: now) { entry in
-            entry.standing.offerOutcomes = entry.standing.offerOutcomes << 1 | (broken ? 1 : 0)
-            entry.standing.offerCount = min(entry.standing.offerCount + 1, 32)
+            entry.standing.offers.note(failed: broken)
         }
     }
 
@@ -73,7 +72,7 @@ struct PeerBook: Sendable {
     mutating func punish(_ id: Bytes32, points: Double, at now: Instant) -> Bool {
         update(id, at: now) { entry in
             entry.standing.score -= points
-            entry.standing.note(failed: true)
+            for network in entry.traffic.indices { entry.standing.note(failed: true, network: network) }
             guard entry.standing.score < OverlayLimits.banScore, !entry.standing.isBanned(at: now) else { return false }
             entry.standing.bannedUntil = now + OverlayLimits.banInterval
             // After the ban it is heard again, but the next lie is one too many.
@@ -151,8 +150,9 @@ struct PeerBook: Sendable {
 }
 
 extension PeerStanding {
-    mutating func note(failed: Bool) {
-        outcomes = outcomes << 1 | (failed ? 1 : 0)
-        outcomeCount = min(outcomeCount + 1, 32)
+    /// Notes how a request for content on a network went.
+    mutating func note(failed: Bool, network: Int) {
+        while windows.count <= network { windows.append(OutcomeWindow()) }
+        windows[network].note(failed: failed)
     }
 }

@@ -8,25 +8,25 @@ public struct Line: Sendable {
     public var bytesPerSecond: UInt64?
     /// What would wait longer than this before it leaves is lost.
     public var longestWait: Interval
-    /// Datagrams of this size or smaller leave one a second: a stream whose packets carry a byte each then trickles.
-    /// 0: none.
-    public var tricklingBytes: Int
+    /// Datagrams of these sizes leave one a second, and those between are lost: a stream whose packets carry a byte
+    /// each then trickles.
+    public var trickling: ClosedRange<Int>?
     private var freeAt = Instant.zero
     private var nextTrickle = Instant.zero
 
     public init(
         latency: Interval = .zero, bytesPerSecond: UInt64? = nil, longestWait: Interval = .milliseconds(400),
-        tricklingBytes: Int = 0
+        trickling: ClosedRange<Int>? = nil
     ) {
         self.latency = latency
         self.bytesPerSecond = bytesPerSecond
         self.longestWait = longestWait
-        self.tricklingBytes = tricklingBytes
+        self.trickling = trickling
     }
 
     /// How much later than by the network's conditions a datagram arrives; nil where it is lost.
     mutating func delay(of bytes: Int, at now: Instant) -> Interval? {
-        if bytes <= tricklingBytes {
+        if trickling?.contains(bytes) == true {
             guard now >= nextTrickle else { return nil }
             nextTrickle = now + .seconds(1)
         }

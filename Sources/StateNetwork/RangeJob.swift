@@ -3,8 +3,8 @@ import MerklePatricia
 import Primitives
 import StateStore
 
-/// The diff by which what is held of a partly fetched section is led to another anchor. It is believed only together with
-/// a range of that anchor that begins where the held part ends.
+/// The diff by which what is held of a partly fetched section is led to another anchor. It is believed only together
+/// with a range of that anchor that begins where the held part ends.
 public struct CarryingDiff: Sendable {
     /// The answer as it came, status byte included, and what it answers.
     let value: [UInt8]

@@ -2,8 +2,8 @@ import Chain
 import MerklePatricia
 import Primitives
 
-/// A section of which only a part is held, everything below some position, taken from the state of one anchor to that of
-/// another: for one that takes longer to fetch than its anchor is served.
+/// A section of which only a part is held, everything below some position, taken from the state of one anchor to that
+/// of another: for one that takes longer to fetch than its anchor is served.
 public enum PartialSection {
     /// What is known of the state it is taken to, from a proven range that begins where the held part ends.
     public struct Goal: Sendable {
@@ -38,8 +38,8 @@ public enum PartialSection {
         public let parts: [Subtree]
     }
 
-    /// Applies the changes of a section from the state of what is held of it, all below `next`, to that of `goal`; those
-    /// from `next` on are left alone. Every storage root is recomputed, and the held part must be the goal's.
+    /// Applies the changes of a section from the state of what is held of it, all below `next`, to that of `goal`;
+    /// those from `next` on are left alone. Every storage root is recomputed, and the held part must be the goal's.
     ///
     /// Throws `ProofError` or `StateChangeError` where it is not: then the changes are false, or the store is broken
     /// (`.store`, `.trie`), or the view does not hold the section (`.sectionNotHeld`).
@@ -116,8 +116,8 @@ public enum PartialSection {
 
 extension StateWrites {
     /// The held part of a section in its new state, without the branches across the position where it ends and without
-    /// the body of an account that the position lies inside. The range that proved it has those and the record: it is to
-    /// be written in the same transaction, after this.
+    /// the body of an account that the position lies inside. The range that proved it has those and the record: it is
+    /// to be written in the same transaction, after this.
     public static func advance(_ advanced: PartialSection.Advanced) -> WriteBatch {
         var batch = WriteBatch()
         for change in advanced.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }

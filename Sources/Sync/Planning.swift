@@ -45,7 +45,8 @@ extension StateSync {
     ) {
         guard !crowns.contains(anchor) else { return }
         guard !flights.values.contains(where: { $0.assignment.task == .crown(anchor) }) else { return }
-        guard let peer = choose(by: &book, at: now, where: { $0.served.contains { $0.anchor == anchor } }) else { return }
+        let peer = choose(by: &book, at: now) { $0.served.contains { $0.anchor == anchor } }
+        guard let peer else { return }
         plan.assignments.append(assign(.crown(anchor), to: peer, budgeted: 0, at: now))
     }
 
@@ -69,12 +70,22 @@ extension StateSync {
             assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, by: &book, at: now) { peer in
                 refusing.contains(peer.id) ? nil : .anchor(newest)
             }
-            guard !refusing.isEmpty, anchor.epoch + StateSync.anchorsServed < newest.epoch else { continue }
+            // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
+            // diff that fits no answer.
+            let mayBeTooOld = anchor.epoch + StateSync.anchorsServed < newest.epoch
             plan.drops += (behind[anchor] ?? []).filter { section in
-                let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
-                return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
+                isRefused(section, mayBeTooOld ? refusing : [], at: newest)
             }
         }
+    }
+
+    /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
+    /// for it, for others it is too large.
+    private func isRefused(_ section: Int, _ refusing: Set<Bytes32>, at newest: Anchor) -> Bool {
+        let refusing = refusing.union(tooLargeFor[section] ?? [])
+        guard !refusing.isEmpty else { return false }
+        let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
+        return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
@@ -111,7 +122,8 @@ extension StateSync {
         guard peers.values.contains(where: { isFree($0, at: now) && target($0.claim) != nil }) else { return }
         while let first = rest.first {
             func serves(_ section: Int, _ peer: SyncPeer) -> Bool {
-                switch target(peer) {
+                guard tooLargeFor[section]?.contains(peer.id) != true else { return false }
+                return switch target(peer) {
                 case .anchor(let newest)?: peer.holds(section, at: newest)
                 case .block?: peer.holds(section, at: anchor)
                 case nil: false
@@ -202,9 +214,8 @@ extension StateSync {
         by book: inout some PeerChooser, at now: Instant
     ) {
         guard crowns.contains(newest), !budget.isOverdrawn(at: now) else { return }
-        let refusing = tooOldFor[anchor] ?? []
-        let holders = peers.values.filter { $0.claim.holds(index, at: newest) }
-        guard holders.isEmpty || !holders.allSatisfy({ refusing.contains($0.claim.id) }) else {
+        let refusing = (tooOldFor[anchor] ?? []).union(tooLargeFor[index] ?? [])
+        guard !isRefused(index, refusing, at: newest) else {
             plan.drops.append(index)
             orphanedSince[index] = nil
             return

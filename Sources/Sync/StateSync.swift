@@ -74,6 +74,8 @@ public struct StateSync: Sendable {
     private var nextID: UInt64 = 1
     /// By anchor: the peers whose history does not reach back to it, as they said since the newest anchor came.
     var tooOldFor: [Anchor: Set<Bytes32>] = [:]
+    /// By section: the peers for whom its diff fits no answer, as they said since then.
+    var tooLargeFor: [Int: Set<Bytes32>] = [:]
     /// When a partial section was first seen to have no holder left at its anchor.
     var orphanedSince: [Int: Instant] = [:]
 
@@ -101,6 +103,7 @@ public struct StateSync: Sendable {
         }
         newest = anchor
         tooOldFor = [:]
+        tooLargeFor = [:]
         updatePhase()
     }
 
@@ -221,8 +224,12 @@ public struct StateSync: Sendable {
             default: break
             }
         case .tooLarge:
-            // What is held is worth less than a diff that fits no answer.
-            if case .carry(_, let anchor, _) = flight.assignment.task { tooOldFor[anchor, default: []].insert(peer) }
+            // Only the first section's diff was looked at: with none of it the answer would be empty.
+            switch flight.assignment.task {
+            case .diffs(let sections, _, _): tooLargeFor[sections.first ?? -1, default: []].insert(peer)
+            case .carry(let section, _, _): tooLargeFor[section, default: []].insert(peer)
+            default: break
+            }
             // One that says so of every size is not asked without end.
             if case .range(_, _, _, _, SyncLimits.rangeBytesMaximum) = flight.assignment.task {
                 peers[peer]?.pausedUntil = now + SyncLimits.refusalPause

@@ -16,14 +16,14 @@
 // anchor; block diffs carry it to the head, and sections with a gap are caught up by diffs to a block.
 //
 // Invariants. A moving target cancels nothing: work under way ends at the anchor it began with. A section partly
-// fetched is finished at its own anchor while somebody serves that, then crosses by its diff; when nobody serves it any
-// more, what is held of it is *carried* to the newest by a diff, which the next range proves, and the walk of it goes on
-// from there. So a section (or one account) that takes longer than its anchor lives loses nothing. Dropped is only what
-// nobody's history leads on from. Every assignment
-// comes back by `finish`, whatever happened to it. What peers claim only says who can be asked; who of those is asked is
-// the choice of the peer book (`PeerChooser`) and of nobody else. What counts as held is told by the store after
-// verification (`update`). Under a download limit the section that is first to lose its anchor
-// goes first; lanes that share a limit evenly would all be overtaken by the epochs.
+// fetched is finished at its own anchor while somebody serves that, then crosses by its diff; when nobody serves it
+// any more, what is held of it is *carried* to the newest by a diff, which the next range proves, and the walk of it
+// goes on from there. So a section (or one account) that takes longer than its anchor lives loses nothing. Dropped is
+// only what nobody's history leads on from. Every assignment comes back by `finish`, whatever happened to it. What
+// peers claim only says who can be asked; who of those is asked is the choice of the peer book (`PeerChooser`) and of
+// nobody else. What counts as held is told by the store after verification (`update`). Under a download limit the
+// section that is first to lose its anchor goes first; lanes that share a limit evenly would all be overtaken by the
+// epochs.
 //
 // Why a planner and not a task per lane: every decision is a function of what is held, what peers say and what is
 // in flight, so it is made in one place, is tested without a network, and replays from its seed.

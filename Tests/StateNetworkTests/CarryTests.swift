@@ -7,8 +7,8 @@ import Testing
 
 @testable import StateNetwork
 
-/// A section of which a part is held at one anchor goes on at the next: what comes of it is what would have been fetched
-/// at the next anchor alone.
+/// A section of which a part is held at one anchor goes on at the next: what comes of it is what would have been
+/// fetched at the next anchor alone.
 @Suite("Carrying a partly fetched section") struct CarryTests {
     private static let seed: UInt64 = 7_001
     private typealias Pair = DiffTests.Pair
@@ -92,8 +92,8 @@ import Testing
             end = Cursor(account: leaf.key.account, slot: Bytes32(generator.next(), 0, 0, 0))
         default: end = at
         }
-        guard let next = end.successor, section.contains(end.account), section.contains(next.account) else { return nil }
-        return end
+        guard let next = end.successor else { return nil }
+        return section.contains(end.account) && section.contains(next.account) ? end : nil
     }
 
     @Test func whatIsHeldBecomesWhatWouldHaveBeenFetched() throws {

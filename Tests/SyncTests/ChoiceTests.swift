@@ -16,6 +16,7 @@ import Testing
         let fails: Bool
         /// Its line is taken until then.
         var busyUntil = Instant.zero
+        var inFlight = 0
         var asked = 0
     }
 
@@ -35,7 +36,7 @@ import Testing
         mutating func choose(
             among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
         ) -> Bytes32? {
-            overlay.choose(among: candidates, bytes: bytes, at: now)
+            overlay.choose(network: .state, among: candidates, bytes: bytes, at: now)
         }
     }
 
@@ -75,6 +76,7 @@ import Testing
             for assignment in walk.sync.plan(at: walk.now, choosing: &chooser).assignments {
                 let number = Int(assignment.peer.word3) - 1
                 holders[number].asked += 1
+                holders[number].inFlight += 1
                 let start = max(holders[number].busyUntil, walk.now)
                 let transfer = Double(Self.rangeBytes) / holders[number].bytesPerSecond * 1e6
                 let end = start + Interval(microseconds: UInt64(transfer))
@@ -93,6 +95,7 @@ import Testing
             walk.now = max(walk.now, time)
             let number = Int(assignment.peer.word3) - 1
             learning(&chooser, number, holders[number], walk.now - asked, !holders[number].fails)
+            holders[number].inFlight -= 1
             guard !holders[number].fails, case .range(let section, let anchor, _, _, _) = assignment.task else {
                 walk.sync.finish(assignment.id, .failed, at: walk.now)
                 continue
@@ -117,7 +120,7 @@ import Testing
             if succeeded {
                 book.overlay.book.succeeded(id, at: now)
                 book.overlay.book.measured(holder.roundTrip, \.answerTime, of: id, at: now)
-                book.overlay.book.measured(bytes: Self.rangeBytes, in: duration, of: id, at: now)
+                book.overlay.book.measured(bytes: Self.rangeBytes * holder.inFlight, in: duration, of: id, at: now)
             } else {
                 book.overlay.book.failed(id, silent: false, at: now)
                 book.overlay.book.measured(duration, \.failureTime, of: id, at: now)
@@ -132,14 +135,14 @@ import Testing
         let known = try walkByBook(holders)
         let best = try walkByBook(Self.holders(fast: 4, slow: 0, failing: 0))
         let asked = known.holders.map(\.asked)
-        print("blind \(blind.seconds) s, by the book \(known.seconds) s, fast ones alone \(best.seconds) s, asked \(asked)")
+        print("blind \(blind.seconds) s, by the book \(known.seconds) s, fast alone \(best.seconds) s, asked \(asked)")
         #expect(known.seconds < blind.seconds / 2)
         let total = asked.reduce(0, +)
         let (failing, slow, fast) = (asked[0..<2], asked[2..<6], asked[6...])
         #expect(fast.reduce(0, +) * 10 > total * 8, "most is asked of the fast: \(asked)")
         #expect(slow.allSatisfy { $0 >= 2 }, "a slow one may have become better: \(asked)")
         #expect(failing.allSatisfy { $0 >= 1 } && failing.reduce(0, +) * 10 < total, "\(asked)")
-        #expect(fast.max() ?? 0 < 3 * (fast.min() ?? 0), "none of the fast carries it alone: \(asked)")
+        #expect(fast.max() ?? 0 < 4 * (fast.min() ?? 0), "none of the fast carries it alone: \(asked)")
     }
 
     @Test func oneThatBecomesQuickIsFoundAgain() throws {
@@ -157,13 +160,13 @@ import Testing
         }
         var now = Instant.zero
         var chosen: [Bytes32] = []
-        for _ in 0..<300 {
+        for round in 0..<400 {
             now = now + .milliseconds(100)
             let id = book.choose(among: [(steady, 0), (changing, 0)], bytes: Self.rangeBytes, at: now)
             chosen.append(try #require(id))
-            answer(chosen[chosen.count - 1], chosen[chosen.count - 1] == changing ? 4e6 : 400_000)
+            answer(chosen[round], chosen[round] == changing ? (round < 200 ? 10_000 : 4e6) : 400_000)
         }
-        #expect(chosen.prefix(10).count { $0 == steady } >= 5)
+        #expect((1...25).contains(chosen.prefix(200).count { $0 == changing }))
         #expect(chosen.suffix(100).count { $0 == changing } >= 85)
     }
 }

@@ -146,7 +146,8 @@ struct Walk {
     @Test func aPartialSectionGoesOnAtTheAnchorItsDiffLeadsTo() throws {
         var walk = stranded(at: 3, peersAt: [5, 4])
         let carry = try #require(walk.sync.plan(at: walk.now).assignments.first)
-        #expect(carry.task == .carry(section: 0, from: Walk.anchor(3), to: Walk.anchor(5)), "at once: nobody can serve it")
+        // At once: nobody can serve it any more.
+        #expect(carry.task == .carry(section: 0, from: Walk.anchor(3), to: Walk.anchor(5)))
         let coverage = SectionStatus.Coverage.partial(anchor: Walk.anchor(3), next: stop)
         walk.sync.update(
             section: 0,
@@ -211,6 +212,32 @@ struct Walk {
             walk.sync.finish(asked.id, .tooOld, at: walk.now)
         }
         #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+    }
+
+    /// Otherwise it would be asked for again and again until the end of time.
+    @Test func aSectionWhoseDiffFitsNoAnswerIsBegunAgainAndTheOthersAreNot() throws {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [9, 8])
+        walk.peer(2, [9, 8])
+        walk.sync.anchorAdvanced(to: Walk.anchor(9))
+        walk.sync.crownStored(Walk.anchor(9))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(9))) }
+        for section in [3, 4] { walk.hold(section, .complete(anchor: Walk.anchor(8))) }
+        let first = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        #expect(first.task == .diffs(sections: [3, 4], from: Walk.anchor(8), to: .anchor(Walk.anchor(9))))
+        walk.sync.finish(first.id, .tooLarge, at: walk.now)
+        walk.now = walk.now + .seconds(1)
+        let second = walk.sync.plan(at: walk.now)
+        #expect(second.drops.isEmpty, "the other has not said so")
+        for assignment in second.assignments {
+            let isOfThree = assignment.task.sections.contains(3)
+            #expect(!isOfThree || assignment.peer != first.peer)
+            walk.sync.finish(assignment.id, isOfThree ? .tooLarge : .failed, at: walk.now)
+        }
+        walk.now = walk.now + .seconds(9)
+        let third = walk.sync.plan(at: walk.now)
+        #expect(third.drops == [3])
+        #expect(third.assignments.map(\.task.sections) == [[4]])
     }
 
     @Test func whenTheLimitCoversOneRangeTheOldestAnchorGoesFirst() {
