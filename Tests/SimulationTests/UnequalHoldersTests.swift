@@ -37,8 +37,9 @@ import Testing
         #expect(fromFast.allSatisfy { $0 * 20 > total }, "none carries it alone")
         for host in failing {
             let standing = node.overlay.standing(of: try #require(scenario.world.node(host)).record.id)
-            // On the state network, which is the first; it answers for the chain.
-            #expect(standing?.window(0).rate == 1 && standing?.bannedUntil == nil)
+            // On the state network, which is the first: what needs no job it answers.
+            #expect(standing?.window(0).failures ?? 0 > 0 && standing?.bannedUntil == nil)
+            #expect(standing?.failureTime ?? .zero >= .seconds(10))
         }
     }
 }

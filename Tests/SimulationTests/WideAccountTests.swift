@@ -12,10 +12,10 @@ import Testing
         print("seed \(seed)")
         var plan = Scenario.Plan(seed: seed)
         plan.holders = 4
-        plan.shape = SyntheticChain.Shape(accounts: 40, blocks: 150, changesPerBlock: 2)
-        plan.shape.wideSlots = 700
-        plan.walkerRate = 1_000
-        plan.walkerRangeBytes = 3_000
+        plan.shape = SyntheticChain.Shape(accounts: 20, blocks: 110, changesPerBlock: 1)
+        plan.shape.wideSlots = 1_200
+        plan.walkerRate = 1_600
+        plan.walkerRangeBytes = 6_000
         return try Scenario(plan)
     }
 
@@ -31,18 +31,18 @@ import Testing
         var scenario = try scenario(seed: 51)
         let rate = Double(scenario.plan.walkerRate ?? 0)
         let served = 2 * Double(scenario.plan.epochLength * scenario.plan.blockInterval.microseconds) / 1e6
-        #expect(Double(700 * (32 + 8)) * 0.99 > rate * served * 0.85, "its leaves alone fill what two anchors last")
+        #expect(Double(1_200 * (32 + 8)) * 0.99 > rate * served * 0.85, "its leaves alone fill what two anchors last")
         _ = scenario.world.run(until: .seconds(12))
         let client = try scenario.addWalker()
-        let done = scenario.world.run(until: .seconds(290)) { isComplete($0, client) }
+        let done = scenario.world.run(until: .seconds(220)) { isComplete($0, client) }
         #expect(done, "\(String(describing: scenario.world.progress(client)))")
         let totals = try #require(scenario.world.node(client)).totals
         let head = try #require(scenario.world.node(scenario.bridge)).chain.head.number
-        print("complete at \(scenario.world.now), block \(head) of 150, carried \(totals.carries) times")
-        #expect(head < 150, "the chain was still going on")
+        print("complete at \(scenario.world.now), block \(head) of 110, carried \(totals.carries) times")
+        #expect(head < 110, "the chain was still going on")
         #expect(totals.drops == 0 && totals.carries >= 1 && totals.invalidAnswers == 0)
         let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(400)) { $0.progress(client)?.verifiedHead == last }
+        let reached = scenario.world.run(until: .seconds(300)) { $0.progress(client)?.verifiedHead == last }
         #expect(reached)
         try Oracle.expectFinalState(in: scenario, of: client)
     }
@@ -52,19 +52,19 @@ import Testing
         var scenario = try scenario(seed: 52)
         _ = scenario.world.run(until: .seconds(12))
         let client = try scenario.addWalker()
-        let begun = scenario.world.run(until: .seconds(200)) { ($0.node(client)?.totals.carries ?? 0) >= 1 }
+        let begun = scenario.world.run(until: .seconds(150)) { ($0.node(client)?.totals.carries ?? 0) >= 1 }
         #expect(begun)
         scenario.world.kill(client)
         // Long enough that the anchor it stands at is gone when it comes back.
         _ = scenario.world.run(until: scenario.world.now + .seconds(40))
         let boot = try #require(scenario.world.node(scenario.holders[1])).record
         try scenario.world.start(client, bootNodes: [boot])
-        let done = scenario.world.run(until: .seconds(330)) { isComplete($0, client) }
+        let done = scenario.world.run(until: .seconds(320)) { isComplete($0, client) }
         #expect(done, "\(String(describing: scenario.world.progress(client)))")
         let totals = try #require(scenario.world.node(client)).totals
         #expect(totals.drops == 0 && totals.carries >= 1)
         let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(450)) { $0.progress(client)?.verifiedHead == last }
+        let reached = scenario.world.run(until: .seconds(350)) { $0.progress(client)?.verifiedHead == last }
         #expect(reached)
         try Oracle.expectFinalState(in: scenario, of: client)
     }
@@ -85,7 +85,7 @@ import Testing
         }
         let client = try scenario.addWalker()
         let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(450)) { $0.progress(client)?.verifiedHead == last }
+        let reached = scenario.world.run(until: .seconds(350)) { $0.progress(client)?.verifiedHead == last }
         #expect(reached, "\(String(describing: scenario.world.progress(client)))")
         try Oracle.expectFinalState(in: scenario, of: client)
         let node = try #require(scenario.world.node(client))
