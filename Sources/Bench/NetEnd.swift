@@ -42,7 +42,7 @@ final class NetEnd: @unchecked Sendable {
     ) throws {
         let hands = EventLoop<NetMachine>.Hands(
             pool: WorkerPool(count: 1) { _, _ in },
-            writer: StoreWriter(commit: { _ throws(Never) in }, done: { _, _ in })
+            writer: StoreWriter(commit: { _ throws(Never) in }, size: { switch $0 {} }, done: { _, _ in })
         ) { told, machine in
             report(told, machine)
             if case .stopped = told { return .stop(0) }

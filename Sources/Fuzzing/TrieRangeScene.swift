@@ -35,6 +35,8 @@ enum KeyShape: CaseIterable {
 struct TestTrie {
     let shape: KeyShape
     let trie: MemoryTrie
+    /// Every branch there is.
+    let branches: [Nibbles: [UInt8]]
     let reference: ReferenceTrie
     /// Ascending.
     let rows: [Row]
@@ -47,7 +49,10 @@ struct TestTrie {
         }
         self.reference = reference
         rows = reference.entries.map { Row(key: Bytes32($0.key) ?? .zero, value: $0.value) }
-        trie = MemoryTrie(LeafColumns(rows))
+        let bucketLeaves = generator.pick([0, 4, MerklePatriciaLimits.bucketLeaves]) ?? 0
+        trie = MemoryTrie(LeafColumns(rows), bucketLeaves: bucketLeaves)
+        let all = MemoryTrie(LeafColumns(rows), bucketLeaves: 0).branches
+        branches = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0.node) })
         try require(trie.root == reference.root, .readersDiffer("a trie's root, built and by the reference"))
     }
 
@@ -76,8 +81,9 @@ struct TestTrie {
             return nodes.nodes
         }
         var source = trie
+        var prover = TrieProver()
         do {
-            for key in keys { try TrieProver.prove(key, upper: nil, source: &source, into: &nodes) }
+            for key in keys { try prover.prove(key, upper: nil, source: &source, into: &nodes) }
         } catch {
             throw .setup("a proof: \(error)")
         }
@@ -185,9 +191,13 @@ struct TrieRangeScene: Scene {
         try require(result.moreAfter == moreAfter, .untruthAccepted("what lies after a range"))
         for index in 0..<result.branches.count {
             let path = result.branches.paths[index]
-            let node = trie.trie.branches.first { $0.path == path }?.node
+            let node = trie.branches[path]
             try require(node == result.branches.node(at: index), .untruthAccepted("a branch of a range"))
         }
+        let needed = MemoryTrie(LeafColumns(trie.rows)).branches.filter {
+            claim.first <= $0.path.highestKey && $0.path.lowestKey <= claim.last
+        }
+        try require(Set(needed.map(\.path)).isSubset(of: result.branches.paths), .readersDiffer("records of a range"))
         return .stillTrue
     }
 }

@@ -40,6 +40,20 @@ public struct LeafColumns: Hashable, Sendable {
         valueEnds.append(valueBytes.count)
     }
 
+    /// Forgets all leaves, keeps the room.
+    public mutating func removeAll() {
+        keys.removeAll(keepingCapacity: true)
+        valueBytes.removeAll(keepingCapacity: true)
+        valueEnds.removeAll(keepingCapacity: true)
+    }
+
+    /// The same of a value in place.
+    public mutating func append(key: Bytes32, bytes value: UnsafeRawBufferPointer) {
+        keys.append(key)
+        valueBytes.append(contentsOf: value)
+        valueEnds.append(valueBytes.count)
+    }
+
     /// Where value `index` lies in `valueBytes`.
     @inlinable
     public func valueRange(at index: Int) -> Range<Int> {
@@ -109,6 +123,15 @@ public struct BranchColumns: Hashable, Sendable {
 
     /// Bytes of all nodes together.
     public private(set) var byteCount = 0
+
+    /// Forgets all branches, keeps the room for their places.
+    public mutating func removeAll() {
+        paths.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
+        buffers[0].removeAll(keepingCapacity: true)
+        buffers.removeLast(buffers.count - 1)
+        byteCount = 0
+    }
 
     /// Adds a branch behind the others.
     public mutating func append(path: Nibbles, node: some Collection<UInt8>) {

@@ -17,13 +17,12 @@ public enum LeftPart {
 
     /// Applies `changes` (strictly ascending, all under `prefix` and below `boundary`, which is under `prefix` too) to
     /// what `source` has there, and compares the outcome with the trie of this `root`, of which `proof` has the nodes
-    /// whose subtrees lie across `boundary`; others are left alone. `isStored`: of each change, whether the source has
-    /// a leaf of its key. The source itself stays as it is.
+    /// whose subtrees lie across `boundary`; others are left alone. The source itself stays as it is.
     ///
     /// Throws `ProofError` where the outcome is not the new state's or the proof lacks a node, `TrieError` where the
     /// changes or the stored records are not what they must be, or the source's own errors.
     public static func advance(
-        _ changes: [TrieUpdate.LeafChange], isStored: [Bool], below boundary: Bytes32, under prefix: Nibbles,
+        _ changes: [TrieUpdate.LeafChange], below boundary: Bytes32, under prefix: Nibbles,
         root: Bytes32, proof: [[UInt8]], source: inout some TrieSource
     ) throws -> Advanced {
         let expected = try expectations(root: root, boundary: boundary, proof: proof)
@@ -33,7 +32,9 @@ public enum LeftPart {
             let stem = Nibbles(boundary, count: depth)
             // Deeper there is nothing to the left, neither held nor to come.
             if start == changes.count, !expected.keys.contains(where: { $0.hasPrefix(stem) }) {
-                guard let leaf = try source.leaf(atOrAfter: stem.lowestKey), leaf.key < boundary else { break }
+                var first = LeafColumns()
+                try source.leaves(under: stem, limit: 1, into: &first)
+                guard let key = first.keys.first, key < boundary else { break }
             }
             for nibble in 0..<boundary.nibble(depth) {
                 let place = stem.appending(nibble)
@@ -41,11 +42,10 @@ public enum LeftPart {
                 while end < changes.count, place.contains(changes[end].key) { end += 1 }
                 let part: Subtree
                 if start == end {
-                    part = try source.subtree(under: place).subtree
+                    part = try source.subtree(under: place)
                 } else {
                     let update = try TrieUpdate.apply(
-                        Array(changes[start..<end]), isStored: Array(isStored[start..<end]), under: place,
-                        source: &source)
+                        Array(changes[start..<end]), under: place, source: &source)
                     part = update.subtree
                     advanced.branches += update.changes
                 }

@@ -12,13 +12,18 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// How often each of the two was asked: what a change or a proof costs.
     public private(set) var reads = 0
 
+    /// See `TrieSource`.
+    public let bucketLeaves: Int
+
     /// A trie without leaves.
-    public init() {}
+    public init() { bucketLeaves = MerklePatriciaLimits.bucketLeaves }
 
     /// Builds the trie of these leaves, which strictly ascend.
-    public init(_ columns: LeafColumns) {
+    public init(_ columns: LeafColumns, bucketLeaves: Int = MerklePatriciaLimits.bucketLeaves) {
+        self.bucketLeaves = bucketLeaves
         var built = BranchColumns()
-        subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: .root, emitting: &built)
+        subtree = TrieBuilder.build(
+            columns, in: 0..<columns.count, under: .root, emitting: &built, bucketLeaves: bucketLeaves)
         leaves = (0..<columns.count).map { (columns.keys[$0], columns.value(at: $0)) }
         branches = (0..<built.count).map { (built.paths[$0], built.node(at: $0)) }
     }
@@ -39,19 +44,24 @@ public struct MemoryTrie: TrieSource, Sendable {
         return result
     }
 
-    /// The shallowest branch whose path begins with `prefix`; nil where fewer than two leaves are under it.
-    public mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+    /// See `TrieSource`.
+    public mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
         reads += 1
         let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
         guard index < branches.count, branches[index].path.hasPrefix(prefix) else { return nil }
-        return branches[index]
+        let (path, node) = branches[index]
+        let goesOn = index + 1 < branches.count && branches[index + 1].path.hasPrefix(path)
+        return StoredBranch(path: path, node: node, isLowest: !goesOn)
     }
 
-    /// The first leaf whose key is `key` or above; nil where there is none.
-    public mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
+    /// See `TrieSource`.
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
         reads += 1
-        let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < key }
-        return index < leaves.count ? leaves[index] : nil
+        let start = MemoryTrie.position(in: leaves.count) { leaves[$0].key < prefix.lowestKey }
+        for leaf in leaves[start...].prefix(limit) {
+            guard prefix.contains(leaf.key) else { break }
+            columns.append(key: leaf.key, value: leaf.value)
+        }
     }
 
     /// Applies changes to the whole trie and keeps the result.

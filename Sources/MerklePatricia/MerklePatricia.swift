@@ -30,9 +30,10 @@
 // What is stored
 //
 // Leaves by key and branches by path, no other node. A leaf node follows from the key and the place of its parent, an
-// extension from the paths of two branches. A store therefore needs one ordered table a kind and answers two questions
-// (`TrieSource`): the first branch at or below a path, the first leaf at or after a key. Reading a proof is a walk of
-// these; copying a run of either table is copying a part of the trie.
+// extension from the paths of two branches. Nor are the branches stored of a part with at most 32 leaves: such a part
+// is a *bucket*, read as leaves and built when something in it is proven or changed. A store therefore needs one
+// ordered table a kind and answers two questions (`TrieSource`): the first branch at or below a path, the leaves under
+// it. Reading a proof is a walk of these; copying a run of either table is copying a part of the trie.
 //
 // Phases
 //
@@ -44,14 +45,17 @@
 //           what the parent names, outside nothing is looked at, across an end the node must be given. All
 //           parts inside are hashed together.
 //   change  sorted changes → the new subtree and exactly the records that differ (`TrieUpdate`). Only paths of changed
-//           leaves are read, each record held against the branch that names it (`RecordCheck`); a branch that changes
-//           is the old one with pieces replaced, and all are hashed at the end, height by height.
+//           leaves are read. A branch that changes is the old one with pieces replaced, a bucket is built anew, and all
+//           are hashed at the end, height by height. On demand each record read is held against the branch that names
+//           it (`RecordCheck`): that is for the day on which a result does not fit, to know who is wrong.
 //   prove   a key → the nodes on its path (`TrieProver`); a section → those above it (`Crown`, `SectionProof`).
 //   join    subtrees of sections → root and crown, without their leaves.
 //
 // Invariants
 //
-//   · One set of leaves has one set of branch records. Change and build give the same bytes; so do whole and joined.
+//   · One set of leaves has one trie: change and build give the same bytes, and so do whole and joined. Of its branches
+//     those with more leaves than a bucket are stored; others may be, left over from more leaves or from the end of a
+//     range, and are true as well. Above a stored branch every branch is stored.
 //   · The order in which records and nodes come out is the order of paths, in every process: nothing depends on hashing
 //     of a dictionary.
 //   · A node from the network is used only after a reference already trusted named it by hash; then it is read
@@ -66,6 +70,11 @@
 //     with nodes of one height hashed eight at a time 8.0 M.
 //   · Why records by path and not by hash: a table by hash is written all over at every change, must count references
 //     to know what may go, and a range of it means nothing. By path an update overwrites, a section is one run.
+//   · Why buckets: the lowest branches are nearly all there are. With a million accounts, buckets of 32 leave 4,369
+//     records of 345,000; the store has 45 % fewer bytes and takes in 1.6 times as many verified leaves a second; 2,000
+//     changes write half as many pages, in a third to a half of the time. Building a bucket costs what reading its
+//     records did, a proof a few microseconds more. Larger ones would make that felt, smaller ones (8) keep the level
+//     of branches that every change has to write.
 //   · Why the branch's whole RLP as the record and not its children's hashes alone: it is what a proof sends and what
 //     a parent hashes. 532 bytes at most.
 //   · Why the verifier is no rebuilt trie with both edges inserted and the inner children cleared, as clients do it:

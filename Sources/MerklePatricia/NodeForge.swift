@@ -9,63 +9,11 @@ import Primitives
 ///
 /// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
 struct NodeForge: ~Copyable {
-    /// A branch whose place and children are known: to be written anew, or a stored one to be rewritten.
-    private struct Plan {
-        /// A key under it.
-        var key: Bytes32
-        /// Nibbles of its path.
-        var depth: UInt8
-        /// Nibbles that its parent has consumed: fewer than `depth` where an extension stands between.
-        var seenAt: UInt8
-        /// Bit n: there is a child at nibble n.
-        var mask: UInt16
-        /// Its first child in `children`; of a rewritten one the first of its `edits`.
-        var firstChild: Int32
-        /// Of a rewritten one: which of `originals` it is; −1 for one written anew.
-        var original: Int32 = -1
-        /// Where its reference goes.
-        var cell: Int32
-        /// The next branch of the same height; −1 for none.
-        var next: Int32
-        /// Its place in the columns.
-        var slot: Int
-    }
+    /// Leaves of a part whose branch a store has already, however many there are: more than any bucket's.
+    static let many = 1 << 32
 
-    /// A branch that more items may come under. Its children so far are at the end of `pending`.
-    private struct Open {
-        var depth: Int
-        var firstItem: Int
-        var firstPending: Int
-    }
-
-    /// A node that waits for its parent.
-    private struct Pending {
-        var cell: Int32
-        var nibble: UInt8
-        /// Over the items; an item has 0.
-        var height: UInt8
-    }
-
-    /// A piece of a stored branch to be replaced.
-    struct Edit {
-        /// Where the child's reference begins in the old node, and how many bytes it has (1 for no child).
-        var offset: Int
-        var size: Int
-        /// The new reference; −1 for no child.
-        var cell: Int
-    }
-
-    /// What `add` found: where to read the result after `finish`.
-    struct Root {
-        let cell: Int
-        /// The full path of the topmost branch.
-        let path: Nibbles
-        /// Heights of nodes to be hashed before it is.
-        let height: UInt8
-        fileprivate let plan: Int
-    }
-
-    private let emits: Bool
+    /// A branch with more leaves is appended to the columns given; nil: none is, only their hashes are wanted.
+    private let threshold: Int?
     private var nodes = ByteArena(capacity: 1 << 16)
     private var cells = CellTable()
     private var plans: [Plan] = []
@@ -74,7 +22,11 @@ struct NodeForge: ~Copyable {
     private var edits: [Edit] = []
     private var open: [Open] = []
     private var pending: [Pending] = []
-    private var heads = [Int32](repeating: -1, count: MerklePatriciaLimits.keyNibbles + 2)
+    private var heads = [Heads](repeating: Heads(), count: MerklePatriciaLimits.keyNibbles + 2)
+    /// Plans that are emitted.
+    private var emittedCount = 0
+    /// A plan that is not to be hashed; −1 for none.
+    private var unhashed = -1
     /// Height of the branch closed last: of a whole trie that is the topmost.
     private var topHeight: UInt8 = 0
     private var runs: [Keccak.Run] = []
@@ -82,8 +34,18 @@ struct NodeForge: ~Copyable {
     /// the order of paths although branches are closed from below.
     private var places: [Int32] = []
 
-    /// `emits`: whether branches are appended to the columns given, or only their hashes are wanted.
-    init(emits: Bool) { self.emits = emits }
+    init(emittingAbove threshold: Int?) { self.threshold = threshold }
+
+    /// The same with room for tries of so many leaves, for one who has few.
+    init(emittingAbove threshold: Int?, leaves: Int) {
+        self.init(emittingAbove: threshold)
+        plans.reserveCapacity(leaves)
+        children.reserveCapacity(2 * leaves)
+        pending.reserveCapacity(2 * leaves)
+        runs.reserveCapacity(leaves)
+        places.reserveCapacity(leaves)
+        cells.makeRoom(for: 2 * leaves)
+    }
 
     /// Items added since the last `finish`.
     private(set) var itemCount = 0
@@ -107,9 +69,14 @@ struct NodeForge: ~Copyable {
         edits.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         nodes.removeAll()
-        for height in heads.indices { heads[height] = -1 }
+        for height in heads.indices { heads[height] = Heads() }
         itemCount = 0
+        emittedCount = 0
+        unhashed = -1
     }
+
+    /// Leaves the topmost branch of a trie without a hash: the caller knows its reference, and does not ask for it.
+    mutating func leaveUnhashed(_ root: Root) { unhashed = root.plan }
 
     /// How a parent names what goes into a cell; after `finish`.
     func reference(_ cell: Int) -> NodeReference { cells.reference(cell) }
@@ -178,11 +145,13 @@ struct NodeForge: ~Copyable {
                 seenAt: UInt8(truncatingIfNeeded: path.count), mask: UInt16(truncatingIfNeeded: new.count),
                 firstChild: Int32(truncatingIfNeeded: edits.count),
                 original: Int32(truncatingIfNeeded: originals.count), cell: Int32(truncatingIfNeeded: cell),
-                next: heads[Int(height) + 1], slot: slot))
-        heads[Int(height) + 1] = Int32(truncatingIfNeeded: number)
+                next: heads[Int(height) + 1].emitted, slot: slot))
+        heads[Int(height) + 1].emitted = Int32(truncatingIfNeeded: number)
+        emittedCount += 1
         originals.append(node)
         edits.append(contentsOf: new)
-        return Root(cell: cell, path: path, height: height &+ 1, plan: number)
+        return Root(
+            cell: cell, path: path, height: height &+ 1, leafCount: NodeForge.many, plan: number)
     }
 
     /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
@@ -198,7 +167,9 @@ struct NodeForge: ~Copyable {
         cells.makeRoom(for: 2 * range.count)
         open.removeAll(keepingCapacity: true)
         pending.removeAll(keepingCapacity: true)
+        let emittedBefore = emittedCount
         var left = -1
+        var leaves = 0
         var key = items.key(range.lowerBound)
         for index in range {
             var right = -1
@@ -209,36 +180,43 @@ struct NodeForge: ~Copyable {
                 precondition(right < MerklePatriciaLimits.keyNibbles, "items ascend strictly")
             }
             if right > left {
-                open.append(Open(depth: right, firstItem: index, firstPending: pending.count))
+                open.append(
+                    Open(depth: right, firstItem: index, firstPending: pending.count, leavesBefore: leaves))
             }
             let depth = max(left, right)
             let (cell, height) = items.place(index, at: depth &+ 1, in: &self)
             pending.append(
                 Pending(cell: Int32(truncatingIfNeeded: cell), nibble: nibble(key, depth), height: height))
-            if right < left { close(to: right, range: range, items: items) }
+            leaves &+= items.leafCount(index)
+            if right < left { close(to: right, range: range, items: items, leaves: leaves) }
             left = right
             key = next
         }
         let last = plans.count - 1
         if let seenAt { plans[last].seenAt = UInt8(truncatingIfNeeded: seenAt) }
         let top = plans[last]
-        if emits { givePlaces(from: firstPlan, firstItem: range.lowerBound, emitting: &branches) }
+        if emittedCount > emittedBefore {
+            givePlaces(emittedCount &- emittedBefore, from: firstPlan, emitting: &branches)
+        }
         return Root(
-            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, plan: last)
+            cell: Int(top.cell), path: Nibbles(top.key, count: Int(top.depth)), height: topHeight, leafCount: leaves,
+            plan: last)
     }
 
     @inline(__always)
     private func nibble(_ key: Bytes32, _ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: key.nibble(index)) }
 
-    /// Closes the branches that nothing more comes under: those deeper than where the next key parts.
-    private mutating func close<Items: TrieItems>(to depth: Int, range: Range<Int>, items: Items) {
+    /// Closes the branches that nothing more comes under: those deeper than where the next key parts. `leaves`: of all
+    /// items so far.
+    private mutating func close<Items: TrieItems>(to depth: Int, range: Range<Int>, items: Items, leaves: Int) {
         while let top = open.last, top.depth > depth {
             open.removeLast()
             let parentDepth = max(open.last?.depth ?? -1, depth)
             var mask: UInt16 = 0
             var height: UInt8 = 0
             let firstChild = children.count
-            for child in pending[top.firstPending...] {
+            for place in top.firstPending..<pending.count {
+                let child = pending[place]
                 mask |= 1 &<< UInt16(child.nibble)
                 height = max(height, child.height)
                 children.append(child.cell)
@@ -248,19 +226,30 @@ struct NodeForge: ~Copyable {
             pending.removeLast(pending.count - top.firstPending)
             let cell = cells.add()
             let key = items.key(top.firstItem)
-            let number = plans.count
+            let number = Int32(truncatingIfNeeded: plans.count)
+            let item = top.firstItem &- range.lowerBound
+            let isEmitted = threshold.map { leaves &- top.leavesBefore > $0 } ?? false
             plans.append(
                 Plan(
                     key: key, depth: UInt8(truncatingIfNeeded: top.depth),
                     // The topmost is seen where it stands; whoever is above looks from there.
                     seenAt: UInt8(truncatingIfNeeded: parentDepth < 0 ? top.depth : parentDepth &+ 1), mask: mask,
                     firstChild: Int32(truncatingIfNeeded: firstChild), cell: Int32(truncatingIfNeeded: cell),
-                    next: heads[Int(height)], slot: top.firstItem &- range.lowerBound))
-            heads[Int(height)] = Int32(truncatingIfNeeded: number)
-            places[top.firstItem &- range.lowerBound] &+= 1
+                    next: isEmitted ? heads[Int(height)].emitted : heads[Int(height)].quiet,
+                    slot: isEmitted ? item : -1))
+            if isEmitted {
+                heads[Int(height)].emitted = number
+                places[item] &+= 1
+                emittedCount &+= 1
+            } else {
+                heads[Int(height)].quiet = number
+            }
             guard parentDepth >= 0 else { return }
             if open.last.map({ $0.depth < depth }) ?? true, parentDepth == depth {
-                open.append(Open(depth: depth, firstItem: top.firstItem, firstPending: top.firstPending))
+                open.append(
+                    Open(
+                        depth: depth, firstItem: top.firstItem, firstPending: top.firstPending,
+                        leavesBefore: top.leavesBefore))
             }
             pending.append(
                 Pending(
@@ -270,14 +259,14 @@ struct NodeForge: ~Copyable {
 
     /// Gives the branches added last their places: by first item, then by depth, which is the order of paths. Until
     /// then a plan's slot is its first item. Branches of one first item were closed from below.
-    private mutating func givePlaces(from firstPlan: Int, firstItem: Int, emitting branches: inout BranchColumns) {
-        let base = branches.reserve(plans.count - firstPlan)
+    private mutating func givePlaces(_ count: Int, from firstPlan: Int, emitting branches: inout BranchColumns) {
+        let base = branches.reserve(count)
         var sum: Int32 = 0
         for index in places.indices {
             sum &+= places[index]
             places[index] = sum
         }
-        for index in firstPlan..<plans.count {
+        for index in firstPlan..<plans.count where plans[index].slot >= 0 {
             let item = plans[index].slot
             places[item] &-= 1
             let slot = base &+ Int(places[item])
@@ -291,13 +280,12 @@ struct NodeForge: ~Copyable {
     /// Writes and hashes all branches added since `begin`.
     mutating func finish(emitting branches: inout BranchColumns) {
         flush()
-        guard !plans.isEmpty else { return }
-        guard emits else {
-            for height in 1..<heads.count where heads[height] >= 0 { forge(height) }
+        guard emittedCount > 0 else {
+            for height in 1..<heads.count where heads[height].quiet >= 0 { forgeQuiet(height) }
             return
         }
         var room = NodeForge.slack
-        for plan in plans {
+        for plan in plans where plan.slot >= 0 {
             room &+=
                 plan.original < 0
                 ? 20 &+ 32 &* plan.mask.nonzeroBitCount
@@ -306,8 +294,9 @@ struct NodeForge: ~Copyable {
         let number = branches.nextBuffer
         let buffer = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-            for height in 1..<heads.count where heads[height] >= 0 {
+            for height in 1..<heads.count where !heads[height].isEmpty {
                 forge(height, at: base, count: &count, number: number, emitting: &branches)
+                if heads[height].quiet >= 0 { forgeQuiet(height) }
             }
         }
         branches.append(buffer: buffer)
@@ -318,26 +307,29 @@ struct NodeForge: ~Copyable {
     /// Bytes of a branch at most: header of 3, 16 children of 33, an empty value.
     private static let branchBytes = 3 + 16 * 33 + 1
 
-    /// One height, its branches left in a buffer of the columns, `count` bytes of which are used.
+    /// One height, the branches that are emitted: left in a buffer of the columns, `count` bytes of which are used.
     private mutating func forge(
         _ height: Int, at base: UnsafeMutableRawPointer, count: inout Int, number: Int,
         emitting branches: inout BranchColumns
     ) {
-        var index = Int(heads[height])
+        var index = Int(heads[height].emitted)
+        guard index >= 0 else { return }
         while index >= 0 {
             let size = writeBranch(index, to: base + count)
             branches.fill(plans[index].slot, buffer: number, offset: count, length: size)
-            enqueue(offset: count, size: size, cell: Int(plans[index].cell), from: base)
+            if index != unhashed {
+                enqueue(offset: count, size: size, cell: Int(plans[index].cell), from: base)
+            }
             count &+= size
             index = Int(plans[index].next)
         }
         hash(base)
-        forgeExtensions(height)
+        forgeExtensions(heads[height].emitted)
     }
 
-    /// One height, its branches forgotten once they are hashed.
-    private mutating func forge(_ height: Int) {
-        var index = Int(heads[height])
+    /// One height, the branches that are not: forgotten once they are hashed.
+    private mutating func forgeQuiet(_ height: Int) {
+        var index = Int(heads[height].quiet)
         while index >= 0 {
             let room = nodes.room(for: NodeForge.branchBytes + NodeForge.slack)
             if let base = room.baseAddress {
@@ -349,12 +341,12 @@ struct NodeForge: ~Copyable {
             index = Int(plans[index].next)
         }
         flush()
-        forgeExtensions(height)
+        forgeExtensions(heads[height].quiet)
     }
 
-    /// The extensions above branches of one height: they take over the branches' cells.
-    private mutating func forgeExtensions(_ height: Int) {
-        var index = Int(heads[height])
+    /// The extensions above the branches of a list: they take over the branches' cells.
+    private mutating func forgeExtensions(_ first: Int32) {
+        var index = Int(first)
         while index >= 0 {
             if plans[index].depth > plans[index].seenAt {
                 let size = writeExtension(index)

@@ -2,8 +2,10 @@ import Primitives
 
 /// What a proven range shows.
 public struct VerifiedRange: Hashable, Sendable {
-    /// Every branch of the trie that is wholly or partly inside the range, in the order of their paths, ready to be
-    /// stored. All of them are verified: each was built from verified leaves or reached by its hash.
+    /// Branches of the trie, in the order of their paths, ready to be stored: of those wholly inside the range the ones
+    /// with more than `MerklePatriciaLimits.bucketLeaves` leaves, and all that lie across an end of it, since nobody
+    /// knows how many leaves they have outside. All are verified: each was built from verified leaves or reached by
+    /// its hash.
     public internal(set) var branches = BranchColumns()
     /// Whether the trie has a leaf after the last key of the range.
     public internal(set) var moreAfter = false
@@ -61,7 +63,7 @@ private struct RangeWalk: ~Copyable {
     let last: Bytes32
     var pool: ProofPool
     var result = VerifiedRange()
-    var forge = NodeForge(emits: true)
+    var forge = NodeForge(emittingAbove: MerklePatriciaLimits.bucketLeaves)
     private var parts: [Part] = []
 
     init(leaves: LeafColumns, items: LeafItems, first: Bytes32, last: Bytes32, pool: ProofPool) {

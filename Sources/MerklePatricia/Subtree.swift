@@ -71,6 +71,15 @@ public enum Subtree: Hashable, Sendable {
         }
     }
 
+    /// See `TrieItems.leafCount`.
+    var leafCount: Int {
+        switch self {
+        case .empty: 0
+        case .leaf: 1
+        case .branch: NodeForge.many
+        }
+    }
+
     /// For a store: 0 | 1, key, value | 2, number of nibbles, nibbles one a byte, then 0 and a hash or 1 and a node.
     public var encoded: [UInt8] {
         switch self {

@@ -3,14 +3,16 @@ import Primitives
 /// Builds tries from sorted leaves. No object a node: see `NodeForge`.
 public enum TrieBuilder {
     /// Builds the trie part whose leaves are exactly those in `range`, strictly ascending and all under `prefix`, and
-    /// appends every branch of it, in the order of the paths. (The result does not depend on the prefix: a parent sees
+    /// appends the branches that a store keeps of it, in the order of the paths: those with more than `bucketLeaves`
+    /// leaves. (The result does not depend on the prefix: a parent sees
     /// it with `reference(at:)`.)
     public static func build(
-        _ leaves: LeafColumns, in range: Range<Int>, under prefix: Nibbles, emitting branches: inout BranchColumns
+        _ leaves: LeafColumns, in range: Range<Int>, under prefix: Nibbles, emitting branches: inout BranchColumns,
+        bucketLeaves: Int = MerklePatriciaLimits.bucketLeaves
     ) -> Subtree {
         assert(range.allSatisfy { prefix.contains(leaves.keys[$0]) }, "leaves under the prefix")
         if let few = fewest(leaves, in: range) { return few }
-        var forge = NodeForge(emits: true)
+        var forge = NodeForge(emittingAbove: bucketLeaves)
         return build(leaves, in: range, with: &forge, emitting: &branches)
     }
 
@@ -18,7 +20,7 @@ public enum TrieBuilder {
     public static func subtree(of leaves: LeafColumns, in range: Range<Int>) -> Subtree {
         if let few = fewest(leaves, in: range) { return few }
         var none = BranchColumns()
-        var forge = NodeForge(emits: false)
+        var forge = NodeForge(emittingAbove: nil)
         return build(leaves, in: range, with: &forge, emitting: &none)
     }
 
@@ -46,7 +48,7 @@ public enum TrieBuilder {
     /// above them (not those in them).
     static func build(joining subtrees: [Subtree], emitting branches: inout BranchColumns) -> Subtree {
         let items = subtrees.filter { $0 != .empty }
-        var forge = NodeForge(emits: true)
+        var forge = NodeForge(emittingAbove: 0)
         return build(SubtreeItems(subtrees: items), in: 0..<items.count, with: &forge, emitting: &branches)
     }
 

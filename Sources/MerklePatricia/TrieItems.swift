@@ -6,6 +6,8 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
+    /// Leaves under it; `NodeForge.many` where a store has a branch of it already.
+    func leafCount(_ index: Int) -> Int
     /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
     /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
     /// before; there must be room for a cell.
@@ -22,11 +24,14 @@ struct LeafItems: TrieItems {
     func key(_ index: Int) -> Bytes32 { keys[index] }
 
     @inline(__always)
-    private func value(_ index: Int) -> UnsafeRawBufferPointer {
+    func value(_ index: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: values[(index == 0 ? 0 : ends[index &- 1])..<ends[index]])
     }
 
     func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
+
+    @inline(__always)
+    func leafCount(_ index: Int) -> Int { 1 }
 
     @inline(__always)
     func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
@@ -100,6 +105,8 @@ struct SubtreeItems: TrieItems {
     func key(_ index: Int) -> Bytes32 { subtrees[index].lowestKey ?? .zero }
 
     func subtree(_ index: Int) -> Subtree { subtrees[index] }
+
+    func leafCount(_ index: Int) -> Int { subtrees[index].leafCount }
 
     func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
         (forge.add(subtrees[index], seenAt: depth), 0)

@@ -1,26 +1,104 @@
 import Primitives
 
-/// Where the stored part of a trie is read from: branch records by path, leaves by key. Extensions and leaf nodes are
-/// not stored; they follow from these.
-public protocol TrieSource {
-    /// The shallowest branch whose path begins with `prefix` (in a store: the first record at or after it, if it begins
-    /// with it), with its RLP; nil where fewer than two leaves are under the prefix.
-    mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])?
-    /// The first leaf whose key is `key` or above; nil where there is none. The value as it stands in the trie.
-    mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])?
+/// Where the stored part of a trie is read from: branch records by path, leaves by key. Not stored are extensions and
+/// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
+/// them when it is needed.
+public protocol TrieSource: ~Copyable {
+    /// Leaves of its largest buckets: every branch with more is stored. A branch with fewer may be, where leaves were
+    /// deleted or where it lay across the end of a range.
+    var bucketLeaves: Int { get }
+    /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
+    /// begins with it), with its RLP. nil where there is none: then at most `bucketLeaves` leaves are under the
+    /// prefix. Above a stored branch every branch is stored.
+    mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
+    /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
+    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws
 }
 
-extension TrieSource {
-    /// What is under `prefix`, with the RLP of its branch where it has one.
-    mutating func subtree(under prefix: Nibbles) throws -> (subtree: Subtree, node: [UInt8]?) {
-        if let (path, node) = try branch(atOrBelow: prefix) {
-            guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
-            return (.branch(path: path, node: NodeReference(encodedNode: node)), node)
+/// A branch record.
+public struct StoredBranch: Hashable, Sendable {
+    /// Where it stands, from the root.
+    public let path: Nibbles
+    /// Its RLP.
+    public let node: [UInt8]
+    /// Whether no branch below it is stored, so that each of its children is a bucket. False where that is not known.
+    public let isLowest: Bool
+
+    /// A record of a store.
+    public init(path: Nibbles, node: [UInt8], isLowest: Bool = false) {
+        self.path = path
+        self.node = node
+        self.isLowest = isLowest
+    }
+}
+
+extension TrieSource where Self: ~Copyable {
+    /// That of the stores.
+    public var bucketLeaves: Int { MerklePatriciaLimits.bucketLeaves }
+
+    /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
+    mutating func bucket(under prefix: Nibbles, into leaves: inout LeafColumns) throws {
+        let before = leaves.count
+        try self.leaves(under: prefix, limit: max(1, bucketLeaves) + 1, into: &leaves)
+        // More would have a branch: its record is missing.
+        guard leaves.count - before <= max(1, bucketLeaves) else { throw TrieError.corruptRecord(prefix) }
+    }
+
+    /// What is under `prefix`.
+    ///
+    /// Errors: a `TrieError` where what is stored is no trie, or the source's own.
+    public mutating func subtree(under prefix: Nibbles) throws -> Subtree {
+        if let branch = try branch(atOrBelow: prefix) {
+            guard branch.path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(branch.path) }
+            return .branch(path: branch.path, node: NodeReference(encodedNode: branch.node))
         }
-        if let (key, value) = try leaf(atOrAfter: prefix.lowestKey), prefix.contains(key) {
-            return (.leaf(key: key, value: value), nil)
+        var leaves = LeafColumns()
+        try bucket(under: prefix, into: &leaves)
+        return TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
+    }
+}
+
+/// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
+struct Bucket: TrieSource, ~Copyable {
+    private var forge = NodeForge(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
+    private var leaves = LeafColumns()
+    private var branches = BranchColumns()
+    private var room = ByteArena(capacity: 256)
+
+    /// Puts what a source has under `prefix`, where it stores no branch, in the place of all that was there. `isNamed`:
+    /// whether the caller knows the reference of the node at the prefix.
+    mutating func fill(under prefix: Nibbles, of source: inout some TrieSource, isNamed: Bool) throws {
+        leaves.removeAll()
+        branches.removeAll()
+        try source.bucket(under: prefix, into: &leaves)
+        guard leaves.count > 1 else { return }
+        forge.begin()
+        leaves.withItems { items in
+            let root = forge.add(items, in: 0..<leaves.count, emitting: &branches)
+            if isNamed && root.path == prefix { forge.leaveUnhashed(root) }
         }
-        return (.empty, nil)
+        forge.finish(emitting: &branches)
+    }
+
+    func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
+        guard let index = branches.paths.firstIndex(where: { $0.hasPrefix(prefix) }) else { return nil }
+        return StoredBranch(path: branches.paths[index], node: branches.node(at: index))
+    }
+
+    func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
+        for index in leaves.slice(under: prefix).prefix(limit) {
+            columns.append(key: leaves.keys[index], value: leaves.valueBytes[leaves.valueRange(at: index)])
+        }
+    }
+
+    /// The node of the only leaf under `prefix`, as it stands there; nil where there is none.
+    mutating func leafNode(at prefix: Nibbles) -> [UInt8]? {
+        guard let index = leaves.slice(under: prefix).first else { return nil }
+        room.removeAll()
+        return leaves.withItems { items in
+            _ = LeafNode.write(items.key(index), items.value(index), at: prefix.count, to: &room)
+            return Array(room.bytes)
+        }
     }
 }
 

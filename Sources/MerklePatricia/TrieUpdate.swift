@@ -13,20 +13,20 @@ public enum TrieUpdate {
     /// subtree and the branch records that differ, in the order of their paths. The source itself stays as it is.
     /// Deleting a key that is not there, or setting one to what it is, changes nothing and is no error.
     ///
-    /// `isStored`: of each change, whether the caller has found a leaf of its key in the source: then it is not looked
-    /// for again. Empty where that is not known.
+    /// `checking`: whether all that is read is held against what the branch above names, so that a store with something
+    /// else is found out. Without it, which costs a third less, such a store gives a wrong subtree: then whoever knows
+    /// which one is right must ask again, with it, before blaming the sender of the changes.
     ///
     /// Errors: a `TrieError` where the changes or the stored records are not what they must be, or the source's own.
     public static func apply(
-        _ changes: [LeafChange], isStored: [Bool] = [], under prefix: Nibbles, source: inout some TrieSource
+        _ changes: [LeafChange], under prefix: Nibbles, source: inout some TrieSource, checking: Bool = true
     ) throws -> (subtree: Subtree, changes: [BranchChange]) {
         for (index, change) in changes.enumerated() {
             guard index == 0 || changes[index - 1].key < change.key else { throw TrieError.unsortedChanges }
             guard prefix.contains(change.key) else { throw TrieError.keyOutsidePrefix(change.key) }
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
-        precondition(isStored.isEmpty || isStored.count == changes.count, "one statement a change")
-        var walk = UpdateWalk(changes: changes, isStored: isStored)
+        var walk = UpdateWalk(changes: changes, bucketLeaves: source.bucketLeaves, checking: checking)
         let growth = try walk.apply(0..<changes.count, under: prefix, named: nil, source: &source)
         return try walk.finish(growth)
     }
@@ -46,6 +46,13 @@ private enum Growth {
 /// New leaves, stored subtrees and planned ones side by side, ascending, none empty.
 private struct GrowthItems: TrieItems {
     let growths: [Growth]
+
+    func leafCount(_ index: Int) -> Int {
+        switch growths[index] {
+        case .known(let subtree): subtree.leafCount
+        case .planned(let root): root.leafCount
+        }
+    }
 
     func key(_ index: Int) -> Bytes32 {
         switch growths[index] {
@@ -67,14 +74,48 @@ private struct GrowthItems: TrieItems {
     }
 }
 
+/// The leaves of a bucket with changes over them.
+private struct BucketItems: TrieItems {
+    let stored: LeafItems
+    let changes: [TrieUpdate.LeafChange]
+    /// Of each item, ascending: its place among the stored leaves, or −1 less its place among the changes.
+    let order: [Int32]
+
+    var count: Int { order.count }
+
+    @inline(__always)
+    func key(_ index: Int) -> Bytes32 {
+        let place = Int(order[index])
+        return place < 0 ? changes[-1 - place].key : stored.key(place)
+    }
+
+    func leafCount(_ index: Int) -> Int { 1 }
+
+    func subtree(_ index: Int) -> Subtree {
+        let place = Int(order[index])
+        return place < 0 ? .leaf(key: key(index), value: changes[-1 - place].value ?? []) : stored.subtree(place)
+    }
+
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        let place = Int(order[index])
+        if place >= 0 { return stored.place(place, at: depth, in: &forge) }
+        let change = changes[-1 - place]
+        let cell = (change.value ?? []).withUnsafeBytes { forge.addLeaf(change.key, $0, seenAt: depth) }
+        return (cell, 0)
+    }
+}
+
 /// One pass of changes down a trie. Nodes that change are only laid out on the way and hashed together at the end.
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
-    let isStored: [Bool]
+    private let isChecking: Bool
     /// Of the changes.
     private let keys: [Bytes32]
-    private var forge = NodeForge(emits: true)
+    private var forge: NodeForge
     private var check = RecordCheck()
+    /// The leaves of the bucket that is read, and what it becomes: see `BucketItems`.
+    private var found = LeafColumns()
+    private var order: [Int32] = []
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
     /// part it covers, or where there was none.
     private var records = BranchColumns()
@@ -84,9 +125,10 @@ private struct UpdateWalk: ~Copyable {
     private var stack: [(nibble: Int, growth: Growth)] = []
     private var edits: [NodeForge.Edit] = []
 
-    init(changes: [TrieUpdate.LeafChange], isStored: [Bool]) {
+    init(changes: [TrieUpdate.LeafChange], bucketLeaves: Int, checking: Bool) {
         self.changes = changes
-        self.isStored = isStored
+        forge = NodeForge(emittingAbove: bucketLeaves)
+        isChecking = checking
         keys = changes.map(\.key)
     }
 
@@ -117,35 +159,25 @@ private struct UpdateWalk: ~Copyable {
     }
 
     /// What becomes of the part under `prefix`, where the changes in `range` and no others lie. `name`: how the branch
-    /// above names what is there. A store that has something else would give a wrong root, and whoever sent the changes
-    /// would be blamed for it.
+    /// above names what is there.
     mutating func apply<Source: TrieSource>(
         _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
     ) throws -> Growth {
-        guard let (path, node) = try source.branch(atOrBelow: prefix) else {
-            // No branch here, so at most one leaf: one of a key that changes, where the caller has found such.
-            if !isStored.isEmpty, let one = range.first(where: { isStored[$0] }) {
-                return build(range, keeping: (changes[one].key, []))
-            }
-            let leaf = try source.leaf(atOrAfter: prefix.lowestKey).flatMap { prefix.contains($0.key) ? $0 : nil }
-            if let name {
-                guard let leaf else { throw TrieError.missingChild(prefix) }
-                let node = Subtree.leaf(key: leaf.key, value: leaf.value).encodedNode(at: prefix.count) ?? []
-                try check.add(node, at: prefix, named: name)
-            }
-            return build(range, keeping: leaf)
+        guard let stored = try source.branch(atOrBelow: prefix) else {
+            return try rebuild(range, under: prefix, named: name, source: &source)
         }
+        let (path, node) = (stored.path, stored.node)
         guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
-        if let name {
-            let stored = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
-            try check.add(stored?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
+        if isChecking, let name {
+            let above = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
+            try check.add(above?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
         }
-        if path == prefix && !range.isEmpty { return try rewrite(range, at: path, node: node, source: &source) }
+        if path == prefix && !range.isEmpty { return try rewrite(range, of: stored, source: &source) }
         let inside = slice(range, under: path)
         let below =
             inside.isEmpty
             ? .known(.branch(path: path, node: NodeReference(encodedNode: node)))
-            : try rewrite(inside, at: path, node: node, source: &source)
+            : try rewrite(inside, of: stored, source: &source)
         // What diverges above the branch: new leaves beside it. Deletions there delete nothing.
         let leaves = leaves(range.lowerBound..<inside.lowerBound)
         let after = self.leaves(inside.upperBound..<range.upperBound)
@@ -153,10 +185,48 @@ private struct UpdateWalk: ~Copyable {
         return join((leaves + [below] + after).filter { !$0.isEmpty })
     }
 
-    /// The same where a branch stands at `path` and all changes in `range`, one or more, are under it.
-    private mutating func rewrite<Source: TrieSource>(
-        _ range: Range<Int>, at path: Nibbles, node: [UInt8], source: inout Source
+    /// The same where no branch is stored: there is a bucket, or nothing.
+    private mutating func rebuild<Source: TrieSource>(
+        _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
     ) throws -> Growth {
+        found.removeAll()
+        try source.bucket(under: prefix, into: &found)
+        if let name {
+            if found.isEmpty { throw TrieError.missingChild(prefix) }
+            if isChecking {
+                let stored = TrieBuilder.subtree(of: found, in: 0..<found.count)
+                guard stored.reference(at: prefix.count) == name else {
+                    // Perhaps it is the branch above that is another.
+                    try check.finish()
+                    throw TrieError.corruptRecord(prefix)
+                }
+            }
+        }
+        order.removeAll(keepingCapacity: true)
+        var next: Int32 = 0
+        let end = Int32(truncatingIfNeeded: found.count)
+        for index in range {
+            let key = keys[index]
+            while next < end, found.keys[Int(next)] < key {
+                order.append(next)
+                next += 1
+            }
+            if next < end, found.keys[Int(next)] == key { next += 1 }
+            if changes[index].value != nil { order.append(-1 - Int32(truncatingIfNeeded: index)) }
+        }
+        order.append(contentsOf: next..<end)
+        return found.withItems { stored in
+            let items = BucketItems(stored: stored, changes: changes, order: order)
+            guard items.count > 1 else { return .known(items.count == 0 ? .empty : items.subtree(0)) }
+            return .planned(forge.add(items, in: 0..<items.count, emitting: &records))
+        }
+    }
+
+    /// The same where this branch stands and all changes in `range`, one or more, are under it.
+    private mutating func rewrite<Source: TrieSource>(
+        _ range: Range<Int>, of stored: StoredBranch, source: inout Source
+    ) throws -> Growth {
+        let (path, node) = (stored.path, stored.node)
         guard let layout = BranchLayout(node) else { throw TrieError.corruptRecord(path) }
         // Its place comes before those of the branches below.
         let slot = reserve(path, node)
@@ -168,10 +238,14 @@ private struct UpdateWalk: ~Copyable {
             var end = start + 1
             while end < range.upperBound && keys[end].nibble(path.count) == nibble { end += 1 }
             let name = layout.child(at: nibble, of: node)
-            let growth =
-                name == nil
-                ? build(start..<end, keeping: nil)
-                : try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
+            let growth: Growth
+            if name == nil {
+                growth = join(leaves(start..<end))
+            } else if stored.isLowest {
+                growth = try rebuild(start..<end, under: path.appending(nibble), named: name, source: &source)
+            } else {
+                growth = try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
+            }
             stack.append((nibble, growth))
             if growth.isEmpty { mask &= ~(1 << nibble) } else { mask |= 1 << nibble }
             start = end
@@ -185,12 +259,10 @@ private struct UpdateWalk: ~Copyable {
         let last = mask.trailingZeroBitCount
         if let kept = stack[base...].first(where: { $0.nibble == last }) { return kept.growth }
         let child = path.appending(last)
-        let (subtree, _) = try source.subtree(under: child)
-        guard subtree != .empty else { throw TrieError.missingChild(child) }
-        guard subtree.reference(at: child.count)?.isEncoded(as: node[layout.range(of: last)]) == true else {
-            throw TrieError.corruptRecord(child)
-        }
-        return .known(subtree)
+        let growth = try apply(
+            range.upperBound..<range.upperBound, under: child, named: layout.child(at: last, of: node), source: &source)
+        guard !growth.isEmpty else { throw TrieError.missingChild(child) }
+        return growth
     }
 
     /// Lays out a stored branch whose children at some nibbles become something else.
@@ -221,20 +293,6 @@ private struct UpdateWalk: ~Copyable {
         while before.count < slot { before.append(nil) }
         before.append(node)
         return slot
-    }
-
-    /// Builds from the new leaves of `range` and one stored leaf, unless it is among the changes.
-    private mutating func build(_ range: Range<Int>, keeping kept: (key: Bytes32, value: [UInt8])?) -> Growth {
-        if range.count == 1, kept == nil || kept?.key == changes[range.lowerBound].key {
-            let change = changes[range.lowerBound]
-            return .known(change.value.map { .leaf(key: change.key, value: $0) } ?? .empty)
-        }
-        var growths = leaves(range)
-        if let kept, !changes[range].contains(where: { $0.key == kept.key }) {
-            let index = growths.firstIndex { if case .known(.leaf(let key, _)) = $0 { key > kept.key } else { false } }
-            growths.insert(.known(.leaf(key: kept.key, value: kept.value)), at: index ?? growths.count)
-        }
-        return join(growths)
     }
 
     /// The trie of these parts.

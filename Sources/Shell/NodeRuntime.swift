@@ -133,7 +133,8 @@ public enum NodeRuntime {
         }
         let capacity = parts.capacity
         let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
-            commit: { (batch) throws(StoreError) in try commit(batch, to: store, within: capacity) },
+            commit: { (batches) throws(StoreError) in try commit(batches, to: store, within: capacity) },
+            size: { $0.byteCount },
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
         let reporter = Reporter(settings: settings, terminal: parts.terminal, clock: parts.clock)
         let record = node.record.text
@@ -153,17 +154,17 @@ public enum NodeRuntime {
         return code
     }
 
-    /// Commits a batch; where there is no room for it, once more after something was given up. One thread does this.
+    /// Commits batches; where there is no room for them, once more after something was given up. One thread does this.
     private static func commit(
-        _ batch: WriteBatch, to store: LMDBStore, within capacity: StoreCapacity
+        _ batches: [WriteBatch], to store: LMDBStore, within capacity: StoreCapacity
     ) throws(StoreError) {
         do throws(StoreError) {
-            try store.commit(batch)
+            try store.commit(batches)
         } catch {
             guard error == .full, try capacity.look(isFull: true) else {
                 throw error
             }
-            try store.commit(batch)
+            try store.commit(batches)
         }
         try capacity.look()
     }

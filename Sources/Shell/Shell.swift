@@ -44,6 +44,9 @@ public enum ShellLimits {
     public static let workerStackBytes = 4 << 20
     /// Seconds after which a sync that no boot node has answered gives up.
     public static let secondsWithoutPeers = 30
+    /// Bytes of batches that one transaction takes together; a larger one goes alone. A flush costs as much as writing
+    /// some megabytes, and what a transaction changes is kept in memory until its end.
+    public static let transactionBytes = 8 << 20
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
     public static let blocksAhead = 8
     /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).

@@ -20,18 +20,25 @@ final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// The next element; sleeps while there is none; nil once the queue is closed and empty.
-    func take() -> Element? {
+    func take() -> Element? { take(while: { _ in false }).first }
+
+    /// The next element, and those behind it as long as `goesOn`, which is asked about each in turn, wants them too.
+    /// Sleeps while there is none; empty once the queue is closed and empty.
+    func take(while goesOn: (Element) -> Bool) -> [Element] {
         condition.lock()
         defer { condition.unlock() }
         while taken == elements.count && !isClosed { condition.wait() }
-        guard taken < elements.count else { return nil }
-        let element = elements[taken]
-        taken += 1
+        guard taken < elements.count else { return [] }
+        var end = taken
+        // The first is taken whatever is said of it.
+        while end < elements.count, goesOn(elements[end]) || end == taken { end += 1 }
+        let result = Array(elements[taken..<end])
+        taken = end
         if taken == elements.count || taken >= 1_024 {
             elements.removeFirst(taken)
             taken = 0
         }
-        return element
+        return result
     }
 
     /// Nothing more is taken in; `discarding` drops what still waits.
@@ -108,25 +115,34 @@ public final class WorkerPool<JobID: Sendable, Job: Sendable>: Sendable {
     }
 }
 
-/// The one thread that writes the store: batches in the order given, each in one transaction. Once a commit fails,
-/// every later one fails with the same message: none may build on one that is not there.
+/// The one thread that writes the store: batches in the order given, none of them split. What has come while the disk
+/// was busy with the last transaction goes into one together: at an anchor hundreds of sections are folded at once, and
+/// a flush for each would hold up the blocks behind them. Once a commit fails, every later one fails with the same
+/// message: none may build on one that is not there.
 public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Error>: Sendable {
     private let queue = BlockingQueue<(CommitID, Batch)>()
     private let thread = ThreadGroup()
 
-    /// `commit` writes a batch durably; `done` is called with nil, or with the reason of the failure.
+    /// `commit` writes batches durably, all or none. `size`: bytes of a batch; a transaction takes batches together
+    /// up to `ShellLimits.transactionBytes`. `done` is called for each with nil, or with the reason of the failure.
     public init(
-        commit: @escaping @Sendable (Batch) throws(Failure) -> Void,
+        commit: @escaping @Sendable ([Batch]) throws(Failure) -> Void, size: @escaping @Sendable (Batch) -> Int,
         done: @escaping @Sendable (CommitID, Failure?) -> Void
     ) {
         let queue = queue
         thread.start(1, name: "writer") {
             var failure: Failure?
-            while let (id, batch) = queue.take() {
-                if failure == nil {
-                    do throws(Failure) { try commit(batch) } catch { failure = error }
+            while true {
+                var bytes = 0
+                let taken = queue.take { waiting in
+                    bytes += size(waiting.1)
+                    return bytes <= ShellLimits.transactionBytes
                 }
-                done(id, failure)
+                guard !taken.isEmpty else { return }
+                if failure == nil {
+                    do throws(Failure) { try commit(taken.map(\.1)) } catch { failure = error }
+                }
+                for (id, _) in taken { done(id, failure) }
             }
         }
     }

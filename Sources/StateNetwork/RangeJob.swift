@@ -67,7 +67,7 @@ public struct TakeRange: Sendable {
         let named = Set(range.codeHashes).union(advanced?.newCodeHashes ?? [])
         let missing = try CodeRecords.missing(of: named.sorted(), in: snapshot)
         var writer = RangeWriter(depth: section.depth)
-        // Branches are a third as many as leaves, and have as many bytes; slots' keys are written with their account's.
+        // Slots' keys are written with their account's.
         writer.reserve(
             leaves: range.leafCount + range.accountBranches.count,
             bytes: value.count + 32 * range.slots.count + range.accountBranches.byteCount * 5 / 4)
@@ -115,34 +115,40 @@ public struct TakeRange: Sendable {
     }
 
     /// What the whole section hashes to, now that its last range is here: its topmost branch is in this range or was
-    /// stored with an earlier one; without a branch there is at most one leaf. Where the earlier ones were led to
-    /// another anchor, `advanced` has what they are now, and a branch above several of its parts is in the range.
+    /// stored with an earlier one; without a branch all of it is one bucket. Where the earlier ones were led to another
+    /// anchor, `advanced` has what they are now, and a branch above several of its parts is in the range.
     private func subtree(
         completedBy range: VerifiedStateRange, _ advanced: PartialSection.Advanced?, in snapshot: some StoreSnapshot
     ) throws -> Subtree {
         let path = section.path
-        var top: (path: Nibbles, node: [UInt8])?
-        for (index, branch) in range.accountBranches.paths.enumerated() where branch.hasPrefix(path) {
-            if top.map({ branch.count < $0.path.count }) ?? true {
-                top = (branch, range.accountBranches.node(at: index))
-            }
-        }
-        let stored: Subtree
+        let branches = range.accountBranches
+        let top = branches.paths.indices.filter { branches.paths[$0].hasPrefix(path) }
+            .min { branches.paths[$0].count < branches.paths[$1].count }
+        var leaves = LeafColumns()
         if let advanced {
-            stored = advanced.parts.first ?? .empty
+            if top == nil, let part = advanced.parts.first { return part }
         } else {
             // The section counts as held for this reading: what is stored of it was verified at the same anchor.
-            var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
-            stored = try SectionChange.subtree(of: section, in: &view)
+            let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
+            var trie = view.accountTrie
+            let stored = try trie.branch(atOrBelow: path)
+            if let stored, top.map({ stored.path.count < branches.paths[$0].count }) ?? true {
+                return .branch(path: stored.path, node: NodeReference(encodedNode: stored.node))
+            }
+            if top == nil {
+                try trie.leaves(under: path, limit: MerklePatriciaLimits.bucketLeaves, into: &leaves)
+            }
         }
         if let top {
-            if case .branch(let above, _) = stored, above.count < top.path.count { return stored }
-            return .branch(path: top.path, node: NodeReference(encodedNode: top.node))
+            return .branch(path: branches.paths[top], node: NodeReference(encodedNode: branches.node(at: top)))
         }
-        guard case .empty = stored else { return stored }
-        guard let key = range.accounts.keys.first, section.contains(key) else { return .empty }
-        let account = try StateAccount(slim: range.accounts.value(at: 0))
-        return .leaf(key: key, value: account.rlp)
+        for index in range.accounts.keys.indices where section.contains(range.accounts.keys[index]) {
+            // An account whose slots were cut by the range before is in both.
+            if let last = leaves.keys.last, range.accounts.keys[index] <= last { continue }
+            let account = try StateAccount(slim: range.accounts.value(at: index))
+            leaves.append(key: range.accounts.keys[index], value: account.rlp)
+        }
+        return TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
     }
 }
 

@@ -17,14 +17,16 @@ public enum RangeServer {
         // The proof of the right edge is known only when the end is: the left one's size is a fair guess for it.
         var accounts = view.accountTrie
         var edge = ProofNodes()
-        try TrieProver.prove(key.origin.account, upper: crown, source: &accounts, into: &edge)
+        var prover = TrieProver()
+        try prover.prove(key.origin.account, upper: crown, source: &accounts, into: &edge)
         var gathering = RangeGathering(key: key, limit: limit)
         var budget = max(maxBytes - 2 * edge.byteCount - firstReserve, maxBytes / 4)
         // Nothing lies before the first key of all.
         if key.origin.account == .zero { edge = ProofNodes() }
         for _ in 0..<attempts {
             guard try gathering.gather(from: &view, budget: budget) else { break }
-            let proofs = try gathering.prove(from: &view, accounts: &accounts, crown: crown, left: edge)
+            let proofs = try gathering.prove(
+                from: &view, accounts: &accounts, crown: crown, left: edge, with: &prover)
             let excess = gathering.encodedCount(proofs) - maxBytes
             if excess <= 0 { return gathering.encoded(proofs) }
             budget = min(budget, gathering.spent) - excess
@@ -243,19 +245,20 @@ private struct RangeGathering: ~Copyable {
 
     /// The proofs of the edges; `left` are the account trie's nodes at the origin.
     func prove<Snapshot: StoreSnapshot>(
-        from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie<Snapshot>, crown: Crown, left: ProofNodes
+        from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie, crown: Crown, left: ProofNodes,
+        with prover: inout TrieProver
     ) throws -> RangeProofs {
         var proof = left
         // Nothing lies after the last key of all.
-        if end.account != .max { try TrieProver.prove(end.account, upper: crown, source: &trie, into: &proof) }
+        if end.account != .max { try prover.prove(end.account, upper: crown, source: &trie, into: &proof) }
         var proofs = RangeProofs(accounts: proof.nodes)
         for index in edgeAccounts where kinds.bytes[index] == StorageKind.partial.rawValue {
             let account = account(at: index)
             let (first, last) = slotBounds(of: account)
             var storage = view.storageTrie(of: account)
             var proof = ProofNodes()
-            if first != .zero { try TrieProver.prove(first, upper: nil, source: &storage, into: &proof) }
-            if last != .max { try TrieProver.prove(last, upper: nil, source: &storage, into: &proof) }
+            if first != .zero { try prover.prove(first, upper: nil, source: &storage, into: &proof) }
+            if last != .max { try prover.prove(last, upper: nil, source: &storage, into: &proof) }
             proofs.storage.append(proof.nodes)
         }
         return proofs

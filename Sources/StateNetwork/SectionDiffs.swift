@@ -173,9 +173,21 @@ public enum DiffsCheck {
     public static func apply<Snapshot: StoreSnapshot>(
         _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, in view: inout StateView<Snapshot>
     ) throws -> SectionUpdate {
+        do {
+            return try apply(changes, to: section, expecting: hash, in: &view, checking: false)
+        } catch is DiffError {
+            // Before somebody is blamed: is what we hold what we think?
+            return try apply(changes, to: section, expecting: hash, in: &view, checking: true)
+        }
+    }
+
+    private static func apply<Snapshot: StoreSnapshot>(
+        _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, in view: inout StateView<Snapshot>,
+        checking: Bool
+    ) throws -> SectionUpdate {
         let update: SectionUpdate
         do throws(StateChangeError) {
-            update = try SectionChange.apply(changes, to: section, in: &view)
+            update = try SectionChange.apply(changes, to: section, in: &view, checking: checking)
         } catch {
             switch error {
             case .store, .trie, .sectionNotHeld: throw error

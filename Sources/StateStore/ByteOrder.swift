@@ -36,6 +36,12 @@ public enum ByteOrder {
             && prefix.withUnsafeBytes { compare(UnsafeRawBufferPointer(rebasing: bytes[..<prefix.count]), $0) == 0 }
     }
 
+    /// As for an array.
+    static func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ prefix: UnsafeRawBufferPointer) -> Bool {
+        bytes.count >= prefix.count
+            && compare(UnsafeRawBufferPointer(rebasing: bytes[..<prefix.count]), prefix) == 0
+    }
+
     /// The first key after every key that begins with `prefix`, or nil where there is none: the end of its stretch.
     public static func end(ofPrefix prefix: [UInt8]) -> [UInt8]? {
         guard let last = prefix.lastIndex(where: { $0 != 0xff }) else { return nil }

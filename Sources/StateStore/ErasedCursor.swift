@@ -19,9 +19,9 @@ class ErasedCursor {
     /// The entry it is at; nil past the end.
     final var current: StoredEntry? { position < count ? entries[position] : nil }
 
-    /// Goes to the first entry at or after `key`.
-    final func seek(_ key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        (position, count, ahead) = (0, 0, 1)
+    /// Goes to the first entry at or after `key`; takes `expected` of them at once.
+    final func seek(_ key: [UInt8], expecting expected: Int = 1) throws(StoreError) -> StoredEntry? {
+        (position, count, ahead) = (0, 0, min(expected, entries.count))
         if try start(at: key) { try fill() }
         return current
     }
@@ -46,10 +46,24 @@ class ErasedCursor {
         return run
     }
 
+    /// The entries taken already, from the current one on; goes to the last of them.
+    final func takeRun() -> UnsafeBufferPointer<StoredEntry> {
+        let run = UnsafeBufferPointer(rebasing: entries[position..<count])
+        position = max(position, count &- 1)
+        return run
+    }
+
+    /// The entry behind the current one, inner nil for none; nil where it was not taken yet.
+    final var following: StoredEntry?? {
+        if position &+ 1 < count { return .some(entries[position &+ 1]) }
+        // Fewer were there than asked for.
+        return count < ahead ? .some(nil) : nil
+    }
+
     private func fillOn() throws(StoreError) {
         guard count > 0 else { return }
         (position, count) = (0, 0)
-        ahead = min(ahead * 8, entries.count)
+        ahead = min(ahead * 2, entries.count)
         if try step() { try fill() }
     }
 

@@ -6,7 +6,8 @@ struct HeldSections: Sendable {
         case some(indices: [Int], layerings: [SectionLayering])
     }
 
-    private let depth: Int
+    /// Leading nibbles that name a section.
+    let depth: Int
     private let kind: Kind
     /// Whether any of them is read through the undo layer.
     let readsUndo: Bool

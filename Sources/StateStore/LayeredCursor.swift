@@ -30,9 +30,11 @@ struct LayeredCursor {
     private var isPlain: Bool { !readsUndo && overlays.isEmpty }
 
     /// Goes to the first entry at or after `key`. With `accountsOnly` the slots of an account that a layer deletes are
-    /// jumped over, not stepped through.
-    mutating func seek(_ key: [UInt8], accountsOnly: Bool = false) throws(StoreError) -> Bool {
-        let found = try base.seek(key)
+    /// jumped over, not stepped through. `expecting`: entries that are likely to be asked for one after the other.
+    mutating func seek(
+        _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1
+    ) throws(StoreError) -> Bool {
+        let found = try base.seek(key, expecting: count)
         if isPlain {
             winner = found == nil ? .none : .base
             return found != nil
@@ -75,6 +77,13 @@ struct LayeredCursor {
         winner = run == nil ? .none : .base
         return run
     }
+
+    /// Takes the entry the cursor is at and those after it that are at hand, and moves to the last of them; the array
+    /// is theirs until the next move. nil where a layer is looked through: then entries must be taken one by one.
+    func takeRun() -> UnsafeBufferPointer<StoredEntry>? { isPlain ? base.takeRun() : nil }
+
+    /// The entry behind the one the cursor is at, inner nil for none; nil where that is not known.
+    var following: StoredEntry?? { isPlain ? base.following : nil }
 
     /// The entry the cursor is at; nil past the end.
     var current: StoredEntry? {

@@ -51,7 +51,7 @@ public enum PartialSection {
         try SectionChange.checkOrder(changes, in: section)
         var effect = SectionChange.Effect()
         let whole = changes.prefix { $0.key.account < next.account }
-        let (accounts, isStored) = try SectionChange.apply(whole, in: &view, effect: &effect)
+        let accounts = try self.accounts(whole, in: &view, effect: &effect)
         if next.slot != .zero {
             let own = changes[whole.endIndex...].prefix { $0.key.account == next.account }
             try advance(own, inside: next, to: goal, in: &view, effect: &effect)
@@ -59,7 +59,7 @@ public enum PartialSection {
         let trie = try checking {
             var source = view.accountTrie
             return try LeftPart.advance(
-                accounts, isStored: isStored, below: next.account, under: section.path, root: goal.stateRoot,
+                accounts, below: next.account, under: section.path, root: goal.stateRoot,
                 proof: goal.accountProof, source: &source)
         }
         return Advanced(
@@ -67,6 +67,37 @@ public enum PartialSection {
             accountBranches: trie.branches.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) },
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves),
             parts: trie.parts)
+    }
+
+    /// The changes of accounts of which all is held, each up to its storage root. Gives what changes in the account
+    /// trie.
+    private static func accounts(
+        _ changes: ArraySlice<LeafChange>, in view: inout StateView<some StoreSnapshot>,
+        effect: inout SectionChange.Effect
+    ) throws -> [TrieUpdate.LeafChange] {
+        var accounts: [TrieUpdate.LeafChange] = []
+        var start = changes.startIndex
+        while start < changes.endIndex {
+            let account = changes[start].key.account
+            var end = start + 1
+            while end < changes.endIndex && changes[end].key.account == account { end += 1 }
+            accounts.append((account, try self.account(changes[start..<end], account, in: &view, effect: &effect)))
+            start = end
+        }
+        return accounts
+    }
+
+    /// One of them.
+    private static func account(
+        _ changes: ArraySlice<LeafChange>, _ account: Bytes32, in view: inout StateView<some StoreSnapshot>,
+        effect: inout SectionChange.Effect
+    ) throws -> [UInt8]? {
+        let before = try view.leaf(FlatKey(account: account))
+        let body = SectionChange.BodyChange(place: effect.leaves.count, hasSlots: changes.count > 1)
+        let value = try SectionChange.apply(
+            changes, toAccount: account, in: view, checking: true, effect: &effect)
+        try SectionChange.settle(body, before: before, effect: &effect)
+        return value
     }
 
     /// The account that the position lies inside: its slots below the position.
@@ -82,18 +113,28 @@ public enum PartialSection {
             guard let first = changes.first, first.value == nil else {
                 throw StateChangeError.bodyMissing(account: account)
             }
-            _ = try SectionChange.apply(changes, in: &view, effect: &effect)
+            _ = try self.account(changes, account, in: &view, effect: &effect)
             return
         }
         guard changes.first.map({ $0.value != nil }) ?? true else {
             throw StateChangeError.noChange(FlatKey(account: account))
         }
         let below = changes.dropFirst().prefix { $0.key < next.firstKey }
-        let (slots, isStored) = try SectionChange.slots(below, in: view, effect: &effect)
+        var slots: [TrieUpdate.LeafChange] = []
+        for change in below {
+            guard let slot = change.key.slot else { throw StateChangeError.unsorted(change.key) }
+            if let value = change.value, !SlotValue.isCanonical(value) {
+                throw StateChangeError.malformedSlot(change.key)
+            }
+            let before = try view.leaf(change.key)
+            guard before != change.value else { throw StateChangeError.noChange(change.key) }
+            effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
+            slots.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
+        }
         let trie = try checking {
             var source = view.storageTrie(of: account)
             return try LeftPart.advance(
-                slots, isStored: isStored, below: next.slot, under: .root, root: root, proof: goal.storageProof,
+                slots, below: next.slot, under: .root, root: root, proof: goal.storageProof,
                 source: &source)
         }
         for (path, before, node) in trie.branches {

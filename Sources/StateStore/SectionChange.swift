@@ -34,39 +34,34 @@ public enum SectionChange {
     /// The effect of `changes` on `section` as `view` has it, verified up to the section's own hash: for every account
     /// the storage root is recomputed from the held slots and must be the one its body states; a deleted account takes
     /// all its slots with it. The caller compares `subtreeAfter.hash(at: section.depth)` with the proven section hash.
+    ///
+    /// - Parameter checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error
+    ///   that blames the sender, asks again with it: then an error of the store says that it is ours.
     public static func apply(
-        _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>
+        _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>,
+        checking: Bool = false
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
         var effect = Effect()
-        let (accounts, isStored) = try apply(changes[...], in: &view, effect: &effect)
-        let result = try updateAccounts(accounts, isStored, section: section, in: &view)
+        var accounts: [TrieUpdate.LeafChange] = []
+        var bodies: [BodyChange] = []
+        var index = 0
+        while index < changes.count {
+            let account = changes[index].key.account
+            var end = index + 1
+            while end < changes.count && changes[end].key.account == account { end += 1 }
+            bodies.append(BodyChange(place: effect.leaves.count, hasSlots: end > index + 1))
+            let body = try apply(
+                changes[index..<end], toAccount: account, in: view, checking: checking, effect: &effect)
+            accounts.append((key: account, value: body))
+            index = end
+        }
+        let result = try updateAccounts(accounts, section: section, in: &view, checking: checking)
+        for (body, before) in zip(bodies, result.before) { try settle(body, before: before, effect: &effect) }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
-    }
-
-    /// The changes of accounts of which all is held, each up to its storage root. Gives what changes in the account
-    /// trie, and whether it has a leaf of each key now.
-    static func apply(
-        _ changes: ArraySlice<LeafChange>, in view: inout StateView<some StoreSnapshot>, effect: inout Effect
-    ) throws(StateChangeError) -> (accounts: [TrieUpdate.LeafChange], isStored: [Bool]) {
-        var accounts: [TrieUpdate.LeafChange] = []
-        var isStored: [Bool] = []
-        var index = changes.startIndex
-        while index < changes.endIndex {
-            let account = changes[index].key.account
-            var end = index + 1
-            while end < changes.endIndex && changes[end].key.account == account { end += 1 }
-            let place = effect.leaves.count
-            let body = try apply(changes[index..<end], toAccount: account, in: &view, effect: &effect)
-            accounts.append((key: account, value: body))
-            // The account's own leaf is noted before its slots.
-            isStored.append(effect.leaves[place].before != nil)
-            index = end
-        }
-        return (accounts, isStored)
     }
 
     /// The section as it stands in the view: what its leaves hash to, read from the topmost branch.
@@ -76,13 +71,7 @@ public enum SectionChange {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         do {
             var source = view.accountTrie
-            if let (path, node) = try source.branch(atOrBelow: section.path) {
-                return .branch(path: path, node: NodeReference(encodedNode: node))
-            }
-            if let (key, value) = try source.leaf(atOrAfter: section.firstKey), section.contains(key) {
-                return .leaf(key: key, value: value)
-            }
-            return .empty
+            return try source.subtree(under: section.path)
         } catch {
             throw StateChangeError(error)
         }
@@ -92,6 +81,28 @@ public enum SectionChange {
     struct Effect {
         var leaves: [EntryChange<FlatKey>] = []
         var storageBranches: [EntryChange<StorageBranchKey>] = []
+    }
+
+    /// An account's own leaf among the changes. What was there before is known once the account trie has been read.
+    struct BodyChange {
+        /// In the list of leaves.
+        let place: Int
+        let hasSlots: Bool
+    }
+
+    /// Notes what was there before. An account none of whose slots changes must keep its storage root.
+    static func settle(
+        _ body: BodyChange, before: [UInt8]?, effect: inout Effect
+    ) throws(StateChangeError) {
+        let change = effect.leaves[body.place]
+        guard before != change.after else { throw .noChange(change.key) }
+        effect.leaves[body.place] = EntryChange(key: change.key, before: before, after: change.after)
+        guard !body.hasSlots, let after = change.after else { return }
+        let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
+        guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
+        guard old?.storageRoot == after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else {
+            throw .storageRootMismatch(account: change.key.account)
+        }
     }
 
     static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
@@ -104,14 +115,12 @@ public enum SectionChange {
     }
 
     /// One account: its listed slots, then its body. Gives the value for the account trie, nil for a deleted one.
-    private static func apply(
-        _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: inout StateView<some StoreSnapshot>,
-        effect: inout Effect
+    static func apply(
+        _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: StateView<some StoreSnapshot>,
+        checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> [UInt8]? {
         guard let first = changes.first, first.key.slot == nil else { throw .bodyMissing(account: account) }
-        let before = try reading { () throws(StoreError) in try view.leaf(first.key) }
-        guard before != first.value else { throw .noChange(first.key) }
-        effect.leaves.append(EntryChange(key: first.key, before: before, after: first.value))
+        effect.leaves.append(EntryChange(key: first.key, before: nil, after: first.value))
         let slots = changes.dropFirst()
         guard let body = first.value else {
             if let slot = slots.first { throw .impliedSlot(slot.key) }
@@ -119,16 +128,11 @@ public enum SectionChange {
             return nil
         }
         guard let after = body.withUnsafeBytes({ SlimBody($0) }) else { throw .malformedBody(account) }
-        let root: Bytes32
-        if slots.isEmpty {
-            let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
-            guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
-            root = old?.storageRoot ?? StateAccount.emptyRoot
-        } else {
-            root = try applySlots(slots, of: account, in: view, effect: &effect)
-        }
-        guard root == after.storageRoot ?? StateAccount.emptyRoot else {
-            throw .storageRootMismatch(account: account)
+        if !slots.isEmpty {
+            let root = try applySlots(slots, of: account, in: view, checking: checking, effect: &effect)
+            guard root == after.storageRoot ?? StateAccount.emptyRoot else {
+                throw .storageRootMismatch(account: account)
+            }
         }
         return body.withUnsafeBytes { after.full($0) }
     }
@@ -136,12 +140,21 @@ public enum SectionChange {
     /// Records the slots' changes and those of the branches over them. Gives the new storage root.
     private static func applySlots(
         _ slots: ArraySlice<LeafChange>, of account: Bytes32, in view: StateView<some StoreSnapshot>,
-        effect: inout Effect
+        checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> Bytes32 {
-        let (leaves, isStored) = try self.slots(slots, in: view, effect: &effect)
+        var leaves: [TrieUpdate.LeafChange] = []
+        for change in slots {
+            guard let slot = change.key.slot else { throw .unsorted(change.key) }
+            if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
+            leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
+        }
         do {
-            var source = view.storageTrie(of: account)
-            let result = try TrieUpdate.apply(leaves, isStored: isStored, under: .root, source: &source)
+            var source = StorageTrie(view.reader, account: account, watching: leaves.map(\.key))
+            let result = try TrieUpdate.apply(leaves, under: .root, source: &source, checking: checking)
+            for (change, before) in zip(slots, source.watch.values) {
+                guard before != change.value else { throw StateChangeError.noChange(change.key) }
+                effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
+            }
             for (path, before, node) in result.changes {
                 let key = StorageBranchKey(account: account, path: path)
                 effect.storageBranches.append(EntryChange(key: key, before: before, after: node))
@@ -150,24 +163,6 @@ public enum SectionChange {
         } catch {
             throw StateChangeError(error)
         }
-    }
-
-    /// Records the slots' changes. Gives what changes in the storage trie, and whether it has a leaf of each key now.
-    static func slots(
-        _ slots: ArraySlice<LeafChange>, in view: StateView<some StoreSnapshot>, effect: inout Effect
-    ) throws(StateChangeError) -> (leaves: [TrieUpdate.LeafChange], isStored: [Bool]) {
-        var leaves: [TrieUpdate.LeafChange] = []
-        var isStored: [Bool] = []
-        for change in slots {
-            guard let slot = change.key.slot else { throw .unsorted(change.key) }
-            if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
-            let before = try reading { () throws(StoreError) in try view.leaf(change.key) }
-            guard before != change.value else { throw .noChange(change.key) }
-            effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
-            leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
-            isStored.append(before != nil)
-        }
-        return (leaves, isStored)
     }
 
     /// Records that every slot of `account` and every branch over them is gone.
@@ -191,26 +186,18 @@ public enum SectionChange {
     }
 
     private static func updateAccounts(
-        _ accounts: [TrieUpdate.LeafChange], _ isStored: [Bool], section: Section,
-        in view: inout StateView<some StoreSnapshot>
-    ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>]) {
-        if accounts.isEmpty { return (try subtree(of: section, in: &view), []) }
+        _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>,
+        checking: Bool
+    ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>], before: [[UInt8]?]) {
+        if accounts.isEmpty { return (try subtree(of: section, in: &view), [], []) }
         do {
-            var source = view.accountTrie
+            var source = AccountTrie(view.reader, watching: accounts.map(\.key))
             let result = try TrieUpdate.apply(
-                accounts, isStored: isStored, under: section.path, source: &source)
+                accounts, under: section.path, source: &source, checking: checking)
             let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
-            return (result.subtree, branches)
+            return (result.subtree, branches, source.watch.values)
         } catch {
             throw StateChangeError(error)
-        }
-    }
-
-    private static func reading<R>(_ body: () throws(StoreError) -> R) throws(StateChangeError) -> R {
-        do throws(StoreError) {
-            return try body()
-        } catch {
-            throw .store(error)
         }
     }
 }

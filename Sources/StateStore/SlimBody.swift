@@ -20,33 +20,49 @@ public struct SlimBody {
     /// nil where `bytes` are no slim body.
     @inlinable
     public init?(_ bytes: UnsafeRawBufferPointer) {
-        guard let list = try? RLPItem(in: bytes, at: 0, limit: bytes.count), list.isList, list.end == bytes.count,
-            let nonce = SlimBody.number(in: bytes, at: list.contentStart, limit: 8),
+        guard let start = SlimBody.contentStart(of: bytes),
+            let nonce = SlimBody.number(in: bytes, at: start, limit: 8),
             let balance = SlimBody.number(in: bytes, at: nonce, limit: 32),
             let root = SlimBody.hash(in: bytes, at: balance), let code = SlimBody.hash(in: bytes, at: root.end),
             code.end == bytes.count, root.hash != SlimBody.emptyRoot, code.hash != SlimBody.emptyCodeHash
         else { return nil }
         storageRoot = root.hash
         codeHash = code.hash
-        numbers = list.contentStart..<balance
+        numbers = start..<balance
+    }
+
+    // A body has fewer than 256 bytes and its items at most 32: of RLP's forms only the shortest can stand here.
+
+    /// Where the list's first item begins, if the list takes all of `bytes`.
+    @inlinable
+    static func contentStart(of bytes: UnsafeRawBufferPointer) -> Int? {
+        guard let header = bytes.first else { return nil }
+        if header >= 0xc0 && header <= 0xf7 { return bytes.count == 1 + Int(header - 0xc0) ? 1 : nil }
+        guard header == 0xf8, bytes.count > 2, bytes[1] > 55 else { return nil }
+        return bytes.count == 2 + Int(bytes[1]) ? 2 : nil
     }
 
     /// The end of an integer of at most `limit` bytes without leading zeros.
     @inlinable
     static func number(in bytes: UnsafeRawBufferPointer, at start: Int, limit: Int) -> Int? {
-        guard let item = try? RLPItem(in: bytes, at: start, limit: bytes.count), !item.isList,
-            item.end &- item.contentStart <= limit, item.end == item.contentStart || bytes[item.contentStart] != 0
-        else { return nil }
-        return item.end
+        guard start < bytes.count else { return nil }
+        let header = bytes[start]
+        // A byte below 0x80 stands for itself; zero is the empty string.
+        if header < 0x80 { return header == 0 ? nil : start &+ 1 }
+        let length = Int(header) &- 0x80
+        guard length <= limit, start &+ 1 &+ length <= bytes.count else { return nil }
+        if length == 0 { return start &+ 1 }
+        let first = bytes[start &+ 1]
+        return first == 0 || length == 1 && first < 0x80 ? nil : start &+ 1 &+ length
     }
 
     /// A string that is empty or has 32 bytes, and its end.
     @inlinable
     static func hash(in bytes: UnsafeRawBufferPointer, at start: Int) -> (hash: Bytes32?, end: Int)? {
-        guard let item = try? RLPItem(in: bytes, at: start, limit: bytes.count), !item.isList else { return nil }
-        if item.end == item.contentStart { return (nil, item.end) }
-        guard item.end &- item.contentStart == 32, let base = bytes.baseAddress else { return nil }
-        return (Bytes32(loading: base + item.contentStart), item.end)
+        guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+        if bytes[start] == 0x80 { return (nil, start &+ 1) }
+        guard bytes[start] == 0xa0, start &+ 33 <= bytes.count else { return nil }
+        return (Bytes32(loading: base + (start &+ 1)), start &+ 33)
     }
 
     /// Writes the account as it stands in the trie to `target`, which has room for `fullBytes`; `bytes` are those it

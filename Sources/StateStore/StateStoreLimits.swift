@@ -1,7 +1,7 @@
 /// Bounds of what the store takes and gives. Wire limits stand where the wire is decoded.
 public enum StateStoreLimits {
     /// Version of the store's layout. Another one is refused, not guessed at.
-    public static let formatVersion: UInt32 = 1
+    public static let formatVersion: UInt32 = 2
     /// Bytes of a slot's value without leading zeros. Source: a storage value has 256 bits.
     public static let slotValueBytes = 32
     /// Bytes of a slim body: list header, nonce 9, balance 33, two hashes 33 each, rounded up.

@@ -2,71 +2,125 @@ import Chain
 import MerklePatricia
 import Primitives
 
-/// The account trie of a view below the crown: branches at the sections' depth and deeper, leaves as full RLP.
-public struct AccountTrie<Snapshot: StoreSnapshot>: TrieSource {
-    private var view: StateView<Snapshot>
+/// Keeps the stored values of some leaves as they come by: whoever changes leaves needs them, and the trie reads them
+/// anyway.
+struct LeafWatch {
+    /// Ascending.
+    private let keys: [Bytes32]
+    /// What is stored of each key, as it is stored; nil for what has not come by, which is not there.
+    private(set) var values: [[UInt8]?]
+    /// All keys before this are below those that come, as long as these ascend.
+    private var next = 0
 
-    init(_ view: StateView<Snapshot>) { self.view = view }
+    init(_ keys: [Bytes32]) {
+        self.keys = keys
+        values = Array(repeating: nil, count: keys.count)
+    }
+
+    mutating func see(_ key: Bytes32, _ value: UnsafeRawBufferPointer) {
+        if next > 0, key <= keys[next - 1] { next = 0 }
+        while next < keys.count, keys[next] < key { next += 1 }
+        if next < keys.count, keys[next] == key { values[next] = Array(value) }
+    }
+}
+
+/// The account trie of a view below the crown: branches at the sections' depth and deeper, leaves as full RLP.
+public struct AccountTrie: TrieSource {
+    private var reader: StateReader
+    private(set) var watch: LeafWatch
+
+    init(_ reader: StateReader, watching keys: [Bytes32] = []) {
+        self.reader = reader
+        watch = LeafWatch(keys)
+    }
 
     /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
-    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
-        let start = Section(of: prefix.lowestKey, depth: view.depth).index
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
+        let start = Section(of: prefix.lowestKey, depth: reader.depth).index
         let key = prefix.storeKey
-        guard let found = try view.firstInPlace(.accountBranches, atOrAfter: key, from: start),
+        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: key, from: start),
             ByteOrder.hasPrefix(found.key, key)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
-        return (path, Array(found.value))
+        return StoredBranch(
+            path: path, node: Array(found.value), isLowest: !reader.continues(.accountBranches, with: found.key))
     }
 
     /// See `TrieSource`.
-    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
-        guard let (key, body) = try view.accountInPlace(atOrAfter: key) else { return nil }
-        guard let account = SlimBody(body) else { throw StoreError.corrupt(table: .leaves) }
-        return (key, account.full(body))
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
+        let section = Section(of: prefix.lowestKey, depth: reader.depth)
+        var limit = limit
+        try reader.forEachLeaf(
+            from: prefix.lowestKey.bytes, of: section, accountsOnly: true
+        ) { entry throws(StoreError) in
+            guard entry.key.count == 32, let base = entry.key.baseAddress else { throw .corrupt(table: .leaves) }
+            let key = Bytes32(loading: base)
+            guard prefix.contains(key), limit > 0 else { return false }
+            guard let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
+            watch.see(key, entry.value)
+            withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 1) { room in
+                guard let base = room.baseAddress else { return }
+                let count = account.writeFull(entry.value, to: base)
+                leaves.append(key: key, bytes: UnsafeRawBufferPointer(rebasing: room[..<count]))
+            }
+            limit -= 1
+            return limit > 0
+        }
     }
 }
 
 /// The storage trie of one account of a view; leaves are the RLP of their value.
-public struct StorageTrie<Snapshot: StoreSnapshot>: TrieSource {
-    private var view: StateView<Snapshot>
+public struct StorageTrie: TrieSource {
+    private var reader: StateReader
     /// Whose storage it is.
     public let account: Bytes32
-    private let section: Int
+    private let section: Section
+    private(set) var watch: LeafWatch
 
-    init(_ view: StateView<Snapshot>, account: Bytes32) {
-        self.view = view
+    init(_ reader: StateReader, account: Bytes32, watching keys: [Bytes32] = []) {
+        self.reader = reader
+        watch = LeafWatch(keys)
         self.account = account
-        section = Section(of: account, depth: view.depth).index
+        section = Section(of: account, depth: reader.depth)
     }
 
     /// See `TrieSource`; the path is from the root of the storage trie.
-    public mutating func branch(atOrBelow prefix: Nibbles) throws -> (path: Nibbles, node: [UInt8])? {
+    public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         let key = StorageBranchKey(account: account, path: prefix).bytes
-        guard let found = try view.firstInPlace(.storageBranches, atOrAfter: key, from: section),
+        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: key, from: section.index),
             ByteOrder.hasPrefix(found.key, key)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
             throw StoreError.corrupt(table: .storageBranches)
         }
-        return (path, Array(found.value))
+        return StoredBranch(
+            path: path, node: Array(found.value), isLowest: !reader.continues(.storageBranches, with: found.key))
     }
 
     /// See `TrieSource`.
-    public mutating func leaf(atOrAfter key: Bytes32) throws -> (key: Bytes32, value: [UInt8])? {
-        guard let (found, value) = try view.leaf(atOrAfter: FlatKey(account: account, slot: key)),
-            found.account == account, let slot = found.slot
-        else { return nil }
-        return (slot, SlotValue.rlp(value))
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
+        let first = FlatKey(account: account, slot: prefix.lowestKey)
+        let account = account
+        var limit = limit
+        try reader.forEachLeaf(
+            from: first.bytes, of: section, accountsOnly: false
+        ) { entry throws(StoreError) in
+            guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
+            guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
+            watch.see(slot, entry.value)
+            SlotValue.append(entry.value, of: slot, to: &leaves)
+            limit -= 1
+            return limit > 0
+        }
     }
 }
 
 extension StateView {
     /// The account trie below the crown.
-    public var accountTrie: AccountTrie<Snapshot> { AccountTrie(self) }
+    public var accountTrie: AccountTrie { AccountTrie(reader) }
 
     /// The storage trie of an account (empty where it has none).
-    public func storageTrie(of account: Bytes32) -> StorageTrie<Snapshot> { StorageTrie(self, account: account) }
+    public func storageTrie(of account: Bytes32) -> StorageTrie { StorageTrie(reader, account: account) }
 }
 
 /// A slot's value: 1 to 32 bytes without leading zeros in the store and on the wire, their RLP in the trie.
@@ -74,6 +128,16 @@ public enum SlotValue {
     /// Whether these bytes are the one form of a value that is not zero.
     public static func isCanonical(_ bytes: [UInt8]) -> Bool {
         (1...StateStoreLimits.slotValueBytes).contains(bytes.count) && bytes.first != 0
+    }
+
+    /// Appends the leaf of a slot.
+    static func append(_ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout LeafColumns) {
+        if value.count == 1, let byte = value.first, byte < 0x80 { return leaves.append(key: slot, bytes: value) }
+        withUnsafeTemporaryAllocation(byteCount: 1 + value.count, alignment: 1) { room in
+            room[0] = 0x80 &+ UInt8(truncatingIfNeeded: value.count)
+            UnsafeMutableRawBufferPointer(rebasing: room[1...]).copyMemory(from: value)
+            leaves.append(key: slot, bytes: UnsafeRawBufferPointer(room))
+        }
     }
 
     /// The value as it stands in the trie.

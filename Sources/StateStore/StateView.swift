@@ -10,25 +10,27 @@ import Primitives
 public struct StateView<Snapshot: StoreSnapshot> {
     /// What is read from.
     public let snapshot: Snapshot
-    /// Leading nibbles that name a section.
-    public let depth: Int
-    let sections: HeldSections
+    var reader: StateReader
 
-    /// One cursor a table, made when first needed. Every use begins with a seek, so sharing them does no harm.
-    private var cursors: [SectionCursor?] = StateTable.allCases.map { _ in nil }
+    /// Leading nibbles that name a section.
+    public var depth: Int { reader.depth }
+    var sections: HeldSections { reader.sections }
 
     /// Every section read through the same layers: a whole state, or a test's.
     public init(_ snapshot: Snapshot, depth: Int, layering: SectionLayering = .base) {
-        self.snapshot = snapshot
-        self.depth = depth
-        sections = HeldSections(depth: depth, uniform: layering)
+        self.init(snapshot, HeldSections(depth: depth, uniform: layering))
     }
 
     /// The given sections only, all of this depth, each once.
     public init(_ snapshot: Snapshot, depth: Int, sections: [(section: Section, layering: SectionLayering)]) {
+        self.init(snapshot, HeldSections(depth: depth, sections: sections))
+    }
+
+    private init(_ snapshot: Snapshot, _ sections: HeldSections) {
         self.snapshot = snapshot
-        self.depth = depth
-        self.sections = HeldSections(depth: depth, sections: sections)
+        reader = StateReader(sections) { kind throws(StoreError) in
+            try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo)
+        }
     }
 
     /// The complete sections among `records` that are held at `point`. `layers` may hold block layers of any section.
@@ -89,65 +91,14 @@ public struct StateView<Snapshot: StoreSnapshot> {
     /// The first leaf at or after `key` in the flat order.
     public mutating func leaf(atOrAfter key: FlatKey) throws(StoreError) -> (key: FlatKey, value: [UInt8])? {
         let start = Section(of: key.account, depth: depth).index
-        guard let (found, value) = try first(.leaves, atOrAfter: key.bytes, from: start) else { return nil }
-        guard let key = FlatKey(found) else { throw .corrupt(table: .leaves) }
-        return (key, value)
+        guard let found = try reader.firstInPlace(.leaves, atOrAfter: key.bytes, from: start) else { return nil }
+        guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
+        return (key, Array(found.value))
     }
 
     /// The first account at or after `key`, its slim body; slots in between are jumped over.
     public mutating func account(atOrAfter key: Bytes32) throws(StoreError) -> (key: Bytes32, body: [UInt8])? {
-        try accountInPlace(atOrAfter: key).map { ($0.key, Array($0.body)) }
-    }
-
-    /// The same in place: it is there until the view is asked for another leaf.
-    mutating func accountInPlace(
-        atOrAfter key: Bytes32
-    ) throws(StoreError) -> (key: Bytes32, body: UnsafeRawBufferPointer)? {
-        var start = key
-        while true {
-            let section = Section(of: start, depth: depth).index
-            let found = try firstInPlace(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
-            guard let found else { return nil }
-            guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
-            if key.slot == nil { return (key.account, found.value) }
-            // Slots whose account is not there: no version writes such, but a walk must end all the same.
-            guard let next = key.account.successor else { return nil }
-            start = next
-        }
-    }
-
-    /// The first entry at or after `key`, in the first held section at or after `index` that has one; copied.
-    mutating func first(
-        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
-    ) throws(StoreError) -> (key: [UInt8], value: [UInt8])? {
-        try firstInPlace(kind, atOrAfter: key, from: index, accountsOnly: accountsOnly)
-            .map { (Array($0.key), Array($0.value)) }
-    }
-
-    /// The same in place: it is there until this table of the view is asked for something else.
-    mutating func firstInPlace(
-        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
-    ) throws(StoreError) -> StoredEntry? {
-        let slot = kind.rawValue
-        let place: SectionCursor
-        if let made = cursors[slot] {
-            place = made
-        } else {
-            place = SectionCursor(try LayeredCursor(snapshot, kind, withUndo: sections.readsUndo))
-            cursors[slot] = place
-        }
-        var next = place.sectionIndex == index ? index : nil
-        if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
-            place.enter(section, kind, layering)
-            next = section.index
-        }
-        while let current = next {
-            if let entry = try place.first(atOrAfter: key, accountsOnly: accountsOnly) { return entry }
-            guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
-            place.enter(section, kind, layering)
-            next = section.index
-        }
-        return nil
+        try reader.accountInPlace(atOrAfter: key).map { ($0.key, Array($0.body)) }
     }
 
     /// The branches of an account's storage trie, by path.
@@ -164,31 +115,6 @@ public struct StateView<Snapshot: StoreSnapshot> {
             found = try cursor.next()
         }
         return branches
-    }
-}
-
-/// A cursor and the section it is set for. An object, so that moving it copies nothing.
-private final class SectionCursor {
-    private var cursor: LayeredCursor
-    private(set) var sectionIndex: Int?
-    private var from: [UInt8] = []
-    private var upTo: [UInt8]?
-
-    init(_ cursor: LayeredCursor) { self.cursor = cursor }
-
-    func enter(_ section: Section, _ kind: StateTable, _ layering: SectionLayering) {
-        sectionIndex = section.index
-        (from, upTo) = kind.bounds(of: section)
-        cursor.look(through: layering)
-    }
-
-    /// The section's first entry at or after `key`.
-    func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
-        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly),
-            let entry = cursor.current
-        else { return nil }
-        if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
-        return entry
     }
 }
 

@@ -138,7 +138,8 @@ import Testing
         var source = MemoryTrie(leaves)
         var nodes = ProofNodes()
         #expect(throws: ProofError.unknownSection(0x50)) {
-            try TrieProver.prove(
+            var prover = TrieProver()
+            try prover.prove(
                 Nibbles(section: 0x50, depth: 2).lowestKey, upper: partial, source: &source, into: &nodes)
         }
     }

@@ -91,7 +91,8 @@ enum Workload {
 func proof(_ trie: MemoryTrie, _ keys: Bytes32..., upper: Crown? = nil) throws -> [[UInt8]] {
     var source = trie
     var nodes = ProofNodes()
-    for key in keys { try TrieProver.prove(key, upper: upper, source: &source, into: &nodes) }
+    var prover = TrieProver()
+    for key in keys { try prover.prove(key, upper: upper, source: &source, into: &nodes) }
     return nodes.nodes
 }
 

@@ -18,19 +18,31 @@ import Testing
         return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// A trie changed in place must be the trie built anew: root, leaves and every record.
+    /// A trie changed in place must be the trie built anew: root, leaves, every record that must be stored and no
+    /// wrong one; above a record all branches have theirs.
     private func expectRebuilt(_ trie: MemoryTrie, _ comment: Comment) {
-        let rebuilt = MemoryTrie(trie.columns)
+        let rebuilt = MemoryTrie(trie.columns, bucketLeaves: trie.bucketLeaves)
         #expect(trie.subtree == rebuilt.subtree, comment)
-        #expect(trie.branches.map(\.path) == rebuilt.branches.map(\.path), comment)
-        #expect(trie.branches.map(\.node) == rebuilt.branches.map(\.node), comment)
+        let stored = Dictionary(uniqueKeysWithValues: trie.branches.map { ($0.path, $0.node) })
+        #expect(rebuilt.branches.allSatisfy { stored[$0.path] == $0.node }, comment)
+        let whole = MemoryTrie(trie.columns, bucketLeaves: 0).branches
+        let all = Dictionary(uniqueKeysWithValues: whole.map { ($0.path, $0.node) })
+        for (path, node) in trie.branches {
+            #expect(all[path] == node, comment)
+            #expect(whole.allSatisfy { !path.hasPrefix($0.path) || stored[$0.path] != nil }, comment)
+        }
+        // Without buckets one set of leaves has one set of records.
+        if trie.bucketLeaves == 0 { #expect(trie.branches.map(\.path) == whole.map(\.path), comment) }
     }
 
-    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases)
-    func random(space: KeySpace) throws {
-        for seed in UInt64(0)..<60 {
+    /// None, small ones, and those of the store.
+    static let bucketSizes = [0, 3, 8, MerklePatriciaLimits.bucketLeaves]
+
+    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases, bucketSizes)
+    func random(space: KeySpace, bucketLeaves: Int) throws {
+        for seed in UInt64(0)..<40 {
             var generator = SeededGenerator(seed: seed)
-            var trie = MemoryTrie(space.leaves(Int(seed) * 2, &generator))
+            var trie = MemoryTrie(space.leaves(Int(seed) * 3, &generator), bucketLeaves: bucketLeaves)
             for round in 0..<20 {
                 // Periods of growth and of decay, down to nothing and up again.
                 let share = [2, 5, 9, 10][(round / 5 + Int(seed)) % 4]
@@ -57,12 +69,12 @@ import Testing
         #expect(result.changes.allSatisfy { $0.node == new[$0.path] }, comment)
     }
 
-    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3])
-    func sectioned(depth: Int) throws {
+    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3], bucketSizes)
+    func sectioned(depth: Int, bucketLeaves: Int) throws {
         for space in KeySpace.allCases {
             for seed in UInt64(100)..<112 {
                 var generator = SeededGenerator(seed: seed)
-                var trie = MemoryTrie(space.leaves(50, &generator))
+                var trie = MemoryTrie(space.leaves(50, &generator), bucketLeaves: bucketLeaves)
                 let drawn = changes(trie, space, 30, deleting: 6, &generator)
                 var parts: [Subtree] = []
                 for index in 0..<(1 << (4 * depth)) {
@@ -78,18 +90,18 @@ import Testing
         }
     }
 
-    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases)
-    func toEmpty(space: KeySpace) throws {
+    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases, bucketSizes)
+    func toEmpty(space: KeySpace, bucketLeaves: Int) throws {
         var generator = SeededGenerator(seed: 9)
-        var trie = MemoryTrie(space.leaves(60, &generator))
+        var trie = MemoryTrie(space.leaves(60, &generator), bucketLeaves: bucketLeaves)
         try trie.apply(trie.leaves.map { ($0.key, nil) })
         #expect(trie.subtree == .empty)
         #expect(trie.root == Subtree.emptyRoot)
         #expect(trie.branches.isEmpty)
     }
 
-    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes")
-    func collapse() throws {
+    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes", arguments: bucketSizes)
+    func collapse(bucketLeaves: Int) throws {
         func key(_ nibbles: [UInt8]) throws -> Bytes32 { try #require(Nibbles(storeKey: nibbles)).lowestKey }
         let far = try key([9])
         let tails: [[[UInt8]]] = [[[1]], [[1, 2, 3], [1, 2, 4]], [[1, 2], [1, 3]]]
@@ -97,7 +109,7 @@ import Testing
             var columns = LeafColumns()
             for nibbles in tail { columns.append(key: try key(nibbles), value: [1]) }
             columns.append(key: far, value: [2])
-            var trie = MemoryTrie(columns)
+            var trie = MemoryTrie(columns, bucketLeaves: bucketLeaves)
             try trie.apply([(far, nil)])
             expectRebuilt(trie, "\(tail)")
             #expect(trie.leaves.count == tail.count)
@@ -123,8 +135,8 @@ import Testing
         let before = trie.reads
         let keys = stride(from: 0, to: 20_000, by: 2_000).map { trie.leaves[$0].key }
         _ = try TrieUpdate.apply(keys.map { ($0, [1, 2, 3]) }, under: .root, source: &trie)
-        // 10 leaves, about 4 branches each, two questions at a leaf.
-        #expect(trie.reads - before < 10 * 8)
+        // 10 leaves, about 3 branches each and a bucket.
+        #expect(trie.reads - before < 10 * 5)
     }
 
     @Test("What must not be asked is refused by name")
@@ -153,22 +165,29 @@ import Testing
         var place: Nibbles?
         /// Only the record at this path is another.
         var altered: (path: Nibbles, node: [UInt8])?
+        /// Only the leaf of this key is another.
+        var alteredLeaf: Bytes32?
 
-        mutating func branch(atOrBelow prefix: Nibbles) -> (path: Nibbles, node: [UInt8])? {
+        var bucketLeaves: Int { trie.bucketLeaves }
+
+        mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
             guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
-            if let altered, altered.path == found.path { return altered }
-            return (place ?? found.path, node ?? found.node)
+            if let altered, altered.path == found.path { return StoredBranch(path: altered.path, node: altered.node) }
+            return StoredBranch(path: place ?? found.path, node: node ?? found.node)
         }
 
-        mutating func leaf(atOrAfter key: Bytes32) -> (key: Bytes32, value: [UInt8])? {
-            guard let found = trie.leaf(atOrAfter: key), hidden?.contains(found.key) != true else { return nil }
-            return found
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
+            var found = LeafColumns()
+            trie.leaves(under: prefix, limit: limit, into: &found)
+            for (key, value) in found.rows where hidden?.contains(key) != true {
+                leaves.append(key: key, value: alteredLeaf == key ? value + [1] : value)
+            }
         }
     }
 
-    @Test("A stored branch that is not the one the branch above names is an error, wherever it is")
-    func altered() throws {
-        let trie = MemoryTrie(Workload.leaves(3_000))
+    @Test("A stored branch that is not the one the branch above names is an error, wherever it is", arguments: [0, 32])
+    func altered(bucketLeaves: Int) throws {
+        let trie = MemoryTrie(Workload.leaves(3_000), bucketLeaves: bucketLeaves)
         let drawn = stride(from: 0, to: 3_000, by: 311).map { (key: trie.leaves[$0].key, value: [7, 7] as [UInt8]?) }
         var whole = trie
         try whole.apply(drawn)
@@ -189,21 +208,58 @@ import Testing
         }
     }
 
-    @Test("A leaf said to be stored is not looked for, and the result is the same")
-    func knownLeaves() throws {
-        for space in KeySpace.allCases {
+    @Test("A leaf of a bucket that is not the one its branch names is an error; unchecked it gives another root")
+    func alteredLeaf() throws {
+        let trie = MemoryTrie(Workload.leaves(3_000))
+        var whole = trie
+        let changed = trie.leaves[1_500].key
+        let drawn: [TrieUpdate.LeafChange] = [(changed, [7, 7])]
+        try whole.apply(drawn)
+        var plain = trie
+        let branch = try #require(trie.branches.last { $0.path.contains(changed) })
+        let bucket = branch.path.appending(changed.nibble(branch.path.count))
+        var neighbours = LeafColumns()
+        plain.leaves(under: bucket, limit: 64, into: &neighbours)
+        for key in neighbours.keys where key != changed {
+            var source = BrokenSource(trie: trie, alteredLeaf: key)
+            #expect(throws: TrieError.corruptRecord(bucket)) {
+                try TrieUpdate.apply(drawn, under: .root, source: &source)
+            }
+            let unchecked = try TrieUpdate.apply(drawn, under: .root, source: &source, checking: false)
+            #expect(unchecked.subtree != whole.subtree)
+        }
+        #expect(neighbours.count > 1, "there is a neighbour")
+    }
+
+    @Test("More leaves than a bucket may have say that a record is missing")
+    func missingRecord() throws {
+        var strict = FewBuckets(trie: MemoryTrie(Workload.leaves(1_000), bucketLeaves: 1_000))
+        #expect(throws: TrieError.corruptRecord(.root)) {
+            try TrieUpdate.apply([(.zero, [1])], under: .root, source: &strict)
+        }
+    }
+
+    /// A trie without records that claims to have small buckets only.
+    private struct FewBuckets: TrieSource {
+        var trie: MemoryTrie
+        mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? { trie.branch(atOrBelow: prefix) }
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
+            trie.leaves(under: prefix, limit: limit, into: &leaves)
+        }
+    }
+
+    @Test("Without checks the result is the same, and what stood there before is what the trie had")
+    func unchecked() throws {
+        for (space, bucketLeaves) in zip(KeySpace.allCases, UpdateTests.bucketSizes) {
             for seed in UInt64(200)..<230 {
                 var generator = SeededGenerator(seed: seed)
-                var trie = MemoryTrie(space.leaves(80, &generator))
+                var trie = MemoryTrie(space.leaves(80, &generator), bucketLeaves: bucketLeaves)
                 let drawn = changes(trie, space, 25, deleting: 4, &generator)
-                let keys = Set(trie.leaves.map(\.key))
                 let plain = try TrieUpdate.apply(drawn, under: .root, source: &trie)
-                let told = try TrieUpdate.apply(
-                    drawn, isStored: drawn.map { keys.contains($0.key) }, under: .root, source: &trie)
-                #expect(plain.subtree == told.subtree, "\(space) seed \(seed)")
-                #expect(plain.changes.map(\.path) == told.changes.map(\.path), "\(space) seed \(seed)")
-                #expect(plain.changes.map(\.node) == told.changes.map(\.node), "\(space) seed \(seed)")
-                // What stood there before is what the trie had.
+                let unchecked = try TrieUpdate.apply(drawn, under: .root, source: &trie, checking: false)
+                #expect(plain.subtree == unchecked.subtree, "\(space) seed \(seed)")
+                #expect(plain.changes.map(\.path) == unchecked.changes.map(\.path), "\(space) seed \(seed)")
+                #expect(plain.changes.map(\.node) == unchecked.changes.map(\.node), "\(space) seed \(seed)")
                 let stored = Dictionary(uniqueKeysWithValues: trie.branches.map { ($0.path, $0.node) })
                 #expect(plain.changes.allSatisfy { $0.before == stored[$0.path] }, "\(space) seed \(seed)")
             }
@@ -215,7 +271,7 @@ import Testing
         let a = Bytes32(0, 0, 0, 0)
         let b = Bytes32(1, 0, 0, 0)
         let c = Bytes32.max
-        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]))
+        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]), bucketLeaves: 0)
         var garbled = BrokenSource(trie: trie, node: [0xc0])
         #expect(throws: TrieError.corruptRecord(.root)) {
             try TrieUpdate.apply([(c, nil)], under: .root, source: &garbled)
@@ -228,7 +284,8 @@ import Testing
             var proof = ProofNodes()
             #expect(throws: TrieError.self) {
                 misplacing.place = Nibbles(c)
-                try TrieProver.prove(a, upper: nil, source: &misplacing, into: &proof)
+                var prover = TrieProver()
+                try prover.prove(a, upper: nil, source: &misplacing, into: &proof)
             }
         }
         let inner = try #require(trie.branches.last).path

@@ -87,10 +87,13 @@ private func runLoop(
     let mailbox = try Mailbox<MachineEvent<Probe>>()
     let pool = WorkerPool<UInt64, Int>(count: 3) { id, job in mailbox.post(.jobFinished(id, job * job)) }
     let writer = StoreWriter<UInt64, [Int], DiskFull>(
-        commit: { (batch) throws(DiskFull) in
+        commit: { (batches) throws(DiskFull) in
+            let batch = batches.flatMap(\.self)
             if let failingWrites, batch.contains(failingWrites) { throw DiskFull() }
             record.written.withLock { $0 += batch }
         },
+        // As a rule none goes with another: the tests ask what came before a failure.
+        size: { _ in ShellLimits.transactionBytes },
         done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
     let hands = EventLoop<Probe>.Hands(pool: pool, writer: writer) { report, _ in
         record.reports.withLock { $0.append(report) }
@@ -164,6 +167,37 @@ private func runLoop(
         #expect(record.written.withLock { $0 } == [1, 2])
         let reports = record.reports.withLock { $0 }
         #expect(reports == [.stored(1), .stored(2)] + [3, 4, 5].map { .refused($0, DiskFull()) })
+    }
+
+    @Test func whatWaitsForTheDiskGoesTogetherWithinTheBound() {
+        let commits = Mutex<[[Int]]>([])
+        let done = Mutex<[Int]>([])
+        let begun = DispatchSemaphore(value: 0)
+        let queued = DispatchSemaphore(value: 0)
+        let writer = StoreWriter<Int, Int, DiskFull>(
+            commit: { (batches) throws(DiskFull) in
+                let isFirst = commits.withLock { list in
+                    list.append(batches)
+                    return list.count == 1
+                }
+                guard isFirst else { return }
+                begun.signal()
+                queued.wait()
+            },
+            // The last is larger than any transaction may be.
+            size: { $0 == 12 ? 2 * ShellLimits.transactionBytes : ShellLimits.transactionBytes / 4 },
+            done: { id, failure in
+                #expect(failure == nil)
+                done.withLock { $0.append(id) }
+            })
+        writer.commit(0, 0)
+        begun.wait()
+        for number in 1...13 { writer.commit(number, number) }
+        queued.signal()
+        writer.shutDown()
+        let expected = [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11], [12], [13]]
+        #expect(commits.withLock { $0 } == expected)
+        #expect(done.withLock { $0 } == Array(0...13))
     }
 
     @Test func whatWasAskedForIsWrittenBeforeTheEnd() throws {

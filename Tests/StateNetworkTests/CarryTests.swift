@@ -64,9 +64,11 @@ import Testing
         }
     }
 
-    /// Every table but that of codes wanted: those of accounts that are gone are still asked for.
+    /// Every table but that of codes wanted (those of accounts that are gone are still asked for) and those of
+    /// branches: of a part with few leaves they may be stored or not.
     private static func everything(_ map: FaultyMap) throws -> [[[UInt8]]] {
-        try Table.allCases.filter { $0 != .wantedCodes }.map { table in
+        let others: [Table] = [.wantedCodes, .accountBranches, .storageBranches]
+        return try Table.allCases.filter { !others.contains($0) }.map { table in
             var rows: [[UInt8]] = []
             try map.snapshot().forEach(table, from: [], upTo: nil) { (key, value) throws(StoreError) in
                 rows.append(Array(key) + [0xff] + Array(value))
@@ -96,11 +98,40 @@ import Testing
         return section.contains(end.account) && section.contains(next.account) ? end : nil
     }
 
+    /// Every stored branch is one of the state's, and none that has to be is missing: the walk goes on over them.
+    private static func expectTrueBranches(_ map: FaultyMap, of state: TestState) throws {
+        var accounts = LeafColumns()
+        for account in state.accounts { accounts.append(key: account.key, value: account.body.rlp) }
+        var truth: [[UInt8]: [UInt8]] = [:]
+        for branch in MemoryTrie(accounts, bucketLeaves: 0).branches { truth[branch.path.storeKey] = branch.node }
+        for account in state.accounts {
+            for branch in MemoryTrie(account.storageColumns, bucketLeaves: 0).branches {
+                truth[StorageBranchKey(account: account.key, path: branch.path).bytes] = branch.node
+            }
+        }
+        for table in [Table.accountBranches, .storageBranches] {
+            try map.snapshot().forEach(table, from: [], upTo: nil) { (key, node) throws(StoreError) in
+                #expect(truth[Array(key)] == Array(node), "a branch of another state")
+                return true
+            }
+        }
+    }
+
+    /// What has to be stored is there: a further step over the whole section, with everything that is read checked.
+    private static func expectWhole(_ scene: Scene) throws {
+        let record = try #require(try SectionRecord.read(scene.section, in: scene.map.snapshot()))
+        guard record.isComplete else { return }
+        let changes = scene.pair.after.changes(to: scene.pair.before).filter { scene.section.contains($0.key.account) }
+        var view = StateView(scene.map.snapshot(), depth: 1, at: scene.to, records: [record])
+        let back = try SectionChange.apply(changes, to: scene.section, in: &view, checking: true)
+        #expect(back.subtreeAfter.hash(at: 1) == (try scene.pair.before.crown.sectionHash(scene.section.index)))
+    }
+
     @Test func whatIsHeldBecomesWhatWouldHaveBeenFetched() throws {
         var generator = SeededGenerator(seed: Self.seed)
         var (runs, inside, completed) = (0, 0, 0)
-        for round in 0..<60 {
-            let pair = Pair(&generator, accounts: [20, 60, 160][round % 3])
+        for round in 0..<45 {
+            let pair = Pair(&generator, accounts: [20, 100, 700][round % 3])
             for section in Section.all(depth: 1) {
                 guard let end = Self.stop(section, in: [pair.before, pair.after], &generator) else { continue }
                 let whole = Cursor.end(of: section.lastKey)
@@ -112,11 +143,13 @@ import Testing
                 runs += 1
                 inside += scene.next.slot != .zero ? 1 : 0
                 completed += later == whole ? 1 : 0
+                try Self.expectTrueBranches(scene.map, of: pair.after)
+                try Self.expectWhole(scene)
                 if carried != fetched { return }
             }
         }
         print("carried \(runs) sections, \(inside) from inside an account, \(completed) to their end")
-        #expect(runs > 500 && inside > 100 && completed > 200)
+        #expect(runs > 400 && inside > 100 && completed > 150)
     }
 
     /// One change left out, made up or altered, of those that what is held knows of: the diff's sender is named, and

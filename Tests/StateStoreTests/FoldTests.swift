@@ -19,7 +19,8 @@ import Testing
             let key = ModelState.key(&generator)
             var proof = ProofNodes()
             var source = view.accountTrie
-            try TrieProver.prove(key, upper: crown, source: &source, into: &proof)
+            var prover = TrieProver()
+            try prover.prove(key, upper: crown, source: &source, into: &proof)
             #expect(Set(proof.nodes) == Set(reference.proof(for: key.bytes)))
             guard let account = state.accounts[key], !account.slots.isEmpty else { continue }
             var trie = ReferenceTrie()
@@ -27,7 +28,7 @@ import Testing
             let slot = ModelState.slotKey(&generator)
             var storageProof = ProofNodes()
             var storage = view.storageTrie(of: key)
-            try TrieProver.prove(slot, upper: nil, source: &storage, into: &storageProof)
+            try prover.prove(slot, upper: nil, source: &storage, into: &storageProof)
             #expect(Set(storageProof.nodes) == Set(trie.proof(for: slot.bytes)))
         }
     }

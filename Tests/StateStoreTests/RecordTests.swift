@@ -46,11 +46,16 @@ import Testing
             batch.put(.meta, bytes.key, value)
             try map.commit(batch)
         }
-        try rewrite([0, 0, 0, 2] + bytes.value.dropFirst(4))
-        #expect(throws: StoreError.wrongVersion(found: 2, expected: 1)) { try StoreMeta.open(map, for: network()) }
+        let current = StateStoreLimits.formatVersion
+        try rewrite([0, 0, 0, 1] + bytes.value.dropFirst(4))
+        #expect(throws: StoreError.wrongVersion(found: 1, expected: current)) {
+            try StoreMeta.open(map, for: network())
+        }
         // A later version may write anything after its number.
         try rewrite([0, 0, 0, 7])
-        #expect(throws: StoreError.wrongVersion(found: 7, expected: 1)) { try StoreMeta.open(map, for: network()) }
+        #expect(throws: StoreError.wrongVersion(found: 7, expected: current)) {
+            try StoreMeta.open(map, for: network())
+        }
         for broken in [Array(bytes.value.dropLast()), bytes.value + [0], [], [0, 0]] {
             try rewrite(broken)
             #expect(throws: StoreError.corrupt(table: .meta)) { try StoreMeta.open(map, for: network()) }
