@@ -121,7 +121,7 @@ let package = Package(
         tests("Overlay", ["Overlay", "Discovery", "UTP"]),
         tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
-        tests("Sync", ["Sync", "StateNetwork", "StateStore", "Chain"]),
+        tests("Sync", ["Sync", "Overlay", "Discovery", "StateNetwork", "StateStore", "Chain"]),
         tests(
             "Node",
             [
@@ -132,7 +132,10 @@ let package = Package(
             ["Shell", "Node", "StateStore", "StateNetwork", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
         tests(
             "Simulation",
-            ["Simulation", "Node", "Overlay", "StateNetwork", "StateStore", "Chain", "MerklePatricia"]),
+            [
+                "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateNetwork", "StateStore", "Chain",
+                "MerklePatricia",
+            ]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),
         tests("Fuzzing", ["Fuzzing", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),

@@ -31,4 +31,6 @@ public enum ChainNetworkLimits {
     public static let keptHeaders: UInt64 = 32_768
     /// Encoded certificate, bytes.
     static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
+    /// A new block's value, bytes: header and certificate behind their offsets and the status byte.
+    public static let newBlockBytes = 9 + ChainLimits.headerBytes + certificateBytes
 }

@@ -18,14 +18,14 @@ struct RecordedStates {
         /// Keys and values without leading zeros.
         var slots: [(key: Bytes32, value: [UInt8])]
 
-        var leaves: [PlainState.Leaf] {
+        var leaves: [MemoryState.Leaf] {
             var columns = LeafColumns()
             let sorted = slots.sorted { $0.key < $1.key }
             for slot in sorted { columns.append(key: slot.key, value: SlotValue.rlp(slot.value)) }
             var body = StateAccount(nonce: nonce, balance: balance, codeHash: Keccak.hash(code))
             body.storageRoot = TrieBuilder.root(of: columns)
-            return [PlainState.Leaf(key: FlatKey(account: key), value: body.slim)]
-                + sorted.map { PlainState.Leaf(key: FlatKey(account: key, slot: $0.key), value: $0.value) }
+            return [MemoryState.Leaf(key: FlatKey(account: key), value: body.slim)]
+                + sorted.map { MemoryState.Leaf(key: FlatKey(account: key, slot: $0.key), value: $0.value) }
         }
     }
 
@@ -51,7 +51,7 @@ struct RecordedStates {
         change(twin)
     }
 
-    func leaves(_ accounts: [Account]) -> [PlainState.Leaf] { accounts.flatMap(\.leaves) }
+    func leaves(_ accounts: [Account]) -> [MemoryState.Leaf] { accounts.flatMap(\.leaves) }
 
     private mutating func key(_ section: UInt64) -> Bytes32 {
         let random = generator.hash()

@@ -36,7 +36,7 @@ extension StateRecorder {
             }
         }
         // At depth 2 the long common path of section 2 is an extension that spans the boundary.
-        let deep = try PlainState(before.leaves, depth: 2)
+        let deep = try MemoryState(before.leaves, depth: 2)
         for index in [0x00, 0x10] + deep.leaves.filter({ $0.key.account.word0 >> 60 == 2 }).prefix(1).flatMap({
             [Int($0.key.account.word0 >> 56), Int($0.key.account.word0 >> 56) ^ 1]
         }) {
@@ -52,8 +52,8 @@ extension StateRecorder {
     }
 
     mutating func recordCrowns() throws {
-        for (name, state) in [("before", before), ("after", after), ("before-depth-2", nil as PlainState?)] {
-            let state = try state ?? PlainState(before.leaves, depth: 2)
+        for (name, state) in [("before", before), ("after", after), ("before-depth-2", nil as MemoryState?)] {
+            let state = try state ?? MemoryState(before.leaves, depth: 2)
             let value = CrownValue.serve(state.crown)
             let fields: [String: JSONValue] = [
                 "depth": WireFields.integer(state.depth), "stateRoot": WireFields.hash(state.root),
@@ -66,7 +66,7 @@ extension StateRecorder {
             lists.add("crowns", "bad-without-nodes", [0], valid: false, fields)
             lists.add("crowns", "bad-status", [1], valid: false, fields)
         }
-        let empty = try PlainState([], depth: Self.depth)
+        let empty = try MemoryState([], depth: Self.depth)
         lists.add(
             "crowns", "empty-state", CrownValue.serve(empty.crown),
             ["depth": WireFields.integer(Self.depth), "stateRoot": WireFields.hash(empty.root)])
@@ -154,7 +154,7 @@ extension StateRecorder {
                 maxBytes: 2_500)
         }
         try range("to-inside-storage", section(5).0, Cursor(account: big.key, slot: slots[1]))
-        for (name, state) in [("empty-state", try PlainState([], depth: Self.depth))] {
+        for (name, state) in [("empty-state", try MemoryState([], depth: Self.depth))] {
             guard let key = RangeKey(anchor: anchor, origin: .first, limit: .last, maxBytes: 1_024) else { continue }
             var view = state.view
             guard let value = try RangeServer.serve(key, view: &view, crown: state.crown) else { continue }

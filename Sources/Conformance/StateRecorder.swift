@@ -10,8 +10,8 @@ struct StateRecorder {
     var lists = RecordedLists()
     var generator = SeededGenerator(seed: 0x0a11)
     let states: RecordedStates
-    let before: PlainState
-    let after: PlainState
+    let before: MemoryState
+    let after: MemoryState
     /// The anchor of `before`, and the block and anchor of `after`.
     let anchor: Anchor
     let from: StatePoint
@@ -22,8 +22,8 @@ struct StateRecorder {
 
     init() throws {
         states = RecordedStates()
-        before = try PlainState(states.leaves(states.before), depth: Self.depth)
-        after = try PlainState(states.leaves(states.after), depth: Self.depth)
+        before = try MemoryState(states.leaves(states.before), depth: Self.depth)
+        after = try MemoryState(states.leaves(states.after), depth: Self.depth)
         from = StatePoint(number: 512, hash: generator.hash())
         to = StatePoint(number: 768, hash: generator.hash())
         anchor = Anchor(epoch: 2, hash: from.hash)
@@ -54,7 +54,7 @@ struct StateRecorder {
         return recorder.lists.document(["states": .array([Self.named("before", before)])])
     }
 
-    private static func named(_ name: String, _ state: PlainState) -> JSONValue {
+    private static func named(_ name: String, _ state: MemoryState) -> JSONValue {
         .object([
             "name": .string(name),
             "leaves": .array(

@@ -13,7 +13,7 @@ enum StateWireVectors: VectorSuite {
     private typealias Check = (_ vector: JSONValue, _ bytes: [UInt8]) throws -> String?
 
     static func run(_ file: JSONValue) throws -> [CaseOutcome] {
-        var states: [String: [PlainState.Leaf]] = [:]
+        var states: [String: [MemoryState.Leaf]] = [:]
         for state in try file["states"].ifPresent?.array ?? [] {
             states[try state["name"].string] = try leaves(state["leaves"])
         }
@@ -58,11 +58,11 @@ enum StateWireVectors: VectorSuite {
         }
     }
 
-    static func leaves(_ value: JSONValue) throws -> [PlainState.Leaf] {
+    static func leaves(_ value: JSONValue) throws -> [MemoryState.Leaf] {
         try value.array.map { pair in
             let parts = try pair.array
             guard parts.count == 2, let key = FlatKey(try parts[0].hex) else { throw VectorError.malformed("a leaf") }
-            return PlainState.Leaf(key: key, value: try parts[1].hex)
+            return MemoryState.Leaf(key: key, value: try parts[1].hex)
         }
     }
 
@@ -152,7 +152,7 @@ enum StateWireVectors: VectorSuite {
             return "\(range.leafCount) leaves"
         }
         if let state = try book.state(vector["state"], depth: 1) {
-            let found = range.leaves.map { PlainState.Leaf(key: $0.key, value: $0.value) }
+            let found = range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) }
             guard found == state.leaves(from: key.origin, through: range.end) else {
                 return "the leaves are not the state's"
             }
@@ -234,16 +234,16 @@ enum WireRefusal: Error, Equatable {
 
 /// The states that a file names. Built when a case asks for one, at the depth it asks for.
 private struct StateBook {
-    let states: [String: [PlainState.Leaf]]
+    let states: [String: [MemoryState.Leaf]]
 
     /// nil for null.
-    func state(_ name: JSONValue, depth: Int) throws -> PlainState? {
+    func state(_ name: JSONValue, depth: Int) throws -> MemoryState? {
         guard let name = try name.ifPresent?.string else { return nil }
         guard let leaves = states[name] else { throw VectorError.malformed("no state is called \(name)") }
         guard (1...4).contains(depth) else { throw VectorError.malformed("depth \(depth)") }
         do {
-            return try PlainState(leaves, depth: depth)
-        } catch let error as ChainError {
+            return try MemoryState(leaves, depth: depth)
+        } catch {
             throw VectorError.malformed("the state \(name): \(error)")
         }
     }

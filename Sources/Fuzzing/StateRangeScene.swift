@@ -160,14 +160,9 @@ struct StateRangeScene: Scene {
         guard let range = try? RangeCheck.verify(value, key: key, stateRoot: root) else { return .refused }
         try require(root == world.root, .untruthAccepted("a range under a wrong root"))
         try require(range.origin == key.origin && range.end <= key.limit, .untruthAccepted("the ends of a range"))
-        let truth = world.leaves.filter { leaf in
-            range.end.covers(leaf.key)
-                && (leaf.key >= range.origin.firstKey || leaf.key == FlatKey(account: range.origin.account))
-        }
-        let found = range.leaves
-        try require(
-            found.count == truth.count && zip(found, truth).allSatisfy { $0 == $1 },
-            .untruthAccepted("the leaves of a range"))
+        let truth = world.leaves(from: range.origin, through: range.end)
+        let found = range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) }
+        try require(found == truth, .untruthAccepted("the leaves of a range"))
         return .stillTrue
     }
 }

@@ -23,60 +23,38 @@ struct World {
         }
     }
 
-    /// Leading nibbles of a section: 1 or 2.
-    let depth: Int
     let accounts: [Account]
-    let root: Bytes32
-    let crown: Crown
-    /// One a section.
-    let sections: [Subtree]
-    let snapshot: MemorySnapshot
-    /// Every leaf in flat order.
-    let leaves: [(key: FlatKey, value: [UInt8])]
+    private let state: MemoryState
 
-    var view: StateView<MemorySnapshot> { StateView(snapshot, depth: depth) }
+    /// Leading nibbles of a section: 1 or 2.
+    var depth: Int { state.depth }
+    var root: Bytes32 { state.root }
+    var crown: Crown { state.crown }
+    /// One a section.
+    var sections: [Subtree] { state.sections }
+    var snapshot: MemorySnapshot { state.snapshot }
+    /// Every leaf in flat order.
+    var leaves: [MemoryState.Leaf] { state.leaves }
+    var view: StateView<MemorySnapshot> { state.view }
 
     /// Accounts in any order, no two of the same key.
     init(_ unsorted: [Account], depth: Int) throws(FuzzFailure) {
-        self.depth = depth
         accounts = unsorted.sorted { $0.key < $1.key }
         var reference = ReferenceTrie()
-        var columns = LeafColumns()
-        var leaves: [(key: FlatKey, value: [UInt8])] = []
-        var storageBranches: [MemorySnapshot.Entry] = []
+        var leaves: [MemoryState.Leaf] = []
         for account in accounts {
             reference[account.key.bytes] = account.body.rlp
-            columns.append(key: account.key, value: account.body.rlp)
-            leaves.append((FlatKey(account: account.key), account.body.slim))
-            for slot in account.slots { leaves.append((FlatKey(account: account.key, slot: slot.key), slot.value)) }
-            let rows = account.slots.map { Row(key: $0.key, value: SlotValue.rlp($0.value)) }
-            let storage = MemoryTrie(LeafColumns(rows))
-            try require(storage.root == account.body.storageRoot, .readersDiffer("a storage root"))
-            for (path, node) in storage.branches {
-                storageBranches.append((StorageBranchKey(account: account.key, path: path).bytes, node))
+            leaves.append(MemoryState.Leaf(key: FlatKey(account: account.key), value: account.body.slim))
+            leaves += account.slots.map {
+                MemoryState.Leaf(key: FlatKey(account: account.key, slot: $0.key), value: $0.value)
             }
         }
-        var accountBranches = BranchColumns()
-        var start = 0
-        var subtrees: [Subtree] = []
-        for section in Section.all(depth: depth) {
-            let end = columns.keys[start...].firstIndex { !section.contains($0) } ?? columns.count
-            subtrees.append(
-                TrieBuilder.build(columns, in: start..<end, under: section.path, emitting: &accountBranches))
-            start = end
+        do throws(MemoryState.Failure) {
+            state = try MemoryState(leaves, depth: depth)
+        } catch {
+            throw .readersDiffer("a storage root: \(error)")
         }
-        sections = subtrees
-        crown = Crown(sections: subtrees, depth: depth)
-        root = reference.root
-        try require(crown.root == root, .readersDiffer("a state root"))
-        self.leaves = leaves
-        var snapshot = MemorySnapshot()
-        snapshot.set(.leaves, leaves.map { ($0.key.bytes, $0.value) })
-        snapshot.set(
-            .accountBranches,
-            (0..<accountBranches.count).map { (accountBranches.paths[$0].storeKey, accountBranches.node(at: $0)) })
-        snapshot.set(.storageBranches, storageBranches)
-        self.snapshot = snapshot
+        try require(state.root == reference.root, .readersDiffer("a state root"))
     }
 
     /// Keys spread and in clusters, some at the ends of the ring; storage of none to many.
@@ -137,16 +115,12 @@ struct World {
         return try World(after, depth: depth)
     }
 
-    /// The difference to another state in its wire form, found plainly: the slots of an account that is gone are
-    /// implied.
-    func changes(to other: World) -> [LeafChange] {
-        let old = Dictionary(uniqueKeysWithValues: leaves.map { ($0.key, $0.value) })
-        let new = Dictionary(uniqueKeysWithValues: other.leaves.map { ($0.key, $0.value) })
-        return Set(old.keys).union(new.keys).sorted().compactMap { key in
-            guard old[key] != new[key] else { return nil }
-            if key.slot != nil, new[FlatKey(account: key.account)] == nil { return nil }
-            return LeafChange(key: key, value: new[key])
-        }
+    /// The difference to another state in its wire form, found plainly.
+    func changes(to other: World) -> [LeafChange] { state.changes(to: other.state) }
+
+    /// The leaves that a range consists of.
+    func leaves(from origin: Cursor, through end: Cursor) -> [MemoryState.Leaf] {
+        state.leaves(from: origin, through: end)
     }
 
     /// A position that is somewhere interesting: at a leaf, beside one, or anywhere.

@@ -1,3 +1,4 @@
+import Overlay
 import Primitives
 
 /// Bounds of the node itself; those of each protocol live with it.
@@ -33,10 +34,15 @@ public enum NodeLimits {
     /// When the nodes that answer are first written down, and between two times.
     static let firstKnownNodeSave = Interval.seconds(15)
     static let knownNodeSaveInterval = Interval.seconds(60)
+    /// How often a peer may turn out not to have what it claims before that is a lie, and how long it is remembered: by
+    /// mistake it happens where a section was lost between two of its PINGs.
+    static let falseClaims = 2, falseClaimMemory = Interval.seconds(600)
     /// Accepted offers whose items have not come yet, per node.
     static let expectedOffers = 8_192
-    /// How long an accepted item is waited for before another offer of it is accepted.
-    static let expectedWait = Interval.seconds(10)
+    /// How long an accepted item is waited for before another offer of it is accepted: a little less than the wait
+    /// after which those that were put off offer it once more, so that one who accepts to withhold delays an item by
+    /// that and no longer.
+    static let expectedWait = Interval(microseconds: OverlayLimits.inProgressDelay.microseconds * 5 / 6)
     /// A diffs answer. One epoch of a whole mainnet is 10 to 20 MiB; a group of 64 of its 4,096 sections far less.
     static let diffBytes: UInt32 = 8 << 20
     /// Anchors behind the newest whose history of leaves is kept (protocol.md §4: weeks are cheap as leaves).

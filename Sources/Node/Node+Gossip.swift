@@ -11,23 +11,35 @@ struct GossipQueue: Sendable {
     var outgoing: [Bytes32: [BlockDiffKey]] = [:]
     /// When the queue is sent.
     var deadline: Instant?
-    /// Accepted keys whose items have not come, and since when: not accepted twice.
-    var expected: [[UInt8]: Instant] = [:]
+    /// Accepted keys whose items have not come: from whom, and since when. Others that offer them are put off.
+    private(set) var expected: [[UInt8]: [Bytes32: Instant]] = [:]
 
     mutating func add(_ key: BlockDiffKey, for peer: Bytes32, at now: Instant) {
         outgoing[peer, default: []].append(key)
         if deadline == nil { deadline = now + StateNetworkLimits.gossipGather }
     }
 
-    mutating func expect(_ key: [UInt8], at now: Instant) {
+    mutating func expect(_ key: [UInt8], from peer: Bytes32, at now: Instant) {
         if expected.count >= NodeLimits.expectedOffers {
-            expected = expected.filter { now - $0.value < NodeLimits.expectedWait }
+            expected = expected.compactMapValues { peers in
+                let fresh = peers.filter { now - $0.value < NodeLimits.expectedWait }
+                return fresh.isEmpty ? nil : fresh
+            }
         }
-        if expected.count < NodeLimits.expectedOffers { expected[key] = now }
+        guard expected.count < NodeLimits.expectedOffers else { return }
+        expected[key] = expected[key, default: [:]].filter { now - $0.value < NodeLimits.expectedWait }
+        expected[key]?[peer] = now
     }
 
-    func isExpected(_ key: [UInt8], at now: Instant) -> Bool {
-        expected[key].map { now - $0 < NodeLimits.expectedWait } ?? false
+    /// Whether the item is on its way from as many peers as are of use.
+    func isExpected(_ key: [UInt8], from useful: Int = 1, at now: Instant) -> Bool {
+        expected[key].map { $0.values.count { now - $0 < NodeLimits.expectedWait } >= useful } ?? false
+    }
+
+    /// The peer's item has come, or will not.
+    mutating func ended(_ key: [UInt8], from peer: Bytes32) {
+        expected[key]?[peer] = nil
+        if expected[key]?.isEmpty == true { expected[key] = nil }
     }
 }
 
@@ -46,14 +58,38 @@ extension Node {
         switch key {
         case .blockDiff(let key):
             let code = acceptCode(for: key)
-            if code == .accepted { gossip.expect(bytes, at: now) }
+            if code == .accepted { gossip.expect(bytes, from: peer, at: now) }
             return code
         case .crown(let anchor):
             guard chain.isFinal(anchor) else { return .notVerifiable }
             guard holdings.crown(at: anchor) == nil else { return .alreadyStored }
-            gossip.expect(bytes, at: now)
+            gossip.expect(bytes, from: peer, at: now)
             return .accepted
         default: return .declined
+        }
+    }
+
+    /// Whether an offered new block is wanted. As many peers at once as there are keys to hear may bring one: each may
+    /// have the word of another key.
+    mutating func acceptCode(forBlock bytes: [UInt8], from peer: Bytes32, at now: Instant) -> AcceptCode {
+        let code = AcceptCode(chain.admission(of: bytes))
+        guard code == .accepted else { return code }
+        guard !gossip.isExpected(bytes, from: configuration.network.rule.threshold, at: now) else {
+            return .inProgress
+        }
+        gossip.expect(bytes, from: peer, at: now)
+        return code
+    }
+
+    /// Bytes that the accepted ones of these keys may bring in all.
+    func offerBytes(_ keys: [[UInt8]], _ codes: [AcceptCode]) -> Int {
+        let accepted = zip(keys, codes).filter { $0.1 == .accepted }.map(\.0)
+        return accepted.reduce(0) { sum, bytes in
+            if ChainSync.isNewBlock(bytes) { return sum + ChainNetworkLimits.newBlockBytes }
+            guard case .success(.crown) = Result(catching: { try StateContentKey(decoding: bytes) }) else {
+                return sum + OverlayLimits.offerStreamBytes
+            }
+            return sum + StateNetworkLimits.crownBytes(depth: holdings.depth)
         }
     }
 
@@ -80,7 +116,7 @@ extension Node {
 
     /// An item that was offered and accepted has come.
     mutating func receiveState(_ item: ContentItem, from peer: Bytes32, at moment: Moment) {
-        gossip.expected[item.key] = nil
+        gossip.ended(item.key, from: peer)
         do {
             switch try StateContentKey(decoding: item.key) {
             case .blockDiff(let key):
@@ -135,7 +171,7 @@ extension Node {
             commit(
                 checked.batch,
                 then: .layerCommitted(diff, checked.layer, codes: checked.codeHashes, wanted: checked.wantedCodes))
-        case .failure(.lie(let what)):
+        case .failure(.lie(let what)), .failure(.falseDiff(let what)):
             totals.invalidAnswers += 1
             if let sender = diff.sender {
                 log(.warning, "peer \(sender.short) sent a diff of block \(diff.key.point) that does not hold: \(what)")

@@ -23,16 +23,19 @@ extension Node {
             }
         case .offered(.state, let peer, let keys, let token):
             let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
-            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
-        case .offered(_, _, let keys, let token):
-            let codes = keys.map { AcceptCode(chain.admission(of: $0)) }
-            overlay.respond(toOffer: token, codes: codes, at: moment.instant)
+            overlay.respond(toOffer: token, codes: codes, limit: offerBytes(keys, codes), at: moment.instant)
+        case .offered(_, let peer, let keys, let token):
+            let codes = keys.map { acceptCode(forBlock: $0, from: peer.id, at: moment.instant) }
+            overlay.respond(toOffer: token, codes: codes, limit: offerBytes(keys, codes), at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             for item in items { receiveState(item, from: peer.id, at: moment) }
         case .offerReceived(_, let peer, let items):
-            for item in items { chain.offered(item.key, item.value, by: peer.id, at: moment.instant) }
-        case .offerBroken(.state, _, let keys, _): for key in keys { gossip.expected[key] = nil }
-        case .offerBroken, .offerFinished, .lookupFinished: break
+            for item in items {
+                gossip.ended(item.key, from: peer.id)
+                chain.offered(item.key, item.value, by: peer.id, at: moment.instant)
+            }
+        case .offerBroken(_, let peer, let keys, _): for key in keys { gossip.ended(key, from: peer.id) }
+        case .offerFinished, .lookupFinished: break
         case .peerUpdated(.state, let info): statePeerUpdated(info, at: moment)
         case .peerUpdated(_, let info): chainPeerUpdated(info, at: moment)
         case .peerLost(.state, let id):
@@ -83,7 +86,7 @@ extension Node {
             overlay.noteRadius(payload.radius, network: .state, peer: info.id)
             statePeers[info.id] = StatePeer(
                 id: info.id, role: Role(payload.role), radius: payload.radius,
-                head: payload.head, served: payload.served, toldAt: told.receivedAt)
+                head: payload.head, served: payload.served, toldAt: told.receivedAt, before: statePeers[info.id])
         } catch {
             overlay.judge(info.id, .lie, at: moment.instant)
             log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
@@ -113,6 +116,16 @@ extension Node {
     }
 }
 
+/// The planner asks whom the peer book of the wire chooses.
+extension Overlay: PeerChooser {
+    /// See `PeerChooser`.
+    public mutating func choose(
+        among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+    ) -> Bytes32? {
+        choose(network: .state, among: candidates, bytes: bytes, at: now)
+    }
+}
+
 extension AcceptCode {
     /// What is said to the offerer of a new block.
     init(_ admission: NewBlockAdmission) {
@@ -133,9 +146,39 @@ struct StatePeer: Sendable {
     let head: StatePoint?
     private(set) var served: [AnchorSections]
     let toldAt: Instant
+    /// How often it had not what it claimed, and when last.
+    private var falseClaims = 0
+    private var falseAt: Instant?
+
+    init(
+        id: Bytes32, role: Role, radius: UInt256, head: StatePoint?, served: [AnchorSections], toldAt: Instant,
+        before: StatePeer? = nil
+    ) {
+        self.id = id
+        self.role = role
+        self.radius = radius
+        self.head = head
+        self.served = served
+        self.toldAt = toldAt
+        falseClaims = before?.falseClaims ?? 0
+        falseAt = before?.falseAt
+    }
 
     /// It said that it serves these anchors and no others.
     mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
+
+    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
+    /// that has happened lately, this time included; 0 where it had not said so.
+    mutating func disclaim(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
+        guard served.contains(where: { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }) else {
+            return 0
+        }
+        served = []
+        let isLate = falseAt.map { now - $0 > NodeLimits.falseClaimMemory } ?? true
+        falseClaims = isLate ? 1 : falseClaims + 1
+        falseAt = now
+        return falseClaims
+    }
 
     /// Whether a position of the ring lies in its radius.
     func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }

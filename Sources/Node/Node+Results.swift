@@ -49,6 +49,13 @@ extension Node {
     ) {
         switch error {
         case .lie(let what): lie(assignment, sections: sections, peer: peer, what, at: moment)
+        case .falseDiff(let what):
+            for index in sections {
+                guard let sender = holdings.held(index)?.carrying?.sender else { continue }
+                holdings.carry(nil, section: index)
+                blame(sender, what, at: moment)
+            }
+            end(assignment, sections: sections, .aborted, at: moment)
         case .outdated:
             // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
             end(assignment, sections: sections, .aborted, at: moment)
@@ -64,6 +71,11 @@ extension Node {
         switch continuation {
         case .rangeCommitted(let assignment, let section, let peer, let bytes, let taken):
             totals.ranges += 1
+            if taken.isCarried, let diff = holdings.held(section)?.carrying {
+                totals.carries += 1
+                count(diff.byteCount, from: diff.sender, at: moment)
+                overlay.judge(diff.sender, .useful, at: now)
+            }
             count(bytes, from: peer, at: moment)
             overlay.judge(peer, .useful, at: now)
             forget(holdings.committed(taken.record, section: section))

@@ -15,7 +15,7 @@ extension Node {
         noticeBehind(at: moment)
         flushGossip(at: moment)
         guard configuration.role != .bridge else { return replayNext(at: moment) }
-        let plan = sync.plan(at: moment.instant)
+        let plan = sync.plan(at: moment.instant, choosing: &overlay)
         for index in plan.drops { drop(section: index) }
         for assignment in plan.assignments { start(assignment, at: moment) }
     }
@@ -48,6 +48,12 @@ extension Node {
                 from: holdings.point(of: from), to: point(of: target), sections: sections,
                 maxBytes: NodeLimits.diffBytes, withProof: withProof(target)
             ).map { .diffs($0) }
+        case .carry(let section, let from, let anchor):
+            let target = SyncTask.DiffTarget.anchor(anchor)
+            return DiffsKey(
+                from: holdings.point(of: from), to: point(of: target), sections: [section],
+                maxBytes: NodeLimits.diffBytes, withProof: withProof(target)
+            ).map { .diffs($0) }
         case .codes(let hashes, let section):
             return CodesKey(near: holdings.section(section).firstKey, hashes: hashes).map { .codes($0) }
         }
@@ -74,7 +80,9 @@ extension Node {
         case .failure(let error):
             log(.debug, "no answer from \(assignment.peer.short): \(error)")
             end(assignment, .failed, at: moment)
-        case .success(.records): end(assignment, .refused, at: moment)
+        case .success(.records):
+            disbelieve(assignment, at: moment)
+            end(assignment, .refused, at: moment)
         case .success(.content(let value)):
             do throws(StateContentError) {
                 switch try StateStatus(decoding: value) {
@@ -84,6 +92,8 @@ extension Node {
                 case .historyTooShort: end(assignment, .tooOld, at: moment)
                 case .notAtThisAnchor(let served):
                     statePeers[assignment.peer]?.keep(anchors: served)
+                    // It names the very anchor that it was asked for and says that it is not there.
+                    disbelieve(assignment, at: moment)
                     refreshSyncPeer(assignment.peer)
                     end(assignment, .refused, at: moment)
                 default: end(assignment, .refused, at: moment)
@@ -92,6 +102,19 @@ extension Node {
                 lie(assignment, "\(error)", at: moment)
             }
         }
+    }
+
+    /// A peer does not have the range of a section that it claims to hold at that anchor. It may have lost it since it
+    /// said so; but who says anew what it holds and again does not have it, lies. Until it says anew what it holds it
+    /// is asked for nothing.
+    private mutating func disbelieve(_ assignment: Assignment, at moment: Moment) {
+        guard case .range(let section, let anchor, _, _, _) = assignment.task,
+            let claims = statePeers[assignment.peer]?.disclaim(section, at: anchor, moment.instant), claims > 0
+        else { return }
+        totals.falseClaims += 1
+        log(.debug, "peer \(assignment.peer.short) does not have section \(section), which it claims")
+        overlay.judge(assignment.peer, claims < NodeLimits.falseClaims ? .unhelpful : .lie, at: moment.instant)
+        refreshSyncPeer(assignment.peer)
     }
 
     /// Gives an assignment and its sections back.
@@ -112,10 +135,14 @@ extension Node {
     }
 
     mutating func lie(_ id: UInt64, sections: [Int], peer: Bytes32, _ what: String, at moment: Moment) {
+        blame(peer, what, at: moment)
+        end(id, sections: sections, .invalid, at: moment)
+    }
+
+    mutating func blame(_ peer: Bytes32, _ what: String, at moment: Moment) {
         totals.invalidAnswers += 1
         log(.warning, "peer \(peer.short) sent an answer that does not hold: \(what)")
         overlay.judge(peer, .lie, at: moment.instant)
-        end(id, sections: sections, .invalid, at: moment)
     }
 
     private mutating func take(
@@ -126,12 +153,18 @@ extension Node {
         case (.codes, .codes(let key)): takeCodes(value, key, assignment, bytes: bytes, at: moment)
         case (.range(let index, let anchor, _, _, _), .range(let key)):
             guard let header = chain.header(of: anchor) else { return end(assignment, .aborted, at: moment) }
+            let carrying = holdings.held(index)?.carrying
             let job = TakeRange(
                 value: value, key: key, section: holdings.section(index), point: holdings.point(of: anchor),
-                stateRoot: header.stateRoot)
+                stateRoot: header.stateRoot, carrying: carrying?.anchor == anchor ? carrying : nil)
             run(
                 .takeRange(job),
                 then: .range(assignment: assignment.id, section: index, peer: assignment.peer, bytes: bytes))
+        case (.carry(let index, _, let anchor), .diffs(let key)):
+            // Nothing of it can be checked before a range of that anchor is here.
+            let diff = CarryingDiff(value: value, key: key, anchor: anchor, sender: assignment.peer)
+            holdings.carry(diff, section: index)
+            end(assignment, .done(bytes: bytes), at: moment)
         case (.diffs(let sections, _, let target), .diffs(let key)):
             takeDiffs(value, sections, key, to: target, assignment, bytes: bytes, at: moment)
         default: end(assignment, .aborted, at: moment)
@@ -189,11 +222,11 @@ extension Node {
         }
     }
 
-    /// A section whose anchor nobody serves any more, or leads on from, is begun again.
+    /// A section whose anchor nobody leads on from is begun again.
     private mutating func drop(section index: Int) {
         guard holdings.lock(index) else { return }
         totals.drops += 1
-        log(.info, "section \(holdings.section(index)) is begun again: nobody serves its anchor any more")
+        log(.info, "section \(holdings.section(index)) is begun again: nobody leads on from its anchor")
         commit(StateWrites.dropSection(holdings.section(index)), then: .dropCommitted(section: index))
     }
 
@@ -214,7 +247,7 @@ extension Node {
         }
         return SectionStatus(
             coverage: coverage, isLocked: held?.isLocked ?? false, hasGap: holdings.hasGap(index, at: now),
-            top: holdings.top(of: index))
+            top: holdings.top(of: index), carriedTo: held?.carrying?.anchor)
     }
 }
 

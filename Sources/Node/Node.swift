@@ -108,7 +108,7 @@ public struct Node: Sendable {
             configuration: StateSync.Configuration(
                 depth: network.sectionDepth, arc: arc, lanes: configuration.lanes,
                 rangeBytes: configuration.rangeBytes,
-                downloadBytesPerSecond: configuration.downloadBytesPerSecond, seed: entropy.bytes32().word0),
+                downloadBytesPerSecond: configuration.downloadBytesPerSecond),
             sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) },
             at: moment.instant)
         status = StatusKeeper(startedAt: moment.instant)

@@ -76,9 +76,12 @@ public struct Totals: Sendable, Equatable {
     public var blockDiffs = 0
     public var codes = 0
     public var folds = 0
-    public var drops = 0
+    /// Partly fetched sections that were led on to another anchor; sections begun again.
+    public var carries = 0, drops = 0
     public var crossingsWhileFetching = 0
     public var invalidAnswers = 0
+    /// Ranges that were asked of peers who claimed the section and did not have it.
+    public var falseClaims = 0
 
     /// Nothing yet.
     public init() {}

@@ -14,6 +14,8 @@ struct ContentRequest: Sendable {
     var attempts = 0
     var firstAnswerAt: Instant?
     var stream: StreamID?
+    /// Requests to the same peer when the stream began, this one included: they share what it has.
+    var sharers = 1
     /// Bytes of content that arrived.
     var received = 0
 }
@@ -114,7 +116,7 @@ extension Overlay {
         guard let request = requests[number] else { return }
         if case .failure(.unanswered(.timeout)) = answer, request.attempts < OverlayLimits.requestAttempts {
             // Packets get lost, and FIND_CONTENT may be asked twice.
-            note(.unanswered(.timeout), of: request.contact.record.id)
+            note(.unanswered(.timeout), of: request.contact.record.id, network: request.network)
             sendRequest(number)
             return
         }
@@ -157,7 +159,9 @@ extension Overlay {
                 transfer: .receive(limit: request.limit + LEB128.byteLimit),
                 roundTrip: roundTrip(to: request.contact.address), at: clock)
             streams[stream] = .request(number)
+            let sharers = requests.count(of: request.contact.record.id)
             requests[number]?.stream = stream
+            requests[number]?.sharers = sharers
         } catch {
             finishRequest(number, .failure(.stream(error)))
         }
@@ -192,13 +196,17 @@ extension Overlay {
             byStream: request.stream != nil)
         switch result {
         case .success:
-            note(nil, of: peer)
+            note(nil, of: peer, network: request.network)
+            book.measured(report.firstAnswer, \.answerTime, of: peer, at: clock)
             if request.stream != nil, let since = request.firstAnswerAt {
-                book.measured(bytes: request.received, in: clock - since, of: peer, at: clock)
+                // What the peer has for us, not what one of several streams at once had of it.
+                let sharers = (request.sharers + requests.count(of: peer) + 1) / 2
+                book.measured(bytes: request.received * sharers, in: clock - since, of: peer, at: clock)
             }
         case .failure(let error):
             statistics.requestsFailed += 1
-            note(error, of: peer)
+            note(error, of: peer, network: request.network)
+            if !error.isOurs { book.measured(report.duration, \.failureTime, of: peer, at: clock) }
         }
         directives.append(.contentAnswered(RequestID(value: number), result, report))
     }

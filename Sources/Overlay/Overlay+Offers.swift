@@ -32,6 +32,8 @@ struct InboundOffer: Sendable {
     var answer: PortalMessage?
     var stream: StreamID?
     var accepted: [[UInt8]] = []
+    /// Bytes that they may have.
+    var limit = 0
 }
 
 // OFFER and ACCEPT, both sides.
@@ -180,7 +182,8 @@ extension Overlay {
             for (place, code) in zip(first.places, offer.codes) { codes[place] = code }
             return finishOffer(number, .success(codes))
         }
-        let places = offer.codes.indices.filter { AcceptReaction(offer.codes[$0]) == .offerAgain }
+        let delays = offer.codes.map { AcceptReaction($0).delay }
+        let places = delays.indices.filter { delays[$0] != nil }
         let items = places.map { offer.items[$0] }
         // Items that fitted once fit again; without room to rest they are left alone.
         guard !items.isEmpty, case .success(let parts) = Result(catching: { try Overlay.parts(of: items) }),
@@ -192,7 +195,7 @@ extension Overlay {
         else { return finishOffer(number, .success(offer.codes)) }
         offers.remove(number)
         note(nil, of: offer.contact.record.id)
-        timers.add(.offerAgain(number), at: clock + OverlayLimits.offerAgainDelay)
+        timers.add(.offerAgain(number), at: clock + (delays.compactMap { $0 }.max() ?? .zero))
     }
 
     /// The second try of an offer, where there is a slot for it.
@@ -242,7 +245,7 @@ extension Overlay {
     /// Slots for offers of one node. Whose accepted offers mostly never come gets one, so that it can mend its name and
     /// not much else. Its PINGs may be as good as they like: they do not count here.
     private func inboundShare(of peer: Bytes32) -> Int {
-        guard let standing = book.standing(of: peer), standing.offerCount >= OverlayLimits.brokenOffersCounted,
+        guard let standing = book.standing(of: peer), standing.offers.count >= OverlayLimits.brokenOffersCounted,
             standing.brokenOfferRate > OverlayLimits.brokenOfferRate
         else { return OverlayLimits.inboundOffersPerPeer }
         return 1
@@ -277,8 +280,12 @@ extension Overlay {
     }
 
     /// Decides an offer: one code for each key of it, or else it is declined. Ignored when it comes too late; then no
-    /// items come, as after a decline.
-    public mutating func respond(toOffer token: OfferToken, codes: [AcceptCode], at now: Instant) {
+    /// items come, as after a decline. The accepted items may have `limit` bytes in all; where that is more than is
+    /// left of what all offers, or this peer's, may have at once, they are answered with code 4, and the offer ends in
+    /// `offerBroken` here.
+    public mutating func respond(
+        toOffer token: OfferToken, codes: [AcceptCode], limit: Int = OverlayLimits.offerStreamBytes, at now: Instant
+    ) {
         clock = now
         guard let entry = inboundOffers[token.value], entry.stream == nil else { return }
         let accepted = zip(entry.keys, codes).filter { $0.1 == .accepted }.map(\.0)
@@ -290,13 +297,20 @@ extension Overlay {
             respond(.accept(connectionID: 0, codes: answer), to: entry.token)
             return
         }
+        let limit = min(max(limit, 0), OverlayLimits.offerStreamBytes)
+        inboundOffers[token.value]?.accepted = accepted
+        inboundOffers[token.value]?.limit = limit
+        guard inboundOffers.promise(limit, to: token.value) else {
+            return overBudget(token.value, codes, .tooManyRequests)
+        }
+        statistics.offerBytesPeak = max(statistics.offerBytesPeak, inboundOffers.bytes)
         do throws(UTPError) {
-            let limit = OverlayLimits.offerStreamBytes + LEB128.byteLimit * accepted.count
+            let framed = limit + LEB128.byteLimit * accepted.count
             let (stream, id) = try utp.accept(
-                from: entry.address, transfer: .receive(limit: limit), roundTrip: roundTrip(to: entry.address), at: now)
+                from: entry.address, transfer: .receive(limit: framed), roundTrip: roundTrip(to: entry.address),
+                at: now)
             streams[stream] = .inboundOffer(token.value)
             inboundOffers[token.value]?.stream = stream
-            inboundOffers[token.value]?.accepted = accepted
             let answer = PortalMessage.accept(connectionID: id, codes: codes)
             inboundOffers[token.value]?.answer = answer
             statistics.codesGiven.count(codes)
@@ -305,10 +319,18 @@ extension Overlay {
                 finishInboundOffer(token.value, .timeout)
             }
         } catch {
-            inboundOffers[token.value]?.accepted = accepted
-            decline(entry, .rateLimited)
-            finishInboundOffer(token.value, .stream(error))
+            overBudget(token.value, codes, .stream(error))
         }
+    }
+
+    /// What was accepted is to be offered again later: others hold what it needs.
+    private mutating func overBudget(_ number: UInt64, _ codes: [AcceptCode], _ error: OverlayError) {
+        guard let entry = inboundOffers[number] else { return }
+        statistics.offersOverBudget += 1
+        let answer = codes.map { $0 == .accepted ? .rateLimited : $0 }
+        statistics.codesGiven.count(answer)
+        respond(.accept(connectionID: 0, codes: answer), to: entry.token)
+        finishInboundOffer(number, error)
     }
 
     mutating func inboundOfferStreamEnded(_ number: UInt64, _ result: Result<[UInt8], UTPError>) {
@@ -319,8 +341,7 @@ extension Overlay {
         case .success(let bytes):
             book.count(bytes.count, \.offersReceived, of: entry.address.id, network: entry.network, at: clock)
             do throws(ByteError) {
-                let values = try ItemFrames.decode(
-                    bytes, count: entry.accepted.count, limit: OverlayLimits.offerStreamBytes)
+                let values = try ItemFrames.decode(bytes, count: entry.accepted.count, limit: entry.limit)
                 inboundOffers.remove(number)
                 statistics.offersReceived += 1
                 book.offerEnded(entry.address.id, broken: false, at: clock)
@@ -338,8 +359,10 @@ extension Overlay {
     mutating func finishInboundOffer(_ number: UInt64, _ error: OverlayError) {
         guard let entry = inboundOffers.remove(number) else { return }
         if let stream = entry.stream { close(stream) }
-        statistics.offersBroken += 1
-        if !error.isOurs { book.offerEnded(entry.address.id, broken: true, at: clock) }
+        if !error.isOurs {
+            statistics.offersBroken += 1
+            book.offerEnded(entry.address.id, broken: true, at: clock)
+        }
         note(error, of: entry.address.id)
         let id = networks[entry.network].configuration.id
         directives.append(.offerBroken(id, from: entry.address, keys: entry.accepted, error))

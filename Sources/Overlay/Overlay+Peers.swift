@@ -263,7 +263,7 @@ extension Overlay {
         }
         // Not to speak the network is no fault of a node that was merely seen.
         if !(isVisit && failure == .unsupported) { note(failure, of: id) }
-        if failure == nil, talk.hadSession { book.measured(roundTrip: clock - talk.sentAt, of: id, at: clock) }
+        if failure == nil, talk.hadSession { book.measured(clock - talk.sentAt, \.roundTrip, of: id, at: clock) }
         if failure != nil {
             if isVisit, networks[network].table[id] == nil { postpone(talk.contact, network: network) }
             if var peer = networks[network].table[id] {

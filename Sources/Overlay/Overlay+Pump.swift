@@ -187,10 +187,10 @@ extension Overlay {
 
     // MARK: Standing
 
-    /// Notes how an exchange of ours with a peer ended.
-    mutating func note(_ error: OverlayError?, of peer: Bytes32) {
+    /// Notes how an exchange with a peer ended. `network`: it was a request of ours for its content.
+    mutating func note(_ error: OverlayError?, of peer: Bytes32, network: Int? = nil) {
         guard let error else {
-            book.succeeded(peer, at: clock)
+            book.succeeded(peer, network: network, at: clock)
             return
         }
         guard !error.isOurs else { return }
@@ -200,7 +200,7 @@ extension Overlay {
         }
         var silent = false
         if case .unanswered(.timeout) = error { silent = true }
-        book.failed(peer, silent: silent, at: clock)
+        book.failed(peer, silent: silent, network: network, at: clock)
         if let standing = book.standing(of: peer), standing.failuresInARow >= configuration.failuresBeforeLoss {
             drop(peer)
         }

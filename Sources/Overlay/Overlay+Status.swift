@@ -9,6 +9,8 @@ public struct OverlayLoad: Hashable, Sendable {
     public let talks, streams, lookups: Int
     /// Offers of ours that wait to be made once more.
     public let restingOffers: Int
+    /// Bytes that accepted offers of others may have, as long as they are under way.
+    public let inboundOfferBytes: Int
     /// Nodes on their way in, waiting for another visit, and with a standing.
     public let candidates, revisits, standings: Int
 }
@@ -42,20 +44,36 @@ extension Overlay {
         closest(to: target, network: id, limit: OverlayLimits.records + 1).map(\.record).filter { $0.id != asker }
     }
 
-    /// The one of `candidates` to ask for about `bytes` of content: mostly the one that should be the quickest by round
-    /// trip, throughput and failure rate, for a share of the choices (`OverlayLimits.explorationShare`) the one least
-    /// known. Banned ones are out; nil where none is left.
-    public mutating func choose(among candidates: [Bytes32], bytes: Int, at now: Instant) -> Bytes32? {
-        let able = candidates.filter { !book.isBanned($0, at: now) }.sorted()
-            .map { (id: $0, standing: book.standing(of: $0) ?? PeerStanding()) }
+    /// The one of `candidates` to ask for about `bytes` of the network's content: mostly the one that should be the
+    /// quickest by the time to an answer, throughput, failure rate and `load` (requests of ours it has to answer
+    /// besides), for a share of the choices (`OverlayLimits.explorationShare`) the one that was not chosen for longest;
+    /// one that mostly fails only once a minute. Of equals chance decides. Banned ones are out; nil where none is left.
+    public mutating func choose(
+        network id: NetworkID, among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+    ) -> Bytes32? {
+        let able = candidates.filter { !book.isBanned($0.id, at: now) }.sorted { $0.id < $1.id }
+        guard !able.isEmpty, let network = index(of: id) else { return nil }
         let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
-        let best =
-            explores
-            ? able.min { ($0.standing.sampleCount, $0.id) < ($1.standing.sampleCount, $1.id) }
-            : able.min {
-                ($0.standing.expectedSeconds(for: bytes), $0.id) < ($1.standing.expectedSeconds(for: bytes), $1.id)
+        let explored = explores ? able.filter { isWorthATry($0.id, network, at: now) } : []
+        let costs: [(id: Bytes32, cost: Double)] =
+            explored.isEmpty
+            ? able.map { candidate in
+                let standing = book.standing(of: candidate.id) ?? PeerStanding()
+                let cost = standing.expectedSeconds(for: bytes, load: candidate.load, network: network)
+                return (candidate.id, cost)
             }
-        return best?.id
+            : explored.map { ($0.id, Double(book.chosenAt($0.id).microseconds)) }
+        let least = costs.map(\.cost).min() ?? 0
+        let best = costs.filter { $0.cost == least }
+        let chosen = best[Int(generator.next() % UInt64(best.count))].id
+        book.chosen(chosen, at: now)
+        return chosen
+    }
+
+    private func isWorthATry(_ id: Bytes32, _ network: Int, at now: Instant) -> Bool {
+        let rate = book.standing(of: id)?.window(network).rate ?? 0
+        guard rate > OverlayLimits.failingRate else { return true }
+        return now - book.chosenAt(id) >= OverlayLimits.failingGap
     }
 
     /// How a node behaved so far; nil for one never dealt with.
@@ -87,7 +105,7 @@ extension Overlay {
         OverlayLoad(
             requests: requests.count, served: served.count, offers: offers.count, inboundOffers: inboundOffers.count,
             talks: talks.count, streams: streams.count, lookups: lookups.count,
-            restingOffers: restingOffers.count,
+            restingOffers: restingOffers.count, inboundOfferBytes: inboundOffers.bytes,
             candidates: networks.reduce(0) { $0 + $1.waiting.count + $1.visiting.count },
             revisits: networks.reduce(0) { $0 + $1.revisits.count }, standings: book.count)
     }

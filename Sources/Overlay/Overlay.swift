@@ -158,7 +158,8 @@ public struct Overlay: Sendable {
     var restingOffers = SlotTable<Offer>(
         limit: OverlayLimits.restingOffers, perPeer: OverlayLimits.restingOffersPerPeer)
     var inboundOffers = SlotTable<InboundOffer>(
-        limit: OverlayLimits.inboundOffers, perPeer: OverlayLimits.inboundOffersPerPeer)
+        limit: OverlayLimits.inboundOffers, perPeer: OverlayLimits.inboundOffersPerPeer,
+        bytes: OverlayLimits.inboundOfferBytes, bytesPerPeer: OverlayLimits.inboundOfferBytesPerPeer)
 
     /// Throws where the local record cannot be made.
     public init(

@@ -86,15 +86,19 @@ public enum OverlayLimits {
     public static let servedContents = 512, servedContentsPerPeer = 32
     /// Offers of ours under way, in all and to one peer.
     public static let offers = 1_024, offersPerPeer = 16
-    /// Offers of ours that wait to be made once more, in all and to one peer; beyond them a "rate limited" is final.
-    public static let restingOffers = 256, restingOffersPerPeer = 4
-    /// The wait before that. A receiver's slots turn over in some hundred milliseconds unless someone holds them.
-    public static let offerAgainDelay = Interval.seconds(1)
+    /// Offers of ours that wait to be made once more, in all and to one peer; beyond them the codes are final.
+    public static let restingOffers = 512, restingOffersPerPeer = 8
+    /// The wait before that, after "rate limited": a receiver's slots turn over in some hundred milliseconds unless
+    /// someone holds them. After "in progress": by then the other has brought the item, or was waited for too long.
+    public static let offerAgainDelay = Interval.seconds(1), inProgressDelay = Interval.seconds(3)
     /// A node of whose last accepted offers (32 at most, this many at least) more than this share never came gets one
     /// slot for them. Sui's state sync calls 30 % failing (MystenLabs/sui#24894); here it is wider, for lossy paths.
     public static let brokenOfferRate = 0.5, brokenOffersCounted = 8
     /// Offers of others under way, in all and from one peer.
     public static let inboundOffers = 64, inboundOffersPerPeer = 8
+    /// Bytes that their accepted items may have, in all and from one peer: what they may make us hold at once. Sixteen
+    /// offers of the largest kind; without it the slots alone would promise half a gigabyte.
+    public static let inboundOfferBytes = 16 * offerStreamBytes, inboundOfferBytesPerPeer = 4 * offerStreamBytes
     /// Bytes of the items accepted from one OFFER. A block's diffs are far below it (protocol.md §4: 80 KB of mainnet).
     public static let offerStreamBytes = 8 << 20
     /// Bytes of one answer. `protocol.md` §1.
@@ -140,12 +144,17 @@ public enum OverlayLimits {
     public static let breachPoints = 20.0, liePoints = 200.0
     /// What useful content earns, and what content costs that was of no use though no lie.
     public static let usefulPoints = 2.0, unhelpfulPoints = 5.0
-    /// The share of choices among peers that goes to the one least known, so that a peer that became better, or is new,
-    /// is noticed. Source: MystenLabs/sui#24894 (0.1).
+    /// The share of choices among peers that goes to the one not chosen for longest, so that a peer that became better,
+    /// or is new, is noticed. Source: MystenLabs/sui#24894 (0.1).
     public static let explorationShare = 0.1
     /// What is taken for the throughput (bytes a second) and round trip of a peer that was never measured: hopeful, so
     /// that each is tried soon.
     public static let unknownThroughput = 4e6, unknownRoundTrip = Interval.milliseconds(50)
+    /// What each request under way to a peer costs the next one (seconds) as long as none was ever answered or failed:
+    /// one that never answers shall not hold all lanes at once for a timeout.
+    public static let untriedSeconds = 10.0
+    /// A peer most of whose exchanges failed is explored at most this often: it may cost a whole timeout each time.
+    public static let failingRate = 0.5, failingGap = Interval.seconds(60)
     /// Streams smaller than this (bytes) say nothing about throughput.
     public static let throughputSampleBytes = 8_192
 }

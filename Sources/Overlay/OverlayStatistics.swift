@@ -14,11 +14,14 @@ public struct OverlayStatistics: Hashable, Sendable {
 
     /// Codes we gave to offers of others, and those that offers of ours got.
     public internal(set) var codesGiven = Codes(), codesReceived = Codes()
-    /// Offers of others: admitted; not admitted for want of a slot, or of the offerer's good name; whose accepted items
-    /// came; whose accepted items never did.
-    public internal(set) var offersAdmitted: UInt64 = 0, offersRefused: UInt64 = 0
+    /// Offers of others: admitted; not admitted for want of a slot, or of the offerer's good name; wanted, but told to
+    /// come back because of the bytes or streams that others hold; whose accepted items came; whose accepted items
+    /// never did.
+    public internal(set) var offersAdmitted: UInt64 = 0, offersRefused: UInt64 = 0, offersOverBudget: UInt64 = 0
     public internal(set) var offersReceived: UInt64 = 0, offersBroken: UInt64 = 0
-    /// Offers of ours: all; those made once more after code 4; those that came to nothing.
+    /// The most bytes that were promised to offers of others at once.
+    public internal(set) var offerBytesPeak = 0
+    /// Offers of ours: all; those made once more after code 4 or 5; those that came to nothing.
     public internal(set) var offersMade: UInt64 = 0, offersRepeated: UInt64 = 0, offersFailed: UInt64 = 0
     /// Requests for content of others: admitted; told that we are busy, for want of a slot or of a stream.
     public internal(set) var requestsAdmitted: UInt64 = 0, requestsRefused: UInt64 = 0

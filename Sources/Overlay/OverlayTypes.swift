@@ -117,44 +117,71 @@ public struct PeerStanding: Hashable, Sendable {
     public internal(set) var score: Double = 0
     /// Mean time from PING to PONG, exponentially weighted; nil before the first.
     public internal(set) var roundTrip: Interval?
-    /// Bytes a second of the streams from the peer, exponentially weighted; nil before the first.
+    /// The same from a request for content to its first answer, and from a request that failed to its end.
+    public internal(set) var answerTime: Interval?, failureTime: Interval?
+    /// Bytes a second that the peer has for us, over all its streams at once, exponentially weighted; nil before the
+    /// first.
     public internal(set) var throughput: Double?
-    /// The last 32 exchanges, newest lowest: 1 failed.
-    var outcomes: UInt32 = 0
-    var outcomeCount = 0
-    /// The same for offers of the peer's that we accepted: 1 never came.
-    var offerOutcomes: UInt32 = 0
-    var offerCount = 0
+    /// By network, in the configuration's order: the last requests of ours for content. PINGs and offers say nothing of
+    /// them, and what is small and at hand says nothing of what has to be made.
+    var windows: [OutcomeWindow] = []
+    /// Offers of the peer's that we accepted: those that failed never came.
+    var offers = OutcomeWindow()
     /// Failures since the last success.
     public internal(set) var failuresInARow = 0
     /// The end of a ban; past or nil when there is none.
     public internal(set) var bannedUntil: Instant?
 
-    /// Failed exchanges of the last 32, 0…1.
+    /// Failed requests for content of the last 32 on each network, 0…1.
     public var failureRate: Double {
-        outcomeCount == 0 ? 0 : Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
+        sampleCount == 0 ? 0 : Double(windows.reduce(0) { $0 + $1.failures }) / Double(sampleCount)
     }
 
     /// Offers that were accepted and never came, of the last 32 accepted, 0…1.
-    public var brokenOfferRate: Double {
-        offerCount == 0 ? 0 : Double(offerOutcomes.nonzeroBitCount) / Double(offerCount)
+    public var brokenOfferRate: Double { offers.rate }
+
+    /// Requests that the failure rate is made of, at most 32 on each network.
+    public var sampleCount: Int { windows.reduce(0) { $0 + $1.count } }
+
+    /// The window of one network, by its place in the configuration.
+    func window(_ network: Int) -> OutcomeWindow {
+        windows.indices.contains(network) ? windows[network] : OutcomeWindow()
     }
 
-    /// Exchanges that the failure rate is made of, at most 32.
-    public var sampleCount: Int { outcomeCount }
-
-    /// Seconds until `bytes` of content are here, as far as experience tells: a round trip and the transfer, as often
-    /// as it takes at this failure rate.
-    public func expectedSeconds(for bytes: Int) -> Double {
-        let trip = (roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
-        let transfer = Double(max(bytes, 0)) / max(throughput ?? OverlayLimits.unknownThroughput, 1)
+    /// Seconds until `bytes` of content are here, as far as experience tells: the time to an answer, the transfer
+    /// beside `load` others that are under way already, and the failures that come before it at the failure rate of
+    /// the network (by its place in the configuration). One that has not answered yet gets a second request only where
+    /// nobody else is at hand.
+    func expectedSeconds(for bytes: Int, load: Int = 0, network: Int = 0) -> Double {
+        let trip = (answerTime ?? roundTrip ?? OverlayLimits.unknownRoundTrip).seconds
+        let shared = Double(max(bytes, 0)) * Double(1 + max(load, 0))
+        let success = trip + shared / max(throughput ?? OverlayLimits.unknownThroughput, 1)
+        let window = window(network)
+        let failures = Double(window.failures)
         // One success beside the failures keeps it finite.
-        let successes = Double(outcomeCount + 1) - Double(outcomes.nonzeroBitCount)
-        return (trip + transfer) * Double(outcomeCount + 1) / successes
+        let perSuccess = failures / (Double(window.count + 1) - failures)
+        let doubt = window.count == 0 ? Double(max(load, 0)) * OverlayLimits.untriedSeconds : 0
+        return success + perSuccess * max(success, failureTime?.seconds ?? 0) + doubt
     }
 
     /// Whether a ban holds at `now`.
     public func isBanned(at now: Instant) -> Bool { bannedUntil.map { now < $0 } ?? false }
+}
+
+/// How the last exchanges of one kind with a peer went, at most 32.
+struct OutcomeWindow: Hashable, Sendable {
+    /// Newest lowest: 1 failed.
+    private var bits: UInt32 = 0
+    private(set) var count = 0
+
+    var failures: Int { bits.nonzeroBitCount }
+    /// 0…1.
+    var rate: Double { count == 0 ? 0 : Double(failures) / Double(count) }
+
+    mutating func note(failed: Bool) {
+        bits = bits << 1 | (failed ? 1 : 0)
+        count = min(count + 1, 32)
+    }
 }
 
 /// Bytes of content exchanged with one peer on one network: values only, no keys, headers or repetitions.

@@ -13,6 +13,8 @@ struct PeerBook: Sendable {
         var refilledAt = Instant.zero
         /// Failures of one stall are one failure: no second is counted before this.
         var nextFailureCounts = Instant.zero
+        /// When it was last chosen among others.
+        var chosenAt = Instant.zero
     }
 
     private var entries: [Bytes32: Entry] = [:]
@@ -34,22 +36,22 @@ struct PeerBook: Sendable {
         update(id, at: now) { $0.traffic[network][keyPath: counter] += UInt64(max(bytes, 0)) }
     }
 
-    /// An exchange went as it should.
-    mutating func succeeded(_ id: Bytes32, at now: Instant) {
+    /// An exchange went as it should. `network`: it was a request of ours for its content.
+    mutating func succeeded(_ id: Bytes32, network: Int? = 0, at now: Instant) {
         update(id, at: now) { entry in
             entry.standing.score = min(entry.standing.score + 1, OverlayLimits.highestScore)
             entry.standing.failuresInARow = 0
-            entry.standing.note(failed: false)
+            if let network { entry.standing.note(failed: false, network: network) }
         }
     }
 
     /// An exchange failed without anyone's lie. Being unreachable never leads to a ban. `silent`: not even an answer
     /// came.
-    mutating func failed(_ id: Bytes32, silent: Bool, at now: Instant) {
+    mutating func failed(_ id: Bytes32, silent: Bool, network: Int? = 0, at now: Instant) {
         update(id, at: now) { entry in
             let floor = min(entry.standing.score, PeerBook.failureFloor)
             entry.standing.score = max(entry.standing.score - 2, floor)
-            entry.standing.note(failed: true)
+            if let network { entry.standing.note(failed: true, network: network) }
             guard silent, now >= entry.nextFailureCounts else { return }
             entry.standing.failuresInARow += 1
             entry.nextFailureCounts = now + PeerBook.stall
@@ -59,8 +61,7 @@ struct PeerBook: Sendable {
     /// An offer of the node's that was accepted has come, or never will.
     mutating func offerEnded(_ id: Bytes32, broken: Bool, at now: Instant) {
         update(id, at: now) { entry in
-            entry.standing.offerOutcomes = entry.standing.offerOutcomes << 1 | (broken ? 1 : 0)
-            entry.standing.offerCount = min(entry.standing.offerCount + 1, 32)
+            entry.standing.offers.note(failed: broken)
         }
     }
 
@@ -71,7 +72,7 @@ struct PeerBook: Sendable {
     mutating func punish(_ id: Bytes32, points: Double, at now: Instant) -> Bool {
         update(id, at: now) { entry in
             entry.standing.score -= points
-            entry.standing.note(failed: true)
+            for network in entry.traffic.indices { entry.standing.note(failed: true, network: network) }
             guard entry.standing.score < OverlayLimits.banScore, !entry.standing.isBanned(at: now) else { return false }
             entry.standing.bannedUntil = now + OverlayLimits.banInterval
             // After the ban it is heard again, but the next lie is one too many.
@@ -96,13 +97,22 @@ struct PeerBook: Sendable {
         update(id, at: now) { $0.standing.score = min($0.standing.score + points, OverlayLimits.highestScore) }
     }
 
-    mutating func measured(roundTrip: Interval, of id: Bytes32, at now: Instant) {
+    /// `time`: which of its times this is a sample of.
+    mutating func measured(
+        _ sample: Interval, _ time: WritableKeyPath<PeerStanding, Interval?>, of id: Bytes32, at now: Instant
+    ) {
         update(id, at: now) { entry in
-            let old = entry.standing.roundTrip.map { Double($0.microseconds) }
-            let mean = PeerBook.weighted(old, Double(roundTrip.microseconds))
-            entry.standing.roundTrip = Interval(microseconds: UInt64(mean))
+            let old = entry.standing[keyPath: time].map { Double($0.microseconds) }
+            let mean = PeerBook.weighted(old, Double(sample.microseconds))
+            entry.standing[keyPath: time] = Interval(microseconds: UInt64(mean))
         }
     }
+
+    /// The node was chosen among others.
+    mutating func chosen(_ id: Bytes32, at now: Instant) { update(id, at: now) { $0.chosenAt = now } }
+
+    /// When that was; zero for never.
+    func chosenAt(_ id: Bytes32) -> Instant { entries[id]?.chosenAt ?? .zero }
 
     mutating func measured(bytes: Int, in duration: Interval, of id: Bytes32, at now: Instant) {
         guard bytes >= OverlayLimits.throughputSampleBytes, duration > .zero else { return }
@@ -140,8 +150,9 @@ struct PeerBook: Sendable {
 }
 
 extension PeerStanding {
-    mutating func note(failed: Bool) {
-        outcomes = outcomes << 1 | (failed ? 1 : 0)
-        outcomeCount = min(outcomeCount + 1, 32)
+    /// Notes how a request for content on a network went.
+    mutating func note(failed: Bool, network: Int) {
+        while windows.count <= network { windows.append(OutcomeWindow()) }
+        windows[network].note(failed: failed)
     }
 }

@@ -1,38 +1,67 @@
 import Primitives
 
-/// A bounded set of exchanges, each of which holds one slot of the whole and one of its peer's share. A slot is held
-/// exactly as long as the entry is in the table, so that no path can forget to give it back.
+/// A bounded set of exchanges, each of which holds one slot of the whole and one of its peer's share, and of the bytes
+/// promised to all and to its peer as many as it takes. Slot and bytes are held exactly as long as the entry is in the
+/// table, so that no path can forget to give them back.
 struct SlotTable<Value: Sendable>: Sendable {
-    private var entries: [UInt64: (peer: Bytes32, value: Value)] = [:]
-    private var used: [Bytes32: Int] = [:]
+    private struct Entry {
+        let peer: Bytes32
+        var value: Value
+        var bytes = 0
+    }
+
+    private var entries: [UInt64: Entry] = [:]
+    private var used: [Bytes32: (slots: Int, bytes: Int)] = [:]
     private let limit: Int
     private let limitPerPeer: Int
+    private let byteLimit: Int
+    private let byteLimitPerPeer: Int
+    /// Promised to all.
+    private(set) var bytes = 0
 
-    init(limit: Int, perPeer: Int) {
+    init(limit: Int, perPeer: Int, bytes: Int = .max, bytesPerPeer: Int = .max) {
         self.limit = limit
         limitPerPeer = perPeer
+        byteLimit = bytes
+        byteLimitPerPeer = bytesPerPeer
     }
 
     var count: Int { entries.count }
 
     /// Slots that `peer` holds.
-    func count(of peer: Bytes32) -> Int { used[peer] ?? 0 }
+    func count(of peer: Bytes32) -> Int { used[peer]?.slots ?? 0 }
+
+    /// Bytes promised to `peer`.
+    func bytes(of peer: Bytes32) -> Int { used[peer]?.bytes ?? 0 }
 
     func hasRoom(for peer: Bytes32) -> Bool { entries.count < limit && count(of: peer) < limitPerPeer }
 
     /// False where there is no room, or where `id` is taken.
     mutating func insert(_ value: Value, id: UInt64, peer: Bytes32) -> Bool {
         guard hasRoom(for: peer), entries[id] == nil else { return false }
-        entries[id] = (peer, value)
-        used[peer, default: 0] += 1
+        entries[id] = Entry(peer: peer, value: value)
+        used[peer, default: (0, 0)].slots += 1
+        return true
+    }
+
+    /// Promises `count` bytes to the entry; false where the whole or its peer's share has not as many left, or where
+    /// there is no such entry.
+    mutating func promise(_ count: Int, to id: UInt64) -> Bool {
+        guard count >= 0, let peer = entries[id]?.peer, count <= byteLimit - bytes,
+            count <= byteLimitPerPeer - bytes(of: peer)
+        else { return false }
+        entries[id]?.bytes += count
+        used[peer]?.bytes += count
+        bytes += count
         return true
     }
 
     @discardableResult
     mutating func remove(_ id: UInt64) -> Value? {
         guard let entry = entries.removeValue(forKey: id) else { return nil }
-        let left = count(of: entry.peer) - 1
-        used[entry.peer] = left > 0 ? left : nil
+        bytes -= entry.bytes
+        let left = used[entry.peer].map { (slots: $0.slots - 1, bytes: $0.bytes - entry.bytes) }
+        used[entry.peer] = left.flatMap { $0.slots > 0 ? $0 : nil }
         return entry.value
     }
 
@@ -40,8 +69,8 @@ struct SlotTable<Value: Sendable>: Sendable {
     subscript(id: UInt64) -> Value? {
         get { entries[id]?.value }
         set {
-            guard let newValue, let entry = entries[id] else { return }
-            entries[id] = (entry.peer, newValue)
+            guard let newValue else { return }
+            entries[id]?.value = newValue
         }
     }
 

@@ -1,5 +1,43 @@
 import Primitives
 
+/// A host's own line: what it sends leaves one after the other, and both ways take longer.
+public struct Line: Sendable {
+    /// One way, on top of the network's.
+    public var latency: Interval
+    /// Of what it sends; nil: no limit.
+    public var bytesPerSecond: UInt64?
+    /// What would wait longer than this before it leaves is lost.
+    public var longestWait: Interval
+    /// Datagrams of these sizes leave one a second, and those between are lost: a stream whose packets carry a byte
+    /// each then trickles.
+    public var trickling: ClosedRange<Int>?
+    private var freeAt = Instant.zero
+    private var nextTrickle = Instant.zero
+
+    public init(
+        latency: Interval = .zero, bytesPerSecond: UInt64? = nil, longestWait: Interval = .milliseconds(400),
+        trickling: ClosedRange<Int>? = nil
+    ) {
+        self.latency = latency
+        self.bytesPerSecond = bytesPerSecond
+        self.longestWait = longestWait
+        self.trickling = trickling
+    }
+
+    /// How much later than by the network's conditions a datagram arrives; nil where it is lost.
+    mutating func delay(of bytes: Int, at now: Instant) -> Interval? {
+        if trickling?.contains(bytes) == true {
+            guard now >= nextTrickle else { return nil }
+            nextTrickle = now + .seconds(1)
+        }
+        guard let bytesPerSecond, bytesPerSecond > 0 else { return latency }
+        let start = max(freeAt, now)
+        guard start - now <= longestWait else { return nil }
+        freeAt = start + Interval(microseconds: UInt64(bytes) * 1_000_000 / bytesPerSecond)
+        return latency + (freeAt - now)
+    }
+}
+
 /// The simulated wire: every datagram may be lost, and arrives after a delay. All chance comes from one seed.
 public struct SimulatedNetwork: Sendable {
     /// How the wire behaves.

@@ -50,11 +50,15 @@ public struct World: Sendable {
         var nextWake: Instant?
         var progress: Progress?
         /// What it does to the values it serves; nil for an honest host.
-        var lie: Lie?
+        var forgery: Forgery?
+        /// Its line to the others; nil: as the network's conditions say.
+        var line: Line?
     }
 
     /// What a byzantine host makes of a value that a job of its node made for a peer; nil: it never answers.
     public typealias Lie = @Sendable (_ value: [UInt8]) -> [UInt8]?
+    /// The same by one that looks at what it was asked and at what it has.
+    public typealias Forgery = @Sendable (_ job: StateJob, _ value: [UInt8], _ store: MemorySnapshot) -> [UInt8]?
 
     public private(set) var now = Instant.zero
     public var network: SimulatedNetwork
@@ -130,7 +134,17 @@ public struct World: Sendable {
 
     /// Makes a host byzantine from now on: what it claims is true, and what it serves of the state is what `lie` makes
     /// of it.
-    public mutating func corrupt(_ id: HostID, _ lie: @escaping Lie) { hosts[id.index].lie = lie }
+    public mutating func corrupt(_ id: HostID, _ lie: @escaping Lie) {
+        hosts[id.index].forgery = { _, value, _ in lie(value) }
+    }
+
+    /// The same by one that looks at what it was asked and at what it has.
+    public mutating func corrupt(_ id: HostID, forging forgery: @escaping Forgery) {
+        hosts[id.index].forgery = forgery
+    }
+
+    /// Puts a host behind a line of its own from now on.
+    public mutating func set(line: Line, of id: HostID) { hosts[id.index].line = line }
 
     /// The node of a host; nil while it is stopped.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
@@ -216,12 +230,18 @@ public struct World: Sendable {
         for directive in hosts[id.index].node?.drain() ?? [] {
             switch directive {
             case .send(let bytes, let target):
-                guard let arrival = network.arrival(sentAt: now), let receiver = byEndpoint[target] else { continue }
+                guard var arrival = network.arrival(sentAt: now), let receiver = byEndpoint[target] else { continue }
+                if let delay = hosts[receiver.index].line?.latency { arrival = arrival + delay }
+                if hosts[id.index].line != nil {
+                    guard let wait = hosts[id.index].line?.delay(of: bytes.count, at: now) else { continue }
+                    arrival = arrival + wait
+                }
                 queue.add(.deliver(bytes, from: hosts[id.index].endpoint, to: receiver), at: arrival)
             case .run(let job, let work):
-                var result = work.run(on: hosts[id.index].store.snapshot())
-                if let lie = hosts[id.index].lie, case .served(let value) = result {
-                    guard let changed = lie(value) else { continue }
+                let snapshot = hosts[id.index].store.snapshot()
+                var result = work.run(on: snapshot)
+                if let forgery = hosts[id.index].forgery, case .served(let value) = result {
+                    guard let changed = forgery(work, value, snapshot) else { continue }
                     result = .served(changed)
                 }
                 queue.add(.jobFinished(id, life: life, job, result), at: now + World.jobTime)

@@ -18,6 +18,8 @@ public struct SyntheticChain: Sendable {
         public var changesPerBlock: Int
         /// Every how many blocks one changes nothing.
         public var emptyEvery: Int
+        /// Slots of one account beside the others that every block writes to; 0: there is none.
+        public var wideSlots = 0
 
         public init(accounts: Int = 200, blocks: Int = 40, changesPerBlock: Int = 6, emptyEvery: Int = 11) {
             self.accounts = accounts
@@ -53,7 +55,15 @@ public struct SyntheticChain: Sendable {
             state[address] = SyntheticChain.account(&generator)
             order.append(address)
         }
-        genesisAccounts = order.map { SyntheticChain.change(of: $0, from: PlainAccount(), to: state[$0]) }
+        var wide: Address?
+        if shape.wideSlots > 0 {
+            let address = SyntheticChain.address(&generator)
+            state[address] = SyntheticChain.wideAccount(slots: shape.wideSlots, &generator)
+            wide = address
+        }
+        genesisAccounts = (order + [wide].compactMap { $0 }).map {
+            SyntheticChain.change(of: $0, from: PlainAccount(), to: state[$0])
+        }
         var header = try BlockHeader(
             SyntheticChain.fields(number: 0, parent: .zero, root: SyntheticChain.root(of: state), list: nil))
         genesisHeader = header
@@ -66,6 +76,11 @@ public struct SyntheticChain: Sendable {
                 state[address] = after
                 changes.append(SyntheticChain.change(of: address, from: before, to: after))
                 if after == nil { order.removeAll { $0 == address } }
+            }
+            if let wide, count > 0, let before = state[wide] {
+                let after = SyntheticChain.written(before, slots: shape.wideSlots, &generator)
+                state[wide] = after
+                changes.append(SyntheticChain.change(of: wide, from: before, to: after))
             }
             let list = try BlockAccessList(sidecar: changes)
             header = try BlockHeader(
@@ -98,6 +113,30 @@ public struct SyntheticChain: Sendable {
             account.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 40), using: &generator))
         }
         return account
+    }
+
+    /// An account with nothing but storage to speak of.
+    private static func wideAccount(slots: Int, _ generator: inout SeededGenerator) -> PlainAccount {
+        var account = PlainAccount()
+        account.code = [0x60, 0x01]
+        for slot in 0..<slots {
+            account.storage[UInt256(UInt64(slot))] = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
+        }
+        return account
+    }
+
+    /// The same after a block: some slots written, one emptied, one made.
+    private static func written(
+        _ before: PlainAccount, slots: Int, _ generator: inout SeededGenerator
+    ) -> PlainAccount {
+        var after = before
+        after.nonce += 1
+        for _ in 0..<3 {
+            let slot = UInt256(UInt64.random(in: 0..<UInt64(2 * slots), using: &generator))
+            after.storage[slot] = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
+        }
+        after.storage[UInt256(UInt64.random(in: 0..<UInt64(slots), using: &generator))] = nil
+        return after
     }
 
     /// Mostly existing accounts, now and then a new one; no address twice.

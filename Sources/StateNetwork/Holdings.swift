@@ -41,6 +41,8 @@ public struct Holdings: Sendable {
         /// The same, as they are looked through.
         public private(set) var index = LayerIndex()
         public internal(set) var isLocked = false
+        /// Of a partly fetched section whose anchor nobody serves any more: the diff to one that is served.
+        public internal(set) var carrying: CarryingDiff?
         /// Rising by block number.
         var pending: [PendingDiff] = []
         /// When it was first seen that blocks are missing between what is held and what is offered.
@@ -208,6 +210,7 @@ public struct Holdings: Sendable {
         change(index) { held in
             let wasComplete = held.isComplete
             held.record = record
+            held.carrying = nil
             guard let record, let hash = record.sectionHash else {
                 held.layers = []
                 held.pending = []
@@ -265,6 +268,10 @@ public struct Holdings: Sendable {
         }
         return lost
     }
+
+    /// Keeps the diff that leads a partly fetched section on, until a range of its goal has shown whether it is true;
+    /// nil: it is not.
+    public mutating func carry(_ diff: CarryingDiff?, section index: Int) { change(index) { $0.carrying = diff } }
 
     // MARK: Crowns
 

@@ -1,10 +1,10 @@
 import Primitives
 
 extension StateNetworkLimits {
-    /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
     /// Diffs of one block and section kept while they disagree about the state before: the first need not be the true
     /// one.
     static let rivalDiffs = 3
+    /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
     /// cheaper anyway.
     public static let pendingDiffsPerSection = 64
     /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each.

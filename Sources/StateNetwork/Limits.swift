@@ -32,6 +32,11 @@ public enum StateNetworkLimits {
     public static let blockCodes = 4_096
     /// Crown nodes: all branches above depth 4 and as many spanning nodes as there are sections.
     public static let crownNodes = 69_905
+    /// The bytes that a crown may have: full branches of 532 bytes, spanning nodes of 150, each behind its offset.
+    public static func crownBytes(depth: Int) -> Int {
+        let sections = 1 << (4 * depth)
+        return 1 + (sections - 1) / 15 * (532 + 4) + sections * (150 + 4)
+    }
     /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.
     public static let servedAnchors = 4
     /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: protocol.md §5.

@@ -47,6 +47,11 @@ public struct VerifiedStateRange: Sendable {
     /// Code hashes named by the accounts, ascending, each once; that of no code is left out.
     public internal(set) var codeHashes: [Bytes32] = []
 
+    /// Nodes that lie across its ends: of the account trie, and of the storage trie of the account that the origin lies
+    /// inside.
+    var accountProof: [[UInt8]] = []
+    var originStorageProof: [[UInt8]] = []
+
     /// Accounts and slots.
     public var leafCount: Int { accounts.count + slots.count }
 
@@ -143,6 +148,10 @@ private struct RangeChecker {
             keys: range.accountKeys, valueBytes: range.bodies.bytes, valueEnds: range.bodies.ends)
         result.slots = slots
         result.codeHashes = codeHashes
+        result.accountProof = range.accountProof
+        if key.origin.slot != .zero, range.accountKeys.first == key.origin.account, range.kinds.first == .partial {
+            result.originStorageProof = range.storageProofs.first ?? []
+        }
         return result
     }
 

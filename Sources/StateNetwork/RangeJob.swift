@@ -3,7 +3,29 @@ import MerklePatricia
 import Primitives
 import StateStore
 
+/// The diff by which what is held of a partly fetched section is led to another anchor. It is believed only together
+/// with a range of that anchor that begins where the held part ends.
+public struct CarryingDiff: Sendable {
+    /// The answer as it came, status byte included, and what it answers.
+    let value: [UInt8]
+    let key: DiffsKey
+    /// Where it leads to.
+    public let anchor: Anchor
+    /// Who sent it, and pays for it where it is false.
+    public let sender: Bytes32
+    /// Of the answer.
+    public var byteCount: Int { value.count }
+
+    public init(value: [UInt8], key: DiffsKey, anchor: Anchor, sender: Bytes32) {
+        self.value = value
+        self.key = key
+        self.anchor = anchor
+        self.sender = sender
+    }
+}
+
 /// Checks a range answer and makes the transaction that stores it: leaves, branches, coverage and watermark together.
+/// Where the range is of another anchor than what is held of the section, that is led there in the same transaction.
 public struct TakeRange: Sendable {
     let value: [UInt8]
     let key: RangeKey
@@ -12,8 +34,14 @@ public struct TakeRange: Sendable {
     let point: StatePoint
     /// Of that block, from its attested header.
     let stateRoot: Bytes32
+    /// Where what is held is at another point.
+    let carrying: CarryingDiff?
 
-    public init(value: [UInt8], key: RangeKey, section: Section, point: StatePoint, stateRoot: Bytes32) {
+    public init(
+        value: [UInt8], key: RangeKey, section: Section, point: StatePoint, stateRoot: Bytes32,
+        carrying: CarryingDiff? = nil
+    ) {
+        self.carrying = carrying
         self.value = value
         self.key = key
         self.section = section
@@ -24,17 +52,20 @@ public struct TakeRange: Sendable {
     func run(on snapshot: some StoreSnapshot) throws -> RangeTaken {
         let record =
             try SectionRecord.read(section, in: snapshot) ?? SectionRecord(starting: section, at: point)
-        guard case .partial(let next) = record.coverage, record.working == point, next == key.origin else {
-            throw StateJobError.outdated
-        }
+        guard case .partial(let next) = record.coverage, next == key.origin,
+            record.working == carrying?.key.from ?? point, carrying.map({ $0.key.to == point }) ?? true
+        else { throw StateJobError.outdated }
         let range = try RangeCheck.verify(value, key: key, stateRoot: stateRoot)
+        let advanced = try carrying.map { try advance(by: $0, to: range, below: next, in: snapshot) }
         var after = record
+        after.working = point
         if let following = range.end.successor, section.contains(following.account) {
             after.coverage = .partial(next: following)
         } else {
-            after.coverage = .complete(try subtree(completedBy: range, in: snapshot))
+            after.coverage = .complete(try subtree(completedBy: range, advanced, in: snapshot))
         }
-        let missing = try CodeRecords.missing(of: range.codeHashes, in: snapshot)
+        let named = Set(range.codeHashes).union(advanced?.newCodeHashes ?? [])
+        let missing = try CodeRecords.missing(of: named.sorted(), in: snapshot)
         var writer = RangeWriter(depth: section.depth)
         // Slots' keys are written with their account's.
         writer.reserve(
@@ -44,32 +75,73 @@ public struct TakeRange: Sendable {
         writer.accountBranches(range.accountBranches)
         for (account, branches) in range.storageBranches { writer.storageBranches(of: account, branches) }
         writer.section(after, missingCodes: missing)
+        var batch = advanced.map { StateWrites.advance($0) } ?? WriteBatch()
+        if advanced == nil { batch = writer.finished } else { batch.append(writer.finished) }
         return RangeTaken(
-            record: after, batch: writer.finished,
-            wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount)
+            record: after, batch: batch,
+            wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount,
+            isCarried: advanced != nil)
+    }
+
+    /// Leads what is held to the range's anchor. What of it does not hold is the diff's fault: the range does.
+    private func advance(
+        by diff: CarryingDiff, to range: VerifiedStateRange, below next: Cursor, in snapshot: some StoreSnapshot
+    ) throws -> PartialSection.Advanced {
+        do {
+            let diffs = try DiffsCheck.verify(diff.value, key: diff.key, depth: section.depth, stateRoot: stateRoot)
+            guard diffs.count == 1, let changes = diffs.first?.changes, diffs.first?.section == section else {
+                throw DiffError.wrongSections
+            }
+            var root: Bytes32?
+            if next.slot != .zero, range.accounts.keys.first == next.account {
+                root = try StateAccount(slim: range.accounts.value(at: 0)).storageRoot
+            }
+            let goal = PartialSection.Goal(
+                stateRoot: stateRoot, accountProof: range.accountProof, storageRoot: root,
+                storageProof: range.originStorageProof)
+            // The part counts as a held section for this reading: nothing from its end on is looked at.
+            var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
+            return try PartialSection.advance(changes, of: section, below: next, to: goal, in: &view)
+        } catch let error as StateChangeError {
+            switch error {
+            case .store, .trie, .sectionNotHeld: throw error
+            default: throw StateJobError.falseDiff("\(error)")
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StateJobError.falseDiff("\(error)")
+        }
     }
 
     /// What the whole section hashes to, now that its last range is here: its topmost branch is in this range or was
-    /// stored with an earlier one; without a branch all of it is one bucket.
+    /// stored with an earlier one; without a branch all of it is one bucket. Where the earlier ones were led to another
+    /// anchor, `advanced` has what they are now, and a branch above several of its parts is in the range.
     private func subtree(
-        completedBy range: VerifiedStateRange, in snapshot: some StoreSnapshot
+        completedBy range: VerifiedStateRange, _ advanced: PartialSection.Advanced?, in snapshot: some StoreSnapshot
     ) throws -> Subtree {
         let path = section.path
         let branches = range.accountBranches
         let top = branches.paths.indices.filter { branches.paths[$0].hasPrefix(path) }
             .min { branches.paths[$0].count < branches.paths[$1].count }
-        // The section counts as held for this reading: what is stored of it was verified at the same anchor.
-        let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
-        var trie = view.accountTrie
-        let stored = try trie.branch(atOrBelow: path)
-        if let stored, top.map({ stored.path.count < branches.paths[$0].count }) ?? true {
-            return .branch(path: stored.path, node: NodeReference(encodedNode: stored.node))
+        var leaves = LeafColumns()
+        if let advanced {
+            if top == nil, let part = advanced.parts.first { return part }
+        } else {
+            // The section counts as held for this reading: what is stored of it was verified at the same anchor.
+            let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
+            var trie = view.accountTrie
+            let stored = try trie.branch(atOrBelow: path)
+            if let stored, top.map({ stored.path.count < branches.paths[$0].count }) ?? true {
+                return .branch(path: stored.path, node: NodeReference(encodedNode: stored.node))
+            }
+            if top == nil {
+                try trie.leaves(under: path, limit: MerklePatriciaLimits.bucketLeaves, into: &leaves)
+            }
         }
         if let top {
             return .branch(path: branches.paths[top], node: NodeReference(encodedNode: branches.node(at: top)))
         }
-        var leaves = LeafColumns()
-        try trie.leaves(under: path, limit: MerklePatriciaLimits.bucketLeaves, into: &leaves)
         for index in range.accounts.keys.indices where section.contains(range.accounts.keys[index]) {
             // An account whose slots were cut by the range before is in both.
             if let last = leaves.keys.last, range.accounts.keys[index] <= last { continue }
@@ -88,4 +160,6 @@ public struct RangeTaken: Sendable {
     /// Code that accounts of the range name and the store lacks.
     public let wantedCodes: [WantedCode]
     public let leaves: Int
+    /// Whether what was held before was led to the range's anchor.
+    public let isCarried: Bool
 }

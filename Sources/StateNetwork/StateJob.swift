@@ -48,6 +48,8 @@ public enum StateJobResult: Sendable {
 public enum StateJobError: Error, Sendable {
     /// What a peer sent does not hold; the text says what of it.
     case lie(String)
+    /// The range holds, but not what its section was to be led to the range's anchor by, which somebody else sent.
+    case falseDiff(String)
     /// The store is at another point than the job was made for: nobody is to blame.
     case outdated
     case store(StoreError)

@@ -78,20 +78,20 @@ public enum SectionChange {
     }
 
     /// What has been found out so far; lists ascend because the changes do.
-    private struct Effect {
+    struct Effect {
         var leaves: [EntryChange<FlatKey>] = []
         var storageBranches: [EntryChange<StorageBranchKey>] = []
     }
 
     /// An account's own leaf among the changes. What was there before is known once the account trie has been read.
-    private struct BodyChange {
+    struct BodyChange {
         /// In the list of leaves.
         let place: Int
         let hasSlots: Bool
     }
 
     /// Notes what was there before. An account none of whose slots changes must keep its storage root.
-    private static func settle(
+    static func settle(
         _ body: BodyChange, before: [UInt8]?, effect: inout Effect
     ) throws(StateChangeError) {
         let change = effect.leaves[body.place]
@@ -105,7 +105,7 @@ public enum SectionChange {
         }
     }
 
-    private static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
+    static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
         var last: FlatKey?
         for change in changes {
             guard section.contains(change.key.account) else { throw .foreignKey(change.key) }
@@ -115,7 +115,7 @@ public enum SectionChange {
     }
 
     /// One account: its listed slots, then its body. Gives the value for the account trie, nil for a deleted one.
-    private static func apply(
+    static func apply(
         _ changes: ArraySlice<LeafChange>, toAccount account: Bytes32, in view: StateView<some StoreSnapshot>,
         checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> [UInt8]? {

@@ -126,7 +126,7 @@ public enum StateWrites {
         return (batch, after)
     }
 
-    private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
+    static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
         if let value { batch.put(table, key, value) } else { batch.delete(table, key) }
     }
 

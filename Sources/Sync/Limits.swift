@@ -12,6 +12,9 @@ public enum SyncLimits {
     public static let codesPerRequest = 20
     /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.
     public static let codesWanted = 65_536
+    /// What an answer whose size is not known beforehand (diffs, codes, a crown) is taken for when a peer is chosen for
+    /// it, bytes: a middling one.
+    public static let unknownAnswerBytes = 64 << 10
     /// The largest range asked for, bytes: what one answer may be (protocol.md §1).
     public static let rangeBytesMaximum: UInt32 = 32 << 20
     /// A peer that failed a task is not given another for this long, doubled with each failure in a row.

@@ -3,22 +3,23 @@ import Primitives
 import StateStore
 
 extension StateSync {
-    /// What to ask now. Call after anything changed, and when `nextDeadline` is reached.
-    public mutating func plan(at now: Instant) -> SyncPlan {
+    /// What to ask now, and whom by the choice of `book`. Call after anything changed, and when `nextDeadline` is
+    /// reached.
+    public mutating func plan(at now: Instant, choosing book: inout some PeerChooser) -> SyncPlan {
         var plan = SyncPlan()
         guard let newest else { return plan }
         // Nobody to ask: nothing but drops can come of it, and those wait for a free lane anyway.
         guard flights.count < SyncLimits.requestsInFlight else { return plan }
         var taken = Set(flights.values.flatMap(\.assignment.task.sections))
-        planCrown(of: newest, &plan, at: now)
+        planCrown(of: newest, &plan, by: &book, at: now)
         // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
         // the limit allows. Ranges wait until all that they may bring is covered.
         if !budget.isOverdrawn(at: now) {
-            planCrossings(to: newest, taken: &taken, &plan, at: now)
-            planCodes(&plan, at: now)
-            if phase == .following { planCatchUp(from: newest, taken: &taken, &plan, at: now) }
+            planCrossings(to: newest, taken: &taken, &plan, by: &book, at: now)
+            planCodes(&plan, by: &book, at: now)
+            if phase == .following { planCatchUp(from: newest, taken: &taken, &plan, by: &book, at: now) }
         }
-        planRanges(at: newest, taken: &taken, &plan, now: now)
+        planRanges(at: newest, taken: &taken, &plan, by: &book, now: now)
         return plan
     }
 
@@ -33,23 +34,27 @@ extension StateSync {
         return times.min()
     }
 
-    /// How long a partly fetched section may be without a holder at its anchor before it is begun again: long enough
-    /// for one round of pings.
+    /// How long a partly fetched section may be without a holder at its anchor before it goes on at another: long
+    /// enough for one round of pings.
     static let orphanGrace = Interval.seconds(8)
     /// Anchors a holder serves: its working one and the one before. A section at an older one waits for nobody.
     static let anchorsServed: UInt64 = 2
 
-    private mutating func planCrown(of anchor: Anchor, _ plan: inout SyncPlan, at now: Instant) {
+    private mutating func planCrown(
+        of anchor: Anchor, _ plan: inout SyncPlan, by book: inout some PeerChooser, at now: Instant
+    ) {
         guard !crowns.contains(anchor) else { return }
         guard !flights.values.contains(where: { $0.assignment.task == .crown(anchor) }) else { return }
-        guard let peer = choose(at: now, where: { $0.served.contains { $0.anchor == anchor } }) else { return }
+        let peer = choose(by: &book, at: now) { $0.served.contains { $0.anchor == anchor } }
+        guard let peer else { return }
         plan.assignments.append(assign(.crown(anchor), to: peer, budgeted: 0, at: now))
     }
 
     /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
     /// Those that were away for longer than any holder's history reaches back are begun again.
     private mutating func planCrossings(
-        to newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant
+        to newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan,
+        by book: inout some PeerChooser, at now: Instant
     ) {
         guard crowns.contains(newest) else { return }
         var behind: [Anchor: [Int]] = [:]
@@ -62,20 +67,31 @@ extension StateSync {
         }
         for anchor in behind.keys.sorted(by: { $0.epoch < $1.epoch }) {
             let refusing = tooOldFor[anchor] ?? []
-            assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, at: now) { peer in
+            assignDiffs(behind[anchor] ?? [], from: anchor, taken: &taken, &plan, by: &book, at: now) { peer in
                 refusing.contains(peer.id) ? nil : .anchor(newest)
             }
-            guard !refusing.isEmpty, anchor.epoch + StateSync.anchorsServed < newest.epoch else { continue }
+            // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
+            // diff that fits no answer.
+            let mayBeTooOld = anchor.epoch + StateSync.anchorsServed < newest.epoch
             plan.drops += (behind[anchor] ?? []).filter { section in
-                let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
-                return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
+                isRefused(section, mayBeTooOld ? refusing : [], at: newest)
             }
         }
     }
 
+    /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
+    /// for it, for others it is too large.
+    private func isRefused(_ section: Int, _ refusing: Set<Bytes32>, at newest: Anchor) -> Bool {
+        let refusing = refusing.union(tooLargeFor[section] ?? [])
+        guard !refusing.isEmpty else { return false }
+        let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
+        return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
+    }
+
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
     private mutating func planCatchUp(
-        from newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant
+        from newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan,
+        by book: inout some PeerChooser, at now: Instant
     ) {
         let gaps = sections.indices.filter { slot in
             let status = sections[slot]
@@ -85,7 +101,7 @@ extension StateSync {
         let byTop = Dictionary(grouping: gaps) { sections[$0 - configuration.arc.lowerBound].top }
         let nearHead = nearHead
         for top in byTop.keys.sorted() {
-            assignDiffs(byTop[top] ?? [], from: newest, taken: &taken, &plan, at: now) { peer in
+            assignDiffs(byTop[top] ?? [], from: newest, taken: &taken, &plan, by: &book, at: now) { peer in
                 // Claims come with pings and are seconds old; a holder has a block's diffs moments after its header.
                 let goals = [peer.head, nearHead].compactMap { $0 }
                 guard peer.head != nil, let goal = goals.max(by: { $0.number < $1.number }), goal.number > top else {
@@ -97,7 +113,8 @@ extension StateSync {
     }
 
     private mutating func assignDiffs(
-        _ wanted: [Int], from anchor: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, at now: Instant,
+        _ wanted: [Int], from anchor: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan,
+        by book: inout some PeerChooser, at now: Instant,
         target: (SyncPeer) -> SyncTask.DiffTarget?
     ) {
         var rest = wanted
@@ -105,13 +122,14 @@ extension StateSync {
         guard peers.values.contains(where: { isFree($0, at: now) && target($0.claim) != nil }) else { return }
         while let first = rest.first {
             func serves(_ section: Int, _ peer: SyncPeer) -> Bool {
-                switch target(peer) {
+                guard tooLargeFor[section]?.contains(peer.id) != true else { return false }
+                return switch target(peer) {
                 case .anchor(let newest)?: peer.holds(section, at: newest)
                 case .block?: peer.holds(section, at: anchor)
                 case nil: false
                 }
             }
-            guard let id = choose(at: now, where: { serves(first, $0) }), let claim = peers[id]?.claim,
+            guard let id = choose(by: &book, at: now, where: { serves(first, $0) }), let claim = peers[id]?.claim,
                 let goal = target(claim)
             else {
                 rest.removeFirst()
@@ -129,7 +147,9 @@ extension StateSync {
         }
     }
 
-    private mutating func planCodes(_ plan: inout SyncPlan, at now: Instant) {
+    private mutating func planCodes(
+        _ plan: inout SyncPlan, by book: inout some PeerChooser, at now: Instant
+    ) {
         var asked = Set<Bytes32>()
         for flight in flights.values {
             if case .codes(let hashes, _) = flight.assignment.task { asked.formUnion(hashes) }
@@ -137,7 +157,7 @@ extension StateSync {
         let waiting = Dictionary(grouping: wantedCodes.filter { !asked.contains($0.hash) }, by: \.section)
         for section in waiting.keys.sorted() {
             var rest = (waiting[section] ?? []).map(\.hash)[...]
-            while !rest.isEmpty, let peer = choose(at: now, where: { $0.claims(section) }) {
+            while !rest.isEmpty, let peer = choose(by: &book, at: now, where: { $0.claims(section) }) {
                 let group = Array(rest.prefix(SyncLimits.codesPerRequest))
                 rest = rest.dropFirst(group.count)
                 plan.assignments.append(assign(.codes(group, section: section), to: peer, budgeted: 0, at: now))
@@ -149,7 +169,8 @@ extension StateSync {
     /// every lane, the section that is first to lose its anchor goes first: lanes that all crept at the same pace would
     /// all be overtaken.
     private mutating func planRanges(
-        at newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan, now: Instant
+        at newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan,
+        by book: inout some PeerChooser, now: Instant
     ) {
         guard wantedCodeSet.count < SyncLimits.codesWanted else { return }
         lanes.fill { index in sections[index - configuration.arc.lowerBound].begun != nil }
@@ -159,15 +180,21 @@ extension StateSync {
             if case .complete = status.coverage { continue }
             let section = Section(depth: configuration.depth, index: index)
             let begun = status.begun
-            let anchor = begun?.anchor ?? newest
-            if let begun, isOrphaned(index, at: begun.anchor, now: now) {
-                plan.drops.append(index)
-                orphanedSince[index] = nil
+            let anchor = status.carriedTo ?? begun?.anchor ?? newest
+            if let begun, isOrphaned(index, at: anchor, now: now) {
+                planCarry(index, from: begun.anchor, to: newest, taken: &taken, &plan, by: &book, at: now)
                 continue
             }
-            guard let peer = choose(at: now, where: { $0.holds(index, at: anchor) }) else { continue }
             let maxBytes = rangeBytes[index] ?? configuration.rangeBytes
+            guard peers.values.contains(where: { isFree($0, at: now) && $0.claim.holds(index, at: anchor) }) else {
+                continue
+            }
             guard budget.take(maxBytes, at: now) else { return }
+            let peer = choose(by: &book, bytes: Int(maxBytes), at: now) { $0.holds(index, at: anchor) }
+            guard let peer else {
+                budget.settle(taken: maxBytes, arrived: 0)
+                continue
+            }
             taken.insert(index)
             let task = SyncTask.range(
                 section: index, anchor: anchor, origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
@@ -181,7 +208,26 @@ extension StateSync {
         (sections[index - configuration.arc.lowerBound].begun?.anchor.epoch ?? .max, index)
     }
 
-    /// Whether a partly fetched section has to be begun again: its anchor is out of everybody's reach, or nobody has
+    /// A partly fetched section goes on at the newest anchor; where nobody's history leads there it is begun again.
+    private mutating func planCarry(
+        _ index: Int, from anchor: Anchor, to newest: Anchor, taken: inout Set<Int>, _ plan: inout SyncPlan,
+        by book: inout some PeerChooser, at now: Instant
+    ) {
+        guard crowns.contains(newest), !budget.isOverdrawn(at: now) else { return }
+        let refusing = (tooOldFor[anchor] ?? []).union(tooLargeFor[index] ?? [])
+        guard !isRefused(index, refusing, at: newest) else {
+            plan.drops.append(index)
+            orphanedSince[index] = nil
+            return
+        }
+        let peer = choose(by: &book, at: now) { $0.holds(index, at: newest) && !refusing.contains($0.id) }
+        guard let peer else { return }
+        taken.insert(index)
+        let task = SyncTask.carry(section: index, from: anchor, to: newest)
+        plan.assignments.append(assign(task, to: peer, budgeted: 0, at: now))
+    }
+
+    /// Whether a partly fetched section cannot go on at its anchor: that is out of everybody's reach, or nobody has
     /// claimed to serve it for a while.
     private mutating func isOrphaned(_ index: Int, at anchor: Anchor, now: Instant) -> Bool {
         guard let newest, anchor != newest, !peers.values.contains(where: { $0.claim.holds(index, at: anchor) }) else {
@@ -194,21 +240,14 @@ extension StateSync {
         return now - since >= StateSync.orphanGrace
     }
 
-    /// The best peer that `qualifies`: fewest assignments, then fewest failures, then the quicker of two drawn at
-    /// random. Drawing two and keeping the better spreads load without herding onto one peer (seed 001: a window of
-    /// two); one choice in ten is free, so that a peer that became quick is found again.
-    private mutating func choose(at now: Instant, where qualifies: (SyncPeer) -> Bool) -> Bytes32? {
+    /// The peer to ask of those that `qualify` and have room for another request: the book's choice.
+    private func choose(
+        by book: inout some PeerChooser, bytes: Int = SyncLimits.unknownAnswerBytes, at now: Instant,
+        where qualifies: (SyncPeer) -> Bool
+    ) -> Bytes32? {
         guard flights.count < SyncLimits.requestsInFlight else { return nil }
-        let able = peers.values.filter {
-            isFree($0, at: now) && qualifies($0.claim)
-        }.sorted { $0.claim.id < $1.claim.id }
-        guard let idlest = able.map(\.inFlight).min() else { return nil }
-        let candidates = able.filter { $0.inFlight == idlest }
-        let first = candidates[Int.random(in: 0..<candidates.count, using: &generator)]
-        let second = candidates[Int.random(in: 0..<candidates.count, using: &generator)]
-        if Int.random(in: 0..<10, using: &generator) == 0 { return first.claim.id }
-        if first.failures != second.failures { return (first.failures < second.failures ? first : second).claim.id }
-        return (first.smoothedTime <= second.smoothedTime ? first : second).claim.id
+        let able = peers.values.filter { isFree($0, at: now) && qualifies($0.claim) }
+        return book.choose(among: able.map { (id: $0.claim.id, load: $0.inFlight) }, bytes: bytes, at: now)
     }
 
     private func isFree(_ peer: PeerState, at now: Instant) -> Bool {

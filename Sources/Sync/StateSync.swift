@@ -15,19 +15,16 @@ public struct StateSync: Sendable {
         public var rangeBytes: UInt32
         /// nil: no limit.
         public var downloadBytesPerSecond: UInt64?
-        /// Seed of the choice among equal peers.
-        public var seed: UInt64
 
         public init(
             depth: Int, arc: Range<Int>, lanes: Int = 16, rangeBytes: UInt32 = 1 << 20,
-            downloadBytesPerSecond: UInt64? = nil, seed: UInt64
+            downloadBytesPerSecond: UInt64? = nil
         ) {
             self.depth = depth
             self.arc = arc
             self.lanes = lanes
             self.rangeBytes = rangeBytes
             self.downloadBytesPerSecond = downloadBytesPerSecond
-            self.seed = seed
         }
     }
 
@@ -47,11 +44,10 @@ public struct StateSync: Sendable {
     struct PeerState: Sendable {
         var claim: SyncPeer
         var inFlight = 0
+        /// In a row; each doubles the pause.
         var failures = 0
         /// Not asked before this.
         var pausedUntil = Instant.zero
-        /// Answers per second it has given lately, as a smoothed time per assignment in microseconds.
-        var smoothedTime: UInt64 = 0
     }
 
     public let configuration: Configuration
@@ -68,19 +64,19 @@ public struct StateSync: Sendable {
     var crowns: Set<Anchor> = []
     var peers: [Bytes32: PeerState] = [:]
     var flights: [UInt64: Flight] = [:]
-    var started: [UInt64: Instant] = [:]
     var lanes: Lanes
     var budget: RateBudget
     /// Code that accounts of held sections name and the store lacks, in the order it became known.
     public internal(set) var wantedCodes: [WantedCode] = []
     var wantedCodeSet: Set<Bytes32> = []
-    var generator: SeededGenerator
     /// Sizes to ask for where the configured one did not hold a single item.
     var rangeBytes: [Int: UInt32] = [:]
     private var nextID: UInt64 = 1
     /// By anchor: the peers whose history does not reach back to it, as they said since the newest anchor came.
     var tooOldFor: [Anchor: Set<Bytes32>] = [:]
-    /// When a partial section was first seen to have no holder left.
+    /// By section: the peers for whom its diff fits no answer, as they said since then.
+    var tooLargeFor: [Int: Set<Bytes32>] = [:]
+    /// When a partial section was first seen to have no holder left at its anchor.
     var orphanedSince: [Int: Instant] = [:]
 
     /// `sections`: what the store holds of each section of the arc, in order.
@@ -94,7 +90,6 @@ public struct StateSync: Sendable {
         lanes = Lanes(sections: missing, count: configuration.lanes)
         budget = RateBudget(
             bytesPerSecond: configuration.downloadBytesPerSecond, requestBytes: configuration.rangeBytes, at: now)
-        generator = SeededGenerator(seed: configuration.seed)
         want(codes: wantedCodes)
     }
 
@@ -108,6 +103,7 @@ public struct StateSync: Sendable {
         }
         newest = anchor
         tooOldFor = [:]
+        tooLargeFor = [:]
         updatePhase()
     }
 
@@ -211,7 +207,6 @@ public struct StateSync: Sendable {
     /// Gives an assignment back. Must be called once for each, whatever happened.
     public mutating func finish(_ id: UInt64, _ outcome: AssignmentOutcome, at now: Instant) {
         guard let flight = flights.removeValue(forKey: id) else { return }
-        let began = started.removeValue(forKey: id) ?? now
         let peer = flight.assignment.peer
         peers[peer]?.inFlight -= 1
         if flight.budgeted > 0 || outcomeBytes(outcome) > 0 {
@@ -220,16 +215,21 @@ public struct StateSync: Sendable {
         switch outcome {
         case .done:
             if case .range(let section, _, _, _, _) = flight.assignment.task { rangeBytes[section] = nil }
-            let time = (now - began).microseconds
             peers[peer]?.failures = 0
-            if let old = peers[peer]?.smoothedTime {
-                peers[peer]?.smoothedTime = old == 0 ? time : (old * 7 + time) / 8
-            }
         case .busy(let wait): peers[peer]?.pausedUntil = now + wait
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
         case .tooOld:
-            if case .diffs(_, let anchor, _) = flight.assignment.task { tooOldFor[anchor, default: []].insert(peer) }
+            switch flight.assignment.task {
+            case .diffs(_, let anchor, _), .carry(_, let anchor, _): tooOldFor[anchor, default: []].insert(peer)
+            default: break
+            }
         case .tooLarge:
+            // Only the first section's diff was looked at: with none of it the answer would be empty.
+            switch flight.assignment.task {
+            case .diffs(let sections, _, _): tooLargeFor[sections.first ?? -1, default: []].insert(peer)
+            case .carry(let section, _, _): tooLargeFor[section, default: []].insert(peer)
+            default: break
+            }
             // One that says so of every size is not asked without end.
             if case .range(_, _, _, _, SyncLimits.rangeBytesMaximum) = flight.assignment.task {
                 peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
@@ -256,7 +256,6 @@ public struct StateSync: Sendable {
         let assignment = Assignment(id: nextID, peer: peer, task: task)
         nextID += 1
         flights[assignment.id] = Flight(assignment: assignment, budgeted: budgeted)
-        started[assignment.id] = now
         peers[peer]?.inFlight += 1
         return assignment
     }

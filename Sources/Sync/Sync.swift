@@ -16,11 +16,14 @@
 // anchor; block diffs carry it to the head, and sections with a gap are caught up by diffs to a block.
 //
 // Invariants. A moving target cancels nothing: work under way ends at the anchor it began with. A section partly
-// fetched is finished at its own anchor while somebody serves that, then crosses by its diff; only when nobody serves
-// it any more is it dropped, and a complete one only when nobody's history leads on from its anchor. Every assignment
-// comes back by `finish`, whatever happened to it. What peers claim only chooses whom to ask; what counts as held is
-// told by the store after verification (`update`). Under a download limit the section that is first to lose its anchor
-// goes first; lanes that share a limit evenly would all be overtaken by the epochs.
+// fetched is finished at its own anchor while somebody serves that, then crosses by its diff; when nobody serves it
+// any more, what is held of it is *carried* to the newest by a diff, which the next range proves, and the walk of it
+// goes on from there. So a section (or one account) that takes longer than its anchor lives loses nothing. Dropped is
+// only what nobody's history leads on from. Every assignment comes back by `finish`, whatever happened to it. What
+// peers claim only says who can be asked; who of those is asked is the choice of the peer book (`PeerChooser`) and of
+// nobody else. What counts as held is told by the store after verification (`update`). Under a download limit the
+// section that is first to lose its anchor goes first; lanes that share a limit evenly would all be overtaken by the
+// epochs.
 //
 // Why a planner and not a task per lane: every decision is a function of what is held, what peers say and what is
 // in flight, so it is made in one place, is tested without a network, and replays from its seed.
@@ -30,6 +33,13 @@
 import Chain
 import Primitives
 import StateStore
+
+/// Chooses whom to ask, by what is known of how peers behave: the peer book of the wire below.
+public protocol PeerChooser {
+    /// The one of `candidates` to ask for about `bytes` of content; `load` is what it was asked already and has not
+    /// answered yet. nil where none of them is to be asked.
+    mutating func choose(among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant) -> Bytes32?
+}
 
 /// What a peer says it serves, as far as this node believes it enough to ask.
 public struct SyncPeer: Sendable, Equatable {
@@ -81,6 +91,8 @@ public struct SectionStatus: Sendable, Equatable {
     public let hasGap: Bool
     /// The newest block whose changes it has: a catch-up must lead beyond it.
     public let top: UInt64
+    /// Partly fetched: a diff to this anchor is at hand, and the next range is to be of it.
+    public let carriedTo: Anchor?
 
     /// Where a partly fetched section stands; nil for one that is not begun or is complete.
     var begun: (anchor: Anchor, next: Cursor)? {
@@ -88,7 +100,10 @@ public struct SectionStatus: Sendable, Equatable {
         return (anchor, next)
     }
 
-    public init(coverage: Coverage, isLocked: Bool, hasGap: Bool, top: UInt64 = 0) {
+    public init(
+        coverage: Coverage, isLocked: Bool, hasGap: Bool, top: UInt64 = 0, carriedTo: Anchor? = nil
+    ) {
+        self.carriedTo = carriedTo
         self.coverage = coverage
         self.isLocked = isLocked
         self.hasGap = hasGap
@@ -102,6 +117,8 @@ public enum SyncTask: Sendable, Hashable {
     /// `maxBytes` bounds the answer.
     case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32)
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
+    /// The diff of a partly fetched section whose own anchor nobody serves any more.
+    case carry(section: Int, from: Anchor, to: Anchor)
     /// Codes that accounts of one section name.
     case codes([Bytes32], section: Int)
 
@@ -116,6 +133,7 @@ public enum SyncTask: Sendable, Hashable {
         switch self {
         case .range(let section, _, _, _, _): [section]
         case .diffs(let sections, _, _): sections
+        case .carry(let section, _, _): [section]
         case .crown, .codes: []
         }
     }
@@ -151,6 +169,6 @@ public enum AssignmentOutcome: Sendable, Equatable {
 /// What is to be done now.
 public struct SyncPlan: Sendable, Equatable {
     public var assignments: [Assignment] = []
-    /// Sections at an anchor that nobody serves any more or leads on from: to be dropped and begun again.
+    /// Sections at an anchor that nobody leads on from: to be dropped and begun again.
     public var drops: [Int] = []
 }

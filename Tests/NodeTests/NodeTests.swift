@@ -31,13 +31,15 @@ struct Bench {
             section: Section(depth: 1, index: section), working: genesis, coverage: .complete(subtree(section)))
     }
 
-    static func configuration(_ role: Role, depth: Int = 1) throws -> NodeConfiguration {
+    static func configuration(_ role: Role, depth: Int = 1, threshold: Int = 1) throws -> NodeConfiguration {
         let seed = [UInt8](repeating: 7, count: 32)
         let attesting = try #require(Bytes32(seed).flatMap { AttestingKey(seed: $0) })
         let network = try NetworkConfiguration(
             name: "bench", chainID: 7, genesisHash: genesis.hash, checkpoint: genesis, epochLength: 8,
             sectionDepth: depth,
-            rule: NetworkConfiguration.Rule(keys: [attesting.publicKey], threshold: 1, maxAgeSeconds: 3_600))
+            rule: NetworkConfiguration.Rule(
+                keys: [attesting.publicKey] + (1..<threshold).map { Bytes32(0, 0, 0, UInt64($0)) },
+                threshold: threshold, maxAgeSeconds: 3_600))
         var entropy = Entropy(seed: Bytes32(0, 0, 0, 5))
         var configuration = NodeConfiguration(
             network: network, role: role, key: IdentityKey(from: &entropy), clientInfo: "carousel/bench")
@@ -47,7 +49,7 @@ struct Bench {
     }
 
     /// Holds the whole ring at genesis where `isFull`.
-    init(_ role: Role, isFull: Bool = true) throws {
+    init(_ role: Role, isFull: Bool = true, threshold: Int = 1) throws {
         var stored = StoredState()
         if isFull {
             stored.records = (0..<16).map { Bench.record($0) }
@@ -55,8 +57,8 @@ struct Bench {
         }
         if role == .bridge { stored.replayedHead = isFull ? Bench.genesis : nil }
         node = try Node(
-            configuration: try Bench.configuration(role), stored: stored, entropy: Entropy(seed: Bytes32(0, 0, 0, 9)),
-            at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
+            configuration: try Bench.configuration(role, threshold: threshold), stored: stored,
+            entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
         meet(.holder, Bench.peer)
     }
 
@@ -152,7 +154,8 @@ struct Bench {
 
     @Test func aRefusedTransactionFreesWhatItHeld() throws {
         let (peer, point) = (Bench.peer, Bench.genesis)
-        let range = RangeTaken(record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1)
+        let range = RangeTaken(
+            record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1, isCarried: false)
         let cases: [([Int], Int, Continuation)] = [
             ([], 1, .answer(Overlay.ContentToken(value: 1))),
             ([2], 0, .range(assignment: 1, section: 2, peer: peer, bytes: 1)),
@@ -383,14 +386,20 @@ struct Bench {
     @Test func queuesAreBounded() {
         var queue = GossipQueue()
         for number in 0..<(NodeLimits.expectedOffers + 100) {
-            queue.expect([UInt8(number & 255), UInt8(number >> 8 & 255)], at: .zero)
+            queue.expect([UInt8(number & 255), UInt8(number >> 8 & 255)], from: Bench.peer, at: .zero)
         }
         #expect(queue.expected.count == NodeLimits.expectedOffers)
         #expect(queue.isExpected([0, 0], at: .zero))
         let later = Instant.zero + NodeLimits.expectedWait
         #expect(!queue.isExpected([0, 0], at: later))
-        queue.expect([1, 2, 3], at: later)
+        queue.expect([1, 2, 3], from: Bench.peer, at: later)
         #expect(queue.expected.count == 1 && queue.isExpected([1, 2, 3], at: later))
+        queue.expect([1, 2, 3], from: .max, at: later)
+        #expect(queue.isExpected([1, 2, 3], from: 2, at: later))
+        queue.ended([1, 2, 3], from: Bench.peer)
+        #expect(queue.isExpected([1, 2, 3], at: later) && !queue.isExpected([1, 2, 3], from: 2, at: later))
+        queue.ended([1, 2, 3], from: .max)
+        #expect(queue.expected.isEmpty)
         queue.add(BlockDiffKey(point: Bench.genesis, section: 1), for: .zero, at: later)
         queue.add(BlockDiffKey(point: Bench.genesis, section: 2), for: .zero, at: later + .milliseconds(5))
         #expect(queue.deadline == later + StateNetworkLimits.gossipGather, "the first key sets the time")

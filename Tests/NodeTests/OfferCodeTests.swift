@@ -1,5 +1,6 @@
 import Chain
 import ChainNetwork
+import Discovery
 import Primitives
 import StateStore
 import Testing
@@ -73,6 +74,49 @@ import Testing
         let first = code(&bench)
         let second = code(&bench, from: Bytes32(8, 8, 8, 8))
         #expect(first == .accepted && second == .inProgress)
+    }
+
+    /// Its sender is waited for; where it does not come, the next one that offers it is taken.
+    @Test func code5InProgressANewBlockThatAnotherBrings() throws {
+        var bench = try Bench(.holder)
+        let key = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
+        let other = Bytes32(8, 8, 8, 8)
+        func code(_ bench: inout Bench, _ peer: Bytes32) -> AcceptCode {
+            bench.node.acceptCode(forBlock: key, from: peer, at: bench.now)
+        }
+        let (first, second) = (code(&bench, Bench.peer), code(&bench, other))
+        #expect(first == .accepted && second == .inProgress)
+        bench.now = bench.now + NodeLimits.expectedWait
+        #expect(NodeLimits.expectedWait < OverlayLimits.inProgressDelay, "in time for the second offer")
+        let third = code(&bench, other)
+        #expect(third == .accepted)
+        let address = NodeAddress(id: other, endpoint: Endpoint(ipv4: (10, 0, 0, 9), port: 1))
+        bench.node.handle(.offerBroken(.chain, from: address, keys: [key], .timeout), at: bench.moment)
+        let fourth = code(&bench, Bench.peer)
+        #expect(fourth == .accepted, "given back at once where it broke")
+    }
+
+    @Test func asManyBringANewBlockAsThereAreKeysToHear() throws {
+        var bench = try Bench(.holder, threshold: 2)
+        let key = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
+        let codes = (1...3).map { number in
+            bench.node.acceptCode(forBlock: key, from: Bytes32(0, 0, 0, number), at: bench.now)
+        }
+        #expect(codes == [.accepted, .accepted, .inProgress])
+    }
+
+    /// What is promised to an offerer is what its keys may bring.
+    @Test func theBytesOfAnOfferAreBoundedByItsKeys() throws {
+        let bench = try Bench(.holder)
+        let block = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
+        let crown = StateContentKey.crown(Bench.anchor).encoded
+        let diff = StateContentKey.blockDiff(
+            BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)).encoded
+        let small = bench.node.offerBytes([block, block, crown], [.accepted, .inProgress, .accepted])
+        #expect(small == ChainNetworkLimits.newBlockBytes + StateNetworkLimits.crownBytes(depth: 1))
+        #expect(small < 1 << 16)
+        #expect(CrownValue.serve(Bench.crown).count <= StateNetworkLimits.crownBytes(depth: 1))
+        #expect(bench.node.offerBytes([diff, block], [.accepted, .declined]) == OverlayLimits.offerStreamBytes)
     }
 
     @Test func code6NotVerifiableTheSectionOrTheAnchorIsNotHeld() throws {

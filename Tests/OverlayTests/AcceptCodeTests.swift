@@ -102,9 +102,28 @@ import UTP
         expectIdle(world)
     }
 
-    @Test func code5InProgressTheItemIsLeftToTheOther() throws {
-        let (_, outcome, offers, received) = try offered([.inProgress], seed: 206)
-        #expect(outcome == .success([.inProgress]) && offers == 1 && received == 0)
+    /// The other may fail: the item is offered once more when that must be known.
+    @Test func code5InProgressTheItemIsOfferedOnceMoreWhenTheOtherMustHaveBroughtIt() throws {
+        let (world, outcome, offers, received) = try offered([.inProgress, .alreadyStored], seed: 206)
+        #expect(outcome == .success([.alreadyStored]) && offers == 2 && received == 0)
+        #expect(world.nodes[0]?.statistics.offersRepeated == 1)
+        let (_, second, again, brought) = try offered([.inProgress, .accepted], seed: 206)
+        #expect(second == .success([.accepted]) && again == 2 && brought == 1, "the other has failed")
+        let (_, last, count, none) = try offered([.inProgress], seed: 206)
+        #expect(last == .success([.inProgress]) && count == 2 && none == 0, "once, not for ever")
+    }
+
+    @Test func code5WaitsLongerThanCode4() throws {
+        let world = try #require(try World.meshed(2, seed: 212))
+        world.decides = { _, keys in keys.map { _ in .inProgress } }
+        let peer = world.id(1)
+        let items = [ContentItem(key: [1], value: [7])]
+        world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) }
+        world.run(.milliseconds(2_900))
+        #expect(OverlayLimits.inProgressDelay == .seconds(3))
+        #expect(world.nodes[0]?.load.restingOffers == 1 && world.nodes[0]?.statistics.offersRepeated == 0)
+        world.run(.milliseconds(300))
+        #expect(world.nodes[0]?.load.restingOffers == 0 && world.nodes[0]?.statistics.offersRepeated == 1)
     }
 
     @Test func code6NotVerifiableTheItemIsLeft() throws {

@@ -12,6 +12,7 @@ func expectIdle(_ world: World, _ location: SourceLocation = #_sourceLocation) {
         #expect(node.load.served == 0, sourceLocation: location)
         #expect(node.load.offers == 0, sourceLocation: location)
         #expect(node.load.inboundOffers == 0, sourceLocation: location)
+        #expect(node.load.inboundOfferBytes == 0, sourceLocation: location)
         #expect(node.load.streams == 0, sourceLocation: location)
     }
 }
@@ -237,11 +238,11 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     @Test func nothingAcceptedNeedsNoStream() throws {
         let world = try #require(try World.meshed(2, seed: 61))
         let codes: [AcceptCode] = [.declined, .outsideRadius, .rateLimited, .inProgress, .notVerifiable]
-        // What was refused for the rate is offered once more, alone, and refused again.
-        world.decides = { _, keys in keys.count == codes.count ? codes : [.rateLimited] }
+        // What was refused for the rate, or is on its way from another, is offered once more and refused again.
+        world.decides = { _, keys in keys.count == codes.count ? codes : [.rateLimited, .inProgress] }
         let (peer, items) = (world.id(1), items([1, 2, 3, 4, 5]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
-        world.run(.seconds(2))
+        world.run(.seconds(4))
         #expect(world.outcome(0, offer) == .success(codes))
         expectIdle(world)
     }

@@ -21,6 +21,8 @@ final class Liar {
     var reply: (PortalMessage) -> Reply? = { _ in nil }
     /// Whether it opens streams, and lets others open them, and then sends nothing on them.
     var withholds = false
+    /// When the next DATA packet may leave, where they leave one a second.
+    private var nextData: Instant?
     /// What it streams to those who accept an offer of it.
     private var offered: [TalkID: (bytes: [UInt8], to: NodeAddress)] = [:]
     /// ACCEPTs it got.
@@ -45,6 +47,24 @@ final class Liar {
             key: key, record: try fields.signed(by: key), configuration: configuration,
             entropy: Entropy(seed: entropy.bytes32()))
         utp = UTP(entropy: Entropy(seed: entropy.bytes32()))
+    }
+
+    /// From now on its streams carry a byte a packet and a packet a second.
+    func trickle(from now: Instant) {
+        var configuration = UTPConfiguration()
+        configuration.payloadBytes = 1
+        utp = UTP(configuration: configuration, entropy: Entropy(seed: Bytes32(0, 0, 0, 77)))
+        nextData = now
+    }
+
+    /// Whether a packet leaves. Its kind is in the high four bits: 0 is DATA, 2 STATE, 4 SYN.
+    private func leaves(_ packet: [UInt8], at now: Instant) -> Bool {
+        let kind = packet.first.map { $0 >> 4 }
+        if withholds { return kind == 2 || kind == 4 }
+        guard let next = nextData, kind == 0 else { return true }
+        guard now >= next else { return false }
+        nextData = now + .seconds(1)
+        return true
     }
 
     var nextDeadline: Instant? { [discovery.nextDeadline, utp.nextDeadline].compactMap { $0 }.min() }
@@ -86,9 +106,7 @@ final class Liar {
                 default: break
                 }
             }
-            // The packet's kind is in the high four bits: 2 is STATE, 4 is SYN.
-            for case .send(let packet, let address) in packets
-            where !withholds || [2, 4].contains(packet.first.map { $0 >> 4 }) {
+            for case .send(let packet, let address) in packets where leaves(packet, at: now) {
                 discovery.talkOneWay(to: address, protocol: Array("utp".utf8), request: packet, at: now)
             }
         }

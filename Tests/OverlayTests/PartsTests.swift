@@ -158,8 +158,8 @@ import Testing
 
     @Test func measuresAreWeightedMeans() {
         var book = PeerBook(networks: 2)
-        book.measured(roundTrip: .milliseconds(100), of: peer, at: .zero)
-        book.measured(roundTrip: .milliseconds(20), of: peer, at: .zero)
+        book.measured(.milliseconds(100), \.roundTrip, of: peer, at: .zero)
+        book.measured(.milliseconds(20), \.roundTrip, of: peer, at: .zero)
         #expect(book.standing(of: peer)?.roundTrip == .milliseconds(80))
         book.measured(bytes: 10_000, in: .seconds(1), of: peer, at: .zero)
         book.measured(bytes: 100, in: .seconds(1), of: peer, at: .zero)

@@ -9,8 +9,12 @@ import UTP
 @Suite struct WithholdingTests {
     private func bytes(_ message: PortalMessage) -> [UInt8] { (try? message.encoded()) ?? [] }
 
-    /// A node in whose table are `count` liars.
     private func world(_ count: Int, seed: UInt64) throws -> (World, [(index: Int, liar: Liar)]) {
+        try WithholdingTests.world(count, seed: seed)
+    }
+
+    /// A node in whose table are `count` liars.
+    static func world(_ count: Int, seed: UInt64) throws -> (World, [(index: Int, liar: Liar)]) {
         let world = try World(2, seed: seed)
         world.bootstrap()
         let liars = try (0..<count).map { _ in try world.addLiar() }
@@ -75,6 +79,37 @@ import UTP
     @Test func offersAcceptedAndNeverSentGiveTheirSlotsBack() throws { try withhold(sendsSYN: false, seed: 220) }
 
     @Test func aSYNWithoutDataGivesItsSlotBack() throws { try withhold(sendsSYN: true, seed: 221) }
+
+    /// A byte a second is progress, so no silence ends it: the request's own time does.
+    @Test func contentThatTricklesIsCutOffInTime() throws {
+        let (world, liars) = try world(1, seed: 223)
+        let (index, liar) = liars[0]
+        liar.trickle(from: world.now)
+        liar.reply = { if case .findContent = $0 { .stream([UInt8](repeating: 1, count: 5_000)) } else { nil } }
+        let peer = world.id(index)
+        let start = world.now
+        let request = try #require(
+            world.with(0) {
+                $0.findContent(
+                    network: .state, peer: peer, key: [1], limit: 1 << 20, timeout: .seconds(32), at: $1)
+            })
+        world.run(.seconds(60)) { $0.answer(0, request) != nil }
+        let answer = try #require(world.answer(0, request))
+        #expect(answer.error == .timeout, "not for silence: it went on")
+        #expect(world.now - start <= .seconds(33) && answer.report.duration == .seconds(32))
+        let standing = try #require(world.nodes[0]?.standing(of: peer))
+        #expect(standing.failureRate == 1 && standing.failureTime == .seconds(32) && standing.bannedUntil == nil)
+        world.run(.seconds(1))
+        expectIdle(world)
+        // Another is asked before it is asked again.
+        let honest = world.id(1)
+        let chosen = world.with(0) { node, now in
+            (0..<50).map { _ in
+                node.choose(network: .state, among: [(peer, 0), (honest, 0)], bytes: 5_000, at: now)
+            }
+        }
+        #expect(chosen?.allSatisfy { $0 == honest } == true)
+    }
 
     /// The other direction: a holder that promises content on a stream, lets us in and sends nothing.
     @Test func contentPromisedAndNeverSentGivesItsSlotBack() throws {

@@ -49,6 +49,8 @@ final class World {
     /// A node's answer to a request for content; nil: none, ever.
     var serves: (_ node: Int, _ key: [UInt8]) -> ContentAnswer? = { _, _ in .records([]) }
     var servingTime = Interval.milliseconds(1)
+    /// Bytes that accepted offers may bring.
+    var offerLimit = 1 << 20
     /// A node's decision on an offer; nil: none.
     var decides: (_ node: Int, _ keys: [[UInt8]]) -> [AcceptCode]? = { _, keys in keys.map { _ in .accepted } }
 
@@ -216,7 +218,10 @@ final class World {
             }
         case .offered(_, _, let keys, let token):
             if let codes = decides(index, keys) {
-                at(now) { world in world.with(index) { $0.respond(toOffer: token, codes: codes, at: $1) } }
+                at(now) { world in
+                    let limit = world.offerLimit
+                    world.with(index) { $0.respond(toOffer: token, codes: codes, limit: limit, at: $1) }
+                }
             }
         default: break
         }

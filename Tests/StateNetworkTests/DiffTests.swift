@@ -43,19 +43,7 @@ import Testing
             }
             self.before = before
             after = TestState(accounts, depth: DiffTests.depth)
-            changes = Self.difference(before, after)
-        }
-
-        /// The difference of two states in its wire form, found plainly.
-        static func difference(_ before: TestState, _ after: TestState) -> [LeafChange] {
-            let old = Dictionary(uniqueKeysWithValues: before.leaves.map { ($0.key, $0.value) })
-            let new = Dictionary(uniqueKeysWithValues: after.leaves.map { ($0.key, $0.value) })
-            return Set(old.keys).union(new.keys).sorted().compactMap { key in
-                guard old[key] != new[key] else { return nil }
-                // The slots of an account that is gone are implied.
-                if key.slot != nil, new[FlatKey(account: key.account)] == nil { return nil }
-                return LeafChange(key: key, value: new[key])
-            }
+            changes = before.changes(to: after)
         }
 
         func changes(in section: Section) -> [LeafChange] { changes.filter { section.contains($0.key.account) } }

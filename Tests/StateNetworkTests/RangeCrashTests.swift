@@ -48,7 +48,7 @@ import Testing
     /// The leaves of a section are exactly those before its watermark.
     private func checkWatermarks(_ map: FaultyMap) throws {
         let snapshot = map.snapshot()
-        var leaves: [(key: FlatKey, value: [UInt8])] = []
+        var leaves: [MemoryState.Leaf] = []
         for record in try SectionRecord.all(in: snapshot) {
             leaves += Self.state.leaves.filter { leaf in
                 guard record.section.contains(leaf.key.account) else { return false }

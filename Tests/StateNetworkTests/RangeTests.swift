@@ -22,8 +22,7 @@ import Testing
     /// Whether a verified range says of the state what is true.
     static func isTrue(_ range: VerifiedStateRange, of state: TestState) -> Bool {
         let expected = state.leaves(from: range.origin, through: range.end)
-        let found = range.leaves
-        return found.count == expected.count && zip(found, expected).allSatisfy { $0 == $1 }
+        return range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) } == expected
     }
 
     @Test(arguments: [1, 2]) func honestRangesAreAccepted(depth: Int) throws {

@@ -2,6 +2,7 @@ import Chain
 import MerklePatricia
 import Primitives
 import StateStore
+import Testing
 
 /// A whole state in memory, built plainly from its leaves: what every answer is compared with.
 struct TestState {
@@ -25,54 +26,36 @@ struct TestState {
         }
     }
 
-    let depth: Int
     let accounts: [Account]
-    let snapshot: MemorySnapshot
-    let crown: Crown
-    /// Every leaf in flat order.
-    let leaves: [(key: FlatKey, value: [UInt8])]
+    private let state: MemoryState
 
-    var root: Bytes32 { crown.root }
-    var view: StateView<MemorySnapshot> { StateView(snapshot, depth: depth) }
+    var depth: Int { state.depth }
+    var snapshot: MemorySnapshot { state.snapshot }
+    var crown: Crown { state.crown }
+    /// Every leaf in flat order.
+    var leaves: [MemoryState.Leaf] { state.leaves }
+    var root: Bytes32 { state.root }
+    var view: StateView<MemorySnapshot> { state.view }
 
     /// Accounts in any order, no two of the same key.
     init(_ unsorted: [Account], depth: Int) {
-        self.depth = depth
         accounts = unsorted.sorted { $0.key < $1.key }
-        var leaves: [(key: FlatKey, value: [UInt8])] = []
-        var columns = LeafColumns()
-        var storageBranches: [(key: [UInt8], value: [UInt8])] = []
-        for account in accounts {
-            leaves.append((FlatKey(account: account.key), account.body.slim))
-            for slot in account.slots { leaves.append((FlatKey(account: account.key, slot: slot.key), slot.value)) }
-            columns.append(key: account.key, value: account.body.rlp)
-            let storage = account.storageColumns
-            var branches = BranchColumns()
-            _ = TrieBuilder.build(storage, in: 0..<storage.count, under: .root, emitting: &branches)
-            for index in 0..<branches.count {
-                let key = StorageBranchKey(account: account.key, path: branches.paths[index])
-                storageBranches.append((key.bytes, branches.node(at: index)))
-            }
+        let leaves = accounts.flatMap { account in
+            [MemoryState.Leaf(key: FlatKey(account: account.key), value: account.body.slim)]
+                + account.slots.map {
+                    MemoryState.Leaf(key: FlatKey(account: account.key, slot: $0.key), value: $0.value)
+                }
         }
-        var accountBranches = BranchColumns()
-        var sections: [Subtree] = []
-        var start = 0
-        for section in Section.all(depth: depth) {
-            let end = start + accounts[start...].prefix { section.contains($0.key) }.count
-            sections.append(
-                TrieBuilder.build(columns, in: start..<end, under: section.path, emitting: &accountBranches))
-            start = end
+        do {
+            state = try MemoryState(leaves, depth: depth)
+        } catch {
+            Issue.record("a test's state is none: \(error)")
+            state = MemoryState(emptyOf: depth)
         }
-        crown = Crown(sections: sections, depth: depth)
-        self.leaves = leaves
-        var snapshot = MemorySnapshot()
-        snapshot.set(.leaves, leaves.map { ($0.key.bytes, $0.value) })
-        snapshot.set(
-            .accountBranches,
-            (0..<accountBranches.count).map { (accountBranches.paths[$0].storeKey, accountBranches.node(at: $0)) })
-        snapshot.set(.storageBranches, storageBranches)
-        self.snapshot = snapshot
     }
+
+    /// The difference to another state in its wire form, found plainly.
+    func changes(to other: TestState) -> [LeafChange] { state.changes(to: other.state) }
 
     /// A seeded state: keys spread and in clusters, at the ends of the ring and of sections; storage of none to many.
     static func random(_ generator: inout SeededGenerator, accounts count: Int, depth: Int = 1) -> TestState {
@@ -116,11 +99,8 @@ struct TestState {
     }
 
     /// The leaves that a range from `origin` to `end` consists of, the account that the origin lies inside included.
-    func leaves(from origin: Cursor, through end: Cursor) -> [(key: FlatKey, value: [UInt8])] {
-        leaves.filter { leaf in
-            guard end.covers(leaf.key) else { return false }
-            return leaf.key >= origin.firstKey || leaf.key == FlatKey(account: origin.account)
-        }
+    func leaves(from origin: Cursor, through end: Cursor) -> [MemoryState.Leaf] {
+        state.leaves(from: origin, through: end)
     }
 
     /// A position that is somewhere interesting: at a leaf, beside one, or anywhere.

@@ -12,7 +12,7 @@ struct Walk {
 
     init(lanes: Int = 4, rate: UInt64? = nil, sections: Int = 16) {
         let configuration = StateSync.Configuration(
-            depth: 1, arc: 0..<sections, lanes: lanes, rangeBytes: 1_000, downloadBytesPerSecond: rate, seed: 1)
+            depth: 1, arc: 0..<sections, lanes: lanes, rangeBytes: 1_000, downloadBytesPerSecond: rate)
         let none = SectionStatus(coverage: .none, isLocked: false, hasGap: false)
         sync = StateSync(
             configuration: configuration, sections: Array(repeating: none, count: sections), wantedCodes: [], at: .zero)
@@ -36,6 +36,7 @@ struct Walk {
                 for section in sections { hold(section, .complete(anchor: anchor)) }
             case .diffs(let sections, let from, .block):
                 for section in sections { hold(section, .complete(anchor: from)) }
+            case .carry: break
             case .codes(let hashes, _): sync.codesStored(hashes)
             }
             sync.finish(assignment.id, .done(bytes: 500), at: now)
@@ -120,24 +121,72 @@ struct Walk {
         }
     }
 
-    @Test func aPartialSectionWithoutHolderIsDroppedOnlyAfterAWhile() {
+    /// A section of which a part is held at `anchor`, while everybody serves another.
+    private func stranded(at anchor: UInt64, peersAt epochs: [UInt64]) -> Walk {
         var walk = Walk(lanes: 1)
-        walk.peer(1, [5])
-        walk.sync.anchorAdvanced(to: Walk.anchor(5))
-        walk.sync.crownStored(Walk.anchor(5))
-        walk.hold(0, .partial(anchor: Walk.anchor(4), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
-        #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+        walk.peer(1, epochs)
+        walk.sync.anchorAdvanced(to: Walk.anchor(epochs[0]))
+        walk.sync.crownStored(Walk.anchor(epochs[0]))
+        walk.hold(0, .partial(anchor: Walk.anchor(anchor), next: stop))
+        return walk
+    }
+
+    private let stop = Cursor(account: Bytes32(1, 0, 0, 0), slot: Bytes32(0, 0, 0, 9))
+
+    @Test func aPartialSectionWithoutHolderIsCarriedOnlyAfterAWhile() {
+        var walk = stranded(at: 4, peersAt: [5])
+        let early = walk.sync.plan(at: walk.now)
+        #expect(early == SyncPlan())
         walk.now = walk.now + .seconds(9)
+        let late = walk.sync.plan(at: walk.now)
+        #expect(late.drops.isEmpty)
+        #expect(late.assignments.map(\.task) == [.carry(section: 0, from: Walk.anchor(4), to: Walk.anchor(5))])
+    }
+
+    @Test func aPartialSectionGoesOnAtTheAnchorItsDiffLeadsTo() throws {
+        var walk = stranded(at: 3, peersAt: [5, 4])
+        let carry = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        // At once: nobody can serve it any more.
+        #expect(carry.task == .carry(section: 0, from: Walk.anchor(3), to: Walk.anchor(5)))
+        let coverage = SectionStatus.Coverage.partial(anchor: Walk.anchor(3), next: stop)
+        walk.sync.update(
+            section: 0,
+            SectionStatus(coverage: coverage, isLocked: false, hasGap: false, carriedTo: Walk.anchor(5)))
+        walk.sync.finish(carry.id, .done(bytes: 100), at: walk.now)
+        let range = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        guard case .range(0, Walk.anchor(5), stop, _, _) = range.task else {
+            Issue.record("not the range that goes on: \(range.task)")
+            return
+        }
+        walk.sync.finish(range.id, .refused, at: walk.now)
+        // Before the range came, two more epochs have passed: another diff, from where the part still stands.
+        walk.sync.anchorAdvanced(to: Walk.anchor(7))
+        walk.sync.crownStored(Walk.anchor(7))
+        walk.peer(1, [7, 6])
+        walk.now = walk.now + .seconds(1)
+        let again = walk.sync.plan(at: walk.now).assignments.map(\.task)
+        #expect(again == [.carry(section: 0, from: Walk.anchor(3), to: Walk.anchor(7))])
+    }
+
+    @Test(arguments: [AssignmentOutcome.tooOld, .tooLarge])
+    func aPartialSectionThatNobodyLeadsOnIsBegunAgain(outcome: AssignmentOutcome) throws {
+        var walk = stranded(at: 3, peersAt: [5])
+        walk.peer(2, [5])
+        for _ in 0..<2 {
+            let plan = walk.sync.plan(at: walk.now)
+            #expect(plan.drops.isEmpty, "somebody has not been asked yet")
+            walk.sync.finish(try #require(plan.assignments.first).id, outcome, at: walk.now)
+            walk.now = walk.now + .seconds(1)
+        }
         #expect(walk.sync.plan(at: walk.now).drops == [0])
     }
 
-    @Test func aPartialSectionWhoseAnchorNobodyCanServeIsDroppedAtOnce() {
+    @Test func carryingWaitsForTheCrownAndTheLimit() {
         var walk = Walk(lanes: 1)
-        walk.peer(1, [5, 4])
+        walk.peer(1, [5])
         walk.sync.anchorAdvanced(to: Walk.anchor(5))
-        walk.sync.crownStored(Walk.anchor(5))
-        walk.hold(0, .partial(anchor: Walk.anchor(3), next: Cursor(account: Bytes32(1, 0, 0, 0), slot: .zero)))
-        #expect(walk.sync.plan(at: walk.now).drops == [0])
+        walk.hold(0, .partial(anchor: Walk.anchor(3), next: stop))
+        #expect(walk.sync.plan(at: walk.now).assignments.map(\.task) == [.crown(Walk.anchor(5))])
     }
 
     @Test func aSectionOlderThanAnyHistoryIsBegunAgain() throws {
@@ -163,6 +212,32 @@ struct Walk {
             walk.sync.finish(asked.id, .tooOld, at: walk.now)
         }
         #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+    }
+
+    /// Otherwise it would be asked for again and again until the end of time.
+    @Test func aSectionWhoseDiffFitsNoAnswerIsBegunAgainAndTheOthersAreNot() throws {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [9, 8])
+        walk.peer(2, [9, 8])
+        walk.sync.anchorAdvanced(to: Walk.anchor(9))
+        walk.sync.crownStored(Walk.anchor(9))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(9))) }
+        for section in [3, 4] { walk.hold(section, .complete(anchor: Walk.anchor(8))) }
+        let first = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        #expect(first.task == .diffs(sections: [3, 4], from: Walk.anchor(8), to: .anchor(Walk.anchor(9))))
+        walk.sync.finish(first.id, .tooLarge, at: walk.now)
+        walk.now = walk.now + .seconds(1)
+        let second = walk.sync.plan(at: walk.now)
+        #expect(second.drops.isEmpty, "the other has not said so")
+        for assignment in second.assignments {
+            let isOfThree = assignment.task.sections.contains(3)
+            #expect(!isOfThree || assignment.peer != first.peer)
+            walk.sync.finish(assignment.id, isOfThree ? .tooLarge : .failed, at: walk.now)
+        }
+        walk.now = walk.now + .seconds(9)
+        let third = walk.sync.plan(at: walk.now)
+        #expect(third.drops == [3])
+        #expect(third.assignments.map(\.task.sections) == [[4]])
     }
 
     @Test func whenTheLimitCoversOneRangeTheOldestAnchorGoesFirst() {
