@@ -121,13 +121,18 @@ import Testing
         let run = try run(scenario, until: .seconds(250))
         let totals = try #require(run.scenario.world.node(run.client)).totals
         let all = totals.stateBytesByPeer.values.reduce(0, +)
+        var asked = 0
         for host in sly {
             let standing = try run.standing(of: host)
-            #expect(standing.failureRate > 0 && standing.failureTime ?? .zero >= .seconds(10), "\(standing)")
             #expect(standing.bannedUntil == nil, "slowness is no lie")
+            if standing.sampleCount > 0 {
+                asked += 1
+                #expect(standing.failureRate > 0 && standing.failureTime ?? .zero >= .seconds(10), "\(standing)")
+            }
             let id = try #require(run.scenario.world.node(host)).record.id
             #expect((totals.stateBytesByPeer[id] ?? 0) * 10 < all, "it is left alone")
         }
+        #expect(asked > 0, "one of them at least was asked")
         try expectNoHonestOnePays(run, sly: sly)
         // Each lane falls for each of them once, at most, and then for a tenth of its choices.
         #expect(run.end <= lastBlockAt + .seconds(2 * 32 + 20), "\(run.end)")
