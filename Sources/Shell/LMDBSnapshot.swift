@@ -112,12 +112,16 @@ public final class LMDBCursor: StoreCursor {
     }
 
     /// See `StoreCursor`. The bytes are the map's own.
-    public func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
+    public func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int {
         guard isPlaced, !run.isEmpty else { return 0 }
         var (key, value) = (currentKey, currentValue)
         run[0] = StoredEntry(key: key.bytes, value: value.bytes)
         var count = 1
         while count < run.count {
+            // A look at an entry that nobody wants costs as much as one that somebody does.
+            if let bound, ByteOrder.compare(key.bytes, bound) > 0 { break }
             let code = mdb_cursor_get(pointer, &key, &value, MDB_NEXT)
             if code == MDB_NOTFOUND { break }
             try LMDB.check(code, "walk table \(table)")

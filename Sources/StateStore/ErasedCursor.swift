@@ -6,6 +6,8 @@ class ErasedCursor {
     private var position = 0
     /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run.
     private var ahead = 1
+    /// Whether the last run was cut at a bound.
+    private var isBounded = false
 
     init() { entries = .allocate(capacity: StateStoreLimits.readAheadEntries) }
 
@@ -14,15 +16,20 @@ class ErasedCursor {
     // What the one kind there is adds.
     func start(at key: [UInt8]) throws(StoreError) -> Bool { false }
     func step() throws(StoreError) -> Bool { false }
-    func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int { 0 }
+    func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int { 0 }
 
     /// The entry it is at; nil past the end.
     final var current: StoredEntry? { position < count ? entries[position] : nil }
 
-    /// Goes to the first entry at or after `key`; takes `expected` of them at once.
-    final func seek(_ key: [UInt8], expecting expected: Int = 1) throws(StoreError) -> StoredEntry? {
+    /// Goes to the first entry at or after `key`; takes `expected` of them at once, but hardly any above `bound`.
+    final func seek(
+        _ key: [UInt8], expecting expected: Int = 1, upTo bound: [UInt8]? = nil
+    ) throws(StoreError) -> StoredEntry? {
         (position, count, ahead) = (0, 0, min(expected, entries.count))
-        if try start(at: key) { try fill() }
+        isBounded = bound != nil
+        if try start(at: key) { try fill(upTo: bound) }
         return current
     }
 
@@ -57,18 +64,27 @@ class ErasedCursor {
     final var following: StoredEntry?? {
         if position &+ 1 < count { return .some(entries[position &+ 1]) }
         // Fewer were there than asked for.
-        return count < ahead ? .some(nil) : nil
+        return count < ahead && !isBounded ? .some(nil) : nil
     }
 
     private func fillOn() throws(StoreError) {
         guard count > 0 else { return }
         (position, count) = (0, 0)
         ahead = min(ahead * 2, entries.count)
-        if try step() { try fill() }
+        isBounded = false
+        if try step() { try fill(upTo: nil) }
     }
 
-    private func fill() throws(StoreError) {
-        count = try read(into: UnsafeMutableBufferPointer(rebasing: entries[..<ahead]))
+    private func fill(upTo bound: [UInt8]?) throws(StoreError) {
+        let run = UnsafeMutableBufferPointer(rebasing: entries[..<ahead])
+        guard let bound else {
+            count = try read(into: run, upTo: nil)
+            return
+        }
+        let result = bound.withUnsafeBytes { bound in
+            Result { () throws(StoreError) in try read(into: run, upTo: bound) }
+        }
+        count = try result.get()
     }
 }
 
@@ -82,7 +98,9 @@ final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
 
     override func step() throws(StoreError) -> Bool { try cursor.next() }
 
-    override func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
-        try cursor.read(into: run)
+    override func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int {
+        try cursor.read(into: run, upTo: bound)
     }
 }

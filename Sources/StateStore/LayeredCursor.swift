@@ -30,11 +30,12 @@ struct LayeredCursor {
     private var isPlain: Bool { !readsUndo && overlays.isEmpty }
 
     /// Goes to the first entry at or after `key`. With `accountsOnly` the slots of an account that a layer deletes are
-    /// jumped over, not stepped through. `expecting`: entries that are likely to be asked for one after the other.
+    /// jumped over, not stepped through. `expecting`: entries that are likely to be asked for one after the other, none
+    /// of them above `bound`.
     mutating func seek(
-        _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1
+        _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1, upTo bound: [UInt8]? = nil
     ) throws(StoreError) -> Bool {
-        let found = try base.seek(key, expecting: count)
+        let found = try base.seek(key, expecting: count, upTo: bound)
         if isPlain {
             winner = found == nil ? .none : .base
             return found != nil

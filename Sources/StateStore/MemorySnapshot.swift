@@ -108,13 +108,16 @@ public struct MemoryCursor: StoreCursor {
     }
 
     /// See `StoreCursor`.
-    public mutating func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
+    public mutating func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int {
         guard var here = place else { return 0 }
         var count = 0
         while count < run.count, let entry = table.entry(at: here) {
             run[count] = StoredEntry(key: entry.key, value: entry.value)
             count += 1
             place = here
+            if let bound, ByteOrder.compare(entry.key, bound) > 0 { break }
             here = place(after: here)
         }
         return count

@@ -66,8 +66,11 @@ public protocol StoreCursor {
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R?
     /// Writes the entry it is at and those after it to the places of `run`, as many as there are, and goes to the last
-    /// of them. Returns how many; only after a move that gave true, else none.
-    mutating func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int
+    /// of them. Stops behind the first whose key is above `bound` (none: no bound). Returns how many; only after a move
+    /// that gave true, else none.
+    mutating func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int
 }
 
 extension StoreCursor {

@@ -62,16 +62,16 @@ struct StateReader {
         cursors[kind.rawValue]?.continues(with: key) ?? true
     }
 
-    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false, which it must before
-    /// the section ends. With `accountsOnly` the slots are jumped over.
+    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false, which it must at the first
+    /// that is above `last`; that is in the section. With `accountsOnly` the slots are jumped over.
     mutating func forEachLeaf(
-        from key: [UInt8], of section: Section, accountsOnly: Bool,
+        from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (StoredEntry) throws(StoreError) -> Bool
     ) throws(StoreError) {
         guard let layering = sections.layering(of: section) else { return }
         let place = try cursor(.leaves)
         if place.sectionIndex != section.index { place.enter(section, .leaves, layering) }
-        try place.forEach(from: key, accountsOnly: accountsOnly, body)
+        try place.forEach(from: key, through: last, accountsOnly: accountsOnly, body)
     }
 
     private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
@@ -113,15 +113,15 @@ private final class SectionCursor {
         return following.map { ByteOrder.hasPrefix($0.key, key) } ?? false
     }
 
-    /// The entries from `key` on, until `body` says false. With `accountsOnly` those with longer keys than an account's
+    /// The entries from `key` on, until `body` says false, which it does at the first above `last`. With `accountsOnly` those with longer keys than an account's
     /// are jumped over.
     func forEach(
-        from key: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
+        from key: [UInt8], through last: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
     ) throws(StoreError) {
-        // Few buckets are full.
-        let expected = MerklePatriciaLimits.bucketLeaves * 3 / 4
+        let expected = MerklePatriciaLimits.bucketLeaves
         var found = try cursor.seek(
-            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected)
+            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected,
+            upTo: last)
         func step(_ entry: StoredEntry) throws(StoreError) -> Step {
             if accountsOnly && entry.key.count > 32 { return .over(entry.key) }
             return try body(entry) ? .on : .stop
@@ -141,7 +141,7 @@ private final class SectionCursor {
             case .stop: return
             case .over(let slot):
                 guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
-                found = try cursor.seek(after, accountsOnly: true, expecting: expected)
+                found = try cursor.seek(after, accountsOnly: true, expecting: expected, upTo: last)
             }
         }
     }

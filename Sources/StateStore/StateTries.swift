@@ -51,7 +51,7 @@ public struct AccountTrie: TrieSource {
         let section = Section(of: prefix.lowestKey, depth: reader.depth)
         var limit = limit
         try reader.forEachLeaf(
-            from: prefix.lowestKey.bytes, of: section, accountsOnly: true
+            from: prefix.lowestKey.bytes, through: prefix.highestKey.bytes, of: section, accountsOnly: true
         ) { entry throws(StoreError) in
             guard entry.key.count == 32, let base = entry.key.baseAddress else { throw .corrupt(table: .leaves) }
             let key = Bytes32(loading: base)
@@ -100,10 +100,11 @@ public struct StorageTrie: TrieSource {
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
         let first = FlatKey(account: account, slot: prefix.lowestKey)
+        let last = FlatKey(account: account, slot: prefix.highestKey)
         let account = account
         var limit = limit
         try reader.forEachLeaf(
-            from: first.bytes, of: section, accountsOnly: false
+            from: first.bytes, through: last.bytes, of: section, accountsOnly: false
         ) { entry throws(StoreError) in
             guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
             guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
