@@ -62,16 +62,16 @@ struct StateReader {
         cursors[kind.rawValue]?.continues(with: key) ?? true
     }
 
-    /// Hands the leaves of one section from `key` on to `body`, in place, until it says false, which it must at the first
-    /// that is above `last`; that is in the section. With `accountsOnly` the slots are jumped over.
-    mutating func forEachLeaf(
-        from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
-        _ body: (StoredEntry) throws(StoreError) -> Bool
+    /// Hands the leaves of one section from `key` on to `body`, in place and as many at once as are at hand, until it
+    /// says stop, which it must at the first that is above `last`; that is in the section.
+    mutating func forEachRun(
+        from key: [UInt8], through last: [UInt8], of section: Section,
+        _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
         guard let layering = sections.layering(of: section) else { return }
         let place = try cursor(.leaves)
         if place.sectionIndex != section.index { place.enter(section, .leaves, layering) }
-        try place.forEach(from: key, through: last, accountsOnly: accountsOnly, body)
+        try place.forEachRun(from: key, through: last, body)
     }
 
     private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
@@ -113,42 +113,37 @@ private final class SectionCursor {
         return following.map { ByteOrder.hasPrefix($0.key, key) } ?? false
     }
 
-    /// The entries from `key` on, until `body` says false, which it does at the first above `last`. With `accountsOnly` those with longer keys than an account's
-    /// are jumped over.
-    func forEach(
-        from key: [UInt8], through last: [UInt8], accountsOnly: Bool, _ body: (StoredEntry) throws(StoreError) -> Bool
+    /// The entries from `key` on, until `body` says stop, which it does at the first above `last`.
+    func forEachRun(
+        from key: [UInt8], through last: [UInt8],
+        _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
         let expected = MerklePatriciaLimits.bucketLeaves
-        var found = try cursor.seek(
-            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected,
-            upTo: last)
-        func step(_ entry: StoredEntry) throws(StoreError) -> Step {
-            if accountsOnly && entry.key.count > 32 { return .over(entry.key) }
-            return try body(entry) ? .on : .stop
-        }
+        var found = try cursor.seek(ByteOrder.isLess(key, from) ? from : key, expecting: expected, upTo: last)
         while found {
-            var next = Step.on
+            var step = RunStep.goOn
             if let run = cursor.takeRun() {
-                for entry in run {
-                    next = try step(entry)
-                    guard case .on = next else { break }
-                }
+                step = try body(run)
             } else if let entry = cursor.current {
-                next = try step(entry)
+                let result = withUnsafePointer(to: entry) { entry in
+                    Result { () throws(StoreError) in try body(UnsafeBufferPointer(start: entry, count: 1)) }
+                }
+                step = try result.get()
             }
-            switch next {
-            case .on: found = try cursor.next()
+            switch step {
+            case .goOn: found = try cursor.next()
             case .stop: return
-            case .over(let slot):
+            case .jumpOver(let slot):
                 guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
                 found = try cursor.seek(after, accountsOnly: true, expecting: expected, upTo: last)
             }
         }
     }
+}
 
-    private enum Step {
-        case on, stop
-        /// All slots of the account that this key begins with.
-        case over(UnsafeRawBufferPointer)
-    }
+/// What is to come after some entries.
+enum RunStep {
+    case goOn, stop
+    /// What comes after all slots of the account that this key begins with.
+    case jumpOver(UnsafeRawBufferPointer)
 }

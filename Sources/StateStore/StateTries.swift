@@ -49,23 +49,36 @@ public struct AccountTrie: TrieSource {
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
         let section = Section(of: prefix.lowestKey, depth: reader.depth)
-        var limit = limit
-        try reader.forEachLeaf(
-            from: prefix.lowestKey.bytes, through: prefix.highestKey.bytes, of: section, accountsOnly: true
-        ) { entry throws(StoreError) in
-            guard entry.key.count == 32, let base = entry.key.baseAddress else { throw .corrupt(table: .leaves) }
-            let key = Bytes32(loading: base)
-            guard prefix.contains(key), limit > 0 else { return false }
-            guard let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
-            watch.see(key, entry.value)
-            withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 1) { room in
-                guard let base = room.baseAddress else { return }
-                let count = account.writeFull(entry.value, to: base)
-                leaves.append(key: key, bytes: UnsafeRawBufferPointer(rebasing: room[..<count]))
+        let last = prefix.highestKey
+        var left = limit
+        try reader.forEachRun(
+            from: prefix.lowestKey.bytes, through: last.bytes, of: section
+        ) { run throws(StoreError) in
+            let step = withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 8) { room in
+                AccountTrie.append(run, through: last, left: &left, room: room, watch: &watch, to: &leaves)
             }
-            limit -= 1
-            return limit > 0
+            guard let step else { throw .corrupt(table: .leaves) }
+            return step
         }
+    }
+
+    /// Appends accounts, at most `left`, which is counted down; nil where one is none.
+    private static func append(
+        _ run: UnsafeBufferPointer<StoredEntry>, through last: Bytes32, left: inout Int,
+        room: UnsafeMutableRawBufferPointer, watch: inout LeafWatch, to leaves: inout LeafColumns
+    ) -> RunStep? {
+        guard let full = room.baseAddress else { return nil }
+        for entry in run {
+            guard entry.key.count == 32, let base = entry.key.baseAddress else { return .jumpOver(entry.key) }
+            let key = Bytes32(loading: base)
+            guard key <= last, left > 0 else { return .stop }
+            guard let account = SlimBody(entry.value) else { return nil }
+            watch.see(key, entry.value)
+            let count = account.writeFull(entry.value, to: full)
+            leaves.append(key: key, bytes: UnsafeRawBufferPointer(start: full, count: count))
+            left &-= 1
+        }
+        return .goOn
     }
 }
 
@@ -102,16 +115,18 @@ public struct StorageTrie: TrieSource {
         let first = FlatKey(account: account, slot: prefix.lowestKey)
         let last = FlatKey(account: account, slot: prefix.highestKey)
         let account = account
-        var limit = limit
-        try reader.forEachLeaf(
-            from: first.bytes, through: last.bytes, of: section, accountsOnly: false
-        ) { entry throws(StoreError) in
-            guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
-            guard limit > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else { return false }
-            watch.see(slot, entry.value)
-            SlotValue.append(entry.value, of: slot, to: &leaves)
-            limit -= 1
-            return limit > 0
+        var left = limit
+        try reader.forEachRun(from: first.bytes, through: last.bytes, of: section) { run throws(StoreError) in
+            for entry in run {
+                guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
+                guard left > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else {
+                    return .stop
+                }
+                watch.see(slot, entry.value)
+                SlotValue.append(entry.value, of: slot, to: &leaves)
+                left -= 1
+            }
+            return .goOn
         }
     }
 }
