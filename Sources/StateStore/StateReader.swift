@@ -18,28 +18,10 @@ struct StateReader {
     /// Leading nibbles that name a section.
     var depth: Int { sections.depth }
 
-    /// The first account at or after `key` and its slim body in place: it is there until the reader is asked for
-    /// another leaf. Slots in between are jumped over.
-    mutating func accountInPlace(
-        atOrAfter key: Bytes32
-    ) throws(StoreError) -> (key: Bytes32, body: UnsafeRawBufferPointer)? {
-        var start = key
-        while true {
-            let section = Section(of: start, depth: depth).index
-            let found = try firstInPlace(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
-            guard let found else { return nil }
-            guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
-            if key.slot == nil { return (key.account, found.value) }
-            // Slots whose account is not there: no version writes such, but a walk must end all the same.
-            guard let next = key.account.successor else { return nil }
-            start = next
-        }
-    }
-
     /// The first entry at or after `key`, in the first held section at or after `index` that has one. In place: it is
     /// there until this table is asked for something else.
     mutating func firstInPlace(
-        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
+        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int
     ) throws(StoreError) -> StoredEntry? {
         let place = try cursor(kind)
         var next = place.sectionIndex == index ? index : nil
@@ -48,7 +30,7 @@ struct StateReader {
             next = section.index
         }
         while let current = next {
-            if let entry = try place.first(atOrAfter: key, accountsOnly: accountsOnly) { return entry }
+            if let entry = try place.first(atOrAfter: key) { return entry }
             guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
             place.enter(section, kind, layering)
             next = section.index
@@ -98,9 +80,9 @@ private final class SectionCursor {
     }
 
     /// The section's first entry at or after `key`.
-    func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
+    func first(atOrAfter key: [UInt8]) throws(StoreError) -> StoredEntry? {
         // One more than is asked for: see `continues`.
-        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: 2),
+        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, expecting: 2),
             let entry = cursor.current
         else { return nil }
         if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
@@ -131,13 +113,14 @@ private final class SectionCursor {
             if let run = cursor.takeRun() {
                 for entry in run {
                     next = try step(entry)
-                    guard case .on = next else { break }
+                    // Slots that are at hand are stepped through: a seek costs more.
+                    if case .stop = next { break }
                 }
             } else if let entry = cursor.current {
                 next = try step(entry)
             }
             switch next {
-            case .on: found = try cursor.next()
+            case .on: found = try cursor.next(accountsOnly: accountsOnly)
             case .stop: return
             case .over(let slot):
                 guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }
