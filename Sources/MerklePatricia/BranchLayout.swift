@@ -77,13 +77,3 @@ enum EqualBytes {
         return true
     }
 }
-
-extension NodeReference {
-    /// Whether these are the bytes with which a parent has this reference.
-    func isEncoded(as bytes: ArraySlice<UInt8>) -> Bool {
-        switch self {
-        case .hash(let hash): bytes.count == 33 && bytes.first == 0xa0 && Bytes32(bytes.dropFirst()) == hash
-        case .embedded(let node): bytes.elementsEqual(node)
-        }
-    }
-}

@@ -71,6 +71,7 @@ struct Bucket: TrieSource, ~Copyable {
         leaves.removeAll()
         branches.removeAll()
         try source.bucket(under: prefix, into: &leaves)
+        if isNamed && leaves.isEmpty { throw TrieError.missingChild(prefix) }
         guard leaves.count > 1 else { return }
         forge.begin()
         leaves.withItems { items in

@@ -15,11 +15,13 @@ public enum TrieUpdate {
     ///
     /// `checking`: whether all that is read is held against what the branch above names, so that a store with something
     /// else is found out. Without it, which costs a third less, such a store gives a wrong subtree: then whoever knows
-    /// which one is right must ask again, with it, before blaming the sender of the changes.
+    /// which one is right must ask again, with it, before blaming the sender of the changes. `from`: what is there now
+    /// hashes to, seen from the prefix, where the caller knows it: then the topmost node is checked too.
     ///
     /// Errors: a `TrieError` where the changes or the stored records are not what they must be, or the source's own.
     public static func apply(
-        _ changes: [LeafChange], under prefix: Nibbles, source: inout some TrieSource, checking: Bool = true
+        _ changes: [LeafChange], under prefix: Nibbles, source: inout some TrieSource, checking: Bool = true,
+        from before: Bytes32? = nil
     ) throws -> (subtree: Subtree, changes: [BranchChange]) {
         for (index, change) in changes.enumerated() {
             guard index == 0 || changes[index - 1].key < change.key else { throw TrieError.unsortedChanges }
@@ -27,7 +29,12 @@ public enum TrieUpdate {
             if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
         }
         var walk = UpdateWalk(changes: changes, bucketLeaves: source.bucketLeaves, checking: checking)
-        let growth = try walk.apply(0..<changes.count, under: prefix, named: nil, source: &source)
+        let before = checking ? before : nil
+        if before == Subtree.emptyRoot {
+            guard try source.subtree(under: prefix) == .empty else { throw TrieError.corruptRecord(prefix) }
+        }
+        let name = before.flatMap { $0 == Subtree.emptyRoot ? nil : NodeReference.hash($0) }
+        let growth = try walk.apply(0..<changes.count, under: prefix, named: name, source: &source)
         return try walk.finish(growth)
     }
 }
@@ -195,7 +202,7 @@ private struct UpdateWalk: ~Copyable {
             if found.isEmpty { throw TrieError.missingChild(prefix) }
             if isChecking {
                 let stored = TrieBuilder.subtree(of: found, in: 0..<found.count)
-                guard stored.reference(at: prefix.count) == name else {
+                guard stored.hash(at: prefix.count) == name.hash else {
                     // Perhaps it is the branch above that is another.
                     try check.finish()
                     throw TrieError.corruptRecord(prefix)

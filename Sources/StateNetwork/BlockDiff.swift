@@ -116,10 +116,12 @@ public enum BlockDiffCheck {
 
     /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the
     /// proven hash, and pairs the codes with their hashes. Codes that are missing are for the caller to ask for.
+    /// `from`: see `DiffsCheck.apply`.
     public static func apply<Snapshot: StoreSnapshot>(
-        _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, in view: inout StateView<Snapshot>
+        _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
+        in view: inout StateView<Snapshot>
     ) throws -> (update: SectionUpdate, codes: [(hash: Bytes32, code: [UInt8])]) {
-        let update = try DiffsCheck.apply(value.changes, to: section, expecting: hash, in: &view)
+        let update = try DiffsCheck.apply(value.changes, to: section, expecting: hash, from: before, in: &view)
         let named = Set(update.newCodeHashes)
         var codes: [(hash: Bytes32, code: [UInt8])] = []
         for code in value.codes {

@@ -21,12 +21,12 @@ enum BlockChanges {
     /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
     /// the block. What ends as it began is left out.
     static func leafChanges<Snapshot: StoreSnapshot>(
-        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>
+        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>, checking: Bool
     ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
         var sections: [(section: Section, changes: [LeafChange])] = []
         var codes: [Bytes32: [UInt8]] = [:]
         for change in changes {
-            let leaves = try leafChanges(of: change, view: &view)
+            let leaves = try leafChanges(of: change, view: &view, checking: checking)
             guard !leaves.isEmpty else { continue }
             let section = Section(of: change.key, depth: depth)
             if sections.last?.section == section {
@@ -40,7 +40,7 @@ enum BlockChanges {
     }
 
     private static func leafChanges<Snapshot: StoreSnapshot>(
-        of change: AccountChange, view: inout StateView<Snapshot>
+        of change: AccountChange, view: inout StateView<Snapshot>, checking: Bool
     ) throws -> [LeafChange] {
         let before = try view.account(change.key)
         var slots: [LeafChange] = []
@@ -57,7 +57,14 @@ enum BlockChanges {
         var root = before?.storageRoot ?? StateAccount.emptyRoot
         if !trieChanges.isEmpty {
             var source = view.storageTrie(of: change.key)
-            root = try TrieUpdate.apply(trieChanges, under: .root, source: &source).subtree.hash(at: 0)
+            do {
+                root = try TrieUpdate.apply(
+                    trieChanges, under: .root, source: &source, checking: checking, from: root
+                ).subtree.hash(at: 0)
+            } catch let error as TrieError {
+                // What is stored is no trie: that is not the chain's fault.
+                throw StateChangeError.trie(error)
+            }
         }
         let after = change.applied(to: before, storageRoot: root)
         guard after != before else { return [] }
@@ -187,6 +194,16 @@ public struct ReplayBlock: Sendable {
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> ReplayTaken {
+        do {
+            return try replay(on: snapshot, checking: false)
+        } catch let error where (error as? StateChangeError)?.blamesSender ?? (error is BridgeError) {
+            // Before the chain is blamed: is what we hold what we think?
+            return try replay(on: snapshot, checking: true)
+        }
+    }
+
+    /// - Parameter checking: see `SectionChange.apply`.
+    private func replay(on snapshot: some StoreSnapshot, checking: Bool) throws -> ReplayTaken {
         var tops: [Int: BlockLayer] = [:]
         for layer in layers where layer.point.number > records[layer.section.index].working.number {
             if tops[layer.section.index].map({ $0.point.number < layer.point.number }) ?? true {
@@ -201,12 +218,14 @@ public struct ReplayBlock: Sendable {
             ).map { (section: record.section, layering: $0) }
         }
         var view = StateView(snapshot, depth: depth, sections: layerings)
-        let (touched, codes) = try BlockChanges.leafChanges(of: block.changes, depth: depth, view: &view)
+        let (touched, codes) = try BlockChanges.leafChanges(
+            of: block.changes, depth: depth, view: &view, checking: checking)
         var subtrees = records.map { tops[$0.section.index]?.update.subtreeAfter ?? $0.subtree ?? .empty }
         var updates: [(update: SectionUpdate, changes: [LeafChange], before: Bytes32)] = []
         for (section, changes) in touched {
-            let update = try SectionChange.apply(changes, to: section, in: &view)
-            updates.append((update, changes, subtrees[section.index].hash(at: depth)))
+            let before = subtrees[section.index].hash(at: depth)
+            let update = try SectionChange.apply(changes, to: section, in: &view, checking: checking, from: before)
+            updates.append((update, changes, before))
             subtrees[section.index] = update.subtreeAfter
         }
         let crown = Crown(sections: subtrees, depth: depth)

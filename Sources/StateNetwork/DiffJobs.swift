@@ -59,7 +59,8 @@ public struct TakeDiffs: Sendable {
             let update =
                 diff.changes.isEmpty
                 ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
-                : try DiffsCheck.apply(diff.changes, to: diff.section, expecting: proven, in: &view)
+                : try DiffsCheck.apply(
+                    diff.changes, to: diff.section, expecting: proven, from: record.sectionHash, in: &view)
             try take(update, record: record, proven: proven, into: &taken, snapshot)
         }
         return taken
@@ -150,7 +151,8 @@ public struct CheckBlockDiff: Sendable {
         var view = view(of: record, at: parent, in: snapshot)
         guard view.holds(section) else { throw StateJobError.outdated }
         let (update, codes) = try BlockDiffCheck.apply(
-            value, to: section, expecting: claims.sectionHashAfter, in: &view)
+            value, to: section, expecting: claims.sectionHashAfter,
+            from: top?.sectionHashAfter ?? record.sectionHash, in: &view)
         let layer = BlockLayer(
             section: section, point: key.point, parent: parent, sectionHashBefore: value.sectionHashBefore,
             sectionHashAfter: claims.sectionHashAfter, update: update, pathProof: value.pathProof)

@@ -103,10 +103,8 @@ public struct TakeRange: Sendable {
             var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
             return try PartialSection.advance(changes, of: section, below: next, to: goal, in: &view)
         } catch let error as StateChangeError {
-            switch error {
-            case .store, .trie, .sectionNotHeld: throw error
-            default: throw StateJobError.falseDiff("\(error)")
-            }
+            guard error.blamesSender else { throw error }
+            throw StateJobError.falseDiff("\(error)")
         } catch let error as StoreError {
             throw error
         } catch {

@@ -15,8 +15,9 @@
 // served and up to which block all of it was compared with proven hashes. The *node pool* has the trie nodes above the
 // sections that were seen in crowns and proofs, and so proves most section hashes at most blocks by itself.
 //
-// Phases of a section: nothing, *partial* (a cursor says how far), *complete* at an anchor and from then on carried on:
-// by layers from block to block, by folds from anchor to anchor, and by `0x41` where blocks were missed.
+// Phases of a section: nothing, *partial* (a cursor says how far; a diff and the next range lead it to another anchor
+// where nobody serves its own), *complete* at an anchor and from then on carried on: by layers from block to block, by
+// folds from anchor to anchor, and by `0x41` where blocks were missed.
 //
 // Invariants. Codecs and checks are pure functions; jobs (`StateJob`) read one snapshot and return the transaction,
 // never write. Nothing is stored that was not proven under an attested state root. The store is the truth: `Holdings`

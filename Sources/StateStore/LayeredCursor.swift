@@ -29,9 +29,9 @@ struct LayeredCursor {
 
     private var isPlain: Bool { !readsUndo && overlays.isEmpty }
 
-    /// Goes to the first entry at or after `key`. With `accountsOnly` the slots of an account that a layer deletes are
-    /// jumped over, not stepped through. `expecting`: entries that are likely to be asked for one after the other, none
-    /// of them above `bound`.
+    /// Goes to the first entry at or after `key`. With `accountsOnly` the slots that a layer deletes are jumped over
+    /// with all others of their account, not stepped through. `expecting`: entries that are likely to be asked for one
+    /// after the other, none of them above `bound`.
     mutating func seek(
         _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1, upTo bound: [UInt8]? = nil
     ) throws(StoreError) -> Bool {
@@ -40,24 +40,12 @@ struct LayeredCursor {
             winner = found == nil ? .none : .base
             return found != nil
         }
-        if readsUndo { _ = try undo?.seek(key) }
-        for index in overlays.indices { positions[index] = overlays[index].lowerBound(key) }
-        while let gone = try settle() {
-            if accountsOnly && gone.count == 32 {
-                guard let next = ByteOrder.end(ofPrefix: Array(gone)) else {
-                    winner = .none
-                    return false
-                }
-                return try seek(next, accountsOnly: true)
-            }
-            try step(over: gone)
-        }
-        if case .none = winner { return false }
-        return true
+        try placeLayers(at: key)
+        return try pass(accountsOnly: accountsOnly)
     }
 
-    /// Goes to the next entry.
-    mutating func next() throws(StoreError) -> Bool {
+    /// Goes to the next entry; `accountsOnly` as in `seek`.
+    mutating func next(accountsOnly: Bool = false) throws(StoreError) -> Bool {
         if isPlain {
             let found = try base.next()
             winner = found == nil ? .none : .base
@@ -65,7 +53,28 @@ struct LayeredCursor {
         }
         guard let key = current?.key else { return false }
         try step(over: key)
-        while let gone = try settle() { try step(over: gone) }
+        return try pass(accountsOnly: accountsOnly)
+    }
+
+    private mutating func placeLayers(at key: [UInt8]) throws(StoreError) {
+        if readsUndo { _ = try undo?.seek(key) }
+        for index in overlays.indices { positions[index] = overlays[index].lowerBound(key) }
+    }
+
+    /// Goes on from where the sources are to an entry that is there. Gives whether there is one.
+    private mutating func pass(accountsOnly: Bool) throws(StoreError) -> Bool {
+        while let gone = try settle() {
+            guard accountsOnly else {
+                try step(over: gone)
+                continue
+            }
+            guard let next = ByteOrder.end(ofPrefix: Array(gone.prefix(32))) else {
+                winner = .none
+                return false
+            }
+            _ = try base.seek(next)
+            try placeLayers(at: next)
+        }
         if case .none = winner { return false }
         return true
     }

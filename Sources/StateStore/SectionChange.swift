@@ -35,11 +35,13 @@ public enum SectionChange {
     /// the storage root is recomputed from the held slots and must be the one its body states; a deleted account takes
     /// all its slots with it. The caller compares `subtreeAfter.hash(at: section.depth)` with the proven section hash.
     ///
-    /// - Parameter checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error
-    ///   that blames the sender, asks again with it: then an error of the store says that it is ours.
+    /// - Parameters:
+    ///   - checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error that
+    ///     blames the sender, asks again with it: then an error of the store says that it is ours.
+    ///   - from: the section hash in the view, where it is known: what `checking` begins with.
     public static func apply(
         _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>,
-        checking: Bool = false
+        checking: Bool = false, from before: Bytes32? = nil
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
@@ -57,7 +59,7 @@ public enum SectionChange {
             accounts.append((key: account, value: body))
             index = end
         }
-        let result = try updateAccounts(accounts, section: section, in: &view, checking: checking)
+        let result = try updateAccounts(accounts, section: section, in: &view, checking: checking, from: before)
         for (body, before) in zip(bodies, result.before) { try settle(body, before: before, effect: &effect) }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
@@ -150,7 +152,9 @@ public enum SectionChange {
         }
         do {
             var source = StorageTrie(view.reader, account: account, watching: leaves.map(\.key))
-            let result = try TrieUpdate.apply(leaves, under: .root, source: &source, checking: checking)
+            let before = checking ? try view.account(account)?.storageRoot ?? StateAccount.emptyRoot : nil
+            let result = try TrieUpdate.apply(
+                leaves, under: .root, source: &source, checking: checking, from: before)
             for (change, before) in zip(slots, source.watch.values) {
                 guard before != change.value else { throw StateChangeError.noChange(change.key) }
                 effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
@@ -187,13 +191,13 @@ public enum SectionChange {
 
     private static func updateAccounts(
         _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>,
-        checking: Bool
+        checking: Bool, from before: Bytes32?
     ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>], before: [[UInt8]?]) {
         if accounts.isEmpty { return (try subtree(of: section, in: &view), [], []) }
         do {
             var source = AccountTrie(view.reader, watching: accounts.map(\.key))
             let result = try TrieUpdate.apply(
-                accounts, under: section.path, source: &source, checking: checking)
+                accounts, under: section.path, source: &source, checking: checking, from: before)
             let branches = result.changes.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
             return (result.subtree, branches, source.watch.values)
         } catch {
@@ -203,6 +207,14 @@ public enum SectionChange {
 }
 
 extension StateChangeError {
+    /// Whether the changes are at fault: neither the store nor what is asked of it.
+    public var blamesSender: Bool {
+        switch self {
+        case .store, .trie, .sectionNotHeld: false
+        default: true
+        }
+    }
+
     /// What a trie read from the store may throw.
     init(_ error: any Error) {
         switch error {

@@ -18,28 +18,10 @@ struct StateReader {
     /// Leading nibbles that name a section.
     var depth: Int { sections.depth }
 
-    /// The first account at or after `key` and its slim body in place: it is there until the reader is asked for
-    /// another leaf. Slots in between are jumped over.
-    mutating func accountInPlace(
-        atOrAfter key: Bytes32
-    ) throws(StoreError) -> (key: Bytes32, body: UnsafeRawBufferPointer)? {
-        var start = key
-        while true {
-            let section = Section(of: start, depth: depth).index
-            let found = try firstInPlace(.leaves, atOrAfter: start.bytes, from: section, accountsOnly: true)
-            guard let found else { return nil }
-            guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
-            if key.slot == nil { return (key.account, found.value) }
-            // Slots whose account is not there: no version writes such, but a walk must end all the same.
-            guard let next = key.account.successor else { return nil }
-            start = next
-        }
-    }
-
     /// The first entry at or after `key`, in the first held section at or after `index` that has one. In place: it is
     /// there until this table is asked for something else.
     mutating func firstInPlace(
-        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int, accountsOnly: Bool = false
+        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int
     ) throws(StoreError) -> StoredEntry? {
         let place = try cursor(kind)
         var next = place.sectionIndex == index ? index : nil
@@ -48,7 +30,7 @@ struct StateReader {
             next = section.index
         }
         while let current = next {
-            if let entry = try place.first(atOrAfter: key, accountsOnly: accountsOnly) { return entry }
+            if let entry = try place.first(atOrAfter: key) { return entry }
             guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
             place.enter(section, kind, layering)
             next = section.index
@@ -63,15 +45,16 @@ struct StateReader {
     }
 
     /// Hands the leaves of one section from `key` on to `body`, in place and as many at once as are at hand, until it
-    /// says stop, which it must at the first that is above `last`; that is in the section.
+    /// says stop, which it must at the first that is above `last`; that is in the section. With `accountsOnly` slots that a
+    /// layer deletes are jumped over.
     mutating func forEachRun(
-        from key: [UInt8], through last: [UInt8], of section: Section,
+        from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
         guard let layering = sections.layering(of: section) else { return }
         let place = try cursor(.leaves)
         if place.sectionIndex != section.index { place.enter(section, .leaves, layering) }
-        try place.forEachRun(from: key, through: last, body)
+        try place.forEachRun(from: key, through: last, accountsOnly: accountsOnly, body)
     }
 
     private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
@@ -98,9 +81,9 @@ private final class SectionCursor {
     }
 
     /// The section's first entry at or after `key`.
-    func first(atOrAfter key: [UInt8], accountsOnly: Bool) throws(StoreError) -> StoredEntry? {
+    func first(atOrAfter key: [UInt8]) throws(StoreError) -> StoredEntry? {
         // One more than is asked for: see `continues`.
-        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: 2),
+        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, expecting: 2),
             let entry = cursor.current
         else { return nil }
         if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
@@ -115,11 +98,12 @@ private final class SectionCursor {
 
     /// The entries from `key` on, until `body` says stop, which it does at the first above `last`.
     func forEachRun(
-        from key: [UInt8], through last: [UInt8],
+        from key: [UInt8], through last: [UInt8], accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
         let expected = MerklePatriciaLimits.bucketLeaves
-        var found = try cursor.seek(ByteOrder.isLess(key, from) ? from : key, expecting: expected, upTo: last)
+        var found = try cursor.seek(
+            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected, upTo: last)
         while found {
             var step = RunStep.goOn
             if let run = cursor.takeRun() {
@@ -131,7 +115,7 @@ private final class SectionCursor {
                 step = try result.get()
             }
             switch step {
-            case .goOn: found = try cursor.next()
+            case .goOn: found = try cursor.next(accountsOnly: accountsOnly)
             case .stop: return
             case .jumpOver(let slot):
                 guard let after = ByteOrder.end(ofPrefix: Array(slot[..<32])) else { return }

@@ -16,21 +16,25 @@
 //
 // A section's life. `RangeWriter` fills it from its first key on (coverage `partial`, its `next` cursor the
 // watermark); with its last leaf it is `complete`. `SectionChange.apply` gives the exact effect of verified-to-be
-// changes as a `SectionUpdate`; that becomes a `BlockLayer`, or is folded by `StateWrites.fold`. A section whose anchor
-// nobody serves any more is dropped whole.
+// changes as a `SectionUpdate`; that becomes a `BlockLayer`, or is folded by `StateWrites.fold`. What is there of a
+// partial one whose anchor nobody serves any more is led to another by `PartialSection`; a section from whose point no
+// diff leads on is dropped whole.
 //
 // Layout. One table holds accounts and slots: the 32 bytes of an account are a prefix of the 64 of its slots, so
 // bytes compare as the flat order does, one cursor gives it, and a range needs no merge of two. Account leaves do not
 // suffer: a seek to 32 bytes can only land on an account (a slot's key that is not below them has its account's leaf
 // before it), so stepping from account to account is one seek each, whatever storage lies in between. Branch records
 // are keyed by one byte a nibble: a path sorts right before what continues it, so "the shallowest branch at or below"
-// is one seek. Extensions and leaf nodes are not stored: they follow. Branches above depth d are not either: they are
-// the crown, and change with every section.
+// is one seek. Extensions and leaf nodes are not stored: they follow. Nor are the branches over few leaves, which are
+// built from those when needed (`MerklePatricia.swift`, "Why buckets"); nor those above depth d: they are the crown,
+// and change with every section. Accounts of a bucket may have any amount of storage between them: it is jumped over by
+// one seek an account (`StateReader`), also where a layer deletes it.
 //
 // Invariants. A batch is a whole step: data, coverage and watermark together, so a crash leaves a step done or not
 // begun. Nothing is written that was not verified by the caller. Undo entries of a section are those of its last fold
 // only. A slot never stands without its account. What is read back is checked: a record this program would not write
-// is `StoreError.corrupt`, never a trap.
+// is `StoreError.corrupt`, never a trap. Whether a record is the one that stood there is asked when a result does not
+// fit, before anybody is blamed for it (`checking`): always would cost half as much again.
 //
 // Why not otherwise. Not one trie version a block: old branches would have to be counted or swept. Not a version stamp
 // on every branch record (changes since e as a pruned walk): deletions need a log all the same, and a log of leaves

@@ -52,7 +52,7 @@ public struct AccountTrie: TrieSource {
         let last = prefix.highestKey
         var left = limit
         try reader.forEachRun(
-            from: prefix.lowestKey.bytes, through: last.bytes, of: section
+            from: prefix.lowestKey.bytes, through: last.bytes, of: section, accountsOnly: true
         ) { run throws(StoreError) in
             let step = withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 8) { room in
                 AccountTrie.append(run, through: last, left: &left, room: room, watch: &watch, to: &leaves)
@@ -69,7 +69,8 @@ public struct AccountTrie: TrieSource {
     ) -> RunStep? {
         guard let full = room.baseAddress else { return nil }
         for entry in run {
-            guard entry.key.count == 32, let base = entry.key.baseAddress else { return .jumpOver(entry.key) }
+            // Slots that are at hand are stepped over: a seek costs more.
+            guard entry.key.count == 32, let base = entry.key.baseAddress else { continue }
             let key = Bytes32(loading: base)
             guard key <= last, left > 0 else { return .stop }
             guard let account = SlimBody(entry.value) else { return nil }
@@ -78,6 +79,7 @@ public struct AccountTrie: TrieSource {
             leaves.append(key: key, bytes: UnsafeRawBufferPointer(start: full, count: count))
             left &-= 1
         }
+        if let last = run.last, last.key.count > 32 { return .jumpOver(last.key) }
         return .goOn
     }
 }
@@ -116,7 +118,9 @@ public struct StorageTrie: TrieSource {
         let last = FlatKey(account: account, slot: prefix.highestKey)
         let account = account
         var left = limit
-        try reader.forEachRun(from: first.bytes, through: last.bytes, of: section) { run throws(StoreError) in
+        try reader.forEachRun(
+            from: first.bytes, through: last.bytes, of: section, accountsOnly: false
+        ) { run throws(StoreError) in
             for entry in run {
                 guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
                 guard left > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else {

@@ -55,7 +55,15 @@ public struct StateView<Snapshot: StoreSnapshot> {
 
     /// The value of a leaf: slim body, or slot value without leading zeros; nil where it is not there.
     public func leaf(_ key: FlatKey) throws(StoreError) -> [UInt8]? {
-        try entry(.leaves, key.bytes, in: Section(of: key.account, depth: depth))
+        guard let layering = sections.layering(of: Section(of: key.account, depth: depth)) else { return nil }
+        let bytes = key.bytes
+        for overlay in layering.overlays {
+            if let value = overlay.table(.leaves).lookUp(bytes) { return value }
+        }
+        if layering.readsUndo, let undo = try snapshot.get(StateTable.leaves.undo, bytes) {
+            return undo.first == 0 ? nil : Array(undo.dropFirst())
+        }
+        return try snapshot.get(.leaves, bytes)
     }
 
     /// The account of this key; nil where there is none.
@@ -64,42 +72,6 @@ public struct StateView<Snapshot: StoreSnapshot> {
         return try StateAccount(stored: body)
     }
 
-    /// The RLP of a branch of the account trie, whose path has `depth` nibbles or more.
-    public func accountBranch(_ path: Nibbles) throws(StoreError) -> [UInt8]? {
-        guard let section = Section(of: path, depth: depth) else { return nil }
-        return try entry(.accountBranches, path.storeKey, in: section)
-    }
-
-    /// The RLP of a branch of a storage trie.
-    public func storageBranch(_ key: StorageBranchKey) throws(StoreError) -> [UInt8]? {
-        try entry(.storageBranches, key.bytes, in: Section(of: key.account, depth: depth))
-    }
-
-    private func entry(_ kind: StateTable, _ key: [UInt8], in section: Section) throws(StoreError) -> [UInt8]? {
-        guard let layering = sections.layering(of: section) else { return nil }
-        for overlay in layering.overlays {
-            if let value = overlay.table(kind).lookUp(key) { return value }
-        }
-        if layering.readsUndo, let undo = try snapshot.get(kind.undo, key) {
-            return undo.first == 0 ? nil : Array(undo.dropFirst())
-        }
-        return try snapshot.get(kind.base, key)
-    }
-
-    // The next entry.
-
-    /// The first leaf at or after `key` in the flat order.
-    public mutating func leaf(atOrAfter key: FlatKey) throws(StoreError) -> (key: FlatKey, value: [UInt8])? {
-        let start = Section(of: key.account, depth: depth).index
-        guard let found = try reader.firstInPlace(.leaves, atOrAfter: key.bytes, from: start) else { return nil }
-        guard let key = FlatKey(loading: found.key) else { throw .corrupt(table: .leaves) }
-        return (key, Array(found.value))
-    }
-
-    /// The first account at or after `key`, its slim body; slots in between are jumped over.
-    public mutating func account(atOrAfter key: Bytes32) throws(StoreError) -> (key: Bytes32, body: [UInt8])? {
-        try reader.accountInPlace(atOrAfter: key).map { ($0.key, Array($0.body)) }
-    }
 
     /// The branches of an account's storage trie, by path.
     func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {

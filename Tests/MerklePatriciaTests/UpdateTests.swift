@@ -208,6 +208,35 @@ import Testing
         }
     }
 
+    @Test("The topmost node is checked where its hash is known: as a branch, behind an extension, as a bucket, as none")
+    func topmost() throws {
+        let whole = MemoryTrie(Workload.leaves(1_000))
+        let few = MemoryTrie(Workload.leaves(20))
+        let deep = Nibbles(section: 0x35, depth: 2)
+        var behind = LeafColumns()
+        for index in UInt64(0)..<60 { behind.append(key: Bytes32(0x35 << 56 | index << 40, 0, 0, 0), value: [1, 2]) }
+        for (trie, prefix) in [
+            (whole, Nibbles.root), (whole, Nibbles(section: 3, depth: 1)), (few, .root), (MemoryTrie(), .root),
+            (MemoryTrie(behind), .root), (MemoryTrie(behind), deep),
+        ] {
+            var source = trie
+            let hash = try source.subtree(under: prefix).hash(at: prefix.count)
+            let drawn: [TrieUpdate.LeafChange] = [(prefix.lowestKey, [5, 6])]
+            let plain = try TrieUpdate.apply(drawn, under: prefix, source: &source)
+            let known = try TrieUpdate.apply(drawn, under: prefix, source: &source, from: hash)
+            #expect(known.subtree == plain.subtree)
+            // Unchecked nothing is asked of it.
+            _ = try TrieUpdate.apply(drawn, under: prefix, source: &source, checking: false, from: .max)
+            #expect(throws: TrieError.self) {
+                try TrieUpdate.apply(drawn, under: prefix, source: &source, from: .max)
+            }
+            guard hash != Subtree.emptyRoot else { continue }
+            #expect(throws: TrieError.corruptRecord(prefix)) {
+                try TrieUpdate.apply(drawn, under: prefix, source: &source, from: Subtree.emptyRoot)
+            }
+        }
+    }
+
     @Test("A leaf of a bucket that is not the one its branch names is an error; unchecked it gives another root")
     func alteredLeaf() throws {
         let trie = MemoryTrie(Workload.leaves(3_000))

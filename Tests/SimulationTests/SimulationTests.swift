@@ -181,7 +181,7 @@ enum Oracle {
             return SectionLayering(of: record, at: top, layers: own).map { (section: record.section, layering: $0) }
         }
         #expect(sections.count == 16)
-        var view = StateView(snapshot, depth: 1, sections: sections)
+        let view = StateView(snapshot, depth: 1, sections: sections)
         var expected = 0
         for (address, account) in scenario.chain.finalState {
             let found = try #require(try view.account(address.key), "account \(address) is missing")
@@ -195,14 +195,8 @@ enum Oracle {
             expected += 1 + account.storage.count
         }
         var count = 0
-        var next: FlatKey? = FlatKey(account: .zero)
-        while let key = next, let leaf = try view.leaf(atOrAfter: key) {
-            count += 1
-            next = leaf.key.slot.map { slot in
-                slot.successor.map { FlatKey(account: leaf.key.account, slot: $0) }
-                    ?? leaf.key.account.successor.map { FlatKey(account: $0) }
-            } ?? FlatKey(account: leaf.key.account, slot: .zero)
-        }
+        var walk = try view.walk(from: .first)
+        while try walk.next() != nil { count += 1 }
         #expect(count == expected, "no leaf too many")
     }
 }

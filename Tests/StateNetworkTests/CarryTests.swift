@@ -121,6 +121,7 @@ import Testing
     private static func expectWhole(_ scene: Scene) throws {
         let record = try #require(try SectionRecord.read(scene.section, in: scene.map.snapshot()))
         guard record.isComplete else { return }
+        #expect(record.sectionHash == (try scene.pair.after.crown.sectionHash(scene.section.index)))
         let changes = scene.pair.after.changes(to: scene.pair.before).filter { scene.section.contains($0.key.account) }
         var view = StateView(scene.map.snapshot(), depth: 1, at: scene.to, records: [record])
         let back = try SectionChange.apply(changes, to: scene.section, in: &view, checking: true)

@@ -74,18 +74,11 @@ import Testing
     private func check(
         _ view: StateView<MemorySnapshot>, _ expected: Leaves, _ generator: inout SeededGenerator
     ) throws {
-        var view = view
         let sorted = expected.sorted { $0.key < $1.key }
         #expect(try view.flat() == sorted.map { LeafChange(key: $0.key, value: $0.value) })
         for _ in 0..<20 {
             let key = Case.key(&generator)
             #expect(try view.leaf(key) == expected[key])
-            let next = try view.leaf(atOrAfter: key)
-            let wanted = sorted.first { $0.key >= key }
-            #expect(next?.key == wanted?.key)
-            #expect(next?.value == wanted?.value)
-            let account = try view.account(atOrAfter: key.account)
-            #expect(account?.key == sorted.first { $0.key.slot == nil && $0.key.account >= key.account }?.key.account)
             let origin = Cursor(account: key.account, slot: key.slot ?? .zero)
             #expect(
                 try view.flat(from: origin).map(\.key) == sorted.map(\.key).filter { $0 >= origin.firstKey })
@@ -163,7 +156,6 @@ import Testing
             #expect(try storage.branch(atOrBelow: prefix)?.path == expected)
             #expect(try storage.branch(atOrBelow: prefix)?.node == expected?.storeKey)
             #expect(try other.branch(atOrBelow: prefix) == nil)
-            #expect(try view.accountBranch(prefix) == (paths.contains(prefix) ? prefix.storeKey : nil))
         }
         #expect(try storage.branch(atOrBelow: .root)?.path == paths.min())
     }
