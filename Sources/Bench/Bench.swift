@@ -33,6 +33,8 @@
 //     operation; a trial does enough of them to be long.
 //   · Why the world's target is imported (`Shell`): a store that is not the real one says nothing of the real one.
 
+import Primitives
+
 /// All workloads, in the order in which they are run and listed.
 public enum Workloads {
     /// Every workload there is.
@@ -46,6 +48,14 @@ public enum Workloads {
         return all.filter { workload in names.contains { matches(workload.name, $0) } }
     }
 
+    /// The Keccak kernel of that name. Throws where there is none, or this machine cannot run it.
+    public static func kernel(named name: String) throws(BenchError) -> Keccak.Kernel {
+        guard let kernel = Keccak.Kernel.allCases.first(where: { "\($0)" == name && $0.isAvailable }) else {
+            throw .noKernel(name)
+        }
+        return kernel
+    }
+
     private static func matches(_ name: String, _ wanted: String) -> Bool {
         wanted.hasSuffix(".*") ? name.hasPrefix(wanted.dropLast()) : name == wanted
     }
@@ -55,6 +65,8 @@ public enum Workloads {
 public enum BenchError: Error, Equatable, CustomStringConvertible {
     /// No workload has this name.
     case unknownWorkload(String)
+    /// No Keccak kernel has this name, or this machine cannot run it.
+    case noKernel(String)
     /// The workload gave something else than it must.
     case wrongResult(workload: String, what: String)
 
@@ -62,6 +74,9 @@ public enum BenchError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .unknownWorkload(let name):
             "no workload is called '\(name)'; there are: \(Workloads.all.map(\.name).joined(separator: ", "))"
+        case .noKernel(let name):
+            "this machine has no kernel '\(name)'; it has: "
+                + Keccak.Kernel.allCases.filter(\.isAvailable).map { "\($0)" }.joined(separator: ", ")
         case .wrongResult(let workload, let what): "\(workload): \(what)"
         }
     }

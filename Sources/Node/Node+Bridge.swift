@@ -19,6 +19,10 @@ struct BridgeState: Sendable {
     var head: StatePoint?
     /// Blocks applied and not yet signed as final, rising.
     var unfinal: [StatePoint] = []
+    /// The newest block that these keys have called final since this start.
+    var signedFinal: StatePoint?
+    /// Whether the next block waits for room, which is told once.
+    var isHeldBack = false
 
     /// Throws where a seed is no secret key, or one that nobody in this network believes: a bridge that signs with less
     /// than it was given would go unnoticed until its network stands still.
@@ -50,6 +54,7 @@ struct BridgeState: Sendable {
         if let final = unfinal.last(where: isFinal) {
             claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds))
             unfinal.removeAll { $0.number < final.number }
+            signedFinal = final
         }
         return Certificate(keys.flatMap { key in claims.map { key.sign($0, in: context) } })
     }
@@ -68,7 +73,8 @@ extension Node {
         replayNext(at: moment)
     }
 
-    /// Begins with the next block that waits, unless one is under way or a section is being folded.
+    /// Begins with the next block that waits, unless one is under way, a section is being folded, or there is no room
+    /// for its layers.
     mutating func replayNext(at moment: Moment) {
         guard let state = bridge, !state.isBusy else { return }
         if let until = state.pausedUntil, moment.instant < until { return }
@@ -79,17 +85,41 @@ extension Node {
             report(.failed("block \(block.header.number) was given where \(expected) is next"))
         }
         if !passed.isEmpty { bridge?.waiting.removeFirst(passed.count) }
-        guard let block = bridge?.waiting.first, holdings.lockAll() else { return }
+        guard let block = bridge?.waiting.first, !isHeldBack(before: block), holdings.lockAll() else { return }
         bridge?.waiting.removeFirst()
         bridge?.isBusy = true
         if block.header.number == 0 {
             run(.genesis(BuildGenesis(block: block, depth: holdings.depth)), then: .genesis(block))
         } else {
-            let job = ReplayBlock(
-                block: block, depth: holdings.depth, records: arc.compactMap { holdings.held($0)?.record },
-                layers: arc.flatMap { holdings.held($0)?.layers ?? [] })
-            run(.replay(job), then: .replay(block))
+            run(.replay(ReplayBlock(block: block, holdings: holdings)), then: .replay(block))
         }
+    }
+
+    /// Whether the next block waits until an anchor becomes final and the layers up to it are folded: they have all the
+    /// room there is, and the word of others is what is missing. Where it is this bridge's own, more blocks have to
+    /// come: it calls a boundary final only `finalityDepth` blocks later, and if all bridges waited before they had
+    /// done so, none would ever go on.
+    private mutating func isHeldBack(before block: ReplayedBlock) -> Bool {
+        let isFull = holdings.isFullOfLayers && hasSignedNextAnchor
+        guard isFull != bridge?.isHeldBack else { return isFull }
+        bridge?.isHeldBack = isFull
+        let number = block.header.number
+        if isFull {
+            log(
+                .warning,
+                "block \(number) waits: \(holdings.layerBytes >> 20) MiB of changes are above the last anchor, and no "
+                    + "later one is final; are all bridges up whose keys the network's configuration asks for?")
+        } else {
+            log(.info, "block \(number) waits no longer: there is room for its changes")
+        }
+        return isFull
+    }
+
+    /// Whether this bridge has called final, since its start, an anchor that not all sections were brought to yet.
+    private var hasSignedNextAnchor: Bool {
+        guard let signed = bridge?.signedFinal else { return false }
+        let base = arc.compactMap { holdings.held($0)?.record?.working.number }.min() ?? 0
+        return signed.number / holdings.epochLength > base / holdings.epochLength
     }
 
     mutating func genesisBuilt(
@@ -157,6 +187,8 @@ extension Node {
             passOn(key, except: nil, fanout: statePeers.count, at: moment)
         }
         afterProgress(at: moment)
+        // Before the next block locks the sections again: with blocks waiting none would ever be folded.
+        foldWhereItFits(at: moment)
         replayNext(at: moment)
     }
 

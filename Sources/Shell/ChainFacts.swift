@@ -32,8 +32,9 @@ public struct ChainFacts: Sendable {
                 try cursor.object { cursor, name in
                     guard name.equals(member), try cursor.isAtObject() else { return try _ = cursor.skip() }
                     var sum = (count: 0, bytes: 0, largest: 0)
+                    var codes = Set<Bytes32>()
                     try cursor.object { cursor, _ in
-                        let bytes = try roughBytes(&cursor)
+                        let bytes = try roughBytes(&cursor, besides: &codes)
                         sum = (sum.count + 1, sum.bytes + bytes, max(sum.largest, bytes))
                     }
                     found = sum
@@ -47,8 +48,9 @@ public struct ChainFacts: Sendable {
         return found
     }
 
-    /// About what an account takes on the wire: key, body, slots, code.
-    private static func roughBytes(_ cursor: inout JSONCursor) throws -> Int {
+    /// About what an account takes on the wire: key, body, slots, and its code, where it is not among those that have
+    /// come with another account already.
+    private static func roughBytes(_ cursor: inout JSONCursor, besides codes: inout Set<Bytes32>) throws -> Int {
         var bytes = 48
         guard try cursor.isAtObject() else {
             try cursor.skip()
@@ -56,7 +58,10 @@ public struct ChainFacts: Sendable {
         }
         try cursor.object { cursor, field in
             if field.equals("code"), let code = try cursor.textOrNumber() {
-                bytes += code.count > 2 ? 64 + code.count / 2 : 0
+                guard code.count > 2 else { return }
+                bytes += 32
+                let isNew = codes.insert(Keccak.hash(UnsafeRawBufferPointer(code))).inserted
+                if isNew { bytes += 32 + code.count / 2 }
             } else if field.equals("storage"), try cursor.isAtObject() {
                 try cursor.object { cursor, _ in
                     let digits = try cursor.textOrNumber()?.drop { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: "x") }

@@ -176,21 +176,22 @@ public enum BridgeError: Error, Equatable, Sendable {
     /// The access list does not lead to the state root of the header.
     case wrongRoot(block: UInt64, expected: Bytes32, found: Bytes32)
     case noChanges(section: Int)
+    /// A bridge applies blocks to the whole state, and holds this many sections only.
+    case notWhole(sections: Int)
 }
 
 /// Applies a block to the whole state and compares the root with the header's.
 public struct ReplayBlock: Sendable {
     let block: ReplayedBlock
     let depth: Int
-    /// Of every section, in order.
-    let records: [SectionRecord]
-    let layers: [BlockLayer]
+    /// Every section of the ring, in order.
+    let sections: [Holdings.Held]
 
-    public init(block: ReplayedBlock, depth: Int, records: [SectionRecord], layers: [BlockLayer]) {
+    /// The block after those in `holdings`, which holds the whole ring, locked.
+    public init(block: ReplayedBlock, holdings: Holdings) {
         self.block = block
-        self.depth = depth
-        self.records = records
-        self.layers = layers
+        depth = holdings.depth
+        sections = holdings.sections
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> ReplayTaken {
@@ -204,23 +205,20 @@ public struct ReplayBlock: Sendable {
 
     /// - Parameter checking: see `SectionChange.apply`.
     private func replay(on snapshot: some StoreSnapshot, checking: Bool) throws -> ReplayTaken {
-        var tops: [Int: BlockLayer] = [:]
-        for layer in layers where layer.point.number > records[layer.section.index].working.number {
-            if tops[layer.section.index].map({ $0.point.number < layer.point.number }) ?? true {
-                tops[layer.section.index] = layer
-            }
-        }
-        let bySection = Dictionary(grouping: layers, by: \.section)
-        let layerings = records.compactMap { record in
-            SectionLayering(
-                of: record, at: tops[record.section.index]?.point ?? record.working,
-                layers: bySection[record.section] ?? []
-            ).map { (section: record.section, layering: $0) }
+        let records = sections.compactMap { $0.isComplete ? $0.record : nil }
+        guard records.count == Section.count(depth: depth) else { throw BridgeError.notWhole(sections: records.count) }
+        let tops = sections.map(\.layers.last)
+        // Only what the block touches is read, and no layer is merged for it that has been before: with an epoch of
+        // blocks above the anchor most of a block's time would go into that.
+        let changed = Set(block.changes.map { Section(of: $0.key, depth: depth) }).sorted { $0.index < $1.index }
+        let layerings = changed.compactMap { section in
+            let layered = sections[section.index].index.layering(over: records[section.index])
+            return (tops[section.index] == nil ? .base : layered).map { (section: section, layering: $0) }
         }
         var view = StateView(snapshot, depth: depth, sections: layerings)
         let (touched, codes) = try BlockChanges.leafChanges(
             of: block.changes, depth: depth, view: &view, checking: checking)
-        var subtrees = records.map { tops[$0.section.index]?.update.subtreeAfter ?? $0.subtree ?? .empty }
+        var subtrees = zip(records, tops).map { $1?.update.subtreeAfter ?? $0.subtree ?? .empty }
         var updates: [(update: SectionUpdate, changes: [LeafChange], before: Bytes32)] = []
         for (section, changes) in touched {
             let before = subtrees[section.index].hash(at: depth)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bench
 import Foundation
+import Primitives
 
 extension Carousel {
     /// `carousel bench`
@@ -28,14 +29,27 @@ extension Carousel {
         @Flag(inversion: .prefixedNo, help: "Measure on all threads too what can be spread over them.")
         var threads = true
 
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "Keccak for batches: scalar, avx2 or avx512 (default: the widest this machine has).",
+                valueName: "kernel"))
+        var kernel: String?
+
         @Option(name: .long, help: ArgumentHelp("Where stores are made (default: the system's.)", valueName: "dir"))
         var directory: String?
 
         func validate() throws {
             guard runs > 0 else { throw ValidationError("--runs must be at least 1") }
+            do throws(BenchError) {
+                if let kernel { _ = try Workloads.kernel(named: kernel) }
+            } catch {
+                throw ValidationError("--kernel: \(error)")
+            }
         }
 
         func run() throws {
+            if let kernel { try Workloads.kernel(named: kernel).use() }
             var options = BenchRunner.Options()
             options.runs = runs
             options.allThreads = threads

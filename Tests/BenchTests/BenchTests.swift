@@ -1,3 +1,4 @@
+import Primitives
 import Testing
 
 @testable import Bench
@@ -15,6 +16,20 @@ import Testing
         #expect(try Workloads.named(["trie.root.1m"]).map(\.name) == ["trie.root.1m"])
         #expect(try Workloads.named(["keccak.*"]).allSatisfy { $0.name.hasPrefix("keccak.") })
         #expect(throws: BenchError.unknownWorkload("trie.root")) { try Workloads.named(["trie.root"]) }
+    }
+
+    @Test func aKernelThatIsNotThereIsRefusedAndThoseThereAreAreNamed() throws {
+        for kernel in Keccak.Kernel.allCases {
+            guard kernel.isAvailable else {
+                #expect(throws: BenchError.noKernel("\(kernel)")) { try Workloads.kernel(named: "\(kernel)") }
+                continue
+            }
+            #expect(try Workloads.kernel(named: "\(kernel)") == kernel)
+            #expect("\(BenchError.noKernel("sse9"))".contains("\(kernel)"))
+        }
+        for name in ["sse9", "", "Scalar", "AVX2"] {
+            #expect(throws: BenchError.noKernel(name)) { try Workloads.kernel(named: name) }
+        }
     }
 
     @Test func mediansAreOfTheMiddle() {

@@ -31,20 +31,25 @@ struct Bench {
             section: Section(depth: 1, index: section), working: genesis, coverage: .complete(subtree(section)))
     }
 
+    /// The secret of the bridge's key (0) and those of the other keys of its network.
+    static func seed(_ index: Int) -> [UInt8] { [UInt8](repeating: UInt8(7 + index), count: 32) }
+
+    static func attestingKey(_ index: Int) throws -> AttestingKey {
+        try #require(Bytes32(seed(index)).flatMap { AttestingKey(seed: $0) })
+    }
+
     static func configuration(_ role: Role, depth: Int = 1, threshold: Int = 1) throws -> NodeConfiguration {
-        let seed = [UInt8](repeating: 7, count: 32)
-        let attesting = try #require(Bytes32(seed).flatMap { AttestingKey(seed: $0) })
         let network = try NetworkConfiguration(
             name: "bench", chainID: 7, genesisHash: genesis.hash, checkpoint: genesis, epochLength: 8,
             sectionDepth: depth,
             rule: NetworkConfiguration.Rule(
-                keys: [attesting.publicKey] + (1..<threshold).map { Bytes32(0, 0, 0, UInt64($0)) },
-                threshold: threshold, maxAgeSeconds: 3_600))
+                keys: try (0..<threshold).map { try attestingKey($0).publicKey }, threshold: threshold,
+                maxAgeSeconds: 3_600))
         var entropy = Entropy(seed: Bytes32(0, 0, 0, 5))
         var configuration = NodeConfiguration(
             network: network, role: role, key: IdentityKey(from: &entropy), clientInfo: "carousel/bench")
         configuration.endpoint = Endpoint(ipv4: (10, 0, 0, 1), port: 9_009)
-        configuration.attestingSeeds = role == .bridge ? [seed] : []
+        configuration.attestingSeeds = role == .bridge ? [seed(0)] : []
         return configuration
     }
 

@@ -141,17 +141,21 @@ private struct ReplayedState {
             return
         }
         try store.commit(taken.batch)
-        var layers: [BlockLayer] = []
+        var holdings = Holdings(
+            depth: 1, epochLength: 64, arc: 0..<16, records: taken.records, layers: [], crowns: [])
         var last = genesis.header
         while let block = try source.next() {
-            let job = ReplayBlock(block: block, depth: 1, records: taken.records, layers: layers)
+            let job = ReplayBlock(block: block, holdings: holdings)
             guard case .replay(.success(let replayed)) = StateJob.replay(job).run(on: try store.snapshot()) else {
                 Issue.record("block \(block.header.number) is refused")
                 return
             }
             #expect(replayed.crown.root == block.header.stateRoot)
             try store.commit(replayed.batch)
-            layers += replayed.changes.map(\.layer)
+            for change in replayed.changes {
+                let isTaken = holdings.committed(change.layer, replacing: false)
+                #expect(isTaken)
+            }
             last = block.header
         }
         #expect(last.hash == made.summary.head.hash)
