@@ -158,13 +158,14 @@ struct OneTimeKey: ~Copyable {
 enum SignatureNonce {
     static let function: secp256k1_nonce_function = { target, message, key, _, _, attempt in
         guard let target, let message, let key else { return 0 }
-        withUnsafeTemporaryAllocation(byteCount: 32 + 1 + 64 + 32, alignment: 8) { scratch in
-            guard let value = scratch.baseAddress else { return }
+        return withUnsafeTemporaryAllocation(byteCount: 32 + 1 + 64 + 32, alignment: 8) { scratch in
+            // 0 ends the signing: whatever `target` holds is no nonce.
+            guard let value = scratch.baseAddress else { return 0 }
             defer { sodium_memzero(value, scratch.count) }
             derive(value, message: message, key: key, attempt: attempt)
             UnsafeMutableRawPointer(target).copyMemory(from: value, byteCount: 32)
+            return 1
         }
-        return 1
     }
 
     /// RFC 6979, 3.2 b to h, in `value`: V (32) ‖ a tag (1) ‖ key (32) ‖ message (32) ‖ K (32), V being the result.
