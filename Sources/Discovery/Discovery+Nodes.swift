@@ -16,9 +16,9 @@ extension Discovery {
         return record
     }
 
-    /// Reads and verifies a record that a peer at `teller` sent, of itself or in a message of a protocol above. What may
-    /// be sent to the address in it before anybody answers from there is measured by what names it, and is nothing where
-    /// the teller cannot know the address (`mayName`).
+    /// Reads and verifies a record that a peer at `teller` sent, of itself or in a message of a protocol above. What
+    /// may be sent to the address in it before anybody answers from there is measured by what names it, and is nothing
+    /// where the teller cannot know the address (`mayName`).
     public mutating func heard(_ bytes: [UInt8], from teller: Endpoint) throws(NodeRecordError) -> NodeRecord {
         let record = try verifiedRecord(bytes)
         if Discovery.mayName(record, with: teller) { noteNamed(record) }
