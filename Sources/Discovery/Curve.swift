@@ -158,38 +158,39 @@ struct OneTimeKey: ~Copyable {
 enum SignatureNonce {
     static let function: secp256k1_nonce_function = { target, message, key, _, _, attempt in
         guard let target, let message, let key else { return 0 }
-        withUnsafeTemporaryAllocation(byteCount: 32 + 1 + 64 + 32, alignment: 8) { scratch in
-            guard let value = scratch.baseAddress else { return }
+        return withUnsafeTemporaryAllocation(byteCount: 32 + 1 + 64 + 32, alignment: 8) { scratch in
+            // 0 ends the signing: whatever `target` holds is no nonce.
+            guard let value = scratch.baseAddress else { return 0 }
             defer { sodium_memzero(value, scratch.count) }
             derive(value, message: message, key: key, attempt: attempt)
             UnsafeMutableRawPointer(target).copyMemory(from: value, byteCount: 32)
+            return 1
         }
-        return 1
     }
 
-    /// RFC 6979, 3.2 b to h, in `value`: V (32) ‖ a tag (1) ‖ secret (32) ‖ message (32) ‖ K (32), V being the result.
+    /// RFC 6979, 3.2 b to h, in `value`: V (32) ‖ a tag (1) ‖ key (32) ‖ message (32) ‖ K (32), V being the result.
     private static func derive(
         _ value: UnsafeMutableRawPointer, message: UnsafePointer<UInt8>, key: UnsafePointer<UInt8>, attempt: UInt32
     ) {
         let tag = value + 32
-        let secret = value + 97
+        let chainKey = value + 97
         let digester = Digester()
         value.initializeMemory(as: UInt8.self, repeating: 1, count: 32)
         (tag + 1).copyMemory(from: key, byteCount: 32)
         reduced(Bytes32(loading: message)).store(to: tag + 33)
-        secret.initializeMemory(as: UInt8.self, repeating: 0, count: 32)
+        chainKey.initializeMemory(as: UInt8.self, repeating: 0, count: 32)
         for round: UInt8 in 0...1 {
             tag.storeBytes(of: round, as: UInt8.self)
-            digester.authenticate(key: secret, count: 32, to: secret) { digester.add(value, count: 97) }
-            digester.authenticate(key: secret, count: 32, to: value) { digester.add(value, count: 32) }
+            digester.authenticate(key: chainKey, count: 32, to: chainKey) { digester.add(value, count: 97) }
+            digester.authenticate(key: chainKey, count: 32, to: value) { digester.add(value, count: 32) }
         }
-        digester.authenticate(key: secret, count: 32, to: value) { digester.add(value, count: 32) }
+        digester.authenticate(key: chainKey, count: 32, to: value) { digester.add(value, count: 32) }
         // A nonce that is no number of the curve's order: 2^-128 a time.
         tag.storeBytes(of: 0, as: UInt8.self)
         for _ in 0..<attempt {
-            digester.authenticate(key: secret, count: 32, to: secret) { digester.add(value, count: 33) }
-            digester.authenticate(key: secret, count: 32, to: value) { digester.add(value, count: 32) }
-            digester.authenticate(key: secret, count: 32, to: value) { digester.add(value, count: 32) }
+            digester.authenticate(key: chainKey, count: 32, to: chainKey) { digester.add(value, count: 33) }
+            digester.authenticate(key: chainKey, count: 32, to: value) { digester.add(value, count: 32) }
+            digester.authenticate(key: chainKey, count: 32, to: value) { digester.add(value, count: 32) }
         }
     }
 

@@ -61,7 +61,7 @@ struct Digester: ~Copyable {
         key: UnsafeRawPointer, count: Int, to target: UnsafeMutableRawPointer, _ message: () -> Void
     ) {
         withUnsafeTemporaryAllocation(byteCount: Digester.blockSize + Digester.size, alignment: 8) { scratch in
-            guard let pad = scratch.baseAddress else { return }
+            guard let pad = scratch.baseAddress else { return Digester.require(0) }
             let inner = pad + Digester.blockSize
             defer { sodium_memzero(pad, scratch.count) }
             pad.initializeMemory(as: UInt8.self, repeating: 0, count: Digester.blockSize)

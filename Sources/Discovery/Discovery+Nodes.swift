@@ -16,12 +16,19 @@ extension Discovery {
         return record
     }
 
-    /// Reads and verifies a record that a peer named in a message of a protocol above. What may be sent to the address
-    /// in it before anybody answers from there is measured by what names it.
-    public mutating func heard(_ bytes: [UInt8]) throws(NodeRecordError) -> NodeRecord {
+    /// Reads and verifies a record that a peer at `teller` sent, of itself or in a message of a protocol above. What
+    /// may be sent to the address in it before anybody answers from there is measured by what names it, and is nothing
+    /// where the teller cannot know the address (`mayName`).
+    public mutating func heard(_ bytes: [UInt8], from teller: Endpoint) throws(NodeRecordError) -> NodeRecord {
         let record = try verifiedRecord(bytes)
-        noteNamed(record)
+        if Discovery.mayName(record, with: teller) { noteNamed(record) }
         return record
+    }
+
+    /// Whether a record may be named by or to a node at `endpoint`: it names an address, and none that only those
+    /// further inside than `endpoint` (on this machine, in this network) can know and reach.
+    public static func mayName(_ record: NodeRecord, with endpoint: Endpoint) -> Bool {
+        AddressScope.mayRelay(record, with: endpoint)
     }
 
     /// A record has come over the wire: its address may be sent as much.

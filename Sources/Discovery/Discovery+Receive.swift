@@ -139,7 +139,9 @@ extension Discovery {
         let data = try buffer.handshake(header)
         var record = challenge.record
         if let bytes = data.record {
-            guard let sent = try? heard(bytes), sent.id == address.id else { throw .handshakeRecord }
+            guard let sent = try? heard(bytes, from: address.endpoint), sent.id == address.id else {
+                throw .handshakeRecord
+            }
             if sent.sequence >= record?.sequence ?? 0 { record = sent }
         }
         guard let record else { throw .handshakeRecord }

@@ -143,7 +143,7 @@ extension Overlay {
     ) -> Result<ContentAnswer, OverlayError> {
         do throws(OverlayError) {
             let peer = request.contact.record.id
-            let records = try read(encoded, from: peer, distances: nil)
+            let records = try read(encoded, from: request.contact.address, distances: nil)
                 .filter { $0.id != peer && $0.id != localRecord.id }
             for record in records { consider(record, seenAt: nil, network: request.network, atOnce: false) }
             return .success(.records(records))
@@ -235,7 +235,7 @@ extension Overlay {
         }
         let records = closestRecords(
             to: SHA256.hash(entry.key), network: networks[entry.network].configuration.id, besides: entry.address.id)
-        respond(.content(.records(fitting(records.map(\.encoded), reserved: 2))), to: entry.token)
+        respond(.content(.records(fitting(told(records, to: entry.address), reserved: 2))), to: entry.token)
     }
 
     /// Answers a request for content: inline, or by a stream, as the size demands.
@@ -247,8 +247,7 @@ extension Overlay {
             return
         case (.waiting, .records(let records)):
             served.remove(token.value)
-            let encoded = records.filter { $0.id != entry.address.id }.map(\.encoded)
-            respond(.content(.records(fitting(encoded, reserved: 2))), to: entry.token)
+            respond(.content(.records(fitting(told(records, to: entry.address), reserved: 2))), to: entry.token)
         case (.promised(let stream), .records):
             // Too late to say so: the asker sees its stream end.
             served.remove(token.value)

@@ -164,7 +164,7 @@ extension Overlay {
         switch answer {
         case .success(.nodes(_, let encoded)):
             do throws(OverlayError) {
-                records = try read(encoded, from: id, distances: query.distances)
+                records = try read(encoded, from: talk.contact.address, distances: query.distances)
             } catch {
                 failure = error
             }
@@ -183,17 +183,26 @@ extension Overlay {
         proceed(number)
     }
 
-    /// Verifies the records of an answer. Those of another chain or without an address we can reach are left out; a
-    /// record that does not verify, or (with `distances`) is not where it was asked for, spoils the answer.
+    /// Verifies the records of an answer. Those of another chain, without an address we can reach, or with one that the
+    /// answerer cannot know, are left out; a record that does not verify, or (with `distances`) is not where it was
+    /// asked for, spoils the answer.
     mutating func read(
-        _ encoded: [[UInt8]], from id: Bytes32, distances: [UInt16]?
+        _ encoded: [[UInt8]], from answerer: NodeAddress, distances: [UInt16]?
     ) throws(OverlayError) -> [NodeRecord] {
         var records: [NodeRecord] = []
         for bytes in encoded {
             let record: NodeRecord
-            do throws(NodeRecordError) { record = try discovery.heard(bytes) } catch { throw .badRecord }
-            if let distances, !distances.contains(UInt16(RingDistance.logarithmic(record.id, id))) { throw .badRecord }
-            if isCompatible(record), discovery.endpoint(of: record) != nil { records.append(record) }
+            do throws(NodeRecordError) {
+                record = try discovery.heard(bytes, from: answerer.endpoint)
+            } catch {
+                throw .badRecord
+            }
+            let distance = UInt16(RingDistance.logarithmic(record.id, answerer.id))
+            if let distances, !distances.contains(distance) { throw .badRecord }
+            let isReachable = discovery.endpoint(of: record) != nil
+            if isCompatible(record), isReachable, Discovery.mayName(record, with: answerer.endpoint) {
+                records.append(record)
+            }
         }
         return records
     }
@@ -210,10 +219,15 @@ extension Overlay {
             if distance == 0 { records.append(localRecord.encoded) }
             // Not all fit one packet: another choice each time, so that all are found by asking again.
             let peers = networks[network].table.peers(at: Int(distance)).shuffled(using: &generator)
-            records += peers.filter { $0.id != address.id }.map(\.contact.record.encoded)
+            records += told(peers.map(\.contact.record), to: address)
         }
         // Selector, total and offset go before the list.
         respond(.nodes(total: 1, records: fitting(records, reserved: 6)), to: token)
+    }
+
+    /// Those of the records that `asker` is told of: not its own, and none with an address that it cannot reach.
+    func told(_ records: [NodeRecord], to asker: NodeAddress) -> [[UInt8]] {
+        records.filter { $0.id != asker.id && Discovery.mayName($0, with: asker.endpoint) }.map(\.encoded)
     }
 
     /// As many records as fit an answer.

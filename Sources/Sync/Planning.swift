@@ -30,12 +30,14 @@ extension StateSync {
         for bytes in [0, configuration.rangeBytes] {
             if let ready = budget.ready(for: bytes, at: now) { times.append(ready) }
         }
-        times += orphanedSince.values.map { $0 + StateSync.orphanGrace }.filter { $0 > now }
+        for since in [orphanedSince, refusedSince] {
+            times += since.values.map { $0 + StateSync.orphanGrace }.filter { $0 > now }
+        }
         return times.min()
     }
 
-    /// How long a partly fetched section may be without a holder at its anchor before it goes on at another: long
-    /// enough for one round of pings.
+    /// How long a partly fetched section may be without a holder at its anchor before it goes on at another, and one
+    /// that all refuse to lead on before it is begun again: long enough for one round of pings.
     static let orphanGrace = Interval.seconds(8)
     /// Anchors a holder serves: its working one and the one before. A section at an older one waits for nobody.
     static let anchorsServed: UInt64 = 2
@@ -74,18 +76,26 @@ extension StateSync {
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + StateSync.anchorsServed < newest.epoch
             plan.drops += (behind[anchor] ?? []).filter { section in
-                isRefused(section, mayBeTooOld ? refusing : [], at: newest)
+                isRefused(section, mayBeTooOld ? refusing : [], at: newest, now: now)
             }
         }
     }
 
     /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
-    /// for it, for others it is too large.
-    private func isRefused(_ section: Int, _ refusing: Set<Bytes32>, at newest: Anchor) -> Bool {
+    /// for it, for others it is too large. It has to stay so for `orphanGrace`: whoever is first to claim a new anchor
+    /// is its only holder for a moment, and could make us throw away what is held by one word.
+    private mutating func isRefused(
+        _ section: Int, _ refusing: Set<Bytes32>, at newest: Anchor, now: Instant
+    ) -> Bool {
         let refusing = refusing.union(tooLargeFor[section] ?? [])
-        guard !refusing.isEmpty else { return false }
         let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
-        return !holders.isEmpty && holders.allSatisfy { refusing.contains($0.claim.id) }
+        guard !holders.isEmpty, holders.allSatisfy({ refusing.contains($0.claim.id) }) else {
+            refusedSince[section] = nil
+            return false
+        }
+        let since = refusedSince[section] ?? now
+        refusedSince[section] = since
+        return now - since >= StateSync.orphanGrace
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
@@ -215,7 +225,7 @@ extension StateSync {
     ) {
         guard crowns.contains(newest), !budget.isOverdrawn(at: now) else { return }
         let refusing = (tooOldFor[anchor] ?? []).union(tooLargeFor[index] ?? [])
-        guard !isRefused(index, refusing, at: newest) else {
+        guard !isRefused(index, refusing, at: newest, now: now) else {
             plan.drops.append(index)
             orphanedSince[index] = nil
             return

@@ -78,6 +78,8 @@ public struct StateSync: Sendable {
     var tooLargeFor: [Int: Set<Bytes32>] = [:]
     /// When a partial section was first seen to have no holder left at its anchor.
     var orphanedSince: [Int: Instant] = [:]
+    /// When all holders of a section at the newest anchor were first found to refuse a diff to it.
+    var refusedSince: [Int: Instant] = [:]
 
     /// `sections`: what the store holds of each section of the arc, in order.
     public init(configuration: Configuration, sections: [SectionStatus], wantedCodes: [WantedCode], at now: Instant) {
@@ -104,6 +106,7 @@ public struct StateSync: Sendable {
         newest = anchor
         tooOldFor = [:]
         tooLargeFor = [:]
+        refusedSince = [:]
         updatePhase()
     }
 
@@ -216,7 +219,8 @@ public struct StateSync: Sendable {
         case .done:
             if case .range(let section, _, _, _, _) = flight.assignment.task { rangeBytes[section] = nil }
             peers[peer]?.failures = 0
-        case .busy(let wait): peers[peer]?.pausedUntil = now + wait
+        // Who is busy for no time at all would be asked again at once, and, being quick about it, before all others.
+        case .busy(let wait): peers[peer]?.pausedUntil = now + max(wait, SyncLimits.refusalPause)
         case .refused: peers[peer]?.pausedUntil = now + SyncLimits.refusalPause
         case .tooOld:
             switch flight.assignment.task {

@@ -99,7 +99,7 @@ struct Path: Sendable {
         window.packetsDelivered(count, newest: newest, next: nextNumber, roundTrip: roundTrip.smoothed)
     }
 
-    /// A stream's packets stayed without an answer through two timeouts. Where nothing of another stream came either,
+    /// A stream's packets stayed without an answer through three timeouts. Where nothing of another stream came either,
     /// it is the path.
     mutating func wentSilent(since start: Instant) {
         guard lastDelivery <= start else { return }

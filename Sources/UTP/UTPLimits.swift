@@ -104,8 +104,7 @@ public enum UTPLimits {
     public static let startupQueueLeast = Interval.milliseconds(4)
     public static let startupQueue = Interval.milliseconds(16)
     /// How long after startup, and how long after the last time, a sender lets the queue run empty to see its base
-    /// delay.
-    /// Sources: BBR's 10 s; LEDBAT++'s initial slowdown.
+    /// delay. Sources: BBR's 10 s; LEDBAT++'s initial slowdown.
     public static let firstListen = Interval.seconds(2)
     public static let listenInterval = Interval.seconds(10)
     /// How long before its turn it joins another who does.

@@ -231,9 +231,10 @@ import Testing
         }
         #expect(try packets { ask(&$0, isHearsay: false) } == 2)
         #expect(try packets { ask(&$0, isHearsay: true) } == 0)
+        let teller = Endpoint(ipv4: (45, 1, 1, 1), port: 30)
         for times in 1...3 {
             let sent = try packets { node in
-                for _ in 0..<times { _ = try node.heard(target.encoded) }
+                for _ in 0..<times { _ = try node.heard(target.encoded, from: teller) }
                 ask(&node, isHearsay: true)
             }
             #expect(sent == min(times, 2))

@@ -178,7 +178,46 @@ struct Walk {
             walk.sync.finish(try #require(plan.assignments.first).id, outcome, at: walk.now)
             walk.now = walk.now + .seconds(1)
         }
+        #expect(walk.sync.plan(at: walk.now).drops.isEmpty, "another may come to the anchor yet")
+        walk.now = walk.now + StateSync.orphanGrace
         #expect(walk.sync.plan(at: walk.now).drops == [0])
+    }
+
+    /// Whoever claims a new anchor before all others is its only holder, and refuses.
+    @Test(arguments: [AssignmentOutcome.tooOld, .tooLarge], [true, false])
+    func theFirstAtAnAnchorCannotMakeUsBeginAgain(outcome: AssignmentOutcome, isPartial: Bool) throws {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [6])
+        walk.sync.anchorAdvanced(to: Walk.anchor(6))
+        walk.sync.crownStored(Walk.anchor(6))
+        if !isPartial { for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(6))) } }
+        let behind = Walk.anchor(3)
+        walk.hold(0, isPartial ? .partial(anchor: behind, next: stop) : .complete(anchor: behind))
+        let asked = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        walk.sync.finish(asked.id, outcome, at: walk.now)
+        walk.now = walk.now + .seconds(1)
+        #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+        let due = walk.now + StateSync.orphanGrace
+        #expect(walk.sync.nextDeadline(at: walk.now) == due, "the plan is made again by itself")
+        walk.now = due
+        walk.peer(2, [6])
+        let plan = walk.sync.plan(at: walk.now)
+        #expect(plan.drops.isEmpty)
+        #expect(plan.assignments.map(\.peer) == [Bytes32(0, 0, 0, 2)])
+        #expect(plan.assignments.map(\.task) == [asked.task])
+    }
+
+    /// One that answers at once, and is busy for no time at all, would have all requests for itself.
+    @Test func whoIsBusyForNoTimeIsNotAskedAgainAtOnce() throws {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, [0])
+        walk.sync.anchorAdvanced(to: Walk.anchor(0))
+        walk.sync.crownStored(Walk.anchor(0))
+        let asked = try #require(walk.sync.plan(at: walk.now).assignments.first)
+        walk.sync.finish(asked.id, .busy(.zero), at: walk.now)
+        #expect(walk.sync.plan(at: walk.now).assignments.isEmpty)
+        walk.peer(2, [0])
+        #expect(walk.sync.plan(at: walk.now).assignments.map(\.peer) == [Bytes32(0, 0, 0, 2)])
     }
 
     @Test func carryingWaitsForTheCrownAndTheLimit() {
@@ -204,6 +243,8 @@ struct Walk {
             #expect(asked.task == .diffs(sections: [3], from: Walk.anchor(2), to: .anchor(Walk.anchor(9))))
             walk.sync.finish(asked.id, .tooOld, at: walk.now)
         }
+        #expect(walk.sync.plan(at: walk.now).drops.isEmpty, "another may come to the anchor yet")
+        walk.now = walk.now + StateSync.orphanGrace
         #expect(walk.sync.plan(at: walk.now).drops == [3])
         // Every holder leads on from the anchor before the newest: such a refusal is no reason.
         walk.hold(3, .complete(anchor: Walk.anchor(8)))
@@ -211,7 +252,10 @@ struct Walk {
             let asked = try #require(walk.sync.plan(at: walk.now).assignments.first)
             walk.sync.finish(asked.id, .tooOld, at: walk.now)
         }
-        #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+        for _ in 0..<2 {
+            #expect(walk.sync.plan(at: walk.now).drops.isEmpty)
+            walk.now = walk.now + StateSync.orphanGrace
+        }
     }
 
     /// Otherwise it would be asked for again and again until the end of time.
@@ -233,6 +277,9 @@ struct Walk {
             let isOfThree = assignment.task.sections.contains(3)
             #expect(!isOfThree || assignment.peer != first.peer)
             walk.sync.finish(assignment.id, isOfThree ? .tooLarge : .failed, at: walk.now)
+        }
+        for assignment in walk.sync.plan(at: walk.now).assignments {
+            walk.sync.finish(assignment.id, .aborted, at: walk.now)
         }
         walk.now = walk.now + .seconds(9)
         let third = walk.sync.plan(at: walk.now)
