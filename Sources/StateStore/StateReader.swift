@@ -45,8 +45,8 @@ struct StateReader {
     }
 
     /// Hands the leaves of one section from `key` on to `body`, in place and as many at once as are at hand, until it
-    /// says stop, which it must at the first that is above `last`; that is in the section. With `accountsOnly` slots that a
-    /// layer deletes are jumped over.
+    /// says stop, which it must at the first that is above `last`; that is in the section. With `accountsOnly` slots
+    /// that a layer deletes are jumped over.
     mutating func forEachRun(
         from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep

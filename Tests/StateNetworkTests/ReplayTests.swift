@@ -39,11 +39,17 @@ import Testing
                 .run(on: MemorySnapshot())
             try map.commit(taken.batch)
             records = taken.records
-            let (map, records, changes) = (map, records, changes)
+            let (map, changes, holdings) = (map, changes, Scene.holdings(records))
             root = try Scene.rootFound {
                 let block = try Scene.block(changes, number: 1, root: .zero)
-                _ = try ReplayBlock(block: block, depth: 1, records: records, layers: []).run(on: map.snapshot())
+                _ = try ReplayBlock(block: block, holdings: holdings).run(on: map.snapshot())
             }
+        }
+
+        /// The whole ring, without layers.
+        private static func holdings(_ records: [SectionRecord]) -> Holdings {
+            Holdings(
+                depth: 1, epochLength: 8, arc: 0..<Section.count(depth: 1), records: records, layers: [], crowns: [])
         }
 
         /// A store that is as it must be blames the chain, and says what it found.
@@ -65,8 +71,8 @@ import Testing
 
         func job(root: Bytes32? = nil) throws -> ReplayBlock {
             ReplayBlock(
-                block: try Scene.block(changes, number: 1, root: root ?? self.root), depth: 1, records: records,
-                layers: [])
+                block: try Scene.block(changes, number: 1, root: root ?? self.root),
+                holdings: Scene.holdings(records))
         }
 
         /// Changes one byte of an entry of the store.

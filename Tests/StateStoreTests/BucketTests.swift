@@ -306,8 +306,10 @@ private struct CountingCursor: StoreCursor {
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R? { try inner.withEntry(body) }
 
-    mutating func read(into run: UnsafeMutableBufferPointer<StoredEntry>) throws(StoreError) -> Int {
-        let count = try inner.read(into: run)
+    mutating func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int {
+        let count = try inner.read(into: run, upTo: bound)
         counter.count += count
         return count
     }
