@@ -14,7 +14,7 @@ public enum TrieUpdate {
     /// Deleting a key that is not there, or setting one to what it is, changes nothing and is no error.
     ///
     /// `checking`: whether all that is read is held against what the branch above names, so that a store with something
-    /// else is found out. Without it, which costs a third less, such a store gives a wrong subtree: then whoever knows
+    /// else is found out. Without it, which costs less, such a store gives a wrong subtree: then whoever knows
     /// which one is right must ask again, with it, before blaming the sender of the changes. `from`: what is there now
     /// hashes to, seen from the prefix, where the caller knows it: then the topmost node is checked too.
     ///
