@@ -76,11 +76,9 @@ public final class LMDBCursor: StoreCursor {
     /// See `StoreCursor`.
     public func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
         guard !key.isEmpty else { return try move(MDB_FIRST) }
-        let code = key.withUnsafeBytes { bytes in
-            currentKey = MDB_val(bytes)
-            return mdb_cursor_get(pointer, &currentKey, &currentValue, MDB_SET_RANGE)
-        }
-        return try settle(code)
+        return try key.withUnsafeBytes { bytes in Result { () throws(StoreError) in
+            try move(MDB_SET_RANGE, from: MDB_val(bytes))
+        } }.get()
     }
 
     /// See `StoreCursor`.
@@ -92,11 +90,11 @@ public final class LMDBCursor: StoreCursor {
     /// See `StoreCursor`.
     public func last() throws(StoreError) -> Bool { try move(MDB_LAST) }
 
-    private func move(_ operation: MDB_cursor_op) throws(StoreError) -> Bool {
-        try settle(mdb_cursor_get(pointer, &currentKey, &currentValue, operation))
-    }
-
-    private func settle(_ code: Int32) throws(StoreError) -> Bool {
+    private func move(_ operation: MDB_cursor_op, from start: MDB_val = MDB_val()) throws(StoreError) -> Bool {
+        // Local while the library writes to them: nothing need be held against a second use of the object.
+        var (key, value) = (start, MDB_val())
+        let code = mdb_cursor_get(pointer, &key, &value, operation)
+        (currentKey, currentValue) = (key, value)
         isPlaced = code == 0
         if code == MDB_NOTFOUND { return false }
         try LMDB.check(code, "walk table \(table)")
@@ -126,9 +124,10 @@ public final class LMDBCursor: StoreCursor {
             if code == MDB_NOTFOUND { break }
             try LMDB.check(code, "walk table \(table)")
             run[count] = StoredEntry(key: key.bytes, value: value.bytes)
-            (currentKey, currentValue) = (key, value)
             count &+= 1
         }
+        let last = run[count &- 1]
+        (currentKey, currentValue) = (MDB_val(last.key), MDB_val(last.value))
         return count
     }
 }

@@ -6,6 +6,8 @@ class ErasedCursor {
     private var position = 0
     /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run.
     private var ahead = 1
+    /// Leaps that ended in the last run.
+    private var leapt = 0
     /// Whether the last run was cut at a bound.
     private var isBounded = false
 
@@ -22,6 +24,30 @@ class ErasedCursor {
 
     /// The entry it is at; nil past the end.
     final var current: StoredEntry? { position < count ? entries[position] : nil }
+
+    /// The same for one who goes through a table in leaps, asking for what stands behind each entry too: an entry that
+    /// was read along with others is found without asking the store. More are read along the more are used.
+    final func leap(to key: [UInt8]) throws(StoreError) -> StoredEntry? {
+        if let place = placeAtHand(of: key) {
+            position = place
+            leapt &+= 1
+            return entries[place]
+        }
+        // Half of them at least were of use, or fewer are taken.
+        let expected = leapt &* 2 >= ahead ? ahead &* 2 : leapt &* 4 < ahead ? ahead / 2 : ahead
+        leapt = 1
+        return try seek(key, expecting: max(2, expected))
+    }
+
+    /// The entry at `key` or first after it, where that and the one behind it are at hand for certain.
+    private func placeAtHand(of key: [UInt8]) -> Int? {
+        key.withUnsafeBytes { key in
+            guard position < count, ByteOrder.compare(entries[position].key, key) <= 0 else { return nil }
+            var place = position
+            while place < count, ByteOrder.compare(entries[place].key, key) < 0 { place &+= 1 }
+            return place &+ 1 < count ? place : nil
+        }
+    }
 
     /// Goes to the first entry at or after `key`; takes `expected` of them at once, but hardly any above `bound`.
     final func seek(
@@ -90,17 +116,26 @@ class ErasedCursor {
 
 /// The one kind there is.
 final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
-    private var cursor: Cursor
+    /// By itself and not within the object: nothing must be noted then while it moves.
+    private let cursor: UnsafeMutablePointer<Cursor>
 
-    init(_ cursor: Cursor) { self.cursor = cursor }
+    init(_ cursor: Cursor) {
+        self.cursor = .allocate(capacity: 1)
+        self.cursor.initialize(to: cursor)
+    }
 
-    override func start(at key: [UInt8]) throws(StoreError) -> Bool { try cursor.seek(key) }
+    deinit {
+        cursor.deinitialize(count: 1)
+        cursor.deallocate()
+    }
 
-    override func step() throws(StoreError) -> Bool { try cursor.next() }
+    override func start(at key: [UInt8]) throws(StoreError) -> Bool { try cursor.pointee.seek(key) }
+
+    override func step() throws(StoreError) -> Bool { try cursor.pointee.next() }
 
     override func read(
         into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
     ) throws(StoreError) -> Int {
-        try cursor.read(into: run, upTo: bound)
+        try cursor.pointee.read(into: run, upTo: bound)
     }
 }

@@ -4,7 +4,7 @@ import Primitives
 public struct FlatWalk {
     private let depth: Int
     private let sections: HeldSections
-    private var cursor: LayeredCursor
+    private let cursor: LayeredCursor
     private var section: Section?
     private var end: [UInt8]?
     private var start: [UInt8]

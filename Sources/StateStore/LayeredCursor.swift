@@ -1,6 +1,7 @@
 /// One walk through a table of the base with the layers over it: at each key the newest layer that has it decides.
-/// Nothing is copied: what it gives lies in the store, or in the layer.
-struct LayeredCursor {
+/// Nothing is copied: what it gives lies in the store, or in the layer. An object, so that whoever moves it need not be
+/// guarded against a second use of the place that it is kept in.
+final class LayeredCursor {
     /// Which source has the entry the cursor is at.
     private enum Winner { case none, base, undo, overlay(Int) }
 
@@ -20,7 +21,7 @@ struct LayeredCursor {
     }
 
     /// Reads through these layers from the next seek on.
-    mutating func look(through layering: SectionLayering) {
+    func look(through layering: SectionLayering) {
         readsUndo = layering.readsUndo
         if layering.overlays.isEmpty && overlays.isEmpty { return }
         overlays = layering.overlays.map { $0.table(kind) }.filter { $0.count > 0 }
@@ -32,7 +33,7 @@ struct LayeredCursor {
     /// Goes to the first entry at or after `key`. With `accountsOnly` the slots that a layer deletes are jumped over
     /// with all others of their account, not stepped through. `expecting`: entries that are likely to be asked for one
     /// after the other, none of them above `bound`.
-    mutating func seek(
+    func seek(
         _ key: [UInt8], accountsOnly: Bool = false, expecting count: Int = 1, upTo bound: [UInt8]? = nil
     ) throws(StoreError) -> Bool {
         let found = try base.seek(key, expecting: count, upTo: bound)
@@ -44,8 +45,16 @@ struct LayeredCursor {
         return try pass(accountsOnly: accountsOnly)
     }
 
+    /// Goes to the first entry at or after `key`, as one who goes through the table in leaps: see `ErasedCursor.leap`.
+    func leap(to key: [UInt8]) throws(StoreError) -> Bool {
+        guard isPlain else { return try seek(key, expecting: 2) }
+        let found = try base.leap(to: key)
+        winner = found == nil ? .none : .base
+        return found != nil
+    }
+
     /// Goes to the next entry; `accountsOnly` as in `seek`.
-    mutating func next(accountsOnly: Bool = false) throws(StoreError) -> Bool {
+    func next(accountsOnly: Bool = false) throws(StoreError) -> Bool {
         if isPlain {
             let found = try base.next()
             winner = found == nil ? .none : .base
@@ -56,13 +65,13 @@ struct LayeredCursor {
         return try pass(accountsOnly: accountsOnly)
     }
 
-    private mutating func placeLayers(at key: [UInt8]) throws(StoreError) {
+    private func placeLayers(at key: [UInt8]) throws(StoreError) {
         if readsUndo { _ = try undo?.seek(key) }
         for index in overlays.indices { positions[index] = overlays[index].lowerBound(key) }
     }
 
     /// Goes on from where the sources are to an entry that is there. Gives whether there is one.
-    private mutating func pass(accountsOnly: Bool) throws(StoreError) -> Bool {
+    private func pass(accountsOnly: Bool) throws(StoreError) -> Bool {
         while let gone = try settle() {
             guard accountsOnly else {
                 try step(over: gone)
@@ -81,7 +90,7 @@ struct LayeredCursor {
 
     /// Goes on to the next entries where they can be had at once, which is where no layer is looked through: then the
     /// array is theirs until the next move. nil where they cannot, or there are none: `next()` tells.
-    mutating func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
+    func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
         guard isPlain else { return nil }
         let run = try base.nextRun()
         winner = run == nil ? .none : .base
@@ -111,7 +120,7 @@ struct LayeredCursor {
 
     /// Finds the lowest key any source is at and the newest source that has it. Gives the key where that source says
     /// that nothing is there.
-    private mutating func settle() throws(StoreError) -> UnsafeRawBufferPointer? {
+    private func settle() throws(StoreError) -> UnsafeRawBufferPointer? {
         var lowest: UnsafeRawBufferPointer?
         winner = .none
         func isLowest(_ key: UnsafeRawBufferPointer) -> Bool { lowest.map { ByteOrder.compare(key, $0) < 0 } ?? true }
@@ -137,7 +146,7 @@ struct LayeredCursor {
     }
 
     /// Moves every source that is at `key` on by one.
-    private mutating func step(over key: UnsafeRawBufferPointer) throws(StoreError) {
+    private func step(over key: UnsafeRawBufferPointer) throws(StoreError) {
         for index in overlays.indices
         where positions[index] < overlays[index].count
             && ByteOrder.compare(overlays[index].key(at: positions[index]), key) == 0

@@ -67,7 +67,7 @@ struct StateReader {
 
 /// A cursor and the section it is set for. An object, so that moving it copies nothing.
 private final class SectionCursor {
-    private var cursor: LayeredCursor
+    private let cursor: LayeredCursor
     private(set) var sectionIndex: Int?
     private var from: [UInt8] = []
     private var upTo: [UInt8]?
@@ -82,10 +82,9 @@ private final class SectionCursor {
 
     /// The section's first entry at or after `key`.
     func first(atOrAfter key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        // One more than is asked for: see `continues`.
-        guard try cursor.seek(ByteOrder.isLess(key, from) ? from : key, expecting: 2),
-            let entry = cursor.current
-        else { return nil }
+        guard try cursor.leap(to: ByteOrder.isLess(key, from) ? from : key), let entry = cursor.current else {
+            return nil
+        }
         if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
         return entry
     }

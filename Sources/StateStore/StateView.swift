@@ -76,7 +76,7 @@ public struct StateView<Snapshot: StoreSnapshot> {
     /// The branches of an account's storage trie, by path.
     func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {
         guard let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
-        var cursor = try LayeredCursor(snapshot, .storageBranches, withUndo: layering.readsUndo)
+        let cursor = try LayeredCursor(snapshot, .storageBranches, withUndo: layering.readsUndo)
         cursor.look(through: layering)
         var branches: [(path: Nibbles, node: [UInt8])] = []
         let prefix = account.bytes
