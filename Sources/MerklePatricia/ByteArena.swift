@@ -81,6 +81,22 @@ struct NodeWriter {
         return writer.count
     }
 
+    /// Writes the header of a string of `length` bytes at `target`, where four bytes may be written; gives its size.
+    @inline(__always)
+    static func stringHeader(_ length: Int, at target: UnsafeMutableRawPointer) -> Int {
+        if length < 56 {
+            target.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: length), as: UInt8.self)
+            return 1
+        }
+        if length < 256 {
+            target.storeBytes(of: (0xb8 | UInt16(truncatingIfNeeded: length) &<< 8).littleEndian, as: UInt16.self)
+            return 2
+        }
+        var writer = NodeWriter(UnsafeMutableRawBufferPointer(start: target, count: 9))
+        writer.header(length: length, short: 0x80)
+        return writer.count
+    }
+
     mutating func byte(_ value: UInt8) {
         base[count] = value
         count &+= 1
@@ -102,11 +118,38 @@ struct NodeWriter {
 
     /// Bytes a string takes with its header.
     static func stringSize(_ bytes: UnsafeRawBufferPointer) -> Int {
-        bytes.count == 1 && bytes[0] < 0x80 ? 1 : headerSize(bytes.count) + bytes.count
+        standsForItself(bytes) ? 1 : headerSize(bytes.count) + bytes.count
     }
 
+    /// Whether the string is a single byte that needs no header.
+    @inline(__always)
+    static func standsForItself(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.count == 1 && bytes[0] < 0x80 }
+
     mutating func string(_ bytes: UnsafeRawBufferPointer) {
-        if !(bytes.count == 1 && bytes[0] < 0x80) { header(length: bytes.count, short: 0x80) }
+        if !NodeWriter.standsForItself(bytes) { header(length: bytes.count, short: 0x80) }
         copy(bytes)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Copies all of it to `target`: what takes a few words costs no call.
+    @inline(__always)
+    func copyInWords(to target: UnsafeMutableRawPointer) {
+        typealias Words = SIMD4<UInt64>
+        guard let base = baseAddress else { return }
+        guard count >= 32 else {
+            target.copyMemory(from: base, byteCount: count)
+            return
+        }
+        var offset = 0
+        while offset &+ 32 <= count {
+            target.storeBytes(
+                of: base.loadUnaligned(fromByteOffset: offset, as: Words.self), toByteOffset: offset, as: Words.self)
+            offset &+= 32
+        }
+        // The last words once more: they end where the bytes do.
+        let rest = count &- 32
+        target.storeBytes(
+            of: base.loadUnaligned(fromByteOffset: rest, as: Words.self), toByteOffset: rest, as: Words.self)
     }
 }

@@ -32,9 +32,9 @@ public enum LeftPart {
             let stem = Nibbles(boundary, count: depth)
             // Deeper there is nothing to the left, neither held nor to come.
             if start == changes.count, !expected.keys.contains(where: { $0.hasPrefix(stem) }) {
-                var first = LeafColumns()
+                var first = BucketLeaves()
                 try source.leaves(under: stem, limit: 1, into: &first)
-                guard let key = first.keys.first, key < boundary else { break }
+                guard !first.isEmpty, first.key(at: 0) < boundary else { break }
             }
             for nibble in 0..<boundary.nibble(depth) {
                 let place = stem.appending(nibble)

@@ -55,12 +55,12 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into found: inout BucketLeaves) {
         reads += 1
         let start = MemoryTrie.position(in: leaves.count) { leaves[$0].key < prefix.lowestKey }
         for leaf in leaves[start...].prefix(limit) {
             guard prefix.contains(leaf.key) else { break }
-            columns.append(key: leaf.key, value: leaf.value)
+            found.append(key: leaf.key, value: leaf.value)
         }
     }
 

@@ -67,9 +67,9 @@ enum LeafNode {
         // The last path − 1 bytes of the key; the words written reach behind them, where the value goes.
         key.store(from: 33 &- path, to: position)
         position += path &- 1
-        var writer = NodeWriter(UnsafeMutableRawBufferPointer(rebasing: room[(position - base)...]))
-        writer.string(value)
-        let size = position - base &+ writer.count
+        if !NodeWriter.standsForItself(value) { position += NodeWriter.stringHeader(value.count, at: position) }
+        value.copyInWords(to: position)
+        let size = position - base &+ value.count
         arena.commit(size)
         return size
     }

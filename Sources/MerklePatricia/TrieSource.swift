@@ -12,7 +12,7 @@ public protocol TrieSource: ~Copyable {
     /// prefix. Above a stored branch every branch is stored.
     mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
     /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
-    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws
+    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws
 }
 
 /// A branch record.
@@ -37,7 +37,7 @@ extension TrieSource where Self: ~Copyable {
     public var bucketLeaves: Int { MerklePatriciaLimits.bucketLeaves }
 
     /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
-    mutating func bucket(under prefix: Nibbles, into leaves: inout LeafColumns) throws {
+    mutating func bucket(under prefix: Nibbles, into leaves: inout BucketLeaves) throws {
         let before = leaves.count
         try self.leaves(under: prefix, limit: max(1, bucketLeaves) + 1, into: &leaves)
         // More would have a branch: its record is missing.
@@ -52,16 +52,16 @@ extension TrieSource where Self: ~Copyable {
             guard branch.path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(branch.path) }
             return .branch(path: branch.path, node: NodeReference(encodedNode: branch.node))
         }
-        var leaves = LeafColumns()
+        var leaves = BucketLeaves()
         try bucket(under: prefix, into: &leaves)
-        return TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
+        return leaves.subtree
     }
 }
 
 /// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
 struct Bucket: TrieSource, ~Copyable {
     private var forge = NodeForge(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
-    private var leaves = LeafColumns()
+    private var leaves = BucketLeaves()
     private var branches = BranchColumns()
     private var room = ByteArena(capacity: 256)
 
@@ -74,10 +74,8 @@ struct Bucket: TrieSource, ~Copyable {
         if isNamed && leaves.isEmpty { throw TrieError.missingChild(prefix) }
         guard leaves.count > 1 else { return }
         forge.begin()
-        leaves.withItems { items in
-            let root = forge.add(items, in: 0..<leaves.count, emitting: &branches)
-            if isNamed && root.path == prefix { forge.leaveUnhashed(root) }
-        }
+        let root = forge.add(leaves.items, in: 0..<leaves.count, emitting: &branches)
+        if isNamed && root.path == prefix { forge.leaveUnhashed(root) }
         forge.finish(emitting: &branches)
     }
 
@@ -86,20 +84,19 @@ struct Bucket: TrieSource, ~Copyable {
         return StoredBranch(path: branches.paths[index], node: branches.node(at: index))
     }
 
-    func leaves(under prefix: Nibbles, limit: Int, into columns: inout LeafColumns) {
-        for index in leaves.slice(under: prefix).prefix(limit) {
-            columns.append(key: leaves.keys[index], value: leaves.valueBytes[leaves.valueRange(at: index)])
+    func leaves(under prefix: Nibbles, limit: Int, into found: inout BucketLeaves) {
+        let items = leaves.items
+        for index in (0..<leaves.count).filter({ prefix.contains(items.key($0)) }).prefix(limit) {
+            found.append(key: items.key(index), bytes: items.value(index))
         }
     }
 
     /// The node of the only leaf under `prefix`, as it stands there; nil where there is none.
     mutating func leafNode(at prefix: Nibbles) -> [UInt8]? {
-        guard let index = leaves.slice(under: prefix).first else { return nil }
+        guard let index = leaves.first(under: prefix) else { return nil }
         room.removeAll()
-        return leaves.withItems { items in
-            _ = LeafNode.write(items.key(index), items.value(index), at: prefix.count, to: &room)
-            return Array(room.bytes)
-        }
+        _ = LeafNode.write(leaves.items.key(index), leaves.items.value(index), at: prefix.count, to: &room)
+        return Array(room.bytes)
     }
 }
 

@@ -81,37 +81,6 @@ private struct GrowthItems: TrieItems {
     }
 }
 
-/// The leaves of a bucket with changes over them.
-private struct BucketItems: TrieItems {
-    let stored: LeafItems
-    let changes: [TrieUpdate.LeafChange]
-    /// Of each item, ascending: its place among the stored leaves, or −1 less its place among the changes.
-    let order: [Int32]
-
-    var count: Int { order.count }
-
-    @inline(__always)
-    func key(_ index: Int) -> Bytes32 {
-        let place = Int(order[index])
-        return place < 0 ? changes[-1 - place].key : stored.key(place)
-    }
-
-    func leafCount(_ index: Int) -> Int { 1 }
-
-    func subtree(_ index: Int) -> Subtree {
-        let place = Int(order[index])
-        return place < 0 ? .leaf(key: key(index), value: changes[-1 - place].value ?? []) : stored.subtree(place)
-    }
-
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
-        let place = Int(order[index])
-        if place >= 0 { return stored.place(place, at: depth, in: &forge) }
-        let change = changes[-1 - place]
-        let cell = (change.value ?? []).withUnsafeBytes { forge.addLeaf(change.key, $0, seenAt: depth) }
-        return (cell, 0)
-    }
-}
-
 /// One pass of changes down a trie. Nodes that change are only laid out on the way and hashed together at the end.
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
@@ -120,9 +89,8 @@ private struct UpdateWalk: ~Copyable {
     private let keys: [Bytes32]
     private var forge: NodeForge
     private var check = RecordCheck()
-    /// The leaves of the bucket that is read, and what it becomes: see `BucketItems`.
-    private var found = LeafColumns()
-    private var order: [Int32] = []
+    /// The bucket that is read, and changed then.
+    private var bucket = BucketLeaves()
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
     /// part it covers, or where there was none.
     private var records = BranchColumns()
@@ -196,37 +164,22 @@ private struct UpdateWalk: ~Copyable {
     private mutating func rebuild<Source: TrieSource>(
         _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
     ) throws -> Growth {
-        found.removeAll()
-        try source.bucket(under: prefix, into: &found)
+        bucket.removeAll()
+        try source.bucket(under: prefix, into: &bucket)
         if let name {
-            if found.isEmpty { throw TrieError.missingChild(prefix) }
+            if bucket.isEmpty { throw TrieError.missingChild(prefix) }
             if isChecking {
-                let stored = TrieBuilder.subtree(of: found, in: 0..<found.count)
-                guard stored.hash(at: prefix.count) == name.hash else {
+                guard bucket.subtree.hash(at: prefix.count) == name.hash else {
                     // Perhaps it is the branch above that is another.
                     try check.finish()
                     throw TrieError.corruptRecord(prefix)
                 }
             }
         }
-        order.removeAll(keepingCapacity: true)
-        var next: Int32 = 0
-        let end = Int32(truncatingIfNeeded: found.count)
-        for index in range {
-            let key = keys[index]
-            while next < end, found.keys[Int(next)] < key {
-                order.append(next)
-                next += 1
-            }
-            if next < end, found.keys[Int(next)] == key { next += 1 }
-            if changes[index].value != nil { order.append(-1 - Int32(truncatingIfNeeded: index)) }
-        }
-        order.append(contentsOf: next..<end)
-        return found.withItems { stored in
-            let items = BucketItems(stored: stored, changes: changes, order: order)
-            guard items.count > 1 else { return .known(items.count == 0 ? .empty : items.subtree(0)) }
-            return .planned(forge.add(items, in: 0..<items.count, emitting: &records))
-        }
+        var place = 0
+        for index in range { bucket.change(keys[index], to: changes[index].value, from: &place) }
+        guard bucket.count > 1 else { return .known(bucket.isEmpty ? .empty : bucket.items.subtree(0)) }
+        return .planned(forge.add(bucket.items, in: 0..<bucket.count, emitting: &records))
     }
 
     /// The same where this branch stands and all changes in `range`, one or more, are under it.

@@ -18,7 +18,8 @@ public enum Keccak {
     }
 
     /// Hash of no bytes: the code hash of an account without code.
-    public static let empty = hash([UInt8]())
+    public static let empty = Bytes32(
+        0xc5d2_4601_86f7_233c, 0x927e_7db2_dcc7_03c0, 0xe500_b653_ca82_273b, 0x7bfa_d804_5d85_a470)
 }
 
 // Batches. Messages are hashed side by side, four or eight at a time where the machine can; whichever of them ends, the

@@ -122,7 +122,7 @@ public struct TakeRange: Sendable {
         let branches = range.accountBranches
         let top = branches.paths.indices.filter { branches.paths[$0].hasPrefix(path) }
             .min { branches.paths[$0].count < branches.paths[$1].count }
-        var leaves = LeafColumns()
+        var leaves = BucketLeaves()
         if let advanced {
             if top == nil, let part = advanced.parts.first { return part }
         } else {
@@ -142,11 +142,11 @@ public struct TakeRange: Sendable {
         }
         for index in range.accounts.keys.indices where section.contains(range.accounts.keys[index]) {
             // An account whose slots were cut by the range before is in both.
-            if let last = leaves.keys.last, range.accounts.keys[index] <= last { continue }
+            if !leaves.isEmpty, range.accounts.keys[index] <= leaves.key(at: leaves.count - 1) { continue }
             let account = try StateAccount(slim: range.accounts.value(at: index))
             leaves.append(key: range.accounts.keys[index], value: account.rlp)
         }
-        return TrieBuilder.subtree(of: leaves, in: 0..<leaves.count)
+        return leaves.subtree
     }
 }
 

@@ -14,9 +14,6 @@ public struct SlimBody {
     /// Bytes that `writeFull` needs at most: a header of 2, nonce 9, balance 33, two hashes 33 each.
     public static let fullBytes = 110
 
-    @usableFromInline static let emptyRoot = StateAccount.emptyRoot
-    @usableFromInline static let emptyCodeHash = StateAccount.emptyCodeHash
-
     /// nil where `bytes` are no slim body.
     @inlinable
     public init?(_ bytes: UnsafeRawBufferPointer) {
@@ -24,7 +21,7 @@ public struct SlimBody {
             let nonce = SlimBody.number(in: bytes, at: start, limit: 8),
             let balance = SlimBody.number(in: bytes, at: nonce, limit: 32),
             let root = SlimBody.hash(in: bytes, at: balance), let code = SlimBody.hash(in: bytes, at: root.end),
-            code.end == bytes.count, root.hash != SlimBody.emptyRoot, code.hash != SlimBody.emptyCodeHash
+            code.end == bytes.count, root.hash != StateAccount.emptyRoot, code.hash != StateAccount.emptyCodeHash
         else { return nil }
         storageRoot = root.hash
         codeHash = code.hash
@@ -76,9 +73,9 @@ public struct SlimBody {
         (target + 2).copyMemory(from: base + numbers.lowerBound, byteCount: numbers.count)
         let root = 2 &+ numbers.count
         target.storeBytes(of: 0xa0, toByteOffset: root, as: UInt8.self)
-        (storageRoot ?? SlimBody.emptyRoot).store(to: target + (root &+ 1))
+        (storageRoot ?? StateAccount.emptyRoot).store(to: target + (root &+ 1))
         target.storeBytes(of: 0xa0, toByteOffset: root &+ 33, as: UInt8.self)
-        (codeHash ?? SlimBody.emptyCodeHash).store(to: target + (root &+ 34))
+        (codeHash ?? StateAccount.emptyCodeHash).store(to: target + (root &+ 34))
         return root &+ 66
     }
 

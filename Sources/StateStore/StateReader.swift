@@ -51,9 +51,11 @@ struct StateReader {
         from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
-        guard let layering = sections.layering(of: section) else { return }
         let place = try cursor(.leaves)
-        if place.sectionIndex != section.index { place.enter(section, .leaves, layering) }
+        if place.sectionIndex != section.index {
+            guard let layering = sections.layering(of: section) else { return }
+            place.enter(section, .leaves, layering)
+        }
         try place.forEachRun(from: key, through: last, accountsOnly: accountsOnly, body)
     }
 

@@ -9,7 +9,7 @@ struct LeafWatch {
     private let keys: [Bytes32]
     /// What is stored of each key, as it is stored; nil for what has not come by, which is not there.
     private(set) var values: [[UInt8]?]
-    /// All keys before this are below those that come, as long as these ascend.
+    /// All keys before this are below those that come.
     private var next = 0
 
     init(_ keys: [Bytes32]) {
@@ -17,10 +17,23 @@ struct LeafWatch {
         values = Array(repeating: nil, count: keys.count)
     }
 
-    mutating func see(_ key: Bytes32, _ value: UnsafeRawBufferPointer) {
+    /// Leaves from `key` on come, ascending.
+    mutating func begin(at key: Bytes32) {
         if next > 0, key <= keys[next - 1] { next = 0 }
         while next < keys.count, keys[next] < key { next += 1 }
-        if next < keys.count, keys[next] == key { values[next] = Array(value) }
+    }
+
+    @inline(__always)
+    mutating func see(_ key: Bytes32, _ value: UnsafeRawBufferPointer) {
+        guard next < keys.count, keys[next] <= key else { return }
+        take(key, value)
+    }
+
+    private mutating func take(_ key: Bytes32, _ value: UnsafeRawBufferPointer) {
+        while next < keys.count, keys[next] < key { next += 1 }
+        guard next < keys.count, keys[next] == key else { return }
+        values[next] = Array(value)
+        next += 1
     }
 }
 
@@ -47,40 +60,26 @@ public struct AccountTrie: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
-        let section = Section(of: prefix.lowestKey, depth: reader.depth)
-        let last = prefix.highestKey
-        var left = limit
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
+        let (first, last) = (prefix.lowestKey, prefix.highestKey)
+        let section = Section(of: first, depth: reader.depth)
+        watch.begin(at: first)
+        let end = leaves.count + limit
         try reader.forEachRun(
-            from: prefix.lowestKey.bytes, through: last.bytes, of: section, accountsOnly: true
+            from: first.bytes, through: last.bytes, of: section, accountsOnly: true
         ) { run throws(StoreError) in
-            let step = withUnsafeTemporaryAllocation(byteCount: SlimBody.fullBytes, alignment: 8) { room in
-                AccountTrie.append(run, through: last, left: &left, room: room, watch: &watch, to: &leaves)
+            for entry in run {
+                // Slots that are at hand are stepped over: a seek costs more.
+                guard entry.key.count == 32, let base = entry.key.baseAddress else { continue }
+                let key = Bytes32(loading: base)
+                guard key <= last, leaves.count < end else { return .stop }
+                guard let account = SlimBody(entry.value) else { throw .corrupt(table: .leaves) }
+                watch.see(key, entry.value)
+                leaves.append(key: key, room: SlimBody.fullBytes) { account.writeFull(entry.value, to: $0) }
             }
-            guard let step else { throw .corrupt(table: .leaves) }
-            return step
+            if let last = run.last, last.key.count > 32 { return .jumpOver(last.key) }
+            return .goOn
         }
-    }
-
-    /// Appends accounts, at most `left`, which is counted down; nil where one is none.
-    private static func append(
-        _ run: UnsafeBufferPointer<StoredEntry>, through last: Bytes32, left: inout Int,
-        room: UnsafeMutableRawBufferPointer, watch: inout LeafWatch, to leaves: inout LeafColumns
-    ) -> RunStep? {
-        guard let full = room.baseAddress else { return nil }
-        for entry in run {
-            // Slots that are at hand are stepped over: a seek costs more.
-            guard entry.key.count == 32, let base = entry.key.baseAddress else { continue }
-            let key = Bytes32(loading: base)
-            guard key <= last, left > 0 else { return .stop }
-            guard let account = SlimBody(entry.value) else { return nil }
-            watch.see(key, entry.value)
-            let count = account.writeFull(entry.value, to: full)
-            leaves.append(key: key, bytes: UnsafeRawBufferPointer(start: full, count: count))
-            left &-= 1
-        }
-        if let last = run.last, last.key.count > 32 { return .jumpOver(last.key) }
-        return .goOn
     }
 }
 
@@ -113,22 +112,22 @@ public struct StorageTrie: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) throws {
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
+        watch.begin(at: prefix.lowestKey)
         let first = FlatKey(account: account, slot: prefix.lowestKey)
         let last = FlatKey(account: account, slot: prefix.highestKey)
         let account = account
-        var left = limit
+        let end = leaves.count + limit
         try reader.forEachRun(
             from: first.bytes, through: last.bytes, of: section, accountsOnly: false
         ) { run throws(StoreError) in
             for entry in run {
                 guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
-                guard left > 0, key.account == account, let slot = key.slot, prefix.contains(slot) else {
+                guard leaves.count < end, key.account == account, let slot = key.slot, prefix.contains(slot) else {
                     return .stop
                 }
                 watch.see(slot, entry.value)
                 SlotValue.append(entry.value, of: slot, to: &leaves)
-                left -= 1
             }
             return .goOn
         }
@@ -151,12 +150,12 @@ public enum SlotValue {
     }
 
     /// Appends the leaf of a slot.
-    static func append(_ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout LeafColumns) {
+    static func append(_ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout BucketLeaves) {
         if value.count == 1, let byte = value.first, byte < 0x80 { return leaves.append(key: slot, bytes: value) }
-        withUnsafeTemporaryAllocation(byteCount: 1 + value.count, alignment: 1) { room in
-            room[0] = 0x80 &+ UInt8(truncatingIfNeeded: value.count)
-            UnsafeMutableRawBufferPointer(rebasing: room[1...]).copyMemory(from: value)
-            leaves.append(key: slot, bytes: UnsafeRawBufferPointer(room))
+        leaves.append(key: slot, room: 1 + value.count) { target in
+            target.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: value.count), as: UInt8.self)
+            UnsafeMutableRawBufferPointer(start: target + 1, count: value.count).copyMemory(from: value)
+            return 1 + value.count
         }
     }
 

@@ -176,10 +176,11 @@ import Testing
             return StoredBranch(path: place ?? found.path, node: node ?? found.node)
         }
 
-        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
-            var found = LeafColumns()
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) {
+            var found = BucketLeaves()
             trie.leaves(under: prefix, limit: limit, into: &found)
-            for (key, value) in found.rows where hidden?.contains(key) != true {
+            for index in 0..<found.count where hidden?.contains(found.key(at: index)) != true {
+                let (key, value) = (found.key(at: index), found.value(at: index))
                 leaves.append(key: key, value: alteredLeaf == key ? value + [1] : value)
             }
         }
@@ -247,7 +248,7 @@ import Testing
         var plain = trie
         let branch = try #require(trie.branches.last { $0.path.contains(changed) })
         let bucket = branch.path.appending(changed.nibble(branch.path.count))
-        var neighbours = LeafColumns()
+        var neighbours = BucketLeaves()
         plain.leaves(under: bucket, limit: 64, into: &neighbours)
         for key in neighbours.keys where key != changed {
             var source = BrokenSource(trie: trie, alteredLeaf: key)
@@ -272,7 +273,7 @@ import Testing
     private struct FewBuckets: TrieSource {
         var trie: MemoryTrie
         mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? { trie.branch(atOrBelow: prefix) }
-        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout LeafColumns) {
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) {
             trie.leaves(under: prefix, limit: limit, into: &leaves)
         }
     }

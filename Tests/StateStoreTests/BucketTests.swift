@@ -258,7 +258,7 @@ import Testing
             let counted = CountingSnapshot(map.snapshot())
             let view = StateView(counted, depth: 1, sections: [(section: section, layering: layering)])
             var trie = view.accountTrie
-            var found = LeafColumns()
+            var found = BucketLeaves()
             try trie.leaves(under: section.path, limit: 10, into: &found)
             #expect(found.keys == Array(expected))
             // One look ahead an account, not one a slot.
