@@ -33,7 +33,7 @@ public enum TrieUpdate {
         if before == Subtree.emptyRoot {
             guard try source.subtree(under: prefix) == .empty else { throw TrieError.corruptRecord(prefix) }
         }
-        let name = before.flatMap { $0 == Subtree.emptyRoot ? nil : NodeReference.hash($0) }
+        let name = before.map { $0 == Subtree.emptyRoot ? UpdateWalk.Name.unknown : .checked(.hash($0)) } ?? .unknown
         let growth = try walk.apply(0..<changes.count, under: prefix, named: name, source: &source)
         return try walk.finish(growth)
     }
@@ -133,17 +133,26 @@ private struct UpdateWalk: ~Copyable {
         }
     }
 
-    /// What becomes of the part under `prefix`, where the changes in `range` and no others lie. `name`: how the branch
-    /// above names what is there.
+    /// What the branch above says of a part.
+    enum Name {
+        /// It is not known.
+        case unknown
+        /// There is something.
+        case present
+        /// This, which is what is read must be held against.
+        case checked(NodeReference)
+    }
+
+    /// What becomes of the part under `prefix`, where the changes in `range` and no others lie.
     mutating func apply<Source: TrieSource>(
-        _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
+        _ range: Range<Int>, under prefix: Nibbles, named name: Name, source: inout Source
     ) throws -> Growth {
         guard let stored = try source.branch(atOrBelow: prefix) else {
             return try rebuild(range, under: prefix, named: name, source: &source)
         }
         let (path, node) = (stored.path, stored.node)
         guard path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(path) }
-        if isChecking, let name {
+        if case .checked(let name) = name {
             let above = path == prefix ? nil : Subtree.branch(path: path, node: NodeReference(encodedNode: node))
             try check.add(above?.encodedNode(at: prefix.count) ?? node, at: path, named: name)
         }
@@ -162,19 +171,19 @@ private struct UpdateWalk: ~Copyable {
 
     /// The same where no branch is stored: there is a bucket, or nothing.
     private mutating func rebuild<Source: TrieSource>(
-        _ range: Range<Int>, under prefix: Nibbles, named name: NodeReference?, source: inout Source
+        _ range: Range<Int>, under prefix: Nibbles, named name: Name, source: inout Source
     ) throws -> Growth {
         bucket.removeAll()
         try source.bucket(under: prefix, into: &bucket)
-        if let name {
+        switch name {
+        case .unknown: break
+        case .present, .checked:
             if bucket.isEmpty { throw TrieError.missingChild(prefix) }
-            if isChecking {
-                guard bucket.subtree.hash(at: prefix.count) == name.hash else {
-                    // Perhaps it is the branch above that is another.
-                    try check.finish()
-                    throw TrieError.corruptRecord(prefix)
-                }
-            }
+        }
+        if case .checked(let name) = name, bucket.subtree.hash(at: prefix.count) != name.hash {
+            // Perhaps it is the branch above that is another.
+            try check.finish()
+            throw TrieError.corruptRecord(prefix)
         }
         var place = 0
         for index in range { bucket.change(keys[index], to: changes[index].value, from: &place) }
@@ -197,14 +206,15 @@ private struct UpdateWalk: ~Copyable {
             let nibble = keys[start].nibble(path.count)
             var end = start + 1
             while end < range.upperBound && keys[end].nibble(path.count) == nibble { end += 1 }
-            let name = layout.child(at: nibble, of: node)
             let growth: Growth
-            if name == nil {
+            if layout.mask & 1 << nibble == 0 {
                 growth = join(leaves(start..<end))
-            } else if stored.isLowest {
-                growth = try rebuild(start..<end, under: path.appending(nibble), named: name, source: &source)
             } else {
-                growth = try apply(start..<end, under: path.appending(nibble), named: name, source: &source)
+                let (child, name) = (path.appending(nibble), name(of: nibble, in: layout, node))
+                growth =
+                    try stored.isLowest
+                    ? rebuild(start..<end, under: child, named: name, source: &source)
+                    : apply(start..<end, under: child, named: name, source: &source)
             }
             stack.append((nibble, growth))
             if growth.isEmpty { mask &= ~(1 << nibble) } else { mask |= 1 << nibble }
@@ -220,9 +230,15 @@ private struct UpdateWalk: ~Copyable {
         if let kept = stack[base...].first(where: { $0.nibble == last }) { return kept.growth }
         let child = path.appending(last)
         let growth = try apply(
-            range.upperBound..<range.upperBound, under: child, named: layout.child(at: last, of: node), source: &source)
+            range.upperBound..<range.upperBound, under: child, named: name(of: last, in: layout, node), source: &source)
         guard !growth.isEmpty else { throw TrieError.missingChild(child) }
         return growth
+    }
+
+    /// What a branch says of a child that it has.
+    private func name(of nibble: Int, in layout: BranchLayout, _ node: [UInt8]) -> Name {
+        guard isChecking else { return .present }
+        return layout.child(at: nibble, of: node).map { .checked($0) } ?? .unknown
     }
 
     /// Lays out a stored branch whose children at some nibbles become something else.

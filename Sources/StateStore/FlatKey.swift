@@ -35,6 +35,16 @@ public struct FlatKey: Hashable, Comparable, Sendable {
         }
     }
 
+    /// Puts the bytes in the place of others, into their room where they are as many.
+    func write(over bytes: inout [UInt8]) {
+        guard bytes.count == (slot == nil ? 32 : 64) else { return bytes = self.bytes }
+        bytes.withUnsafeMutableBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            account.store(to: base)
+            slot?.store(to: base + 32)
+        }
+    }
+
     /// nil unless 32 or 64 bytes are given.
     @inlinable
     public init?(loading bytes: UnsafeRawBufferPointer) {

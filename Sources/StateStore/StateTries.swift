@@ -41,6 +41,8 @@ struct LeafWatch {
 public struct AccountTrie: TrieSource {
     private var reader: StateReader
     private(set) var watch: LeafWatch
+    /// Where reading begins and ends: kept, since a thousand buckets are read one after the other.
+    private var (from, through): ([UInt8], [UInt8]) = ([], [])
 
     init(_ reader: StateReader, watching keys: [Bytes32] = []) {
         self.reader = reader
@@ -63,10 +65,12 @@ public struct AccountTrie: TrieSource {
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
         let (first, last) = (prefix.lowestKey, prefix.highestKey)
         let section = Section(of: first, depth: reader.depth)
+        FlatKey(account: first).write(over: &from)
+        FlatKey(account: last).write(over: &through)
         watch.begin(at: first)
         let end = leaves.count + limit
         try reader.forEachRun(
-            from: first.bytes, through: last.bytes, of: section, accountsOnly: true
+            from: from, through: through, of: section, accountsOnly: true
         ) { run throws(StoreError) in
             for entry in run {
                 // Slots that are at hand are stepped over: a seek costs more.
@@ -90,6 +94,7 @@ public struct StorageTrie: TrieSource {
     public let account: Bytes32
     private let section: Section
     private(set) var watch: LeafWatch
+    private var (from, through): ([UInt8], [UInt8]) = ([], [])
 
     init(_ reader: StateReader, account: Bytes32, watching keys: [Bytes32] = []) {
         self.reader = reader
@@ -114,12 +119,12 @@ public struct StorageTrie: TrieSource {
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
         watch.begin(at: prefix.lowestKey)
-        let first = FlatKey(account: account, slot: prefix.lowestKey)
-        let last = FlatKey(account: account, slot: prefix.highestKey)
+        FlatKey(account: account, slot: prefix.lowestKey).write(over: &from)
+        FlatKey(account: account, slot: prefix.highestKey).write(over: &through)
         let account = account
         let end = leaves.count + limit
         try reader.forEachRun(
-            from: first.bytes, through: last.bytes, of: section, accountsOnly: false
+            from: from, through: through, of: section, accountsOnly: false
         ) { run throws(StoreError) in
             for entry in run {
                 guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
