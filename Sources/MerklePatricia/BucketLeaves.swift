@@ -6,11 +6,11 @@ public struct BucketLeaves: ~Copyable {
     /// Where a value lies.
     @usableFromInline
     struct Place {
-        @usableFromInline var offset: Int32
-        @usableFromInline var length: Int32
+        @usableFromInline var offset: Int
+        @usableFromInline var length: Int
 
         @usableFromInline
-        init(offset: Int32, length: Int32) {
+        init(offset: Int, length: Int) {
             self.offset = offset
             self.length = length
         }
@@ -84,7 +84,7 @@ public struct BucketLeaves: ~Copyable {
         guard let base = values.baseAddress else { return }
         let length = write(base + used)
         keyRoom[filled] = key
-        places[filled] = Place(offset: Int32(truncatingIfNeeded: used), length: Int32(truncatingIfNeeded: length))
+        places[filled] = Place(offset: used, length: length)
         used &+= length
         filled &+= 1
     }
@@ -104,7 +104,6 @@ public struct BucketLeaves: ~Copyable {
             capacity *= 2
         }
         guard used + bytes > values.count else { return }
-        precondition(used + bytes <= Int32.max, "offsets have 32 bits")
         let larger = UnsafeMutableRawBufferPointer.allocate(
             byteCount: max(2 * values.count, used + bytes), alignment: 8)
         larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: values[..<used]))
@@ -168,7 +167,7 @@ public struct BucketLeaves: ~Copyable {
         @inline(__always)
         func value(_ index: Int) -> UnsafeRawBufferPointer {
             let place = places[index]
-            return UnsafeRawBufferPointer(start: values.map { $0 + Int(place.offset) }, count: Int(place.length))
+            return UnsafeRawBufferPointer(start: values.map { $0 + place.offset }, count: place.length)
         }
 
         func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }

@@ -40,20 +40,6 @@ public struct LeafColumns: Hashable, Sendable {
         valueEnds.append(valueBytes.count)
     }
 
-    /// Forgets all leaves, keeps the room.
-    public mutating func removeAll() {
-        keys.removeAll(keepingCapacity: true)
-        valueBytes.removeAll(keepingCapacity: true)
-        valueEnds.removeAll(keepingCapacity: true)
-    }
-
-    /// The same of a value in place.
-    public mutating func append(key: Bytes32, bytes value: UnsafeRawBufferPointer) {
-        keys.append(key)
-        valueBytes.append(contentsOf: value)
-        valueEnds.append(valueBytes.count)
-    }
-
     /// Where value `index` lies in `valueBytes`.
     @inlinable
     public func valueRange(at index: Int) -> Range<Int> {

@@ -6,8 +6,8 @@ class ErasedCursor {
     private var position = 0
     /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run.
     private var ahead = 1
-    /// Leaps that ended in the last run.
-    private var leapt = 0
+    /// Leaps that ended among the entries taken last.
+    private var used = 0
     /// Whether the last run was cut at a bound.
     private var isBounded = false
 
@@ -25,27 +25,28 @@ class ErasedCursor {
     /// The entry it is at; nil past the end.
     final var current: StoredEntry? { position < count ? entries[position] : nil }
 
-    /// The same for one who goes through a table in leaps, asking for what stands behind each entry too: an entry that
-    /// was read along with others is found without asking the store. More are read along the more are used.
+    /// Goes to the first entry at or after `key`, for one who goes through a table in leaps and asks for what stands
+    /// behind each entry too: where both are at hand, the store is not asked. The more of those taken at once are of
+    /// use, the more are taken.
     final func leap(to key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        if let place = placeAtHand(of: key) {
-            position = place
-            leapt &+= 1
-            return entries[place]
+        let place = placeAtHand(of: key)
+        if let place {
+            used &+= 1
+            if place &+ 1 < count {
+                position = place
+                return entries[place]
+            }
         }
-        // Half of them at least were of use, or fewer are taken.
-        let expected = leapt &* 2 >= ahead ? ahead &* 2 : leapt &* 4 < ahead ? ahead / 2 : ahead
-        leapt = 1
+        let expected = used > 1 && used &* 2 >= ahead ? ahead &* 2 : used &* 4 <= ahead ? ahead / 2 : ahead
+        used = 1
         return try seek(key, expecting: max(2, expected))
     }
 
-    /// The entry at `key` or first after it, where that and the one behind it are at hand for certain.
+    /// The entry at `key` or first after it, where it is at hand for certain.
     private func placeAtHand(of key: [UInt8]) -> Int? {
         key.withUnsafeBytes { key in
             guard position < count, ByteOrder.compare(entries[position].key, key) <= 0 else { return nil }
-            var place = position
-            while place < count, ByteOrder.compare(entries[place].key, key) < 0 { place &+= 1 }
-            return place &+ 1 < count ? place : nil
+            return (position..<count).first { ByteOrder.compare(entries[$0].key, key) >= 0 }
         }
     }
 
