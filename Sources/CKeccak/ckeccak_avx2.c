@@ -54,46 +54,15 @@ TARGET static inline void permute(__m256i *state) {
     KECCAK_PERMUTE(__m256i, state)
 }
 
-TARGET void ckeccak_runs_avx2(const uint8_t *buffer, const ckeccak_run *runs, size_t count, uint8_t *output) {
-    // A lane without a message works on zeros.
-    static const uint8_t nothing[RATE];
-    uint8_t tails[WIDTH][RATE];
-    ckeccak_lane lanes[WIDTH];
-    unsigned active = 0;
-    size_t next = 0;
-    for (int i = 0; i < WIDTH; i++) {
-        if (next < count) {
-            ckeccak_lane_start(&lanes[i], tails[i], buffer, &runs[next++], output);
-            active |= 1u << i;
-        } else {
-            lanes[i].block = nothing;
-        }
-    }
-    __m256i state[25];
-    for (int i = 0; i < 25; i++) state[i] = _mm256_setzero_si256();
-    while (active) {
-        absorb(state, lanes);
-        permute(state);
-        // -1 in the lanes of which more follows.
-        int64_t goes_on[WIDTH] = {0};
-        for (int i = 0; i < WIDTH; i++) {
-            if (!(active >> i & 1)) continue;
-            if (!lanes[i].is_last) {
-                ckeccak_lane_advance(&lanes[i], tails[i]);
-                goes_on[i] = -1;
-                continue;
-            }
-            for (int j = 0; j < 4; j++) memcpy(lanes[i].digest + 8 * j, (uint8_t *)&state[j] + 8 * i, 8);
-            if (next < count) {
-                ckeccak_lane_start(&lanes[i], tails[i], buffer, &runs[next++], output);
-            } else {
-                lanes[i].block = nothing;
-                active &= ~(1u << i);
-            }
-        }
-        __m256i mask = _mm256_loadu_si256((const __m256i *)goes_on);
-        for (int i = 0; i < 25; i++) state[i] = _mm256_and_si256(state[i], mask);
-    }
+// Clears the lanes whose bit is not set.
+TARGET static inline void keep(__m256i *state, unsigned lanes) {
+    const __m256i bits = _mm256_set_epi64x(8, 4, 2, 1);
+    __m256i mask = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(lanes), bits), bits);
+    for (int i = 0; i < 25; i++) state[i] = _mm256_and_si256(state[i], mask);
 }
+
+#define STATE __m256i
+#define RUNS ckeccak_runs_avx2
+#include "lanes.h"
 
 #endif

@@ -56,47 +56,13 @@ TARGET static inline void absorb(__m512i *state, const ckeccak_lane *lanes) {
 
 TARGET static inline void permute(__m512i *state) { KECCAK_PERMUTE(__m512i, state) }
 
-TARGET void ckeccak_runs_avx512(const uint8_t *buffer, const ckeccak_run *runs, size_t count, uint8_t *output) {
-    // A lane without a message works on zeros.
-    static const uint8_t nothing[RATE];
-    uint8_t tails[WIDTH][RATE];
-    ckeccak_lane lanes[WIDTH];
-    unsigned active = 0;
-    size_t next = 0;
-    for (int i = 0; i < WIDTH; i++) {
-        if (next < count) {
-            ckeccak_lane_start(&lanes[i], tails[i], buffer, &runs[next++], output);
-            active |= 1u << i;
-        } else {
-            lanes[i].block = nothing;
-        }
-    }
-    __m512i state[25];
-    for (int i = 0; i < 25; i++) state[i] = _mm512_setzero_si512();
-    while (active) {
-        absorb(state, lanes);
-        permute(state);
-        uint64_t digests[4][WIDTH];
-        for (int i = 0; i < 4; i++) _mm512_storeu_si512(digests[i], state[i]);
-        __mmask8 goes_on = 0;
-        for (int i = 0; i < WIDTH; i++) {
-            if (!(active >> i & 1)) continue;
-            if (!lanes[i].is_last) {
-                ckeccak_lane_advance(&lanes[i], tails[i]);
-                goes_on |= (__mmask8)(1u << i);
-                continue;
-            }
-            for (int j = 0; j < 4; j++) memcpy(lanes[i].digest + 8 * j, &digests[j][i], 8);
-            if (next < count) {
-                ckeccak_lane_start(&lanes[i], tails[i], buffer, &runs[next++], output);
-            } else {
-                lanes[i].block = nothing;
-                active &= ~(1u << i);
-            }
-        }
-        if (goes_on != 0xff)
-            for (int i = 0; i < 25; i++) state[i] = _mm512_maskz_mov_epi64(goes_on, state[i]);
-    }
+// Clears the lanes whose bit is not set.
+TARGET static inline void keep(__m512i *state, unsigned lanes) {
+    for (int i = 0; i < 25; i++) state[i] = _mm512_maskz_mov_epi64((__mmask8)lanes, state[i]);
 }
+
+#define STATE __m512i
+#define RUNS ckeccak_runs_avx512
+#include "lanes.h"
 
 #endif

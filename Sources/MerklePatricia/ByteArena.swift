@@ -65,35 +65,31 @@ struct NodeWriter {
         for index in (0..<size).reversed() { byte(UInt8(truncatingIfNeeded: length >> (8 * index))) }
     }
 
-    /// Writes the header of a list of `content` bytes at `target`, where four bytes may be written; gives its size.
+    /// Writes the header of a list of `content` bytes at `target`, where nine bytes may be written; gives its size.
     @inline(__always)
     static func listHeader(_ content: Int, at target: UnsafeMutableRawPointer) -> Int {
-        if content < 56 {
-            target.storeBytes(of: 0xc0 &+ UInt8(truncatingIfNeeded: content), as: UInt8.self)
-            return 1
-        }
-        if content < 256 {
-            target.storeBytes(of: (0xf8 | UInt16(truncatingIfNeeded: content) &<< 8).littleEndian, as: UInt16.self)
-            return 2
-        }
-        var writer = NodeWriter(UnsafeMutableRawBufferPointer(start: target, count: 9))
-        writer.header(length: content, short: 0xc0)
-        return writer.count
+        header(content, short: 0xc0, at: target)
     }
 
-    /// Writes the header of a string of `length` bytes at `target`, where four bytes may be written; gives its size.
+    /// The same of a string of `length` bytes.
     @inline(__always)
     static func stringHeader(_ length: Int, at target: UnsafeMutableRawPointer) -> Int {
+        header(length, short: 0x80, at: target)
+    }
+
+    @inline(__always)
+    private static func header(_ length: Int, short: UInt8, at target: UnsafeMutableRawPointer) -> Int {
         if length < 56 {
-            target.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: length), as: UInt8.self)
+            target.storeBytes(of: short &+ UInt8(truncatingIfNeeded: length), as: UInt8.self)
             return 1
         }
         if length < 256 {
-            target.storeBytes(of: (0xb8 | UInt16(truncatingIfNeeded: length) &<< 8).littleEndian, as: UInt16.self)
+            let bytes = UInt16(short &+ 56) | UInt16(truncatingIfNeeded: length) &<< 8
+            target.storeBytes(of: bytes.littleEndian, as: UInt16.self)
             return 2
         }
         var writer = NodeWriter(UnsafeMutableRawBufferPointer(start: target, count: 9))
-        writer.header(length: length, short: 0x80)
+        writer.header(length: length, short: short)
         return writer.count
     }
 

@@ -262,55 +262,7 @@ import Testing
             try trie.leaves(under: section.path, limit: 10, into: &found)
             #expect(found.keys == Array(expected))
             // One look ahead an account, not one a slot.
-            #expect(counted.moves < 400, "\(counted.moves) entries were looked at")
+            #expect(counted.counter.moves < 400, "\(counted.counter.moves) entries were looked at")
         }
-    }
-}
-
-/// Counts the entries that cursors go to. One thread uses it.
-private struct CountingSnapshot: StoreSnapshot {
-    final class Counter: @unchecked Sendable { var count = 0 }
-
-    private let inner: MemorySnapshot
-    private let counter = Counter()
-
-    var moves: Int { counter.count }
-
-    init(_ inner: MemorySnapshot) { self.inner = inner }
-
-    func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? { try inner.get(table, key) }
-
-    func count(_ table: Table) throws(StoreError) -> Int { try inner.count(table) }
-
-    func cursor(_ table: Table) throws(StoreError) -> CountingCursor {
-        CountingCursor(inner: try inner.cursor(table), counter: counter)
-    }
-}
-
-private struct CountingCursor: StoreCursor {
-    var inner: MemorySnapshot.Cursor
-    let counter: CountingSnapshot.Counter
-
-    mutating func seek(_ key: [UInt8]) throws(StoreError) -> Bool { try inner.seek(key) }
-
-    mutating func next() throws(StoreError) -> Bool {
-        counter.count += 1
-        return try inner.next()
-    }
-
-    mutating func previous() throws(StoreError) -> Bool { try inner.previous() }
-
-    mutating func last() throws(StoreError) -> Bool { try inner.last() }
-
-    func withEntry<R, E: Error>(
-        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
-    ) throws(E) -> R? { try inner.withEntry(body) }
-
-    mutating func read(
-        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
-    ) throws(StoreError) -> Int {
-        let count = try inner.read(into: run, upTo: bound)
-        counter.count += count
-        return count
     }
 }

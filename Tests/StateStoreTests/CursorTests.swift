@@ -54,49 +54,15 @@ import Testing
         var generator = SeededGenerator(seed: 3)
         let snapshot = try CursorTests.snapshot(3_000, &generator)
         let sorted = try snapshot.contents(.accountBranches).keys.sorted { ByteOrder.isLess($0, $1) }
-        let counter = SeekCounter()
-        let cursor = CursorBox(CountedSeeks(inner: try snapshot.cursor(.accountBranches), counter: counter))
+        let counted = CountingSnapshot(snapshot)
+        let cursor = CursorBox(try counted.cursor(.accountBranches))
+        let counter = counted.counter
         for key in sorted { #expect(try cursor.leap(to: key).map { Array($0.key) } == key) }
         #expect(counter.seeks * 50 < sorted.count, "\(counter.seeks) seeks for \(sorted.count) entries")
         // And who takes one here and there does not read many along.
-        counter.entries = 0
-        counter.seeks = 0
-        let few = stride(from: 0, to: sorted.count, by: 200)
+        counter.moves = 0
+        let few = Array(stride(from: 0, to: sorted.count, by: 200))
         for index in few { #expect(try cursor.leap(to: sorted[index]).map { Array($0.key) } == sorted[index]) }
-        #expect(counter.entries < 40 * few.underestimatedCount, "\(counter.entries) entries")
-    }
-}
-
-private final class SeekCounter {
-    var seeks = 0
-    var entries = 0
-}
-
-/// Counts what is asked of it.
-private struct CountedSeeks: StoreCursor {
-    var inner: MemoryCursor
-    let counter: SeekCounter
-
-    mutating func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
-        counter.seeks += 1
-        return try inner.seek(key)
-    }
-
-    mutating func next() throws(StoreError) -> Bool { try inner.next() }
-
-    mutating func previous() throws(StoreError) -> Bool { try inner.previous() }
-
-    mutating func last() throws(StoreError) -> Bool { try inner.last() }
-
-    func withEntry<R, E: Error>(
-        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
-    ) throws(E) -> R? { try inner.withEntry(body) }
-
-    mutating func read(
-        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
-    ) throws(StoreError) -> Int {
-        let count = try inner.read(into: run, upTo: bound)
-        counter.entries += count
-        return count
+        #expect(counter.moves < 40 * few.count, "\(counter.moves) entries")
     }
 }
