@@ -53,9 +53,11 @@ extension BranchLayout {
     /// How the branch, whose RLP is `node`, names its child at `nibble`; nil for none.
     func child(at nibble: Int, of node: [UInt8]) -> NodeReference? {
         guard mask & 1 << nibble != 0 else { return nil }
-        let bytes = node[range(of: nibble)]
-        if bytes.count == 33, let hash = Bytes32(bytes.dropFirst()) { return .hash(hash) }
-        return .embedded(Array(bytes))
+        return node.withUnsafeBytes { node in
+            let bytes = UnsafeRawBufferPointer(rebasing: node[range(of: nibble)])
+            if bytes.count == 33, let base = bytes.baseAddress { return .hash(Bytes32(loading: base + 1)) }
+            return .embedded(Array(bytes))
+        }
     }
 }
 

@@ -94,7 +94,6 @@ public struct Crown: Sendable {
         _ key: Bytes32, into target: inout ProofNodes
     ) throws(ProofError) -> (path: Nibbles, name: NodeReference)? {
         guard root != Subtree.emptyRoot else { return nil }
-        var pool = ProofPool(proof)
         var reference = NodeReference.hash(root)
         var path = Nibbles.root
         while path.count < depth {
@@ -108,6 +107,7 @@ public struct Crown: Sendable {
                 reference = child
                 continue
             }
+            var pool = ProofPool(proof)
             guard pool.has(reference) else {
                 throw .unknownSection(depth == 0 ? 0 : Int(key.word0 >> UInt64(64 - 4 * depth)))
             }

@@ -117,10 +117,15 @@ public struct Nibbles: Hashable, Sendable {
 
     /// One nibble a byte: as a store's key it sorts as the path does.
     public var storeKey: [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            for index in 0..<count { buffer[index] = UInt8(truncatingIfNeeded: padded.nibble(index)) }
-            filled = count
-        }
+        var key: [UInt8] = []
+        key.reserveCapacity(count)
+        appendStoreKey(to: &key)
+        return key
+    }
+
+    /// The same behind other bytes.
+    public func appendStoreKey(to key: inout [UInt8]) {
+        for index in 0..<count { key.append(UInt8(truncatingIfNeeded: padded.nibble(index))) }
     }
 
     /// Hex-prefix encoding: a flag nibble (2 for a leaf, 1 for an odd number of nibbles), then the nibbles.

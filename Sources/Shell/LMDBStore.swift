@@ -74,9 +74,6 @@ public final class LMDBStore: OrderedStore {
     /// Bytes the store may grow to.
     public var mapSize: Int { environment.info.map { $0.me_mapsize } ?? 0 }
 
-    /// Bytes in use, free pages in between included: how far the file has been written.
-    public var usedBytes: Int { environment.info.map { ($0.me_last_pgno + 1) * environment.pageSize } ?? 0 }
-
     /// Bytes of the pages that hold something now: what the next commits may not write over.
     public func liveBytes() throws(StoreError) -> Int { try snapshot().liveBytes() }
 

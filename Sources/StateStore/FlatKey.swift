@@ -35,9 +35,13 @@ public struct FlatKey: Hashable, Comparable, Sendable {
         }
     }
 
-    /// Puts the bytes in the place of others, into their room where they are as many.
+    /// Puts the bytes in the place of others, into their room.
     func write(over bytes: inout [UInt8]) {
-        guard bytes.count == (slot == nil ? 32 : 64) else { return bytes = self.bytes }
+        let count = slot == nil ? 32 : 64
+        if bytes.count != count {
+            bytes.removeAll(keepingCapacity: true)
+            bytes.append(contentsOf: repeatElement(0, count: count))
+        }
         bytes.withUnsafeMutableBytes { buffer in
             guard let base = buffer.baseAddress else { return }
             account.store(to: base)

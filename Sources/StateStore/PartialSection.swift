@@ -122,14 +122,11 @@ public enum PartialSection {
         let below = changes.dropFirst().prefix { $0.key < next.firstKey }
         var slots: [TrieUpdate.LeafChange] = []
         for change in below {
-            guard let slot = change.key.slot else { throw StateChangeError.unsorted(change.key) }
-            if let value = change.value, !SlotValue.isCanonical(value) {
-                throw StateChangeError.malformedSlot(change.key)
-            }
+            let slot = try SectionChange.slot(change)
             let before = try view.leaf(change.key)
             guard before != change.value else { throw StateChangeError.noChange(change.key) }
             effect.leaves.append(EntryChange(key: change.key, before: before, after: change.value))
-            slots.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
+            slots.append(slot)
         }
         let trie = try checking {
             var source = view.storageTrie(of: account)
@@ -160,14 +157,7 @@ extension StateWrites {
     /// the body of an account that the position lies inside. The range that proved it has those and the record: it is
     /// to be written in the same transaction, after this.
     public static func advance(_ advanced: PartialSection.Advanced) -> WriteBatch {
-        var batch = WriteBatch()
-        for change in advanced.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
-        for change in advanced.accountBranches {
-            set(change.key.storeKey, to: change.after, in: .accountBranches, &batch)
-        }
-        for change in advanced.storageBranches {
-            set(change.key.bytes, to: change.after, in: .storageBranches, &batch)
-        }
+        var batch = base(advanced.leaves, advanced.accountBranches, advanced.storageBranches)
         // Those across the position are the old state's.
         let (section, next) = (advanced.section, advanced.next)
         for depth in section.depth..<64 {

@@ -144,12 +144,7 @@ public enum SectionChange {
         _ slots: ArraySlice<LeafChange>, of account: Bytes32, in view: StateView<some StoreSnapshot>,
         checking: Bool, effect: inout Effect
     ) throws(StateChangeError) -> Bytes32 {
-        var leaves: [TrieUpdate.LeafChange] = []
-        for change in slots {
-            guard let slot = change.key.slot else { throw .unsorted(change.key) }
-            if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
-            leaves.append((key: slot, value: change.value.map { SlotValue.rlp($0) }))
-        }
+        let leaves = try slots.map(slot)
         do {
             var source = StorageTrie(view.reader, account: account, watching: leaves.map(\.key))
             let before = checking ? try view.account(account)?.storageRoot ?? StateAccount.emptyRoot : nil
@@ -167,6 +162,13 @@ public enum SectionChange {
         } catch {
             throw StateChangeError(error)
         }
+    }
+
+    /// A slot's change as its storage trie sees it.
+    static func slot(_ change: LeafChange) throws(StateChangeError) -> TrieUpdate.LeafChange {
+        guard let slot = change.key.slot else { throw .unsorted(change.key) }
+        if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
+        return (key: slot, value: change.value.map { SlotValue.rlp($0) })
     }
 
     /// Records that every slot of `account` and every branch over them is gone.

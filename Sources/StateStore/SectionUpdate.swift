@@ -20,7 +20,11 @@ public struct StorageBranchKey: Hashable, Comparable, Sendable {
     }
 
     /// account ‖ one byte a nibble.
-    public var bytes: [UInt8] { account.bytes + path.storeKey }
+    public var bytes: [UInt8] {
+        var bytes = account.bytes
+        path.appendStoreKey(to: &bytes)
+        return bytes
+    }
 }
 
 /// A stored entry before and after; nil where there is none. Never the same on both sides.

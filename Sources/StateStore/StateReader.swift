@@ -26,13 +26,13 @@ struct StateReader {
         let place = try cursor(kind)
         var next = place.sectionIndex == index ? index : nil
         if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
-            place.enter(section, kind, layering)
+            place.enter(section, layering)
             next = section.index
         }
         while let current = next {
             if let entry = try place.first(atOrAfter: key) { return entry }
             guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
-            place.enter(section, kind, layering)
+            place.enter(section, layering)
             next = section.index
         }
         return nil
@@ -54,14 +54,14 @@ struct StateReader {
         let place = try cursor(.leaves)
         if place.sectionIndex != section.index {
             guard let layering = sections.layering(of: section) else { return }
-            place.enter(section, .leaves, layering)
+            place.enter(section, layering)
         }
         try place.forEachRun(from: key, through: last, accountsOnly: accountsOnly, body)
     }
 
     private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
         if let made = cursors[kind.rawValue] { return made }
-        let place = SectionCursor(try open(kind))
+        let place = SectionCursor(try open(kind), kind)
         cursors[kind.rawValue] = place
         return place
     }
@@ -70,25 +70,34 @@ struct StateReader {
 /// A cursor and the section it is set for. An object, so that moving it copies nothing.
 private final class SectionCursor {
     private let cursor: LayeredCursor
-    private(set) var sectionIndex: Int?
-    private var from: [UInt8] = []
-    private var upTo: [UInt8]?
+    private let kind: StateTable
+    private var section: Section?
 
-    init(_ cursor: LayeredCursor) { self.cursor = cursor }
+    init(_ cursor: LayeredCursor, _ kind: StateTable) {
+        self.cursor = cursor
+        self.kind = kind
+    }
 
-    func enter(_ section: Section, _ kind: StateTable, _ layering: SectionLayering) {
-        sectionIndex = section.index
-        (from, upTo) = kind.bounds(of: section)
+    var sectionIndex: Int? { section?.index }
+
+    func enter(_ section: Section, _ layering: SectionLayering) {
+        self.section = section
         cursor.look(through: layering)
     }
 
     /// The section's first entry at or after `key`.
     func first(atOrAfter key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        guard try cursor.leap(to: ByteOrder.isLess(key, from) ? from : key), let entry = cursor.current else {
-            return nil
-        }
-        if let upTo, !ByteOrder.isLess(entry.key, upTo) { return nil }
+        guard let section, try cursor.leap(to: start(key, in: section)), let entry = cursor.current,
+            kind.has(entry.key, in: section)
+        else { return nil }
         return entry
+    }
+
+    /// The key, or where the section begins if that comes after it.
+    private func start(_ key: [UInt8], in section: Section) -> [UInt8] {
+        if key.withUnsafeBytes({ kind.has($0, in: section) }) { return key }
+        let from = kind.bounds(of: section).from
+        return ByteOrder.isLess(key, from) ? from : key
     }
 
     /// Whether the next entry begins with all of `key`; true where that is not known.
@@ -102,9 +111,10 @@ private final class SectionCursor {
         from key: [UInt8], through last: [UInt8], accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
+        guard let section else { return }
         let expected = MerklePatriciaLimits.bucketLeaves
         var found = try cursor.seek(
-            ByteOrder.isLess(key, from) ? from : key, accountsOnly: accountsOnly, expecting: expected, upTo: last)
+            start(key, in: section), accountsOnly: accountsOnly, expecting: expected, upTo: last)
         while found {
             var step = RunStep.goOn
             if let run = cursor.takeRun() {

@@ -52,9 +52,10 @@ public struct AccountTrie: TrieSource {
     /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         let start = Section(of: prefix.lowestKey, depth: reader.depth).index
-        let key = prefix.storeKey
-        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: key, from: start),
-            ByteOrder.hasPrefix(found.key, key)
+        from.removeAll(keepingCapacity: true)
+        prefix.appendStoreKey(to: &from)
+        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: from, from: start),
+            ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
         return StoredBranch(
@@ -105,9 +106,10 @@ public struct StorageTrie: TrieSource {
 
     /// See `TrieSource`; the path is from the root of the storage trie.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
-        let key = StorageBranchKey(account: account, path: prefix).bytes
-        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: key, from: section.index),
-            ByteOrder.hasPrefix(found.key, key)
+        FlatKey(account: account).write(over: &from)
+        prefix.appendStoreKey(to: &from)
+        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, from: section.index),
+            ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
             throw StoreError.corrupt(table: .storageBranches)

@@ -87,12 +87,18 @@ public enum StateWrites {
 
     /// A section's first state, put where nothing was: genesis.
     public static func base(_ update: SectionUpdate) -> WriteBatch {
+        base(update.leaves, update.accountBranches, update.storageBranches)
+    }
+
+    /// These changes put into the base alone: no undo, no history, no record.
+    static func base(
+        _ leaves: [EntryChange<FlatKey>], _ accountBranches: [EntryChange<Nibbles>],
+        _ storageBranches: [EntryChange<StorageBranchKey>]
+    ) -> WriteBatch {
         var batch = WriteBatch()
-        for change in update.leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
-        for change in update.accountBranches {
-            set(change.key.storeKey, to: change.after, in: .accountBranches, &batch)
-        }
-        for change in update.storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
+        for change in leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
+        for change in accountBranches { set(change.key.storeKey, to: change.after, in: .accountBranches, &batch) }
+        for change in storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
         return batch
     }
 
@@ -126,7 +132,7 @@ public enum StateWrites {
         return (batch, after)
     }
 
-    static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
+    private static func set(_ key: [UInt8], to value: [UInt8]?, in table: Table, _ batch: inout WriteBatch) {
         if let value { batch.put(table, key, value) } else { batch.delete(table, key) }
     }
 

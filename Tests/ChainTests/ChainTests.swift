@@ -87,6 +87,13 @@ import Testing
     }
 }
 
+@Suite struct AccountTests {
+    @Test func whatIsEmptyHasTheHashOfNothing() {
+        #expect(StateAccount.emptyRoot == Keccak.hash([0x80]))
+        #expect(StateAccount.emptyCodeHash == Keccak.hash([UInt8]()))
+    }
+}
+
 @Suite struct ConfigurationTests {
     @Test func valuesThatCannotBeAreNamed() throws {
         let made = try MadeChain()

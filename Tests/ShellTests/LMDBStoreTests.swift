@@ -190,7 +190,6 @@ import Testing
         #expect(store.mapSize == 4 << 20)
         try store.commit(batch(kept))
         #expect(try store.snapshot().count(.leaves) == (kept + 1) * 100)
-        #expect(store.usedBytes > 1 << 20)
     }
 
     @Test func aDirectoryIsOpenOnce() throws {

@@ -1,0 +1,45 @@
+@testable import MerklePatricia
+import Primitives
+import Testing
+
+/// The leaves of a bucket in their room, held against a plain dictionary.
+@Suite struct BucketLeavesTests {
+    private static func rows(_ leaves: borrowing BucketLeaves) -> [Bytes32: [UInt8]] {
+        var rows: [Bytes32: [UInt8]] = [:]
+        for index in 0..<leaves.count { rows[leaves.key(at: index)] = leaves.value(at: index) }
+        return rows
+    }
+
+    @Test("Changes leave what a dictionary has, ascending, whatever room they need", arguments: KeySpace.allCases)
+    func changes(space: KeySpace) {
+        var leaves = BucketLeaves()
+        for seed in UInt64(0)..<200 {
+            var generator = SeededGenerator(seed: seed)
+            leaves.removeAll()
+            var model: [Bytes32: [UInt8]] = [:]
+            for (key, value) in space.leaves(Int.random(in: 0...90, using: &generator), &generator).rows {
+                leaves.append(key: key, value: value)
+                model[key] = value
+            }
+            var changes: [Bytes32: [UInt8]?] = [:]
+            for key in model.keys.sorted() where Int.random(in: 0..<3, using: &generator) == 0 {
+                changes[key] = .some(Bool.random(using: &generator) ? nil : space.value(&generator))
+            }
+            for _ in 0..<Int.random(in: 0...20, using: &generator) {
+                changes[space.key(&generator)] = .some(
+                    Int.random(in: 0..<4, using: &generator) == 0 ? nil : space.value(&generator))
+            }
+            var place = 0
+            for (key, value) in changes.sorted(by: { $0.key < $1.key }) {
+                leaves.change(key, to: value, from: &place)
+                model[key] = value
+            }
+            #expect(BucketLeavesTests.rows(leaves) == model, "\(space) seed \(seed)")
+            let keys = leaves.keys
+            #expect(keys == model.keys.sorted(), "\(space) seed \(seed)")
+            let columns = LeafColumns(model.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+            let subtree = leaves.subtree
+            #expect(subtree == TrieBuilder.subtree(of: columns, in: 0..<columns.count), "\(space) seed \(seed)")
+        }
+    }
+}
