@@ -23,6 +23,8 @@
 //     workload, verifiers must accept.
 //   · Bytes are those a reader would count: what is hashed, the leaves' keys and values, what is served or sent.
 //   · On one thread and, where the work can be spread, on all: two results of one name.
+//   · What is measured is the program that is shipped, on the C library's malloc. Heap requests are counted where a
+//     counter was loaded before it (`HeapCounter`; `tools/bench` does that), and are a dash elsewhere, never 0.
 //
 // The trie workloads are the ones other clients were measured with: key i is keccak256 of i as eight bytes, big endian;
 // its value the RLP of the account [i, i·10^15, root of the empty trie, hash of no code].

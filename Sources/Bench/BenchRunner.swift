@@ -45,22 +45,15 @@ public struct BenchRunner {
         var processor: [Double] = []
         for _ in 0..<max(options.runs, 1) {
             let began = ContinuousClock.now
-            let processorBegan = BenchRunner.processorSeconds
+            let processorBegan = ProcessorTime.ofProcess
             work = try trial.run()
-            processor.append(BenchRunner.processorSeconds - processorBegan)
+            processor.append(Double(ProcessorTime.ofProcess - processorBegan) / 1e9)
             seconds.append((ContinuousClock.now - began) / .seconds(1))
             try trial.restore()
         }
         return BenchResult(
             name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor,
             remark: trial.remark)
-    }
-
-    /// What all threads of this process have used.
-    private static var processorSeconds: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 

@@ -1,4 +1,3 @@
-import CAllocations
 import Discovery
 import Foundation
 import Primitives
@@ -100,16 +99,17 @@ private struct PacketTrial: Trial {
     }
 
     mutating func run() throws -> Work {
-        let allocations = callocations_of_thread()
+        let heap = HeapCounter.present
+        let before = heap?.ofThread ?? 0
         let (bytes, sealing, opening) = run(PacketTrial.packets)
-        let counted = callocations_of_thread() - allocations
+        let counted = heap.map { $0.ofThread - before }
         guard bytes == PacketTrial.packets * PacketTrial.requestSize else {
             throw BenchError.wrongResult(workload: "net.packet", what: "\(bytes) bytes came through")
         }
         remark =
             "sealing \(microseconds(sealing, PacketTrial.packets)), opening "
             + "\(microseconds(opening, PacketTrial.packets)) CPU, "
-            + String(format: "%.4f allocations a packet", Double(counted) / Double(PacketTrial.packets))
+            + "\(HeapCounter.text(counted, per: Double(PacketTrial.packets))) a packet"
         return Work(items: PacketTrial.packets, bytes: bytes)
     }
 
@@ -117,12 +117,12 @@ private struct PacketTrial: Trial {
         var sink = Sink()
         var (sealing, opening): (UInt64, UInt64) = (0, 0)
         for _ in 0..<count / PacketTrial.batch {
-            let start = callocations_thread_nanoseconds()
+            let start = ProcessorTime.ofThread
             seal()
-            let middle = callocations_thread_nanoseconds()
+            let middle = ProcessorTime.ofThread
             open(into: &sink)
             sealing += middle - start
-            opening += callocations_thread_nanoseconds() - middle
+            opening += ProcessorTime.ofThread - middle
         }
         return (sink.bytes, sealing, opening)
     }
@@ -177,7 +177,7 @@ private struct HandshakeTrial: Trial {
 
     mutating func run() throws -> Work {
         if pairs.isEmpty { try restore() }
-        let start = callocations_thread_nanoseconds()
+        let start = ProcessorTime.ofThread
         var bytes = 0
         for index in pairs.indices {
             bytes += pairs[index].meet()
@@ -185,7 +185,7 @@ private struct HandshakeTrial: Trial {
                 throw BenchError.wrongResult(workload: "net.handshake", what: "no session came about")
             }
         }
-        let spent = callocations_thread_nanoseconds() - start
+        let spent = ProcessorTime.ofThread - start
         remark = "\(microseconds(spent, pairs.count)) CPU each, both sides together"
         return Work(items: pairs.count, bytes: bytes)
     }
@@ -248,7 +248,7 @@ private struct HandshakeHalfTrial: Trial {
     }
 
     mutating func run() throws -> Work {
-        let start = callocations_thread_nanoseconds()
+        let start = ProcessorTime.ofThread
         for _ in 0..<Self.packets {
             switch half {
             case .encode:
@@ -259,7 +259,7 @@ private struct HandshakeHalfTrial: Trial {
                 guard case .ping = try far.decode(packet, answering: challenge) else { throw Self.wrong(half) }
             }
         }
-        remark = "\(microseconds(callocations_thread_nanoseconds() - start, Self.packets)) CPU each"
+        remark = "\(microseconds(ProcessorTime.ofThread - start, Self.packets)) CPU each"
         return Work(items: Self.packets, bytes: Self.packets * packet.count)
     }
 }

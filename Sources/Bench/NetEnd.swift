@@ -1,4 +1,3 @@
-import CAllocations
 import Discovery
 import Foundation
 import Primitives

@@ -1,4 +1,3 @@
-import CAllocations
 import Discovery
 import Node
 import Overlay
@@ -205,8 +204,8 @@ struct NetMachine: NodeMachine {
     /// The figures with those of the calling thread.
     var current: NetFigures {
         var figures = figures
-        figures.allocations = callocations_of_thread()
-        figures.nanoseconds = callocations_thread_nanoseconds()
+        figures.allocations = HeapCounter.present?.ofThread
+        figures.nanoseconds = ProcessorTime.ofThread
         return figures
     }
 
@@ -233,20 +232,22 @@ struct NetMachine: NodeMachine {
 struct NetFigures: Hashable, Sendable {
     var datagramsIn: UInt64 = 0
     var datagramsOut: UInt64 = 0
-    /// Requests for heap memory of the loop's thread.
-    var allocations: UInt64 = 0
     /// Processor time of the loop's thread.
     var nanoseconds: UInt64 = 0
+    /// Requests for heap memory of the loop's thread; nil where nobody counts them.
+    var allocations: UInt64?
 
     init() {}
 
     /// Reads what `words` wrote; missing ones are 0.
     init(words: [UInt64]) {
-        guard words.count == 4 else { return }
-        (datagramsIn, datagramsOut, allocations, nanoseconds) = (words[0], words[1], words[2], words[3])
+        guard words.count == 3 || words.count == 4 else { return }
+        (datagramsIn, datagramsOut, nanoseconds) = (words[0], words[1], words[2])
+        allocations = words.count == 4 ? words[3] : nil
     }
 
-    var words: [UInt64] { [datagramsIn, datagramsOut, allocations, nanoseconds] }
+    /// As they go over the wire: without the last where that was not counted.
+    var words: [UInt64] { [datagramsIn, datagramsOut, nanoseconds] + (allocations.map { [$0] } ?? []) }
 
     /// Since `earlier`.
     func since(_ earlier: NetFigures) -> NetFigures {

@@ -79,9 +79,9 @@ final class StreamTrial: Trial {
         func text(_ name: String, _ figures: NetFigures) -> String {
             let datagrams = Double(max(figures.datagramsIn + figures.datagramsOut, 1))
             return String(
-                format: "%@: %.0f datagrams out, %.0f in, %.4f allocations and %.2f µs CPU a datagram", name,
-                Double(figures.datagramsOut), Double(figures.datagramsIn), Double(figures.allocations) / datagrams,
-                Double(figures.nanoseconds) / 1_000 / datagrams)
+                format: "%@: %.0f datagrams out, %.0f in, %@ and %.2f µs CPU a datagram", name,
+                Double(figures.datagramsOut), Double(figures.datagramsIn),
+                HeapCounter.text(figures.allocations, per: datagrams), Double(figures.nanoseconds) / 1_000 / datagrams)
         }
         return text("receiver", last.near) + "; " + text("sender", last.far)
     }

@@ -3,21 +3,8 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-uint64_t callocations_thread_nanoseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-#if defined(__GLIBC__) && !defined(SANITIZED)
+#if defined(__GLIBC__)
 
 // The C library keeps its own functions under these names for whoever stands in front of them.
 extern void *__libc_malloc(size_t);
@@ -61,11 +48,5 @@ int posix_memalign(void **out, size_t alignment, size_t size) {
 }
 
 uint64_t callocations_of_thread(void) { return requests; }
-int callocations_are_counted(void) { return 1; }
-
-#else
-
-uint64_t callocations_of_thread(void) { return 0; }
-int callocations_are_counted(void) { return 0; }
 
 #endif

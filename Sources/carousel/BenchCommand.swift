@@ -11,7 +11,8 @@ extension Carousel {
             discussion: """
                 Runs the named workloads, or all of them ('net.*' stands for all that begin so), and prints a table of \
                 medians, or with --json an array of objects: name, items, seconds, items_per_second, \
-                bytes_per_second, threads, runs. Every workload is the same on every machine.
+                bytes_per_second, threads, runs. Every workload is the same on every machine. Heap requests of a \
+                network workload ("allocations") are counted by tools/bench alone; without it a dash stands for them.
 
                 Workloads:
                 \(Workloads.all.map { "  \($0.name): \($0.summary); items: \($0.items)" }.joined(separator: "\n"))

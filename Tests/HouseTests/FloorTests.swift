@@ -27,6 +27,14 @@ import Testing
         }
     }
 
+    /// It has a malloc of its own, and who links it runs on that one: a tool may load it, a program may not have it.
+    @Test func nothingDependsOnTheHeapCounter() {
+        #expect(house.target("CAllocations")?.floor == 0)
+        for target in house.targets {
+            #expect(!target.dependencies.contains("CAllocations"), "\(target.name) is linked with another malloc")
+        }
+    }
+
     @Test func noCycles() {
         var finished: Set<String> = []
         func visit(_ name: String, _ trail: [String]) {
