@@ -23,10 +23,11 @@ public enum TrieUpdate {
         _ changes: [LeafChange], under prefix: Nibbles, source: inout some TrieSource, checking: Bool = true,
         from before: Bytes32? = nil
     ) throws -> (subtree: Subtree, changes: [BranchChange]) {
-        for (index, change) in changes.enumerated() {
-            guard index == 0 || changes[index - 1].key < change.key else { throw TrieError.unsortedChanges }
-            guard prefix.contains(change.key) else { throw TrieError.keyOutsidePrefix(change.key) }
-            if let value = change.value, value.isEmpty { throw TrieError.emptyValue(change.key) }
+        for index in changes.indices {
+            let key = changes[index].key
+            guard index == 0 || changes[index - 1].key < key else { throw TrieError.unsortedChanges }
+            guard prefix.contains(key) else { throw TrieError.keyOutsidePrefix(key) }
+            if changes[index].value?.isEmpty == true { throw TrieError.emptyValue(key) }
         }
         var walk = UpdateWalk(changes: changes, bucketLeaves: source.bucketLeaves, checking: checking)
         let before = checking ? before : nil

@@ -48,6 +48,7 @@ public enum SectionChange {
         var effect = Effect()
         var accounts: [TrieUpdate.LeafChange] = []
         var bodies: [BodyChange] = []
+        effect.leaves.reserveCapacity(changes.count)
         var index = 0
         while index < changes.count {
             let account = changes[index].key.account
@@ -60,7 +61,7 @@ public enum SectionChange {
             index = end
         }
         let result = try updateAccounts(accounts, section: section, in: &view, checking: checking, from: before)
-        for (body, before) in zip(bodies, result.before) { try settle(body, before: before, effect: &effect) }
+        for index in bodies.indices { try settle(bodies[index], before: result.before[index], effect: &effect) }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
@@ -108,11 +109,10 @@ public enum SectionChange {
     }
 
     static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
-        var last: FlatKey?
-        for change in changes {
-            guard section.contains(change.key.account) else { throw .foreignKey(change.key) }
-            if let last, !(last < change.key) { throw .unsorted(change.key) }
-            last = change.key
+        for index in changes.indices {
+            let key = changes[index].key
+            guard section.contains(key.account) else { throw .foreignKey(key) }
+            guard index == 0 || changes[index - 1].key < key else { throw .unsorted(key) }
         }
     }
 
