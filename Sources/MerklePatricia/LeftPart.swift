@@ -51,6 +51,8 @@ public enum LeftPart {
                 }
                 start = end
                 guard Expectation.of(part, seenLike: expected[place], at: place) else {
+                    // Only where what is stored is a trie at all are the changes to blame.
+                    try source.checkedSubtree(under: place)
                     throw ProofError.leavesDiffer(place)
                 }
                 if part != .empty { advanced.parts.append(part) }

@@ -52,9 +52,34 @@ extension TrieSource where Self: ~Copyable {
             guard branch.path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(branch.path) }
             return .branch(path: branch.path, node: NodeReference(encodedNode: branch.node))
         }
+        return try bucketSubtree(under: prefix)
+    }
+
+    /// The same where no branch is stored.
+    private mutating func bucketSubtree(under prefix: Nibbles) throws -> Subtree {
         var leaves = BucketLeaves()
         try bucket(under: prefix, into: &leaves)
         return leaves.subtree
+    }
+
+    /// What is under `prefix`, all of it read: every stored branch is held against what is below it. Costs what
+    /// building the part costs: for the day on which a result does not fit.
+    ///
+    /// Errors: `corruptRecord` for a branch that its leaves do not make or that is missing, or the source's own.
+    @discardableResult
+    mutating func checkedSubtree(under prefix: Nibbles) throws -> Subtree {
+        guard let stored = try branch(atOrBelow: prefix) else { return try bucketSubtree(under: prefix) }
+        let (path, node) = (stored.path, stored.node)
+        guard path.isBranchPath(under: prefix), let layout = BranchLayout(node) else {
+            throw TrieError.corruptRecord(path)
+        }
+        for nibble in 0..<16 {
+            let child = try checkedSubtree(under: path.appending(nibble))
+            guard child.reference(at: path.count + 1) == layout.child(at: nibble, of: node) else {
+                throw TrieError.corruptRecord(path)
+            }
+        }
+        return .branch(path: path, node: NodeReference(encodedNode: node))
     }
 }
 
