@@ -197,8 +197,14 @@ import Testing
     @Test func aBrokenStoreIsNotTheDiffsFault() throws {
         var generator = SeededGenerator(seed: Self.seed + 3)
         var (found, unread) = (0, 0)
-        // So many that branches are stored below the topmost of a section.
-        let pair = Pair(&generator, accounts: 12_000)
+        // So many that branches are stored below the topmost of a section; most of these see no change.
+        let before = TestState.random(&generator, accounts: 12_000, depth: DiffTests.depth)
+        let after = before.accounts.enumerated().map { index, account in
+            TestState.Account(
+                key: account.key, nonce: account.body.nonce &+ (index % 200 == 0 ? 1 : 0),
+                codeHash: account.body.codeHash, slots: account.slots)
+        }
+        let pair = Pair(before, after)
         for section in Section.all(depth: 1) {
             guard let end = Self.stop(section, in: [pair.before], &generator) else { continue }
             let scene = try Scene(pair, section, upTo: end)

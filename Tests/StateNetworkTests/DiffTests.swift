@@ -41,6 +41,10 @@ import Testing
                 guard !keys.contains(key), !accounts.contains(where: { $0.key == key }) else { continue }
                 accounts.append(TestState.account(key, &generator))
             }
+            self.init(before, accounts)
+        }
+
+        init(_ before: TestState, _ accounts: [TestState.Account]) {
             self.before = before
             after = TestState(accounts, depth: DiffTests.depth)
             changes = before.changes(to: after)
