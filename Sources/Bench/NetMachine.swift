@@ -239,7 +239,7 @@ struct NetFigures: Hashable, Sendable {
 
     init() {}
 
-    /// Reads what `words` wrote; missing ones are 0.
+    /// Reads what `words` wrote; nothing of anything else.
     init(words: [UInt64]) {
         guard words.count == 3 || words.count == 4 else { return }
         (datagramsIn, datagramsOut, nanoseconds) = (words[0], words[1], words[2])

@@ -55,10 +55,10 @@ TARGET static inline void permute(__m256i *state) {
 }
 
 // Clears the lanes whose bit is not set.
-TARGET static inline void keep(__m256i *state, unsigned lanes) {
+TARGET static inline void keep(__m256i *state, unsigned mask) {
     const __m256i bits = _mm256_set_epi64x(8, 4, 2, 1);
-    __m256i mask = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(lanes), bits), bits);
-    for (int i = 0; i < 25; i++) state[i] = _mm256_and_si256(state[i], mask);
+    __m256i kept = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(mask), bits), bits);
+    for (int i = 0; i < 25; i++) state[i] = _mm256_and_si256(state[i], kept);
 }
 
 #define STATE __m256i

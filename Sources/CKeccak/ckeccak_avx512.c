@@ -57,8 +57,8 @@ TARGET static inline void absorb(__m512i *state, const ckeccak_lane *lanes) {
 TARGET static inline void permute(__m512i *state) { KECCAK_PERMUTE(__m512i, state) }
 
 // Clears the lanes whose bit is not set.
-TARGET static inline void keep(__m512i *state, unsigned lanes) {
-    for (int i = 0; i < 25; i++) state[i] = _mm512_maskz_mov_epi64((__mmask8)lanes, state[i]);
+TARGET static inline void keep(__m512i *state, unsigned mask) {
+    for (int i = 0; i < 25; i++) state[i] = _mm512_maskz_mov_epi64((__mmask8)mask, state[i]);
 }
 
 #define STATE __m512i

@@ -1,3 +1,4 @@
+import MerklePatricia
 import Primitives
 
 /// An account as the state trie holds it.
@@ -9,8 +10,7 @@ public struct StateAccount: Hashable, Sendable {
     public var codeHash: Bytes32
 
     /// Root of the empty trie: keccak256 of the RLP of an empty string.
-    public static let emptyRoot = Bytes32(
-        0x56e8_1f17_1bcc_55a6, 0xff83_45e6_92c0_f86e, 0x5b48_e01b_996c_adc0, 0x0162_2fb5_e363_b421)
+    @inlinable public static var emptyRoot: Bytes32 { Subtree.emptyRoot }
     /// Code hash of an account without code.
     public static let emptyCodeHash = Keccak.empty
 

@@ -83,6 +83,7 @@ public struct BucketLeaves: ~Copyable {
         if filled == capacity || used &+ room > values.count { grow(room) }
         guard let base = values.baseAddress else { return }
         let length = write(base + used)
+        precondition(length >= 0 && length <= room, "what is written keeps to its room")
         keyRoom[filled] = key
         places[filled] = Place(offset: used, length: length)
         used &+= length

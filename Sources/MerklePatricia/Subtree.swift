@@ -60,7 +60,8 @@ public enum Subtree: Hashable, Sendable {
     public func hash(at depth: Int) -> Bytes32 { reference(at: depth)?.hash ?? Subtree.emptyRoot }
 
     /// The root of a trie without leaves: keccak256 of the RLP of an empty string.
-    public static let emptyRoot = Keccak.hash([0x80])
+    public static let emptyRoot = Bytes32(
+        0x56e8_1f17_1bcc_55a6, 0xff83_45e6_92c0_f86e, 0x5b48_e01b_996c_adc0, 0x0162_2fb5_e363_b421)
 
     /// The lowest key that may be in it; nil for none.
     var lowestKey: Bytes32? {

@@ -41,8 +41,8 @@ struct LeafItems: TrieItems {
 
 /// The node of one leaf.
 enum LeafNode {
-    /// Bytes a leaf node takes beside its value, at most: three headers of four bytes, a path of 33, and the word that
-    /// the last write may reach behind it.
+    /// Bytes a leaf node takes beside its value, at most: three headers of four bytes and a path of 33. And the 32 that
+    /// the key is laid down in, however much of it counts, must find room where the value is short.
     private static let overhead = 64
 
     /// Writes the leaf of `key` under a parent that has consumed `depth` nibbles; gives its size.

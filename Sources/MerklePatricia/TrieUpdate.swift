@@ -239,7 +239,7 @@ private struct UpdateWalk: ~Copyable {
     /// What a branch says of a child that it has.
     private func name(of nibble: Int, in layout: BranchLayout, _ node: [UInt8]) -> Name {
         guard isChecking else { return .present }
-        return layout.child(at: nibble, of: node).map { .checked($0) } ?? .unknown
+        return layout.child(at: nibble, of: node).map { .checked($0) } ?? .present
     }
 
     /// Lays out a stored branch whose children at some nibbles become something else.

@@ -4,7 +4,8 @@ class ErasedCursor {
     private let entries: UnsafeMutableBufferPointer<StoredEntry>
     private var count = 0
     private var position = 0
-    /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run.
+    /// How many entries the next run takes. One after a seek, since most seeks want one entry; more with each run. Of
+    /// leaps see `leap`.
     private var ahead = 1
     /// Leaps that ended among the entries taken last.
     private var used = 0
@@ -70,20 +71,15 @@ class ErasedCursor {
         return current
     }
 
-    /// Goes on to the next entries, and to the last of those it gives; nil past the end. They stand in an array that
-    /// the next move writes over.
-    final func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
-        if position &+ 1 >= count { try fillOn() } else { position &+= 1 }
-        guard position < count else { return nil }
-        let run = UnsafeBufferPointer(rebasing: entries[position..<count])
-        position = count &- 1
-        return run
-    }
-
-    /// The entries taken already, from the current one on; goes to the last of them.
-    final func takeRun() -> UnsafeBufferPointer<StoredEntry> {
-        let run = UnsafeBufferPointer(rebasing: entries[position..<count])
-        position = max(position, count &- 1)
+    /// The entries at hand, from the current one on and before `bound`, which comes after it; goes to the last. They
+    /// stand in an array that the next move writes over.
+    final func takeRun(before bound: UnsafeRawBufferPointer?) -> UnsafeBufferPointer<StoredEntry> {
+        var end = count
+        if let bound {
+            while end > position, ByteOrder.compare(entries[end &- 1].key, bound) >= 0 { end &-= 1 }
+        }
+        let run = UnsafeBufferPointer(rebasing: entries[position..<end])
+        position = max(position, end &- 1)
         return run
     }
 
@@ -117,7 +113,7 @@ class ErasedCursor {
 
 /// The one kind there is.
 final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
-    /// By itself and not within the object: nothing must be noted then while it moves.
+    /// By itself and not within the object, where its exclusive use would be checked at every move, at run time.
     private let cursor: UnsafeMutablePointer<Cursor>
 
     init(_ cursor: Cursor) {

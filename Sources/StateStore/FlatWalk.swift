@@ -9,7 +9,6 @@ public struct FlatWalk {
     private var end: [UInt8]?
     private var start: [UInt8]
     private var isPlaced = false
-    private let single = SingleRun()
     /// The leaf the walk is at; nil after a run.
     public private(set) var key: FlatKey?
 
@@ -64,15 +63,11 @@ public struct FlatWalk {
     public mutating func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
         key = nil
         while let current = section {
-            if isPlaced, let run = try cursor.nextRun() {
-                let inside = FlatWalk.part(of: run, before: end)
+            let found = isPlaced ? try cursor.next() : try cursor.seek(start)
+            isPlaced = true
+            if found {
+                let inside = FlatWalk.part(of: cursor.takeRun(), before: end)
                 if !inside.isEmpty { return inside }
-            } else {
-                let found = isPlaced ? try cursor.next() : try cursor.seek(start)
-                isPlaced = true
-                if found, let entry = cursor.current, end.map({ ByteOrder.isLess(entry.key, $0) }) ?? true {
-                    return single.holding(entry)
-                }
             }
             enter(current.index + 1)
         }
@@ -103,18 +98,6 @@ public struct FlatWalk {
         }
         start = after.bytes
         isPlaced = false
-    }
-}
-
-/// An array of one entry.
-private final class SingleRun {
-    private let entry = UnsafeMutablePointer<StoredEntry>.allocate(capacity: 1)
-
-    deinit { entry.deallocate() }
-
-    func holding(_ new: StoredEntry) -> UnsafeBufferPointer<StoredEntry> {
-        entry.initialize(to: new)
-        return UnsafeBufferPointer(start: entry, count: 1)
     }
 }
 

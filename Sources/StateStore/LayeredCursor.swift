@@ -1,6 +1,6 @@
 /// One walk through a table of the base with the layers over it: at each key the newest layer that has it decides.
-/// Nothing is copied: what it gives lies in the store, or in the layer. An object, so that whoever moves it need not be
-/// guarded against a second use of the place that it is kept in.
+/// Nothing is copied: what it gives lies in the store, or in the layer. An object that others hold as a constant: a
+/// structure kept in one would have its exclusive use checked at every move, at run time.
 final class LayeredCursor {
     /// Which source has the entry the cursor is at.
     private enum Winner { case none, base, undo, overlay(Int) }
@@ -12,6 +12,8 @@ final class LayeredCursor {
     private var overlays: [OverlayTable] = []
     private var positions: [Int] = []
     private var winner = Winner.none
+    /// A run of one, for an entry of a layer.
+    private let single = UnsafeMutablePointer<StoredEntry>.allocate(capacity: 1)
 
     /// - Parameter withUndo: whether any layering to come reads the undo layer.
     init(_ snapshot: some StoreSnapshot, _ kind: StateTable, withUndo: Bool) throws(StoreError) {
@@ -19,6 +21,8 @@ final class LayeredCursor {
         base = CursorBox(try snapshot.cursor(kind.base))
         undo = withUndo ? CursorBox(try snapshot.cursor(kind.undo)) : nil
     }
+
+    deinit { single.deallocate() }
 
     /// Reads through these layers from the next seek on.
     func look(through layering: SectionLayering) {
@@ -47,10 +51,13 @@ final class LayeredCursor {
 
     /// Goes to the first entry at or after `key`, as one who goes through the table in leaps: see `ErasedCursor.leap`.
     func leap(to key: [UInt8]) throws(StoreError) -> Bool {
-        guard isPlain else { return try seek(key, expecting: 2) }
         let found = try base.leap(to: key)
-        winner = found == nil ? .none : .base
-        return found != nil
+        if isPlain {
+            winner = found == nil ? .none : .base
+            return found != nil
+        }
+        try placeLayers(at: key)
+        return try pass(accountsOnly: false)
     }
 
     /// Goes to the next entry; `accountsOnly` as in `seek`.
@@ -88,21 +95,37 @@ final class LayeredCursor {
         return true
     }
 
-    /// Goes on to the next entries where they can be had at once, which is where no layer is looked through: then the
-    /// array is theirs until the next move. nil where they cannot, or there are none: `next()` tells.
-    func nextRun() throws(StoreError) -> UnsafeBufferPointer<StoredEntry>? {
-        guard isPlain else { return nil }
-        let run = try base.nextRun()
-        winner = run == nil ? .none : .base
-        return run
+    /// Takes the entry the cursor is at and those after it that are at hand, before whatever a layer has, and moves to
+    /// the last of them; none past the end. The array is theirs until the next move.
+    func takeRun() -> UnsafeBufferPointer<StoredEntry> {
+        switch winner {
+        case .none: return UnsafeBufferPointer(start: nil, count: 0)
+        case .base: return base.takeRun(before: isPlain ? nil : nextInLayers)
+        case .undo, .overlay:
+            guard let current else { return UnsafeBufferPointer(start: nil, count: 0) }
+            single.initialize(to: current)
+            return UnsafeBufferPointer(start: single, count: 1)
+        }
     }
 
-    /// Takes the entry the cursor is at and those after it that are at hand, and moves to the last of them; the array
-    /// is theirs until the next move. nil where a layer is looked through: then entries must be taken one by one.
-    func takeRun() -> UnsafeBufferPointer<StoredEntry>? { isPlain ? base.takeRun() : nil }
-
     /// The entry behind the one the cursor is at, inner nil for none; nil where that is not known.
-    var following: StoredEntry?? { isPlain ? base.following : nil }
+    var following: StoredEntry?? {
+        if isPlain { return base.following }
+        guard case .base = winner, let following = base.following else { return nil }
+        guard let next = nextInLayers else { return following }
+        guard let following, ByteOrder.compare(following.key, next) < 0 else { return nil }
+        return following
+    }
+
+    /// The lowest key that any layer is at.
+    private var nextInLayers: UnsafeRawBufferPointer? {
+        var lowest = readsUndo ? undo?.current?.key : nil
+        for (index, position) in positions.enumerated() where position < overlays[index].count {
+            let key = overlays[index].key(at: position)
+            if lowest.map({ ByteOrder.compare(key, $0) < 0 }) ?? true { lowest = key }
+        }
+        return lowest
+    }
 
     /// The entry the cursor is at; nil past the end.
     var current: StoredEntry? {

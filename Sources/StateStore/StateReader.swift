@@ -6,8 +6,8 @@ import Primitives
 struct StateReader {
     let sections: HeldSections
     private let open: (StateTable) throws(StoreError) -> LayeredCursor
-    /// One cursor a table, made when first needed. Every use begins with a seek, so sharing them does no harm.
-    private var cursors: [SectionCursor?] = StateTable.allCases.map { _ in nil }
+    /// Of the view and of all tries read from it, on one thread therefore.
+    private let cursors = SectionCursors()
 
     /// - Parameter open: makes a cursor of a table.
     init(_ sections: HeldSections, open: @escaping (StateTable) throws(StoreError) -> LayeredCursor) {
@@ -18,36 +18,30 @@ struct StateReader {
     /// Leading nibbles that name a section.
     var depth: Int { sections.depth }
 
-    /// The first entry at or after `key`, in the first held section at or after `index` that has one. In place: it is
-    /// there until this table is asked for something else.
-    mutating func firstInPlace(
-        _ kind: StateTable, atOrAfter key: [UInt8], from index: Int
+    /// The first entry of section `index` at or after `key`; nil where there is none or the section is not held. In
+    /// place: it is there until this table is asked for something else.
+    func firstInPlace(
+        _ kind: StateTable, atOrAfter key: [UInt8], in index: Int
     ) throws(StoreError) -> StoredEntry? {
         let place = try cursor(kind)
-        var next = place.sectionIndex == index ? index : nil
-        if next == nil, let (section, layering) = sections.held(atOrAfter: index) {
+        if place.sectionIndex != index {
+            let section = Section(depth: depth, index: index)
+            guard let layering = sections.layering(of: section) else { return nil }
             place.enter(section, layering)
-            next = section.index
         }
-        while let current = next {
-            if let entry = try place.first(atOrAfter: key) { return entry }
-            guard let (section, layering) = sections.held(atOrAfter: current + 1) else { return nil }
-            place.enter(section, layering)
-            next = section.index
-        }
-        return nil
+        return try place.first(atOrAfter: key)
     }
 
     /// Whether the entry behind the one that `firstInPlace` gave last begins with all of `key`; true where that is not
     /// known.
     func continues(_ kind: StateTable, with key: UnsafeRawBufferPointer) -> Bool {
-        cursors[kind.rawValue]?.continues(with: key) ?? true
+        cursors.made[kind.rawValue]?.continues(with: key) ?? true
     }
 
     /// Hands the leaves of one section from `key` on to `body`, in place and as many at once as are at hand, until it
     /// says stop, which it must at the first that is above `last`; that is in the section. With `accountsOnly` slots
     /// that a layer deletes are jumped over.
-    mutating func forEachRun(
+    func forEachRun(
         from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
@@ -59,12 +53,17 @@ struct StateReader {
         try place.forEachRun(from: key, through: last, accountsOnly: accountsOnly, body)
     }
 
-    private mutating func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
-        if let made = cursors[kind.rawValue] { return made }
+    private func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
+        if let made = cursors.made[kind.rawValue] { return made }
         let place = SectionCursor(try open(kind), kind)
-        cursors[kind.rawValue] = place
+        cursors.made[kind.rawValue] = place
         return place
     }
+}
+
+/// One cursor a table, made when first needed. Every use begins with a seek or a leap, so sharing them does no harm.
+private final class SectionCursors {
+    var made: [SectionCursor?] = StateTable.allCases.map { _ in nil }
 }
 
 /// A cursor and the section it is set for. An object, so that moving it copies nothing.
@@ -116,16 +115,7 @@ private final class SectionCursor {
         var found = try cursor.seek(
             start(key, in: section), accountsOnly: accountsOnly, expecting: expected, upTo: last)
         while found {
-            var step = RunStep.goOn
-            if let run = cursor.takeRun() {
-                step = try body(run)
-            } else if let entry = cursor.current {
-                let result = withUnsafePointer(to: entry) { entry in
-                    Result { () throws(StoreError) in try body(UnsafeBufferPointer(start: entry, count: 1)) }
-                }
-                step = try result.get()
-            }
-            switch step {
+            switch try body(cursor.takeRun()) {
             case .goOn: found = try cursor.next(accountsOnly: accountsOnly)
             case .stop: return
             case .jumpOver(let slot):

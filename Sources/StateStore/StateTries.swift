@@ -49,12 +49,12 @@ public struct AccountTrie: TrieSource {
         watch = LeafWatch(keys)
     }
 
-    /// `prefix` has the sections' depth or more; above it the nodes are in the crown.
+    /// `prefix` has the sections' depth or more, so that it lies in one; above it the nodes are in the crown.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
-        let start = Section(of: prefix.lowestKey, depth: reader.depth).index
+        let section = Section(of: prefix.lowestKey, depth: reader.depth)
         from.removeAll(keepingCapacity: true)
         prefix.appendStoreKey(to: &from)
-        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: from, from: start),
+        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: from, in: section.index),
             ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
@@ -108,7 +108,7 @@ public struct StorageTrie: TrieSource {
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         FlatKey(account: account).write(over: &from)
         prefix.appendStoreKey(to: &from)
-        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, from: section.index),
+        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, in: section.index),
             ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
@@ -134,7 +134,7 @@ public struct StorageTrie: TrieSource {
                     return .stop
                 }
                 watch.see(slot, entry.value)
-                SlotValue.append(entry.value, of: slot, to: &leaves)
+                try SlotValue.append(entry.value, of: slot, to: &leaves)
             }
             return .goOn
         }
@@ -157,7 +157,10 @@ public enum SlotValue {
     }
 
     /// Appends the leaf of a slot.
-    static func append(_ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout BucketLeaves) {
+    static func append(
+        _ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout BucketLeaves
+    ) throws(StoreError) {
+        guard (1...StateStoreLimits.slotValueBytes).contains(value.count) else { throw .corrupt(table: .leaves) }
         if value.count == 1, let byte = value.first, byte < 0x80 { return leaves.append(key: slot, bytes: value) }
         leaves.append(key: slot, room: 1 + value.count) { target in
             target.storeBytes(of: 0x80 &+ UInt8(truncatingIfNeeded: value.count), as: UInt8.self)

@@ -5,7 +5,8 @@ import Primitives
 /// The state of the held sections at one point: each read from the base through its own layers. Sections that are not
 /// held are not there: a walk steps over them.
 ///
-/// Not to be used by two threads at once; making one costs little. Reading does not change the state, but moves
+/// Not to be used by two threads at once, nor are its copies and the tries read from it: they share their cursors.
+/// Making one costs little. Reading does not change the state, but moves
 /// cursors, hence `mutating`.
 public struct StateView<Snapshot: StoreSnapshot> {
     /// What is read from.

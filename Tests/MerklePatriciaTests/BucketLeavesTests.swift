@@ -10,6 +10,25 @@ import Testing
         return rows
     }
 
+    @Test("A leaf's node is its RLP, whatever its value's size and its place")
+    func nodes() {
+        var generator = SeededGenerator(seed: 9)
+        var arena = ByteArena(capacity: 8)
+        for size in Array(1...130) + [252, 255, 256, 257, 300, 900, 65_500, 65_535, 65_536, 70_000] {
+            for depth in size <= 300 ? Array(0...64) : [0, 1, 33, 63, 64] {
+                let key = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
+                let value = (0..<size).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                arena.removeAll()
+                let written = value.withUnsafeBytes { LeafNode.write(key, $0, at: depth, to: &arena) }
+                let node = Array(arena.bytes)
+                #expect(written == node.count)
+                #expect(
+                    node == TrieNode.leaf(suffix: Nibbles(key).dropFirst(depth), value: value).encoded,
+                    "\(size) bytes at \(depth)")
+            }
+        }
+    }
+
     @Test("Changes leave what a dictionary has, ascending, whatever room they need", arguments: KeySpace.allCases)
     func changes(space: KeySpace) {
         var leaves = BucketLeaves()

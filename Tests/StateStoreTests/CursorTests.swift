@@ -1,3 +1,4 @@
+import MerklePatricia
 import Primitives
 import Simulation
 @testable import StateStore
@@ -47,6 +48,95 @@ import Testing
                 #expect(following.map { Array($0.key) } == after, "seed \(seed) step \(step)")
             }
         }
+    }
+
+    @Test("Leaps, seeks, steps and runs in any order stand where one who starts anew would")
+    func mixed() throws {
+        for seed in UInt64(40)..<44 {
+            var generator = SeededGenerator(seed: seed)
+            let snapshot = try CursorTests.snapshot(500, &generator)
+            let sorted = try snapshot.contents(.accountBranches).keys.sorted { ByteOrder.isLess($0, $1) }
+            let cursor = CursorBox(try snapshot.cursor(.accountBranches))
+            var at: Int?
+            for step in 0..<10_000 {
+                let comment = Comment(rawValue: "seed \(seed) step \(step)")
+                func key(_ entry: StoredEntry?) -> [UInt8]? { entry.map { Array($0.key) } }
+                func expect(_ entry: StoredEntry?, _ index: Int?) {
+                    #expect(key(entry) == index.flatMap { $0 < sorted.count ? sorted[$0] : nil }, comment)
+                }
+                var probe = sorted[Int.random(in: 0..<sorted.count, using: &generator)]
+                if let at, Int.random(in: 0..<3, using: &generator) > 0 {
+                    probe = sorted[min(sorted.count - 1, at + Int.random(in: 0..<4, using: &generator))]
+                }
+                if Int.random(in: 0..<3, using: &generator) == 0 { probe.append(7) }
+                let low = sorted.firstIndex { !ByteOrder.isLess($0, probe) }
+                switch (Int.random(in: 0..<7, using: &generator), at) {
+                case (0...2, _):
+                    expect(try cursor.leap(to: probe), low)
+                    at = low
+                    if let low { expect(try #require(cursor.following, comment), low + 1) }
+                case (3, _), (_, nil):
+                    let bound = Bool.random(using: &generator) ? sorted.randomElement(using: &generator) : nil
+                    let count = Int.random(in: 1...40, using: &generator)
+                    expect(try cursor.seek(probe, expecting: count, upTo: bound), low)
+                    at = low
+                    if let low, let following = cursor.following { expect(following, low + 1) }
+                case (4, let here?):
+                    expect(try cursor.next(), here + 1)
+                    at = here + 1 < sorted.count ? here + 1 : nil
+                case (let kind, let here?):
+                    let bound = kind == 5 && here + 3 < sorted.count ? sorted[here + 3] : nil
+                    let run = bound.map { bound in bound.withUnsafeBytes { cursor.takeRun(before: $0) } }
+                        ?? cursor.takeRun(before: nil)
+                    #expect(!run.isEmpty && (bound == nil || run.count <= 3), comment)
+                    for (offset, entry) in run.enumerated() { expect(entry, here + offset) }
+                    at = here + run.count - 1
+                    expect(cursor.current, at)
+                }
+            }
+        }
+    }
+
+    @Test("A key is in a section exactly where it is between the section's bounds")
+    func sections() {
+        var generator = SeededGenerator(seed: 50)
+        var inside = 0
+        for _ in 0..<20_000 {
+            let depth = Int.random(in: 0...4, using: &generator)
+            let index = Int.random(in: 0..<Section.count(depth: depth), using: &generator)
+            let section = Section(depth: depth, index: index)
+            for kind in StateTable.allCases {
+                let (from, upTo) = kind.bounds(of: section)
+                var key: [UInt8]
+                switch Int.random(in: 0..<4, using: &generator) {
+                case 0: key = from
+                case 1: key = upTo ?? from
+                case 2: key = Section(depth: depth, index: max(0, index - 1)).path.storeKey
+                default: key = from.map { _ in UInt8.random(in: 0..<16, using: &generator) }
+                }
+                if kind != .accountBranches, key.count < 32 { key += [UInt8](repeating: 3, count: 32 - key.count) }
+                for _ in 0..<Int.random(in: 0...3, using: &generator) { key.append(9) }
+                let isBetween = !ByteOrder.isLess(key, from) && upTo.map { ByteOrder.isLess(key, $0) } ?? true
+                #expect(key.withUnsafeBytes { kind.has($0, in: section) } == isBetween, "\(kind) \(section) \(key)")
+                inside += isBetween ? 1 : 0
+                #expect(depth == 0 || !key.prefix(depth - 1).withUnsafeBytes { kind.has($0, in: section) }, "too short")
+            }
+        }
+        #expect(inside > 10_000 && inside < 50_000)
+    }
+
+    @Test("A record that is not there is looked for in its own section and in no other", arguments: [1, 3])
+    func absence(depth: Int) throws {
+        var generator = SeededGenerator(seed: 60)
+        let counted = CountingSnapshot(FaultyMap().snapshot())
+        let view = StateView(counted, depth: depth)
+        for _ in 0..<20 {
+            let account = Bytes32(generator.next(), 0, 0, 1)
+            var (accounts, slots) = (view.accountTrie, view.storageTrie(of: account))
+            #expect(try accounts.branch(atOrBelow: Nibbles(account, count: depth)) == nil)
+            #expect(try slots.branch(atOrBelow: .root) == nil)
+        }
+        #expect(counted.counter.seeks == 40, "one a question")
     }
 
     @Test("Who takes every entry of a table asks the store seldom")
