@@ -38,7 +38,7 @@ public struct TrieProver: ~Copyable {
     /// Adds the branches, and the extensions over them, that the source has on the way. Gives whether the way goes on
     /// where the source has no more of them.
     private static func descend(
-        to key: Bytes32, from place: inout Place, source: inout some (TrieSource & ~Copyable),
+        to key: Bytes32, from place: inout Place, source: inout some (BranchSource & ~Copyable),
         into proof: inout ProofNodes
     ) throws -> Bool {
         while let branch = try source.branch(atOrBelow: place.prefix) {

@@ -3,16 +3,20 @@ import Primitives
 /// Where the stored part of a trie is read from: branch records by path, leaves by key. Not stored are extensions and
 /// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
 /// them when it is needed.
-public protocol TrieSource: ~Copyable {
+public protocol TrieSource: BranchSource, ~Copyable {
     /// Leaves of its largest buckets: every branch with more is stored. A branch with fewer may be, where leaves were
     /// deleted or where it lay across the end of a range.
     var bucketLeaves: Int { get }
-    /// The shallowest stored branch whose path begins with `prefix` (in a store: the first record at or after it, if it
-    /// begins with it), with its RLP. nil where there is none: then at most `bucketLeaves` leaves are under the
-    /// prefix. Above a stored branch every branch is stored.
-    mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
     /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
     mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws
+}
+
+/// Where the branches of a trie, or of the upper part of one, are read from.
+public protocol BranchSource: ~Copyable {
+    /// The shallowest branch whose path begins with `prefix` (in a store: the first record at or after it, if it begins
+    /// with it), with its RLP. nil where there is none: of a `TrieSource` at most `bucketLeaves` leaves are then under
+    /// the prefix. Above a branch that is there every branch is.
+    mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
 }
 
 /// A branch record.
@@ -84,7 +88,7 @@ extension TrieSource where Self: ~Copyable {
 }
 
 /// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
-struct Bucket: TrieSource, ~Copyable {
+struct Bucket: BranchSource, ~Copyable {
     private var forge = NodeForge(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
     private var leaves = BucketLeaves()
     private var branches = BranchColumns()
@@ -107,13 +111,6 @@ struct Bucket: TrieSource, ~Copyable {
     func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
         guard let index = branches.paths.firstIndex(where: { $0.hasPrefix(prefix) }) else { return nil }
         return StoredBranch(path: branches.paths[index], node: branches.node(at: index))
-    }
-
-    func leaves(under prefix: Nibbles, limit: Int, into found: inout BucketLeaves) {
-        let items = leaves.items
-        for index in (0..<leaves.count).filter({ prefix.contains(items.key($0)) }).prefix(limit) {
-            found.append(key: items.key(index), bytes: items.value(index))
-        }
     }
 
     /// The node of the only leaf under `prefix`, as it stands there; nil where there is none.

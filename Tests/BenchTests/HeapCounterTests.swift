@@ -28,7 +28,6 @@ import Testing
         #expect(result.items > 0)
         #expect(result.remark?.hasSuffix("CPU, – allocations a packet") == true, "\(result.remark ?? "no remark")")
         #expect(result.line.contains("– allocations"))
-        #expect(try !BenchResult.json([result]).contains("allocations"))
     }
 
     @Test func figuresOfTheFarEndGoOverTheWireWithAndWithoutACount() {
