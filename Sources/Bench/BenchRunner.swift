@@ -4,14 +4,15 @@ import Foundation
 public struct BenchRunner {
     /// How the runs are made.
     public struct Options: Sendable {
-        /// Runs that are counted; one more before them is not.
-        public var runs = BenchLimits.runs
+        /// Runs that are counted; one more before them is not. nil: `BenchLimits.runs`, or as many as take
+        /// `BenchLimits.seconds`, so that a moment in which the machine is busy decides nothing.
+        public var runs: Int?
         /// Whether to measure on all threads too what can be spread.
         public var allThreads = true
         /// Where stores are made; a folder of its own in it is removed at the end.
         public var directory = FileManager.default.temporaryDirectory.path
 
-        /// Five runs, on one thread and on all, in the system's folder for passing things.
+        /// On one thread and on all, in the system's folder for passing things.
         public init() {}
     }
 
@@ -43,17 +44,29 @@ public struct BenchRunner {
         try trial.restore()
         var seconds: [Double] = []
         var processor: [Double] = []
-        for _ in 0..<max(options.runs, 1) {
+        var took = 0.0
+        while goesOn(after: seconds.count, took) {
             let began = ContinuousClock.now
             let processorBegan = ProcessorTime.ofProcess
             work = try trial.run()
             processor.append(Double(ProcessorTime.ofProcess - processorBegan) / 1e9)
             seconds.append((ContinuousClock.now - began) / .seconds(1))
+            took += seconds.last ?? 0
             try trial.restore()
         }
         return BenchResult(
             name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor,
             remark: trial.remark)
+    }
+}
+
+extension BenchRunner {
+    /// Whether another run follows `count` of them, which took so many seconds.
+    private func goesOn(after count: Int, _ seconds: Double) -> Bool {
+        if let runs = options.runs { return count < max(runs, 1) }
+        if count < BenchLimits.runs { return true }
+        // An odd number has a median that was measured.
+        return count.isMultiple(of: 2) || seconds < BenchLimits.seconds && count < BenchLimits.mostRuns
     }
 }
 
@@ -90,8 +103,11 @@ public enum BenchThreads {
 
 /// The fixed sizes of this target.
 public enum BenchLimits {
-    /// Counted runs of a workload unless told otherwise: an odd number has a median that was measured.
-    public static let runs = 5
+    /// Counted runs of a workload at least, unless told otherwise, and at most.
+    public static let runs = 5, mostRuns = 501
+    /// How long the runs of a workload take together at least, unless told otherwise or there are the most, in seconds.
+    /// Others on the machine were seen to slow it down by a third for a quarter of a second.
+    public static let seconds = 1.0
     /// Stack of a thread, in bytes: scratch of the trie's batches lies on it. That of a main thread on Linux.
     public static let stackBytes = 8 << 20
     /// Leaves of the state that tries and stores are measured on. The size other clients were measured with.

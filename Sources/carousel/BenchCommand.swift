@@ -24,8 +24,12 @@ extension Carousel {
         @Flag(name: .long, help: "Print one JSON array instead of a table.")
         var json = false
 
-        @Option(name: .long, help: "Runs of each workload; the figure is their median.")
-        var runs = BenchLimits.runs
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "Runs of each workload, whose median is the figure (default: \(BenchLimits.runs), or more for a second).",
+                valueName: "runs"))
+        var runs: Int?
 
         @Flag(inversion: .prefixedNo, help: "Measure on all threads too what can be spread over them.")
         var threads = true
@@ -41,7 +45,7 @@ extension Carousel {
         var directory: String?
 
         func validate() throws {
-            guard runs > 0 else { throw ValidationError("--runs must be at least 1") }
+            guard runs.map({ $0 > 0 }) ?? true else { throw ValidationError("--runs must be at least 1") }
             do throws(BenchError) {
                 if let kernel { _ = try Workloads.kernel(named: kernel) }
             } catch {
