@@ -27,7 +27,7 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "Runs of each workload, whose median is the figure (default: \(BenchLimits.runs), or more for a second).",
+                "Runs of each workload; the median counts (default: \(BenchLimits.runs), or more for a second).",
                 valueName: "runs"))
         var runs: Int?
 
