@@ -151,7 +151,7 @@ public struct BucketLeaves: ~Copyable {
     /// The leaves as items of a builder: valid until something is added or changed.
     var items: Items { Items(keys: keyRoom, places: places, values: values.baseAddress) }
 
-    struct Items: TrieItems {
+    struct Items: TrieLeaves {
         fileprivate let keys: UnsafePointer<Bytes32>
         fileprivate let places: UnsafePointer<Place>
         fileprivate let values: UnsafeRawPointer?
@@ -169,16 +169,6 @@ public struct BucketLeaves: ~Copyable {
         func value(_ index: Int) -> UnsafeRawBufferPointer {
             let place = places[index]
             return UnsafeRawBufferPointer(start: values.map { $0 + place.offset }, count: place.length)
-        }
-
-        func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
-
-        @inline(__always)
-        func leafCount(_ index: Int) -> Int { 1 }
-
-        @inline(__always)
-        func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
-            (forge.addLeaf(keys[index], value(index), seenAt: depth), 0)
         }
     }
 

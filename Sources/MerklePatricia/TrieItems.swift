@@ -14,8 +14,26 @@ protocol TrieItems {
     func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8)
 }
 
+/// Items that are leaves.
+protocol TrieLeaves: TrieItems {
+    /// The value of leaf `index` as it stands in the trie, in place.
+    func value(_ index: Int) -> UnsafeRawBufferPointer
+}
+
+extension TrieLeaves {
+    func subtree(_ index: Int) -> Subtree { .leaf(key: key(index), value: Array(value(index))) }
+
+    @inline(__always)
+    func leafCount(_ index: Int) -> Int { 1 }
+
+    @inline(__always)
+    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+        (forge.addLeaf(key(index), value(index), seenAt: depth), 0)
+    }
+}
+
 /// Leaves in columns. Holds pointers into them: it must not outlive the closure it is made in.
-struct LeafItems: TrieItems {
+struct LeafItems: TrieLeaves {
     let keys: UnsafeBufferPointer<Bytes32>
     let values: UnsafeRawBufferPointer
     let ends: UnsafeBufferPointer<Int>
@@ -26,16 +44,6 @@ struct LeafItems: TrieItems {
     @inline(__always)
     func value(_ index: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: values[(index == 0 ? 0 : ends[index &- 1])..<ends[index]])
-    }
-
-    func subtree(_ index: Int) -> Subtree { .leaf(key: keys[index], value: Array(value(index))) }
-
-    @inline(__always)
-    func leafCount(_ index: Int) -> Int { 1 }
-
-    @inline(__always)
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
-        (forge.addLeaf(keys[index], value(index), seenAt: depth), 0)
     }
 }
 

@@ -27,6 +27,14 @@ import Testing
         }
     }
 
+    /// The client comes to the last block and has its state.
+    private func expectEnd(of client: HostID, in scenario: inout Scenario, until end: Instant) throws {
+        let last = scenario.lastBlock.number
+        let reached = scenario.world.run(until: end) { $0.progress(client)?.verifiedHead == last }
+        #expect(reached, "\(String(describing: scenario.world.progress(client)))")
+        try Oracle.expectFinalState(in: scenario, of: client)
+    }
+
     @Test func itIsFetchedWhileTheChainGoesOnAndNothingIsBegunAgain() throws {
         var scenario = try scenario(seed: 51)
         let rate = Double(scenario.plan.walkerRate ?? 0)
@@ -41,10 +49,7 @@ import Testing
         print("complete at \(scenario.world.now), block \(head) of 110, carried \(totals.carries) times")
         #expect(head < 110, "the chain was still going on")
         #expect(totals.drops == 0 && totals.carries >= 1 && totals.invalidAnswers == 0)
-        let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(300)) { $0.progress(client)?.verifiedHead == last }
-        #expect(reached)
-        try Oracle.expectFinalState(in: scenario, of: client)
+        try expectEnd(of: client, in: &scenario, until: .seconds(300))
     }
 
     /// Killed with the account half fetched: what was committed is carried on by the next life.
@@ -63,10 +68,7 @@ import Testing
         #expect(done, "\(String(describing: scenario.world.progress(client)))")
         let totals = try #require(scenario.world.node(client)).totals
         #expect(totals.drops == 0 && totals.carries >= 1)
-        let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(350)) { $0.progress(client)?.verifiedHead == last }
-        #expect(reached)
-        try Oracle.expectFinalState(in: scenario, of: client)
+        try expectEnd(of: client, in: &scenario, until: .seconds(350))
     }
 
     /// The diffs by which it is carried are changed by two of four holders; they pay, and it is fetched all the same.
@@ -84,10 +86,7 @@ import Testing
             })
         }
         let client = try scenario.addWalker()
-        let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(350)) { $0.progress(client)?.verifiedHead == last }
-        #expect(reached, "\(String(describing: scenario.world.progress(client)))")
-        try Oracle.expectFinalState(in: scenario, of: client)
+        try expectEnd(of: client, in: &scenario, until: .seconds(350))
         let node = try #require(scenario.world.node(client))
         #expect(node.totals.invalidAnswers > 0)
         for host in scenario.holders {
