@@ -51,6 +51,11 @@ extension Carousel {
             } catch {
                 throw ValidationError("--kernel: \(error)")
             }
+            do throws(BenchError) {
+                _ = try Workloads.named(names)
+            } catch {
+                throw ValidationError("\(error)")
+            }
         }
 
         func run() throws {
