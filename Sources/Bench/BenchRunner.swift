@@ -58,9 +58,7 @@ public struct BenchRunner {
             name: workload.name, work: work, threads: threads, seconds: seconds, processorSeconds: processor,
             remark: trial.remark)
     }
-}
 
-extension BenchRunner {
     /// Whether another run follows `count` of them, which took so many seconds.
     private func goesOn(after count: Int, _ seconds: Double) -> Bool {
         if let runs = options.runs { return count < max(runs, 1) }

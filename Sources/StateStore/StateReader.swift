@@ -18,18 +18,12 @@ struct StateReader {
     /// Leading nibbles that name a section.
     var depth: Int { sections.depth }
 
-    /// The first entry of section `index` at or after `key`; nil where there is none or the section is not held. In
-    /// place: it is there until this table is asked for something else.
+    /// The first entry of a section at or after `key`, which lies in it; nil where there is none or the section is not
+    /// held. In place: it is there until this table is asked for something else.
     func firstInPlace(
-        _ kind: StateTable, atOrAfter key: [UInt8], in index: Int
+        _ kind: StateTable, atOrAfter key: [UInt8], in section: Section
     ) throws(StoreError) -> StoredEntry? {
-        let place = try cursor(kind)
-        if place.sectionIndex != index {
-            let section = Section(depth: depth, index: index)
-            guard let layering = sections.layering(of: section) else { return nil }
-            place.enter(section, layering)
-        }
-        return try place.first(atOrAfter: key)
+        try cursor(kind, in: section)?.first(atOrAfter: key, in: section)
     }
 
     /// Whether the entry behind the one that `firstInPlace` gave last begins with all of `key`; true where that is not
@@ -45,18 +39,17 @@ struct StateReader {
         from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
-        let place = try cursor(.leaves)
-        if place.sectionIndex != section.index {
-            guard let layering = sections.layering(of: section) else { return }
-            place.enter(section, layering)
-        }
-        try place.forEachRun(from: key, through: last, accountsOnly: accountsOnly, body)
+        try cursor(.leaves, in: section)?.forEachRun(
+            from: key, through: last, accountsOnly: accountsOnly, body)
     }
 
-    private func cursor(_ kind: StateTable) throws(StoreError) -> SectionCursor {
-        if let made = cursors.made[kind.rawValue] { return made }
-        let place = SectionCursor(try open(kind), kind)
-        cursors.made[kind.rawValue] = place
+    /// The table's cursor, set for a section; nil where that is not held.
+    private func cursor(_ kind: StateTable, in section: Section) throws(StoreError) -> SectionCursor? {
+        if let made = cursors.made[kind.rawValue], made.section == section { return made }
+        guard let layering = sections.layering(of: section) else { return nil }
+        if cursors.made[kind.rawValue] == nil { cursors.made[kind.rawValue] = SectionCursor(try open(kind), kind) }
+        let place = cursors.made[kind.rawValue]
+        place?.enter(section, layering)
         return place
     }
 }
@@ -70,33 +63,22 @@ private final class SectionCursors {
 private final class SectionCursor {
     private let cursor: LayeredCursor
     private let kind: StateTable
-    private var section: Section?
+    private(set) var section: Section?
 
     init(_ cursor: LayeredCursor, _ kind: StateTable) {
         self.cursor = cursor
         self.kind = kind
     }
 
-    var sectionIndex: Int? { section?.index }
-
     func enter(_ section: Section, _ layering: SectionLayering) {
         self.section = section
         cursor.look(through: layering)
     }
 
-    /// The section's first entry at or after `key`.
-    func first(atOrAfter key: [UInt8]) throws(StoreError) -> StoredEntry? {
-        guard let section, try cursor.leap(to: start(key, in: section)), let entry = cursor.current,
-            kind.has(entry.key, in: section)
-        else { return nil }
+    /// The first entry at or after `key` of the section it is set for.
+    func first(atOrAfter key: [UInt8], in section: Section) throws(StoreError) -> StoredEntry? {
+        guard try cursor.leap(to: key), let entry = cursor.current, kind.has(entry.key, in: section) else { return nil }
         return entry
-    }
-
-    /// The key, or where the section begins if that comes after it.
-    private func start(_ key: [UInt8], in section: Section) -> [UInt8] {
-        if key.withUnsafeBytes({ kind.has($0, in: section) }) { return key }
-        let from = kind.bounds(of: section).from
-        return ByteOrder.isLess(key, from) ? from : key
     }
 
     /// Whether the next entry begins with all of `key`; true where that is not known.
@@ -110,10 +92,8 @@ private final class SectionCursor {
         from key: [UInt8], through last: [UInt8], accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
-        guard let section else { return }
         let expected = MerklePatriciaLimits.bucketLeaves
-        var found = try cursor.seek(
-            start(key, in: section), accountsOnly: accountsOnly, expecting: expected, upTo: last)
+        var found = try cursor.seek(key, accountsOnly: accountsOnly, expecting: expected, upTo: last)
         while found {
             switch try body(cursor.takeRun()) {
             case .goOn: found = try cursor.next(accountsOnly: accountsOnly)

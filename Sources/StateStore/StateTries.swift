@@ -54,7 +54,7 @@ public struct AccountTrie: TrieSource {
         let section = Section(of: prefix.lowestKey, depth: reader.depth)
         from.removeAll(keepingCapacity: true)
         prefix.appendStoreKey(to: &from)
-        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: from, in: section.index),
+        guard let found = try reader.firstInPlace(.accountBranches, atOrAfter: from, in: section),
             ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: found.key) else { throw StoreError.corrupt(table: .accountBranches) }
@@ -108,7 +108,7 @@ public struct StorageTrie: TrieSource {
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         FlatKey(account: account).write(over: &from)
         prefix.appendStoreKey(to: &from)
-        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, in: section.index),
+        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, in: section),
             ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {

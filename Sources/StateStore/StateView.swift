@@ -73,7 +73,6 @@ public struct StateView<Snapshot: StoreSnapshot> {
         return try StateAccount(stored: body)
     }
 
-
     /// The branches of an account's storage trie, by path.
     func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {
         guard let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
