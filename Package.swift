@@ -56,7 +56,7 @@ let package = Package(
         floor("Overlay", ["Primitives", "Discovery", "UTP"]),
         floor("ChainForge", ["Primitives", "MerklePatricia", "Chain"]),
         // Floor 5
-        floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "StateStore", "Overlay"]),
+        floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay"]),
         floor("ChainNetwork", ["Primitives", "Chain", "StateStore", "Overlay"]),
         // Floor 6
         floor("Sync", ["Primitives", "Chain", "StateStore", "StateNetwork", "ChainNetwork"]),
@@ -101,7 +101,7 @@ let package = Package(
             name: "carousel",
             dependencies: [
                 "Bench", "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "ChainForge", "Discovery",
-                "StateStore",
+                "StateStore", "StateNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

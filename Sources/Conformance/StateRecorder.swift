@@ -185,9 +185,9 @@ struct StateRecorder {
         }
         let newest = Anchor(epoch: 3, hash: to.hash)
         let half = UInt256.mask(bits: 255)
-        ping("nothing-yet", StatePingPayload(role: .syncing, radius: .zero, head: nil, served: []))
+        ping("nothing-yet", StatePingPayload(role: .walker, radius: .zero, head: nil, served: []))
         let two = StatePingPayload(
-            role: .node, radius: half, head: to,
+            role: .holder, radius: half, head: to,
             served: [
                 AnchorSections(anchor: anchor, runs: [0..<8]), AnchorSections(anchor: newest, runs: [0..<3, 5..<8]),
             ])
@@ -202,7 +202,7 @@ struct StateRecorder {
         ping(
             "runs-left-out",
             StatePingPayload(
-                role: .node, radius: half, head: to, served: [AnchorSections(anchor: newest, runs: runs)]))
+                role: .holder, radius: half, head: to, served: [AnchorSections(anchor: newest, runs: runs)]))
         func refused(_ name: String, _ bytes: [UInt8]) { lists.add("pings", "bad-\(name)", bytes, valid: false) }
         func changed(_ change: (inout [UInt8]) -> Void) -> [UInt8] {
             var bytes = two.encoded

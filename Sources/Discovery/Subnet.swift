@@ -1,10 +1,21 @@
 import Primitives
 
 /// The /24 of an IPv4 or the /48 of an IPv6 address: what one operator is likely to own.
-struct Subnet: Hashable, Sendable {
+public struct Subnet: Hashable, Comparable, Sendable {
     private let prefix: UInt64
     private let isIPv4: Bool
 
+    public static func < (a: Subnet, b: Subnet) -> Bool {
+        a.isIPv4 == b.isIPv4 ? a.prefix < b.prefix : b.isIPv4
+    }
+
+    /// What hosts of one operator are limited by; nil for loopback, where all are one host and nothing is limited.
+    public init?(limiting endpoint: Endpoint) {
+        guard !endpoint.isLoopback else { return nil }
+        self.init(endpoint)
+    }
+
+    /// Of any address, loopback too.
     init(_ endpoint: Endpoint) {
         isIPv4 = endpoint.isIPv4
         prefix = endpoint.address.prefix(endpoint.isIPv4 ? 3 : 6).reduce(0) { $0 << 8 | UInt64($1) }

@@ -58,4 +58,6 @@ enum RequestPurpose: Sendable {
     /// comes.
     case assignment(Assignment, StateContentKey)
     case chain(ChainSync.RequestTag)
+    /// Asked of a node that does not have a section, for the names of those who cover it.
+    case holders(HolderDirectory.SearchID)
 }

@@ -1,6 +1,7 @@
 import Discovery
 import Overlay
 import Primitives
+import StateNetwork
 import StateStore
 
 /// A node that answered in this run or an earlier one.
@@ -100,7 +101,10 @@ extension Node {
         }
         // Nobody answers: what is kept is the best there is.
         guard !met.isEmpty else { return }
-        commit(KnownNode.writing(knownNodes.merged(met, unixSeconds: moment.unixSeconds)), then: .written)
+        var batch = KnownNode.writing(knownNodes.merged(met, unixSeconds: moment.unixSeconds))
+        batch.append(
+            StoredHolder.writing(holders.worthStoring(at: moment.instant, unixSeconds: moment.unixSeconds)))
+        commit(batch, then: .written)
     }
 
     /// Enough others see us somewhere else than the record says.

@@ -24,7 +24,7 @@ public enum NodeLimits {
     static let storeRetry = Interval.seconds(1)
     /// Seconds a busy peer is asked to wait.
     static let busySeconds: UInt16 = 1
-    /// Pings between holders are this far apart, so that claims are fresh; the overlay bounds it per peer.
+    /// PINGs to peers that the directory keeps are this far apart, so that claims are fresh.
     static let pingInterval = Interval.seconds(5)
     /// Nodes kept for the next start, some 200 bytes each, and how many of them are tried at once then (geth: 30).
     static let knownNodes = 128
@@ -34,9 +34,13 @@ public enum NodeLimits {
     /// When the nodes that answer are first written down, and between two times.
     static let firstKnownNodeSave = Interval.seconds(15)
     static let knownNodeSaveInterval = Interval.seconds(60)
-    /// How often a peer may turn out not to have what it claims before that is a lie, and how long it is remembered: by
-    /// mistake it happens where a section was lost between two of its PINGs.
-    static let falseClaims = 2, falseClaimMemory = Interval.seconds(600)
+    /// How often a peer may turn out not to have what it claims before that is a lie: by mistake it happens where a
+    /// section was lost between two of its PINGs.
+    static let falseClaims = 2
+    /// What one asks for who wants names and no content: less than any range has, so that nobody reads for it.
+    static let namesBytes: UInt32 = 1
+    /// How long such an answer may take: two tries of a request.
+    static let namesTimeout = Interval.seconds(2)
     /// Accepted offers whose items have not come yet, per node.
     static let expectedOffers = 8_192
     /// How long an accepted item is waited for before another offer of it is accepted: a little less than the wait

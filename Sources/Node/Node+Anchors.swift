@@ -19,17 +19,18 @@ extension Node {
             for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
         }
         holdings.reviewAll()
-        for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
+        for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
     }
 
     /// Boundary blocks became final.
     mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
         holdings.reviewAll()
-        for id in statePeers.keys.sorted() { refreshSyncPeer(id) }
+        for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
         guard let newest = anchors.last else { return }
         log(.info, "\(newest) is final")
         sync.anchorAdvanced(to: newest)
+        holders.anchorAdvanced(to: newest)
         if bridge != nil { bridgeFinal(newest, at: moment) }
         foldWhereItFits(at: moment)
     }
@@ -171,7 +172,7 @@ extension Node {
         let head = holdings.verifiedHead ?? sync.completeAnchor.map { holdings.point(of: $0) }
         let served = holdings.servedAnchors()
         let payload = StatePingPayload(
-            role: configuration.role.announced, radius: radius, head: head, served: served)
+            role: configuration.role, radius: radius, head: head, served: served)
         overlay.setLocal(
             network: .state, radius: radius, extensionPayload: payload.encoded,
             isUrgent: isNews(follows: head != nil, served: served), at: moment.instant)

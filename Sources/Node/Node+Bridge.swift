@@ -184,7 +184,7 @@ extension Node {
                 continue
             }
             holdings.remember(key, encoded)
-            passOn(key, except: nil, fanout: statePeers.count, at: moment)
+            passOn(key, except: nil, fanout: .max, at: moment)
         }
         afterProgress(at: moment)
         // Before the next block locks the sections again: with blocks waiting none would ever be folded.

@@ -52,7 +52,7 @@ extension Node {
         // A bridge has its state from its own chain. Who has not said yet what it is counts as a bridge for those that
         // take nothing from one.
         guard configuration.role != .bridge,
-            statePeers[peer].map({ mayAskState(of: $0) }) ?? (configuration.role == .holder)
+            holders[peer].map({ configuration.role.takesState(from: $0.role) }) ?? (configuration.role == .holder)
         else { return .declined }
         if gossip.isExpected(bytes, at: now) { return .inProgress }
         switch key {
@@ -219,9 +219,8 @@ extension Node {
 
     /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, nearest claims first.
     mutating func passOn(_ key: BlockDiffKey, except sender: Bytes32?, fanout: Int, at moment: Moment) {
-        let position = holdings.section(key.section).firstKey
-        let interested = statePeers.values.filter { peer in
-            guard peer.id != sender, peer.covers(position), let head = peer.head else { return false }
+        let interested = holders.covering(key.section).filter { peer in
+            guard peer.id != sender, let head = peer.head else { return false }
             guard head.number < key.point.number else { return false }
             return configuration.role == .bridge ? peer.role == .holder : peer.role != .bridge
         }.sorted { ($0.id ^ key.point.hash) < ($1.id ^ key.point.hash) }
@@ -247,7 +246,7 @@ extension Node {
     /// Offers an anchor's crown to peers that do not name the anchor among those they serve.
     mutating func offerCrown(_ anchor: Anchor, _ value: [UInt8], at moment: Moment) {
         let key = StateContentKey.crown(anchor).encoded
-        let missing = statePeers.values.filter { peer in
+        let missing = holders.peers.values.filter { peer in
             guard peer.role != .bridge, !peer.served.contains(where: { $0.anchor == anchor }) else { return false }
             return configuration.role != .bridge || peer.role == .holder
         }.map(\.id).sorted { ($0 ^ anchor.hash) < ($1 ^ anchor.hash) }

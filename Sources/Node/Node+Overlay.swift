@@ -1,5 +1,6 @@
 import Chain
 import ChainNetwork
+import Discovery
 import Overlay
 import Primitives
 import StateNetwork
@@ -20,6 +21,7 @@ extension Node {
             case .assignment(let assignment, let key):
                 answered(assignment, key, result, bytes: report.bytes, at: moment)
             case .chain(let tag): chain.answered(tag, content(of: result), at: moment.instant)
+            case .holders(let search): holders.named(search, records(of: result), at: moment.instant)
             }
         case .offered(.state, let peer, let keys, let token):
             let codes = keys.map { acceptCode(forKey: $0, from: peer.id, at: moment.instant) }
@@ -35,11 +37,15 @@ extension Node {
                 chain.offered(item.key, item.value, by: peer.id, at: moment.instant)
             }
         case .offerBroken(_, let peer, let keys, _): for key in keys { gossip.ended(key, from: peer.id) }
-        case .offerFinished, .lookupFinished: break
+        case .offerFinished: break
+        case .lookupFinished(let id, let result):
+            if let search = lookups.removeValue(forKey: id) { holders.lookedUp(search, result, at: moment.instant) }
         case .peerUpdated(.state, let info): statePeerUpdated(info, at: moment)
         case .peerUpdated(_, let info): chainPeerUpdated(info, at: moment)
+        case .peerMet(.state, let info): holders.met(info)
+        case .peerMet: break
         case .peerLost(.state, let id):
-            statePeers[id] = nil
+            holders.lost(id)
             sync.peerLost(id)
         case .peerLost(_, let id): chain.peerLost(id)
         case .addressVoted(let endpoint): addressVoted(endpoint)
@@ -50,6 +56,11 @@ extension Node {
     /// The content of an answer; nil where there was none or it was a list of other nodes.
     private func content(of result: Result<ContentAnswer, OverlayError>) -> [UInt8]? {
         if case .success(.content(let bytes)) = result { bytes } else { nil }
+    }
+
+    /// The nodes that an answer names in place of content.
+    private func records(of result: Result<ContentAnswer, OverlayError>) -> [NodeRecord] {
+        if case .success(.records(let records)) = result { records } else { [] }
     }
 
     /// What the chain network wants.
@@ -80,13 +91,11 @@ extension Node {
 
     /// Reads what a peer says it holds. A payload that does not decode costs the peer and changes nothing.
     private mutating func statePeerUpdated(_ info: PeerInfo, at moment: Moment) {
-        guard let told = info.lastExtension, statePeers[info.id]?.toldAt != told.receivedAt else { return }
+        guard let told = info.lastExtension, holders[info.id]?.toldAt != told.receivedAt else { return }
         do {
             let payload = try StatePingPayload(decoding: told.payload)
             overlay.noteRadius(payload.radius, network: .state, peer: info.id)
-            statePeers[info.id] = StatePeer(
-                id: info.id, role: Role(payload.role), radius: payload.radius,
-                head: payload.head, served: payload.served, toldAt: told.receivedAt, before: statePeers[info.id])
+            holders.told(payload, by: info, at: told.receivedAt)
         } catch {
             overlay.judge(info.id, .lie, at: moment.instant)
             log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
@@ -98,7 +107,7 @@ extension Node {
     /// Tells the planner what a peer claims, as far as this node may and does believe it: a walker takes no state from
     /// a bridge, and heads count only where they are attested.
     mutating func refreshSyncPeer(_ id: Bytes32) {
-        guard let peer = statePeers[id], mayAskState(of: peer) else {
+        guard let peer = holders[id], configuration.role.takesState(from: peer.role) else {
             sync.peerLost(id)
             return
         }
@@ -108,11 +117,6 @@ extension Node {
         }
         let head = peer.head.flatMap { chain.isAttested($0) ? $0 : nil }
         sync.peerUpdated(SyncPeer(id: id, served: served, head: head))
-    }
-
-    /// Only holders fill their arcs from a bridge: what walkers get shows that the network alone is enough.
-    func mayAskState(of peer: StatePeer) -> Bool {
-        peer.role != .bridge || configuration.role == .holder
     }
 }
 
@@ -136,50 +140,4 @@ extension AcceptCode {
         case .notOffered: self = .declined
         }
     }
-}
-
-/// What a peer of the state network last said of itself.
-struct StatePeer: Sendable {
-    let id: Bytes32
-    let role: Role
-    let radius: UInt256
-    let head: StatePoint?
-    private(set) var served: [AnchorSections]
-    let toldAt: Instant
-    /// How often it had not what it claimed, and when last.
-    private var falseClaims = 0
-    private var falseAt: Instant?
-
-    init(
-        id: Bytes32, role: Role, radius: UInt256, head: StatePoint?, served: [AnchorSections], toldAt: Instant,
-        before: StatePeer? = nil
-    ) {
-        self.id = id
-        self.role = role
-        self.radius = radius
-        self.head = head
-        self.served = served
-        self.toldAt = toldAt
-        falseClaims = before?.falseClaims ?? 0
-        falseAt = before?.falseAt
-    }
-
-    /// It said that it serves these anchors and no others.
-    mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
-
-    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
-    /// that has happened lately, this time included; 0 where it had not said so.
-    mutating func disclaim(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
-        guard served.contains(where: { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }) else {
-            return 0
-        }
-        served = []
-        let isLate = falseAt.map { now - $0 > NodeLimits.falseClaimMemory } ?? true
-        falseClaims = isLate ? 1 : falseClaims + 1
-        falseAt = now
-        return falseClaims
-    }
-
-    /// Whether a position of the ring lies in its radius.
-    func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }
 }

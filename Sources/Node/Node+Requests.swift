@@ -22,7 +22,8 @@ extension Node {
             return overlay.answer(token, .content(StateStatus.placementNotSupported.encoded), at: now)
         }
         guard mayServe(key, to: asker) else {
-            return overlay.answer(token, .records(holders(of: key, besides: asker)), at: now)
+            let position = key.position(sectionDepth: holdings.depth) ?? asker
+            return overlay.answer(token, .records(namedHolders(of: position, to: asker)), at: now)
         }
         switch key {
         case .availability:
@@ -32,7 +33,7 @@ extension Node {
             overlay.answer(token, .content(value), at: now)
         case .blockDiff(let key):
             overlay.answer(token, .content(holdings.recentDiff(key) ?? notHere().encoded), at: now)
-        case .range(let key): serveRange(key, token, at: moment)
+        case .range(let key): serveRange(key, to: asker, token, at: moment)
         case .diffs(let key): serveDiffs(key, token, at: moment)
         case .codes(let key): serve(.serveCodes(ServeCodes(key: key)), token, at: moment)
         }
@@ -42,23 +43,18 @@ extension Node {
     private func mayServe(_ key: StateContentKey, to asker: Bytes32) -> Bool {
         guard configuration.role == .bridge else { return true }
         if case .availability = key { return true }
-        guard let peer = statePeers[asker], peer.role == .holder else { return false }
+        guard let peer = holders[asker], peer.role == .holder else { return false }
         return key.position(sectionDepth: holdings.depth).map { peer.covers($0) } ?? true
-    }
-
-    /// Records of peers whose arc a key lies in, nearest first.
-    private func holders(of key: StateContentKey, besides asker: Bytes32) -> [NodeRecord] {
-        let position = key.position(sectionDepth: holdings.depth) ?? asker
-        let able = overlay.peers(network: .state).filter { $0.id != asker && ($0.id ^ position) <= $0.radius.big }
-        return able.sorted { ($0.id ^ position) < ($1.id ^ position) }.prefix(NodeLimits.recordsInAnswer).map(\.record)
     }
 
     private func notHere() -> StateStatus { .notAtThisAnchor(served: holdings.servedAnchors().map(\.anchor)) }
 
-    private mutating func serveRange(_ key: RangeKey, _ token: Overlay.ContentToken, at moment: Moment) {
+    private mutating func serveRange(
+        _ key: RangeKey, to asker: Bytes32, _ token: Overlay.ContentToken, at moment: Moment
+    ) {
         let section = Section(of: key.origin.account, depth: holdings.depth)
         guard let held = holdings.held(section.index), let record = held.record, record.isComplete else {
-            let records = holders(of: .range(key), besides: configuration.key.nodeID)
+            let records = namedHolders(of: key.origin.account, to: asker)
             return overlay.answer(token, .records(records), at: moment.instant)
         }
         let point = holdings.point(of: key.anchor)

@@ -63,6 +63,9 @@ struct StatusKeeper: Sendable {
     }
 
     func quiet(at now: Instant) -> Interval { now - lastVerified }
+
+    /// Which search it is, from the second on.
+    static func ordinal(_ attempt: Int) -> String { attempt > 0 ? " (search \(attempt + 1))" : "" }
 }
 
 extension Node {
@@ -70,7 +73,9 @@ extension Node {
     public func progress(at moment: Moment) -> Progress {
         let now = moment.instant
         let fraction = sync.heldFraction
-        let useful = statePeers.values.filter { mayAskState(of: $0) && !$0.served.isEmpty }.count
+        let useful = holders.peers.values.count {
+            configuration.role.takesState(from: $0.role) && !$0.served.isEmpty
+        }
         let phase: Progress.Phase
         switch sync.phase {
         case .waiting: phase = .headers
@@ -81,9 +86,33 @@ extension Node {
             phase: phase, anchor: sync.newest, held: fraction.any, atNewestAnchor: fraction.newest,
             sectionsComplete: holdings.completeCount, sectionsWanted: arc.count, stateBytes: status.totalBytes,
             bytesPerSecond: status.rate(at: now), ranges: totals.ranges, diffs: totals.sectionDiffs,
-            crossings: sync.crossingsWhileFetching, peers: overlay.peers(network: .state).count, usefulPeers: useful,
-            lanes: sync.activeLanes, head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0,
-            stall: stall(at: now))
+            crossings: sync.crossingsWhileFetching, peers: overlay.peerCount(network: .state).all, usefulPeers: useful,
+            lanes: sync.activeLanes, searches: holders.activeSearches, waiting: waiting(at: now),
+            head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0, stall: stall(at: now))
+    }
+
+    /// The first section that a lane is on and nobody known has.
+    private func waiting(at now: Instant) -> Progress.Waiting? {
+        guard configuration.role != .bridge, sync.newest != nil else { return nil }
+        let idle = sync.idleSections.first { holders.claimants(of: $0) == 0 }
+        return idle.map { index in
+            Progress.Waiting(
+                section: "\(holdings.section(index))", claimants: holders.claimants(of: index),
+                keepers: holders.keepers(of: index), why: search(for: index, at: now))
+        }
+    }
+
+    /// What is being done to find somebody who has a section.
+    private func search(for index: Int, at now: Instant) -> String {
+        switch holders.state(of: index, at: now) {
+        case .supplied: "waiting for its holders to answer"
+        case .due: "a search for more is about to begin"
+        case .searching(.lookup, let attempt): "looking up the nodes near it\(StatusKeeper.ordinal(attempt))"
+        case .searching(.meeting, let attempt): "asking found nodes what they have\(StatusKeeper.ordinal(attempt))"
+        case .searching(.asking, let attempt): "asking its neighbours for names\(StatusKeeper.ordinal(attempt))"
+        case .pausing(let rest, let attempts):
+            "nobody found who has it in \(attempts) searches; the next in \(Int(rest.seconds.rounded(.up))) s"
+        }
     }
 
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
@@ -93,7 +122,7 @@ extension Node {
             return nil
         }
         let seconds = Int(quiet.seconds)
-        guard !overlay.peers(network: .state).isEmpty else {
+        guard overlay.peerCount(network: .state).all > 0 else {
             return Stall(
                 seconds: seconds, reason: "no peer of this network answers",
                 advice: "check the boot nodes, the UDP port and that the network file is the right one")
@@ -103,18 +132,14 @@ extension Node {
                 seconds: seconds, reason: "no attested header above the checkpoint was seen",
                 advice: "the attesting keys of the network file must be those of a bridge that runs")
         }
-        let missing = arc.first { holdings.held($0)?.isComplete != true }
-        let holders = missing.map { index in
-            statePeers.values.filter { peer in
-                mayAskState(of: peer)
-                    && peer.served.contains { $0.anchor == newest && $0.runs.contains { $0.contains(index) } }
-            }.count
-        }
-        if let missing, let holders {
+        if let missing = arc.first(where: { holdings.held($0)?.isComplete != true }) {
             let section = holdings.section(missing)
+            let ready = holders.covering(missing).count { peer in
+                configuration.role.takesState(from: peer.role) && peer.claims(missing, at: newest)
+            }
             return Stall(
-                seconds: seconds, reason: "section \(section) has \(holders) reachable holders at \(newest)",
-                advice: holders == 0 ? "waiting for a holder; more nodes of that arc would help" : "retrying")
+                seconds: seconds, reason: "section \(section) has \(ready) reachable holders at \(newest)",
+                advice: ready == 0 ? search(for: missing, at: now) : "retrying")
         }
         return Stall(
             seconds: seconds, reason: "\(sync.wantedCodes.count) codes are missing and no peer sent them",

@@ -91,7 +91,7 @@ extension Node {
                 case .itemTooLarge: end(assignment, .tooLarge, at: moment)
                 case .historyTooShort: end(assignment, .tooOld, at: moment)
                 case .notAtThisAnchor(let served):
-                    statePeers[assignment.peer]?.keep(anchors: served)
+                    holders.keep(anchors: served, of: assignment.peer)
                     // It names the very anchor that it was asked for and says that it is not there.
                     disbelieve(assignment, at: moment)
                     refreshSyncPeer(assignment.peer)
@@ -108,9 +108,9 @@ extension Node {
     /// said so; but who says anew what it holds and again does not have it, lies. Until it says anew what it holds it
     /// is asked for nothing.
     private mutating func disbelieve(_ assignment: Assignment, at moment: Moment) {
-        guard case .range(let section, let anchor, _, _, _) = assignment.task,
-            let claims = statePeers[assignment.peer]?.disclaim(section, at: anchor, moment.instant), claims > 0
-        else { return }
+        guard case .range(let section, let anchor, _, _, _) = assignment.task else { return }
+        let claims = holders.disclaim(section, at: anchor, by: assignment.peer, now: moment.instant)
+        guard claims > 0 else { return }
         totals.falseClaims += 1
         log(.debug, "peer \(assignment.peer.short) does not have section \(section), which it claims")
         overlay.judge(assignment.peer, claims < NodeLimits.falseClaims ? .unhelpful : .lie, at: moment.instant)
@@ -127,7 +127,8 @@ extension Node {
             holdings.unlock(index)
             tellSync(index, at: moment)
         }
-        sync.finish(id, outcome, at: moment.instant)
+        guard let peer = sync.finish(id, outcome, at: moment.instant), let helped = outcome.hasHelped else { return }
+        holders.note(peer, helped: helped, at: moment.instant)
     }
 
     private mutating func lie(_ assignment: Assignment, _ what: String, at moment: Moment) {

@@ -70,7 +70,9 @@ public struct Node: Sendable {
     var jobs: [JobID: Continuation] = [:]
     var commits: [CommitID: Continuation] = [:]
     var requests: [Overlay.RequestID: RequestPurpose] = [:]
-    var statePeers: [Bytes32: StatePeer] = [:]
+    /// Who has what, as far as its peers have told this node.
+    public internal(set) var holders: HolderDirectory
+    var lookups: [Overlay.LookupID: HolderDirectory.SearchID] = [:]
     var gossip = GossipQueue()
     var bridge: BridgeState?
     var status: StatusKeeper
@@ -87,7 +89,7 @@ public struct Node: Sendable {
         var entropy = entropy
         let network = configuration.network
         self.configuration = configuration
-        arc = configuration.arc(of: configuration.key.nodeID)
+        arc = configuration.arc.sections
         do {
             overlay = try Overlay(
                 key: configuration.key, configuration: configuration.overlay, entropy: Entropy(seed: entropy.bytes32()))
@@ -111,6 +113,14 @@ public struct Node: Sendable {
                 downloadBytesPerSecond: configuration.downloadBytesPerSecond),
             sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) },
             at: moment.instant)
+        let named = configuration.bridges.map {
+            StoredHolder(record: $0, arc: .whole(network), toldAt: moment.unixSeconds)
+        }
+        // Whoever takes nothing from a bridge does not look for one.
+        let isHolder = configuration.role == .holder
+        holders = HolderDirectory(
+            role: configuration.role, arc: configuration.role == .holder ? configuration.arc : .whole(network),
+            stored: (isHolder ? named : []) + stored.holders)
         status = StatusKeeper(startedAt: moment.instant)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
@@ -122,7 +132,10 @@ public struct Node: Sendable {
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
         meetKnownNodes(at: moment)
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
-        if let newest = chain.newestAnchor { sync.anchorAdvanced(to: newest) }
+        if let newest = chain.newestAnchor {
+            sync.anchorAdvanced(to: newest)
+            holders.anchorAdvanced(to: newest)
+        }
         afterProgress(at: moment)
     }
 
@@ -153,6 +166,7 @@ public struct Node: Sendable {
         for _ in 0..<NodeLimits.settleRounds {
             // Work is planned before the machines are drained, so that what it makes them send leaves with this event.
             planWork(at: moment)
+            planSearches(at: moment)
             let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
             for directive in fromOverlay { handle(directive, at: moment) }
@@ -189,6 +203,7 @@ public struct Node: Sendable {
         let deadlines = [
             overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
             holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil, knownNodes.nextSave,
+            holders.nextDeadline,
         ]
         return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
     }

@@ -5,34 +5,6 @@ import Overlay
 import Primitives
 import StateNetwork
 
-/// What part a process plays. All three run the same node.
-public enum Role: Sendable, Equatable {
-    /// Keeps an arc round its id, at anchors and at the head, and serves it: `carousel run`.
-    case holder
-    /// Walks the whole ring for a full state; serves what it has as it goes: `carousel sync`.
-    case walker
-    /// Replays an execution chain, signs its blocks and gossips their diffs: `carousel bridge`. Serves state only to
-    /// holders that fill their arcs.
-    case bridge
-
-    init(_ announced: StatePingPayload.Role) {
-        switch announced {
-        case .node: self = .holder
-        case .syncing: self = .walker
-        case .bridge: self = .bridge
-        }
-    }
-
-    /// How the role is told to peers.
-    var announced: StatePingPayload.Role {
-        switch self {
-        case .holder: .node
-        case .walker: .syncing
-        case .bridge: .bridge
-        }
-    }
-}
-
 /// Everything a node is told at its start.
 public struct NodeConfiguration: Sendable {
     public var network: NetworkConfiguration
@@ -41,6 +13,8 @@ public struct NodeConfiguration: Sendable {
     /// The address put into the node record; nil where it is not known yet.
     public var endpoint: Endpoint?
     public var bootNodes: [NodeRecord]
+    /// Bridges of the network that its configuration names: where a holder goes that nobody else can fill.
+    public var bridges: [NodeRecord]
     /// Whether the record follows what peers see, as long as strangers reach us there. Otherwise it stays as it is.
     public var learnsAddress: Bool
     /// Families of addresses that the socket speaks.
@@ -68,6 +42,7 @@ public struct NodeConfiguration: Sendable {
         self.clientInfo = clientInfo
         endpoint = nil
         bootNodes = []
+        bridges = []
         learnsAddress = false
         families = [.ipv4, .ipv6]
         recordSequence = 1
@@ -79,18 +54,8 @@ public struct NodeConfiguration: Sendable {
         finalityDepth = 2
     }
 
-    /// Section indices of the arc: the aligned stretch of 2^radiusExponent keys that holds `id`, in whole sections.
-    public func arc(of id: Bytes32) -> Range<Int> {
-        let depth = network.sectionDepth
-        let count = 1 << (4 * depth)
-        guard radiusExponent < 256 else { return 0..<count }
-        // An arc smaller than a section is widened to one: a section is the unit of responsibility.
-        let bits = min(256 - radiusExponent, 4 * depth)
-        let width = 1 << (4 * depth - bits)
-        let prefix = Int(id.word0 >> UInt64(64 - 4 * depth))
-        let start = prefix / width * width
-        return start..<(start + width)
-    }
+    /// The arc this node keeps: the aligned stretch of 2^radiusExponent keys round its id, in whole sections.
+    public var arc: Arc { Arc(of: key.nodeID, radiusExponent: radiusExponent, depth: network.sectionDepth) }
 }
 
 /// The time of an event: monotonic for timers, the wall clock for the age of attestations.
@@ -119,7 +84,7 @@ extension NodeConfiguration {
         overlay.clientInfo = clientInfo
         overlay.endpoint = endpoint
         overlay.recordSequence = recordSequence
-        overlay.pingInterval = NodeLimits.pingInterval
+        overlay.keptPingInterval = NodeLimits.pingInterval
         overlay.discovery.adoptsVotedAddress = learnsAddress
         overlay.discovery.families = families
         return overlay

@@ -33,11 +33,34 @@ public struct Progress: Sendable, Equatable {
     /// Peers that serve something of our arc.
     public var usefulPeers: Int
     public var lanes: Int
+    /// Searches for holders under way.
+    public var searches: Int
+    /// A section that the walk has come to and that nobody known has; nil where there is none.
+    public var waiting: Waiting?
     /// Newest attested block, and the newest up to which all that is held was verified.
     public var head: UInt64
     public var verifiedHead: UInt64
     /// Why nothing was verified lately; nil while things move.
     public var stall: Stall?
+}
+
+extension Progress {
+    /// What the walk waits for.
+    public struct Waiting: Sendable, Equatable {
+        /// Its leading nibbles.
+        public var section: String
+        /// Live claimants and kept peers that cover it.
+        public var claimants, keepers: Int
+        /// What is being done about it.
+        public var why: String
+
+        public init(section: String, claimants: Int, keepers: Int, why: String) {
+            self.section = section
+            self.claimants = claimants
+            self.keepers = keepers
+            self.why = why
+        }
+    }
 }
 
 /// Nothing was verified for some time: since when, why, and what helps.

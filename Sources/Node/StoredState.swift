@@ -19,6 +19,8 @@ public struct StoredState: Sendable {
     public var headProof: HeadProof?
     /// Nodes that answered in earlier runs, the one that answered last first.
     public var knownNodes: [KnownNode] = []
+    /// Holders that the directory kept.
+    public var holders: [StoredHolder] = []
 
     public init() {}
 
@@ -38,6 +40,7 @@ public struct StoredState: Sendable {
         }
         stored.headers = try headers(in: snapshot)
         stored.knownNodes = try KnownNode.load(from: snapshot)
+        stored.holders = try StoredHolder.load(from: snapshot, depth: network.sectionDepth)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
         for anchor in try CrownRecords.anchors(in: snapshot) {
             guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {

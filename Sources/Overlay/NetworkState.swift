@@ -10,10 +10,14 @@ struct NetworkState: Sendable {
     var radius = UInt256.zero
     var extensionPayload: [UInt8]?
 
-    /// Nodes that wait for their first PING here, first come first served.
+    /// Nodes that wait for their first PING here: those that are sought, then first come first served.
     var waiting: [Contact] = []
     /// Nodes whose first PING is under way.
     var visiting: [Bytes32: Contact] = [:]
+    /// Those of both that the network above wants to meet, whether there is room for them or not.
+    var sought: Set<Bytes32> = []
+    /// Nodes that answered a first PING and found no place, and when.
+    private(set) var met: [Bytes32: Instant] = [:]
     /// Nodes that did not answer and get another visit.
     var revisits: [Bytes32: Revisit] = [:]
 
@@ -37,6 +41,19 @@ struct NetworkState: Sendable {
     var capabilities: [UInt16] {
         let own = configuration.extensionType.map { [$0] } ?? []
         return [PingPayload.clientInfoType, PingPayload.radiusType] + own + [PingPayload.errorType]
+    }
+
+    /// Notes that a node was met and has no place.
+    mutating func noteMet(_ id: Bytes32, at now: Instant) {
+        if met.count >= OverlayLimits.metNodes { met = met.filter { now - $0.value < OverlayLimits.metMemory } }
+        if met.count < OverlayLimits.metNodes { met[id] = now }
+    }
+
+    /// Whether a first PING to a node that nobody seeks may be of use: it was not met lately, and there is room for it.
+    /// `isAlive`: it has just spoken to us, so it is worth knowing even where no place is free.
+    func isWorthAVisit(_ id: Bytes32, isAlive: Bool, at now: Instant) -> Bool {
+        if let last = met[id], now - last < OverlayLimits.metMemory { return false }
+        return isAlive || table.hasRoom(for: id)
     }
 
     /// Whether the node is on its way in.

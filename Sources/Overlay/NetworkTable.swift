@@ -14,6 +14,8 @@ struct TablePeer: Sendable {
     var pingInFlight = false
     /// A newer record was announced and asked for.
     var fetchingRecord = false
+    /// The network above wants to hear from it, whether the routing table has a place for it or not.
+    var isKept = false
 
     var id: Bytes32 { contact.record.id }
 }
@@ -35,100 +37,194 @@ public enum RingDistance {
     public static func logarithmic(_ a: Bytes32, _ b: Bytes32) -> Int { 256 - (a ^ b).leadingZeroBitCount }
 }
 
-/// The peers of one network by their log distance from us: 256 buckets of 16, old ones before new ones, and beside each
-/// a list of those that would take a free place. Everyone in it has answered a PING.
+/// The peers of one network. The *routing table* is Kademlia's: by log distance from us, 256 buckets of 16, old ones
+/// before new ones, and beside each bucket a list of those that would take a free place. The others are peers because
+/// the network above *keeps* them; one that is in the routing table may be kept too. Everyone has answered a PING.
 struct NetworkTable: Sendable {
     private struct Bucket: Sendable {
-        var peers: [TablePeer] = []
+        /// In the routing table, oldest first.
+        var routed: [Bytes32] = []
+        /// Kept, and not in the routing table.
+        var keptOnly: [Bytes32] = []
         var replacements: [TablePeer] = []
     }
 
     private let local: Bytes32
     private let limitsSubnets: Bool
     private var buckets = [Bucket](repeating: Bucket(), count: 257)
-    /// Peers in the table, replacements not counted.
-    private(set) var count = 0
+    /// All peers, in the routing table or kept.
+    private var known: [Bytes32: TablePeer] = [:]
+    /// Peers in the routing table.
+    private(set) var routedCount = 0
+    /// Peers that are kept, in the routing table or not.
+    private(set) var keptCount = 0
 
     init(local: Bytes32, limitsSubnets: Bool) {
         self.local = local
         self.limitsSubnets = limitsSubnets
     }
 
+    /// All peers.
+    var count: Int { known.count }
+
     private func bucket(of id: Bytes32) -> Int { RingDistance.logarithmic(local, id) }
 
-    /// A peer of the table. Writing changes one that is there and nothing else.
+    /// A peer. Writing changes one that is there and nothing else; whether it is kept is `keep`'s and `release`'s.
     subscript(id: Bytes32) -> TablePeer? {
-        get { buckets[bucket(of: id)].peers.first { $0.id == id } }
+        get { known[id] }
         set {
-            let number = bucket(of: id)
-            guard let newValue, let place = buckets[number].peers.firstIndex(where: { $0.id == id }) else { return }
-            buckets[number].peers[place] = newValue
+            guard var newValue, let old = known[id] else { return }
+            newValue.isKept = old.isKept
+            known[id] = newValue
         }
     }
 
-    /// Puts a peer that has just answered into the table, or beside it. True if it is in the table now and was not.
+    /// Puts a node that has just answered into the routing table, or beside it. True if it is a peer now and was not.
     mutating func insert(_ peer: TablePeer) -> Bool {
         let number = bucket(of: peer.id)
-        guard number > 0, self[peer.id] == nil else { return false }
+        guard number > 0, known[peer.id] == nil else { return false }
         buckets[number].replacements.removeAll { $0.id == peer.id }
-        guard buckets[number].peers.count < OverlayLimits.bucketSize, subnetAllows(peer, in: number) else {
-            buckets[number].replacements.append(peer)
-            if buckets[number].replacements.count > OverlayLimits.bucketSize {
-                buckets[number].replacements.removeFirst()
-            }
+        guard buckets[number].routed.count < OverlayLimits.bucketSize, subnetAllows(peer, in: number) else {
+            addReplacement(peer, in: number)
             return false
         }
-        buckets[number].peers.append(peer)
-        count += 1
+        buckets[number].routed.append(peer.id)
+        routedCount += 1
+        known[peer.id] = peer
         return true
     }
 
-    /// Whether the peer waits beside the table.
-    func isReplacement(_ id: Bytes32) -> Bool {
-        buckets[bucket(of: id)].replacements.contains { $0.id == id }
+    private mutating func addReplacement(_ peer: TablePeer, in number: Int) {
+        buckets[number].replacements.append(peer)
+        if buckets[number].replacements.count > OverlayLimits.bucketSize { buckets[number].replacements.removeFirst() }
     }
 
-    /// Takes a peer out, replacement or not. `wasPeer` says if it was in the table; `promoted` is who took its place.
+    /// The node, where it waits beside the routing table.
+    func replacement(_ id: Bytes32) -> TablePeer? {
+        buckets[bucket(of: id)].replacements.first { $0.id == id }
+    }
+
+    /// Whether a node that nobody asked for has a place to go to: in the bucket, or among those that wait beside it.
+    func hasRoom(for id: Bytes32) -> Bool {
+        let bucket = buckets[bucket(of: id)]
+        return bucket.routed.count < OverlayLimits.bucketSize || bucket.replacements.count < OverlayLimits.bucketSize
+    }
+
+    // MARK: Keeping
+
+    /// What came of a wish to keep a node.
+    enum Keeping {
+        /// It was a peer already.
+        case stays
+        /// It waited beside the table and is a peer now.
+        case entered(TablePeer)
+        /// It has not answered a PING, or there is no room.
+        case refused
+    }
+
+    /// Keeps a node that answered a PING.
+    mutating func keep(_ id: Bytes32) -> Keeping {
+        if let peer = known[id] {
+            guard !peer.isKept else { return .stays }
+            guard keptCount < OverlayLimits.keptPeers else { return .refused }
+            known[id]?.isKept = true
+            keptCount += 1
+            return .stays
+        }
+        let number = bucket(of: id)
+        guard keptCount < OverlayLimits.keptPeers,
+            let place = buckets[number].replacements.firstIndex(where: { $0.id == id })
+        else { return .refused }
+        var peer = buckets[number].replacements.remove(at: place)
+        peer.isKept = true
+        buckets[number].keptOnly.append(id)
+        keptCount += 1
+        known[id] = peer
+        return .entered(peer)
+    }
+
+    /// Keeps a peer no longer. True if it is none any more: it has no place in the routing table either.
+    mutating func release(_ id: Bytes32) -> Bool {
+        guard let peer = known[id], peer.isKept else { return false }
+        known[id]?.isKept = false
+        keptCount -= 1
+        let number = bucket(of: id)
+        guard let place = buckets[number].keptOnly.firstIndex(of: id) else { return false }
+        buckets[number].keptOnly.remove(at: place)
+        known[id] = nil
+        var waiting = peer
+        waiting.isKept = false
+        addReplacement(waiting, in: number)
+        return true
+    }
+
+    // MARK: Leaving
+
+    /// Takes a node out. `wasPeer` says if it was a peer; `promoted` is who became one in its place.
     mutating func remove(_ id: Bytes32) -> (wasPeer: Bool, promoted: TablePeer?) {
         let number = bucket(of: id)
         buckets[number].replacements.removeAll { $0.id == id }
-        guard let place = buckets[number].peers.firstIndex(where: { $0.id == id }) else { return (false, nil) }
-        buckets[number].peers.remove(at: place)
-        count -= 1
-        // The newest that may: it was alive most recently.
-        guard let next = buckets[number].replacements.lastIndex(where: { subnetAllows($0, in: number) }) else {
+        guard let peer = known.removeValue(forKey: id) else { return (false, nil) }
+        if peer.isKept { keptCount -= 1 }
+        if let place = buckets[number].keptOnly.firstIndex(of: id) {
+            buckets[number].keptOnly.remove(at: place)
             return (true, nil)
         }
+        guard let place = buckets[number].routed.firstIndex(of: id) else { return (true, nil) }
+        buckets[number].routed.remove(at: place)
+        routedCount -= 1
+        return (true, promote(in: number))
+    }
+
+    /// Fills a free place: with one that is kept anyway, else with the newest of those that wait, which was alive most
+    /// recently. Gives the one that became a peer by it.
+    private mutating func promote(in number: Int) -> TablePeer? {
+        let kept = buckets[number].keptOnly.firstIndex { id in known[id].map { subnetAllows($0, in: number) } ?? false }
+        if let kept {
+            buckets[number].routed.append(buckets[number].keptOnly.remove(at: kept))
+            routedCount += 1
+            return nil
+        }
+        guard let next = buckets[number].replacements.lastIndex(where: { subnetAllows($0, in: number) }) else {
+            return nil
+        }
         let promoted = buckets[number].replacements.remove(at: next)
-        buckets[number].peers.append(promoted)
-        count += 1
-        return (true, promoted)
+        buckets[number].routed.append(promoted.id)
+        routedCount += 1
+        known[promoted.id] = promoted
+        return promoted
     }
 
     private func subnetAllows(_ peer: TablePeer, in number: Int) -> Bool {
-        guard limitsSubnets, let subnet = NetworkTable.subnet(of: peer.contact.address.endpoint) else { return true }
-        func neighbours(_ peers: [TablePeer]) -> Int {
-            peers.filter { NetworkTable.subnet(of: $0.contact.address.endpoint) == subnet }.count
+        guard limitsSubnets, let subnet = Subnet(limiting: peer.contact.address.endpoint) else { return true }
+        func neighbours(_ ids: [Bytes32]) -> Int {
+            ids.count { known[$0].flatMap { Subnet(limiting: $0.contact.address.endpoint) } == subnet }
         }
-        return neighbours(buckets[number].peers) < OverlayLimits.subnetNodesPerBucket
-            && buckets.reduce(0) { $0 + neighbours($1.peers) } < OverlayLimits.subnetNodesPerTable
+        return neighbours(buckets[number].routed) < OverlayLimits.subnetNodesPerBucket
+            && buckets.reduce(0) { $0 + neighbours($1.routed) } < OverlayLimits.subnetNodesPerTable
     }
 
-    /// The /24 of IPv4 or /48 of IPv6; nil for loopback, which is exempt.
-    static func subnet(of endpoint: Endpoint) -> ArraySlice<UInt8>? {
-        endpoint.isLoopback ? nil : endpoint.address.prefix(endpoint.isIPv4 ? 3 : 6)
-    }
+    // MARK: Looking
 
     /// All peers, by id.
-    var peers: [TablePeer] { buckets.flatMap(\.peers).sorted { $0.id < $1.id } }
+    var peers: [TablePeer] { known.values.sorted { $0.id < $1.id } }
 
-    /// Peers at one log distance, 1…256, oldest first.
+    /// Peers at one log distance, 1…256: those of the routing table, oldest first, then the others.
     func peers(at distance: Int) -> [TablePeer] {
-        buckets.indices.contains(distance) ? buckets[distance].peers : []
+        guard buckets.indices.contains(distance) else { return [] }
+        return (buckets[distance].routed + buckets[distance].keptOnly).compactMap { known[$0] }
     }
 
     /// Up to `limit` peers nearest to `target`, nearest first.
     func closest(to target: Bytes32, limit: Int) -> [TablePeer] {
-        Array(buckets.flatMap(\.peers).sorted { ($0.id ^ target) < ($1.id ^ target) }.prefix(limit))
+        var nearest: [(distance: Bytes32, id: Bytes32)] = []
+        for id in known.keys {
+            let distance = id ^ target
+            if nearest.count == limit, let last = nearest.last, last.distance < distance { continue }
+            let place = nearest.firstIndex { distance < $0.distance } ?? nearest.endIndex
+            nearest.insert((distance, id), at: place)
+            if nearest.count > limit { nearest.removeLast() }
+        }
+        return nearest.compactMap { known[$0.id] }
     }
 }

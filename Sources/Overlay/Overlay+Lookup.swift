@@ -4,99 +4,29 @@ import Primitives
 /// A FIND_NODES of ours: for a lookup, or (nil) to see a peer's own new record.
 struct Query: Sendable {
     let lookup: UInt64?
-    /// What was asked for: ascending, unique.
+    /// What was asked for, without repeats.
     let distances: [UInt16]
-}
-
-/// The search for the nodes nearest to a position, asking ever nearer ones for those they know.
-struct Lookup: Sendable {
-    enum Progress { case unasked, asked, answered, failed }
-
-    struct Candidate: Sendable {
-        let contact: Contact
-        let distance: Bytes32
-        var progress = Progress.unasked
-    }
-
-    let network: Int
-    let target: Bytes32
-    /// False for the searches the machine makes by itself.
-    let isReported: Bool
-    /// Nearest first.
-    private(set) var candidates: [Candidate] = []
-    private(set) var queries = 0
-
-    init(network: Int, target: Bytes32, isReported: Bool) {
-        self.network = network
-        self.target = target
-        self.isReported = isReported
-    }
-
-    /// Adds a node, unless it is known or farther than all that can be held.
-    mutating func add(_ contact: Contact) {
-        let distance = contact.record.id ^ target
-        let place = candidates.firstIndex { $0.distance >= distance } ?? candidates.endIndex
-        guard place == candidates.endIndex || candidates[place].distance != distance else { return }
-        candidates.insert(Candidate(contact: contact, distance: distance), at: place)
-        guard candidates.count > OverlayLimits.lookupCandidates else { return }
-        // The farthest that no answer is awaited from.
-        if let last = candidates.lastIndex(where: { $0.progress != .asked }) { candidates.remove(at: last) }
-    }
-
-    mutating func mark(_ id: Bytes32, _ progress: Progress) {
-        guard let place = candidates.firstIndex(where: { $0.contact.record.id == id }) else { return }
-        candidates[place].progress = progress
-    }
-
-    /// Whom to ask now: the nearest not asked yet among the k nearest that have not failed.
-    mutating func next() -> Contact? {
-        guard queries < OverlayLimits.lookupQueries,
-            candidates.count(where: { $0.progress == .asked }) < OverlayLimits.lookupParallelism
-        else { return nil }
-        var nearest = 0
-        for (place, candidate) in candidates.enumerated() where candidate.progress != .failed {
-            nearest += 1
-            guard nearest <= OverlayLimits.bucketSize else { return nil }
-            guard candidate.progress == .unasked else { continue }
-            candidates[place].progress = .asked
-            queries += 1
-            return candidate.contact
-        }
-        return nil
-    }
-
-    var isOver: Bool { !candidates.contains { $0.progress == .asked } }
-
-    /// The nearest that answered.
-    var result: [NodeRecord] {
-        candidates.filter { $0.progress == .answered }.prefix(OverlayLimits.bucketSize).map(\.contact.record)
-    }
-
-    /// The distances from `id` at which the nodes nearest to the target are: that of the target itself, then those
-    /// beside.
-    func distances(from id: Bytes32) -> [UInt16] {
-        let own = RingDistance.logarithmic(id, target)
-        var distances = [own]
-        var step = 1
-        while distances.count < OverlayLimits.askedDistances {
-            distances += [own + step, own - step].filter { (1...256).contains($0) }
-            step += 1
-        }
-        return distances.prefix(OverlayLimits.askedDistances).filter { $0 > 0 }.sorted().map { UInt16($0) }
-    }
 }
 
 // FIND_NODES and NODES: answering, asking, and the lookups made of them.
 extension Overlay {
-    /// Looks for the nodes of the network nearest to `target`, a position of its content.
-    public mutating func lookup(network id: NetworkID, target: Bytes32, at now: Instant) -> LookupID {
+    /// Looks for the nodes of the network nearest to `target`, a position of its content: asks the `width` nearest for
+    /// those they know, and none of `avoided`. Ends in one `lookupFinished`.
+    public mutating func lookup(
+        network id: NetworkID, target: Bytes32, width: Int = OverlayLimits.bucketSize,
+        avoiding avoided: Set<Bytes32> = [], at now: Instant
+    ) -> LookupID {
         clock = now
         let number = nextID()
         guard let network = index(of: id), lookups.count < OverlayLimits.lookups else {
-            directives.append(.lookupFinished(LookupID(value: number), []))
+            directives.append(.lookupFinished(LookupID(value: number), LookupResult(nodes: [], queries: 0)))
             return LookupID(value: number)
         }
-        begin(Lookup(network: network, target: target, isReported: true), number)
+        begin(
+            Lookup(
+                network: network, target: target, isReported: true, width: width, avoided: avoided,
+                limitsSubnets: configuration.limitsSubnets),
+            number)
         return LookupID(value: number)
     }
 
@@ -106,8 +36,8 @@ extension Overlay {
         for record in discovery.closest(to: random, limit: OverlayLimits.bucketSize) {
             consider(record, seenAt: nil, network: network, atOnce: false)
         }
-        let count = networks[network].table.count
-        if count > 0, lookups.count < OverlayLimits.lookups {
+        let count = networks[network].table.routedCount
+        if networks[network].table.count > 0, lookups.count < OverlayLimits.lookups {
             let target = generator.next() % 2 == 0 ? localRecord.id : random
             begin(Lookup(network: network, target: target, isReported: false), nextID())
         }
@@ -132,7 +62,7 @@ extension Overlay {
     private mutating func begin(_ lookup: Lookup, _ number: UInt64) {
         var lookup = lookup
         let table = networks[lookup.network].table
-        for peer in table.closest(to: lookup.target, limit: OverlayLimits.bucketSize) { lookup.add(peer.contact) }
+        lookup.begin(with: table.closest(to: lookup.target, limit: OverlayLimits.bucketSize).map(\.contact))
         lookups[number] = lookup
         proceed(number)
     }
@@ -175,11 +105,11 @@ extension Overlay {
         for record in records { consider(record, seenAt: nil, network: talk.network, atOnce: false) }
         guard let number = query.lookup, lookups[number] != nil else { return }
         lookups[number]?.mark(id, failure == nil ? .answered : .failed)
-        for record in records where record.id != localRecord.id && !book.isBanned(record.id, at: clock) {
-            if let endpoint = discovery.endpoint(of: record) {
-                lookups[number]?.add(Contact(record, at: endpoint))
-            }
+        let named = records.filter { $0.id != localRecord.id && !book.isBanned($0.id, at: clock) }
+        let contacts = named.compactMap { record in
+            discovery.endpoint(of: record).map { Contact(record, at: $0) }
         }
+        lookups[number]?.add(contacts, namedBy: id)
         proceed(number)
     }
 

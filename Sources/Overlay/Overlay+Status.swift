@@ -17,12 +17,17 @@ public struct OverlayLoad: Hashable, Sendable {
 
 // What the floors above may know and say of peers.
 extension Overlay {
-    /// The peers in the network's table, by id.
+    /// The network's peers, by id.
     public func peers(network id: NetworkID) -> [PeerInfo] {
         index(of: id).map { networks[$0].table.peers.map(info) } ?? []
     }
 
-    /// One peer of the network's table.
+    /// How many peers the network has, and how many of them are kept.
+    public func peerCount(network id: NetworkID) -> (all: Int, kept: Int) {
+        index(of: id).map { (networks[$0].table.count, networks[$0].table.keptCount) } ?? (0, 0)
+    }
+
+    /// One peer of the network.
     public func peer(_ peer: Bytes32, network id: NetworkID) -> PeerInfo? {
         index(of: id).flatMap { networks[$0].table[peer] }.map(info)
     }

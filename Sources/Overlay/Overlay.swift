@@ -5,8 +5,9 @@ import UTP
 // Overlay: the Portal wire, version 2, of one node for several sub-networks at once.
 //
 // Terms. A *network* is a sub-network of the Portal kind, named by the two bytes that its messages bear as protocol id.
-// A *peer* is a node in a network's *table*: its record's `p` entry names our chain and a version we speak, and it has
-// answered a PING there. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour,
+// A *peer* is a node whose record's `p` entry names our chain and a version we speak, and which has answered a PING on
+// a network and is pinged there from then on: because it has a place in the *routing table*, or because the network
+// above *keeps* it. A *candidate* is a node on its way in. A *standing* is what is known of a node's behaviour,
 // over all networks. An *exchange* is a request with all that follows from it, its stream too.
 //
 //     datagrams ─▶ Discovery ─┬─ TALKREQ "utp" ─────────▶ UTP ──▶ streams
@@ -22,7 +23,8 @@ import UTP
 // Invariants.
 // - Every `findContent`, `offer` and `lookup` ends in exactly one directive (a cancelled one in none). Every accepted
 //   inbound offer ends in `offerReceived` or `offerBroken`.
-// - Nobody enters a table unanswered, on another chain, or banned. Whoever leaves it is named by `peerLost`.
+// - Nobody becomes a peer unanswered, on another chain, or banned. Whoever is one no more is named by `peerLost`.
+// - The routing table is Kademlia's, whoever is kept: who stands in it does not depend on what the network above wants.
 // - Whatever a peer can make grow has a bound in `OverlayLimits`.
 // - Directives come in the order of their causes; no dictionary order reaches the outside, so a run replays.
 //
@@ -80,12 +82,14 @@ public struct Overlay: Sendable {
         case offerBroken(NetworkID, from: NodeAddress, keys: [[UInt8]], OverlayError)
         /// The one end of an `offer`: a code for each item, in order.
         case offerFinished(OfferID, Result<[AcceptCode], OverlayError>)
-        /// A peer entered the network's table, or what it says of itself has changed.
+        /// A node became a peer of the network, or what it says of itself has changed.
         case peerUpdated(NetworkID, PeerInfo)
-        /// A peer left the network's table.
+        /// A node answered its first PING, and the routing table has no place for it: `keep` makes it a peer.
+        case peerMet(NetworkID, PeerInfo)
+        /// A node is no peer of the network any more, or did not answer when it was to be met.
         case peerLost(NetworkID, Bytes32)
-        /// The nodes nearest to the target that answered, nearest first.
-        case lookupFinished(LookupID, [NodeRecord])
+        /// The one end of a `lookup`.
+        case lookupFinished(LookupID, LookupResult)
         /// Enough others see us at this address.
         case addressVoted(Endpoint)
         /// Strangers reach us at the address that the record got from others; or none did, and it left the record.

@@ -49,12 +49,17 @@ public enum OverlayLimits {
     public static let subnetNodesPerBucket = 2
     /// Nodes of one IPv4 /24 or IPv6 /48 in a table. `protocol.md` §9.
     public static let subnetNodesPerTable = 10
+    /// Peers that the network above keeps, in the routing table or not: three holders for each of 4,096 sections, and a
+    /// third more for what moves; some 700 bytes each.
+    public static let keptPeers = 16_384
+    /// Nodes remembered that were met and found no place, and for how long none of them is pinged again unasked.
+    public static let metNodes = 2_048, metMemory = Interval.seconds(60)
     /// Requests that fail one after the other before a peer leaves the table.
     public static let failuresBeforeLoss = 3
 
     // Lookups.
 
-    /// Queries of one lookup in flight (α of Kademlia).
+    /// Queries of one lookup in flight (α of Kademlia), each on a path of its own.
     public static let lookupParallelism = 3
     /// Candidates a lookup holds at most.
     public static let lookupCandidates = 128
@@ -69,8 +74,8 @@ public enum OverlayLimits {
 
     /// Nodes waiting for their first PING, per network.
     public static let candidates = 512
-    /// First PINGs in flight, per network.
-    public static let candidatePings = 16
+    /// First PINGs in flight, per network: in all for nodes that nobody seeks, and with those that are sought.
+    public static let candidatePings = 16, soughtPings = 64
     /// Nodes remembered for another visit after a failed PING, per network.
     public static let revisits = 256
     /// The wait before the first such visit; each failure doubles it.
@@ -125,6 +130,11 @@ public enum OverlayLimits {
 
     /// Bytes of a network's own ping payload. `protocol.md` §5.
     public static let extensionPayloadBytes = 700
+    /// PINGs a second that the upkeep of kept peers takes at most: with more of them each is pinged less often. At 600
+    /// bytes for a PING with its PONG that is 12 KB/s.
+    public static let keptPingRate = 20
+    /// PINGs a second by which news that peers wait for are told.
+    public static let urgentPingRate = 200
     /// A PING that failed is repeated after this, so that a dead peer is known to be one in a few seconds.
     public static let failedPingDelay = Interval.seconds(2)
 

@@ -58,8 +58,11 @@ public struct OverlayConfiguration: Sendable {
     /// The local record's sequence number; must grow from run to run.
     public var recordSequence: UInt64 = 1
 
-    /// Between two PINGs to a peer, ±25 %.
+    /// Between two PINGs to a peer of the routing table, ±25 %.
     public var pingInterval = Interval.seconds(30)
+    /// The same to a peer that the network above keeps, as long as there are not more of them than
+    /// `OverlayLimits.keptPingRate` allows.
+    public var keptPingInterval = Interval.seconds(5)
     /// Between two searches for new nodes of a network; while the table has fewer than a bucket of them, a quarter.
     public var refreshInterval = Interval.seconds(60)
     /// How long a request waits for its TALKRESP on a standing session; nil: as Discovery has it.
@@ -90,7 +93,7 @@ public struct PeerExtension: Hashable, Sendable {
     public let receivedAt: Instant
 }
 
-/// A peer of one network: in its table, alive.
+/// A peer of one network, or a node that was met there and may become one: alive.
 public struct PeerInfo: Hashable, Sendable {
     /// The newest record known.
     public let record: NodeRecord
@@ -106,6 +109,8 @@ public struct PeerInfo: Hashable, Sendable {
     public let lastExtension: PeerExtension?
     /// How it behaved, over all networks.
     public let standing: PeerStanding
+    /// Whether the network above keeps it.
+    public let isKept: Bool
 
     /// The peer's node id.
     public var id: Bytes32 { record.id }

@@ -96,7 +96,7 @@ public enum NodeRuntime {
             ) { exponent in
                 var smaller = configuration
                 smaller.radiusExponent = exponent
-                return smaller.arc(of: key.nodeID)
+                return smaller.arc.sections
             }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes

@@ -1,6 +1,7 @@
 import Chain
 import Node
 import Primitives
+import StateNetwork
 
 /// The one line that shows a `Progress`: with a bar on a terminal, plain in a pipe.
 public enum ProgressLine {
@@ -24,6 +25,10 @@ public enum ProgressLine {
         }
         parts.append(peers(progress))
         if role != .bridge && progress.phase == .walking { parts.append("lanes \(progress.lanes)") }
+        if progress.searches > 0 { parts.append("searches \(progress.searches)") }
+        if let waiting = progress.waiting, progress.stall == nil {
+            parts.append("section \(waiting.section) waits, \(waiting.claimants) known to have it: \(waiting.why)")
+        }
         if let stall = progress.stall {
             parts.append("STALLED for \(stall.seconds) s: \(stall.reason); \(stall.advice)")
         }

@@ -2,6 +2,7 @@ import Chain
 import Foundation
 import Node
 import Primitives
+import StateNetwork
 
 /// Tells the one who runs a node what it reports: the progress line, the log, the status file; and decides when what
 /// was asked for is done or has failed.
@@ -130,7 +131,15 @@ final class Reporter {
             ("peers", "\(progress.peers)"),
             ("useful_peers", "\(progress.usefulPeers)"),
             ("lanes", "\(progress.lanes)"),
+            ("searches", "\(progress.searches)"),
+            ("searches_made", "\(node.holders.searchCount)"),
+            ("kept_peers", "\(node.holders.keptCount)"),
+            ("waiting_section", progress.waiting?.section ?? "none"),
         ]
+        for run in node.holders.supply {
+            // Live claimants and kept holders that cover it, of each section from the first to the last.
+            figures.append(("holders.\(run.first)-\(run.last)", "\(run.claimants)/\(run.keepers)"))
+        }
         if let complete {
             figures.append(("complete_epoch", "\(complete.anchor.epoch)"))
             if let root = complete.root { figures.append(("complete_root", Hex.prefixed(root.bytes))) }

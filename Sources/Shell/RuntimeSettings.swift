@@ -2,6 +2,7 @@ import Discovery
 import Foundation
 import Node
 import Primitives
+import StateNetwork
 
 /// What program this is.
 public enum ProgramVersion {

@@ -1,6 +1,7 @@
 import Foundation
 import Node
 import Primitives
+import StateNetwork
 import Synchronization
 
 /// How much the log says.

@@ -108,16 +108,6 @@ public struct StatePingPayload: Hashable, Sendable {
     /// The payload's type in PING and PONG.
     public static let type: UInt16 = 10_101
 
-    /// What a node does with the state.
-    public enum Role: UInt8, Sendable, CaseIterable {
-        /// Holds an arc and serves it.
-        case node = 0
-        /// Reads an execution client's chain and holds everything.
-        case bridge = 1
-        /// Fills what it holds; serves what it has verified so far.
-        case syncing = 2
-    }
-
     public let role: Role
     /// 2^k − 1: the node keeps the aligned stretch of 2^k keys round its id.
     public let radius: UInt256

@@ -46,6 +46,13 @@ struct Lanes: Sendable {
         stretches[stretches.startIndex].append(section)
     }
 
+    /// Up to `count` sections that each lane comes to after the one it is on, those that are next for some lane first.
+    func ahead(_ count: Int) -> [Int] {
+        (0..<count).flatMap { step in
+            stretches.compactMap { $0.count > step ? $0[$0.count - 1 - step] : nil }
+        }
+    }
+
     /// Sections that lanes are on now.
     var active: [Int] { current.compactMap { $0 } }
 }

@@ -8,6 +8,9 @@ public enum SyncLimits {
     public static let requestsPerPeer = 4
     /// Sections asked for in one diff request: the bitmask of `0x41` has 256 bits.
     public static let sectionsPerDiff = 64
+    /// Sections that holders are looked for ahead of each lane, and of those to be carried forward: a lookup takes
+    /// about as long as three sections of a small state.
+    static let sectionsAheadOfLane = 4, sectionsBehind = 64
     /// Code hashes in one request (protocol: at most 20 hashes in a key).
     public static let codesPerRequest = 20
     /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.

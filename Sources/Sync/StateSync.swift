@@ -207,9 +207,11 @@ public struct StateSync: Sendable {
 
     // MARK: Ends of assignments
 
-    /// Gives an assignment back. Must be called once for each, whatever happened.
-    public mutating func finish(_ id: UInt64, _ outcome: AssignmentOutcome, at now: Instant) {
-        guard let flight = flights.removeValue(forKey: id) else { return }
+    /// Gives an assignment back. Must be called once for each, whatever happened. The peer that it was given to; nil
+    /// where it was given back before.
+    @discardableResult
+    public mutating func finish(_ id: UInt64, _ outcome: AssignmentOutcome, at now: Instant) -> Bytes32? {
+        guard let flight = flights.removeValue(forKey: id) else { return nil }
         let peer = flight.assignment.peer
         peers[peer]?.inFlight -= 1
         if flight.budgeted > 0 || outcomeBytes(outcome) > 0 {
@@ -250,6 +252,7 @@ public struct StateSync: Sendable {
             peers[peer]?.pausedUntil = now + pause
         case .aborted: break
         }
+        return peer
     }
 
     private func outcomeBytes(_ outcome: AssignmentOutcome) -> Int {
@@ -262,6 +265,26 @@ public struct StateSync: Sendable {
         flights[assignment.id] = Flight(assignment: assignment, budgeted: budgeted)
         peers[peer]?.inFlight += 1
         return assignment
+    }
+
+    /// Sections that lanes are on and of which nothing is under way.
+    public var idleSections: [Int] {
+        let busy = Set(flights.values.flatMap(\.assignment.task.sections))
+        return lanes.active.filter { index in
+            let status = sections[index - configuration.arc.lowerBound]
+            if case .complete = status.coverage { return false }
+            return !status.isLocked && !busy.contains(index)
+        }
+    }
+
+    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,
+    /// those behind the newest anchor or with a gap after it, those that lanes come to next.
+    public var sectionsAhead: [Int] {
+        let behind = sections.indices.lazy.filter { [self] slot in
+            guard case .complete(let anchor) = sections[slot].coverage else { return false }
+            return anchor != newest || sections[slot].hasGap
+        }.prefix(SyncLimits.sectionsBehind).map { [configuration] in $0 + configuration.arc.lowerBound }
+        return lanes.active + behind + lanes.ahead(SyncLimits.sectionsAheadOfLane)
     }
 
     /// Assignments under way, for status.

@@ -164,6 +164,15 @@ public enum AssignmentOutcome: Sendable, Equatable {
     case invalid
     /// Our own store could not take it; nobody's fault.
     case aborted
+
+    /// Whether the peer helped; nil where that is not for it to say.
+    public var hasHelped: Bool? {
+        switch self {
+        case .done: true
+        case .busy, .refused, .failed, .invalid: false
+        case .tooOld, .tooLarge, .aborted: nil
+        }
+    }
 }
 
 /// What is to be done now.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Node
 import Shell
+import StateNetwork
 
 extension Carousel {
     /// `carousel run`

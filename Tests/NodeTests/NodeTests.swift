@@ -13,7 +13,22 @@ import Testing
 struct Bench {
     static let genesis = StatePoint(number: 0, hash: Bytes32(0, 0, 0, 100))
     static let anchor = Anchor(epoch: 0, hash: genesis.hash)
-    static let peer = Bytes32(1, 2, 3, 4)
+    /// Ids of two others.
+    static let peer = id(0), other = id(1)
+
+    /// A node record, and what a table would say of its owner.
+    static func info(_ index: UInt64) -> PeerInfo? {
+        var entropy = Entropy(seed: Bytes32(0, 0, 7, index))
+        let endpoint = Endpoint(ipv4: (10, 0, 1, UInt8(truncatingIfNeeded: index)), port: 9_009)
+        var fields = NodeRecordFields(sequence: 1)
+        fields.set(endpoint: endpoint)
+        guard let record = try? fields.signed(by: IdentityKey(from: &entropy)) else { return nil }
+        return PeerInfo(
+            record: record, address: NodeAddress(id: record.id, endpoint: endpoint), radius: .max, capabilities: [],
+            clientInfo: [], lastExtension: nil, standing: PeerStanding(), isKept: false)
+    }
+
+    private static func id(_ index: UInt64) -> Bytes32 { info(index)?.id ?? .zero }
 
     var node: Node
     var now = Instant(microseconds: 1_000_000)
@@ -64,12 +79,14 @@ struct Bench {
         node = try Node(
             configuration: try Bench.configuration(role, threshold: threshold), stored: stored,
             entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
-        meet(.holder, Bench.peer)
+        meet(.holder, 0)
     }
 
-    mutating func meet(_ role: Role, _ id: Bytes32) {
-        node.statePeers[id] = StatePeer(
-            id: id, role: role, radius: .max, head: Bench.genesis, served: [], toldAt: .zero)
+    /// A peer says that it plays a role and covers the whole ring.
+    mutating func meet(_ role: Role, _ index: UInt64 = 1) {
+        guard let info = Bench.info(index) else { return }
+        let payload = StatePingPayload(role: role, radius: .max, head: Bench.genesis, served: [])
+        node.holders.told(payload, by: info, at: .zero)
     }
 
     mutating func handle(_ event: Node.Event) -> [Node.Directive] {
@@ -108,9 +125,9 @@ struct Bench {
 
 @Suite("Configuration") struct ConfigurationTests {
     private func arc(_ exponent: Int, depth: Int, _ word: UInt64) throws -> Range<Int> {
-        var configuration = try Bench.configuration(.holder, depth: depth)
-        configuration.radiusExponent = exponent
-        return configuration.arc(of: Bytes32(word, 1, 2, 3))
+        let arc = Arc(of: Bytes32(word, 1, 2, 3), radiusExponent: exponent, depth: depth)
+        #expect(arc == Arc(of: Bytes32(word, 1, 2, 3), radius: .mask(bits: min(exponent, 256)), depth: depth))
+        return arc.sections
     }
 
     @Test func arcsAreAlignedStretchesRoundTheID() throws {
@@ -248,9 +265,8 @@ struct Bench {
 
     private func code(_ role: Role, from other: Role?) throws -> AcceptCode {
         var bench = try Bench(role)
-        let id = Bytes32(9, 9, 9, 9)
-        if let other { bench.meet(other, id) }
-        return bench.node.acceptCode(forKey: key, from: id, at: bench.now)
+        if let other { bench.meet(other) }
+        return bench.node.acceptCode(forKey: key, from: Bench.other, at: bench.now)
     }
 
     @Test func offersAreTakenAsTheRoleAllows() throws {
@@ -278,10 +294,10 @@ struct Bench {
 
     @Test func aWalkerAsksNoBridge() throws {
         var walker = try Bench(.walker)
-        walker.meet(.bridge, Bytes32(9, 9, 9, 9))
-        let bridge = try #require(walker.node.statePeers[Bytes32(9, 9, 9, 9)])
-        #expect(!walker.node.mayAskState(of: bridge))
-        #expect(try Bench(.holder).node.mayAskState(of: bridge))
+        walker.meet(.bridge)
+        let bridge = try #require(walker.node.holders[Bench.other])
+        #expect(bridge.role == .bridge && !walker.node.configuration.role.takesState(from: bridge.role))
+        #expect(Role.holder.takesState(from: .bridge) && Role.walker.takesState(from: .holder))
     }
 
     /// Jobs begun for a range request.
@@ -296,8 +312,8 @@ struct Bench {
 
     @Test func aBridgeServesHoldersOnly() throws {
         var bridge = try Bench(.bridge)
-        bridge.meet(.walker, Bytes32(9, 9, 9, 9))
-        #expect(try jobs(&bridge, asker: Bytes32(9, 9, 9, 9)) == 0)
+        bridge.meet(.walker)
+        #expect(try jobs(&bridge, asker: Bench.other) == 0)
         #expect(try jobs(&bridge, asker: Bytes32(8, 8, 8, 8)) == 0, "who has not said what it is")
         #expect(try jobs(&bridge, asker: Bench.peer) == 1)
         var holder = try Bench(.holder)
@@ -374,7 +390,7 @@ struct Bench {
     @Test func noPingPayloadTraps() throws {
         var generator = SeededGenerator(seed: 4_712)
         let sections = AnchorSections(anchor: Bench.anchor, runs: [0..<3, 7..<16])
-        let payload = StatePingPayload(role: .node, radius: .max, head: Bench.genesis, served: [sections])
+        let payload = StatePingPayload(role: .holder, radius: .max, head: Bench.genesis, served: [sections])
         #expect(try StatePingPayload(decoding: payload.encoded) == payload)
         var refused = 0
         for _ in 0..<4_000 {

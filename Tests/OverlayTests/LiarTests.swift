@@ -162,7 +162,9 @@ import UTP
         let before = try #require(world.nodes[0]?.standing(of: world.id(peer))?.score)
         world.run(.seconds(5))
         var found: [[NodeRecord]] = []
-        for case .lookupFinished(lookup, let records) in world.heard[0] { found.append(records) }
+        for case .lookupFinished(lookup, let result) in world.heard[0] {
+            found.append(result.nodes.filter(\.hasAnswered).map(\.record))
+        }
         #expect(found == [[]])
         #expect((world.nodes[0]?.standing(of: world.id(peer))?.score ?? 0) < before)
     }

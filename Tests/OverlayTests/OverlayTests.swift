@@ -123,6 +123,8 @@ import UTP
         var settings = World.Settings()
         settings.pingInterval = .seconds(1_000)
         let world = try #require(try World.meshed(2, seed: 21, settings))
+        let peer = world.id(1)
+        world.with(0) { _ = $0.keep(network: .state, peer: peer, at: $1) }
         world.run(.seconds(10))
         let before = world.now
         for step in 1...20 {
@@ -165,7 +167,7 @@ import UTP
         let lookup = try #require(world.with(3) { $0.lookup(network: .state, target: target, at: $1) })
         world.run(.seconds(10))
         var found: [Bytes32]?
-        for case .lookupFinished(lookup, let records) in world.heard[3] { found = records.map(\.id) }
+        for case .lookupFinished(lookup, let result) in world.heard[3] { found = result.nodes.map(\.record.id) }
         let expected = (0..<10).filter { $0 != 3 }.map { world.id($0) }.sorted { ($0 ^ target) < ($1 ^ target) }
         #expect(found == expected)
     }
@@ -174,17 +176,17 @@ import UTP
         let world = try World(1, seed: 31)
         let lookup = try #require(
             world.with(0) { $0.lookup(network: NetworkID(value: 1), target: .zero, at: $1) })
-        guard case .lookupFinished(lookup, let records) = try #require(world.heard[0].last) else {
+        guard case .lookupFinished(lookup, let result) = try #require(world.heard[0].last) else {
             Issue.record("no lookupFinished")
             return
         }
-        #expect(records.isEmpty)
+        #expect(result.nodes.isEmpty && result.queries == 0)
     }
 
     @Test func asksForDistancesAroundTheTarget() {
         let lookup = Lookup(network: 0, target: .zero, isReported: true)
-        #expect(lookup.distances(from: .max) == [249, 250, 251, 252, 253, 254, 255, 256])
-        #expect(lookup.distances(from: Bytes32(0, 0, 0, 1 << 9)) == [7, 8, 9, 10, 11, 12, 13, 14])
-        #expect(lookup.distances(from: .zero) == [1, 2, 3, 4, 5, 6, 7])
+        #expect(lookup.distances(from: .max) == [256, 255, 254, 253, 252, 251, 250, 249])
+        #expect(lookup.distances(from: Bytes32(0, 0, 0, 1 << 9)) == [10, 9, 11, 8, 12, 7, 13, 6])
+        #expect(lookup.distances(from: .zero) == [1, 2, 3, 4, 5, 6, 7, 8])
     }
 }

@@ -162,7 +162,7 @@ import Testing
         ]
         let head = StatePoint(number: 7, hash: .max)
         for head in [head, nil] {
-            let payload = StatePingPayload(role: .syncing, radius: .mask(bits: 255), head: head, served: served)
+            let payload = StatePingPayload(role: .walker, radius: .mask(bits: 255), head: head, served: served)
             #expect(try StatePingPayload(decoding: payload.encoded) == payload)
         }
         let whole = AvailabilityValue(served: served)
@@ -176,7 +176,7 @@ import Testing
         runs.append(20_000..<20_020)
         runs.append(30_000..<30_010)
         let payload = StatePingPayload(
-            role: .node, radius: .max, head: nil,
+            role: .holder, radius: .max, head: nil,
             served: [AnchorSections(anchor: old, runs: runs), AnchorSections(anchor: new, runs: [3..<50])])
         #expect(payload.encoded.count <= 700)
         #expect(payload.encoded.count > 690)
@@ -188,7 +188,7 @@ import Testing
 
     @Test func mutationsAreRefusedOrCanonical() throws {
         let payload = StatePingPayload(
-            role: .node, radius: .mask(bits: 254), head: StatePoint(number: 7, hash: .max),
+            role: .holder, radius: .mask(bits: 254), head: StatePoint(number: 7, hash: .max),
             served: [AnchorSections(anchor: old, runs: [1..<3, 7..<9]), AnchorSections(anchor: new, runs: [2..<3])])
         var generator = SeededGenerator(seed: 5)
         for _ in 0..<2_000 {

@@ -1,0 +1,105 @@
+import Chain
+import Discovery
+import Overlay
+import Primitives
+
+/// What is known of one peer of the state network: what it last said of itself, and how it kept to it.
+public struct StatePeer: Sendable {
+    public let record: NodeRecord
+    public let role: Role
+    public let radius: UInt256
+    /// What its radius covers.
+    public let arc: Arc
+    /// The network prefix it is reached at; nil where those do not count.
+    public let subnet: Subnet?
+    /// The newest block that it knows all it holds up to.
+    public let head: StatePoint?
+    /// The anchors it serves, and its complete sections at each.
+    public private(set) var served: [AnchorSections]
+    public let toldAt: Instant
+    /// Whether it is pinged because the directory wants to hear from it, in the routing table or not.
+    var isKept = false
+    /// What it counts for in the directory's sums: the sections it claims, and whether it is one that covers its arc.
+    var counted = Counted()
+
+    /// How often it had not what it claimed, and when last.
+    private var falseClaims = 0
+    private var falseAt: Instant?
+    /// Requests in a row that brought nothing, and since when that is so.
+    private var failures = 0
+    private var unhelpfulSince: Instant?
+    private var lastFailure: Instant?
+
+    /// What a peer adds to the counts of the directory, so that the same can be taken away.
+    struct Counted: Sendable, Equatable {
+        /// Sections it is a live claimant of.
+        var claims: [Range<Int>] = []
+        /// Sections it covers as a kept holder.
+        var keeps: Range<Int> = 0..<0
+    }
+
+    init(
+        _ info: PeerInfo, _ payload: StatePingPayload, depth: Int, toldAt: Instant, before: StatePeer? = nil
+    ) {
+        record = info.record
+        role = payload.role
+        radius = payload.radius
+        arc = Arc(of: info.record.id, radius: payload.radius, depth: depth)
+        subnet = Subnet(limiting: info.address.endpoint)
+        head = payload.head
+        served = payload.served
+        self.toldAt = toldAt
+        guard let before else { return }
+        isKept = before.isKept
+        counted = before.counted
+        falseClaims = before.falseClaims
+        falseAt = before.falseAt
+        failures = before.failures
+        unhelpfulSince = before.unhelpfulSince
+        lastFailure = before.lastFailure
+    }
+
+    /// The peer's node id.
+    public var id: Bytes32 { record.id }
+
+    /// Whether a position of the ring lies in its radius.
+    public func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }
+
+    /// Whether it says that it has the section complete at the anchor.
+    public func claims(_ section: Int, at anchor: Anchor) -> Bool {
+        served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
+    }
+
+    // MARK: Its word and its deeds
+
+    /// It said that it serves these anchors and no others.
+    mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
+
+    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
+    /// that has happened lately, this time included; 0 where it had not said so.
+    mutating func disclaim(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
+        guard claims(section, at: anchor) else { return 0 }
+        served = []
+        let isLate = falseAt.map { now - $0 > HolderLimits.falseClaimMemory } ?? true
+        falseClaims = isLate ? 1 : falseClaims + 1
+        falseAt = now
+        return falseClaims
+    }
+
+    /// A request to it ended: with what was asked for, or without.
+    mutating func note(helped: Bool, at now: Instant) {
+        guard !helped else {
+            (failures, unhelpfulSince) = (0, nil)
+            return
+        }
+        failures += 1
+        unhelpfulSince = unhelpfulSince ?? now
+        lastFailure = now
+    }
+
+    /// Whether its claims count for nothing: several requests in a row brought nothing, over more than a moment.
+    var isDoubtful: Bool {
+        guard let since = unhelpfulSince, let last = lastFailure else { return false }
+        return failures >= HolderLimits.failuresBeforeDoubt || last - since >= HolderLimits.claimTerm
+    }
+}
