@@ -197,15 +197,23 @@ public struct ChainSync: Sendable {
 
     /// When `advance(to:)` is next due; nil while nothing is awaited.
     public var nextDeadline: Instant? {
-        let pauses = peers.values.filter { $0.notBefore > .zero && $0.highest > chain.head.number }.map(\.notBefore)
-        return (requests.values.map(\.deadline) + pauses).min()
+        // Asked after every event: without an array.
+        var first: Instant?
+        for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
+        let head = chain.head.number
+        for peer in peers.values where peer.notBefore > .zero && peer.highest > head {
+            first = min(first ?? peer.notBefore, peer.notBefore)
+        }
+        return first
     }
 
     /// Gives up requests that are overdue and asks anew.
     public mutating func advance(to now: Instant) {
-        let overdue = requests.filter { $0.value.deadline <= now }.keys.sorted { $0.value < $1.value }
+        let overdue = requests.lazy.filter { $0.value.deadline <= now }.map(\.key).sorted { $0.value < $1.value }
         for tag in overdue { answered(tag, nil, at: now) }
-        for (id, peer) in peers where peer.notBefore <= now { peers[id]?.notBefore = .zero }
+        // Writing while the map is gone through would copy it, and most calls find no pause that has ended.
+        let rested = peers.lazy.filter { $0.value.notBefore > .zero && $0.value.notBefore <= now }.map(\.key)
+        for id in Array(rested) { peers[id]?.notBefore = .zero }
         plan(at: now)
     }
 
