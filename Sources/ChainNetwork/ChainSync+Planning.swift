@@ -39,14 +39,31 @@ extension ChainSync {
     /// Asks for what is missing.
     mutating func plan(at now: Instant) {
         guard chain.conflict == nil else { return }
+        settled = Settled(until: now, deadline: nil)
         if case .single = mode { planSingle(at: now) }
         if mode == .parallel { planParallel(at: now) }
+        // A plan that has changed something may be followed by another one that does.
+        guard settled != nil else { return }
+        settled = nil
+        settled = Settled(until: nextEnd, deadline: nextDeadline)
+    }
+
+    /// When the first request is overdue or the first peer has rested.
+    private var nextEnd: Instant? {
+        var first: Instant?
+        for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
+        for peer in peers.values where peer.notBefore > .zero { first = min(first ?? peer.notBefore, peer.notBefore) }
+        return first
     }
 
     private mutating func planParallel(at now: Instant) {
-        unproven.removeAll { $0.upTo <= chain.head.number }
+        let head = chain.head.number
+        if unproven.contains(where: { $0.upTo <= head }) { unproven.removeAll { $0.upTo <= head } }
         if waitsInVainForCheckpoint { resetWalk() }
-        if segments.isEmpty, unproven.isEmpty { frontier = base }
+        if segments.isEmpty, unproven.isEmpty {
+            let base = base
+            if frontier != base { frontier = base }
+        }
         let target = highestServed(from: frontier, at: now)
         while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
         while let target, segments.count < ChainNetworkLimits.window {

@@ -96,6 +96,8 @@ public struct World: Sendable {
     public private(set) var completeCount = 0
     var hosts: [Host] = []
     var byEndpoint: [Endpoint: HostID] = [:]
+    /// Whether any host has a line of its own.
+    private var hasLines = false
     var queue = TimerQueue<Event>()
     private var entropy: Entropy
 
@@ -180,7 +182,10 @@ public struct World: Sendable {
     }
 
     /// Puts a host behind a line of its own from now on.
-    public mutating func set(line: Line, of id: HostID) { hosts[id.index].line = line }
+    public mutating func set(line: Line, of id: HostID) {
+        hosts[id.index].line = line
+        hasLines = true
+    }
 
     /// The node of a host; nil while it is stopped.
     public func node(_ id: HostID) -> Node? { hosts[id.index].node }
@@ -330,10 +335,12 @@ public struct World: Sendable {
     private mutating func send(_ bytes: [UInt8], from id: HostID, to target: Endpoint) {
         hosts[id.index].traffic.sent += UInt64(bytes.count)
         guard var arrival = network.arrival(sentAt: now), let receiver = byEndpoint[target] else { return }
-        if let delay = hosts[receiver.index].line?.latency { arrival = arrival + delay }
-        if hosts[id.index].line != nil {
-            guard let wait = hosts[id.index].line?.delay(of: bytes.count, at: now) else { return }
-            arrival = arrival + wait
+        if hasLines {
+            if let delay = hosts[receiver.index].line?.latency { arrival = arrival + delay }
+            if hosts[id.index].line != nil {
+                guard let wait = hosts[id.index].line?.delay(of: bytes.count, at: now) else { return }
+                arrival = arrival + wait
+            }
         }
         queue.add(.deliver(bytes, from: id, to: receiver), at: arrival)
     }
