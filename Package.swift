@@ -108,12 +108,12 @@ let package = Package(
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
         // Tests, one target a floor's target; TestSupport finds the shared folder; UTPLab is the transport's network in
-        // virtual time, for its tests and for tools/soak.
+        // virtual time, for its tests and for tools/soak, which runs rings of whole nodes too.
         .target(
             name: "UTPLab", dependencies: ["Primitives", "UTP"],
             path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
-            name: "soak", dependencies: ["UTPLab"],
+            name: "soak", dependencies: ["UTPLab", "Simulation", "Primitives"],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),

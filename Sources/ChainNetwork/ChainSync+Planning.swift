@@ -22,7 +22,7 @@ extension ChainSync {
             }
             return hasCheckpoint ? head.number : head.number + 1
         }
-        let isMoreCertified = usable(at: nil).contains { $0.peer.certified > head.number }
+        let isMoreCertified = peers.values.contains { $0.certified > head.number }
         return (isMoreCertified ? head.number : chain.servedTip) + 1
     }
 
@@ -35,25 +35,36 @@ extension ChainSync {
         return first.first == chain.head.number && base != first.first
     }
 
-    /// Peers that may be asked, by id, so that nothing depends on the dictionary's order.
-    private func usable(at now: Instant?) -> [(id: Bytes32, peer: Peer)] {
-        peers.filter { now == nil || $0.value.notBefore <= now ?? .zero }
-            .map { (id: $0.key, peer: $0.value) }.sorted { $0.id < $1.id }
-    }
 
     /// Asks for what is missing.
     mutating func plan(at now: Instant) {
         guard chain.conflict == nil else { return }
+        settled = Settled(until: now, deadline: nil)
         if case .single = mode { planSingle(at: now) }
         if mode == .parallel { planParallel(at: now) }
+        // A plan that has changed something may be followed by another one that does.
+        guard settled != nil else { return }
+        settled = nil
+        settled = Settled(until: nextEnd, deadline: nextDeadline)
+    }
+
+    /// When the first request is overdue or the first peer has rested.
+    private var nextEnd: Instant? {
+        var first: Instant?
+        for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
+        for peer in peers.values where peer.notBefore > .zero { first = min(first ?? peer.notBefore, peer.notBefore) }
+        return first
     }
 
     private mutating func planParallel(at now: Instant) {
-        let candidates = usable(at: now)
-        unproven.removeAll { $0.upTo <= chain.head.number }
+        let head = chain.head.number
+        if unproven.contains(where: { $0.upTo <= head }) { unproven.removeAll { $0.upTo <= head } }
         if waitsInVainForCheckpoint { resetWalk() }
-        if segments.isEmpty, unproven.isEmpty { frontier = base }
-        let target = candidates.filter { $0.peer.lowest <= frontier }.map(\.peer.highest).max()
+        if segments.isEmpty, unproven.isEmpty {
+            let base = base
+            if frontier != base { frontier = base }
+        }
+        let target = highestServed(from: frontier, at: now)
         while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
         while let target, segments.count < ChainNetworkLimits.window {
             let first = segments.last?.end ?? frontier
@@ -74,13 +85,28 @@ extension ChainSync {
         }
     }
 
-    /// One of the least busy peers that claim to serve `number`.
-    private mutating func choose(for number: UInt64, at now: Instant) -> Bytes32? {
-        let able = usable(at: now).filter {
-            $0.peer.serves(number) && $0.peer.requests < ChainNetworkLimits.requestsPerPeer
+    /// The highest block that a peer claims to serve who may be asked and has what leads there. This is gone through
+    /// after every event: without an array.
+    private func highestServed(from number: UInt64, at now: Instant) -> UInt64? {
+        var highest: UInt64?
+        for peer in peers.values where peer.notBefore <= now && peer.lowest <= number {
+            highest = max(highest ?? 0, peer.highest)
         }
-        let least = able.map(\.peer.requests).min()
-        return able.filter { $0.peer.requests == least }.randomElement(using: &generator)?.id
+        return highest
+    }
+
+    /// One of the least busy peers that claim to serve `number` and may be asked.
+    private mutating func choose(for number: UInt64, at now: Instant) -> Bytes32? {
+        var least = ChainNetworkLimits.requestsPerPeer
+        var able: [Bytes32] = []
+        for (id, peer) in peers where peer.notBefore <= now && peer.serves(number) && peer.requests <= least {
+            if peer.requests < least { able.removeAll() }
+            least = peer.requests
+            able.append(id)
+        }
+        guard least < ChainNetworkLimits.requestsPerPeer else { return nil }
+        // By id, so that nothing depends on the map's order.
+        return able.sorted().randomElement(using: &generator)
     }
 
     /// Asks one peer for its whole line above the final block, to see whether it proves what it claims.

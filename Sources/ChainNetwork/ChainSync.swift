@@ -77,6 +77,14 @@ public struct ChainSync: Sendable {
         case single(peer: Bytes32, next: UInt64, goal: UInt64, certified: UInt64)
     }
 
+    /// Nothing is to be planned until something is told or time has passed.
+    struct Settled: Sendable {
+        /// The first pause or request ends.
+        let until: Instant?
+        /// See `nextDeadline`.
+        let deadline: Instant?
+    }
+
     struct Request: Sendable {
         let peer: Bytes32
         let first: UInt64
@@ -86,15 +94,19 @@ public struct ChainSync: Sendable {
         var isWanted = true
     }
 
-    var chain: AttestedChain
-    var peers: [Bytes32: Peer] = [:]
-    var requests: [RequestTag: Request] = [:]
-    var mode = Mode.parallel
-    var segments: [Segment] = []
+    // All that a plan depends on. Whoever changes any of it unsettles the machine.
+    var chain: AttestedChain { didSet { settled = nil } }
+    var peers: [Bytes32: Peer] = [:] { didSet { settled = nil } }
+    var requests: [RequestTag: Request] = [:] { didSet { settled = nil } }
+    var mode = Mode.parallel { didSet { settled = nil } }
+    var segments: [Segment] = [] { didSet { settled = nil } }
     /// Number of the first header not yet taken in.
-    var frontier: UInt64 = 0
+    var frontier: UInt64 = 0 { didSet { settled = nil } }
     /// Who delivered headers that it calls attested and that are not (yet), and up to where.
-    var unproven: [(peer: Bytes32, upTo: UInt64)] = []
+    var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
+    /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
+    /// them have nothing to do with it.
+    var settled: Settled?
     /// In single mode, the last header taken in.
     var lastOfSingle: Bytes32?
     var generator: SeededGenerator
@@ -197,15 +209,24 @@ public struct ChainSync: Sendable {
 
     /// When `advance(to:)` is next due; nil while nothing is awaited.
     public var nextDeadline: Instant? {
-        let pauses = peers.values.filter { $0.notBefore > .zero && $0.highest > chain.head.number }.map(\.notBefore)
-        return (requests.values.map(\.deadline) + pauses).min()
+        if let settled { return settled.deadline }
+        var first: Instant?
+        for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
+        let head = chain.head.number
+        for peer in peers.values where peer.notBefore > .zero && peer.highest > head {
+            first = min(first ?? peer.notBefore, peer.notBefore)
+        }
+        return first
     }
 
     /// Gives up requests that are overdue and asks anew.
     public mutating func advance(to now: Instant) {
-        let overdue = requests.filter { $0.value.deadline <= now }.keys.sorted { $0.value < $1.value }
+        if let settled, settled.until.map({ now < $0 }) ?? true { return }
+        let overdue = requests.lazy.filter { $0.value.deadline <= now }.map(\.key).sorted { $0.value < $1.value }
         for tag in overdue { answered(tag, nil, at: now) }
-        for (id, peer) in peers where peer.notBefore <= now { peers[id]?.notBefore = .zero }
+        // Writing while the map is gone through would copy it, and most calls find no pause that has ended.
+        let rested = peers.lazy.filter { $0.value.notBefore > .zero && $0.value.notBefore <= now }.map(\.key)
+        for id in Array(rested) { peers[id]?.notBefore = .zero }
         plan(at: now)
     }
 

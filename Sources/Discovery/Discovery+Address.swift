@@ -60,7 +60,11 @@ extension Discovery {
     /// Where a node is reached by us: where it has answered, if it still says so; else at its IPv4 address if we speak
     /// that and it has one, else at the other; nil where we speak neither.
     public func endpoint(of record: NodeRecord) -> Endpoint? {
-        if let proven = table.held(record.id)?.address.endpoint, record.endpoints.contains(proven) { return proven }
+        if let proven = table.address(of: record.id)?.endpoint,
+            proven == record.endpointIPv4 || proven == record.endpointIPv6
+        {
+            return proven
+        }
         return record.endpoint(among: configuration.families)
     }
 }

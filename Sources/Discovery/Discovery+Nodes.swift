@@ -39,11 +39,11 @@ extension Discovery {
     /// Keeps the newest record of a node, in the table or beside it.
     mutating func remember(_ record: NodeRecord, at now: Instant) {
         guard record.id != key.nodeID, record.sequence >= self.record(of: record.id)?.sequence ?? 0 else { return }
-        guard let held = table.held(record.id) else {
+        guard let listed = table.record(of: record.id) else {
             records.insert(record.id, record)
             return
         }
-        guard held.record.sequence < record.sequence else { return }
+        guard listed.sequence < record.sequence, let held = table.held(record.id) else { return }
         if record.endpoints.contains(held.address.endpoint) {
             table.update(record)
             if table.entry(record.id) != nil { directives.append(.nodeSeen(record)) }
@@ -64,7 +64,7 @@ extension Discovery {
 
     /// Pings a node that would enter the table.
     mutating func verify(_ record: NodeRecord, at address: NodeAddress, tries: Int, now: Instant) {
-        guard address.id != key.nodeID, !verifying.contains(address.id), table.held(address.id) == nil,
+        guard address.id != key.nodeID, !verifying.contains(address.id), table.record(of: address.id) == nil,
             AddressScope(address.endpoint) != .none, table.hasRoom(for: address)
         else { return }
         guard verifying.count < Discovery.verificationLimit else {
@@ -98,7 +98,7 @@ extension Discovery {
     /// Takes a node out of the table. Its record is kept beside it: the node may be asked for again, and then must be
     /// reached even where it has lost its keys. The replacement that moves up answered long ago, so it is pinged.
     mutating func drop(_ id: Bytes32, at now: Instant) {
-        let record = table.held(id)?.record
+        let record = table.record(of: id)
         let (removed, promoted) = table.remove(id)
         if let record { records.insert(id, record) }
         if removed { directives.append(.nodeLost(id)) }

@@ -135,7 +135,7 @@ extension Discovery {
 
     /// Whether one more packet may go there that nobody has asked for; it then counts as sent.
     private mutating func mayOpen(_ address: NodeAddress, at now: Instant) -> Bool {
-        if table.held(address.id)?.address == address { return true }
+        if table.address(of: address.id) == address { return true }
         if named.admits(DiscoveryLimits.openingSize, to: address.endpoint, at: now) { return true }
         statistics.contactsRefused += 1
         return false

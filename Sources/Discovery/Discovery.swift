@@ -202,7 +202,7 @@ public struct Discovery: Sendable {
     /// The newest record known of a node.
     public func record(of id: Bytes32) -> NodeRecord? {
         guard id != key.nodeID else { return localRecord }
-        guard let listed = table.held(id)?.record else { return records.peek(id) }
+        guard let listed = table.record(of: id) else { return records.peek(id) }
         guard let other = records.peek(id), other.sequence > listed.sequence else { return listed }
         return other
     }

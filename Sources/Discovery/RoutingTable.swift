@@ -70,6 +70,28 @@ struct RoutingTable: Sendable {
             ?? buckets[bucket].replacements.first { $0.address.id == id }
     }
 
+    // Asked for every packet and record: without a copy of the entry.
+
+    /// The record held of `id`, as entry or replacement.
+    func record(of id: Bytes32) -> NodeRecord? {
+        guard let bucket = index(of: id) else { return nil }
+        if let place = buckets[bucket].entries.firstIndex(where: { $0.address.id == id }) {
+            return buckets[bucket].entries[place].record
+        }
+        guard let place = buckets[bucket].replacements.firstIndex(where: { $0.address.id == id }) else { return nil }
+        return buckets[bucket].replacements[place].record
+    }
+
+    /// Where `id` answered, as entry or replacement.
+    func address(of id: Bytes32) -> NodeAddress? {
+        guard let bucket = index(of: id) else { return nil }
+        if let place = buckets[bucket].entries.firstIndex(where: { $0.address.id == id }) {
+            return buckets[bucket].entries[place].address
+        }
+        guard let place = buckets[bucket].replacements.firstIndex(where: { $0.address.id == id }) else { return nil }
+        return buckets[bucket].replacements[place].address
+    }
+
     /// Whether a node there would find a place, so that it is worth a PING.
     func hasRoom(for address: NodeAddress) -> Bool {
         guard let index = index(of: address.id) else { return false }
@@ -85,7 +107,9 @@ struct RoutingTable: Sendable {
 
     /// Puts in a node that has just answered a PING.
     mutating func insert(_ record: NodeRecord, at address: NodeAddress, now: Instant) -> Insertion {
-        guard let index = index(of: address.id), held(address.id) == nil, hasRoom(for: address) else { return .refused }
+        guard let index = index(of: address.id), self.address(of: address.id) == nil, hasRoom(for: address) else {
+            return .refused
+        }
         let entry = TableEntry(record: record, address: address, at: now)
         if let subnet = entry.subnet { subnets[subnet, default: 0] += 1 }
         if buckets[index].entries.count < configuration.bucketSize {

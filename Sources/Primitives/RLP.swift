@@ -188,7 +188,7 @@ public struct RLPWriter: Sendable {
 
     /// An integer, big endian without leading zeros.
     public mutating func append(_ value: UInt64) {
-        append(withUnsafeBytes(of: value.bigEndian) { Array($0.drop { $0 == 0 }) })
+        withUnsafeBytes(of: value.bigEndian) { append($0[(value.leadingZeroBitCount / 8)...]) }
     }
 
     /// An integer, big endian without leading zeros.
@@ -223,9 +223,9 @@ public struct RLPWriter: Sendable {
         if length <= 55 {
             bytes.append(short + UInt8(length))
         } else {
-            let size = withUnsafeBytes(of: UInt64(length).bigEndian) { Array($0.drop { $0 == 0 }) }
-            bytes.append(short + 55 + UInt8(size.count))
-            bytes.append(contentsOf: size)
+            let zeros = UInt64(length).leadingZeroBitCount / 8
+            bytes.append(short + 55 + UInt8(8 - zeros))
+            withUnsafeBytes(of: UInt64(length).bigEndian) { bytes.append(contentsOf: $0[zeros...]) }
         }
     }
 }

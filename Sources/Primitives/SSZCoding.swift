@@ -6,6 +6,7 @@ struct SSZDecoder {
         switch type {
         case .uint(let size):
             guard range.count == size, size <= 32 else { throw .wrongSize }
+            if size <= 8 { return .uint(UInt256(range.reversed().reduce(0) { $0 << 8 | UInt64(bytes[$1]) })) }
             guard let value = UInt256(bigEndian: bytes[range].reversed()) else { throw .wrongSize }
             return .uint(value)
         case .boolean:
@@ -141,6 +142,10 @@ struct SSZDecoder {
 enum SSZEncoder {
     static func append(_ value: SSZValue, _ type: SSZType, to bytes: inout [UInt8]) throws(SSZError) {
         switch (type, value) {
+        case (.uint(let size), .uint(let number)) where size <= 8:
+            let limit = size < 8 ? UInt256(1 << UInt64(8 * size) - 1) : UInt256(.max)
+            guard number <= limit else { throw .overLimit }
+            withUnsafeBytes(of: number.big.word3.littleEndian) { bytes.append(contentsOf: $0[..<size]) }
         case (.uint(let size), .uint(let number)):
             let all = number.littleEndianBytes
             guard size <= 32, all[size...].allSatisfy({ $0 == 0 }) else { throw .overLimit }

@@ -41,13 +41,7 @@ public struct TimerQueue<Event> {
     public mutating func add(_ event: Event, at time: Instant) {
         heap.append(Entry(time: time, order: nextOrder, event: event))
         nextOrder += 1
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].precedes(heap[parent]) else { return }
-            heap.swapAt(child, parent)
-            child = parent
-        }
+        rise()
     }
 
     /// Removes the first event that is due at `now`. O(log n).
@@ -69,17 +63,41 @@ public struct TimerQueue<Event> {
         return (first.time, first.event)
     }
 
+    // An entry on its way is taken out and the others move past it into the gap: events that hold objects are not
+    // counted up and down at every step.
+
+    /// Brings the last entry to its place.
+    @inlinable
+    mutating func rise() {
+        heap.withUnsafeMutableBufferPointer { buffer in
+            guard let heap = buffer.baseAddress, buffer.count > 1 else { return }
+            var gap = buffer.count - 1
+            guard heap[gap].precedes(heap[(gap - 1) / 2]) else { return }
+            let entry = (heap + gap).move()
+            while gap > 0, entry.precedes(heap[(gap - 1) / 2]) {
+                (heap + gap).moveInitialize(from: heap + (gap - 1) / 2, count: 1)
+                gap = (gap - 1) / 2
+            }
+            (heap + gap).initialize(to: entry)
+        }
+    }
+
+    /// Brings the first entry to its place.
     @inlinable
     mutating func sink() {
-        var parent = 0
-        while true {
-            var least = parent
-            let left = 2 * parent + 1
-            if left < heap.count, heap[left].precedes(heap[least]) { least = left }
-            if left + 1 < heap.count, heap[left + 1].precedes(heap[least]) { least = left + 1 }
-            guard least != parent else { return }
-            heap.swapAt(least, parent)
-            parent = least
+        heap.withUnsafeMutableBufferPointer { buffer in
+            guard let heap = buffer.baseAddress, buffer.count > 1 else { return }
+            let entry = heap.move()
+            var gap = 0
+            while true {
+                var least = 2 * gap + 1
+                guard least < buffer.count else { break }
+                if least + 1 < buffer.count, heap[least + 1].precedes(heap[least]) { least += 1 }
+                guard heap[least].precedes(entry) else { break }
+                (heap + gap).moveInitialize(from: heap + least, count: 1)
+                gap = least
+            }
+            (heap + gap).initialize(to: entry)
         }
     }
 }

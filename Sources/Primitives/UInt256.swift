@@ -14,8 +14,13 @@ public struct UInt256: Hashable, Comparable, Sendable {
     /// Big-endian bytes, at most 32, leading zeros allowed; nil for more.
     public init?(bigEndian bytes: some Collection<UInt8>) {
         guard bytes.count <= 32 else { return nil }
-        let padded = [UInt8](repeating: 0, count: 32 - bytes.count) + Array(bytes)
-        guard let big = Bytes32(padded) else { return nil }
+        var big = Bytes32.zero
+        for byte in bytes {
+            big.word0 = big.word0 &<< 8 | big.word1 &>> 56
+            big.word1 = big.word1 &<< 8 | big.word2 &>> 56
+            big.word2 = big.word2 &<< 8 | big.word3 &>> 56
+            big.word3 = big.word3 &<< 8 | UInt64(byte)
+        }
         self.big = big
     }
 
@@ -26,7 +31,13 @@ public struct UInt256: Hashable, Comparable, Sendable {
     }
 
     /// Big-endian without leading zeros; empty for zero. RLP's integer.
-    public var minimalBytes: [UInt8] { Array(big.bytes.drop { $0 == 0 }) }
+    public var minimalBytes: [UInt8] {
+        let zeros = big.leadingZeroBitCount / 8
+        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { buffer in
+            if let base = buffer.baseAddress { big.store(to: base) }
+            return Array(buffer[zeros...])
+        }
+    }
 
     /// 32 bytes, little endian.
     public var littleEndianBytes: [UInt8] { big.bytes.reversed() }

@@ -45,8 +45,8 @@ public struct SyntheticChain: Sendable {
     /// The state after the last block, by address: what a sync must end with.
     public private(set) var finalState: [Address: PlainAccount]
 
-    /// Throws only where a header cannot be made, which the shape cannot bring about.
-    public init(shape: Shape, seed: UInt64) throws(ChainError) {
+    /// Throws only where a header or a trie cannot be made, which the shape cannot bring about.
+    public init(shape: Shape, seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         var state: [Address: PlainAccount] = [:]
         var order: [Address] = []
@@ -64,28 +64,29 @@ public struct SyntheticChain: Sendable {
         genesisAccounts = (order + [wide].compactMap { $0 }).map {
             SyntheticChain.change(of: $0, from: PlainAccount(), to: state[$0])
         }
-        var header = try BlockHeader(
-            SyntheticChain.fields(number: 0, parent: .zero, root: SyntheticChain.root(of: state), list: nil))
+        var trie = SyntheticTrie(state)
+        var header = try BlockHeader(SyntheticChain.fields(number: 0, parent: .zero, root: trie.root, list: nil))
         genesisHeader = header
         for number in 1...shape.blocks {
-            var changes: [AccountChange] = []
+            var changes: [SyntheticTrie.Change] = []
             let count = number.isMultiple(of: shape.emptyEvery) ? 0 : shape.changesPerBlock
             for address in SyntheticChain.pick(count, &order, &generator) {
-                let before = state[address] ?? PlainAccount()
-                let after = SyntheticChain.successor(of: before, &generator)
-                state[address] = after
-                changes.append(SyntheticChain.change(of: address, from: before, to: after))
+                let after = SyntheticChain.successor(of: state[address] ?? PlainAccount(), &generator)
+                changes.append(SyntheticTrie.Change(address: address, before: state[address], after: after))
                 if after == nil { order.removeAll { $0 == address } }
             }
             if let wide, count > 0, let before = state[wide] {
                 let after = SyntheticChain.written(before, slots: shape.wideSlots, &generator)
-                state[wide] = after
-                changes.append(SyntheticChain.change(of: wide, from: before, to: after))
+                changes.append(SyntheticTrie.Change(address: wide, before: before, after: after))
             }
-            let list = try BlockAccessList(sidecar: changes)
+            for change in changes { state[change.address] = change.after }
+            try trie.apply(changes)
+            let list = try BlockAccessList(
+                sidecar: changes.map {
+                    SyntheticChain.change(of: $0.address, from: $0.before ?? PlainAccount(), to: $0.after)
+                })
             header = try BlockHeader(
-                SyntheticChain.fields(
-                    number: UInt64(number), parent: header.hash, root: SyntheticChain.root(of: state), list: list))
+                SyntheticChain.fields(number: UInt64(number), parent: header.hash, root: trie.root, list: list))
             let block = Block(header: header, transactions: [], uncles: [], withdrawals: nil)
             entries.append(Entry(block: block, accessList: list))
         }
@@ -196,28 +197,6 @@ public struct SyntheticChain: Sendable {
             gasLimit: 60_000_000)
     }
 
-    /// The root of a plain state, by the builder over its sorted leaves.
-    public static func root(of state: [Address: PlainAccount]) -> Bytes32 {
-        var leaves = LeafColumns()
-        for (key, account) in state.map({ ($0.key.key, $0.value) }).sorted(by: { $0.0 < $1.0 }) {
-            var slots = LeafColumns()
-            let sorted = account.storage.map { (Keccak.hash($0.key.big.bytes), $0.value) }.sorted { $0.0 < $1.0 }
-            for (slot, value) in sorted {
-                var writer = RLPWriter()
-                writer.append(value)
-                slots.append(key: slot, value: writer.bytes)
-            }
-            let value = StateAccount(
-                nonce: account.nonce, balance: account.balance, storageRoot: root(of: slots),
-                codeHash: Keccak.hash(account.code))
-            leaves.append(key: key, value: value.rlp)
-        }
-        return root(of: leaves)
-    }
-
-    private static func root(of leaves: LeafColumns) -> Bytes32 {
-        var branches = BranchColumns()
-        let subtree = TrieBuilder.build(leaves, in: 0..<leaves.count, under: .root, emitting: &branches)
-        return subtree.hash(at: 0)
-    }
+    /// The root of a plain state, all of it built anew.
+    public static func root(of state: [Address: PlainAccount]) -> Bytes32 { SyntheticTrie(state).root }
 }

@@ -1,12 +1,15 @@
 import Foundation
 import UTPLab
 
-// The transport's whole matrix in virtual time; tools/soak builds and runs it.
+// What takes longer than a test, in virtual time: the transport's whole matrix, and rings of many nodes. tools/soak
+// builds and runs it.
 //
 //   soak [SEEDS]          every point under so many seeds (default 2), the time at 10 % loss under at least 200, the
 //                         long transfers, a long fat path and two hosts at one bottleneck
 //   soak SEEDS PART       only `loss`, `fat` or `fair` of these
 //   soak --replay WORDS   one point, in the words that were printed
+//   soak ring NODES EXPONENT DEPTH [SEED]
+//                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
 /// What the runs of one share of lost packets came to.
 struct Tally {
@@ -179,9 +182,16 @@ if arguments.first == "--replay" {
         exit(2)
     }
     say(point, try point.run())
+} else if arguments.first == "ring" {
+    guard let ring = Ring(Array(arguments.dropFirst())), ring.nodes >= ring.arcs else {
+        print("usage: soak ring NODES EXPONENT DEPTH [SEED]")
+        print("1 to 4000 nodes, at least one for each arc of 2^EXPONENT keys; EXPONENT 240 to 256, DEPTH 1 to 3")
+        exit(2)
+    }
+    exit(try ring.run() ? 0 : 1)
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
-        print("usage: soak [SEEDS] | soak --replay WORDS")
+        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring NODES EXPONENT DEPTH [SEED]")
         exit(2)
     }
     let began = ContinuousClock.now

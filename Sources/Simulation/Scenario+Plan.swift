@@ -1,0 +1,64 @@
+import Primitives
+
+extension Scenario {
+    /// How a run goes.
+    public struct Plan: Sendable {
+        public var shape = SyntheticChain.Shape()
+        /// Holders of one kind, where `groups` names none.
+        public var holders = 8
+        /// Size of such a holder's arc in bits: 255 is half the ring.
+        public var radiusExponent = 255
+        /// Holders of several kinds, in this order.
+        public var groups: [Group] = []
+        /// There are 16^sectionDepth sections.
+        public var sectionDepth = 1
+        public var epochLength: UInt64 = 8
+        public var blockInterval = Interval.seconds(2)
+        /// The first block after genesis comes one interval after this time: holders have met by then.
+        public var firstBlock = Instant(microseconds: 5_000_000)
+        public var conditions = SimulatedNetwork.Conditions(latency: .milliseconds(20))
+        /// Over how long holders start, and walkers that are added together: evenly, so that not all shake hands in
+        /// one instant. Zero: all at once.
+        public var startSpread = Interval.zero
+        public var boot = Boot.bridge
+        /// Of a walker: sections it fetches side by side.
+        public var walkerLanes = 4
+        /// Of a walker, bytes a second; nil for no limit.
+        public var walkerRate: UInt64?
+        public var walkerRangeBytes: UInt32 = 4_096
+        public var seed: UInt64
+
+        public init(seed: UInt64) { self.seed = seed }
+
+        /// Every holder's kind, in the order in which they start.
+        var kinds: [Group] {
+            groups.isEmpty ? [Group(count: holders, radiusExponent: radiusExponent)] : groups
+        }
+    }
+
+    /// Holders with arcs of one size. Their ids are spread evenly: every arc of that size has its equal share of them.
+    public struct Group: Sendable {
+        public var count: Int
+        /// Size of the arc in bits.
+        public var radiusExponent: Int
+
+        public init(count: Int, radiusExponent: Int) {
+            self.count = count
+            self.radiusExponent = radiusExponent
+        }
+
+        /// Arcs of this size in the ring, as the number of bits that tell them apart.
+        var arcBits: Int { max(0, 256 - radiusExponent) }
+
+        /// The arc of the holder at `place`.
+        func arc(at place: Int) -> UInt64 { UInt64(place) & (1 << UInt64(arcBits) - 1) }
+    }
+
+    /// The one node that a newcomer knows.
+    public enum Boot: Sendable {
+        /// A holder knows the bridge, a walker the first holder: so somebody has everybody in a table.
+        case bridge
+        /// Any of the holders that started before; the first one knows the bridge. Nobody is known to all.
+        case earlierHolder
+    }
+}

@@ -1,0 +1,71 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// The state trie of a synthetic chain. It changes block by block, so a block costs what it changes and not what there
+/// is.
+struct SyntheticTrie: Sendable {
+    private var trie = MemoryTrie()
+    /// Storage roots of accounts that have storage: most changes of an account leave it as it is.
+    private var storageRoots: [Address: Bytes32] = [:]
+
+    /// The trie of these accounts.
+    init(_ state: [Address: SyntheticChain.PlainAccount]) {
+        var leaves = LeafColumns()
+        for (key, address) in state.keys.map({ ($0.key, $0) }).sorted(by: { $0.0 < $1.0 }) {
+            guard let account = state[address] else { continue }
+            let root = SyntheticTrie.storageRoot(of: account)
+            if !account.storage.isEmpty { storageRoots[address] = root }
+            leaves.append(key: key, value: SyntheticTrie.leaf(account, storageRoot: root))
+        }
+        trie = MemoryTrie(leaves)
+    }
+
+    /// The state root.
+    var root: Bytes32 { trie.root }
+
+    /// Brings the trie to what some accounts have become; nil: deleted. No address twice.
+    mutating func apply(_ changes: [Change]) throws {
+        guard !changes.isEmpty else { return }
+        var leaves: [TrieUpdate.LeafChange] = []
+        for change in changes {
+            guard let after = change.after else {
+                storageRoots[change.address] = nil
+                leaves.append((change.address.key, nil))
+                continue
+            }
+            let isSame = change.before?.storage == after.storage
+            let known = isSame ? storageRoots[change.address] : nil
+            let root = known ?? SyntheticTrie.storageRoot(of: after)
+            storageRoots[change.address] = after.storage.isEmpty ? nil : root
+            leaves.append((change.address.key, SyntheticTrie.leaf(after, storageRoot: root)))
+        }
+        try trie.apply(leaves.sorted { $0.key < $1.key })
+    }
+
+    /// An account before and after a block.
+    struct Change {
+        let address: Address
+        let before: SyntheticChain.PlainAccount?
+        let after: SyntheticChain.PlainAccount?
+    }
+
+    private static func leaf(_ account: SyntheticChain.PlainAccount, storageRoot: Bytes32) -> [UInt8] {
+        StateAccount(
+            nonce: account.nonce, balance: account.balance, storageRoot: storageRoot,
+            codeHash: Keccak.hash(account.code)
+        ).rlp
+    }
+
+    private static func storageRoot(of account: SyntheticChain.PlainAccount) -> Bytes32 {
+        guard !account.storage.isEmpty else { return StateAccount.emptyRoot }
+        var slots = LeafColumns()
+        let hashed = account.storage.map { (Keccak.hash($0.key.big.bytes), $0.value) }
+        for (slot, value) in hashed.sorted(by: { $0.0 < $1.0 }) {
+            var writer = RLPWriter()
+            writer.append(value)
+            slots.append(key: slot, value: writer.bytes)
+        }
+        return TrieBuilder.root(of: slots)
+    }
+}
