@@ -111,7 +111,7 @@ struct Lookup: Sendable {
         let alive = candidates.filter { $0.progress != .failed }
         return LookupResult(
             nodes: alive.map { LookupResult.Node(record: $0.contact.record, hasAnswered: $0.progress == .answered) },
-            queries: queries)
+            queries: queries, failures: candidates.count - alive.count)
     }
 
     /// The distances from `id` at which the nodes nearest to the target are: that of the target itself first, since an
@@ -139,11 +139,12 @@ public struct LookupResult: Sendable {
 
     /// Nearest to the target first.
     public let nodes: [Node]
-    /// FIND_NODES sent.
-    public let queries: Int
+    /// FIND_NODES sent, and those that got no answer.
+    public let queries, failures: Int
 
-    public init(nodes: [Node], queries: Int) {
+    public init(nodes: [Node], queries: Int, failures: Int = 0) {
         self.nodes = nodes
         self.queries = queries
+        self.failures = failures
     }
 }

@@ -4,42 +4,61 @@ import Simulation
 
 /// A ring of holders in virtual time, and a client that knows one of them and fetches the whole state.
 struct Ring {
-    let nodes: Int
-    /// Size of a holder's arc in bits.
-    let exponent: Int
-    let depth: Int
-    let seed: UInt64
+    private var groups: [Scenario.Group] = []
+    private var depth = 2
+    private var seed: UInt64 = 1
+    /// One way, milliseconds; of each datagram, per cent.
+    private var latency = 20, loss = 0
+    private var accounts = 0
 
     /// Virtual time in which the holders must be filled, and then the client.
     static let fillLimit = Interval.seconds(900)
     static let clientLimit = Interval.seconds(600)
 
+    static let usage = "soak ring GROUPS [depth=D] [seed=N] [latency=MS] [loss=PERCENT] [accounts=N]; "
+        + "GROUPS as in 16x1/16+64x1/256, D 1 to 3"
+
     /// The words after `ring`; nil where they are not such.
     init?(_ words: [String]) {
-        guard (3...4).contains(words.count), let nodes = Int(words[0]), let exponent = Int(words[1]),
-            let depth = Int(words[2]), let seed = UInt64(words.count > 3 ? words[3] : "1"),
-            (1...4_000).contains(nodes), (240...256).contains(exponent), (1...3).contains(depth)
-        else { return nil }
-        self.nodes = nodes
-        self.exponent = exponent
-        self.depth = depth
-        self.seed = seed
+        guard let first = words.first else { return nil }
+        for word in first.split(separator: "+") {
+            let numbers = word.split(whereSeparator: { "x/".contains($0) }).compactMap { Int($0) }
+            guard numbers.count == 3, numbers[1] == 1, numbers[2] > 0, numbers[2].nonzeroBitCount == 1,
+                (1...4_000).contains(numbers[0])
+            else { return nil }
+            groups.append(
+                Scenario.Group(count: numbers[0], radiusExponent: 256 - numbers[2].trailingZeroBitCount))
+        }
+        for word in words.dropFirst() {
+            let parts = word.split(separator: "=")
+            guard parts.count == 2, let value = Int(parts[1]), value >= 0 else { return nil }
+            switch parts[0] {
+            case "depth": depth = value
+            case "seed": seed = UInt64(value)
+            case "latency": latency = value
+            case "loss": loss = value
+            case "accounts": accounts = value
+            default: return nil
+            }
+        }
+        guard (1...3).contains(depth), loss < 100, latency <= 10_000 else { return nil }
     }
 
-    var arcs: Int { 1 << (256 - exponent) }
+    private var nodes: Int { groups.reduce(0) { $0 + $1.count } }
 
     private var plan: Scenario.Plan {
         var plan = Scenario.Plan(seed: seed)
-        plan.groups = [Scenario.Group(count: nodes, radiusExponent: exponent)]
+        plan.groups = groups
         plan.sectionDepth = depth
         // Some accounts in every section, and enough of them that an arc is more than one answer.
         plan.shape = SyntheticChain.Shape(
-            accounts: max(2_000, 16 << (4 * depth)), blocks: 400, changesPerBlock: 20)
+            accounts: accounts > 0 ? accounts : max(2_000, 16 << (4 * depth)), blocks: 400, changesPerBlock: 20)
         plan.epochLength = 16
         plan.blockInterval = .seconds(4)
         plan.startSpread = .seconds(5)
         plan.firstBlock = Instant(microseconds: 10_000_000)
-        plan.conditions = SimulatedNetwork.Conditions(latency: .milliseconds(20), jitter: .milliseconds(5))
+        plan.conditions = SimulatedNetwork.Conditions(
+            loss: Double(loss) / 100, latency: .milliseconds(latency), jitter: .milliseconds(latency / 4))
         plan.boot = .earlierHolder
         plan.walkerLanes = 16
         plan.walkerRangeBytes = 32_768
@@ -50,11 +69,14 @@ struct Ring {
     func run() throws -> Bool {
         let began = ContinuousClock.now
         var scenario = try Scenario(plan)
-        tell("\(nodes) holders of 1/\(arcs), depth \(depth), seed \(seed), "
+        let kinds = groups.map { "\($0.count) of 1/\(1 << (256 - $0.radiusExponent))" }.joined(separator: ", ")
+        tell("\(nodes) holders (\(kinds)), depth \(depth), seed \(seed), \(latency) ms, \(loss) % lost, "
             + "\(scenario.chain.finalState.count) accounts: made in \(wall(since: began))")
         let filled = fill(&scenario, since: began)
         if !filled { tell("the holders were not filled in \(seconds(Ring.fillLimit)); the client joins all the same") }
-        let (client, outcome) = try scenario.runClientToWholeState(limit: scenario.world.now + Ring.clientLimit)
+        let client = try scenario.addWalker()
+        follow(client, in: &scenario)
+        let outcome = scenario.outcome(of: client, reachedHead: false)
         let times = outcome.holdersFilledAfter.compactMap { $0 }.sorted()
         if let first = times.first, let last = times.last {
             tell("holders filled after their start: \(times.count) of \(nodes), first \(seconds(first)), "
@@ -66,9 +88,28 @@ struct Ring {
         tell("client: " + (outcome.wholeStateAfter.map { "whole state after \(seconds($0))" } ?? "holds \(held)")
             + ", \(outcome.traffic.received) bytes received, \(outcome.traffic.sent) sent, "
             + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
+        if let holders = scenario.world.node(client)?.holders {
+            tell("searches of the client: \(holders.searchCount) with \(holders.queryCount) queries; "
+                + "\(holders.keptCount) kept peers")
+        }
         say(scenario.world, since: began)
         tell("log hash \(outcome.logHash)")
         return filled && outcome.wholeStateAfter != nil
+    }
+
+    /// Runs until the client has the whole state; what it says of its progress every two seconds is printed.
+    private func follow(_ client: HostID, in scenario: inout Scenario) {
+        let begin = scenario.world.now
+        while scenario.world.now < begin + Ring.clientLimit {
+            if scenario.world.run(until: scenario.world.now + .seconds(2), condition: { $0.completion(of: client) != nil }) {
+                return
+            }
+            guard let progress = scenario.world.progress(client) else { continue }
+            let waiting = progress.waiting.map { "; section \($0.section) waits: \($0.why)" } ?? ""
+            tell("  \(seconds(scenario.world.now - begin)): \(progress.phase.rawValue) "
+                + String(format: "%.1f %%, ", 100 * progress.held)
+                + "\(progress.peers) peers, \(progress.searches) searches\(waiting)")
+        }
     }
 
     /// Runs until the holders are filled, with a line now and then.

@@ -8,7 +8,7 @@ import UTPLab
 //                         long transfers, a long fat path and two hosts at one bottleneck
 //   soak SEEDS PART       only `loss`, `fat` or `fair` of these
 //   soak --replay WORDS   one point, in the words that were printed
-//   soak ring NODES EXPONENT DEPTH [SEED]
+//   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
 /// What the runs of one share of lost packets came to.
@@ -183,15 +183,15 @@ if arguments.first == "--replay" {
     }
     say(point, try point.run())
 } else if arguments.first == "ring" {
-    guard let ring = Ring(Array(arguments.dropFirst())), ring.nodes >= ring.arcs else {
-        print("usage: soak ring NODES EXPONENT DEPTH [SEED]")
+    guard let ring = Ring(Array(arguments.dropFirst())) else {
+        print("usage: \(Ring.usage)")
         print("1 to 4000 nodes, at least one for each arc of 2^EXPONENT keys; EXPONENT 240 to 256, DEPTH 1 to 3")
         exit(2)
     }
     exit(try ring.run() ? 0 : 1)
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
-        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring NODES EXPONENT DEPTH [SEED]")
+        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS]")
         exit(2)
     }
     let began = ContinuousClock.now

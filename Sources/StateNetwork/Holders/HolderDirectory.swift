@@ -337,6 +337,8 @@ public struct HolderDirectory: Sendable {
     private mutating func beginSearches(at now: Instant) -> Bool {
         var underWay = searches.values.map { reach(of: $0) }
         var isAnythingShort = false
+        // Without a peer there is nobody to ask.
+        guard !book.peers.isEmpty || !stored.isEmpty else { return true }
         // What nothing waits for yet is looked for as long as there is room to keep those who have it.
         let hasRoom = book.keptCount < HolderLimits.kept(role, sections: needed.count) / 4 * 3
         for sections in hasRoom ? [urgent, Array(needed)] : [urgent] {

@@ -59,9 +59,12 @@ public struct HolderSearch: Sendable {
     /// How many of the nearest nodes its lookup asks.
     var width: Int { HolderLimits.widths[min(attempt, HolderLimits.widths.count - 1)] }
 
-    /// The arc in which the lookup found every node there is: up to the few nearest nobody can have been missed.
-    static func horizon(of result: LookupResult, around position: Bytes32) -> Int {
-        guard result.nodes.count >= HolderLimits.surelyFound else { return 0 }
+    /// The arc in which the lookup found every node there is: up to the few nearest nobody can have been missed. In a
+    /// network of fewer nodes it is the whole ring, if they all answered; nil where nobody knows.
+    static func horizon(of result: LookupResult, around position: Bytes32) -> Int? {
+        guard result.nodes.count >= HolderLimits.surelyFound else {
+            return result.queries > 0 && result.failures == 0 ? 0 : nil
+        }
         let farthest = result.nodes[HolderLimits.surelyFound - 1].record.id
         return 257 - RingDistance.logarithmic(farthest, position)
     }
