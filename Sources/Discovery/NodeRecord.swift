@@ -9,6 +9,8 @@ public struct NodeRecord: Hashable, Sendable {
     private final class Storage: Sendable {
         let encoded: [UInt8]
         let publicKey: PublicKey
+        /// Beside the key, which is larger: it is asked for more often than all the rest.
+        let id: Bytes32
         let sequence: UInt64
         let endpointIPv4: Endpoint?
         let endpointIPv6: Endpoint?
@@ -19,6 +21,7 @@ public struct NodeRecord: Hashable, Sendable {
         ) throws(NodeRecordError) {
             self.encoded = encoded
             self.publicKey = publicKey
+            id = publicKey.nodeID
             sequence = contents.sequence
             let port4 = try contents.port("udp", in: buffer)
             let port6 = try contents.port("udp6", in: buffer)
@@ -37,7 +40,7 @@ public struct NodeRecord: Hashable, Sendable {
     /// The record's own encoding, at most 300 bytes.
     public var encoded: [UInt8] { storage.encoded }
     /// keccak256 of the public key.
-    public var id: Bytes32 { storage.publicKey.nodeID }
+    public var id: Bytes32 { storage.id }
     public var sequence: UInt64 { storage.sequence }
     public var publicKey: PublicKey { storage.publicKey }
     /// `ip` and `udp`.

@@ -18,7 +18,7 @@ public struct Subnet: Hashable, Comparable, Sendable {
     /// Of any address, loopback too.
     init(_ endpoint: Endpoint) {
         isIPv4 = endpoint.isIPv4
-        prefix = endpoint.address.prefix(endpoint.isIPv4 ? 3 : 6).reduce(0) { $0 << 8 | UInt64($1) }
+        prefix = endpoint.leadingBytes >> (endpoint.isIPv4 ? 40 : 16)
     }
 }
 
@@ -34,8 +34,8 @@ enum AddressScope: Int, Comparable, Sendable {
     static func < (a: AddressScope, b: AddressScope) -> Bool { a.rawValue < b.rawValue }
 
     init(_ endpoint: Endpoint) {
-        let bytes = endpoint.address
-        guard endpoint.port != 0, bytes.contains(where: { $0 != 0 }) else {
+        let bytes = (UInt8(endpoint.leadingBytes >> 56), UInt8(truncatingIfNeeded: endpoint.leadingBytes >> 48))
+        guard endpoint.port != 0, !endpoint.isUnspecified else {
             self = .none
             return
         }
@@ -44,13 +44,13 @@ enum AddressScope: Int, Comparable, Sendable {
             return
         }
         if endpoint.isIPv4 {
-            switch (bytes[0], bytes[1]) {
+            switch bytes {
             case (0, _), (224..., _): self = .none
             case (10, _), (172, 16...31), (192, 168), (169, 254), (100, 64...127): self = .local
             default: self = .global
             }
         } else {
-            switch (bytes[0], bytes[1]) {
+            switch bytes {
             case (0xff, _): self = .none
             case (0xfc...0xfd, _), (0xfe, 0x80...0xff): self = .local
             default: self = .global
@@ -67,7 +67,9 @@ enum AddressScope: Int, Comparable, Sendable {
 
     /// The same of a record: it names an endpoint, and none that the other cannot know or reach.
     static func mayRelay(_ record: NodeRecord, with other: Endpoint) -> Bool {
-        let endpoints = record.endpoints
-        return !endpoints.isEmpty && endpoints.allSatisfy { mayRelay($0, with: other) }
+        // Asked of every record that is named: without an array.
+        let (first, second) = (record.endpointIPv4, record.endpointIPv6)
+        guard first != nil || second != nil else { return false }
+        return (first.map { mayRelay($0, with: other) } ?? true) && (second.map { mayRelay($0, with: other) } ?? true)
     }
 }

@@ -58,6 +58,13 @@ public struct Endpoint: Hashable, Sendable {
         return isIPv4 ? 4 : 16
     }
 
+    /// The first eight bytes of the address as a number; of IPv4 its four and then zeros. For who looks at prefixes: it
+    /// costs no array.
+    public var leadingBytes: UInt64 { high }
+
+    /// All zeros: no address at all.
+    public var isUnspecified: Bool { high == 0 && low == 0 }
+
     /// 127.0.0.0/8 or ::1.
     public var isLoopback: Bool { isIPv4 ? high &>> 56 == 127 : high == 0 && low == 1 }
 }
