@@ -113,7 +113,7 @@ let package = Package(
             name: "UTPLab", dependencies: ["Primitives", "UTP"],
             path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
-            name: "soak", dependencies: ["UTPLab", "Simulation", "Primitives"],
+            name: "soak", dependencies: ["UTPLab", "Simulation", "Primitives", "Node", "Overlay", "Discovery"],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),

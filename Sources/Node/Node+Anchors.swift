@@ -156,9 +156,9 @@ extension Node {
 
     /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.
     mutating func noticeBehind(at moment: Moment) {
-        guard sync.phase == .following, configuration.role != .bridge, let header = chain.headHeader,
-            holdings.verifiedHead != header.point,
-            moment.instant - status.headVerifiedAt >= NodeLimits.headPatience
+        guard sync.phase == .following, configuration.role != .bridge,
+            moment.instant - status.headVerifiedAt >= NodeLimits.headPatience, let header = chain.headHeader,
+            holdings.verifiedHead != header.point
         else { return }
         status.headVerifiedAt = moment.instant
         for index in holdings.markBehind(at: header.point, root: header.stateRoot) { tellSync(index, at: moment) }

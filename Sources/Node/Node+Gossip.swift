@@ -142,8 +142,10 @@ extension Node {
 
     /// Verifies what waits and fits, one diff a section at a time.
     mutating func pumpDiffs(at moment: Moment) {
+        let due = holdings.takeDue(at: moment.instant)
+        guard !due.isEmpty else { return }
         let chain = chain
-        for index in holdings.takeDue(at: moment.instant) {
+        for index in due {
             var next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }
             if case .none = next, refuteBlocking(index, at: moment) {
                 next = holdings.nextDiff(of: index, at: moment.instant) { Node.isCanonical($0, in: chain) }

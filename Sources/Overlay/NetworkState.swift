@@ -49,11 +49,17 @@ struct NetworkState: Sendable {
         if met.count < OverlayLimits.metNodes { met[id] = now }
     }
 
-    /// Whether a first PING to a node that nobody seeks may be of use: it was not met lately, and there is room for it.
-    /// `isAlive`: it has just spoken to us, so it is worth knowing even where no place is free.
-    func isWorthAVisit(_ id: Bytes32, isAlive: Bool, at now: Instant) -> Bool {
+    /// Whether a first PING to a node that nobody seeks may be of use: there is a place for it, or it wants to hear from
+    /// us and was not met lately; and it is not one that failed to answer a moment ago.
+    func isWorthAVisit(_ id: Bytes32, _ notice: Overlay.Notice, at now: Instant) -> Bool {
         if let last = met[id], now - last < OverlayLimits.metMemory { return false }
-        return isAlive || table.hasRoom(for: id)
+        switch notice {
+        case .pinged: return true
+        case .met: return table.hasRoom(for: id)
+        case .named:
+            if let revisit = revisits[id], now < revisit.at { return false }
+            return table.hasRoom(for: id)
+        }
     }
 
     /// Whether the node is on its way in.

@@ -104,11 +104,8 @@ struct NetworkTable: Sendable {
         buckets[bucket(of: id)].replacements.first { $0.id == id }
     }
 
-    /// Whether a node that nobody asked for has a place to go to: in the bucket, or among those that wait beside it.
-    func hasRoom(for id: Bytes32) -> Bool {
-        let bucket = buckets[bucket(of: id)]
-        return bucket.routed.count < OverlayLimits.bucketSize || bucket.replacements.count < OverlayLimits.bucketSize
-    }
+    /// Whether the node's bucket has a free place.
+    func hasRoom(for id: Bytes32) -> Bool { buckets[bucket(of: id)].routed.count < OverlayLimits.bucketSize }
 
     // MARK: Keeping
 

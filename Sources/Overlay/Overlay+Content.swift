@@ -145,7 +145,7 @@ extension Overlay {
             let peer = request.contact.record.id
             let records = try read(encoded, from: request.contact.address, distances: nil)
                 .filter { $0.id != peer && $0.id != localRecord.id }
-            for record in records { consider(record, seenAt: nil, network: request.network, atOnce: false) }
+            for record in records { consider(record, .named, network: request.network) }
             return .success(.records(records))
         } catch {
             return .failure(error)

@@ -34,7 +34,7 @@ extension Overlay {
     mutating func refresh(_ network: Int) {
         let random = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
         for record in discovery.closest(to: random, limit: OverlayLimits.bucketSize) {
-            consider(record, seenAt: nil, network: network, atOnce: false)
+            consider(record, .named, network: network)
         }
         let count = networks[network].table.routedCount
         if networks[network].table.count > 0, lookups.count < OverlayLimits.lookups {
@@ -102,7 +102,7 @@ extension Overlay {
         case .failure(let error): failure = error
         }
         note(failure, of: id)
-        for record in records { consider(record, seenAt: nil, network: talk.network, atOnce: false) }
+        for record in records { consider(record, .named, network: talk.network) }
         guard let number = query.lookup, lookups[number] != nil else { return }
         lookups[number]?.mark(id, failure == nil ? .answered : .failed)
         let named = records.filter { $0.id != localRecord.id && !book.isBanned($0.id, at: clock) }

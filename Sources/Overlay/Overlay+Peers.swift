@@ -13,8 +13,27 @@ extension Overlay {
 
     // MARK: Admission
 
-    /// A record came to our notice. `seenAt` is where its owner was really met, `atOnce` that it is alive this moment.
-    mutating func consider(_ record: NodeRecord, seenAt endpoint: Endpoint?, network: Int, atOnce: Bool) {
+    /// How a record came to our notice.
+    enum Notice {
+        /// Another node named it.
+        case named
+        /// Its owner is alive: it has spoken to us, from this endpoint, or is to be tried in any case.
+        case met(Endpoint?)
+        /// Its owner has sent a PING of this very network, and so wants to hear from us.
+        case pinged(Endpoint)
+
+        /// Where the owner was really met.
+        var endpoint: Endpoint? {
+            switch self {
+            case .named: nil
+            case .met(let endpoint): endpoint
+            case .pinged(let endpoint): endpoint
+            }
+        }
+    }
+
+    /// A record came to our notice: its owner gets a first PING, if that may be of use.
+    mutating func consider(_ record: NodeRecord, _ notice: Notice, network: Int) {
         let id = record.id
         guard id != localRecord.id else { return }
         guard isCompatible(record) else {
@@ -25,15 +44,14 @@ extension Overlay {
             return
         }
         if let peer = networks[network].table[id] {
-            renew(peer, with: record, seenAt: endpoint, network: network)
+            renew(peer, with: record, seenAt: notice.endpoint, network: network)
             return
         }
         guard !book.isBanned(id, at: clock), networks[network].table.replacement(id) == nil,
             !networks[network].isExpected(id), networks[network].waiting.count < OverlayLimits.candidates,
-            networks[network].isWorthAVisit(id, isAlive: atOnce, at: clock)
+            networks[network].isWorthAVisit(id, notice, at: clock)
         else { return }
-        if let revisit = networks[network].revisits[id], !atOnce, clock < revisit.at { return }
-        guard let place = endpoint ?? discovery.endpoint(of: record) else { return }
+        guard let place = notice.endpoint ?? discovery.endpoint(of: record) else { return }
         let contact = Contact(record, at: place)
         networks[network].waiting.append(contact)
         visitNext(network)
@@ -126,7 +144,7 @@ extension Overlay {
     /// Visits the nodes that did not answer before.
     mutating func revisit(_ network: Int) {
         for contact in networks[network].dueRevisits(at: clock) {
-            consider(contact.record, seenAt: contact.address.endpoint, network: network, atOnce: true)
+            consider(contact.record, .met(contact.address.endpoint), network: network)
         }
     }
 

@@ -253,7 +253,7 @@ extension Overlay {
             if type == PingPayload.clientInfoType { hearExtensionAgain(peer.id, network: network) }
             if isOwn && answer != nil { exchanged(with: peer.id, network: network) }
         } else {
-            consider(record, seenAt: address.endpoint, network: network, atOnce: true)
+            consider(record, .pinged(address.endpoint), network: network)
         }
     }
 

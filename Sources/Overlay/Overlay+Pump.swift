@@ -27,10 +27,10 @@ extension Overlay {
         case .sessionEstablished(let address, let record):
             guard let record else { return }
             for network in networks.indices {
-                consider(record, seenAt: address.endpoint, network: network, atOnce: true)
+                consider(record, .met(address.endpoint), network: network)
             }
         case .nodeSeen(let record):
-            for network in networks.indices { consider(record, seenAt: nil, network: network, atOnce: false) }
+            for network in networks.indices { consider(record, .named, network: network) }
         case .addressVoted(let endpoint):
             directives.append(.addressVoted(endpoint))
         case .addressChecked(let endpoint, let isReachable):
@@ -94,9 +94,11 @@ extension Overlay {
             switch try PortalMessage(decoding: request) {
             case .ping(let sequence, let type, let payload):
                 guard isInRate(address.id) else { return }
+                statistics.pingsAnswered += 1
                 pinged(network, address, recordSequence: sequence, type: type, payload, token)
             case .findNodes(let distances):
                 guard isInRate(address.id) else { return }
+                statistics.queriesAnswered += 1
                 answerNodes(network, to: address, distances: distances, token)
             case .findContent(let key):
                 contentAsked(network, address, key: key, token)
@@ -146,6 +148,11 @@ extension Overlay {
         _ message: PortalMessage, network: Int, _ contact: Contact, _ purpose: Talk.Purpose
     ) throws(PortalMessageError) -> TalkID {
         let bytes = try message.encoded()
+        switch purpose {
+        case .ping: statistics.pingsSent += 1
+        case .findNodes: statistics.queriesSent += 1
+        case .content, .offer: break
+        }
         let hadSession = discovery.hasSession(with: contact.address)
         if !hadSession && bytes.count > OverlayLimits.handshakeRequestBytes {
             sendPing(network, contact, type: PingPayload.clientInfoType)

@@ -231,7 +231,7 @@ public struct Overlay: Sendable {
         discovery.addBootNodes(records, at: now)
         for record in records {
             bootNodes.insert(record.id)
-            for network in networks.indices { consider(record, seenAt: nil, network: network, atOnce: true) }
+            for network in networks.indices { consider(record, .met(nil), network: network) }
         }
     }
 

@@ -37,6 +37,9 @@ public struct OverlayStatistics: Hashable, Sendable {
     public internal(set) var strangersRefused: UInt64 = 0
     /// Rules broken, and bans that came of it or of lies.
     public internal(set) var breaches: UInt64 = 0, bans: UInt64 = 0
+    /// PINGs and FIND_NODES of ours, and those of others that were answered.
+    public internal(set) var pingsSent: UInt64 = 0, queriesSent: UInt64 = 0
+    public internal(set) var pingsAnswered: UInt64 = 0, queriesAnswered: UInt64 = 0
 
     /// Nothing counted yet.
     public init() {}

@@ -20,6 +20,7 @@ struct Lanes: Sendable {
     /// Gives every free lane a section, those that `isPartial` first: what was begun is finished before its anchor
     /// goes.
     mutating func fill(isPartial: (Int) -> Bool) {
+        guard stretches.contains(where: { !$0.isEmpty }) else { return }
         for lane in current.indices where current[lane] == nil { current[lane] = take(for: lane, isPartial: isPartial) }
     }
 

@@ -101,6 +101,7 @@ final class World {
         configuration.endpoint = World.endpoint(index)
         configuration.recordSequence = births[index]
         configuration.pingInterval = settings.pingInterval
+        configuration.keptPingInterval = settings.pingInterval
         configuration.refreshInterval = settings.refreshInterval
         configuration.clientInfo = "test/\(index)"
         nodes[index] = try Overlay(

@@ -101,9 +101,10 @@ struct Ring {
     private func follow(_ client: HostID, in scenario: inout Scenario) {
         let begin = scenario.world.now
         while scenario.world.now < begin + Ring.clientLimit {
-            if scenario.world.run(until: scenario.world.now + .seconds(2), condition: { $0.completion(of: client) != nil }) {
-                return
+            let isDone = scenario.world.run(until: scenario.world.now + .seconds(2)) {
+                $0.completion(of: client) != nil
             }
+            guard !isDone else { return }
             guard let progress = scenario.world.progress(client) else { continue }
             let waiting = progress.waiting.map { "; section \($0.section) waits: \($0.why)" } ?? ""
             tell("  \(seconds(scenario.world.now - begin)): \(progress.phase.rawValue) "

@@ -27,8 +27,7 @@ import StateStore
 //
 // Phases of a needed section: supplied; short and due; searched for; short and pausing. A search that changed nothing
 // is repeated after a pause that doubles, and more widely each time: from the three nearest nodes to as many as a
-// lookup may ask, none of those whose word turned out to be worth nothing. What changes (a claimant lost) ends the
-// pause.
+// lookup may ask, none of those whose word turned out to be worth nothing. A claimant that is lost ends the pause.
 //
 // Invariants.
 // - What peers say decides whom to ask and nothing else; who claims and does not help is passed by, whatever its reason.

@@ -12,8 +12,8 @@ public enum HolderLimits {
     public static let keptPerSection = 8
     /// Kept peers of the whole ring's radius: walkers, bridges, and whoever says that it has everything.
     public static let keptWhole = 16
-    /// Kept peers of one network prefix (an IPv4 /24 or IPv6 /48) among those that cover one section. Source: the discv5
-    /// tables' own limit of two a bucket.
+    /// Kept peers of one network prefix (an IPv4 /24 or IPv6 /48) among those that cover one section. Source: the
+    /// discv5 tables' own limit of two a bucket.
     public static let keptPerSectionAndSubnet = 2
     /// The share of one network prefix in the whole directory, as its divisor.
     public static let subnetShare = 8
