@@ -124,7 +124,9 @@ let package = Package(
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
         tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("Overlay", ["Overlay", "Discovery", "UTP"]),
-        tests("StateNetwork", ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Simulation"]),
+        tests(
+            "StateNetwork",
+            ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain"]),
         tests("Sync", ["Sync", "Overlay", "Discovery", "StateNetwork", "StateStore", "Chain"]),
         tests(

@@ -22,6 +22,8 @@ public enum ChainLimits {
     public static let anchorHeaders = 4_096
     /// Longest name of a network, characters.
     public static let networkNameLength = 64
+    /// Bridges that a network's configuration may name: as many as there may be attesting keys.
+    public static let bridges = 64
     /// Deepest sections: 16^4 of them.
     public static let sectionDepth = 4
 }

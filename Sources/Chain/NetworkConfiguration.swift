@@ -46,11 +46,14 @@ public struct NetworkConfiguration: Hashable, Sendable {
     /// w of storage placement; nil where large storage is not spread.
     public let wideDepth: Int?
     public let rule: Rule
+    /// Records of bridges, as text: where a holder goes that nobody else can fill. They are no part of what makes a
+    /// network the same network.
+    public let bridges: [String]
 
     /// Throws `invalidConfiguration` naming the value that cannot be.
     public init(
         name: String, chainID: UInt64, genesisHash: Bytes32, checkpoint: StatePoint, epochLength: UInt64,
-        sectionDepth: Int, wideDepth: Int? = nil, rule: Rule
+        sectionDepth: Int, wideDepth: Int? = nil, rule: Rule, bridges: [String] = []
     ) throws(ChainError) {
         guard !name.isEmpty, name.count <= ChainLimits.networkNameLength else {
             throw .invalidConfiguration("name must have 1 to \(ChainLimits.networkNameLength) characters")
@@ -75,7 +78,11 @@ public struct NetworkConfiguration: Hashable, Sendable {
         self.epochLength = epochLength
         self.sectionDepth = sectionDepth
         self.wideDepth = wideDepth
+        guard bridges.count <= ChainLimits.bridges else {
+            throw .invalidConfiguration("bridges has \(bridges.count) records; it may have \(ChainLimits.bridges)")
+        }
         self.rule = rule
+        self.bridges = bridges
     }
 
     /// The epoch that block `number` lies in.

@@ -88,6 +88,7 @@ extension Node {
             bytesPerSecond: status.rate(at: now), ranges: totals.ranges, diffs: totals.sectionDiffs,
             crossings: sync.crossingsWhileFetching, peers: overlay.peerCount(network: .state).all, usefulPeers: useful,
             lanes: sync.activeLanes, searches: holders.activeSearches, waiting: waiting(at: now),
+            unheld: holders.unheld(at: now),
             head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0, stall: stall(at: now))
     }
 

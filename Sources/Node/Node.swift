@@ -119,8 +119,8 @@ public struct Node: Sendable {
         // Whoever takes nothing from a bridge does not look for one.
         let isHolder = configuration.role == .holder
         holders = HolderDirectory(
-            role: configuration.role, arc: configuration.role == .holder ? configuration.arc : .whole(network),
-            stored: (isHolder ? named : []) + stored.holders)
+            role: configuration.role, arc: isHolder ? configuration.arc : .whole(network), named: isHolder ? named : [],
+            stored: stored.holders)
         status = StatusKeeper(startedAt: moment.instant)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }

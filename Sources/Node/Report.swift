@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateNetwork
 
 /// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
 public struct Progress: Sendable, Equatable {
@@ -37,6 +38,8 @@ public struct Progress: Sendable, Equatable {
     public var searches: Int
     /// A section that the walk has come to and that nobody known has; nil where there is none.
     public var waiting: Waiting?
+    /// Sections of which no complete holder is known for a while; nil where there are none.
+    public var unheld: HolderDirectory.Unheld?
     /// Newest attested block, and the newest up to which all that is held was verified.
     public var head: UInt64
     public var verifiedHead: UInt64

@@ -6,6 +6,8 @@ struct Query: Sendable {
     let lookup: UInt64?
     /// What was asked for, without repeats.
     let distances: [UInt16]
+    /// How often it is sent in all where no answer comes.
+    var attemptsLeft = OverlayLimits.requestAttempts
 }
 
 // FIND_NODES and NODES: answering, asking, and the lookups made of them.
@@ -88,6 +90,13 @@ extension Overlay {
 
     mutating func nodesAnswered(_ talk: Talk, _ query: Query, _ answer: Result<PortalMessage, OverlayError>) {
         let id = talk.contact.record.id
+        if case .failure(.unanswered(.timeout)) = answer, query.attemptsLeft > 1 {
+            // Packets get lost, and FIND_NODES may be asked twice.
+            note(.unanswered(.timeout), of: id)
+            var again = query
+            again.attemptsLeft -= 1
+            return sendQuery(again, to: talk.contact, network: talk.network)
+        }
         networks[talk.network].table[id]?.fetchingRecord = false
         var failure: OverlayError?
         var records: [NodeRecord] = []

@@ -1,4 +1,5 @@
 import Chain
+import Discovery
 import Foundation
 import Primitives
 
@@ -31,8 +32,9 @@ extension NetworkConfigurationError: CustomStringConvertible {
 /// The JSON form of a network's configuration: what all its nodes share.
 ///
 ///     {"name", "chainId", "genesisHash", "checkpoint": {"number", "hash"}, "epochLength", "sectionDepth",
-///      "wideDepth" (or null), "rule": {"kind", "keys": [...], "threshold", "maxAgeSeconds"}}
+///      "wideDepth" (or null), "rule": {"kind", "keys": [...], "threshold", "maxAgeSeconds"}, "bridges": [...]}
 ///
+/// `bridges` may be left out, and is left out where there are none.
 /// Integers are JSON numbers, hashes and keys 0x and 64 digits. Unknown fields are errors: a misspelt one must not pass
 /// for a default.
 public enum NetworkConfigurationFile {
@@ -68,7 +70,7 @@ public enum NetworkConfigurationFile {
         }
         let root = Fields(object, prefix: "", file: file)
         try root.allow([
-            "name", "chainId", "genesisHash", "checkpoint", "epochLength", "sectionDepth", "wideDepth", "rule",
+            "name", "chainId", "genesisHash", "checkpoint", "epochLength", "sectionDepth", "wideDepth", "rule", "bridges",
         ])
         let checkpoint = try root.object("checkpoint")
         try checkpoint.allow(["number", "hash"])
@@ -84,12 +86,14 @@ public enum NetworkConfigurationFile {
         let point = StatePoint(number: try checkpoint.uint64("number"), hash: try checkpoint.hash("hash"))
         let (keys, threshold) = (try rule.hashes("keys"), try rule.int("threshold"))
         let maxAgeSeconds = try rule.uint64("maxAgeSeconds")
+        let bridges = root.isNull("bridges") ? [] : try root.records("bridges")
         do throws(ChainError) {
             return try NetworkConfiguration(
                 name: name, chainID: chainID, genesisHash: genesisHash, checkpoint: point, epochLength: epochLength,
                 sectionDepth: sectionDepth, wideDepth: wideDepth,
                 rule: NetworkConfiguration.Rule(
-                    kind: kind, keys: keys, threshold: threshold, maxAgeSeconds: maxAgeSeconds))
+                    kind: kind, keys: keys, threshold: threshold, maxAgeSeconds: maxAgeSeconds),
+                bridges: bridges)
         } catch {
             throw .invalid(file: file, error)
         }
@@ -109,6 +113,8 @@ public enum NetworkConfigurationFile {
             return "\"" + escaped.joined() + "\""
         }
         let rule = configuration.rule
+        let records = configuration.bridges.map { quoted($0) }.joined(separator: ", ")
+        let bridges = configuration.bridges.isEmpty ? "" : ",\n  \"bridges\": [\(records)]"
         return """
             {
               "name": \(quoted(configuration.name)),
@@ -123,7 +129,7 @@ public enum NetworkConfigurationFile {
                 "keys": [\(rule.keys.map { "\"\($0)\"" }.joined(separator: ", "))],
                 "threshold": \(rule.threshold),
                 "maxAgeSeconds": \(rule.maxAgeSeconds)
-              }
+              }\(bridges)
             }
 
             """
@@ -181,6 +187,14 @@ public enum NetworkConfigurationFile {
                 guard let texts = list as? [String] else { return nil }
                 let hashes = texts.compactMap { Bytes32(hex: $0) }
                 return hashes.count == texts.count ? hashes : nil
+            }
+        }
+
+        /// Node records as text.
+        func records(_ name: String) throws(NetworkConfigurationError) -> [String] {
+            try value(name, "a list of node records (enr:…)") { list in
+                guard let texts = list as? [String] else { return nil }
+                return texts.allSatisfy { (try? NodeRecord(text: $0)) != nil } ? texts : nil
             }
         }
 

@@ -85,6 +85,8 @@ public enum NodeRuntime {
         configuration.learnsAddress = settings.addressPlan == .auto
         configuration.families = AddressFamilies(listeningAt: socket.local)
         configuration.bootNodes = settings.bootNodes
+        // They were read as records where the file was read.
+        configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
         configuration.recordSequence = try nextRecordSequence(
             in: parts.store, unixSeconds: parts.clock.now().unixSeconds)
         // A client's arc is the whole ring: for it there is only more room.

@@ -135,6 +135,7 @@ final class Reporter {
             ("searches_made", "\(node.holders.searchCount)"),
             ("kept_peers", "\(node.holders.keptCount)"),
             ("waiting_section", progress.waiting?.section ?? "none"),
+            ("unheld_sections", "\(progress.unheld?.count ?? 0)"),
         ]
         for run in node.holders.supply {
             // Live claimants and kept holders that cover it, of each section from the first to the last.

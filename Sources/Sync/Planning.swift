@@ -25,15 +25,18 @@ extension StateSync {
 
     /// The next time at which `plan` may say something new although nothing was told.
     public func nextDeadline(at now: Instant) -> Instant? {
-        var times = peers.values.map(\.pausedUntil).filter { $0 > now }
+        // Asked after every event: without arrays.
+        var earliest: Instant?
+        func consider(_ time: Instant) {
+            if time > now { earliest = min(time, earliest ?? time) }
+        }
+        for peer in peers.values { consider(peer.pausedUntil) }
         // What was overdrawn comes in first, and with it diffs and codes.
-        for bytes in [0, configuration.rangeBytes] {
-            if let ready = budget.ready(for: bytes, at: now) { times.append(ready) }
-        }
-        for since in [orphanedSince, refusedSince] {
-            times += since.values.map { $0 + StateSync.orphanGrace }.filter { $0 > now }
-        }
-        return times.min()
+        if let ready = budget.ready(for: 0, at: now) { consider(ready) }
+        if let ready = budget.ready(for: configuration.rangeBytes, at: now) { consider(ready) }
+        for since in orphanedSince.values { consider(since + StateSync.orphanGrace) }
+        for since in refusedSince.values { consider(since + StateSync.orphanGrace) }
+        return earliest
     }
 
     /// How long a partly fetched section may be without a holder at its anchor before it goes on at another, and one

@@ -1,4 +1,5 @@
 import Chain
+import Discovery
 import Foundation
 import Primitives
 import Shell
@@ -266,19 +267,25 @@ struct ChainDirectoryTests {
 }
 
 @Suite struct NetworkConfigurationFileTests {
-    private func made(_ wideDepth: Int?) throws -> NetworkConfiguration {
+    private func record() throws -> String {
+        var entropy = Entropy(seed: .max)
+        return try NodeRecordFields(sequence: 1).signed(by: IdentityKey(from: &entropy)).text
+    }
+
+    private func made(_ wideDepth: Int?, bridges: [String] = []) throws -> NetworkConfiguration {
         try NetworkConfiguration(
             name: "a \"name\"\n", chainID: .max, genesisHash: .max, checkpoint: StatePoint(number: 7, hash: .zero),
             epochLength: 256, sectionDepth: 3, wideDepth: wideDepth,
             rule: NetworkConfiguration.Rule(
-                keys: [Bytes32(1, 2, 3, 4), Bytes32(5, 6, 7, 8)], threshold: 2, maxAgeSeconds: 90))
+                keys: [Bytes32(1, 2, 3, 4), Bytes32(5, 6, 7, 8)], threshold: 2, maxAgeSeconds: 90),
+            bridges: bridges)
     }
 
     @Test func whatIsWrittenIsRead() throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("network-\(UUID().uuidString).json")
             .path
         defer { try? FileManager.default.removeItem(atPath: path) }
-        for configuration in [try made(nil), try made(3)] {
+        for configuration in [try made(nil), try made(3), try made(nil, bridges: [try record()])] {
             try NetworkConfigurationFile.write(configuration, to: path)
             #expect(try NetworkConfigurationFile.read(path) == configuration)
         }
@@ -315,6 +322,15 @@ struct ChainDirectoryTests {
             throws: NetworkConfigurationError.invalid(
                 file: "n.json", .invalidConfiguration("rule.threshold is 3; it must be 1 to 2"))
         ) { try decode("\"threshold\": 2", "\"threshold\": 3") }
+        let notRecords = NetworkConfigurationError.wrongType(
+            file: "n.json", field: "bridges", expected: "a list of node records (enr:…)")
+        for bad in ["7", "[7]", "[\"enr:-\"]", "\"\(try record())\""] {
+            #expect(throws: notRecords) { try decode("\"rule\":", "\"bridges\": \(bad), \"rule\":") }
+        }
+        let many = [String](repeating: try record(), count: ChainLimits.bridges + 1)
+        #expect(throws: ChainError.invalidConfiguration("bridges has 65 records; it may have 64")) {
+            try made(nil, bridges: many)
+        }
         #expect(throws: NetworkConfigurationError.cannotRead(file: "/nowhere/n.json", "no such file")) {
             try NetworkConfigurationFile.read("/nowhere/n.json")
         }

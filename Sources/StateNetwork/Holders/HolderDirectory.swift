@@ -67,13 +67,15 @@ public struct HolderDirectory: Sendable {
     let needed: Range<Int>
     var book: HolderBook
     var searches: [SearchID: HolderSearch] = [:]
-    var pauses: [SearchPause]
-    /// Holders of earlier runs that were not met yet.
-    var stored: [StoredHolder] = []
+    var schedule: SearchSchedule
+    /// Nodes that are tried in every search, and holders of earlier runs that were not met yet.
+    private let named: [StoredHolder]
+    private(set) var stored: [StoredHolder]
     /// Needed sections all of whose claimants share one network prefix.
     var uniform: Set<Int> = []
     private var urgent: [Int] = []
-    var pace = SearchPace()
+    /// Needed sections that no live claimant is known of, and since when.
+    var unclaimedSince: [Int: Instant] = [:]
     private var nextReview = Instant.zero
     private var nextSearch: UInt64 = 1
     /// The next section whose claimants' network prefixes are looked at.
@@ -82,19 +84,14 @@ public struct HolderDirectory: Sendable {
     /// Searches begun since the start, and FIND_NODES that they took.
     public private(set) var searchCount = 0, queryCount = 0
 
-    /// How long a section is not searched for again.
-    struct SearchPause: Sendable {
-        /// Searches in a row that found too few.
-        var attempts: UInt8 = 0
-        var until = Instant.zero
-    }
-
-    public init(role: Role, arc: Arc, stored: [StoredHolder] = []) {
+    /// `named`: nodes that the network's configuration names; `stored`: what an earlier run kept.
+    public init(role: Role, arc: Arc, named: [StoredHolder] = [], stored: [StoredHolder] = []) {
         self.role = role
         self.arc = arc
         needed = (role == .holder ? arc.parent : Arc(around: 0, bits: 0, depth: arc.depth)).sections
         book = HolderBook(role: role, depth: arc.depth)
-        pauses = [SearchPause](repeating: SearchPause(), count: needed.count)
+        schedule = SearchSchedule(needed)
+        self.named = named
         self.stored = stored
     }
 
@@ -130,51 +127,6 @@ public struct HolderDirectory: Sendable {
     func supply(_ section: Int) -> Int { role == .bridge ? keepers(of: section) : claimants(of: section) }
 
     func isShort(_ section: Int) -> Bool { supply(section) < target(section) || uniform.contains(section) }
-
-    /// How it stands with the holders of a section.
-    public enum SectionState: Sendable, Equatable {
-        /// As many claim it as are wanted.
-        case supplied
-        case due
-        /// `attempt`: searches before that found too few.
-        case searching(HolderSearch.Stage, attempt: Int)
-        case pausing(rest: Interval, attempts: Int)
-    }
-
-    /// How it stands with a section's holders.
-    public func state(of section: Int, at now: Instant) -> SectionState {
-        if let search = searches.values.first(where: { reach(of: $0).contains(section) }) {
-            return .searching(search.stage, attempt: search.attempt)
-        }
-        guard isShort(section) else { return .supplied }
-        let pause = pauses[section - needed.lowerBound]
-        guard pause.until > now else { return .due }
-        return .pausing(rest: pause.until - now, attempts: Int(pause.attempts))
-    }
-
-    /// Needed sections in order, those with the same numbers together.
-    public var supply: [SupplyRun] {
-        var runs: [SupplyRun] = []
-        for index in needed {
-            let run = SupplyRun(
-                first: Section(depth: arc.depth, index: index), last: Section(depth: arc.depth, index: index),
-                claimants: claimants(of: index), keepers: keepers(of: index))
-            if let last = runs.last, last.claimants == run.claimants, last.keepers == run.keepers {
-                runs[runs.count - 1].last = run.last
-            } else {
-                runs.append(run)
-            }
-        }
-        return runs
-    }
-
-    /// Neighbouring sections that as many hold.
-    public struct SupplyRun: Sendable, Equatable {
-        public let first: Section
-        public internal(set) var last: Section
-        /// Live claimants of each, and kept holders that cover it.
-        public let claimants, keepers: Int
-    }
 
     /// Takes what has come about.
     public mutating func drain() -> [Directive] {
@@ -217,9 +169,7 @@ public struct HolderDirectory: Sendable {
     public mutating func lost(_ id: Bytes32) {
         stored.removeAll { $0.record.id == id }
         if let peer = book.remove(id) {
-            for section in peer.arc.sections.clamped(to: needed) where isShort(section) {
-                pauses[section - needed.lowerBound] = SearchPause()
-            }
+            for section in peer.arc.sections.clamped(to: needed) where isShort(section) { schedule.reset(section) }
         }
         settled(id)
     }
@@ -328,6 +278,7 @@ public struct HolderDirectory: Sendable {
         guard nextReview <= now else { return }
         self.urgent = urgent.filter { needed.contains($0) }
         lookForDiversity()
+        noteUnclaimed(at: now)
         let isAnythingShort = beginSearches(at: now)
         nextReview = now + (isAnythingShort ? HolderLimits.reviewInterval : HolderLimits.idleInterval)
     }
@@ -337,21 +288,31 @@ public struct HolderDirectory: Sendable {
         var underWay = searches.values.map { reach(of: $0) }
         var isAnythingShort = false
         // Without a peer there is nobody to ask.
-        guard !book.peers.isEmpty || !stored.isEmpty else { return true }
+        guard !book.peers.isEmpty || !stored.isEmpty || !named.isEmpty else { return true }
         // What nothing waits for yet is looked for as long as there is room to keep those who have it.
         let hasRoom = book.keptCount < HolderLimits.kept(role, sections: needed.count) / 4 * 3
         for sections in hasRoom ? [urgent, Array(needed)] : [urgent] {
             for section in sections where isShort(section) {
                 isAnythingShort = true
                 guard searches.count < HolderLimits.searches else { return true }
-                guard pauses[section - needed.lowerBound].until <= now,
+                guard schedule.rest(of: section, at: now) == .zero,
                     !underWay.contains(where: { $0.contains(section) })
                 else { continue }
-                guard pace.take(at: now) else { return true }
+                guard schedule.takeLeave(at: now) else { return true }
                 underWay.append(reach(of: begin(section, at: now)))
             }
         }
         return isAnythingShort
+    }
+
+    private mutating func noteUnclaimed(at now: Instant) {
+        for section in needed {
+            if claimants(of: section) > 0 {
+                if !unclaimedSince.isEmpty { unclaimedSince[section] = nil }
+            } else if unclaimedSince[section] == nil {
+                unclaimedSince[section] = now
+            }
+        }
     }
 
     /// Sections all of whose claimants are of one network prefix are short, however many those are. Some are looked at
@@ -376,8 +337,8 @@ public struct HolderDirectory: Sendable {
         let id = SearchID(value: nextSearch)
         nextSearch += 1
         searchCount += 1
-        var search = HolderSearch(section: section, attempt: Int(pauses[section - needed.lowerBound].attempts))
-        let earlier = stored.filter { $0.arc.sections.contains(section) }.prefix(HolderLimits.storedTried)
+        var search = HolderSearch(section: section, attempt: schedule.attempts(section))
+        let earlier = (named + stored).filter { $0.arc.sections.contains(section) }.prefix(HolderLimits.storedTried)
         search.find(earlier.map(\.record))
         searches[id] = search
         proceed(id, at: now)
@@ -466,23 +427,17 @@ public struct HolderDirectory: Sendable {
         guard let search = searches.removeValue(forKey: id) else { return }
         let bits = search.horizon ?? 4 * arc.depth
         for section in Arc(around: search.section, bits: bits, depth: arc.depth).sections.clamped(to: needed) {
-            let slot = section - needed.lowerBound
-            guard isShort(section) else {
-                pauses[slot] = SearchPause()
-                continue
+            if isShort(section) {
+                schedule.pause(section, hasAny: supply(section) > 0, at: now)
+            } else {
+                schedule.reset(section)
             }
-            let attempts = min(Int(pauses[slot].attempts), 16)
-            let hasAny = supply(section) > 0
-            let pause = (hasAny ? HolderLimits.pauseWithFew : HolderLimits.pauseWithout) * (1 << attempts)
-            let longest = hasAny ? HolderLimits.longestPauseWithFew : HolderLimits.longestPauseWithout
-            pauses[slot].until = now + min(pause, longest)
-            pauses[slot].attempts = UInt8(attempts + 1)
         }
     }
 
     /// The sections of which a search under way may find holders: of the arc in which its lookup found every node, or
     /// of the smallest arc that is known to cover its own section.
-    private func reach(of search: HolderSearch) -> Range<Int> {
+    func reach(of search: HolderSearch) -> Range<Int> {
         let covering = book.covering(search.section).map(\.arc.bits).max().flatMap { $0 > 0 ? $0 : nil }
         let bits = [search.horizon, covering].compactMap { $0 }.min() ?? 4 * arc.depth
         return Arc(around: search.section, bits: bits, depth: arc.depth).sections

@@ -51,6 +51,9 @@ public enum HolderLimits {
     static let surelyFound = 8
     /// Between two looks at what is short, while something is; and while nothing is.
     static let reviewInterval = Interval.milliseconds(250), idleInterval = Interval.seconds(2)
+    /// How long a section may be without a claimant before that is told: a holder that was started again says what it
+    /// has within seconds.
+    public static let unheldAfter = Interval.seconds(60)
     /// Sections looked at in turn for claimants of one network prefix only, at each review.
     static let diversityStep = 64
 

@@ -1,0 +1,247 @@
+import Chain
+import Discovery
+import Overlay
+import Primitives
+import StateStore
+import Testing
+
+@testable import StateNetwork
+
+@Suite("Directory of holders") struct HolderDirectoryTests {
+    // MARK: Who counts
+
+    @Test func claimsAreCountedAndGivenBack() throws {
+        var bench = DirectoryBench(.walker)
+        let (one, two) = (try bench.node(near: 3, radius: 254), try bench.node(near: 3, radius: 256))
+        bench.tell(one, claims: [0..<2, 3..<4])
+        bench.tell(two, .walker, claims: [3..<9])
+        let counts = (0..<16).map { bench.directory.claimants(of: $0) }
+        #expect(counts == [1, 1, 0, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
+        bench.tell(two, .walker, claims: [8..<9])
+        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory.claimants(of: 8) == 1)
+        #expect(bench.directory.covering(3).map(\.id) == [two.id, one.id], "the larger arc first")
+        #expect(bench.directory.covering(9).map(\.id) == [two.id])
+        bench.directory.lost(one.id)
+        bench.directory.lost(two.id)
+        #expect((0..<16).allSatisfy { bench.directory.claimants(of: $0) == 0 && bench.directory.covering($0).isEmpty })
+        #expect(bench.directory.keptCount == 0)
+    }
+
+    /// Of two anchors a section counts once; of an epoch that nobody walks any more not at all.
+    @Test func onlyAnchorsOfUseCount() throws {
+        var bench = DirectoryBench(.walker)
+        let info = try bench.node(near: 3)
+        let (old, gone) = (Anchor(epoch: 6, hash: .zero), Anchor(epoch: 5, hash: .zero))
+        bench.tell(info, claims: [3..<4], at: old)
+        #expect(bench.directory.claimants(of: 3) == 1)
+        bench.tell(info, claims: [3..<4], at: gone)
+        #expect(bench.directory.claimants(of: 3) == 0)
+        let payload = StatePingPayload(
+            role: .holder, radius: info.radius, head: nil,
+            served: [
+                AnchorSections(anchor: old, runs: [3..<4]),
+                AnchorSections(anchor: DirectoryBench.anchor, runs: [3..<5]),
+            ])
+        bench.directory.told(payload, by: info, at: bench.now)
+        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory.claimants(of: 4) == 1)
+        bench.directory.anchorAdvanced(to: Anchor(epoch: 8, hash: .zero))
+        #expect(bench.directory.claimants(of: 3) == 1)
+        bench.directory.anchorAdvanced(to: Anchor(epoch: 9, hash: .zero))
+        #expect(bench.directory.claimants(of: 3) == 0)
+    }
+
+    @Test func aWalkerCountsNoBridge() throws {
+        for (role, count) in [(Role.walker, 0), (.holder, 1)] {
+            var bench = DirectoryBench(role, arc: Arc(around: 3, bits: role == .holder ? 4 : 0, depth: 1))
+            let bridge = try bench.node(near: 8, radius: 256)
+            bench.tell(bridge, .bridge, claims: [0..<16])
+            #expect(bench.directory.claimants(of: 3) == count)
+            #expect(bench.directory.drain().kept == (role == .holder ? [bridge.id] : []))
+        }
+    }
+
+    /// A node that does not have what it claimed is believed nothing it said; twice is remembered.
+    @Test func aDisclaimedSectionTakesAllClaimsWithIt() throws {
+        var bench = DirectoryBench(.walker)
+        let info = try bench.node(near: 3)
+        bench.tell(info, claims: [3..<5])
+        let directory = bench.directory
+        #expect(bench.directory.disclaim(9, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 0)
+        #expect(bench.directory.disclaim(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 1)
+        #expect(directory.claimants(of: 4) == 1 && bench.directory.claimants(of: 4) == 0)
+        bench.tell(info, claims: [3..<5])
+        #expect(bench.directory.disclaim(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 2)
+    }
+
+    // MARK: Who is kept
+
+    /// Nodes of one section, each of a subnet of its own: no more are kept than are of use.
+    @Test func soManyASectionAreKept() throws {
+        var bench = DirectoryBench(.walker)
+        for host in 0..<20 {
+            let info = try bench.node(near: 3, host: [10, 1, UInt8(host), 1])
+            bench.directory.met(info)
+            guard bench.directory.drain().kept == [info.id] else { continue }
+            bench.tell(info, claims: [3..<4])
+        }
+        #expect(bench.directory.keptCount == HolderLimits.keptPerSection)
+        #expect(bench.directory.keepers(of: 3) == HolderLimits.keptPerSection)
+    }
+
+    /// Those who cover a section and never have it take no place from those who do.
+    @Test func thoseWithoutTheSectionDoNotKeepHoldersOut() throws {
+        var bench = DirectoryBench(.walker)
+        for host in 0..<20 {
+            let info = try bench.node(near: 3, host: [10, 1, UInt8(host), 1], isKept: true)
+            bench.directory.met(info)
+            bench.tell(info)
+        }
+        #expect(bench.directory.keptCount == HolderLimits.keptPerSection)
+        _ = bench.directory.drain()
+        let holder = try bench.node(near: 3, host: [10, 2, 1, 1])
+        bench.directory.met(holder)
+        #expect(bench.directory.drain().kept == [holder.id], "the section is short, so it is heard")
+        bench.tell(holder, claims: [3..<4])
+        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory[holder.id]?.isKept == true)
+    }
+
+    /// Kept by its radius alone, a node that turns out to be of no use is let go.
+    @Test func whoTurnsOutToBeOfNoUseIsReleased() throws {
+        var bench = DirectoryBench(.walker)
+        let bridge = try bench.node(near: 3, radius: 256, isKept: true)
+        bench.directory.met(bridge)
+        #expect(bench.directory.drain().kept == [bridge.id])
+        bench.tell(bridge, .bridge, claims: [0..<16])
+        #expect(bench.directory.drain().released == [bridge.id])
+        #expect(bench.directory.keptCount == 0)
+    }
+
+    @Test func oneSubnetHasTwoPlacesASection() throws {
+        var bench = DirectoryBench(.walker)
+        for host in 0..<10 {
+            let info = try bench.node(near: 3, host: [10, 1, 1, UInt8(host)])
+            bench.directory.met(info)
+            if bench.directory.drain().kept == [info.id] { bench.tell(info, claims: [3..<4]) }
+        }
+        #expect(bench.directory.keptCount == HolderLimits.keptPerSectionAndSubnet)
+    }
+
+    /// Whoever says that he covers the whole ring gets the share of such nodes and no more.
+    @Test func whoCoversEverythingHasAShare() throws {
+        var bench = DirectoryBench(.holder, arc: Arc(around: 3, bits: 4, depth: 1))
+        for host in 0..<40 {
+            let info = try bench.node(near: host % 16, radius: 256, host: [10, 1, UInt8(host), 1])
+            bench.directory.met(info)
+            if bench.directory.drain().kept == [info.id] { bench.tell(info, .walker, claims: [0..<16]) }
+        }
+        #expect(bench.directory.keptCount == HolderLimits.keptWhole)
+    }
+
+    /// A holder needs its arc and the one beside it, and nobody from elsewhere.
+    @Test func aHolderKeepsItsArcAndTheOneBesideIt() throws {
+        var bench = DirectoryBench(.holder, arc: Arc(around: 4, bits: 4, depth: 1))
+        for section in [3, 4, 5, 6] {
+            let info = try bench.node(near: section, host: [10, 1, UInt8(section), 1])
+            bench.directory.met(info)
+            #expect(bench.directory.drain().kept == ([4, 5].contains(section) ? [info.id] : []))
+        }
+        bench.tell(try bench.node(near: 9, radius: 256), .walker)
+        #expect(Set(bench.advance().lookups.map(\.section)) == [4, 5])
+    }
+
+    /// The directory is full: a node of a section that somebody waits for takes the place of one that nobody needs now.
+    @Test func theLeastUsefulLeaves() throws {
+        var bench = DirectoryBench(.holder, arc: Arc(around: 0, bits: 1, depth: 2))
+        let limit = HolderLimits.kept(.holder, sections: 256)
+        var kept = 0
+        for index in 0..<(limit + 40) {
+            let host: [UInt8] = [10, UInt8(index >> 8), UInt8(index & 255), 1]
+            let info = try bench.node(near: index % 128, depth: 2, radius: 248, host: host)
+            bench.directory.met(info)
+            if bench.directory.drain().kept.contains(info.id) {
+                kept += 1
+                bench.tell(info, claims: [index % 128..<index % 128 + 1])
+            }
+            #expect(bench.directory.keptCount <= limit)
+        }
+        #expect(kept > limit, "newcomers got places of others")
+    }
+
+    // MARK: Network prefixes
+
+    /// Three claimants of one prefix are one operator: another is looked for, and ends that.
+    @Test func claimantsOfOnePrefixAreNotEnough() throws {
+        var bench = DirectoryBench(.walker)
+        for section in 0..<16 {
+            for host in 0..<3 {
+                let address: [UInt8] = section == 7 ? [10, 1, 1, UInt8(host)] : [10, 1, UInt8(host), 1]
+                bench.tell(try bench.node(near: section, host: address), claims: [section..<section + 1])
+            }
+        }
+        let lookup = try #require(bench.advance().lookups.first)
+        #expect(lookup.section == 7 && bench.directory.claimants(of: 7) == 3)
+        bench.tell(try bench.node(near: 7, host: [10, 9, 9, 9]), claims: [7..<8])
+        bench.directory.lookedUp(lookup.id, LookupResult(nodes: [], queries: 3), at: bench.now)
+        _ = bench.advance(by: .seconds(3))
+        #expect(bench.directory.state(of: 7, at: bench.now) == .supplied)
+    }
+
+    // MARK: Bridges
+
+    /// A bridge looks for those who cover a section, filled or not, and tells which nobody has complete.
+    @Test func aBridgeWantsKeepersOfEverySection() throws {
+        var bench = DirectoryBench(.bridge)
+        for section in 1..<16 {
+            for host in 0..<3 { bench.tell(try bench.node(near: section, host: [10, 1, UInt8(host), 1])) }
+        }
+        #expect((1..<16).allSatisfy { bench.directory.keepers(of: $0) == 3 })
+        #expect(bench.advance().lookups.map(\.section) == [0])
+        #expect(bench.directory.unheld(at: bench.now) == nil, "they have had no time yet")
+        bench.tell(try bench.node(near: 2, host: [10, 7, 0, 1]), claims: [2..<3])
+        _ = bench.advance(by: HolderLimits.unheldAfter + .seconds(3))
+        let unheld = try #require(bench.directory.unheld(at: bench.now))
+        #expect(unheld.count == 15 && unheld.first.index == 0)
+        #expect(bench.directory.supply.count == 4, "\(bench.directory.supply)")
+    }
+}
+
+@Suite("Holders of earlier runs") struct StoredHolderTests {
+    @Test func whatIsWrittenIsRead() throws {
+        var bench = DirectoryBench(.walker)
+        for (section, exponent) in [(3, 252), (9, 255), (12, 240)] {
+            bench.tell(try bench.node(near: section, radius: exponent), claims: [section..<section + 1])
+        }
+        bench.now = bench.now + .seconds(30)
+        let worth = bench.directory.worthStoring(at: bench.now, unixSeconds: 1_000_000)
+        #expect(worth.map(\.arc.bits) == [1, 4, 4] && worth.allSatisfy { $0.toldAt == 999_970 })
+        #expect(StoredHolder.decode(StoredHolder.encode(worth), depth: 1) == worth)
+        #expect(StoredHolder.decode(StoredHolder.encode([]), depth: 1) == [])
+    }
+
+    @Test func whatIsNoSuchListIsNothing() throws {
+        var bench = DirectoryBench(.walker)
+        let info = try bench.node(near: 3)
+        let holder = StoredHolder(record: info.record, arc: Arc(around: 3, bits: 4, depth: 1), toldAt: 7)
+        let bytes = StoredHolder.encode([holder])
+        #expect(StoredHolder.decode([], depth: 1) == nil)
+        #expect(StoredHolder.decode(bytes + [0], depth: 1) == nil)
+        // A record that another byte has been put into does not verify; nothing of the list is taken.
+        for place in bytes.indices.dropLast(4) {
+            var broken = bytes
+            broken[place] ^= 1
+            #expect(StoredHolder.decode(broken, depth: 1)?.first?.record != info.record)
+        }
+    }
+
+    @Test func whoIsTooOldIsNotKept() throws {
+        var maker = DirectoryBench(.walker, seed: 9)
+        let info = try maker.node(near: 3)
+        let arc = Arc(around: 3, bits: 4, depth: 1)
+        let old = StoredHolder(record: info.record, arc: arc, toldAt: 1_000)
+        let bench = DirectoryBench(.walker, stored: [old])
+        let limit = 1_000 + HolderLimits.storedSeconds
+        #expect(bench.directory.worthStoring(at: bench.now, unixSeconds: limit) == [old])
+        #expect(bench.directory.worthStoring(at: bench.now, unixSeconds: limit + 1) == [])
+        #expect(bench.directory.worthStoring(at: bench.now, unixSeconds: 5) == [old], "the clock was set back")
+    }
+}
