@@ -113,7 +113,8 @@ let package = Package(
             name: "UTPLab", dependencies: ["Primitives", "UTP"],
             path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
-            name: "soak", dependencies: ["UTPLab", "Simulation", "Primitives", "Node", "Overlay", "Discovery"],
+            name: "soak",
+            dependencies: ["UTPLab", "Simulation", "Primitives", "Discovery", "Overlay", "StateNetwork"],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),

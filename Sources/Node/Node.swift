@@ -185,10 +185,13 @@ public struct Node: Sendable {
 
     /// Takes what has come about.
     public mutating func drain() -> [Directive] {
-        drainDirectives() + overlay.drainDatagrams().map { .send($0.bytes, to: $0.to) }
+        drainDirectives() + drainDatagrams().map { .send($0.bytes, to: $0.to) }
     }
 
-    /// The same without the datagrams of streams, which `swapDatagrams` takes.
+    /// The datagrams of streams.
+    public mutating func drainDatagrams() -> [(bytes: [UInt8], to: Endpoint)] { overlay.drainDatagrams() }
+
+    /// All but the datagrams of streams, which `drainDatagrams` or `swapDatagrams` takes.
     public mutating func drainDirectives() -> [Directive] {
         guard !directives.isEmpty else { return [] }
         defer { directives = [] }

@@ -34,7 +34,7 @@ public struct HostID: Hashable, Comparable, Sendable {
 public struct World: Sendable {
     /// What is to come. The large ones lie beside the queue, which moves its entries about.
     enum Event: Sendable {
-        case deliver([UInt8], from: HostID, to: HostID)
+        case deliver([UInt8], from: HostID, to: HostID, isStream: Bool)
         case wake(HostID, life: Int)
         indirect case jobFinished(HostID, life: Int, JobID, StateJobResult)
         indirect case commit(HostID, life: Int, CommitID, WriteBatch)
@@ -46,6 +46,8 @@ public struct World: Sendable {
     public struct Traffic: Sendable, Equatable {
         public fileprivate(set) var sent: UInt64 = 0
         public fileprivate(set) var received: UInt64 = 0
+        /// Of both, what streams carried: content, with its headers, acks and repetitions.
+        public fileprivate(set) var streamed: UInt64 = 0
     }
 
     struct Host: Sendable {
@@ -235,10 +237,13 @@ public struct World: Sendable {
 
     private mutating func handle(_ event: Event) {
         switch event {
-        case .deliver(let bytes, let source, let id):
+        case .deliver(let bytes, let source, let id, let isStream):
             log(1, id)
             log.add(bytes)
-            if hosts[id.index].seat != nil { hosts[id.index].traffic.received += UInt64(bytes.count) }
+            if hosts[id.index].seat != nil {
+                hosts[id.index].traffic.received += UInt64(bytes.count)
+                if isStream { hosts[id.index].traffic.streamed += UInt64(bytes.count) }
+            }
             give(id, .datagram(bytes, from: hosts[source.index].endpoint))
         case .wake(let id, let life):
             guard hosts[id.index].life == life, let due = hosts[id.index].nextWake, due <= now else { return }
@@ -307,9 +312,9 @@ public struct World: Sendable {
     /// Executes what a node wants and sees to it that it is woken in time.
     private mutating func settle(_ id: HostID, _ seat: Seat) {
         let life = hosts[id.index].life
-        for directive in seat.node.drain() {
+        for directive in seat.node.drainDirectives() {
             switch directive {
-            case .send(let bytes, let target): send(bytes, from: id, to: target)
+            case .send(let bytes, let target): send(bytes, from: id, to: target, isStream: false)
             case .run(let job, let work):
                 let snapshot = hosts[id.index].store.snapshot()
                 var result = work.run(on: snapshot)
@@ -323,6 +328,7 @@ public struct World: Sendable {
             case .report(let report): note(report, of: id)
             }
         }
+        for (bytes, target) in seat.node.drainDatagrams() { send(bytes, from: id, to: target, isStream: true) }
         let due = max(World.deadline(of: &seat.node, at: moment), now + Interval(microseconds: 1))
         if let planned = hosts[id.index].nextWake, planned <= due { return }
         hosts[id.index].nextWake = due
@@ -332,8 +338,9 @@ public struct World: Sendable {
     /// Asked in place: to read a node that lies in an object would copy it.
     private static func deadline(of node: inout Node, at moment: Moment) -> Instant { node.nextDeadline(at: moment) }
 
-    private mutating func send(_ bytes: [UInt8], from id: HostID, to target: Endpoint) {
+    private mutating func send(_ bytes: [UInt8], from id: HostID, to target: Endpoint, isStream: Bool) {
         hosts[id.index].traffic.sent += UInt64(bytes.count)
+        if isStream { hosts[id.index].traffic.streamed += UInt64(bytes.count) }
         guard var arrival = network.arrival(sentAt: now), let receiver = byEndpoint[target] else { return }
         if hasLines {
             if let delay = hosts[receiver.index].line?.latency { arrival = arrival + delay }
@@ -342,6 +349,6 @@ public struct World: Sendable {
                 arrival = arrival + wait
             }
         }
-        queue.add(.deliver(bytes, from: id, to: receiver), at: arrival)
+        queue.add(.deliver(bytes, from: id, to: receiver, isStream: isStream), at: arrival)
     }
 }

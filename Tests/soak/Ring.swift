@@ -88,6 +88,10 @@ struct Ring {
         tell("client: " + (outcome.wholeStateAfter.map { "whole state after \(seconds($0))" } ?? "holds \(held)")
             + ", \(outcome.traffic.received) bytes received, \(outcome.traffic.sent) sent, "
             + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
+        let traffic = scenario.world.traffic(of: client)
+        let other = Double(traffic.sent + traffic.received - traffic.streamed)
+        tell(String(format: "outside streams, both ways: %.0f bytes, %.1f %% of all; it is what finding and keeping "
+            + "holders takes, with requests and headers", other, 100 * other / Double(traffic.sent + traffic.received)))
         if let holders = scenario.world.node(client)?.holders {
             tell("searches of the client: \(holders.searchCount) with \(holders.queryCount) queries; "
                 + "\(holders.keptCount) kept peers")

@@ -8,6 +8,7 @@ import UTPLab
 //                         long transfers, a long fat path and two hosts at one bottleneck
 //   soak SEEDS PART       only `loss`, `fat` or `fair` of these
 //   soak --replay WORDS   one point, in the words that were printed
+//   soak directory         the memory of a bridge's directory of holders
 //   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
@@ -182,16 +183,17 @@ if arguments.first == "--replay" {
         exit(2)
     }
     say(point, try point.run())
+} else if arguments.first == "directory" {
+    exit(try DirectorySize.run() ? 0 : 1)
 } else if arguments.first == "ring" {
     guard let ring = Ring(Array(arguments.dropFirst())) else {
         print("usage: \(Ring.usage)")
-        print("1 to 4000 nodes, at least one for each arc of 2^EXPONENT keys; EXPONENT 240 to 256, DEPTH 1 to 3")
         exit(2)
     }
     exit(try ring.run() ? 0 : 1)
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
-        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS]")
+        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory")
         exit(2)
     }
     let began = ContinuousClock.now

@@ -27,7 +27,8 @@ import StateStore
 //
 // Phases of a needed section: supplied; short and due; searched for; short and pausing. A search that changed nothing
 // is repeated after a pause that doubles, and more widely each time: from the three nearest nodes to as many as a
-// lookup may ask, none of those whose word turned out to be worth nothing. A claimant that is lost ends the pause.
+// lookup may ask, none of those whose word turned out to be worth nothing. That the last claimant is lost ends the
+// pause.
 //
 // Invariants.
 // - What peers say decides whom to ask and nothing else; who claims and does not help is passed by, whatever its reason.
@@ -169,7 +170,10 @@ public struct HolderDirectory: Sendable {
     public mutating func lost(_ id: Bytes32) {
         stored.removeAll { $0.record.id == id }
         if let peer = book.remove(id) {
-            for section in peer.arc.sections.clamped(to: needed) where isShort(section) { schedule.reset(section) }
+            // Where others are left the pause goes on: peers that come and go in a crowd are no reason to search.
+            for section in peer.arc.sections.clamped(to: needed) where supply(section) < min(1, target(section)) {
+                schedule.reset(section)
+            }
         }
         settled(id)
     }
