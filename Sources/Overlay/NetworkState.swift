@@ -34,14 +34,13 @@ struct NetworkState: Sendable {
 
     init(_ configuration: OverlayConfiguration.Network, local: Bytes32, limitsSubnets: Bool) {
         self.configuration = configuration
+        let own = configuration.extensionType.map { [$0] } ?? []
+        capabilities = [PingPayload.clientInfoType, PingPayload.radiusType] + own + [PingPayload.errorType]
         table = NetworkTable(local: local, limitsSubnets: limitsSubnets)
     }
 
     /// Ping payload types we understand on this network, ascending.
-    var capabilities: [UInt16] {
-        let own = configuration.extensionType.map { [$0] } ?? []
-        return [PingPayload.clientInfoType, PingPayload.radiusType] + own + [PingPayload.errorType]
-    }
+    let capabilities: [UInt16]
 
     /// Notes that a node was met and has no place.
     mutating func noteMet(_ id: Bytes32, at now: Instant) {
@@ -49,16 +48,16 @@ struct NetworkState: Sendable {
         if met.count < OverlayLimits.metNodes { met[id] = now }
     }
 
-    /// Whether a first PING to a node that nobody seeks may be of use: there is a place for it, or it wants to hear from
-    /// us and was not met lately; and it is not one that failed to answer a moment ago.
+    /// Whether a first PING to a node that nobody seeks may be of use: there is a place for it, or it wants to hear
+    /// from us and was not met lately; and it is not one that failed to answer a moment ago.
     func isWorthAVisit(_ id: Bytes32, _ notice: Overlay.Notice, at now: Instant) -> Bool {
         if let last = met[id], now - last < OverlayLimits.metMemory { return false }
         switch notice {
         case .pinged: return true
-        case .met: return table.hasRoom(for: id)
+        case .met: return table.hasRoom(for: id) && !table.isReplacement(id)
         case .named:
             if let revisit = revisits[id], now < revisit.at { return false }
-            return table.hasRoom(for: id)
+            return table.hasRoom(for: id) && !table.isReplacement(id)
         }
     }
 

@@ -99,9 +99,9 @@ struct NetworkTable: Sendable {
         if buckets[number].replacements.count > OverlayLimits.bucketSize { buckets[number].replacements.removeFirst() }
     }
 
-    /// The node, where it waits beside the routing table.
-    func replacement(_ id: Bytes32) -> TablePeer? {
-        buckets[bucket(of: id)].replacements.first { $0.id == id }
+    /// Whether the node waits beside the routing table.
+    func isReplacement(_ id: Bytes32) -> Bool {
+        buckets[bucket(of: id)].replacements.contains { $0.id == id }
     }
 
     /// Whether the node's bucket has a free place.

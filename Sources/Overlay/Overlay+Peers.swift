@@ -47,7 +47,7 @@ extension Overlay {
             renew(peer, with: record, seenAt: notice.endpoint, network: network)
             return
         }
-        guard !book.isBanned(id, at: clock), networks[network].table.replacement(id) == nil,
+        guard !book.isBanned(id, at: clock),
             !networks[network].isExpected(id), networks[network].waiting.count < OverlayLimits.candidates,
             networks[network].isWorthAVisit(id, notice, at: clock)
         else { return }
@@ -79,10 +79,6 @@ extension Overlay {
             networks[network].sought.count < OverlayLimits.candidates
         else {
             directives.append(.peerLost(networks[network].configuration.id, id))
-            return
-        }
-        if let peer = networks[network].table.replacement(id) {
-            directives.append(.peerMet(networks[network].configuration.id, info(peer)))
             return
         }
         networks[network].waiting.removeAll { $0.record.id == id }
@@ -161,9 +157,11 @@ extension Overlay {
         let id = contact.record.id
         networks[network].revisits[id] = nil
         networks[network].sought.remove(id)
+        // Most nodes understand what we do: one array serves for all of those.
+        let own = networks[network].capabilities
         let peer = TablePeer(
-            contact: contact, radius: radius, capabilities: capabilities, clientInfo: client, lastPing: clock,
-            nextPing: clock)
+            contact: contact, radius: radius, capabilities: capabilities == own ? own : capabilities,
+            clientInfo: client, lastPing: clock, nextPing: clock)
         guard networks[network].table.insert(peer) else {
             networks[network].noteMet(id, at: clock)
             directives.append(.peerMet(networks[network].configuration.id, info(peer)))

@@ -77,8 +77,12 @@ extension Overlay {
 
     /// From one PING of a kept peer to the next: longer where there are many of them.
     func keptPingInterval(_ network: Int) -> Interval {
-        let budgeted = Interval.seconds(networks[network].table.keptCount / OverlayLimits.keptPingRate)
-        return max(configuration.keptPingInterval, budgeted)
+        max(configuration.keptPingInterval, shareOfKeptPings(network))
+    }
+
+    /// How long one round of PINGs to all kept peers takes by their budget.
+    private func shareOfKeptPings(_ network: Int) -> Interval {
+        .seconds(networks[network].table.keptCount / OverlayLimits.keptPingRate)
     }
 
     /// ±25 %, so that peers met together are not pinged together for ever.
@@ -88,8 +92,8 @@ extension Overlay {
     }
 
     /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the
-    /// network's own type. When one of them changes, kept peers are pinged at the next chance, each at most once in 5 s;
-    /// all peers and at once where the news `isUrgent`.
+    /// network's own type. When one of them changes, kept peers are pinged at the next chance, each at most once in
+    /// 5 s; all peers and at once where the news `isUrgent`.
     /// False for a network or payload that cannot be.
     @discardableResult
     public mutating func setLocal(
@@ -103,7 +107,7 @@ extension Overlay {
         guard state.radius != radius || state.extensionPayload != extensionPayload else { return true }
         networks[network].radius = radius
         networks[network].extensionPayload = extensionPayload
-        let usualGap = max(OverlayLimits.payloadPingGap, keptPingInterval(network))
+        let usualGap = max(OverlayLimits.payloadPingGap, shareOfKeptPings(network))
         let gap = isUrgent ? OverlayLimits.urgentPingGap : usualGap
         let peers = networks[network].table.peers.filter { $0.isKept || isUrgent }
         for (rank, var peer) in peers.enumerated() {
@@ -202,7 +206,9 @@ extension Overlay {
         var peer = old
         switch said {
         case .clientInfo(let client, let radius, let capabilities):
-            (peer.clientInfo, peer.radius, peer.capabilities) = (client, radius, capabilities)
+            peer.radius = radius
+            if peer.clientInfo != client { peer.clientInfo = client }
+            if peer.capabilities != capabilities { peer.capabilities = capabilities }
         case .radius(let radius):
             peer.radius = radius
         case .error:

@@ -70,7 +70,8 @@ public enum NetworkConfigurationFile {
         }
         let root = Fields(object, prefix: "", file: file)
         try root.allow([
-            "name", "chainId", "genesisHash", "checkpoint", "epochLength", "sectionDepth", "wideDepth", "rule", "bridges",
+            "name", "chainId", "genesisHash", "checkpoint", "epochLength", "sectionDepth", "wideDepth", "rule",
+            "bridges",
         ])
         let checkpoint = try root.object("checkpoint")
         try checkpoint.allow(["number", "hash"])

@@ -6,14 +6,14 @@ import Testing
 
 /// Peers that the network above keeps, beside the routing table.
 @Suite struct KeepingTests {
-    /// Forty nodes: more of them lie in the far half of the ring than its bucket holds. `stranger`: one of node 0's far
-    /// half that its table has no place for.
+    /// Forty-eight nodes: more of them lie in the far half of the ring than its bucket holds. `stranger`: one of those
+    /// that node 0's table has no place for.
     private func world(seed: UInt64) throws -> (world: World, stranger: Int) {
-        let world = try World(40, seed: seed)
+        let world = try World(48, seed: seed)
         world.bootstrap()
         world.run(.seconds(40))
         let node = try #require(world.nodes[0])
-        let far = (1..<40).filter { RingDistance.logarithmic(world.id(0), world.id($0)) == 256 }
+        let far = (1..<48).filter { RingDistance.logarithmic(world.id(0), world.id($0)) == 256 }
         try #require(far.count > OverlayLimits.bucketSize)
         let stranger = try #require(far.first { node.peer(world.id($0), network: .state) == nil })
         return (world, stranger)
@@ -73,9 +73,12 @@ import Testing
 
     /// Whoever cannot be met is lost at once or after the PING's timeout; nothing is left of it.
     @Test func whoDoesNotAnswerIsLost() throws {
-        let (world, stranger) = try world(seed: 302)
-        let (id, record) = (world.id(stranger), try #require(world.record(stranger)))
-        world.stop(stranger)
+        let world = try World(4, seed: 302)
+        world.bootstrap()
+        world.run(.seconds(10))
+        let newcomer = try world.addNode(chainID: 1)
+        let (id, record) = (world.id(newcomer), try #require(world.record(newcomer)))
+        world.stop(newcomer)
         world.with(0) { $0.meet(network: .state, [record], at: $1) }
         world.run(.seconds(5))
         #expect(losses(world, of: id) == 1)

@@ -210,7 +210,7 @@ import Testing
         #expect(table.count == 16)
         let twice = table.insert(peers[3])
         #expect(!twice)
-        #expect(table.replacement(peers[16].id) != nil)
+        #expect(table.isReplacement(peers[16].id))
         #expect(table.peers(at: 256).map(\.id) == peers.prefix(16).map(\.id))
         let (wasPeer, promoted) = table.remove(peers[3].id)
         #expect(wasPeer)

@@ -34,8 +34,8 @@ import Testing
         Progress(
             phase: phase, anchor: Anchor(epoch: 1_842, hash: .zero), held: held, atNewestAnchor: held / 2,
             sectionsComplete: 158, sectionsWanted: 256, stateBytes: 432_013_312, bytesPerSecond: 10_276_045,
-            ranges: 5, diffs: 6, crossings: 7, peers: 23, usefulPeers: 17, lanes: 12, searches: 0, waiting: nil, unheld: nil,
-            head: 400, verifiedHead: 399,
+            ranges: 5, diffs: 6, crossings: 7, peers: 23, usefulPeers: 17, lanes: 12, searches: 0,
+            waiting: nil, unheld: nil, head: 400, verifiedHead: 399,
             stall: stall)
     }
 

@@ -21,29 +21,38 @@ enum DirectorySize {
             return try fields.signed(by: key).encoded
         }
         let before = residentBytes()
-        var table = NetworkTable(local: .zero, limitsSubnets: true)
+        let capabilities: [UInt16] = [0, 1, 10_101, 65_535]
         var directory = HolderDirectory(role: .bridge, arc: Arc(around: 0, bits: 0, depth: 3))
         for (index, bytes) in records.enumerated() {
             let record = try NodeRecord(decoding: bytes)
-            let peer = TablePeer(
-                contact: Contact(record, at: endpoint(index)), radius: .mask(bits: 244), capabilities: [0, 1, 10_101, 65_535],
-                clientInfo: Array("carousel/0.1.0".utf8), lastPing: .zero, nextPing: .zero)
-            _ = table.insert(peer)
-            _ = table.keep(record.id)
             let info = PeerInfo(
-                record: record, address: peer.contact.address, radius: peer.radius, capabilities: peer.capabilities,
-                clientInfo: peer.clientInfo, lastExtension: nil, standing: PeerStanding(), isKept: false)
-            let section = Arc(of: record.id, radius: peer.radius, depth: 3).sections
+                record: record, address: NodeAddress(id: record.id, endpoint: endpoint(index)),
+                radius: .mask(bits: 244), capabilities: capabilities, clientInfo: [], lastExtension: nil, standing: PeerStanding(), isKept: false)
+            let section = Arc(of: record.id, radius: info.radius, depth: 3).sections
             let payload = StatePingPayload(
-                role: .holder, radius: peer.radius, head: nil,
+                role: .holder, radius: info.radius, head: nil,
                 served: [AnchorSections(anchor: .init(epoch: 1, hash: .max), runs: [section])])
             directory.told(payload, by: info, at: .zero)
             _ = directory.drain()
         }
-        let grown = residentBytes() - before
-        print("a directory of \(directory.keptCount) kept holders over \(sections) sections, with the overlay's table: "
-            + String(format: "%.1f MB", Double(grown) / 1e6))
-        return grown <= 16_000_000 && directory.keptCount > sections * 2
+        let alone = residentBytes() - before
+        var table = NetworkTable(local: .zero, limitsSubnets: true)
+        for holder in directory.peers.values {
+            let record = holder.record
+            guard let endpoint = record.endpoint else { continue }
+            let payload = StatePingPayload(role: .holder, radius: .max, head: nil, served: holder.served).encoded
+            var peer = TablePeer(
+                contact: Contact(record, at: endpoint), radius: .max, capabilities: capabilities,
+                clientInfo: Array("carousel/0.1.0".utf8), lastPing: .zero, nextPing: .zero)
+            peer.lastExtension = PeerExtension(type: StatePingPayload.type, payload: payload, receivedAt: .zero)
+            _ = table.insert(peer)
+            _ = table.keep(peer.id)
+        }
+        let whole = residentBytes() - before
+        print("a directory of \(directory.keptCount) kept holders over \(sections) sections: "
+            + String(format: "%.1f MB with records and last words, ", Double(alone) / 1e6)
+            + String(format: "%.1f MB with the overlay's table of them", Double(whole) / 1e6))
+        return alone <= 16_000_000 && directory.keptCount > sections * 2 && table.keptCount > sections * 2
     }
 
     /// Each in another /24.

@@ -5,18 +5,23 @@ import StateStore
 /// The aligned stretch of the ring that a node keeps: the 2^k keys round its id that share its leading bits, in whole
 /// sections. What is smaller than a section counts as one, since a section is the unit of responsibility.
 public struct Arc: Hashable, Sendable {
+    // Small numbers in few bytes: a directory has thousands of arcs.
+    private let nibbles, leadingBits: UInt8
+    private let number: UInt32
+
     /// Leading nibbles of a section's path in this network.
-    public let depth: Int
+    public var depth: Int { Int(nibbles) }
     /// Leading bits that all its keys share, 0 (the whole ring) … 4 · depth (one section).
-    public let bits: Int
+    public var bits: Int { Int(leadingBits) }
     /// Those bits as a number.
-    public let prefix: Int
+    public var prefix: Int { Int(number) }
 
     /// The arc of `bits` leading bits that a section lies in.
     public init(around section: Int, bits: Int, depth: Int) {
-        self.depth = depth
-        self.bits = min(max(bits, 0), 4 * depth)
-        prefix = section >> (4 * depth - self.bits)
+        let kept = min(max(bits, 0), 4 * depth)
+        nibbles = UInt8(truncatingIfNeeded: depth)
+        leadingBits = UInt8(truncatingIfNeeded: kept)
+        number = UInt32(truncatingIfNeeded: section >> (4 * depth - kept))
     }
 
     /// The arc of a node that keeps 2^`radiusExponent` keys round its id.

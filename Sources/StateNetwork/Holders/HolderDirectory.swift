@@ -31,7 +31,8 @@ import StateStore
 // pause.
 //
 // Invariants.
-// - What peers say decides whom to ask and nothing else; who claims and does not help is passed by, whatever its reason.
+// - What peers say decides whom to ask and nothing else; who claims and does not help is passed by, whatever its
+//   reason.
 // - Searches are bounded at once and a second, kept peers by section, by network prefix and in all (`HolderLimits`).
 //   Whoever claims everything, or brings many records, gets his share of the directory and of the searches, no more.
 // - One search finds whoever has the sections round its target too: no other is made there while nothing changed.

@@ -49,6 +49,7 @@ public struct HolderSearch: Sendable {
     /// The next nodes to meet, of those that `isStranger`: more with every wave.
     mutating func nextWave(_ isStranger: (Bytes32) -> Bool) -> [NodeRecord] {
         found.removeAll { !isStranger($0.id) }
+        guard !found.isEmpty else { return [] }
         let wave = Array(found.prefix(HolderLimits.firstWave << min(waves, 4)))
         found.removeFirst(wave.count)
         waves += 1

@@ -2,12 +2,12 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateStore
 
 /// What is known of one peer of the state network: what it last said of itself, and how it kept to it.
 public struct StatePeer: Sendable {
     public let record: NodeRecord
     public let role: Role
-    public let radius: UInt256
     /// What its radius covers.
     public let arc: Arc
     /// The network prefix it is reached at; nil where those do not count.
@@ -43,7 +43,6 @@ public struct StatePeer: Sendable {
     ) {
         record = info.record
         role = payload.role
-        radius = payload.radius
         arc = Arc(of: info.record.id, radius: payload.radius, depth: depth)
         subnet = Subnet(limiting: info.address.endpoint)
         head = payload.head
@@ -62,8 +61,10 @@ public struct StatePeer: Sendable {
     /// The peer's node id.
     public var id: Bytes32 { record.id }
 
-    /// Whether a position of the ring lies in its radius.
-    public func covers(_ position: Bytes32) -> Bool { (id ^ position) <= radius.big }
+    /// Whether a position of the ring lies in a section that it covers.
+    public func covers(_ position: Bytes32) -> Bool {
+        arc.sections.contains(Section(of: position, depth: arc.depth).index)
+    }
 
     /// Whether it says that it has the section complete at the anchor.
     public func claims(_ section: Int, at anchor: Anchor) -> Bool {

@@ -75,10 +75,11 @@ import Testing
         _ bench: inout DirectoryBench, _ section: Int
     ) throws -> (width: Int, avoided: Set<Bytes32>) {
         for _ in 0..<2_000 {
-            for lookup in bench.advance(urgent: [section]).lookups {
+            let lookups = bench.advance(urgent: [section]).lookups
+            for lookup in lookups {
                 bench.directory.lookedUp(lookup.id, LookupResult(nodes: [], queries: 1, failures: 1), at: bench.now)
-                if lookup.section == section { return (lookup.width, lookup.avoided) }
             }
+            if let own = lookups.first(where: { $0.section == section }) { return (own.width, own.avoided) }
         }
         throw StateContentError.invalid("no search was begun")
     }
@@ -101,12 +102,16 @@ import Testing
         }
     }
 
-    @Test func aLostClaimantEndsThePause() throws {
+    @Test func theLastClaimantLostEndsThePause() throws {
         var bench = DirectoryBench(.walker)
         let holder = try bench.node(near: 5)
         bench.tell(holder, claims: [5..<6])
         _ = try fruitless(&bench, 5)
-        #expect(bench.advance(by: .seconds(5), urgent: [5]).lookups.allSatisfy { $0.section != 5 })
+        let others = bench.advance(by: .seconds(5), urgent: [5]).lookups
+        #expect(others.allSatisfy { $0.section != 5 })
+        for lookup in others {
+            bench.directory.lookedUp(lookup.id, LookupResult(nodes: [], queries: 1, failures: 1), at: bench.now)
+        }
         bench.directory.lost(holder.id)
         bench.tell(try bench.node(near: 0, radius: 256))
         let again = bench.advance(by: .seconds(1), urgent: [5]).lookups
