@@ -27,7 +27,8 @@ enum DirectorySize {
             let record = try NodeRecord(decoding: bytes)
             let info = PeerInfo(
                 record: record, address: NodeAddress(id: record.id, endpoint: endpoint(index)),
-                radius: .mask(bits: 244), capabilities: capabilities, clientInfo: [], lastExtension: nil, standing: PeerStanding(), isKept: false)
+                radius: .mask(bits: 244), capabilities: capabilities, clientInfo: [], lastExtension: nil,
+                standing: PeerStanding(), isKept: false)
             let section = Arc(of: record.id, radius: info.radius, depth: 3).sections
             let payload = StatePingPayload(
                 role: .holder, radius: info.radius, head: nil,
