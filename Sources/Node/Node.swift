@@ -7,6 +7,7 @@
 //                    ├── offers, requests ─▶ Holdings ◀────┤ (what is held, layers, crowns)
 //                    │                          │          ▼
 //                    ◀── requests, offers ◀── Sync (what to ask whom)
+//                    ◀── lookups, PINGs ◀──── HolderDirectory (who has what, and how they are found)
 //
 //   heavy work leaves as `.run(job)` and comes back as `.jobFinished`; writes leave as `.commit` and come back as
 //   `.committed`. Memory changes only after the store did.

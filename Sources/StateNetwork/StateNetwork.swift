@@ -15,6 +15,8 @@
 // served and up to which block all of it was compared with proven hashes. The *node pool* has the trie nodes above the
 // sections that were seen in crowns and proofs, and so proves most section hashes at most blocks by itself.
 //
+// `HolderDirectory` is the other machine of this target: who has which section elsewhere, and how they are found.
+//
 // Phases of a section: nothing, *partial* (a cursor says how far; a diff and the next range lead it to another anchor
 // where nobody serves its own), *complete* at an anchor and from then on carried on: by layers from block to block, by
 // folds from anchor to anchor, and by `0x41` where blocks were missed.
