@@ -48,7 +48,7 @@ import Testing
         return figures
     }
 
-    /// Blocks of one section each; of several, or at mainnet's pace of 12 s, it is the same at more cost.
+    /// Sections by depth, and seconds between blocks. (2, 2) and (1, 12) take longer, and more of them ask too early.
     @Test(arguments: [(1, 2)])
     func everyBlockReachesEveryHolder(_ depth: Int, _ seconds: Int) throws {
         let figures = try run(seed: 91, depth: depth, blockInterval: .seconds(seconds))
