@@ -219,15 +219,22 @@ extension Node {
 
     // MARK: Out
 
-    /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, nearest claims first.
+    /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, as far as is known.
     mutating func passOn(_ key: BlockDiffKey, except sender: Bytes32?, fanout: Int, at moment: Moment) {
         let interested = holders.covering(key.section).filter { peer in
             guard peer.id != sender, let head = peer.head else { return false }
             guard head.number < key.point.number else { return false }
             return configuration.role == .bridge ? peer.role == .holder : peer.role != .bridge
-        }.sorted { ($0.id ^ key.point.hash) < ($1.id ^ key.point.hash) }
-        // The order differs from block to block, so that the load of passing on does too.
-        for peer in interested.prefix(fanout) { gossip.add(key, for: peer.id, at: moment.instant) }
+        }.map(\.id)
+        // Every node has an order of its own for each block. By one order for all, everybody would pass a diff on to
+        // the same few, and the rest would have to ask for it. The sections of a block share the order, so that their
+        // diffs travel in one offer.
+        let seed = record.id.word1 ^ key.point.hash.word1
+        let order = interested.map { id in
+            var generator = SeededGenerator(seed: seed ^ id.word2)
+            return (rank: generator.next(), id: id)
+        }.sorted { ($0.rank, $0.id) < ($1.rank, $1.id) }
+        for peer in order.prefix(fanout) { gossip.add(key, for: peer.id, at: moment.instant) }
     }
 
     /// Offers what was gathered, all keys for one peer in one offer.

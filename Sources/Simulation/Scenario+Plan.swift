@@ -14,6 +14,8 @@ extension Scenario {
         public var sectionDepth = 1
         public var epochLength: UInt64 = 8
         public var blockInterval = Interval.seconds(2)
+        /// The first so many blocks come 100 ms apart instead: a chain that has an anchor before anybody joins.
+        public var quickBlocks = 0
         /// The first block after genesis comes one interval after this time: holders have met by then.
         public var firstBlock = Instant(microseconds: 5_000_000)
         public var conditions = SimulatedNetwork.Conditions(latency: .milliseconds(20))
@@ -30,6 +32,12 @@ extension Scenario {
 
         public init(seed: UInt64) { self.seed = seed }
 
+        /// When the bridge gets a block.
+        func time(ofBlock number: Int) -> Instant {
+            let quick = min(number, quickBlocks)
+            return firstBlock + .milliseconds(100) * quick + blockInterval * (number - quick)
+        }
+
         /// Every holder's kind, in the order in which they start.
         var kinds: [Group] {
             groups.isEmpty ? [Group(count: holders, radiusExponent: radiusExponent)] : groups
@@ -41,17 +49,20 @@ extension Scenario {
         public var count: Int
         /// Size of the arc in bits.
         public var radiusExponent: Int
+        /// The one arc that all of them keep, counted from 0; nil: they are spread.
+        public var onlyArc: UInt64?
 
-        public init(count: Int, radiusExponent: Int) {
+        public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count
             self.radiusExponent = radiusExponent
+            self.onlyArc = onlyArc
         }
 
         /// Arcs of this size in the ring, as the number of bits that tell them apart.
         var arcBits: Int { max(0, 256 - radiusExponent) }
 
         /// The arc of the holder at `place`.
-        func arc(at place: Int) -> UInt64 { UInt64(place) & (1 << UInt64(arcBits) - 1) }
+        func arc(at place: Int) -> UInt64 { onlyArc ?? UInt64(place) & (1 << UInt64(arcBits) - 1) }
     }
 
     /// The one node that a newcomer knows.

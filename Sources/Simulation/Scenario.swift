@@ -46,7 +46,7 @@ public struct Scenario: Sendable {
             ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts), for: bridge, at: .zero)
         for (number, entry) in chain.entries.enumerated() {
             let block = ReplayedBlock(header: entry.block.header, changes: entry.accessList.accountChanges)
-            world.schedule(block, for: bridge, at: plan.firstBlock + plan.blockInterval * (number + 1))
+            world.schedule(block, for: bridge, at: plan.time(ofBlock: number + 1))
         }
     }
 

@@ -78,10 +78,15 @@ final class World {
         return nodes.count - 1
     }
 
+    /// A key from the world's seed, with an id that shares the first `bits` bits of `place`.
+    func key(near place: Bytes32, bits: Int) -> IdentityKey {
+        IdentityKey(idPrefix: place, bits: bits, from: &entropy) ?? IdentityKey(from: &entropy)
+    }
+
     /// A node that speaks discv5 and uTP but answers as the test likes.
-    func addLiar(versions: ClosedRange<UInt64> = 2...2) throws -> (index: Int, liar: Liar) {
+    func addLiar(key: IdentityKey? = nil, versions: ClosedRange<UInt64> = 2...2) throws -> (index: Int, liar: Liar) {
         let index = nodes.count
-        let key = IdentityKey(from: &entropy)
+        let key = key ?? IdentityKey(from: &entropy)
         let liar = try Liar(
             key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()), versions: versions)
         keys.append(key)
