@@ -30,7 +30,7 @@ extension Node {
         guard let newest = anchors.last else { return }
         log(.info, "\(newest) is final")
         sync.anchorAdvanced(to: newest)
-        holders.anchorAdvanced(to: newest)
+        tellAnchors()
         if bridge != nil { bridgeFinal(newest, at: moment) }
         foldWhereItFits(at: moment)
     }
@@ -156,6 +156,13 @@ extension Node {
 
     /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.
     mutating func noticeBehind(at moment: Moment) {
+        // Where all stood at the head until now, a new block's diffs have their time from its header on.
+        if status.awaitedHead != chain.head {
+            if let before = status.awaitedHead, holdings.verifiedHead == before {
+                status.headVerifiedAt = moment.instant
+            }
+            status.awaitedHead = chain.head
+        }
         guard sync.phase == .following, configuration.role != .bridge,
             moment.instant - status.headVerifiedAt >= NodeLimits.headPatience, let header = chain.headHeader,
             holdings.verifiedHead != header.point

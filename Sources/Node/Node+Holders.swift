@@ -22,10 +22,17 @@ extension Node {
                 lookups[id] = search
             case .meet(let records): overlay.meet(network: .state, records, at: now)
             case .ask(let search, let peer, let section): ask(peer, whoHas: section, for: search, at: moment)
-            case .keep(let id): overlay.keep(network: .state, peer: id, at: now)
+            case .keep(let id): if !overlay.keep(network: .state, peer: id, at: now) { holders.notKept(id) }
             case .release(let id): overlay.release(network: .state, peer: id, at: now)
             }
         }
+    }
+
+    /// Tells the directory at which anchors claims count.
+    mutating func tellAnchors() {
+        guard let newest = chain.newestAnchor else { return }
+        let before = newest.epoch > 0 ? chain.anchor(epoch: newest.epoch - 1) : nil
+        holders.anchorsAdvanced(to: [newest] + (before.map { [$0] } ?? []))
     }
 
     /// Asks a node that does not have a section for the least of it: it answers with records of those who cover it.
@@ -50,9 +57,9 @@ extension Node {
         let section = Section(of: position, depth: holdings.depth).index
         let askerRole = holders[asker]?.role ?? .holder
         let able = holders.covering(section).filter { peer in
-            peer.id != asker && askerRole.takesState(from: peer.role)
+            peer.id != asker && askerRole.takesState(from: peer.role) && !peer.isDoubtful
         }.map { peer in
-            (peer: peer, claims: peer.served.contains { $0.runs.contains { $0.contains(section) } })
+            (peer: peer, claims: peer.isLiveClaimant(of: section))
         }
         let bridges = able.filter { $0.peer.role == .bridge }.prefix(1)
         let others = able.filter { $0.peer.role != .bridge }.sorted { a, b in

@@ -11,6 +11,8 @@ struct StatusKeeper: Sendable {
     var serving = 0
     /// When the verified head last moved, or was last looked into.
     var headVerifiedAt: Instant
+    /// The head whose diffs are waited for.
+    var awaitedHead: StatePoint?
     /// When all that is held is to be looked over after progress; nil where nothing has come about since.
     var overlookAt: Instant?
     var overlookedAt: Instant?
@@ -92,15 +94,22 @@ extension Node {
             head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0, stall: stall(at: now))
     }
 
-    /// The first section that a lane is on and nobody known has.
+    /// The first section that a lane is on and nobody known has; else the one that a peer lets wait longest.
     private func waiting(at now: Instant) -> Progress.Waiting? {
         guard configuration.role != .bridge, sync.newest != nil else { return nil }
-        let idle = sync.idleSections.first { holders.claimants(of: $0) == 0 }
-        return idle.map { index in
-            Progress.Waiting(
-                section: "\(holdings.section(index))", claimants: holders.claimants(of: index),
-                keepers: holders.keepers(of: index), why: search(for: index, at: now))
+        if let index = sync.idleSections.first(where: { holders.claimants(of: $0) == 0 }) {
+            return waiting(for: index, search(for: index, at: now))
         }
+        return sync.slowest(at: now).map { slow in
+            let seconds = Int(slow.since.seconds)
+            return waiting(for: slow.section ?? arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
+        }
+    }
+
+    private func waiting(for index: Int, _ why: String) -> Progress.Waiting {
+        Progress.Waiting(
+            section: "\(holdings.section(index))", claimants: holders.claimants(of: index),
+            keepers: holders.keepers(of: index), why: why)
     }
 
     /// What is being done to find somebody who has a section.

@@ -128,7 +128,7 @@ extension Node {
             tellSync(index, at: moment)
         }
         guard let peer = sync.finish(id, outcome, at: moment.instant), let helped = outcome.hasHelped else { return }
-        holders.note(peer, helped: helped, at: moment.instant)
+        holders.note(peer, helped: helped, sections: sections, at: moment.instant)
     }
 
     private mutating func lie(_ assignment: Assignment, _ what: String, at moment: Moment) {

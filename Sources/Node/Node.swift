@@ -135,7 +135,7 @@ public struct Node: Sendable {
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
         if let newest = chain.newestAnchor {
             sync.anchorAdvanced(to: newest)
-            holders.anchorAdvanced(to: newest)
+            tellAnchors()
         }
         afterProgress(at: moment)
     }

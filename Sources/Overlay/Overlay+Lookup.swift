@@ -41,7 +41,8 @@ extension Overlay {
         let count = networks[network].table.routedCount
         if networks[network].table.count > 0, lookups.count < OverlayLimits.lookups {
             let target = generator.next() % 2 == 0 ? localRecord.id : random
-            begin(Lookup(network: network, target: target, isReported: false), nextID())
+            let limits = configuration.limitsSubnets
+            begin(Lookup(network: network, target: target, isReported: false, limitsSubnets: limits), nextID())
         }
         let interval = configuration.refreshInterval.microseconds
         let wait = count < OverlayLimits.bucketSize ? interval / 4 : interval

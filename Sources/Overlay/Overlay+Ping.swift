@@ -157,21 +157,22 @@ extension Overlay {
         if !(isVisit && failure == .unsupported) { note(failure, of: id) }
         if failure == nil, talk.hadSession { book.measured(clock - talk.sentAt, \.roundTrip, of: id, at: clock) }
         if failure != nil {
-            if isVisit, networks[network].table[id] == nil { missed(talk.contact, network: network) }
+            if isVisit, networks[network].table[id] == nil { postpone(talk.contact, network: network) }
             if var peer = networks[network].table[id] {
                 let soon = min(OverlayLimits.failedPingDelay, configuration.pingInterval)
                 schedule(&peer, at: clock + soon, network: network, anew: false)
                 networks[network].table[id] = peer
             }
         }
+        // Whatever came of it: who was sought is so no more, and whoever seeks it is told.
+        if isVisit, networks[network].sought.remove(id) != nil {
+            if let peer = networks[network].table[id] {
+                announce(peer, network: network)
+            } else {
+                directives.append(.peerLost(networks[network].configuration.id, id))
+            }
+        }
         visitNext(network)
-    }
-
-    /// A node did not answer its first PING.
-    private mutating func missed(_ contact: Contact, network: Int) {
-        postpone(contact, network: network)
-        guard networks[network].sought.remove(contact.record.id) != nil else { return }
-        directives.append(.peerLost(networks[network].configuration.id, contact.record.id))
     }
 
     private mutating func ponged(

@@ -28,6 +28,9 @@ public enum SyncLimits {
     public static let refusalPause = Interval.milliseconds(500)
     /// No verified byte for this long is called a stall and given a reason (usability.md F.3).
     public static let stallAfter = Interval.seconds(30)
+    /// An answer under way for longer than this is told as what is waited for: a round trip and a lost packet take
+    /// less.
+    static let slowAfter = Interval.seconds(3)
     /// Every request's timeout, the stream included. Covers a 32 MiB answer at 1 MiB/s.
     public static let requestTimeout = Interval.seconds(32)
 }

@@ -39,6 +39,7 @@ public struct StateSync: Sendable {
         let assignment: Assignment
         /// Bytes taken from the rate budget.
         let budgeted: UInt32
+        let startedAt: Instant
     }
 
     struct PeerState: Sendable {
@@ -262,7 +263,7 @@ public struct StateSync: Sendable {
     mutating func assign(_ task: SyncTask, to peer: Bytes32, budgeted: UInt32, at now: Instant) -> Assignment {
         let assignment = Assignment(id: nextID, peer: peer, task: task)
         nextID += 1
-        flights[assignment.id] = Flight(assignment: assignment, budgeted: budgeted)
+        flights[assignment.id] = Flight(assignment: assignment, budgeted: budgeted, startedAt: now)
         peers[peer]?.inFlight += 1
         return assignment
     }
@@ -275,6 +276,16 @@ public struct StateSync: Sendable {
             if case .complete = status.coverage { return false }
             return !status.isLocked && !busy.contains(index)
         }
+    }
+
+    /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
+    /// crown); nil where nothing is slow.
+    public func slowest(at now: Instant) -> (section: Int?, peer: Bytes32, since: Interval)? {
+        let slow = flights.values.filter { now - $0.startedAt >= SyncLimits.slowAfter }
+        guard let oldest = slow.min(by: { ($0.startedAt, $0.assignment.id) < ($1.startedAt, $1.assignment.id) }) else {
+            return nil
+        }
+        return (oldest.assignment.task.subject, oldest.assignment.peer, now - oldest.startedAt)
     }
 
     /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,

@@ -128,6 +128,11 @@ public enum SyncTask: Sendable, Hashable {
         case block(StatePoint)
     }
 
+    /// The section it is about, or the first of them; nil for a crown, which is about all.
+    var subject: Int? {
+        if case .codes(_, let section) = self { section } else { sections.first }
+    }
+
     /// The sections it changes.
     public var sections: [Int] {
         switch self {
@@ -169,8 +174,8 @@ public enum AssignmentOutcome: Sendable, Equatable {
     public var hasHelped: Bool? {
         switch self {
         case .done: true
-        case .busy, .refused, .failed, .invalid: false
-        case .tooOld, .tooLarge, .aborted: nil
+        case .busy, .failed, .invalid: false
+        case .refused, .tooOld, .tooLarge, .aborted: nil
         }
     }
 }

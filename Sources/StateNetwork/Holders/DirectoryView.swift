@@ -15,7 +15,8 @@ extension HolderDirectory {
 
     /// How it stands with a section's holders.
     public func state(of section: Int, at now: Instant) -> SectionState {
-        if let search = searches.values.first(where: { reach(of: $0).contains(section) }) {
+        let under = searches.keys.sorted().first { id in searches[id].map { reach(of: $0).contains(section) } ?? false }
+        if let search = under.flatMap({ searches[$0] }) {
             return .searching(search.stage, attempt: search.attempt)
         }
         guard isShort(section) else { return .supplied }

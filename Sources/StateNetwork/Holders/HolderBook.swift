@@ -18,8 +18,10 @@ struct HolderBook: Sendable {
     private(set) var keepers: [UInt16]
     private(set) var keptCount = 0
     private var keptBySubnet: [Subnet: Int] = [:]
-    /// Claims at anchors of earlier epochs are of no use.
-    private var oldestEpoch: UInt64 = 0
+    /// Anchors at which a claim is of use: the newest final one and the one before it, which holders serve.
+    private var usable: [Anchor] = []
+    /// Sections whose last live claimant or keeper went, since they were last taken.
+    private var emptied: [Int] = []
 
     init(role: Role, depth: Int) {
         self.role = role
@@ -28,7 +30,7 @@ struct HolderBook: Sendable {
         keepers = claimants
     }
 
-    /// One peer; writing changes what is known of it and the sums with it.
+    /// What is known of one peer.
     subscript(id: Bytes32) -> StatePeer? { peers[id] }
 
     /// Takes in what a peer says now. Sections it claimed before and does not any more are given back.
@@ -68,10 +70,19 @@ struct HolderBook: Sendable {
         return peer
     }
 
-    /// The newest final anchor: holders serve it and the one before it.
-    mutating func anchorAdvanced(to anchor: Anchor) {
-        oldestEpoch = anchor.epoch > 0 ? anchor.epoch - 1 : 0
-        for id in peers.keys { recount(id) }
+    /// Claims at these anchors count, and at no others: whoever names one that nobody knows is never asked either.
+    mutating func setUsable(_ anchors: [Anchor]) {
+        usable = anchors
+        for id in peers.keys.sorted() { recount(id) }
+    }
+
+    /// Whether it is known at which anchor claims count.
+    var hasAnchor: Bool { !usable.isEmpty }
+
+    /// Takes the sections whose supply went.
+    mutating func takeEmptied() -> [Int] {
+        defer { emptied = [] }
+        return emptied
     }
 
     // MARK: Sums
@@ -88,14 +99,16 @@ struct HolderBook: Sendable {
     private func worth(of peer: StatePeer) -> StatePeer.Counted {
         guard !peer.isDoubtful else { return StatePeer.Counted() }
         var worth = StatePeer.Counted()
-        if peer.isKept, peer.role == .holder { worth.keeps = peer.arc.sections }
         if role.takesState(from: peer.role) {
-            let useful = peer.served.filter { $0.anchor.epoch >= oldestEpoch }
+            let useful = peer.served.filter { usable.contains($0.anchor) }
             worth.claims =
                 useful.count == 1
                 ? useful[0].runs
                 : useful.first.map { AnchorSections(anchor: $0.anchor, runs: useful.flatMap(\.runs)).runs } ?? []
         }
+        // That one covers the whole ring is easily said: it counts where something is shown for it.
+        let isCredible = !peer.arc.isWhole || !worth.claims.isEmpty
+        if peer.isKept, peer.role == .holder, isCredible { worth.keeps = peer.arc.sections }
         return worth
     }
 
@@ -103,9 +116,13 @@ struct HolderBook: Sendable {
         for run in counted.claims {
             for section in run.clamped(to: 0..<claimants.count) {
                 claimants[section] = UInt16(clamping: Int(claimants[section]) + change)
+                if claimants[section] == 0 { emptied.append(section) }
             }
         }
-        for section in counted.keeps { keepers[section] = UInt16(clamping: Int(keepers[section]) + change) }
+        for section in counted.keeps {
+            keepers[section] = UInt16(clamping: Int(keepers[section]) + change)
+            if keepers[section] == 0 { emptied.append(section) }
+        }
     }
 
     private mutating func countKept(_ peer: StatePeer, _ change: Int) {

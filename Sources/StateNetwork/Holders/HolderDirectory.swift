@@ -71,20 +71,30 @@ public struct HolderDirectory: Sendable {
     var searches: [SearchID: HolderSearch] = [:]
     var schedule: SearchSchedule
     /// Nodes that are tried in every search, and holders of earlier runs that were not met yet.
-    private let named: [StoredHolder]
+    let named: [StoredHolder]
     private(set) var stored: [StoredHolder]
+    /// Nodes that were met and are to be kept, and have not told what they have yet.
+    private(set) var pending: [Bytes32: Pending] = [:]
+    /// How nodes behaved that are no peers any more.
+    private var former: [Bytes32: StatePeer] = [:]
     /// Needed sections all of whose claimants share one network prefix.
     var uniform: Set<Int> = []
-    private var urgent: [Int] = []
+    private(set) var urgent: [Int] = []
     /// Needed sections that no live claimant is known of, and since when.
     var unclaimedSince: [Int: Instant] = [:]
     private var nextReview = Instant.zero
     private var nextSearch: UInt64 = 1
     /// The next section whose claimants' network prefixes are looked at.
     private var nextDiversity = 0
-    private var directives: [Directive] = []
+    var directives: [Directive] = []
     /// Searches begun since the start, and FIND_NODES that they took.
     public private(set) var searchCount = 0, queryCount = 0
+
+    struct Pending: Sendable {
+        let subnet: Subnet?
+        /// When it is let go; set at the first look at it.
+        var until: Instant?
+    }
 
     /// `named`: nodes that the network's configuration names; `stored`: what an earlier run kept.
     public init(role: Role, arc: Arc, named: [StoredHolder] = [], stored: [StoredHolder] = []) {
@@ -143,9 +153,13 @@ public struct HolderDirectory: Sendable {
     public mutating func met(_ info: PeerInfo) {
         let peerArc = Arc(of: info.id, radius: info.radius, depth: arc.depth)
         let subnet = Subnet(limiting: info.address.endpoint)
-        guard book[info.id] == nil, isOfUse(peerArc, subnet: subnet, told: nil), makesRoom(in: subnet) else {
+        guard book[info.id] == nil, pending[info.id] == nil else { return }
+        let isNamed = named.contains { $0.record.id == info.id }
+        guard isNamed || isOfUse(peerArc, subnet: subnet, told: nil), makesRoom(in: subnet) else {
             return settled(info.id)
         }
+        // It counts as kept until it has told what it has, which it does at once or not at all.
+        pending[info.id] = Pending(subnet: subnet)
         directives.append(.keep(info.id))
     }
 
@@ -153,110 +167,82 @@ public struct HolderDirectory: Sendable {
     public mutating func told(_ payload: StatePingPayload, by info: PeerInfo, at toldAt: Instant) {
         let id = info.id
         stored.removeAll { $0.record.id == id }
-        book.update(StatePeer(info, payload, depth: arc.depth, toldAt: toldAt, before: book[id]))
+        pending[id] = nil
+        let before = book[id] ?? former.removeValue(forKey: id)
+        book.update(StatePeer(info, payload, depth: arc.depth, toldAt: toldAt, before: before))
         if let peer = book[id], !peer.isKept {
-            let isOfUse = isOfUse(peer.arc, subnet: peer.subnet, told: peer)
+            let isNamed = named.contains { $0.record.id == id }
+            let isOfUse = isNamed || isOfUse(peer.arc, subnet: peer.subnet, told: peer)
             // One that was met is kept already: by its radius alone, until now.
-            if isOfUse, info.isKept || makesRoom(in: peer.subnet) {
+            if isOfUse, makesRoom(in: peer.subnet) {
                 if !info.isKept { directives.append(.keep(id)) }
                 book.setKept(id, true)
             } else if info.isKept {
                 directives.append(.release(id))
             }
         }
+        endPauses()
         settled(id)
     }
 
     /// A node is no peer any more, or did not answer when it was to be met.
     public mutating func lost(_ id: Bytes32) {
-        stored.removeAll { $0.record.id == id }
-        if let peer = book.remove(id) {
-            // Where others are left the pause goes on: peers that come and go in a crowd are no reason to search.
-            for section in peer.arc.sections.clamped(to: needed) where supply(section) < min(1, target(section)) {
-                schedule.reset(section)
+        pending[id] = nil
+        // The next search tries others first.
+        if let place = stored.firstIndex(where: { $0.record.id == id }) { stored.append(stored.remove(at: place)) }
+        if let peer = book.remove(id), peer.hasFailed {
+            if former.count >= HolderLimits.formerPeers, let oldest = former.min(by: { a, b in
+                (a.value.toldAt, a.key) < (b.value.toldAt, b.key)
+            }) {
+                former[oldest.key] = nil
             }
+            former[id] = peer.asStranger
         }
+        endPauses()
         settled(id)
     }
 
-    /// The newest final anchor.
-    public mutating func anchorAdvanced(to anchor: Anchor) { book.anchorAdvanced(to: anchor) }
+    /// The overlay cannot keep a node.
+    public mutating func notKept(_ id: Bytes32) {
+        pending[id] = nil
+        book.setKept(id, false)
+        endPauses()
+        settled(id)
+    }
+
+    /// The anchors that are of use: the newest final one and the one before it.
+    public mutating func anchorsAdvanced(to anchors: [Anchor]) {
+        book.setUsable(anchors)
+        endPauses()
+    }
+
+    /// Sections that were left without anybody are searched for at once. Where others are left the pause goes on: peers
+    /// that come and go in a crowd are no reason to search.
+    private mutating func endPauses() {
+        for section in book.takeEmptied() where needed.contains(section) && supply(section) == 0 {
+            schedule.endPause(section)
+        }
+    }
 
     // MARK: What they do
 
-    /// A request to a peer ended: with what was asked for, or without.
-    public mutating func note(_ id: Bytes32, helped: Bool, at now: Instant) {
+    /// A request to a peer ended, about these sections: with what was asked for, or without.
+    public mutating func note(_ id: Bytes32, helped: Bool, sections: [Int] = [], at now: Instant) {
         _ = book.change(id) { $0.note(helped: helped, at: now) }
+        if helped { for section in sections where needed.contains(section) { schedule.reset(section) } }
+        endPauses()
     }
 
     /// See `StatePeer`: a peer serves these anchors and no others.
     public mutating func keep(anchors: [Anchor], of id: Bytes32) {
         _ = book.change(id) { $0.keep(anchors: anchors) }
+        endPauses()
     }
 
     /// See `StatePeer`: a peer does not have what it claimed. How often that has happened lately.
     public mutating func disclaim(_ section: Int, at anchor: Anchor, by id: Bytes32, now: Instant) -> Int {
-        book.change(id) { $0.disclaim(section, at: anchor, now) } ?? 0
-    }
-
-    // MARK: Keeping
-
-    /// Whether hearing from a node helps: a needed section that it covers, or (`told`) claims, has too few yet.
-    private func isOfUse(_ peerArc: Arc, subnet: Subnet?, told peer: StatePeer?) -> Bool {
-        if let peer {
-            // A bridge has nothing for those who take no state from it, and offers to holders only.
-            guard role.takesState(from: peer.role), role != .bridge || peer.role == .holder, !peer.isDoubtful else {
-                return false
-            }
-        }
-        if peerArc.isWhole, !arc.isWhole || peer?.role != .holder {
-            let others = book.peers(of: peerArc).count { $0.isKept && $0.id != peer?.id && !$0.isDoubtful }
-            return others < HolderLimits.keptWhole
-        }
-        return peerArc.sections.clamped(to: needed).contains { section in
-            let mine = peer?.counted
-            let keepers = keepers(of: section) - (mine?.keeps.contains(section) == true ? 1 : 0)
-            let claims = mine?.claims.contains { $0.contains(section) } == true
-            let isWelcome =
-                keepers < HolderLimits.keptPerSection
-                || (peer == nil ? isShort(section) : claims && claimants(of: section) <= HolderLimits.keptPerSection)
-            return isWelcome && subnetAllows(subnet, in: section, besides: peer?.id)
-        }
-    }
-
-    private func subnetAllows(_ subnet: Subnet?, in section: Int, besides id: Bytes32?) -> Bool {
-        guard let subnet else { return true }
-        let neighbours = book.covering(section).count { $0.isKept && $0.id != id && $0.subnet == subnet }
-        return neighbours < HolderLimits.keptPerSectionAndSubnet
-    }
-
-    /// Whether one more can be kept; the least useful leaves for it.
-    private mutating func makesRoom(in subnet: Subnet?) -> Bool {
-        let limit = HolderLimits.kept(role, sections: needed.count)
-        if let subnet, book.kept(in: subnet) >= limit / HolderLimits.subnetShare { return false }
-        guard book.keptCount >= limit else { return true }
-        let kept = book.peers.values.filter(\.isKept)
-        guard let least = kept.min(by: { usefulness(of: $0) < usefulness(of: $1) }),
-            usefulness(of: least).rank < DirectoryRank.fillsAShortage
-        else { return false }
-        book.setKept(least.id, false)
-        directives.append(.release(least.id))
-        return true
-    }
-
-    /// The order in which kept peers leave: doubtful ones, those of no section that anything waits for, the rest; of
-    /// equals the one heard from longest ago.
-    private func usefulness(of peer: StatePeer) -> (rank: DirectoryRank, toldAt: Instant, id: Bytes32) {
-        let rank: DirectoryRank
-        if peer.isDoubtful {
-            rank = .doubtful
-        } else if urgent.contains(where: { section in peer.counted.claims.contains { $0.contains(section) } }) {
-            rank = .isWaitedFor
-        } else {
-            let isScarce = peer.arc.sections.clamped(to: needed).contains { supply($0) <= target($0) }
-            rank = isScarce && role == .bridge ? .fillsAShortage : .spare
-        }
-        return (rank, peer.toldAt, peer.id)
+        defer { endPauses() }
+        return book.change(id) { $0.disclaim(section, at: anchor, now) } ?? 0
     }
 
     // MARK: Time
@@ -282,10 +268,27 @@ public struct HolderDirectory: Sendable {
         }
         guard nextReview <= now else { return }
         self.urgent = urgent.filter { needed.contains($0) }
+        releaseSilent(at: now)
         lookForDiversity()
         noteUnclaimed(at: now)
         let isAnythingShort = beginSearches(at: now)
         nextReview = now + (isAnythingShort ? HolderLimits.reviewInterval : HolderLimits.idleInterval)
+    }
+
+    /// Lets go who was to be kept and does not tell what it has; tries those again that failed some time ago.
+    private mutating func releaseSilent(at now: Instant) {
+        for id in pending.keys.sorted() {
+            guard let until = pending[id]?.until else {
+                pending[id]?.until = now + HolderLimits.meetingTime
+                continue
+            }
+            guard until <= now else { continue }
+            pending[id] = nil
+            directives.append(.release(id))
+        }
+        for peer in book.peers.values where peer.isDoubtful && peer.isForgiven(at: now) {
+            _ = book.change(peer.id) { $0.note(helped: true, at: now) }
+        }
     }
 
     /// Begins as many searches as may be, for what is waited for first. Whether anything is short.
@@ -294,8 +297,10 @@ public struct HolderDirectory: Sendable {
         var isAnythingShort = false
         // Without a peer there is nobody to ask.
         guard !book.peers.isEmpty || !stored.isEmpty || !named.isEmpty else { return true }
+        // Whose claims count is not known before an anchor is; a bridge looks for those who have nothing yet.
+        guard book.hasAnchor || role == .bridge else { return true }
         // What nothing waits for yet is looked for as long as there is room to keep those who have it.
-        let hasRoom = book.keptCount < HolderLimits.kept(role, sections: needed.count) / 4 * 3
+        let hasRoom = role == .bridge || book.keptCount < HolderLimits.kept(role, sections: needed.count) / 4 * 3
         for sections in hasRoom ? [urgent, Array(needed)] : [urgent] {
             for section in sections where isShort(section) {
                 isAnythingShort = true
@@ -343,8 +348,8 @@ public struct HolderDirectory: Sendable {
         nextSearch += 1
         searchCount += 1
         var search = HolderSearch(section: section, attempt: schedule.attempts(section))
-        let earlier = (named + stored).filter { $0.arc.sections.contains(section) }.prefix(HolderLimits.storedTried)
-        search.find(earlier.map(\.record))
+        let earlier = stored.lazy.filter { $0.arc.sections.contains(section) }.prefix(HolderLimits.storedTried)
+        search.find(earlier.map(\.record) + named.map(\.record))
         searches[id] = search
         proceed(id, at: now)
         return search
@@ -365,8 +370,9 @@ public struct HolderDirectory: Sendable {
             search.questions = 1
             // Its queries have deadlines of their own.
             search.deadline = nil
-            directives.append(
-                .lookup(id, section: search.section, width: search.width, avoiding: doubtful()))
+            let avoided = doubtful()
+            search.avoidsSome = !avoided.isEmpty
+            directives.append(.lookup(id, section: search.section, width: search.width, avoiding: avoided))
         } else if !search.hasAsked {
             search.hasAsked = true
             search.stage = .asking
@@ -393,15 +399,17 @@ public struct HolderDirectory: Sendable {
         return able.prefix(HolderLimits.asked - 1) + able.suffix(1)
     }
 
-    private func doubtful() -> Set<Bytes32> { Set(book.peers.values.filter(\.isDoubtful).map(\.id)) }
+    private func doubtful() -> Set<Bytes32> {
+        Set((book.peers.values.filter(\.isDoubtful) + former.values.filter(\.isDoubtful)).map(\.id))
+    }
 
     /// A lookup ended.
     public mutating func lookedUp(_ id: SearchID, _ result: LookupResult, at now: Instant) {
         queryCount += result.queries
         guard var search = searches[id] else { return }
         search.questions = 0
-        search.horizon = HolderSearch.horizon(
-            of: result, around: Section(depth: arc.depth, index: search.section).firstKey)
+        let position = Section(depth: arc.depth, index: search.section).firstKey
+        search.horizon = search.avoidsSome ? nil : HolderSearch.horizon(of: result, around: position)
         search.find(result.nodes.lazy.map(\.record))
         search.neighbours = result.nodes.filter(\.hasAnswered).map(\.record.id)
         searches[id] = search
@@ -435,22 +443,17 @@ public struct HolderDirectory: Sendable {
             if isShort(section) {
                 schedule.pause(section, hasAny: supply(section) > 0, at: now)
             } else {
-                schedule.reset(section)
+                schedule.endPause(section)
             }
         }
     }
 
     /// The sections of which a search under way may find holders: of the arc in which its lookup found every node, or
-    /// of the smallest arc that is known to cover its own section.
+    /// of the smallest arc of a live claimant of its own section.
     func reach(of search: HolderSearch) -> Range<Int> {
-        let covering = book.covering(search.section).map(\.arc.bits).max().flatMap { $0 > 0 ? $0 : nil }
-        let bits = [search.horizon, covering].compactMap { $0 }.min() ?? 4 * arc.depth
+        let claimants = book.covering(search.section).filter { $0.isLiveClaimant(of: search.section) }
+        let claimed = claimants.map(\.arc.bits).max()
+        let bits = [search.horizon, claimed.flatMap { $0 > 0 ? $0 : nil }].compactMap { $0 }.min() ?? 4 * arc.depth
         return Arc(around: search.section, bits: bits, depth: arc.depth).sections
     }
-}
-
-/// See `HolderDirectory.usefulness`.
-enum DirectoryRank: Int, Comparable {
-    case doubtful, spare, fillsAShortage, isWaitedFor
-    static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }

@@ -55,11 +55,13 @@ public enum HolderLimits {
     /// has within seconds.
     public static let unheldAfter = Interval.seconds(60)
     /// Sections looked at in turn for claimants of one network prefix only, at each review.
-    static let diversityStep = 64
+    static let diversityStep = 16
 
-    /// Requests in a row without use after which a claim does not count, and the term within which one that claims must
-    /// have helped once, however it puts one off.
-    static let failuresBeforeDoubt = 2, claimTerm = Interval.seconds(10)
+    /// Requests in a row without use, over at least this long, after which a claim does not count, however one was put
+    /// off; and after how long without another failure it counts again, so that whoever was only busy is tried again.
+    static let failuresBeforeDoubt = 2, doubtTerm = Interval.seconds(2), doubtMemory = Interval.seconds(60)
+    /// Nodes that are no peers any more whose behaviour is remembered: whoever goes and comes back is still who he was.
+    static let formerPeers = 512
     /// How long it is remembered that a peer had not what it claimed.
     static let falseClaimMemory = Interval.seconds(600)
 

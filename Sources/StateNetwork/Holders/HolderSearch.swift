@@ -28,6 +28,8 @@ public struct HolderSearch: Sendable {
     /// Questions under way.
     var questions = 0
     var hasLookedUp = false, hasAsked = false
+    /// Whether its lookup left nodes out: then it cannot have found everybody.
+    var avoidsSome = false
     /// Leading bits of the arc round the position in which every node was found; nil before the lookup.
     var horizon: Int?
     /// Nodes that this search came to know of.
@@ -61,10 +63,10 @@ public struct HolderSearch: Sendable {
     var width: Int { HolderLimits.widths[min(attempt, HolderLimits.widths.count - 1)] }
 
     /// The arc in which the lookup found every node there is: up to the few nearest nobody can have been missed. In a
-    /// network of fewer nodes it is the whole ring, if they all answered; nil where nobody knows.
+    /// network of fewer nodes it is the whole ring, if several answered and none failed; nil where nobody knows.
     static func horizon(of result: LookupResult, around position: Bytes32) -> Int? {
         guard result.nodes.count >= HolderLimits.surelyFound else {
-            return result.queries > 0 && result.failures == 0 ? 0 : nil
+            return result.queries > 1 && result.failures == 0 ? 0 : nil
         }
         let farthest = result.nodes[HolderLimits.surelyFound - 1].record.id
         return 257 - RingDistance.logarithmic(farthest, position)

@@ -98,9 +98,27 @@ public struct StatePeer: Sendable {
         lastFailure = now
     }
 
-    /// Whether its claims count for nothing: several requests in a row brought nothing, over more than a moment.
-    var isDoubtful: Bool {
+    /// Whether its claims count for nothing: several requests in a row brought nothing, over more than a moment, since
+    /// what goes wrong at one moment is one failure.
+    public var isDoubtful: Bool {
         guard let since = unhelpfulSince, let last = lastFailure else { return false }
-        return failures >= HolderLimits.failuresBeforeDoubt || last - since >= HolderLimits.claimTerm
+        return failures >= HolderLimits.failuresBeforeDoubt && last - since >= HolderLimits.doubtTerm
+    }
+
+    /// Whether it claims the section as a live claimant.
+    public func isLiveClaimant(of section: Int) -> Bool { counted.claims.contains { $0.contains(section) } }
+
+    /// Whether its last failure is so long ago that it deserves another try.
+    func isForgiven(at now: Instant) -> Bool { lastFailure.map { now - $0 >= HolderLimits.doubtMemory } ?? true }
+
+    /// Whether there is anything to remember of it.
+    var hasFailed: Bool { failures > 0 || falseClaims > 0 }
+
+    /// What is remembered of one that is no peer any more: how it behaved, and nothing else.
+    var asStranger: StatePeer {
+        var stranger = self
+        stranger.isKept = false
+        stranger.counted = Counted()
+        return stranger
     }
 }

@@ -10,6 +10,7 @@ import Testing
 /// A directory without a node: peers say by hand what they have, directives are looked at.
 struct DirectoryBench {
     static let anchor = Anchor(epoch: 7, hash: Bytes32(0, 0, 0, 7))
+    static let before = Anchor(epoch: 6, hash: Bytes32(0, 0, 0, 6))
 
     var directory: HolderDirectory
     var now = Instant(microseconds: 1_000_000)
@@ -17,7 +18,7 @@ struct DirectoryBench {
 
     init(_ role: Role, arc: Arc = Arc(around: 0, bits: 0, depth: 1), stored: [StoredHolder] = [], seed: UInt64 = 1) {
         directory = HolderDirectory(role: role, arc: arc, stored: stored)
-        directory.anchorAdvanced(to: DirectoryBench.anchor)
+        directory.anchorsAdvanced(to: [DirectoryBench.anchor, DirectoryBench.before])
         entropy = Entropy(seed: Bytes32(seed, 0, 0, 1))
     }
 

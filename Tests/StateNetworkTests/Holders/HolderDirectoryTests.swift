@@ -27,26 +27,29 @@ import Testing
         #expect(bench.directory.keptCount == 0)
     }
 
-    /// Of two anchors a section counts once; of an epoch that nobody walks any more not at all.
+    /// Of two anchors a section counts once; of one that nobody knows, or knows no more, not at all.
     @Test func onlyAnchorsOfUseCount() throws {
         var bench = DirectoryBench(.walker)
         let info = try bench.node(near: 3)
-        let (old, gone) = (Anchor(epoch: 6, hash: .zero), Anchor(epoch: 5, hash: .zero))
-        bench.tell(info, claims: [3..<4], at: old)
+        bench.tell(info, claims: [3..<4], at: DirectoryBench.before)
         #expect(bench.directory.claimants(of: 3) == 1)
-        bench.tell(info, claims: [3..<4], at: gone)
-        #expect(bench.directory.claimants(of: 3) == 0)
+        let others: [(UInt64, Bytes32)] = [(7, .max), (.max, .zero), (5, .zero)]
+        for invented in others.map({ Anchor(epoch: $0, hash: $1) }) {
+            bench.tell(info, claims: [0..<16], at: invented)
+            #expect(bench.directory.claimants(of: 3) == 0)
+        }
         let payload = StatePingPayload(
             role: .holder, radius: info.radius, head: nil,
             served: [
-                AnchorSections(anchor: old, runs: [3..<4]),
+                AnchorSections(anchor: DirectoryBench.before, runs: [3..<4]),
                 AnchorSections(anchor: DirectoryBench.anchor, runs: [3..<5]),
             ])
         bench.directory.told(payload, by: info, at: bench.now)
         #expect(bench.directory.claimants(of: 3) == 1 && bench.directory.claimants(of: 4) == 1)
-        bench.directory.anchorAdvanced(to: Anchor(epoch: 8, hash: .zero))
+        let next = Anchor(epoch: 8, hash: .zero)
+        bench.directory.anchorsAdvanced(to: [next, DirectoryBench.anchor])
         #expect(bench.directory.claimants(of: 3) == 1)
-        bench.directory.anchorAdvanced(to: Anchor(epoch: 9, hash: .zero))
+        bench.directory.anchorsAdvanced(to: [Anchor(epoch: 9, hash: .zero), next])
         #expect(bench.directory.claimants(of: 3) == 0)
     }
 
@@ -103,6 +106,57 @@ import Testing
         #expect(bench.directory.drain().kept == [holder.id], "the section is short, so it is heard")
         bench.tell(holder, claims: [3..<4])
         #expect(bench.directory.claimants(of: 3) == 1 && bench.directory[holder.id]?.isKept == true)
+    }
+
+    /// Kept by its radius alone, a node that never says what it has is let go, and takes no place for longer.
+    @Test func whoNeverTellsIsReleased() throws {
+        var bench = DirectoryBench(.walker)
+        bench.tell(try bench.node(near: 0, radius: 256))
+        _ = bench.directory.drain()
+        let ghost = try bench.node(near: 3)
+        bench.directory.met(ghost)
+        #expect(bench.directory.drain().kept == [ghost.id])
+        _ = bench.advance()
+        #expect(bench.advance(by: HolderLimits.meetingTime + .seconds(1)).released == [ghost.id])
+    }
+
+    /// Ghosts of one network prefix, all at once: they get its share and no more.
+    @Test func manyAtOnceAreHeldToTheLimits() throws {
+        var bench = DirectoryBench(.walker)
+        var kept = 0
+        for host in 0..<200 {
+            bench.directory.met(try bench.node(near: host % 16, host: [10, 1, 1, UInt8(host)]))
+            kept += bench.directory.drain().kept.count
+        }
+        #expect(kept == HolderLimits.kept(.walker, sections: 16) / HolderLimits.subnetShare)
+    }
+
+    /// Whoever says that he covers everything and shows nothing keeps nobody out who does.
+    @Test func anEmptyRadiusKeepsNobodyOut() throws {
+        var bench = DirectoryBench(.holder, arc: Arc(around: 3, bits: 4, depth: 1))
+        for host in 0..<HolderLimits.keptWhole {
+            let info = try bench.node(near: host % 16, radius: 256, host: [10, 1, UInt8(host), 1])
+            bench.tell(info, .walker)
+        }
+        #expect(bench.directory.keptCount == HolderLimits.keptWhole)
+        _ = bench.directory.drain()
+        let bridge = try bench.node(near: 9, radius: 256, host: [10, 2, 2, 2])
+        bench.tell(bridge, .bridge, claims: [0..<16])
+        #expect(bench.directory.drain().kept == [bridge.id])
+    }
+
+    /// A liar that goes and comes back is still who he was.
+    @Test func doubtOutlivesTheConnection() throws {
+        var bench = DirectoryBench(.walker)
+        let liar = try bench.node(near: 5)
+        bench.tell(liar, claims: [5..<6])
+        for _ in 0..<HolderLimits.failuresBeforeDoubt {
+            bench.directory.note(liar.id, helped: false, at: bench.now)
+            bench.now = bench.now + HolderLimits.doubtTerm
+        }
+        bench.directory.lost(liar.id)
+        bench.tell(liar, claims: [5..<6])
+        #expect(bench.directory.claimants(of: 5) == 0)
     }
 
     /// Kept by its radius alone, a node that turns out to be of no use is let go.
