@@ -114,7 +114,7 @@ let package = Package(
             path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
             name: "soak",
-            dependencies: ["UTPLab", "Simulation", "Primitives", "Discovery", "Overlay", "StateNetwork"],
+            dependencies: ["UTPLab", "Simulation", "Node", "Primitives", "Discovery", "Overlay", "StateNetwork"],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),

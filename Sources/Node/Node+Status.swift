@@ -102,7 +102,8 @@ extension Node {
         }
         return sync.slowest(at: now).map { slow in
             let seconds = Int(slow.since.seconds)
-            return waiting(for: slow.section ?? arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
+            let why = "peer \(slow.peer.short) was asked for it \(seconds) s ago"
+            return waiting(for: slow.section ?? arc.lowerBound, why)
         }
     }
 

@@ -2,6 +2,9 @@ import Foundation
 import Primitives
 import Simulation
 
+@testable import Node
+@testable import Overlay
+
 /// A ring of holders in virtual time, and a client that knows one of them and fetches the whole state.
 struct Ring {
     private var groups: [Scenario.Group] = []
@@ -90,8 +93,20 @@ struct Ring {
             + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
         let traffic = scenario.world.traffic(of: client)
         let other = Double(traffic.sent + traffic.received - traffic.streamed)
-        tell(String(format: "outside streams, both ways: %.0f bytes, %.1f %% of all; it is what finding and keeping "
-            + "holders takes, with requests and headers", other, 100 * other / Double(traffic.sent + traffic.received)))
+        let all = Double(traffic.sent + traffic.received)
+        tell(String(format: "outside streams, both ways: %.0f bytes, %.1f %% of all: headers, codes, requests, and what "
+            + "finding and keeping holders takes", other, 100 * other / all))
+        if let overlay = scenario.world.node(client)?.overlay {
+            let counts = overlay.statistics
+            // At most: a PING with its PONG 700 bytes, a FIND_NODES with its answer of a whole packet 1,420, a handshake
+            // with its record 800, by the layouts of Specs/wire.md.
+            let pings = counts.pingsSent + counts.pingsAnswered
+            let queries = counts.queriesSent + counts.queriesAnswered
+            let handshakes = overlay.discovery.statistics.handshakes
+            let bound = Double(700 * pings + 1_420 * queries + 800 * handshakes)
+            tell("finding and keeping: \(pings) PINGs, \(queries) queries, \(handshakes) handshakes: "
+                + String(format: "at most %.0f bytes, %.1f %% of all", bound, 100 * bound / all))
+        }
         if let holders = scenario.world.node(client)?.holders {
             tell("searches of the client: \(holders.searchCount) with \(holders.queryCount) queries; "
                 + "\(holders.keptCount) kept peers")
