@@ -94,12 +94,12 @@ struct Ring {
         let traffic = scenario.world.traffic(of: client)
         let other = Double(traffic.sent + traffic.received - traffic.streamed)
         let all = Double(traffic.sent + traffic.received)
-        tell(String(format: "outside streams, both ways: %.0f bytes, %.1f %% of all: headers, codes, requests, and what "
-            + "finding and keeping holders takes", other, 100 * other / all))
+        let share = String(format: "%.0f bytes, %.1f %% of all", other, 100 * other / all)
+        tell("outside streams, both ways: \(share): headers, codes, requests, and finding and keeping holders")
         if let overlay = scenario.world.node(client)?.overlay {
             let counts = overlay.statistics
-            // At most: a PING with its PONG 700 bytes, a FIND_NODES with its answer of a whole packet 1,420, a handshake
-            // with its record 800, by the layouts of Specs/wire.md.
+            // At most: a PING with its PONG 700 bytes, a FIND_NODES with an answer of a whole packet 1,420, a
+            // handshake with its record 800, by the layouts of Specs/wire.md.
             let pings = counts.pingsSent + counts.pingsAnswered
             let queries = counts.queriesSent + counts.queriesAnswered
             let handshakes = overlay.discovery.statistics.handshakes
