@@ -370,7 +370,7 @@ public struct HolderDirectory: Sendable {
             search.questions = 1
             // Its queries have deadlines of their own.
             search.deadline = nil
-            let avoided = doubtful()
+            let avoided = doubtful(at: now)
             search.avoidsSome = !avoided.isEmpty
             directives.append(.lookup(id, section: search.section, width: search.width, avoiding: avoided))
         } else if !search.hasAsked {
@@ -399,8 +399,11 @@ public struct HolderDirectory: Sendable {
         return able.prefix(HolderLimits.asked - 1) + able.suffix(1)
     }
 
-    private func doubtful() -> Set<Bytes32> {
-        Set((book.peers.values.filter(\.isDoubtful) + former.values.filter(\.isDoubtful)).map(\.id))
+    /// Nodes whose word is worth nothing now, peers or not. Those that failed long ago are left out no more: a lookup
+    /// that avoids nobody can tell that it found everybody.
+    private func doubtful(at now: Instant) -> Set<Bytes32> {
+        let known = [book.peers, former].flatMap { $0.values.filter { $0.isDoubtful && !$0.isForgiven(at: now) } }
+        return Set(known.map(\.id))
     }
 
     /// A lookup ended.

@@ -157,6 +157,14 @@ import Testing
         bench.directory.lost(liar.id)
         bench.tell(liar, claims: [5..<6])
         #expect(bench.directory.claimants(of: 5) == 0)
+        // Gone again, it is left out of lookups for a while and not for ever.
+        bench.directory.lost(liar.id)
+        bench.tell(try bench.node(near: 0, radius: 256))
+        let soon = try #require(bench.advance(urgent: [5]).lookups.first)
+        #expect(soon.avoided == [liar.id])
+        bench.directory.lookedUp(soon.id, LookupResult(nodes: [], queries: 1, failures: 1), at: bench.now)
+        let later = bench.advance(by: HolderLimits.doubtMemory, urgent: [5]).lookups.first { $0.section == 5 }
+        #expect(try #require(later).avoided.isEmpty)
     }
 
     /// Kept by its radius alone, a node that turns out to be of no use is let go.
