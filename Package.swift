@@ -83,13 +83,13 @@ let package = Package(
                 "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
                 "ChainNetwork",
             ]),
+        // Floor 9
         floor(
             "Fuzzing",
             [
-                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
-                "ChainNetwork",
+                "Shell", "Conformance", "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore",
+                "Overlay", "StateNetwork", "ChainNetwork",
             ]),
-        // Floor 9
         floor(
             "Bench",
             [
@@ -146,7 +146,7 @@ let package = Package(
             ]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),
-        tests("Fuzzing", ["Fuzzing", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
+        tests("Fuzzing", ["Fuzzing", "Conformance", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
         tests("House", []),
     ]
 )

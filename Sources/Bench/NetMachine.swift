@@ -98,7 +98,7 @@ struct NetMachine: NodeMachine {
             asksFigures = true
             ask([], at: now)
         case .command(.stop): directives.append(.report(.stopped))
-        case .tick, .jobFinished, .committed, .commitFailed, .feedFailed, .storeShort: break
+        case .tick, .jobFinished, .committed, .commitFailed, .unsent, .feedFailed, .storeShort: break
         }
         settle(at: now)
     }

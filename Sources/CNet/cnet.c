@@ -2,6 +2,7 @@
 #include "cnet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -295,6 +296,83 @@ int cnet_signals_next(int fd) {
 void cnet_ignore_write_signals(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+}
+
+// Below: what a handler of signals may do. No allocation, no standard streams.
+
+// The name of the file that is mapped at `address`, from the system's list of maps: 0 where none is found.
+static int mapped_file(uintptr_t address, char *name, size_t room) {
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    char bytes[1024];
+    // A line is "start-end rights offset device inode   name"; the name begins at the first slash.
+    uintptr_t bounds[2] = {0, 0};
+    size_t length = 0;
+    int part = 0, in_name = 0, found = 0;
+    ssize_t count;
+    while (!found && (count = read(fd, bytes, sizeof bytes)) > 0) {
+        for (ssize_t i = 0; i < count && !found; i++) {
+            char c = bytes[i];
+            if (c == '\n') {
+                found = in_name && address >= bounds[0] && address < bounds[1];
+                if (found) break;
+                bounds[0] = bounds[1] = 0;
+                length = 0;
+                part = in_name = 0;
+            } else if (in_name || c == '/') {
+                in_name = 1;
+                if (length + 1 < room) name[length++] = c;
+            } else if (part < 2 && (c == '-' || c == ' ')) {
+                part++;
+            } else if (part < 2) {
+                bounds[part] = bounds[part] << 4 | (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+            }
+        }
+    }
+    close(fd);
+    name[found ? length : 0] = 0;
+    return found;
+}
+
+static void write_text(const char *text) {
+    size_t length = strlen(text);
+    while (length > 0) {
+        ssize_t count = write(STDERR_FILENO, text, length);
+        if (count <= 0) return;
+        text += count;
+        length -= (size_t)count;
+    }
+}
+
+static volatile int has_lost_page;
+
+static void lost_page(int number, siginfo_t *info, void *context) {
+    (void)context;
+    if (info->si_code <= 0) {
+        // Sent by somebody: it means what it always does.
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    if (__atomic_exchange_n(&has_lost_page, 1, __ATOMIC_SEQ_CST)) {
+        // Another thread is telling it and ends the process.
+        for (;;) pause();
+    }
+    char name[512];
+    write_text("carousel: ");
+    write_text(mapped_file((uintptr_t)info->si_addr, name, sizeof name) ? name : "a file in use");
+    write_text(": was cut, or its disk fails: a page of it is gone while it is read. Check the disk; if the file is "
+               "a store's, move its data directory away and start again: what is proven is fetched anew\n");
+    _exit(1);
+}
+
+void cnet_end_on_lost_page(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = lost_page;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 void cnet_keep_freed_memory(int bytes) {

@@ -50,6 +50,7 @@ extension BlockHeader.Fields {
         logsBloom = try reader.nextBytes(count: Self.bloomByteCount)
         difficulty = try reader.nextUInt256()
         number = try reader.nextUInt64()
+        guard number <= ChainLimits.blockNumber else { throw .integerTooLarge }
         gasLimit = try reader.nextUInt64()
         gasUsed = try reader.nextUInt64()
         timestamp = try reader.nextUInt64()

@@ -22,6 +22,14 @@ public enum ChainLimits {
     public static let anchorHeaders = 4_096
     /// Longest name of a network, characters.
     public static let networkNameLength = 64
+    /// Longest epoch, blocks: 9 days at 12 s a block. What a node keeps is counted in epochs: a longer one is a slip.
+    public static let epochLength: UInt64 = 65_536
+    /// Highest block number: no chain reaches it, and all arithmetic on numbers has room above it.
+    public static let blockNumber = UInt64(Int64.max)
+    /// Longest time after which an attested head may count as stale, seconds: 136 years.
+    public static let maxAgeSeconds = UInt64(UInt32.max)
+    /// Blocks that may be between a bridge's head and what it calls final: nine days at 12 s a block.
+    public static let finalityDepth: UInt64 = 1 << 16
     /// Bridges that a network's configuration may name: as many as there may be attesting keys.
     public static let bridges = 64
     /// Deepest sections: 16^4 of them.

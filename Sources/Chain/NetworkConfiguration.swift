@@ -26,7 +26,10 @@ public struct NetworkConfiguration: Hashable, Sendable {
             guard (1...keys.count).contains(threshold) else {
                 throw .invalidConfiguration("rule.threshold is \(threshold); it must be 1 to \(keys.count)")
             }
-            guard maxAgeSeconds > 0 else { throw .invalidConfiguration("rule.maxAgeSeconds is 0") }
+            guard (1...ChainLimits.maxAgeSeconds).contains(maxAgeSeconds) else {
+                throw .invalidConfiguration(
+                    "rule.maxAgeSeconds is \(maxAgeSeconds); it must be 1 to \(ChainLimits.maxAgeSeconds)")
+            }
             self.kind = kind
             self.keys = keys
             self.threshold = threshold
@@ -55,10 +58,16 @@ public struct NetworkConfiguration: Hashable, Sendable {
         name: String, chainID: UInt64, genesisHash: Bytes32, checkpoint: StatePoint, epochLength: UInt64,
         sectionDepth: Int, wideDepth: Int? = nil, rule: Rule, bridges: [String] = []
     ) throws(ChainError) {
-        guard !name.isEmpty, name.count <= ChainLimits.networkNameLength else {
-            throw .invalidConfiguration("name must have 1 to \(ChainLimits.networkNameLength) characters")
+        guard !name.isEmpty, name.utf8.count <= ChainLimits.networkNameLength,
+            name.utf8.allSatisfy({ (0x20...0x7e).contains($0) })
+        else {
+            throw .invalidConfiguration(
+                "name must have 1 to \(ChainLimits.networkNameLength) characters, printable ASCII")
         }
-        guard epochLength > 0 else { throw .invalidConfiguration("epochLength is 0") }
+        guard chainID > 0 else { throw .invalidConfiguration("chainId is 0") }
+        guard (1...ChainLimits.epochLength).contains(epochLength) else {
+            throw .invalidConfiguration("epochLength is \(epochLength); it must be 1 to \(ChainLimits.epochLength)")
+        }
         guard (1...ChainLimits.sectionDepth).contains(sectionDepth) else {
             throw .invalidConfiguration("sectionDepth is \(sectionDepth); it must be 1 to \(ChainLimits.sectionDepth)")
         }
@@ -68,7 +77,7 @@ public struct NetworkConfiguration: Hashable, Sendable {
         guard checkpoint.number > 0 || checkpoint.hash == genesisHash else {
             throw .invalidConfiguration("checkpoint is block 0 but its hash is not genesisHash")
         }
-        guard checkpoint.number <= UInt64(Int64.max) else {
+        guard checkpoint.number <= ChainLimits.blockNumber else {
             throw .invalidConfiguration("checkpoint.number is \(checkpoint.number), which no block will ever have")
         }
         self.name = name

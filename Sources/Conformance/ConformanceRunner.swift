@@ -138,7 +138,8 @@ public enum ConformanceRunner {
         } catch {
             // The file is of a known kind but not in its shape: nothing in it could be judged.
             report.files.append(
-                VectorFileReport(path: path, outcomes: [CaseOutcome(name: "-", result: .failed("\(error)"))]))
+                VectorFileReport(
+                    path: path, outcomes: [CaseOutcome(name: "-", result: .failed(VectorError.text(error)))]))
         }
     }
 }

@@ -8,6 +8,11 @@ public enum VectorError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Well-formed JSON with an impossible value.
     case malformed(String)
 
+    /// Words for what refused a case.
+    static func text(_ error: any Error) -> String {
+        error is DecodingError ? "it is not of the form it should have" : "\(error)"
+    }
+
     public var description: String {
         switch self {
         case .expected(let wanted, let found): "unreadable case: expected \(wanted), found \(found)"
@@ -32,6 +37,9 @@ public enum JSONValue: Hashable, Sendable {
     public init(parsing data: Data) throws {
         self = try JSONDecoder().decode(JSONValue.self, from: data)
     }
+
+    /// Parses a whole document.
+    package init(parsing bytes: [UInt8]) throws { try self.init(parsing: Data(bytes)) }
 
     /// The field `key` of an object; null where there is none, or where this is no object.
     public subscript(key: String) -> JSONValue {

@@ -102,7 +102,7 @@ enum NodeRecordVectors: VectorSuite {
             let entry = NodeRecord.PortalEntry(
                 lowestVersion: try wanted["versionMin"].uint64, highestVersion: try wanted["versionMax"].uint64,
                 chainID: try wanted["chainId"].uint64)
-            return record.portal == entry ? nil : "p is \(String(describing: record.portal))"
+            return record.portal == entry ? nil : "p is \(record.portal.map { "\($0)" } ?? "none")"
         }
         guard case .string(let bytes) = value else { return "\(key) is a list" }
         switch key {

@@ -3,7 +3,7 @@ import MerklePatricia
 import Primitives
 
 /// Why a content of the retired state network is refused.
-enum PortalStateError: Error, Equatable {
+enum PortalStateError: Error, Equatable, CustomStringConvertible {
     /// A selector that names no kind.
     case selector
     /// A path in a key that is not in its packed form.
@@ -22,6 +22,20 @@ enum PortalStateError: Error, Equatable {
     case itemHash
     /// The retrieved value is not the item that was proven.
     case retrieval
+
+    var description: String {
+        switch self {
+        case .selector: "a selector that names no kind"
+        case .path: "a path that is not packed"
+        case .contentID: "the content id is not the key's"
+        case .blockHash: "the offer is of another block"
+        case .emptyProof: "no proof nodes"
+        case .unlinked(let index): "proof node \(index) is not the one that is named"
+        case .offPath(let index): "the path does not lead through proof node \(index)"
+        case .itemHash: "the item has not the key's hash"
+        case .retrieval: "the retrieved value is not the proven one"
+        }
+    }
 }
 
 /// The kinds of content, by their names in the vectors.

@@ -12,10 +12,17 @@ enum RangeProofVectors: VectorSuite {
     }
 
     /// What refuses a claim before the verifier sees it: there a key always has 32 bytes.
-    private enum ClaimError: Error {
+    private enum ClaimError: Error, CustomStringConvertible {
         case keySize(Int)
         /// The whole trie is claimed, so nodes are not needed and mean something else.
         case proofOfWholeTrie
+
+        var description: String {
+            switch self {
+            case .keySize(let bytes): "a key of \(bytes) bytes"
+            case .proofOfWholeTrie: "proof nodes for a whole trie"
+            }
+        }
     }
 
     private static func judge(_ vector: JSONValue) throws -> String? {

@@ -76,8 +76,10 @@ enum StateWireVectors: VectorSuite {
             return difference
         }
         if let position = vector["position"].ifPresent {
-            let found = key.position(sectionDepth: try vector["sectionDepth"].int)
-            if found != (try position.bytes32) { return "position is \(String(describing: found))" }
+            let depth = try vector["sectionDepth"].int
+            guard (1...ChainLimits.sectionDepth).contains(depth) else { throw VectorError.malformed("sectionDepth") }
+            let found = key.position(sectionDepth: depth)
+            if found != (try position.bytes32) { return "position is \(found.map { "\($0)" } ?? "none")" }
         }
         return WireFields.difference(WireFields.object(key), vector)
             ?? CaseOutcome.difference("re-encoding", bytes: key.encoded, bytes)
@@ -225,11 +227,18 @@ enum StateRangeVectors: VectorSuite {
 }
 
 /// Why a value is refused although it is well-formed.
-enum WireRefusal: Error, Equatable {
+enum WireRefusal: Error, Equatable, CustomStringConvertible {
     /// A block diff that applies to another state than the one held.
     case gap
     /// A signed claim whose signature is not the signer's.
     case signature
+
+    var description: String {
+        switch self {
+        case .gap: "the diff goes on from another state"
+        case .signature: "the signature is not the signer's"
+        }
+    }
 }
 
 /// The states that a file names. Built when a case asks for one, at the depth it asks for.

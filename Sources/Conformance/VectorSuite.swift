@@ -40,7 +40,7 @@ public struct CaseOutcome: Equatable, Sendable {
             return CaseOutcome(name: name, result: .failed(error.description))
         } catch {
             switch valid {
-            case true: return CaseOutcome(name: name, result: .failed("refused: \(error)"))
+            case true: return CaseOutcome(name: name, result: .failed("refused: \(VectorError.text(error))"))
             case false: return CaseOutcome(name: name, result: .passed)
             default: return CaseOutcome(name: name, result: .policy)
             }

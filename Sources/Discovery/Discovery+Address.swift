@@ -57,14 +57,15 @@ extension Discovery {
         }
     }
 
-    /// Where a node is reached by us: where it has answered, if it still says so; else at its IPv4 address if we speak
-    /// that and it has one, else at the other; nil where we speak neither.
+    /// Where a node is reached by us: where it has answered, if it still says so and has not failed since; else at its
+    /// IPv4 address if we speak that and it has one, else at the other, and at whichever has not failed; nil where we
+    /// speak neither.
     public func endpoint(of record: NodeRecord) -> Endpoint? {
-        if let proven = table.address(of: record.id)?.endpoint,
+        if let proven = table.address(of: record.id)?.endpoint, !ways.isSilent(proven),
             proven == record.endpointIPv4 || proven == record.endpointIPv6
         {
             return proven
         }
-        return record.endpoint(among: configuration.families)
+        return ways.best(of: endpoints(of: record))
     }
 }

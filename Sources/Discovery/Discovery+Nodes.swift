@@ -33,6 +33,8 @@ extension Discovery {
 
     /// A record has come over the wire: its address may be sent as much.
     mutating func noteNamed(_ record: NodeRecord) {
+        // One address of the two: a record brings no more than its own bytes, wherever they go. Where that one fails,
+        // the next time that the record is heard of is the other's.
         if let endpoint = endpoint(of: record) { named.name(endpoint, size: record.encoded.count) }
     }
 

@@ -123,6 +123,7 @@ extension Discovery {
         }
         install(session, for: address)
         named.open(source)
+        ways.heard(source)
         remember(session.record, at: now)
         statistics.handshakes += 1
         noteInbound(from: source, at: now)

@@ -11,7 +11,7 @@ extension Discovery {
         timeout: Interval? = nil, at now: Instant
     ) -> TalkID {
         let address = endpoint(of: record).map { NodeAddress(id: record.id, endpoint: $0) }
-        if !isHearsay, let address { named.open(address.endpoint) }
+        if !isHearsay { open(record) }
         return talk(to: address, record, name, request, timeout, now)
     }
 
@@ -50,6 +50,11 @@ extension Discovery {
         }
     }
 
+    /// Whoever gave the record vouches for every address in it.
+    mutating func open(_ record: NodeRecord) {
+        for endpoint in endpoints(of: record) { named.open(endpoint) }
+    }
+
     mutating func newRequestID() -> RequestID {
         nextRequest &+= 1
         return RequestID(own: nextRequest)
@@ -85,7 +90,7 @@ extension Discovery {
     }
 
     /// Seals a pending request in the session with its node. False where there is none.
-    private mutating func sendInSession(_ id: UInt32, at now: Instant) -> Bool {
+    mutating func sendInSession(_ id: UInt32, at now: Instant) -> Bool {
         guard let request = pending[id], let slot = sessions.slot(of: request.address) else { return false }
         sessions.touch(slot)
         let iv = random.next16()
@@ -118,6 +123,7 @@ extension Discovery {
         let attempt = Attempt(
             serial: nextSerial, record: record, tail: attemptTail(address), phase: .awaitingChallenge)
         register(attempt, for: address, at: now)
+        ways.count(\.tried, address.endpoint)
         reachability.noteSent(to: address.endpoint, at: now)
         let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
         timers.add(.reopen(address, serial: attempt.serial), at: now + half)
@@ -179,6 +185,7 @@ extension Discovery {
         guard let address = tails[header.nonce.tail], address.endpoint == source else { return }
         // Nobody else can know the number.
         named.open(source)
+        ways.heard(source)
         if let attempt = peers[address]?.attempt {
             guard attempt.phase == .awaitingChallenge, attempt.tail == header.nonce.tail else { return }
         } else {
@@ -252,6 +259,7 @@ extension Discovery {
     mutating func sessionStands(_ address: NodeAddress, at now: Instant) {
         tails[attemptTail(address)] = nil
         statistics.handshakes += 1
+        ways.count(\.answered, address.endpoint)
         directives.append(.sessionEstablished(address, record(of: address.id)))
         endAttempt(address, at: now)
     }
@@ -288,7 +296,8 @@ extension Discovery {
         }
     }
 
-    /// The time for a handshake is over. Without a WHOAREYOU all that waited for it fails. If ours was answered with
+    /// The time for a handshake is over. Without a WHOAREYOU all that waited for it goes to the node's other address,
+    /// if there is one that is not known to be dead, or fails. If ours was answered with
     /// a handshake packet, only the first answer is missing, which may be slow in coming: what waits leaves under the
     /// new keys, and has its own time to be answered in.
     mutating func abandonAttempt(_ address: NodeAddress, at now: Instant) {
@@ -297,7 +306,12 @@ extension Discovery {
         tails[attempt.tail] = nil
         peers[address]?.attempt = nil
         peers[address]?.queue = []
-        for case .request(let id) in peer.queue { fail(id, .timeout, at: now) }
+        ways.failed(address.endpoint, at: now)
+        let other = otherWay(to: attempt.record, than: address.endpoint)
+        for case .request(let id) in peer.queue {
+            if let other, move(id, to: other, of: attempt.record, at: now) { continue }
+            fail(id, .timeout, at: now)
+        }
         dropIfIdle(address)
     }
 

@@ -40,7 +40,7 @@ extension Discovery {
         for record in records where record.id != key.nodeID && bootNodes.count < Discovery.bootNodeLimit {
             guard endpoint(of: record) != nil, !bootNodes.contains(where: { $0.id == record.id }) else { continue }
             bootNodes.append(record)
-            if let endpoint = endpoint(of: record) { named.open(endpoint) }
+            open(record)
         }
         if table.count == 0, schedule?.bootstrap == nil { bootstrap(at: now) }
     }
@@ -52,7 +52,7 @@ extension Discovery {
         for record in records where record.id != key.nodeID {
             guard let endpoint = endpoint(of: record) else { continue }
             remember(record, at: now)
-            named.open(endpoint)
+            open(record)
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
         }
     }
@@ -65,7 +65,7 @@ extension Discovery {
         bootNodes = bootNodes.dropFirst(tried.count) + tried
         for record in tried {
             guard let endpoint = endpoint(of: record) else { continue }
-            named.open(endpoint)
+            open(record)
             verify(record, at: NodeAddress(id: record.id, endpoint: endpoint), tries: 0, now: now)
         }
     }

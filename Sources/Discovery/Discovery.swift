@@ -94,6 +94,7 @@ public struct Discovery: Sendable {
     var challenges: LRU<NodeAddress, Challenge>
     var limiter: RateLimiter
     var named: NamedAddresses
+    var ways = WaysToNodes()
     /// Nonce tails of sessions and attempts.
     var tails: [UInt64: NodeAddress] = [:]
 

@@ -3,6 +3,8 @@ import Primitives
 /// Sizes fixed by the published protocol (discv5.1, EIP-778) and bounds of ours. What a user may want to change is in
 /// `Discovery.Configuration` instead.
 public enum DiscoveryLimits {
+    /// Addresses remembered from which nothing came back: as many as records beside the table.
+    static let silentAddresses = 2_048
     /// Bytes of a record at most. EIP-778.
     public static let recordSize = 300
     /// Bytes of a packet. discv5: the smallest is a WHOAREYOU; 1,280 passes every IPv6 path whole.

@@ -16,7 +16,10 @@ enum Purpose: Sendable {
 
 /// A request without its answer yet.
 struct PendingRequest: Sendable {
-    let address: NodeAddress
+    /// Where it is sent; the node's other address may take its place while it waits.
+    var address: NodeAddress
+    /// Whether it was on its way to the other address before.
+    var hasMoved = false
     let purpose: Purpose
     /// The plaintext, to be sent again inside a handshake.
     let message: [UInt8]

@@ -26,14 +26,27 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case crown
     case codes
     case trieNode = "trie-node"
+    case networkFile = "network-file"
+    case genesisFile = "genesis-file"
+    case chainDirectory = "chain-directory"
+    case vectorFile = "vector-file"
     /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
     case rangeProof = "range-proof"
 
-    /// Blocks made of those of `inputs` that are headers and transactions: first inputs for `body`.
-    public static func bodies(of inputs: [[UInt8]]) -> [[UInt8]] {
-        ChainDecoders.bodies(
-            headers: inputs.filter { (try? header.run($0)) == true },
-            transactions: inputs.filter { (try? transaction.run($0)) == true })
+    /// First inputs beside `inputs`, for targets whose form does not stand among them: blocks made of headers and
+    /// transactions, and files.
+    public func seeds(of inputs: [[UInt8]]) -> [[UInt8]] {
+        let headers = { inputs.filter { (try? DecoderTarget.header.run($0)) == true } }
+        switch self {
+        case .body:
+            return ChainDecoders.bodies(
+                headers: headers(), transactions: inputs.filter { (try? DecoderTarget.transaction.run($0)) == true })
+        case .networkFile: return FileDecoders.networks
+        case .genesisFile: return FileDecoders.geneses
+        case .chainDirectory: return FileDecoders.chainDirectories(headers: headers())
+        case .vectorFile: return FileDecoders.vectorFiles
+        default: return []
+        }
     }
 
     /// Reads `bytes`. Returns whether they were accepted (by any of the family); a broken promise is thrown.
@@ -65,6 +78,10 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .crown: try StateDecoders.crown(bytes)
         case .codes: try StateDecoders.codes(bytes)
         case .trieNode: try StateDecoders.trieNode(bytes)
+        case .networkFile: try FileDecoders.network(bytes)
+        case .genesisFile: try FileDecoders.genesis(bytes)
+        case .chainDirectory: try FileDecoders.chainDirectory(bytes)
+        case .vectorFile: try FileDecoders.vectors(bytes)
         case .rangeProof: try RangeProgram.run(bytes)
         }
     }

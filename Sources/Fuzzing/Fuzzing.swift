@@ -19,7 +19,7 @@
 import Primitives
 
 /// What fuzzing looks for and hopes not to find.
-public enum FuzzFailure: Error, Equatable, Sendable {
+public enum FuzzFailure: Error, Equatable, Sendable, CustomStringConvertible {
     /// A decoder accepted bytes and its encoder writes a value that reads back differently; the text names it.
     case notRoundTrip(String)
     /// A decoder accepted bytes that are not the one encoding of the value.
@@ -32,6 +32,17 @@ public enum FuzzFailure: Error, Equatable, Sendable {
     case untruthAccepted(String)
     /// The trial itself could not be set up.
     case setup(String)
+
+    public var description: String {
+        switch self {
+        case .notRoundTrip(let what): "\(what): what is written reads back as something else"
+        case .notCanonical(let what): "\(what): accepted in another form than its one"
+        case .readersDiffer(let what): "\(what): two readers differ"
+        case .truthRefused(let what): "\(what): something true was refused"
+        case .untruthAccepted(let what): "\(what): something was accepted that is not so"
+        case .setup(let what): "the trial could not be set up: \(what)"
+        }
+    }
 }
 
 /// Throws `failure` unless `condition` holds.

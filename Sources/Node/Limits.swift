@@ -20,6 +20,8 @@ public enum NodeLimits {
     /// After each progress everything held is looked over. With many sections that is done at most this often, per
     /// section of the arc: 4,096 sections are looked over every 41 ms.
     static let overlookPerSection = Interval(microseconds: 10)
+    /// Between two lines that tell of sections begun again: there may be thousands at once, and again soon.
+    static let droppedLines = Interval.seconds(60)
     /// How long a bridge waits after its store refused a block.
     static let storeRetry = Interval.seconds(1)
     /// Seconds a busy peer is asked to wait.

@@ -91,7 +91,11 @@ extension Node {
         case .failure(let error):
             holdings.unlock(section)
             tellSync(section, at: moment)
-            report(.failed("section \(holdings.section(section)) could not be folded: \(error)"))
+            if case .store(let error) = error { return report(.storeFailed(error)) }
+            report(
+                .failed(
+                    "section \(holdings.section(section)) could not be folded: \(error): 'carousel verify' tells "
+                        + "whether the store is damaged"))
         }
     }
 
@@ -111,22 +115,30 @@ extension Node {
         status.overlookedAt = moment.instant
         foldWhereItFits(at: moment)
         if let anchor = sync.completeAnchor, status.completeAt != anchor, configuration.role != .bridge {
-            status.completeAt = anchor
             complete(at: anchor)
         }
         verifyHead(at: moment)
         tellPeers(at: moment)
     }
 
-    /// Everything of the arc is held at one anchor. For the whole ring the root is recomputed from the sections.
+    /// Everything of the arc is held at one anchor. For the whole ring the root is made of the section hashes.
     private mutating func complete(at anchor: Anchor) {
+        // What is complete at an anchor is verified at its block, whether the head was ever followed to or not.
+        let point = holdings.point(of: anchor)
+        status.completeAt = anchor
+        defer {
+            if holdings.verifiedHead.map({ $0.number < point.number }) ?? true { report(.verified(point)) }
+        }
         guard arc.count == Section.count(depth: holdings.depth) else {
             report(.complete(anchor: anchor, root: nil))
             return
         }
-        let root = holdings.recomputedRoot()
+        let root = holdings.rootOfSections()
         guard let header = chain.header(of: anchor), root == header.stateRoot else {
-            report(.failed("the state held at \(anchor) has another root than its header: please report this"))
+            report(
+                .failed(
+                    "the sections held at \(anchor) do not make up the root of its header: 'carousel verify' tells "
+                        + "whether the store is damaged"))
             return
         }
         report(.complete(anchor: anchor, root: root))
@@ -152,6 +164,27 @@ extension Node {
             report(.verified(header.point))
             return
         }
+        verifyResumed(at: moment)
+    }
+
+    /// After a start: the block at which everything was verified when the node stopped may lie further below the head
+    /// than blocks are looked at else.
+    private mutating func verifyResumed(at moment: Moment) {
+        guard let point = status.resumed, holdings.verifiedHead == nil, let header = chain.header(of: point),
+            holdings.verify(at: point, root: header.stateRoot, isHead: point == chain.head)
+        else { return }
+        status.resumed = nil
+        status.headVerifiedAt = moment.instant
+        for index in arc { tellSync(index, at: moment) }
+        report(.verified(point))
+    }
+
+    /// The newest block at whose root all that is held was verified: one that was followed to, or that of the anchor at
+    /// which everything is complete.
+    var verifiedPoint: StatePoint? {
+        let anchor = status.completeAt.map { holdings.point(of: $0) }
+        guard let head = holdings.verifiedHead else { return anchor }
+        return anchor.map { $0.number > head.number ? $0 : head } ?? head
     }
 
     /// While following, everything held should stand at the head soon after the head moved; what does not is caught up.

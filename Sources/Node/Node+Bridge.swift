@@ -50,7 +50,9 @@ struct BridgeState: Sendable {
     mutating func certificate(at unixSeconds: UInt64) -> Certificate? {
         guard let head else { return nil }
         var claims = [Claim(kind: .head, point: head, unixSeconds: unixSeconds)]
-        let isFinal = { (point: StatePoint) in point.number + finalityDepth <= head.number }
+        let isFinal = { (point: StatePoint) in
+            point.number <= head.number && head.number - point.number >= finalityDepth
+        }
         if let final = unfinal.last(where: isFinal) {
             claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds))
             unfinal.removeAll { $0.number < final.number }
@@ -82,7 +84,10 @@ extension Node {
         let expected = state.head.map { $0.number + 1 } ?? 0
         let passed = state.waiting.prefix { $0.header.number != expected }
         for block in passed where block.header.number > expected {
-            report(.failed("block \(block.header.number) was given where \(expected) is next"))
+            report(
+                .failed(
+                    "block \(block.header.number) was given where \(expected) is next: the chain's files must leave "
+                        + "none out"))
         }
         if !passed.isEmpty { bridge?.waiting.removeFirst(passed.count) }
         guard let block = bridge?.waiting.first, !isHeldBack(before: block), holdings.lockAll() else { return }
@@ -150,7 +155,12 @@ extension Node {
     private mutating func replayFailed(_ block: ReplayedBlock, _ error: StateJobError) {
         bridge?.isBusy = false
         holdings.unlockAll()
-        report(.failed("block \(block.header.point) cannot be applied: \(error)"))
+        switch error {
+        case .store(let error): report(.storeFailed(error))
+        case .lie(let what), .falseDiff(let what): report(.blockRefused(block.header.point, what))
+        case .outdated:
+            report(.failed("block \(block.header.point) cannot be applied: \(error): start the bridge again"))
+        }
     }
 
     /// The store refused a block: it waits, first in line, and everything it held is given back.

@@ -187,7 +187,7 @@ extension Node {
             tellSync(index, at: moment)
         case .failure(.store(let error)):
             holdings.unlock(index)
-            report(.failed("the store cannot be read: \(error)"))
+            report(.storeFailed(error))
         }
     }
 

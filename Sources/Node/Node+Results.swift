@@ -61,7 +61,7 @@ extension Node {
             end(assignment, sections: sections, .aborted, at: moment)
         case .store(let error):
             end(assignment, sections: sections, .aborted, at: moment)
-            report(.failed("the store cannot be read: \(error)"))
+            report(.storeFailed(error))
         }
     }
 
@@ -161,7 +161,7 @@ extension Node {
         switch error {
         case .full: report(.failed("the store is full: raise --storage-capacity; nothing was lost"))
         case .diskFull: report(.failed("the disk, or a limit on files, is full: make room; nothing was lost"))
-        default: report(.failed("the store cannot be written: \(error)"))
+        default: report(.storeFailed(error))
         }
     }
 

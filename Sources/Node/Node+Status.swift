@@ -22,6 +22,10 @@ struct StatusKeeper: Sendable {
     /// follows the head.
     var toldAnchor: Anchor?
     var toldFollowing = false
+    /// After a start, the block at which everything was verified before; nil once that is done again.
+    var resumed: StatePoint?
+    /// Sections begun again that are still to be told.
+    var dropped = DroppedSections()
     private(set) var nextReport: Instant
     private var lastVerified: Instant
     private var stateBytes: UInt64 = 0
@@ -91,7 +95,8 @@ extension Node {
             crossings: sync.crossingsWhileFetching, peers: overlay.peerCount(network: .state).all, usefulPeers: useful,
             lanes: sync.activeLanes, searches: holders.activeSearches, waiting: waiting(at: now),
             unheld: holders.unheld(at: now),
-            head: chain.head.number, verifiedHead: holdings.verifiedHead?.number ?? 0, stall: stall(at: now))
+            headAge: headAge(at: moment), isStale: chain.isStale(at: moment.unixSeconds), head: chain.head.number,
+            verifiedHead: verifiedPoint?.number ?? 0, stall: stall(at: moment))
     }
 
     /// The first section that a lane is on and nobody known has; else the one that a peer lets wait longest.
@@ -127,15 +132,15 @@ extension Node {
     }
 
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
-    private func stall(at now: Instant) -> Stall? {
+    private func stall(at moment: Moment) -> Stall? {
+        let now = moment.instant
         let quiet = status.quiet(at: now)
-        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter, sync.phase != .following else {
-            return nil
-        }
+        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter else { return nil }
+        if sync.phase == .following { return staleness(at: moment) }
         let seconds = Int(quiet.seconds)
         guard overlay.peerCount(network: .state).all > 0 else {
             return Stall(
-                seconds: seconds, reason: "no peer of this network answers",
+                seconds: seconds, reason: "no peer of this network answers (\(families))",
                 advice: "check the boot nodes, the UDP port and that the network file is the right one")
         }
         guard let newest = sync.newest else {
@@ -157,9 +162,42 @@ extension Node {
             advice: "retrying with other peers")
     }
 
+    /// How the families of addresses fared at which nodes were tried.
+    private var families: String {
+        overlay.familyReport.map { "\($0.family): \($0.tally)" }.joined(separator: "; ")
+    }
+
+    /// Seconds since the newest attestation of the head was made.
+    private func headAge(at moment: Moment) -> UInt64? {
+        chain.attestedAt.map { moment.unixSeconds - min($0, moment.unixSeconds) }
+    }
+
+    /// Everything is held and nothing new is attested, for longer than the network's rule allows: the head may be far
+    /// from here. nil while it is not that old.
+    private func staleness(at moment: Moment) -> Stall? {
+        guard chain.isStale(at: moment.unixSeconds) else { return nil }
+        let age = headAge(at: moment) ?? 0
+        let (state, headers) = (
+            overlay.peerCount(network: .state).all, overlay.peerCount(network: .chain).all
+        )
+        let limit = configuration.network.rule.maxAgeSeconds
+        let reason = "the newest attested block was attested \(age) s ago, and the network's limit is \(limit) s"
+        let advice =
+            if state + headers == 0 {
+                "no peer answers (\(families)): check the boot nodes, the UDP port and that the network file is the "
+                    + "right one"
+            } else if headers == 0 {
+                "no peer answers in the chain network, which brings headers: give a boot node that speaks it"
+            } else {
+                "peers know nothing newer: are the bridges up whose keys the network file names?"
+            }
+        return Stall(seconds: Int(clamping: age), reason: reason, advice: advice)
+    }
+
     mutating func reportStatus(at moment: Moment) {
         guard status.isDue(at: moment.instant) else { return }
         totals.crossingsWhileFetching = sync.crossingsWhileFetching
+        if let line = status.dropped.line(at: moment.instant) { log(.info, line) }
         report(.progress(progress(at: moment)))
     }
 }

@@ -194,8 +194,8 @@ extension Node {
 
     /// History older than this block is dropped when a section is folded.
     func historyStart(at point: StatePoint) -> UInt64 {
-        let span = UInt64(NodeLimits.historyFolds) * holdings.epochLength
-        return point.number > span ? point.number - span : 0
+        let (span, isMore) = UInt64(NodeLimits.historyFolds).multipliedReportingOverflow(by: holdings.epochLength)
+        return !isMore && point.number > span ? point.number - span : 0
     }
 
     private mutating func takeCrown(_ value: [UInt8], at anchor: Anchor, _ assignment: Assignment, _ moment: Moment) {
@@ -227,7 +227,7 @@ extension Node {
     private mutating func drop(section index: Int) {
         guard holdings.lock(index) else { return }
         totals.drops += 1
-        log(.info, "section \(holdings.section(index)) is begun again: nobody leads on from its anchor")
+        status.dropped.note(holdings.section(index))
         commit(StateWrites.dropSection(holdings.section(index)), then: .dropCommitted(section: index))
     }
 

@@ -43,6 +43,8 @@ public struct Node: Sendable {
         case committed(CommitID)
         /// The store could not take a transaction; nothing of it was written.
         case commitFailed(CommitID, StoreError)
+        /// The system would not send to these addresses.
+        case unsent([Endpoint])
         /// A bridge's next block.
         case block(ReplayedBlock)
         /// A deadline was reached.
@@ -123,6 +125,7 @@ public struct Node: Sendable {
             role: configuration.role, arc: isHolder ? configuration.arc : .whole(network), named: isHolder ? named : [],
             stored: stored.holders)
         status = StatusKeeper(startedAt: moment.instant)
+        status.resumed = stored.headProof?.point
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
@@ -154,6 +157,7 @@ public struct Node: Sendable {
             if let continuation = commits.removeValue(forKey: id) { committed(continuation, at: moment) }
         case .commitFailed(let id, let error):
             if let continuation = commits.removeValue(forKey: id) { commitFailed(continuation, error, at: moment) }
+        case .unsent(let endpoints): overlay.unsent(to: endpoints, at: now)
         case .block(let block): replay(block, at: moment)
         case .tick: break
         }

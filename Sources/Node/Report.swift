@@ -1,6 +1,7 @@
 import Chain
 import Primitives
 import StateNetwork
+import StateStore
 
 /// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
 public struct Progress: Sendable, Equatable {
@@ -40,6 +41,10 @@ public struct Progress: Sendable, Equatable {
     public var waiting: Waiting?
     /// Sections of which no complete holder is known for a while; nil where there are none.
     public var unheld: HolderDirectory.Unheld?
+    /// Seconds since the newest attestation of the head was made; nil before the first. Whether that is longer than the
+    /// network's rule allows.
+    public var headAge: UInt64?
+    public var isStale = false
     /// Newest attested block, and the newest up to which all that is held was verified.
     public var head: UInt64
     public var verifiedHead: UInt64
@@ -82,13 +87,18 @@ public enum Report: Sendable {
     case log(Level, String)
     /// Where it stands; about once a second.
     case progress(Progress)
-    /// The whole arc is held at `anchor`. `root` was recomputed from what is held, and equals the header's; nil for an
-    /// arc smaller than the ring, where each section was compared with the crown.
+    /// The whole arc is held at `anchor`. `root` is made of the hashes of all sections, and equals the header's; nil
+    /// for an arc smaller than the ring, where each section was compared with the crown.
     case complete(anchor: Anchor, root: Bytes32?)
     /// All that is held was verified at this block's root.
     case verified(StatePoint)
     /// The bridge applied a block and its root is right.
     case replayed(StatePoint)
+    /// A bridge's block does not hold: what its files say is not what its header commits to. The text says what was
+    /// found and what was expected; who has the files names them.
+    case blockRefused(StatePoint, String)
+    /// The store cannot be read or written; who has its directory names it.
+    case storeFailed(StoreError)
     /// The node cannot go on: what happened and what helps.
     case failed(String)
 }

@@ -29,6 +29,9 @@ struct Contact: Hashable, Sendable {
         self.record = record
         address = NodeAddress(id: record.id, endpoint: endpoint)
     }
+
+    /// Whether the address is one that the record names, and not one that was only seen.
+    var isNamed: Bool { record.endpointIPv4 == address.endpoint || record.endpointIPv6 == address.endpoint }
 }
 
 /// How far apart two places of the ring are.

@@ -5,7 +5,7 @@ import UTP
 /// A FIND_CONTENT of ours, from the call to its directive.
 struct ContentRequest: Sendable {
     let network: Int
-    let contact: Contact
+    var contact: Contact
     let key: [UInt8]
     /// Bytes we accept.
     let limit: Int

@@ -5,7 +5,7 @@ import UTP
 /// An offer of ours, from the call to its directive.
 struct Offer: Sendable {
     let network: Int
-    let contact: Contact
+    var contact: Contact
     let items: [ContentItem]
     /// The items of each OFFER message, in order.
     let parts: [Range<Int>]

@@ -158,8 +158,10 @@ extension Overlay {
             sendPing(network, contact, type: PingPayload.clientInfoType)
         }
         let name = networks[network].configuration.id.bytes
+        // Without a session at the one address that the record names, the other may be the better.
+        let mayMove = !hadSession && contact.isNamed
         let id =
-            discovery.endpoint(of: contact.record) == contact.address.endpoint
+            mayMove || discovery.endpoint(of: contact.record) == contact.address.endpoint
             ? discovery.talk(
                 to: contact.record, isHearsay: true, protocol: name, request: bytes,
                 timeout: configuration.requestTimeout, at: clock)
@@ -171,6 +173,7 @@ extension Overlay {
     }
 
     private mutating func handle(_ result: Result<[UInt8], DiscoveryError>, of talk: Talk) {
+        let talk = followed(talk)
         let answer: Result<PortalMessage, OverlayError>
         switch result {
         case .failure(let error):
@@ -190,6 +193,29 @@ extension Overlay {
         case .content(let id): contentAnswered(id, answer)
         case .offer(let id): offerAnswered(id, answer)
         }
+    }
+
+    /// Where a request was answered from the node's other address, what is still to come of it goes there.
+    private mutating func followed(_ talk: Talk) -> Talk {
+        let (old, id) = (talk.contact, talk.contact.record.id)
+        guard old.isNamed, !discovery.hasSession(with: old.address),
+            let place = discovery.endpoint(of: old.record), place != old.address.endpoint,
+            discovery.hasSession(with: NodeAddress(id: id, endpoint: place))
+        else { return talk }
+        let contact = Contact(old.record, at: place)
+        for network in networks.indices {
+            guard var peer = networks[network].table[id], peer.contact == old else { continue }
+            peer.contact = contact
+            networks[network].table[id] = peer
+        }
+        switch talk.purpose {
+        case .content(let id): requests[id]?.contact = contact
+        case .offer(let id): offers[id]?.contact = contact
+        case .ping, .findNodes: break
+        }
+        var talk = talk
+        talk.contact = contact
+        return talk
     }
 
     // MARK: Standing

@@ -106,7 +106,7 @@ public struct Overlay: Sendable {
         }
 
         let network: Int
-        let contact: Contact
+        var contact: Contact
         let purpose: Purpose
         let sentAt: Instant
         /// Whether a session stood, so that the answer's time is a round trip.
@@ -234,6 +234,16 @@ public struct Overlay: Sendable {
             for network in networks.indices { consider(record, .met(nil), network: network) }
         }
     }
+
+    /// The system would not send to an address: what waits there goes to the node's other address, if it has one.
+    public mutating func unsent(to endpoints: [Endpoint], at now: Instant) {
+        clock = now
+        for endpoint in endpoints { discovery.unsent(to: endpoint, at: now) }
+        pump()
+    }
+
+    /// How each family of addresses fared that the socket speaks.
+    public var familyReport: [(family: AddressFamilies, tally: FamilyTally)] { discovery.familyReport }
 
     /// Nodes of an earlier run; each is tried once.
     public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {

@@ -73,10 +73,22 @@ extension Endpoint: CustomStringConvertible {
     public var description: String {
         let address = address
         if isIPv4 { return address.map(String.init).joined(separator: ".") + ":\(port)" }
-        let groups = stride(from: 0, to: 16, by: 2).map {
-            String(UInt16(address[$0]) << 8 | UInt16(address[$0 + 1]), radix: 16)
+        let groups = stride(from: 0, to: 16, by: 2).map { UInt16(address[$0]) << 8 | UInt16(address[$0 + 1]) }
+        return "[" + Endpoint.text(of: groups) + "]:\(port)"
+    }
+
+    /// As RFC 5952 writes it: the first of the longest runs of zeros, two groups at least, is `::`.
+    private static func text(of groups: [UInt16]) -> String {
+        var longest = 0..<0
+        var start = 0
+        while start < groups.count {
+            let end = groups[start...].firstIndex { $0 != 0 } ?? groups.count
+            if end - start > max(longest.count, 1) { longest = start..<end }
+            start = end + 1
         }
-        return "[" + groups.joined(separator: ":") + "]:\(port)"
+        let text = { (part: ArraySlice<UInt16>) in part.map { String($0, radix: 16) }.joined(separator: ":") }
+        guard !longest.isEmpty else { return text(groups[...]) }
+        return text(groups[..<longest.lowerBound]) + "::" + text(groups[longest.upperBound...])
     }
 }
 

@@ -25,6 +25,9 @@ public struct ChainBlock: Sendable {
     public let block: Block
     /// From the header's own list, or a side-car made from `diffs.jsonl`.
     public let accessList: BlockAccessList
+    /// By account key, the code hash that `diffs.jsonl` names after the block where it brings no code: that of the code
+    /// that the account has.
+    public let codeHashes: [Bytes32: Bytes32]
 
     /// The block's header.
     public var header: BlockHeader { block.header }
@@ -53,17 +56,24 @@ public struct ChainDirectory: Sendable {
     public init(path: String) throws(ChainDirectoryError) {
         self.path = path
         let headerFile = try ChainFileReader("genesis_header.rlp", in: path)
-        let bytes = try headerFile.rest(limit: ChainLimits.headerBytes)
-        do throws(ChainError) {
-            genesisHeader = try BlockHeader(rlp: bytes)
-        } catch {
-            throw .invalid(file: headerFile.path, block: 0, error)
-        }
+        genesisHeader = try ChainDirectory.genesisHeader(headerFile)
         chainID = try GenesisFile(in: path).chainID()
         _ = try ChainFileReader("chain.rlp", in: path)
         let found = [Changes.accessLists, .diffs].first { ChainFileReader.locate($0.fileName, in: path) != nil }
         guard let found else { throw .missingFile(path + "/bals.rlp or diffs.jsonl") }
         changes = found
+    }
+
+    /// The header of block 0.
+    static func genesisHeader(_ file: ChainFileReader) throws(ChainDirectoryError) -> BlockHeader {
+        let bytes = try file.rest(limit: ChainLimits.headerBytes)
+        do throws(ChainError) {
+            let header = try BlockHeader(rlp: bytes)
+            guard header.number == 0 else { throw .wrongNumber(expected: 0, found: header.number) }
+            return header
+        } catch {
+            throw .invalid(file: file.path, block: 0, error)
+        }
     }
 
     /// Number of the last block, by walking over the blocks without reading them. Says nothing about whether they are
@@ -76,7 +86,17 @@ public struct ChainDirectory: Sendable {
     }
 
     /// The blocks with their changes, from block 1 on, read one at a time.
-    public func blocks() throws(ChainDirectoryError) -> ChainBlockReader { try ChainBlockReader(self) }
+    public func blocks() throws(ChainDirectoryError) -> ChainBlockReader {
+        try ChainBlockReader(
+            chain: try ChainFileReader("chain.rlp", in: path), changes: try ChainFileReader(changes.fileName, in: path),
+            kind: changes, genesis: genesisHeader)
+    }
+
+    /// The file that says what a block changes.
+    func file(ofBlock number: UInt64) -> String {
+        let name = number == 0 ? "genesis.json" : changes.fileName
+        return ChainFileReader.locate(name, in: path) ?? path + "/" + name
+    }
 
     /// The accounts of the genesis state, by account key, rising.
     public func genesisAccounts() throws(ChainDirectoryError) -> [GenesisAccount] {
@@ -94,11 +114,13 @@ public final class ChainBlockReader {
     /// Bytes of the list of access lists not read yet.
     private var listBytes = 0
 
-    fileprivate init(_ directory: ChainDirectory) throws(ChainDirectoryError) {
-        chain = try ChainFileReader("chain.rlp", in: directory.path)
-        changes = try ChainFileReader(directory.changes.fileName, in: directory.path)
-        kind = directory.changes
-        parent = directory.genesisHeader
+    init(
+        chain: ChainFileReader, changes: ChainFileReader, kind: ChainDirectory.Changes, genesis: BlockHeader
+    ) throws(ChainDirectoryError) {
+        self.chain = chain
+        self.changes = changes
+        self.kind = kind
+        parent = genesis
         if kind == .accessLists { listBytes = try changes.listHeader() }
     }
 
@@ -125,14 +147,15 @@ public final class ChainBlockReader {
             throw .wrongParent(
                 file: chain.path, block: number, expected: parent.hash, found: block.header.parentHash)
         }
-        let list = kind == .accessLists ? try accessList(number) : try sidecar(of: block.header)
+        let (list, codeHashes) =
+            kind == .accessLists ? (try accessList(number), [:]) : try sidecar(of: block.header)
         do throws(ChainError) {
             try list.verify(for: block)
         } catch {
             throw .invalid(file: changes.path, block: number, error)
         }
         parent = block.header
-        return ChainBlock(block: block, accessList: list)
+        return ChainBlock(block: block, accessList: list, codeHashes: codeHashes)
     }
 
     private func accessList(_ number: UInt64) throws(ChainDirectoryError) -> BlockAccessList {
@@ -149,7 +172,9 @@ public final class ChainBlockReader {
         }
     }
 
-    private func sidecar(of header: BlockHeader) throws(ChainDirectoryError) -> BlockAccessList {
+    private func sidecar(
+        of header: BlockHeader
+    ) throws(ChainDirectoryError) -> (BlockAccessList, [Bytes32: Bytes32]) {
         let number = header.number
         guard let line = try changes.line() else { throw .wrongCount(file: changes.path, block: number) }
         let object = try ChainJSON.object(line, file: changes.path, block: number)
@@ -166,14 +191,16 @@ public final class ChainBlockReader {
             throw .malformed(file: changes.path, block: number, "has no list of accounts")
         }
         var accounts: [AccountChange] = []
+        var codeHashes: [Bytes32: Bytes32] = [:]
         for entry in entries {
-            guard let change = ChainJSON.change(entry) else {
+            guard let (change, codeHash) = ChainJSON.change(entry) else {
                 throw .malformed(file: changes.path, block: number, "account \(accounts.count + 1) is not as described")
             }
             accounts.append(change)
+            codeHashes[change.key] = codeHash
         }
         do throws(ChainError) {
-            return try BlockAccessList(sidecar: accounts)
+            return (try BlockAccessList(sidecar: accounts), codeHashes)
         } catch {
             throw .invalid(file: changes.path, block: number, error)
         }
@@ -186,7 +213,13 @@ enum ChainJSON {
         _ bytes: [UInt8], file: String, block: UInt64?
     ) throws(ChainDirectoryError) -> [String: Any] {
         do {
-            if let object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] { return object }
+            let data = Data(bytes)
+            if let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] {
+                guard let name = try JSONCursor.repeatedName(in: data) else { return object }
+                throw ChainDirectoryError.malformed(file: file, block: block, "has \(name) twice")
+            }
+        } catch let error as ChainDirectoryError {
+            throw error
         } catch {
             throw .malformed(file: file, block: block, "is no JSON, or is cut off")
         }
@@ -213,7 +246,7 @@ enum ChainJSON {
         (value as? String).flatMap { text in UInt256(text.hasPrefix("0x") ? text : "0x" + text) }
     }
 
-    /// A map of slots to values; no map at all is none.
+    /// A map of slots to values; no map at all is none. nil where a slot stands there twice, in two spellings.
     static func storage(_ value: Any?) -> [AccountChange.SlotChange]? {
         guard let value else { return [] }
         guard let map = value as? [String: Any] else { return nil }
@@ -222,17 +255,19 @@ enum ChainJSON {
             guard let slot = word(name), let value = word(value) else { return nil }
             slots.append(AccountChange.SlotChange(slot: slot, value: value))
         }
-        return slots.sorted { $0.key < $1.key }
+        slots.sort { $0.key < $1.key }
+        return zip(slots, slots.dropFirst()).contains { $0.key == $1.key } ? nil : slots
     }
 
-    /// One entry of a line of `diffs.jsonl`. A code that is not of its code hash is none.
-    static func change(_ value: Any) -> AccountChange? {
+    /// One entry of a line of `diffs.jsonl`, and the code hash where it stands without its code. A code that is not of
+    /// its code hash is none.
+    static func change(_ value: Any) -> (change: AccountChange, codeHash: Bytes32?)? {
         guard let fields = value as? [String: Any],
             let address = (fields["address"] as? String).flatMap({ Address(hex: $0) }),
             let storage = storage(fields["storage"])
         else { return nil }
         if fields["deleted"] as? Bool == true {
-            return AccountChange(address: address, nonce: 0, balance: .zero, code: [], storage: storage)
+            return (AccountChange(address: address, nonce: 0, balance: .zero, code: [], storage: storage), nil)
         }
         guard let nonce = uint64(fields["nonce"]), let balance = integer(fields["balance"]),
             let hash = (fields["codeHash"] as? String).flatMap({ Bytes32(hex: $0) })
@@ -242,6 +277,9 @@ enum ChainJSON {
             code = bytes(text)
             guard let code, Keccak.hash(code) == hash else { return nil }
         }
-        return AccountChange(address: address, nonce: nonce, balance: balance, code: code, storage: storage)
+        return (
+            AccountChange(address: address, nonce: nonce, balance: balance, code: code, storage: storage),
+            code == nil ? hash : nil
+        )
     }
 }

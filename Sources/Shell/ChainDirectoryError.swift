@@ -17,6 +17,11 @@ public enum ChainDirectoryError: Error, Equatable, Sendable {
     case invalid(file: String, block: UInt64, ChainError)
     /// The file with the changes ends before the chain does, or goes on after it.
     case wrongCount(file: String, block: UInt64)
+    /// What the file says that a block changes does not lead to what the block's header commits to; the text says what
+    /// was expected and what was found.
+    case refused(file: String, StatePoint, String)
+    /// The bridge has replayed another block of this number into its data directory.
+    case notReplayed(file: String, StatePoint, expected: Bytes32)
     /// A line of diffs.jsonl is not of the block it stands for.
     case wrongDiff(file: String, block: UInt64, field: String)
 }
@@ -39,6 +44,16 @@ extension ChainDirectoryError: CustomStringConvertible {
             return "\(file): block \(block): \(error): all files must be of one chain; export it again"
         case .wrongCount(let file, let block):
             return "\(file): does not end with the chain, at block \(block): export both from the same node"
+        case .refused(let file, let point, let what) where point.number == 0:
+            return "\(file): block 0: \(what): it must be the genesis of genesis_header.rlp: export both from the same "
+                + "node"
+        case .refused(let file, let point, let what):
+            return "\(file): block \(point.number) (\(point.hash)): \(what): all files must be of one chain, with the "
+                + "changes of each block from 1 on; export them again (lists that begin at a fork are not enough: "
+                + "diffs.jsonl has all)"
+        case .notReplayed(let file, let point, let expected):
+            return "\(file): block \(point.number) is \(point.hash), but this data directory goes on from \(expected): "
+                + "give the chain that it began with, or another directory with --data-dir"
         case .wrongDiff(let file, let block, let field):
             return "\(file): line \(block) has another \(field) than block \(block): all files must be of one chain"
         }

@@ -8,7 +8,7 @@ import Primitives
 final class ChainFileReader {
     /// The file as it was found.
     let path: String
-    private let handle: FileHandle
+    private let handle: FileHandle?
     private let unpacker: Process?
     private var buffer: [UInt8] = []
     private var position = 0
@@ -48,6 +48,14 @@ final class ChainFileReader {
         }
     }
 
+    /// A file whose bytes are here already; `path` is its name in errors.
+    init(bytes: [UInt8], path: String) {
+        self.path = path
+        (handle, unpacker) = (nil, nil)
+        buffer = bytes
+        isAtEnd = true
+    }
+
     /// Fills the buffer until it holds `count` unread bytes or the file ends.
     private func fill(_ count: Int) throws(ChainDirectoryError) {
         if position > 0, buffer.count - position < count {
@@ -56,7 +64,7 @@ final class ChainFileReader {
         }
         while !isAtEnd, buffer.count - position < count {
             do {
-                let chunk = try handle.read(upToCount: ChainFileReader.chunkBytes) ?? Data()
+                let chunk = try handle?.read(upToCount: ChainFileReader.chunkBytes) ?? Data()
                 buffer.append(contentsOf: chunk)
                 isAtEnd = chunk.isEmpty
             } catch {

@@ -36,7 +36,7 @@ public struct DataDirectory: Sendable {
             try FileManager.default.createDirectory(
                 atPath: storePath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw .file(path: path, reason: "cannot be made: \(error.localizedDescription)")
+            throw .file(path: path, reason: "cannot be made: give another directory with --data-dir")
         }
         let descriptor = open(path + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .file(path: path, reason: String(cString: strerror(errno))) }
@@ -91,7 +91,7 @@ public struct StatusFile: Sendable {
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
-            throw .file(path: path, reason: "cannot be written: \(error.localizedDescription)")
+            throw .file(path: path, reason: "cannot be written (\(error.localizedDescription))")
         }
     }
 }

@@ -50,12 +50,17 @@ public final class DiscoveryHost {
     }
 
     private func perform(_ handle: (Discovery.Directive) -> Void) {
-        for directive in machine.drain() {
-            if case .send(let bytes, let target) = directive {
-                socket.send(bytes, to: target)
-            } else {
-                handle(directive)
+        var directives = machine.drain()
+        // What cannot be sent brings about what is sent elsewhere.
+        while !directives.isEmpty {
+            for directive in directives {
+                if case .send(let bytes, let target) = directive {
+                    if !socket.send(bytes, to: target) { machine.unsent(to: target, at: clock.instant()) }
+                } else {
+                    handle(directive)
+                }
             }
+            directives = machine.drain()
         }
     }
 }

@@ -49,7 +49,7 @@ public struct DiscoveryProbe {
         return tests.filter { names?.contains($0.0) ?? true }.map { name, test in
             let start = clock.instant()
             var failure: String?
-            do { try test() } catch { failure = "\(error)" }
+            do { try test() } catch { failure = ErrorLine.text(error) }
             return Outcome(name: name, failure: failure, seconds: (clock.instant() - start).seconds)
         }
     }

@@ -51,6 +51,7 @@ public struct Doctor {
         var answered: [Bytes32: NodeRecord] = [:]
         var tallies: [AddressTally] = []
         var inbound: Set<Endpoint> = []
+        var families: [(family: AddressFamilies, tally: FamilyTally)] = []
     }
 
     private let settings: Settings
@@ -82,6 +83,7 @@ public struct Doctor {
         }
         host.run(for: .seconds(settings.seconds), each: note)
         seen.tallies = host.machine.addressReport.tallies
+        seen.families = host.machine.familyReport
         for finding in diagnose(seen) {
             findings.append(finding)
             tell(finding)
@@ -117,13 +119,13 @@ public struct Doctor {
 
     private static func listening(_ socket: PlainSocket) -> Finding {
         let families = socket.families
-        let text = families == [.ipv4, .ipv6] ? "IPv4 and IPv6" : families == .ipv4 ? "IPv4 only" : "IPv6 only"
-        return Finding(grade: .good, subject: "socket", text: "listening on \(socket.local), \(text)")
+        let only = families == [.ipv4, .ipv6] ? "" : " only"
+        return Finding(grade: .good, subject: "socket", text: "listening on \(socket.local), \(families)\(only)")
     }
 
     /// What the observations mean.
     func diagnose(_ seen: Observations) -> [Finding] {
-        var findings = [bootNodes(seen), peers(seen)]
+        var findings = [bootNodes(seen), peers(seen)] + seen.families.compactMap { family($0, $1) }
         guard !seen.answered.isEmpty else { return findings }
         for isIPv4 in [true, false] {
             let tallies = seen.tallies.filter { $0.endpoint.isIPv4 == isIPv4 }
@@ -145,6 +147,21 @@ public struct Doctor {
         return Finding(
             grade: answered > 0 ? .doubtful : .bad, subject: "boot nodes",
             text: text + ": check that their records are current and that UDP to them is let out")
+    }
+
+    /// How the addresses of one family fared; nil where none was tried.
+    private func family(_ family: AddressFamilies, _ tally: FamilyTally) -> Finding? {
+        guard tally.tried > 0 else { return nil }
+        let cure =
+            if tally.answered > 0 {
+                ""
+            } else if tally.unsent > 0 {
+                ": this machine has no way out over \(family), so nodes that have no other address cannot be reached"
+            } else {
+                ": the nodes' \(family) addresses are dead, or \(family) is not let out"
+            }
+        return Finding(
+            grade: cure.isEmpty ? .good : .doubtful, subject: "\(family)", text: "\(tally)\(cure)")
     }
 
     private func peers(_ seen: Observations) -> Finding {

@@ -167,6 +167,11 @@ public final class EventLoop<Machine: NodeMachine> {
             // A refusal here would show itself as a line that fills up; it is counted there.
             _ = cnet_poll_change(poll, socket.descriptor, Token.socket, waitsForRoom ? 1 : 0)
         }
+        let unsent = socket.takeUnsent()
+        guard !unsent.isEmpty else { return }
+        // What the machine sends elsewhere instead; it does not send to these again at once.
+        machine.handle(.unsent(unsent), at: clock.now())
+        perform()
     }
 
     /// The last words: what the machine has asked to be written reaches the disk, and it hears of it. What it asks for

@@ -15,6 +15,12 @@ struct GenesisFile {
         (bytes, file) = try ChainFileReader.contents("genesis.json", in: directory, limit: GenesisFile.unpackedBytes)
     }
 
+    /// A file whose bytes are here already; `file` is its name in errors.
+    init(bytes: Data, file: String) {
+        self.bytes = bytes
+        self.file = file
+    }
+
     private func malformed(_ reason: String) -> ChainDirectoryError { .malformed(file: file, block: nil, reason) }
 
     /// `config.chainId`.
@@ -24,6 +30,7 @@ struct GenesisFile {
             guard name.equals("config"), try cursor.isAtObject() else { return try _ = cursor.skip() }
             try cursor.object { cursor, name in
                 guard name.equals("chainId") else { return try _ = cursor.skip() }
+                guard found == nil else { throw malformed("has config.chainId twice") }
                 found = try cursor.textOrNumber().flatMap { ASCIINumber.uint64($0) }
             }
         }
@@ -36,6 +43,7 @@ struct GenesisFile {
         var accounts: [GenesisAccount]?
         try forEachMember { cursor, name in
             guard name.equals("alloc"), try cursor.isAtObject() else { return try _ = cursor.skip() }
+            guard accounts == nil else { throw malformed("has alloc twice") }
             var found: [GenesisAccount] = []
             try cursor.object { cursor, name in found.append(try account(name, &cursor)) }
             accounts = found
@@ -79,7 +87,10 @@ struct GenesisFile {
         var nonce: UInt64? = 0
         var code: [UInt8]? = []
         var storage: [AccountChange.SlotChange]? = []
+        var seen: Set<String> = []
         try cursor.object { cursor, field in
+            let name = String(decoding: field, as: UTF8.self)
+            guard seen.insert(name).inserted else { throw wrong("has \(name) twice") }
             if field.equals("balance") {
                 balance = try cursor.textOrNumber().flatMap { ASCIINumber.integer($0) }
             } else if field.equals("nonce") {
@@ -87,7 +98,7 @@ struct GenesisFile {
             } else if field.equals("code") {
                 code = try cursor.textOrNumber().flatMap { ASCIINumber.bytes($0) }
             } else if field.equals("storage"), try cursor.isAtObject() {
-                storage = try slots(&cursor)
+                storage = try slots(&cursor, of: label)
             } else {
                 if field.equals("storage") { storage = nil }
                 try cursor.skip()
@@ -104,14 +115,19 @@ struct GenesisFile {
     }
 
     /// The slots that are not zero, by slot key; nil where one is none.
-    private func slots(_ cursor: inout JSONCursor) throws -> [AccountChange.SlotChange]? {
+    private func slots(_ cursor: inout JSONCursor, of label: String) throws -> [AccountChange.SlotChange]? {
         var slots: [AccountChange.SlotChange] = []
         var isWhole = true
         try cursor.object { cursor, name in
             let value = try cursor.textOrNumber().flatMap { ASCIINumber.hex($0) }
             guard let slot = ASCIINumber.hex(name), let value else { return isWhole = false }
-            if value != .zero { slots.append(AccountChange.SlotChange(slot: slot, value: value)) }
+            slots.append(AccountChange.SlotChange(slot: slot, value: value))
         }
-        return isWhole ? slots.sorted { $0.key < $1.key } : nil
+        slots.sort { $0.key < $1.key }
+        // One slot has many spellings: 0x1 and 0x01.
+        if let twice = zip(slots, slots.dropFirst()).first(where: { $0.key == $1.key })?.0 {
+            throw malformed("alloc of \(label): storage names slot \(Hex.prefixed(twice.slot.big.bytes)) twice")
+        }
+        return isWhole ? slots.filter { $0.value != .zero } : nil
     }
 }

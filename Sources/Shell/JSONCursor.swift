@@ -1,3 +1,4 @@
+import Foundation
 import Primitives
 
 /// Walks over a JSON document once, from its beginning, and hands on members and values as the bytes they are: a
@@ -6,7 +7,10 @@ import Primitives
 /// does.
 struct JSONCursor {
     /// The document is no JSON at this byte, or not of the form that was asked for.
-    struct Failure: Error, Equatable { let position: Int }
+    struct Failure: Error, Equatable, CustomStringConvertible {
+        let position: Int
+        var description: String { "it is no JSON, or not of the form it should have, at byte \(position)" }
+    }
 
     private let bytes: UnsafeRawBufferPointer
     private(set) var position = 0
@@ -63,6 +67,22 @@ struct JSONCursor {
             guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else { throw failed() }
             position += 1
             if next == UInt8(ascii: "}") { return }
+        }
+    }
+
+    /// Reads a list: `element` is called before each element and must read or skip it.
+    mutating func list(_ element: (inout JSONCursor) throws -> Void) throws {
+        try expect(UInt8(ascii: "["))
+        if try peek() == UInt8(ascii: "]") {
+            position += 1
+            return
+        }
+        while true {
+            try element(&self)
+            let next = try peek()
+            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else { throw failed() }
+            position += 1
+            if next == UInt8(ascii: "]") { return }
         }
     }
 
@@ -138,6 +158,39 @@ struct JSONCursor {
             position &+= 1
         }
         guard position > start else { throw failed() }
+    }
+}
+
+extension JSONCursor {
+    /// The path of the first name that an object of the document has twice, dots between the objects' names; nil for
+    /// none. Readers that make a map of an object take one of the two in silence. A name with an escape is an error.
+    static func repeatedName(in document: Data) throws -> String? {
+        try document.withUnsafeBytes { bytes in
+            var cursor = JSONCursor(bytes)
+            return try cursor.repeatedName(prefix: "", depth: 0)
+        }
+    }
+
+    private mutating func repeatedName(prefix: String, depth: Int) throws -> String? {
+        guard depth <= JSONCursor.deepest else { throw failed() }
+        var found: String?
+        switch try peek() {
+        case UInt8(ascii: "{"):
+            var seen: Set<String> = []
+            try object { cursor, name in
+                let name = String(decoding: name, as: UTF8.self)
+                if !seen.insert(name).inserted { found = found ?? prefix + name }
+                let inner = try cursor.repeatedName(prefix: prefix + name + ".", depth: depth + 1)
+                found = found ?? inner
+            }
+        case UInt8(ascii: "["):
+            try list { cursor in
+                let inner = try cursor.repeatedName(prefix: prefix, depth: depth + 1)
+                found = found ?? inner
+            }
+        default: try skip()
+        }
+        return found
     }
 }
 

@@ -1,4 +1,5 @@
 import CLMDB
+import CNet
 import Foundation
 import StateStore
 import Synchronization
@@ -115,7 +116,10 @@ final class LMDBEnvironment: Sendable {
             throw error
         }
         do throws(StoreError) {
+            let hadStore = LMDBEnvironment.isMarked(path)
+            try StoreFile.check(in: path, hadStore: hadStore, mayBegin: !options.isReadOnly)
             (pointer, databases) = try LMDBEnvironment.open(path, options)
+            if lock >= 0, !hadStore { try LMDBEnvironment.mark(lock) }
         } catch {
             if lock >= 0 { close(lock) }
             LMDBEnvironment.forget(path)
@@ -147,11 +151,26 @@ final class LMDBEnvironment: Sendable {
         return file
     }
 
+    /// Whether a store was begun here: its lock file has said so since then.
+    private static func isMarked(_ directory: String) -> Bool {
+        var status = stat()
+        return stat(directory + "/" + lockFileName, &status) == 0 && status.st_size > 0
+    }
+
+    /// Notes that a store was begun here, once its first pages are on the disk. An empty file is damage from then on,
+    /// and what a crash left of the first start until then.
+    private static func mark(_ lock: Int32) throws(StoreError) {
+        guard pwrite(lock, "begun\n", 6, 0) == 6, fsync(lock) == 0 else {
+            throw .system(code: errno, operation: "write the lock file")
+        }
+    }
+
     private static func open(
         _ path: String, _ options: LMDBStore.Options
     ) throws(StoreError) -> (OpaquePointer, [MDB_dbi]) {
         // A write beyond the limit on file sizes must fail, not kill the process.
         signal(SIGXFSZ, SIG_IGN)
+        cnet_end_on_lost_page()
         var created: OpaquePointer?
         try LMDB.check(mdb_env_create(&created), "create the environment")
         guard let environment = created else { throw .system(code: ENOMEM, operation: "create the environment") }
@@ -282,19 +301,3 @@ extension Table {
     var databaseName: String { String(describing: self) }
 }
 
-/// Return codes of the library.
-enum LMDB {
-    static func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(StoreError) {
-        if code != 0 { throw error(code, operation()) }
-    }
-
-    static func error(_ code: Int32, _ operation: String) -> StoreError {
-        switch code {
-        case MDB_MAP_FULL: .full
-        case ENOSPC, EFBIG, EDQUOT: .diskFull
-        case MDB_READERS_FULL: .tooManySnapshots
-        case EACCES where operation.hasPrefix("begin"): .readOnly
-        default: .system(code: code, operation: operation)
-        }
-    }
-}

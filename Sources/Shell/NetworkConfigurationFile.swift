@@ -10,6 +10,8 @@ public enum NetworkConfigurationError: Error, Equatable, Sendable {
     case notJSON(file: String)
     case missing(file: String, field: String)
     case unknown(file: String, field: String)
+    /// A field stands there more than once.
+    case twice(file: String, field: String)
     case wrongType(file: String, field: String, expected: String)
     case invalid(file: String, ChainError)
 }
@@ -22,6 +24,7 @@ extension NetworkConfigurationError: CustomStringConvertible {
         case .notJSON(let file): return "\(file): is no JSON object: get the network's file again"
         case .missing(let file, let field): return "\(file): \(field) is missing: get the network's file again"
         case .unknown(let file, let field): return "\(file): \(field) is no field of a network: remove it"
+        case .twice(let file, let field): return "\(file): \(field) stands there twice: remove one"
         case .wrongType(let file, let field, let expected): return "\(file): \(field) must be \(expected)"
         case .invalid(let file, .invalidConfiguration(let why)): return "\(file): \(why)"
         case .invalid(let file, let error): return "\(file): \(error)"
@@ -68,6 +71,14 @@ public enum NetworkConfigurationFile {
         guard let object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
             throw .notJSON(file: file)
         }
+        let twice: String?
+        do {
+            twice = try JSONCursor.repeatedName(in: data)
+        } catch {
+            // A name with an escape in it: no field has one.
+            throw .notJSON(file: file)
+        }
+        if let twice { throw .twice(file: file, field: twice) }
         let root = Fields(object, prefix: "", file: file)
         try root.allow([
             "name", "chainId", "genesisHash", "checkpoint", "epochLength", "sectionDepth", "wideDepth", "rule",

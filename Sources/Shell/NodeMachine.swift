@@ -38,6 +38,8 @@ public enum MachineEvent<Machine: NodeMachine>: Sendable {
     case committed(Machine.CommitID)
     /// A batch is not on the disk, nor is any later one.
     case commitFailed(Machine.CommitID, Machine.Failure)
+    /// The system would not send to these addresses (no route, say); each once.
+    case unsent([Endpoint])
     /// From a feed.
     case command(Machine.Command)
     /// A feed's source is broken (one line): the loop ends with an error; the machine is not told.

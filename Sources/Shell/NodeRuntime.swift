@@ -52,21 +52,41 @@ public enum NodeRuntime {
         var ending: Ending
         repeat {
             let configuration: NodeConfiguration
-            do {
-                configuration = try NodeRuntime.configuration(
-                    parts, key: key, signing: seeds, radius: radius)
-            } catch let error as StoreError {
-                throw ShellError(error, dataDirectory: settings.dataDirectory, networkFile: settings.networkFile)
+            let stored: StoredState
+            (configuration, stored) = try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
+                let snapshot = try store.snapshot()
+                try StoreCheck.some(
+                    snapshot, network, from: Int(clock.now().unixSeconds), threads: settings.workers,
+                    in: settings.dataDirectory)
+                return (
+                    try NodeRuntime.configuration(parts, key: key, signing: seeds, radius: radius),
+                    try StoredState.load(from: try store.snapshot(), network: network)
+                )
             }
-            let stored = try StoredState.load(from: try store.snapshot(), network: network)
             let node = try Node(
                 configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
             ending = try run(node, parts, signals)
             radius = (configuration.radiusExponent - 1, true)
         } while ending == .storeShort
         guard case .exit(let code) = ending else { return 1 }
+        if code == 0, settings.end == .synced { try checkSynced(parts) }
         terminal.log(.info, "stopped")
         return code
+    }
+
+    /// The last word of a sync that was to end with the whole state: what is on the disk now is read back and hashed.
+    /// (Ended by a signal before that, it has nothing to say.)
+    private static func checkSynced(_ parts: Parts) throws {
+        let (settings, network) = (parts.settings, parts.network)
+        try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
+            let report = try StoreCheck.all(
+                try parts.store.snapshot(), network, threads: settings.workers, in: settings.dataDirectory)
+            guard let root = report.root, let point = report.point else { return }
+            parts.terminal.log(
+                .info,
+                "all \(report.accounts) accounts and \(report.slots) slots were read back and hashed: the root \(root) "
+                    + "is that of block \(point.number)")
+        }
     }
 
     /// How the life of a node ended.
@@ -173,11 +193,12 @@ public enum NodeRuntime {
             commit: { (batches) throws(StoreError) in try commit(batches, to: store, within: capacity) },
             size: { $0.byteCount },
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
-        let reporter = Reporter(settings: settings, terminal: parts.terminal, clock: parts.clock)
+        let reporter = Reporter(
+            settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.chain)
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
-        let feed = parts.chain.map { startFeed($0, after: node.replayedHead?.number, parts, mailbox) }
+        let feed = parts.chain.map { startFeed($0, after: node.replayedHead, parts, mailbox) }
         if let feed { reporter.blockUsed = { feed.used() } }
         let hands = EventLoop<RunningNode>.Hands(
             pool: pool, writer: writer, report: { report, machine in reporter.handle(report, from: machine.node) },
@@ -229,7 +250,7 @@ public enum NodeRuntime {
 
     /// A bridge's blocks, one by one at their pace.
     private static func startFeed(
-        _ chain: ChainDirectory, after head: UInt64?, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
+        _ chain: ChainDirectory, after head: StatePoint?, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
     ) -> PacedFeed<ReplayedBlock> {
         let source = ReplaySource(directory: chain, after: head)
         let terminal = parts.terminal

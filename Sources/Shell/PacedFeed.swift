@@ -33,7 +33,7 @@ public final class PacedFeed<Element: Sendable>: Sendable {
                 }
                 ended(.finished)
             } catch {
-                ended(.failed("\(error)"))
+                ended(.failed(ErrorLine.text(error)))
             }
         }
     }

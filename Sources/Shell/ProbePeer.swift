@@ -96,7 +96,7 @@ struct ProbePeer {
             let clear = try ClearPacket(opening: bytes, to: key.nodeID, key: keys?.recipient)
             return .message(try Message(decoding: clear.message))
         } catch {
-            return .unreadable("\(error)")
+            return .unreadable(ErrorLine.text(error))
         }
     }
 

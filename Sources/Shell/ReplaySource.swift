@@ -13,14 +13,16 @@ final class ReplaySource: Sendable {
     }
 
     private let directory: ChainDirectory
+    private let head: StatePoint?
     private let firstBlock: UInt64
     private let state: Mutex<State?> = Mutex(nil)
 
     /// The chain in `directory` from after `head` on; from genesis on where that is nil. Nothing but the genesis header
     /// is read yet.
-    init(directory: ChainDirectory, after head: UInt64?) {
+    init(directory: ChainDirectory, after head: StatePoint?) {
         self.directory = directory
-        firstBlock = head.map { $0 + 1 } ?? 0
+        self.head = head
+        firstBlock = head.map { $0.number + 1 } ?? 0
     }
 
     /// The next block; nil after the last. One thread calls it.
@@ -33,8 +35,15 @@ final class ReplaySource: Sendable {
             }
             // Blocks that were applied before are read all the same: each is checked against the one before it.
             while let block = try state?.reader.next() {
-                guard block.header.number >= firstBlock else { continue }
-                return ReplayedBlock(header: block.header, changes: block.changes)
+                guard block.header.number >= firstBlock else {
+                    // The chain may be another one than the bridge began with, from some block on.
+                    guard block.header.number != head?.number || block.header.point == head else {
+                        throw ChainDirectoryError.notReplayed(
+                            file: directory.path + "/chain.rlp", block.header.point, expected: head?.hash ?? .zero)
+                    }
+                    continue
+                }
+                return ReplayedBlock(header: block.header, changes: block.changes, codeHashes: block.codeHashes)
             }
             return nil
         }

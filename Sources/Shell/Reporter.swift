@@ -17,10 +17,12 @@ final class Reporter {
     private var replayed: StatePoint?
     private var isStatusRefused = false
     private var hasFailed = false
+    private let chain: ChainDirectory?
     /// Called for every block that a bridge has applied.
     var blockUsed: () -> Void = {}
 
-    init(settings: RuntimeSettings, terminal: Terminal, clock: SystemClock) {
+    init(settings: RuntimeSettings, terminal: Terminal, clock: SystemClock, chain: ChainDirectory? = nil) {
+        self.chain = chain
         self.settings = settings
         self.terminal = terminal
         self.clock = clock
@@ -44,13 +46,22 @@ final class Reporter {
             replayed = point
             terminal.log(.debug, "applied block \(point.number)")
             blockUsed()
-        case .failed(let text):
-            // What follows from the first failure, every transaction in line say, tells nothing new.
-            if !hasFailed { terminal.log(.error, text) }
-            hasFailed = true
-            return .stop(1)
+        case .blockRefused(let point, let what):
+            let error = chain.map { ChainDirectoryError.refused(file: $0.file(ofBlock: point.number), point, what) }
+            return fail(error?.description ?? what)
+        case .storeFailed(let error):
+            let error = ShellError(error, dataDirectory: settings.dataDirectory, networkFile: settings.networkFile)
+            return fail(error.description)
+        case .failed(let text): return fail(text)
         }
         return .goOn
+    }
+
+    /// What follows from the first failure, every transaction in line say, tells nothing new.
+    private func fail(_ text: String) -> LoopVerdict {
+        if !hasFailed { terminal.log(.error, text) }
+        hasFailed = true
+        return .stop(1)
     }
 
     private func take(_ progress: NodeProgress, from node: Node) -> LoopVerdict {
@@ -76,7 +87,7 @@ final class Reporter {
     private func take(complete anchor: Anchor, _ root: Bytes32?, from node: Node) -> LoopVerdict {
         let isFirst = complete == nil
         complete = (anchor, root)
-        let what = root.map { "the whole state is held; its root \($0), recomputed, is the header's" }
+        let what = root.map { "the whole state is held; the root over its sections, \($0), is the header's" }
         let text = "epoch \(anchor.epoch): " + (what ?? "the arc is complete, every section as in the crown")
         terminal.log(isFirst ? .info : .debug, text)
         writeStatus(of: node)
@@ -112,6 +123,8 @@ final class Reporter {
             ("phase", progress.phase.rawValue),
             ("epoch", progress.anchor.map { "\($0.epoch)" } ?? "none"),
             ("head", "\(settings.role == .bridge ? replayed?.number ?? 0 : progress.head)"),
+            ("head_age", progress.headAge.map { "\($0)" } ?? "none"),
+            ("stale", progress.isStale ? "yes" : "no"),
             ("verified_block", "\(progress.verifiedHead)"),
             ("held", Reporter.share(progress.held)),
             ("held_at_newest", Reporter.share(progress.atNewestAnchor)),

@@ -17,6 +17,7 @@ public struct RunningNode: NodeMachine {
         case .committed(let id): node.handle(.committed(id), at: moment)
         case .commitFailed(let id, let error): node.handle(.commitFailed(id, error), at: moment)
         case .command(let block): node.handle(.block(block), at: moment)
+        case .unsent(let endpoints): node.handle(.unsent(endpoints), at: moment)
         // The loop keeps this to itself.
         case .feedFailed, .storeShort: break
         case .tick: node.handle(.tick, at: moment)

@@ -50,6 +50,8 @@ public enum ShellLimits {
     /// Bytes of batches that one transaction takes together; a larger one goes alone. A flush costs as much as writing
     /// some megabytes, and what a transaction changes is kept in memory until its end.
     public static let transactionBytes = 8 << 20
+    /// Addresses that the system refuses to send to, told to the machine at once; those beyond are met again.
+    public static let unsentAddresses = 256
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
     public static let blocksAhead = 8
     /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).

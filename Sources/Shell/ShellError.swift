@@ -19,6 +19,8 @@ public enum ShellError: Error, Equatable, Sendable {
     case badFile(path: String, reason: String)
     /// The store cannot be opened or used.
     case store(path: String, StoreError)
+    /// What the store holds is not what its hashes say; how many other such places were found.
+    case damaged(path: String, StateFault, others: Int)
     /// The store holds the state of another network.
     case anotherNetwork(path: String, networkFile: String, field: String, found: String, expected: String)
     /// Another process works on this data directory.
@@ -52,17 +54,8 @@ extension ShellError {
     }
 
     private static func text(_ error: StoreError) -> String {
-        switch error {
-        case .full: "no room: raise --storage-capacity"
-        case .diskFull: "no room on the disk, or under a limit on files: make some"
-        case .wrongVersion(let found, let expected):
-            "written by another version of this program (format \(found), this one reads \(expected)): "
-                + "use that version, or give another directory with --data-dir"
-        case .corrupt(let table):
-            "the table '\(table)' is damaged: move the directory away and sync again; what is proven is fetched anew"
-        case .system(let code, let operation): "\(operation): \(String(cString: strerror(code)))"
-        default: "\(error)"
-        }
+        guard case .system(let code, let operation) = error else { return error.description }
+        return "cannot \(operation) (\(String(cString: strerror(code)))): check the disk and the permissions"
     }
 }
 
@@ -78,9 +71,13 @@ extension ShellError: CustomStringConvertible {
         case .notAnAddress(let text):
             return "'\(text)' is no IP address: write it as 127.0.0.1 or ::1"
         case .system(let call, let reason): return "\(call): \(reason)"
-        case .file(let path, let reason): return "\(path): \(reason)"
+        case .file(let path, let reason):
+            return "\(path): \(reason)" + (reason.contains(": ") ? "" : ": check the path and its permissions")
         case .badFile(let path, let reason): return "\(path): \(reason)"
         case .store(let path, let error): return "\(path): \(ShellError.text(error))"
+        case .damaged(let path, let fault, let others):
+            let more = others == 0 ? "" : others == 1 ? ", and one more place" : ", and \(others) more places"
+            return "\(path): \(fault)\(more): the store is damaged: \(StoreError.renewal)"
         case .anotherNetwork(let path, let file, let field, let found, let expected):
             return "\(path): holds the state of another network (its \(field) is \(found), that of \(file) is "
                 + "\(expected)): give another directory with --data-dir, or its own network file"

@@ -29,45 +29,62 @@ public enum StateExport {
 
     /// Writes the whole state at the newest verified block to `output`, or to standard output.
     public static func run(dataDirectory: DataDirectory, networkFile: String, output: String?) throws {
-        let network = try NetworkConfigurationFile.read(networkFile)
-        try dataDirectory.requireStore()
-        let snapshot: LMDBSnapshot
-        do throws(StoreError) {
-            var options = LMDBStore.Options()
-            options.isReadOnly = true
-            snapshot = try LMDBStore(directory: dataDirectory.storePath, options: options).snapshot()
-            guard try StoreMeta.check(snapshot, for: network) else { throw StoreError.missing }
-        } catch {
-            throw ShellError(error, dataDirectory: dataDirectory, networkFile: networkFile)
-        }
-        guard let output else {
-            return try write(snapshot, depth: network.sectionDepth) {
-                try FileHandle.standardOutput.write(contentsOf: $0)
+        try StoreReading.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
+            guard let output else {
+                return try write(snapshot, depth: network.sectionDepth) {
+                    try FileHandle.standardOutput.write(contentsOf: $0)
+                }
             }
-        }
-        // Beside its place until it is whole: a reader never finds half an export.
-        let partial = output + ".partial"
-        guard FileManager.default.createFile(atPath: partial, contents: nil),
-            let file = FileHandle(forWritingAtPath: partial)
-        else { throw ShellError.file(path: output, reason: "cannot be written") }
-        try write(snapshot, depth: network.sectionDepth) { try file.write(contentsOf: $0) }
-        try file.close()
-        guard rename(partial, output) == 0 else {
-            throw ShellError.file(path: output, reason: String(cString: strerror(errno)))
+            // Beside its place until it is whole: a reader never finds half an export.
+            let partial = output + ".partial"
+            guard FileManager.default.createFile(atPath: partial, contents: nil),
+                let file = FileHandle(forWritingAtPath: partial)
+            else { throw ShellError.file(path: output, reason: "cannot be written") }
+            do {
+                try write(snapshot, depth: network.sectionDepth) { try file.write(contentsOf: $0) }
+                try file.close()
+            } catch {
+                unlink(partial)
+                throw error
+            }
+            guard rename(partial, output) == 0 else {
+                throw ShellError.file(path: output, reason: String(cString: strerror(errno)))
+            }
         }
     }
 
-    /// Writes the state that a snapshot holds.
+    /// Writes the state that a snapshot holds, and hashes what it writes: throws a `StateFault` where that is not the
+    /// state under the block's root.
     static func write(
         _ snapshot: some StoreSnapshot, depth: Int, to sink: @escaping (Data) throws -> Void
     ) throws {
         let newest = try newestBlock(snapshot, depth: depth)
-        let view = StateView(snapshot, depth: depth, sections: newest.sections)
         var writer = ExportWriter(sink: sink)
         try writer.begin(at: newest.header.point, root: newest.header.stateRoot)
-        var walk = try view.walk(from: Cursor(account: .zero, slot: .zero))
+        for part in newest.sections {
+            let found = try write(part.section, through: part.layering, of: snapshot, to: &writer)
+            guard found == part.subtree else {
+                throw StateFault.sectionHash(
+                    section: part.section.index, block: newest.header.number,
+                    expected: part.subtree.hash(at: depth), found: found.hash(at: depth))
+            }
+        }
+        try writer.end()
+    }
+
+    /// Writes one section; what its leaves hash to.
+    private static func write(
+        _ section: Section, through layering: SectionLayering, of snapshot: some StoreSnapshot,
+        to writer: inout ExportWriter
+    ) throws -> Subtree {
+        let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: layering)])
+        var hasher = LeafHasher(of: section)
+        var walk = try view.walk(from: Cursor(account: section.firstKey))
         while let key = try walk.next() {
             let value = walk.value ?? []
+            try key.bytes.withUnsafeBytes { key in
+                try value.withUnsafeBytes { value in try hasher.add(key, value) }
+            }
             if let slot = key.slot {
                 try writer.slot(slot, value)
                 continue
@@ -75,20 +92,32 @@ public enum StateExport {
             let account = try StateAccount(slim: value)
             var code: [UInt8]?
             if account.codeHash != StateAccount.emptyCodeHash {
-                code = try CodeRecords.code(account.codeHash, in: snapshot)
-                guard code != nil else {
+                guard let found = try CodeRecords.code(account.codeHash, in: snapshot) else {
+                    guard try CodeRecords.wanted(in: snapshot).contains(account.codeHash) else {
+                        throw StateFault.missingCode(account: key.account, hash: account.codeHash)
+                    }
                     throw Failure.missingCode(account: key.account, hash: account.codeHash)
                 }
+                let hash = Keccak.hash(found)
+                guard hash == account.codeHash else { throw StateFault.code(hash: account.codeHash, found: hash) }
+                code = found
             }
             try writer.account(key.account, account, code: code)
         }
-        try writer.end()
+        return try hasher.finish()
     }
 
-    /// How each section is read at one block, and the block's header.
+    /// A section at one block: how it is read, and what its record says that it hashes to.
+    struct Part {
+        let section: Section
+        let layering: SectionLayering
+        let subtree: Subtree
+    }
+
+    /// The block's header, and all sections at it, in order.
     struct Newest {
-        var header: BlockHeader
-        var sections: [(section: Section, layering: SectionLayering)]
+        let header: BlockHeader
+        let sections: [Part]
     }
 
     /// The newest block at which the whole state is here: the root made of the section hashes is its header's.
@@ -100,21 +129,25 @@ public enum StateExport {
         guard let highest = try HeaderRecords.highest(in: snapshot) else { throw Failure.noBlock }
         let oldest = records.map(\.working.number).max() ?? 0
         let headers = try HeaderRecords.headers(from: oldest, through: highest.number, limit: .max, in: snapshot)
-        for (_, bytes) in headers.reversed() {
-            let header = try BlockHeader(rlp: bytes)
+        for (point, bytes) in headers.reversed() {
+            guard let header = try? BlockHeader(rlp: bytes) else { throw StateFault.header(block: point.number) }
             if let sections = sections(of: records, layers: layers, at: header) {
                 return Newest(header: header, sections: sections)
+            }
+            // Where all stand at this block, their records must make up its root.
+            let found = Crown(sections: records.map { $0.subtree ?? .empty }, depth: depth).root
+            if records.allSatisfy({ $0.working == point }), found != header.stateRoot {
+                throw StateFault.stateRoot(block: point.number, expected: header.stateRoot, found: found)
             }
         }
         throw Failure.noBlock
     }
 
-    /// The layerings at a block; nil where the sections do not make up its state root.
+    /// The sections at a block; nil where they do not make up its state root.
     private static func sections(
         of records: [SectionRecord], layers: [Section: [BlockLayer]], at header: BlockHeader
-    ) -> [(section: Section, layering: SectionLayering)]? {
-        var subtrees: [Subtree] = []
-        var sections: [(section: Section, layering: SectionLayering)] = []
+    ) -> [Part]? {
+        var parts: [Part] = []
         for record in records {
             let own = layers[record.section] ?? []
             let top = own.filter { $0.point.number <= header.number && $0.point.number > record.working.number }
@@ -122,11 +155,10 @@ public enum StateExport {
             guard let subtree = top?.update.subtreeAfter ?? record.subtree,
                 let layering = SectionLayering(of: record, at: top?.point ?? record.working, layers: own)
             else { return nil }
-            subtrees.append(subtree)
-            sections.append((record.section, layering))
+            parts.append(Part(section: record.section, layering: layering, subtree: subtree))
         }
         let depth = records.first?.section.depth ?? 0
-        guard Crown(sections: subtrees, depth: depth).root == header.stateRoot else { return nil }
-        return sections
+        guard Crown(sections: parts.map(\.subtree), depth: depth).root == header.stateRoot else { return nil }
+        return parts
     }
 }

@@ -50,6 +50,8 @@ public final class UDPSocket {
     private let isIPv6: Bool
     private var waiting = DatagramBuffer(limit: ShellLimits.waitingBytes)
     private var sentOfWaiting = 0
+    /// Addresses that the system refused to send to, since they were last asked for.
+    private var unsent: [Endpoint] = []
 
     /// Binds `address` (port 0: any free one).
     public init(binding address: Endpoint, offload wanted: Offload = Offload()) throws(ShellError) {
@@ -141,6 +143,22 @@ public final class UDPSocket {
 
     // MARK: Out
 
+    /// Refusals that are about an address and not about this moment or this datagram.
+    private static let lastingRefusals: Set<Int> = Set(
+        [ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, EAFNOSUPPORT, EACCES, EPERM, EINVAL].map { Int($0) })
+
+    private func noteUnsent(_ endpoint: Endpoint, errno reason: Int) {
+        guard UDPSocket.lastingRefusals.contains(reason), unsent.count < ShellLimits.unsentAddresses else { return }
+        if !unsent.contains(endpoint) { unsent.append(endpoint) }
+    }
+
+    /// The addresses to which the system would send nothing since the last call, each once.
+    func takeUnsent() -> [Endpoint] {
+        guard !unsent.isEmpty else { return [] }
+        defer { unsent = [] }
+        return unsent
+    }
+
     /// Puts a datagram in line; `flush` sends the line. A datagram too long or for a family that the socket does not
     /// speak, or one beyond the line's limit, is lost and counted.
     public func send(_ bytes: [UInt8], to endpoint: Endpoint) {
@@ -214,6 +232,7 @@ public final class UDPSocket {
             }
             // The system refuses this one (no route, say): it is lost, the others go on.
             counters.lost += ends[0] - sentOfWaiting
+            noteUnsent(waiting.entries[sentOfWaiting].endpoint, errno: -sent)
             sentOfWaiting = ends[0]
             return true
         }

@@ -9,9 +9,12 @@ public struct ReplayedBlock: Sendable {
     public let header: BlockHeader
     /// By account key, rising.
     public let changes: [AccountChange]
+    /// By account key, what the code of an account must hash to after the block, where that is said without the code.
+    public let codeHashes: [Bytes32: Bytes32]
 
-    public init(header: BlockHeader, changes: [AccountChange]) {
+    public init(header: BlockHeader, changes: [AccountChange], codeHashes: [Bytes32: Bytes32] = [:]) {
         self.header = header
+        self.codeHashes = codeHashes
         self.changes = changes.sorted { $0.key < $1.key }
     }
 }
@@ -21,12 +24,16 @@ enum BlockChanges {
     /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
     /// the block. What ends as it began is left out.
     static func leafChanges<Snapshot: StoreSnapshot>(
-        of changes: [AccountChange], depth: Int, view: inout StateView<Snapshot>, checking: Bool
+        of block: ReplayedBlock, depth: Int, view: inout StateView<Snapshot>, checking: Bool
     ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
         var sections: [(section: Section, changes: [LeafChange])] = []
         var codes: [Bytes32: [UInt8]] = [:]
-        for change in changes {
-            let leaves = try leafChanges(of: change, view: &view, checking: checking)
+        for change in block.changes {
+            let (leaves, codeHash) = try leafChanges(of: change, view: &view, checking: checking)
+            if let expected = block.codeHashes[change.key], expected != codeHash {
+                throw BridgeError.wrongCodeHash(
+                    block: block.header.number, account: change.address, expected: expected, found: codeHash)
+            }
             guard !leaves.isEmpty else { continue }
             let section = Section(of: change.key, depth: depth)
             if sections.last?.section == section {
@@ -41,7 +48,7 @@ enum BlockChanges {
 
     private static func leafChanges<Snapshot: StoreSnapshot>(
         of change: AccountChange, view: inout StateView<Snapshot>, checking: Bool
-    ) throws -> [LeafChange] {
+    ) throws -> (leaves: [LeafChange], codeHash: Bytes32) {
         let before = try view.account(change.key)
         var slots: [LeafChange] = []
         var trieChanges: [TrieUpdate.LeafChange] = []
@@ -67,10 +74,11 @@ enum BlockChanges {
             }
         }
         let after = change.applied(to: before, storageRoot: root)
-        guard after != before else { return [] }
+        let codeHash = after?.codeHash ?? StateAccount.emptyCodeHash
+        guard after != before else { return ([], codeHash) }
         // A deleted account takes its slots with it: they are implied.
-        guard let after else { return [LeafChange(key: FlatKey(account: change.key), value: nil)] }
-        return [LeafChange(key: FlatKey(account: change.key), value: after.slim)] + slots
+        guard let after else { return ([LeafChange(key: FlatKey(account: change.key), value: nil)], codeHash) }
+        return ([LeafChange(key: FlatKey(account: change.key), value: after.slim)] + slots, codeHash)
     }
 }
 
@@ -175,6 +183,8 @@ public struct GenesisTaken: Sendable {
 public enum BridgeError: Error, Equatable, Sendable {
     /// The access list does not lead to the state root of the header.
     case wrongRoot(block: UInt64, expected: Bytes32, found: Bytes32)
+    /// The chain's files say that an account has this code after the block, do not bring it, and it has another.
+    case wrongCodeHash(block: UInt64, account: Address, expected: Bytes32, found: Bytes32)
     case noChanges(section: Int)
     /// A bridge applies blocks to the whole state, and holds this many sections only.
     case notWhole(sections: Int)
@@ -217,7 +227,7 @@ public struct ReplayBlock: Sendable {
         }
         var view = StateView(snapshot, depth: depth, sections: layerings)
         let (touched, codes) = try BlockChanges.leafChanges(
-            of: block.changes, depth: depth, view: &view, checking: checking)
+            of: block, depth: depth, view: &view, checking: checking)
         var subtrees = zip(records, tops).map { $1?.update.subtreeAfter ?? $0.subtree ?? .empty }
         var updates: [(update: SectionUpdate, changes: [LeafChange], before: Bytes32)] = []
         for (section, changes) in touched {

@@ -425,7 +425,7 @@ public struct Holdings: Sendable {
     }
 
     /// The state root that the sections held give; nil unless every section of the ring is complete.
-    public func recomputedRoot() -> Bytes32? {
+    public func rootOfSections() -> Bytes32? {
         let subtrees = sections.compactMap { $0.record?.subtree }
         guard subtrees.count == Section.count(depth: depth) else { return nil }
         return Crown(sections: subtrees, depth: depth).root

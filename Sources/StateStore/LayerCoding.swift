@@ -62,6 +62,7 @@ extension SectionUpdate {
         let index = Int(try reader.uint32BigEndian())
         guard depth <= 7, index < Section.count(depth: depth) else { throw ByteError.notCanonical }
         let subtree = try Subtree(decoding: try reader.varintPrefixed(limit: reader.remaining))
+        guard Section(depth: depth, index: index).mayHave(subtree) else { throw ByteError.notCanonical }
         let leaves = try reader.changes { (reader) throws(ByteError) in try reader.flatKey() }
         let accountBranches = try reader.changes { (reader) throws(ByteError) in try reader.path() }
         let storageBranches = try reader.changes { (reader) throws(ByteError) in

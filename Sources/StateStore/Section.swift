@@ -52,6 +52,15 @@ public struct Section: Hashable, Comparable, Sendable {
     /// Whether an account of this key lies in it.
     public func contains(_ account: Bytes32) -> Bool { Section(of: account, depth: depth).index == index }
 
+    /// Whether a subtree can be that of this section: nothing of it lies outside.
+    func mayHave(_ subtree: Subtree) -> Bool {
+        switch subtree {
+        case .empty: true
+        case .leaf(let key, _): contains(key)
+        case .branch(let path, _): Section(of: path, depth: depth) == self
+        }
+    }
+
     /// In the order of the keys.
     public static func < (a: Section, b: Section) -> Bool {
         a.depth == b.depth ? a.index < b.index : a.depth < b.depth

@@ -89,7 +89,10 @@ public struct SectionRecord: Hashable, Sendable {
             case 0:
                 coverage = .partial(next: Cursor(account: try reader.bytes32(), slot: try reader.bytes32()))
                 try reader.finish()
-            case 1: coverage = .complete(try Subtree(decoding: reader.rest()))
+            case 1:
+                let subtree = try Subtree(decoding: reader.rest())
+                guard section.mayHave(subtree) else { throw StoreError.corrupt(table: .sections) }
+                coverage = .complete(subtree)
             default: throw StoreError.corrupt(table: .sections)
             }
         } catch {

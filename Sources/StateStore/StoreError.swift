@@ -29,6 +29,44 @@ public enum StoreError: Error, Equatable, Sendable {
     case badKey(table: Table, length: Int)
     /// The store was closed, or (in the simulation) its machine has crashed.
     case closed
-    /// Anything else that the library or the system reports.
+    /// The file of the store is cut, emptied or overwritten; the text says what is wrong with it.
+    case damagedFile(String)
+    /// The library cannot go on, for a reason that is no damage; the text says which, and the cure.
+    case library(String)
+    /// Anything else that the system reports.
     case system(code: Int32, operation: String)
+}
+
+extension StoreError: CustomStringConvertible {
+    /// What is wrong and what helps, without the directory.
+    public var description: String {
+        switch self {
+        case .full: return "no room: raise --storage-capacity"
+        case .diskFull: return "no room on the disk, or under a limit on files: make some"
+        case .wrongNetwork(let field, let found, let expected):
+            return "holds the state of another network (its \(field) is \(found), wanted is \(expected)): give another "
+                + "directory with --data-dir"
+        case .wrongVersion(let found, let expected):
+            return "written by another version of this program (format \(found), this one reads \(expected)): "
+                + "use that version, or give another directory with --data-dir"
+        case .missing: return "no store is here: give the directory of a node with --data-dir"
+        case .readOnly: return "the store may only be read: check the permissions of its files"
+        case .locked: return "another process works here: stop it, or give another directory with --data-dir"
+        case .snapshotsOpen(let count): return "the store is being read in \(count) places and cannot grow: try again"
+        case .tooManySnapshots: return "too many processes read the store: end some of them"
+        case .corrupt(let table): return "the table '\(table)' is damaged: \(StoreError.renewal)"
+        case .noHistory(let point): return "changes since block \(point.number) are not kept: fetch the state anew"
+        case .badKey(let table, let length):
+            return "the table '\(table)' takes no key of \(length) bytes: this is a fault of the program, report it"
+        case .closed: return "the store is closed: start again"
+        case .damagedFile(let what): return "\(what): \(StoreError.renewal)"
+        case .library(let text): return text
+        case .system(let code, let operation):
+            return "cannot \(operation) (error \(code)): check the disk and the permissions"
+        }
+    }
+
+    /// What helps against damage.
+    public static let renewal =
+        "move the directory away and start again: what is proven is fetched anew, what a bridge replays is replayed"
 }

@@ -28,7 +28,8 @@ extension Carousel {
             name: .long,
             help: ArgumentHelp(
                 "Runs of each workload; the median counts (default: \(BenchLimits.runs), or more for a second).",
-                valueName: "runs"))
+                valueName: "runs"),
+            transform: Bounds.whole(1...100_000))
         var runs: Int?
 
         @Flag(inversion: .prefixedNo, help: "Measure on all threads too what can be spread over them.")
@@ -45,16 +46,15 @@ extension Carousel {
         var directory: String?
 
         func validate() throws {
-            guard runs.map({ $0 > 0 }) ?? true else { throw ValidationError("--runs must be at least 1") }
             do throws(BenchError) {
                 if let kernel { _ = try Workloads.kernel(named: kernel) }
             } catch {
-                throw ValidationError("--kernel: \(error)")
+                throw ValidationError("--kernel: \(error.description)")
             }
             do throws(BenchError) {
                 _ = try Workloads.named(names)
             } catch {
-                throw ValidationError("\(error)")
+                throw ValidationError(error.description)
             }
         }
 

@@ -21,8 +21,8 @@ struct Carousel: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            Run.self, Sync.self, Bridge.self, Export.self, DoctorCommand.self, Vectors.self, Bench.self, Key.self,
-            Enr.self, Version.self, Developer.self,
+            Run.self, Sync.self, Bridge.self, Export.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self,
+            Key.self, Enr.self, Version.self, Developer.self,
         ])
 
     /// Every error is one line on standard error: wrong usage ends with 2, a failure with 1.
@@ -49,7 +49,7 @@ struct Carousel: ParsableCommand {
             FileHandle.standardError.write(Data("carousel: \(line) (more: carousel help)\n".utf8))
             Foundation.exit(2)
         default:
-            FileHandle.standardError.write(Data("carousel: \(oneLine("\(error)"))\n".utf8))
+            FileHandle.standardError.write(Data("carousel: \(ErrorLine.text(error))\n".utf8))
             Foundation.exit(1)
         }
     }

@@ -81,9 +81,9 @@ extension Carousel {
 
         @Argument var directory: String
 
-        @Option var accounts = 10_000
+        @Option(transform: Bounds.whole(1...10_000_000)) var accounts = 10_000
 
-        @Option var depth = 2
+        @Option(transform: Bounds.whole(1...4)) var depth = 2
 
         func run() throws {
             let root = try StoreFilling.run(directory: directory, count: accounts, depth: depth) { section in

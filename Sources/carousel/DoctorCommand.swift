@@ -21,7 +21,8 @@ extension Carousel {
             transform: { try BootNodes($0) })
         var bootnodes: BootNodes?
 
-        @Option(name: .long, help: ArgumentHelp("The UDP port of the node.", valueName: "port"))
+        @Option(
+            name: .long, help: ArgumentHelp("The UDP port of the node.", valueName: "port"), transform: Bounds.port)
         var udpPort: UInt16 = 9009
 
         @Option(name: .long, help: ArgumentHelp("The address that the node listens on.", valueName: "any|ip"))
@@ -32,12 +33,9 @@ extension Carousel {
             help: ArgumentHelp("What the node is told of its address.", valueName: "auto|none|extip:IP[:PORT]"))
         var nat = "auto"
 
-        @Option(name: .long, help: ArgumentHelp("How long to look.", valueName: "n"))
+        @Option(
+            name: .long, help: ArgumentHelp("How long to look.", valueName: "n"), transform: Bounds.whole(1...3_600))
         var seconds = 30
-
-        func validate() throws {
-            guard (1...3_600).contains(seconds) else { throw ValidationError("--seconds must be 1 to 3600") }
-        }
 
         func run() throws {
             guard let bootnodes, !bootnodes.records.isEmpty else {

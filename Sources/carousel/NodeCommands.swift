@@ -1,4 +1,5 @@
 import ArgumentParser
+import Chain
 import Foundation
 import Node
 import Shell
@@ -50,7 +51,8 @@ extension Carousel {
         var untilSynced = false
 
         @Option(
-            name: .long, help: ArgumentHelp("End with exit code 0 once block N is verified.", valueName: "n"))
+            name: .long, help: ArgumentHelp("End with exit code 0 once block N is verified.", valueName: "n"),
+            transform: Bounds.whole(UInt64.min...UInt64.max))
         var untilBlock: UInt64?
 
         func validate() throws {
@@ -81,10 +83,14 @@ extension Carousel {
         @Option(name: .long, help: ArgumentHelp("The chain's directory (required).", valueName: "dir"))
         var chain: String?
 
-        @Option(name: .long, help: ArgumentHelp("The pace, a decimal number.", valueName: "n"))
+        @Option(
+            name: .long, help: ArgumentHelp("The pace, a decimal number.", valueName: "n"),
+            transform: Bounds.above0(through: 10_000))
         var blocksPerSecond = 1.0
 
-        @Option(name: .long, help: ArgumentHelp("Blocks below the head that are signed as final.", valueName: "n"))
+        @Option(
+            name: .long, help: ArgumentHelp("Blocks below the head that are signed as final.", valueName: "n"),
+            transform: Bounds.whole(0...ChainLimits.finalityDepth))
         var finalityDepth: UInt64 = 2
 
         @Option(
@@ -93,12 +99,6 @@ extension Carousel {
                 "A file with an attesting key ('carousel key signing'); may be repeated (required).",
                 valueName: "file"))
         var signingKeyFile: [String] = []
-
-        func validate() throws {
-            guard blocksPerSecond > 0, blocksPerSecond <= 10_000 else {
-                throw ValidationError("--blocks-per-second must be above 0 and at most 10000")
-            }
-        }
 
         func run() throws {
             var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)

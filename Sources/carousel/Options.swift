@@ -45,7 +45,9 @@ struct DataOptions: ParsableArguments {
 struct NodeOptions: ParsableArguments {
     @OptionGroup var data: DataOptions
 
-    @Option(name: .long, help: ArgumentHelp("The UDP port; 0 picks a free one.", valueName: "port"))
+    @Option(
+        name: .long, help: ArgumentHelp("The UDP port; 0 picks a free one.", valueName: "port"),
+        transform: Bounds.port)
     var udpPort: UInt16 = 9009
 
     @Option(
@@ -80,7 +82,10 @@ struct NodeOptions: ParsableArguments {
             "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
     var nodeKeyFile: String?
 
-    @Option(name: .long, help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"),
+        transform: Bounds.workers)
     var workers: Int?
 
     @Option(
@@ -101,7 +106,6 @@ struct NodeOptions: ParsableArguments {
     var statusFile: String?
 
     func validate() throws {
-        if let workers, !(1...1_024).contains(workers) { throw ValidationError("--workers must be 1 to 1024") }
         _ = try listenEndpoint()
         _ = try addressPlan()
     }
@@ -151,11 +155,11 @@ struct FetchOptions: ParsableArguments {
         transform: ByteCount.parse)
     var rangeSize = ByteCount(bytes: 1 << 20)
 
-    @Option(name: .long, help: ArgumentHelp("Requests under way at once.", valueName: "n"))
+    @Option(
+        name: .long, help: ArgumentHelp("Requests under way at once.", valueName: "n"), transform: Bounds.workers)
     var lanes = 16
 
     func validate() throws {
-        guard (1...1_024).contains(lanes) else { throw ValidationError("--lanes must be 1 to 1024") }
         guard (4 << 10...32 << 20).contains(rangeSize.bytes) else {
             throw ValidationError("--range-size must be 4KiB to 32MiB")
         }

@@ -8,19 +8,17 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Runs a whole network in virtual time from a seed and prints what came of it.")
 
-        @Option(help: "Decides everything about the run.") var seed: UInt64 = 1
-        @Option(help: "Nodes that hold half of the ring each.") var holders = 8
+        @Option(help: "Decides everything about the run.", transform: Bounds.whole(0...UInt64.max)) var seed: UInt64 = 1
+        @Option(help: "Nodes that hold half of the ring each.", transform: Bounds.whole(1...200)) var holders = 8
         @Option(help: "Of each datagram, 0 to 1.") var loss = 0.0
-        @Option(help: "One way, milliseconds.") var latency = 20
-        @Option(help: "The run ends after so much virtual time, or when the client stands at the last block.")
+        @Option(help: "One way, milliseconds.", transform: Bounds.whole(0...10_000)) var latency = 20
+        @Option(
+            help: "The run ends after so much virtual time, or when the client stands at the last block.",
+            transform: Bounds.whole(1...100_000))
         var seconds = 300
 
         func validate() throws {
-            guard (1...200).contains(holders) else { throw ValidationError("--holders must be 1 to 200") }
             guard (0..<1).contains(loss) else { throw ValidationError("--loss must be at least 0 and below 1") }
-            guard (0...10_000).contains(latency), (1...100_000).contains(seconds) else {
-                throw ValidationError("--latency must be 0 to 10000 and --seconds 1 to 100000")
-            }
         }
 
         func run() throws {

@@ -15,7 +15,7 @@ enum Corpus {
         var (kept, refused) = (0, 0)
         var inputs: [[UInt8]] = []
         for file in files { inputs += try strings(in: file, asText: target == .enrText) }
-        if target == .body { inputs = DecoderTarget.bodies(of: inputs) + inputs }
+        inputs = target.seeds(of: inputs) + inputs
         for input in inputs {
             for form in [input, [0] + input] where form.count <= inputBytes && seen.insert(form).inserted {
                 let isAccepted = (try? target.run(form)) ?? true

@@ -26,7 +26,7 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed + 1)
         var accepted = 0
         var inputs = try Self.inputs(asText: target == .enrText)
-        if target == .body { inputs += DecoderTarget.bodies(of: inputs) }
+        inputs += target.seeds(of: inputs)
         for input in inputs {
             for form in [input, [0] + input] where try target.run(form) { accepted += 1 }
             var changed = input

@@ -24,4 +24,18 @@ import Testing
         let own = try #require(Bytes32(good).flatMap { AttestingKey(seed: $0) }).publicKey
         #expect(throws: NodeError.attestingKeyTwice(index: 1, key: own)) { try begin(with: [good, good]) }
     }
+
+    /// However far the final block is to be behind the head, and however high the numbers are.
+    @Test(arguments: [(0, [5]), (2, [3]), (5, [0]), (6, []), (.max, [])] as [(UInt64, [UInt64])])
+    func theFinalBlockIsThatFarBehind(depth: UInt64, final: [UInt64]) throws {
+        var configuration = try Bench.configuration(.bridge)
+        configuration.attestingSeeds = [[UInt8](repeating: 7, count: 32)]
+        configuration.finalityDepth = depth
+        var state = try BridgeState(configuration, head: StatePoint(number: 5, hash: .max))
+        state.unfinal = (0...5).map { StatePoint(number: $0, hash: $0 == 5 ? .max : .zero) }
+        let made = state.certificate(at: 1)
+        let certificate = try #require(made)
+        #expect(certificate.claims.filter { $0.claim.kind == .final }.map(\.claim.point.number) == final)
+        #expect(certificate.claims.contains { $0.claim.kind == .head && $0.claim.point.number == 5 })
+    }
 }

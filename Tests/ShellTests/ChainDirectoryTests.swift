@@ -274,7 +274,7 @@ struct ChainDirectoryTests {
 
     private func made(_ wideDepth: Int?, bridges: [String] = []) throws -> NetworkConfiguration {
         try NetworkConfiguration(
-            name: "a \"name\"\n", chainID: .max, genesisHash: .max, checkpoint: StatePoint(number: 7, hash: .zero),
+            name: "a \"name\" \\", chainID: .max, genesisHash: .max, checkpoint: StatePoint(number: 7, hash: .zero),
             epochLength: 256, sectionDepth: 3, wideDepth: wideDepth,
             rule: NetworkConfiguration.Rule(
                 keys: [Bytes32(1, 2, 3, 4), Bytes32(5, 6, 7, 8)], threshold: 2, maxAgeSeconds: 90),

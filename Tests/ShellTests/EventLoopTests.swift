@@ -45,7 +45,7 @@ private struct Probe: NodeMachine {
         case .committed(let id): directives.append(.report(.stored(id)))
         case .commitFailed(let id, let error): directives.append(.report(.refused(id, error)))
         case .command(let number): directives.append(.commit(UInt64(number), [number]))
-        case .feedFailed, .storeShort: directives.append(.report(.ticked))
+        case .unsent, .feedFailed, .storeShort: directives.append(.report(.ticked))
         case .tick:
             // One follows every batch of datagrams; only that of the deadline is reported.
             if deadline.map({ $0 <= moment.instant }) == true { directives.append(.report(.ticked)) }

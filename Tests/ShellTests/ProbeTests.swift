@@ -148,8 +148,8 @@ final class LoopbackNode: Sendable {
         var findings: [Doctor.Finding] = []
         let isWell = try Doctor(settings).run { findings.append($0) }
         #expect(isWell)
-        #expect(findings.map(\.subject) == ["socket", "boot nodes", "peers", "address IPv4", "inbound"])
+        #expect(findings.map(\.subject) == ["socket", "boot nodes", "peers", "IPv4", "address IPv4", "inbound"])
         #expect(findings[1].text == "1 of 1 answered")
-        #expect(findings[3].text.contains("peers see us at 127.0.0.1:"))
+        #expect(findings[4].text.contains("peers see us at 127.0.0.1:"))
     }
 }

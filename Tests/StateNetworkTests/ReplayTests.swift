@@ -60,18 +60,20 @@ import Testing
             return found
         }
 
-        private static func block(_ changes: [AccountChange], number: UInt64, root: Bytes32) throws -> ReplayedBlock {
+        private static func block(
+            _ changes: [AccountChange], number: UInt64, root: Bytes32, codeHashes: [Bytes32: Bytes32] = [:]
+        ) throws -> ReplayedBlock {
             let fields = BlockHeader.Fields(parentHash: .zero, stateRoot: root, number: number, timestamp: 1)
-            return ReplayedBlock(header: try BlockHeader(fields), changes: changes)
+            return ReplayedBlock(header: try BlockHeader(fields), changes: changes, codeHashes: codeHashes)
         }
 
         func replay(root: Bytes32? = nil) throws -> ReplayTaken {
             try job(root: root).run(on: map.snapshot())
         }
 
-        func job(root: Bytes32? = nil) throws -> ReplayBlock {
+        func job(root: Bytes32? = nil, codeHashes: [Bytes32: Bytes32] = [:]) throws -> ReplayBlock {
             ReplayBlock(
-                block: try Scene.block(changes, number: 1, root: root ?? self.root),
+                block: try Scene.block(changes, number: 1, root: root ?? self.root, codeHashes: codeHashes),
                 holdings: Scene.holdings(records))
         }
 
@@ -99,6 +101,26 @@ import Testing
     @Test func aStoreAsItMustBeTakesTheBlock() throws {
         let scene = try Scene()
         #expect(try scene.replay().crown.root == scene.root)
+    }
+
+    /// A code hash that is named without its code is that of the code which the account has.
+    @Test func aCodeHashThatContradictsTheAccountIsRefused() throws {
+        let scene = try Scene()
+        let (account, none) = (scene.wide, StateAccount.emptyCodeHash)
+        let right = try scene.job(codeHashes: [account.key: none]).run(on: scene.map.snapshot())
+        #expect(right.crown.root == scene.root)
+        let other = Keccak.hash([1, 2, 3])
+        #expect(
+            throws: BridgeError.wrongCodeHash(block: 1, account: account.address, expected: other, found: none)
+        ) { try scene.job(codeHashes: [account.key: other]).run(on: scene.map.snapshot()) }
+        guard
+            case .replay(.failure(.lie(let what))) = StateJob.replay(try scene.job(codeHashes: [account.key: other]))
+                .run(on: scene.map.snapshot())
+        else {
+            Issue.record("not the chain's fault")
+            return
+        }
+        #expect(what.contains("\(account.address)") && what.contains("\(other)") && what.contains("\(none)"))
     }
 
     @Test func anotherSlotOfTheBucketIsTheStoresFault() throws {

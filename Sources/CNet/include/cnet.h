@@ -76,6 +76,11 @@ int cnet_signals_next(int fd);
 /// A write to a closed pipe or beyond the file-size limit becomes an error of that write instead of ending the process.
 void cnet_ignore_write_signals(void);
 
+/// A page of a mapped file that is not there any more, because the file was cut or its disk fails, ends the process
+/// with exit code 1 and one line that names the file, instead of by a signal. There is no way on: the reader cannot be
+/// told.
+void cnet_end_on_lost_page(void);
+
 int cnet_close(int fd);
 
 // Has the allocator keep up to `bytes` of freed memory for the next payloads instead of giving each one's pages back

@@ -1,0 +1,80 @@
+import Chain
+import MerklePatricia
+import Primitives
+
+/// Hashes the leaves of one section as they come in the flat order, and finds where they contradict each other: the
+/// slots of every account are hashed and compared with the storage root in its body. Nothing but leaves is read, so no
+/// stored hash is believed. Memory does not grow with the section.
+public struct LeafHasher {
+    private let section: Section
+    private var trie = StreamedTrie()
+    private var storage = StreamedTrie()
+    private var hasSlots = false
+    private var account: Bytes32?
+    private var storageRoot: Bytes32?
+    private var room = [UInt8](repeating: 0, count: SlimBody.fullBytes)
+    /// How many came.
+    public private(set) var accounts = 0
+    public private(set) var slots = 0
+    /// Of the account that came last; nil where it has none.
+    public private(set) var codeHash: Bytes32?
+
+    /// Before the section's first leaf.
+    public init(of section: Section) { self.section = section }
+
+    /// Takes the next leaf as it is stored: 32 bytes and a slim body, or 64 bytes and a value without leading zeros.
+    public mutating func add(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StateFault) {
+        guard let key = FlatKey(loading: key), section.contains(key.account) else {
+            throw .notALeaf(section: section.index)
+        }
+        if let slot = key.slot { try add(slot, of: key.account, value) } else { try add(key.account, value) }
+    }
+
+    private mutating func add(_ key: Bytes32, _ value: UnsafeRawBufferPointer) throws(StateFault) {
+        try closeAccount()
+        guard let body = SlimBody(value) else { throw .malformedAccount(key) }
+        let isTaken = room.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            let count = body.writeFull(value, to: base)
+            return trie.append(key: key, value: UnsafeRawBufferPointer(start: base, count: count))
+        }
+        guard isTaken else { throw .notALeaf(section: section.index) }
+        (account, storageRoot, codeHash) = (key, body.storageRoot, body.codeHash)
+        accounts += 1
+    }
+
+    private mutating func add(
+        _ slot: Bytes32, of key: Bytes32, _ value: UnsafeRawBufferPointer
+    ) throws(StateFault) {
+        guard key == account, (1...StateStoreLimits.slotValueBytes).contains(value.count), value.first != 0 else {
+            throw .malformedSlot(account: key, slot: slot)
+        }
+        hasSlots = true
+        slots += 1
+        guard value.count > 1 || (value.first ?? 0) >= 0x80 else {
+            guard storage.append(key: slot, value: value) else { throw .malformedSlot(account: key, slot: slot) }
+            return
+        }
+        room[0] = 0x80 &+ UInt8(truncatingIfNeeded: value.count)
+        for (place, byte) in value.enumerated() { room[1 + place] = byte }
+        guard storage.append(key: slot, value: room[..<(1 + value.count)]) else {
+            throw .malformedSlot(account: key, slot: slot)
+        }
+    }
+
+    /// Compares the slots of the last account with what its body says.
+    private mutating func closeAccount() throws(StateFault) {
+        guard let account else { return }
+        let found = hasSlots ? storage.finish().hash(at: 0) : StateAccount.emptyRoot
+        let expected = storageRoot ?? StateAccount.emptyRoot
+        hasSlots = false
+        guard found == expected else { throw .storageRoot(account: account, expected: expected, found: found) }
+    }
+
+    /// What all leaves hash to; `hash(at: depth)` is the section hash.
+    public mutating func finish() throws(StateFault) -> Subtree {
+        try closeAccount()
+        account = nil
+        return trie.finish()
+    }
+}
