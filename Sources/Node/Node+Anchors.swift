@@ -126,6 +126,7 @@ extension Node {
         // What is complete at an anchor is verified at its block, whether the head was ever followed to or not.
         let point = holdings.point(of: anchor)
         status.completeAt = anchor
+        commit(CompleteMark.writing(anchor), then: .written)
         defer {
             if holdings.verifiedHead.map({ $0.number < point.number }) ?? true { report(.verified(point)) }
         }
@@ -182,7 +183,7 @@ extension Node {
     /// The newest block at whose root all that is held was verified: one that was followed to, or that of the anchor at
     /// which everything is complete.
     var verifiedPoint: StatePoint? {
-        let anchor = status.completeAt.map { holdings.point(of: $0) }
+        let anchor = (status.completeAt ?? status.resumedAnchor).map { holdings.point(of: $0) }
         guard let head = holdings.verifiedHead else { return anchor }
         return anchor.map { $0.number > head.number ? $0 : head } ?? head
     }

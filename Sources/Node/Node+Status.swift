@@ -22,6 +22,8 @@ struct StatusKeeper: Sendable {
     /// follows the head.
     var toldAnchor: Anchor?
     var toldFollowing = false
+    /// After a start, the anchor at which everything was complete before.
+    var resumedAnchor: Anchor?
     /// After a start, the block at which everything was verified before; nil once that is done again.
     var resumed: StatePoint?
     /// Sections begun again that are still to be told.

@@ -126,6 +126,8 @@ public struct Node: Sendable {
             stored: stored.holders)
         status = StatusKeeper(startedAt: moment.instant)
         status.resumed = stored.headProof?.point
+        // It counts as long as nothing of the arc was given up since.
+        if holdings.completeCount == arc.count { status.resumedAnchor = stored.completeAnchor }
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
         begin(at: moment)
@@ -140,6 +142,8 @@ public struct Node: Sendable {
             sync.anchorAdvanced(to: newest)
             tellAnchors()
         }
+        // Before anybody answers: whoever waits for a block need not wait for one that was verified before.
+        if let point = verifiedPoint, configuration.role != .bridge { report(.verified(point)) }
         afterProgress(at: moment)
     }
 

@@ -15,6 +15,8 @@ public struct StoredState: Sendable {
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
 
+    /// The newest anchor at which everything of the arc was complete.
+    public var completeAnchor: Anchor?
     /// What proved the held sections at the newest block that was verified.
     public var headProof: HeadProof?
     /// Nodes that answered in earlier runs, the one that answered last first.
@@ -34,6 +36,7 @@ public struct StoredState: Sendable {
         stored.layers = try BlockLayer.all(in: snapshot)
         stored.replayedHead = try ReplayMark.read(from: snapshot)
         stored.headProof = try HeadProof.read(from: snapshot)
+        stored.completeAnchor = try CompleteMark.read(from: snapshot)
         for record in stored.records {
             let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }

@@ -108,7 +108,7 @@ import Testing
         #expect(node.totals.invalidAnswers > 0)
         let blamed = run.scenario.world.reports.contains { entry in
             guard entry.host == run.client, case .log(.warning, let text) = entry.report else { return false }
-            return text.contains("accountProof(MerklePatricia.ProofError.missingNode")
+            return text.contains("the accounts are not proven: the proof lacks the node at")
         }
         #expect(blamed, "right in itself, but not under the root that was asked for")
         #expect(try sly.contains { try run.standing(of: $0).bannedUntil != nil })
