@@ -204,7 +204,7 @@ extension Node {
             commit(StateWrites.dropLayers([layer]), then: .written)
             return tellSync(diff.key.section, at: moment)
         }
-        holdings.remember(diff.key, diff.encoded)
+        if let value = verified(diff) { holdings.remember(diff.key, value) }
         sync.codesStored(codes)
         sync.want(codes: wanted)
         if let sender = diff.sender {
@@ -218,6 +218,17 @@ extension Node {
     }
 
     // MARK: Out
+
+    /// A checked diff as it is passed on. The job has checked all of it but the certificate, and that may have come
+    /// after the block was attested here, when nobody looks at it any more: in its place goes the one whose claims this
+    /// node has checked. nil where the block is not on the attested line any more.
+    private func verified(_ diff: Holdings.PendingDiff) -> [UInt8]? {
+        guard let known = chain.certifiedHeader(at: diff.key.point.number), known.point == diff.key.point else {
+            return nil
+        }
+        let certificate = known.certificate?.encoded ?? []
+        return certificate == diff.value.certificate ? diff.encoded : diff.value.certified(by: certificate).encoded
+    }
 
     /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, as far as is known.
     mutating func passOn(_ key: BlockDiffKey, except sender: Bytes32?, fanout: Int, at moment: Moment) {

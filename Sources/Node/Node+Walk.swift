@@ -99,6 +99,8 @@ extension Node {
                 default: end(assignment, .refused, at: moment)
                 }
             } catch {
+                // A status of a later version says that there is no data here, and no more.
+                if case .unknownStatus = error { return end(assignment, .refused, at: moment) }
                 lie(assignment, "\(error)", at: moment)
             }
         }

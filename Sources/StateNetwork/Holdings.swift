@@ -296,16 +296,18 @@ public struct Holdings: Sendable {
     /// The crown of that anchor, where it is held.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
 
-    /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were
-    /// last part of a state before the oldest one left. Returns the anchors dropped.
-    public mutating func pruneCrowns() -> [Anchor] {
+    /// Crowns that nothing held refers to are dropped, but for `newestFinal`'s and the newest of all: what is held goes
+    /// on to the newest final anchor, however far the head is ahead of it, and a crown that is not final yet can be made
+    /// again of what is held (`rebuiltCrown`). With them go nodes that were last part of a state before the oldest one
+    /// left. Returns the anchors dropped.
+    public mutating func pruneCrowns(newestFinal: Anchor?) -> [Anchor] {
         var needed = Set<StatePoint>()
         for held in sections {
             guard let record = held.record else { continue }
             needed.insert(record.working)
             if let previous = record.previous { needed.insert(previous) }
         }
-        if let newest = crowns.last?.anchor { needed.insert(point(of: newest)) }
+        for case let anchor? in [newestFinal, crowns.last?.anchor] { needed.insert(point(of: anchor)) }
         let dropped = crowns.map(\.anchor).filter { !needed.contains(point(of: $0)) }
         crowns.removeAll { dropped.contains($0.anchor) }
         if let oldest = crowns.first?.anchor { pool.prune(before: point(of: oldest).number) }

@@ -86,6 +86,8 @@ public struct ServeDiffs: Sendable {
         let above = source.layers.last { $0.point.number > record.working.number }?.point
         let goal = key.to.number < record.working.number ? key.to : above ?? record.working
         guard goal.number >= key.from.number else { return nil }
+        // The section stands at its working point as that one block left it, and no rival of it.
+        if key.from.number == record.working.number, key.from != record.working { return nil }
         // From its working point to the goal nothing may have changed at all.
         if goal == record.working, key.from.number >= goal.number { return [] }
         do throws(StoreError) {
