@@ -157,6 +157,8 @@ public struct ChainSync: Sendable {
     public func isAttested(_ point: StatePoint) -> Bool { chain.isAttested(point) }
     public func isFinal(_ point: StatePoint) -> Bool { chain.isFinal(point) }
     public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
     /// The attested header at a height with its certificate, as block diffs carry it.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
 

@@ -7,8 +7,9 @@ public enum ChainNetworkLimits {
     public static let batch = 100
     /// Most headers one request may ask for.
     public static let headersPerRequest = 1_000
-    /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there.
-    public static let answerBytes = 4 * 1_024 * 1_024
+    /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there. Several hundred headers
+    /// with their certificates.
+    public static let answerBytes = 512 << 10
     /// Batches asked for or waiting for the ones before them.
     public static let window = 8
     /// Requests to one peer at once.

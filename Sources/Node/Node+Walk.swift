@@ -33,8 +33,8 @@ extension Node {
         }
         for index in sections { tellSync(index, at: moment) }
         let id = overlay.findContent(
-            network: .state, peer: assignment.peer, key: key.encoded, limit: StateNetworkLimits.answerBytes,
-            timeout: SyncLimits.requestTimeout, at: moment.instant)
+            network: .state, peer: assignment.peer, key: key.encoded,
+            limit: key.askedBytes(sectionDepth: holdings.depth), timeout: SyncLimits.requestTimeout, at: moment.instant)
         requests[id] = .assignment(assignment, key)
     }
 
