@@ -25,13 +25,18 @@ struct VoteBook: Sendable {
 
     func newestTime(of voter: Int) -> UInt64 { max(heads[voter]?.unixSeconds ?? 0, finalTimes[voter]) }
 
+    /// Whether the claim would change anything: a head claim newer than the voter's newest, or the first that calls a
+    /// block final. Old words do not become news by being said again.
+    func isNews(_ claim: Claim, of voter: Int) -> Bool {
+        switch claim.kind {
+        case .head: heads[voter].map { ($0.unixSeconds, $0.point) < (claim.unixSeconds, claim.point) } ?? true
+        case .final: ownFinalVotes[claim.point.hash]?.contains(voter) != true
+        }
+    }
+
     mutating func record(_ vote: Vote) {
         switch vote.claim.kind {
-        case .head:
-            let old = heads[vote.voter]
-            let isNewer =
-                old.map { ($0.unixSeconds, $0.point) < (vote.claim.unixSeconds, vote.claim.point) } ?? true
-            if isNewer { heads[vote.voter] = vote.claim }
+        case .head: if isNews(vote.claim, of: vote.voter) { heads[vote.voter] = vote.claim }
         case .final:
             ownFinalVotes[vote.claim.point.hash, default: VoterSet()].insert(vote.voter)
             finalTimes[vote.voter] = max(finalTimes[vote.voter], vote.claim.unixSeconds)
@@ -81,6 +86,9 @@ extension AttestedChain {
             }
             return .joins(fresh: run, checkpoint: nil)
         }
+        if lacksCheckpoint, first.point == configuration.checkpoint, run.count == 1 {
+            return .joins(fresh: [], checkpoint: CertifiedHeader(header: first))
+        }
         if last.number < final.number {
             // On the line, or too old to tell: nothing to learn from it.
             let ours = certifiedHeader(at: last.number)
@@ -111,7 +119,6 @@ extension AttestedChain {
         var headSeen = VoterSet()
         var finalSeen: [Int: UInt64] = [:]
         for entry in run.reversed() {
-            let known = Set(tree.nodes[entry.header.hash]?.entry.certificate?.claims ?? [])
             var good: [SignedClaim] = []
             for signed in entry.certificate?.claims ?? [] {
                 guard let voter = rule.claimedVoter(of: signed) else {
@@ -126,7 +133,7 @@ extension AttestedChain {
                 case .final where point.number <= max(final.number, finalSeen[voter] ?? 0): continue
                 default: break
                 }
-                if !known.contains(signed) {
+                if self.votes.isNews(signed.claim, of: voter) {
                     votes.append(try rule.vote(in: signed))
                     good.append(signed)
                 }

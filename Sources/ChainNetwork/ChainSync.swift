@@ -104,6 +104,9 @@ public struct ChainSync: Sendable {
     var frontier: UInt64 = 0 { didSet { settled = nil } }
     /// Who delivered headers that it calls attested and that are not (yet), and up to where.
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
+    /// Who was asked for the checkpoint's header besides the walk, and the request under way.
+    var checkpointAsked: Set<Bytes32> = [] { didSet { settled = nil } }
+    var checkpointRequest: RequestTag? { didSet { settled = nil } }
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
     var settled: Settled?
@@ -154,6 +157,8 @@ public struct ChainSync: Sendable {
     public func isAttested(_ point: StatePoint) -> Bool { chain.isAttested(point) }
     public func isFinal(_ point: StatePoint) -> Bool { chain.isFinal(point) }
     public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
     /// The attested header at a height with its certificate, as block diffs carry it.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
 
