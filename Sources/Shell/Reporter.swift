@@ -17,6 +17,7 @@ final class Reporter {
     private var replayed: StatePoint?
     private var isStatusRefused = false
     private var hasFailed = false
+    private var isDone = false
     private let chain: ChainDirectory?
     /// Called for every block that a bridge has applied.
     var blockUsed: () -> Void = {}
@@ -39,7 +40,8 @@ final class Reporter {
             verified = point
             terminal.log(.debug, "verified up to block \(point.number)")
             if case .block(let wanted) = settings.end, point.number >= wanted {
-                terminal.log(.info, "block \(point.number) is verified: done")
+                if !isDone { terminal.log(.info, "block \(point.number) is verified: done") }
+                isDone = true
                 return .stop(0)
             }
         case .replayed(let point):

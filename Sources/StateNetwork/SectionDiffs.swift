@@ -90,8 +90,9 @@ package struct SectionDiffsValue: Sendable {
 /// Answers diffs requests.
 public enum DiffsServer {
     /// Thrown by `changes` where they are more than the answer can have, before all of them are gone through.
-    public struct TooMany: Error, Equatable {
+    public struct TooMany: Error, Equatable, CustomStringConvertible {
         public init() {}
+        public var description: String { "more changes than an answer holds" }
     }
 
     /// The value for `key`, status byte included, at most `key.maxBytes` long. `changes` gives a section's net changes

@@ -113,7 +113,7 @@ import Testing
                 name: "x", chainID: 1, genesisHash: .zero, checkpoint: made.genesis.point, epochLength: 1,
                 sectionDepth: 1, rule: made.configuration.rule)
         }
-        #expect(throws: ChainError.invalidConfiguration("epochLength is 0")) {
+        #expect(throws: ChainError.invalidConfiguration("epochLength is 0; it must be 1 to 65536")) {
             _ = try NetworkConfiguration(
                 name: "x", chainID: 1, genesisHash: made.genesis.hash, checkpoint: made.genesis.point, epochLength: 0,
                 sectionDepth: 1, rule: made.configuration.rule)

@@ -226,7 +226,7 @@ struct Bench {
         let told = bench.handle(.block(try Bench.block(3))).compactMap { directive -> String? in
             if case .report(.failed(let text)) = directive { text } else { nil }
         }
-        #expect(told == ["block 3 was given where 1 is next"])
+        #expect(told == ["block 3 was given where 1 is next: the chain's files must leave none out"])
         #expect(bench.node.replayBacklog == 0 && bench.node.holdings.held(0)?.isLocked == false)
     }
 
