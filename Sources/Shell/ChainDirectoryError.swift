@@ -43,7 +43,9 @@ extension ChainDirectoryError: CustomStringConvertible {
         case .invalid(let file, let block, let error):
             return "\(file): block \(block): \(error): all files must be of one chain; export it again"
         case .wrongCount(let file, let block):
-            return "\(file): does not end with the chain, at block \(block): export both from the same node"
+            return "\(file): does not end with the chain, at block \(block): it must have the changes of each block of "
+                + "chain.rlp from 1 on: export both from the same node (lists that begin at a fork are not enough: "
+                + "diffs.jsonl has all)"
         case .refused(let file, let point, let what) where point.number == 0:
             return "\(file): block 0: \(what): it must be the genesis of genesis_header.rlp: export both from the same "
                 + "node"

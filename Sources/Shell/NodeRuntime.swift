@@ -68,14 +68,13 @@ public enum NodeRuntime {
             ending = try run(node, parts, signals)
             radius = (configuration.radiusExponent - 1, true)
         } while ending == .storeShort
-        guard case .exit(let code) = ending else { return 1 }
-        if code == 0, settings.end == .synced { try checkSynced(parts) }
+        if ending == .synced { try checkSynced(parts) }
+        let code: Int32 = if case .exit(let code) = ending { code } else { 0 }
         terminal.log(.info, "stopped")
         return code
     }
 
     /// The last word of a sync that was to end with the whole state: what is on the disk now is read back and hashed.
-    /// (Ended by a signal before that, it has nothing to say.)
     private static func checkSynced(_ parts: Parts) throws {
         let (settings, network) = (parts.settings, parts.network)
         try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
@@ -92,6 +91,8 @@ public enum NodeRuntime {
     /// How the life of a node ended.
     private enum Ending: Equatable {
         case exit(Int32)
+        /// With the whole state, where that was to be the end; it is still to be read back.
+        case synced
         case storeShort
     }
 
@@ -208,7 +209,8 @@ public enum NodeRuntime {
             hands: hands)
         let code = try loop.run()
         reporter.finish(loop.machine.node)
-        return loop.endedShort ? .storeShort : .exit(code)
+        if loop.endedShort { return .storeShort }
+        return code == 0 && reporter.hasSynced ? .synced : .exit(code)
     }
 
     /// Commits batches; where there is no room for them, each by itself, and then again as long as something can be

@@ -96,6 +96,9 @@ final class Reporter {
         return settings.end == .synced ? .stop(0) : .goOn
     }
 
+    /// Whether the whole state was to be the end, and is here.
+    var hasSynced: Bool { settings.end == .synced && complete != nil }
+
     /// The last figures, and the end of the progress line.
     func finish(_ node: Node) {
         if settings.role != .bridge || progress != nil { writeStatus(of: node) }

@@ -11,7 +11,7 @@ struct StoreFile {
     static let name = "data.mdb"
 
     private let descriptor: Int32
-    private let size: UInt64
+    private var size: UInt64
     private var pageSize: UInt64 = 0
 
     // Places in a page, in bytes. Source: LMDB 0.9, MDB_page, MDB_meta, MDB_db and MDB_node, on 64-bit systems.
@@ -50,14 +50,12 @@ struct StoreFile {
             return
         }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw .system(code: errno, operation: "look at \(name)") }
-        let file = StoreFile(descriptor: descriptor, size: UInt64(max(0, status.st_size)))
+        let file = StoreFile(descriptor: descriptor, size: try size(of: descriptor))
         do throws(StoreError) {
             guard file.size >= 2 * pageSizes.lowerBound else {
                 throw .damagedFile("\(name) is \(file.size == 0 ? "empty" : "cut")")
             }
-            try file.check()
+            try file.check(isBeingWritten: !mayBegin && isBeingWritten(directory))
         } catch {
             // What is larger than the first two pages was begun, whether that was noted or not.
             guard case .damagedFile = error, !hadStore, file.size <= 2 * UInt64(getpagesize()) else { throw error }
@@ -71,7 +69,23 @@ struct StoreFile {
         self.size = size
     }
 
-    private func check() throws(StoreError) {
+    private static func size(of descriptor: Int32) throws(StoreError) -> UInt64 {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system(code: errno, operation: "look at \(name)") }
+        return UInt64(max(0, status.st_size))
+    }
+
+    /// Whether another process has the store open for writing.
+    private static func isBeingWritten(_ directory: String) -> Bool {
+        let lock = open(directory + "/" + LMDBEnvironment.lockFileName, O_RDONLY | O_CLOEXEC)
+        guard lock >= 0 else { return false }
+        defer { close(lock) }
+        return flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    }
+
+    /// `isBeingWritten`: the trees change while they are looked at, so they are left to the one who writes, who looked
+    /// at them when he began.
+    private func check(isBeingWritten: Bool) throws(StoreError) {
         let first = try bytes(at: 0, count: 512)
         var file = self
         file.pageSize = StoreFile.number(first, StoreFile.metaDatabases, 4)
@@ -87,7 +101,9 @@ struct StoreFile {
                 first, StoreFile.metaTransaction, 8)
         let meta = isSecondNewer ? second : first
         let last = StoreFile.number(meta, StoreFile.metaLastPage, 8)
-        guard last >= file.pages else { return }
+        // Only now: pages are written before what names them.
+        file.size = try StoreFile.size(of: descriptor)
+        guard last >= file.pages, !isBeingWritten else { return }
         try file.walk([
             Tree(meta, at: StoreFile.metaDatabases),
             Tree(meta, at: StoreFile.metaDatabases + StoreFile.databaseBytes),

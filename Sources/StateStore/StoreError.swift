@@ -58,6 +58,7 @@ extension StoreError: CustomStringConvertible {
         case .tooManySnapshots: return "too many processes read the store: end some of them"
         case .corrupt(let table): return "the table '\(table)' is damaged: \(StoreError.renewal)"
         case .noHistory(let point): return "changes since block \(point.number) are not kept: fetch the state anew"
+        case .historyTooLong(let limit): return "more than \(limit) bytes of changes lie between the two points"
         case .badKey(let table, let length):
             return "the table '\(table)' takes no key of \(length) bytes: this is a fault of the program, report it"
         case .closed: return "the store is closed: start again"

@@ -79,7 +79,6 @@ import Testing
             try store.commit(batch)
             try StoreFile.check(in: directory.path, hadStore: true)
         }
-        // Twice as long a file as is needed, then exactly what the trees need.
         #expect(try store.snapshot().count(.leaves) > 0)
     }
 
