@@ -387,4 +387,12 @@ void cnet_keep_freed_memory(int bytes) {
 #endif
 }
 
+void cnet_give_back_freed_memory(int bytes) {
+#ifdef __GLIBC__
+    if (mallinfo2().fordblks > 2 * (size_t)bytes) (void)malloc_trim((size_t)bytes);
+#else
+    (void)bytes;
+#endif
+}
+
 int cnet_close(int fd) { return close(fd) == 0 ? 0 : -errno; }

@@ -188,6 +188,20 @@ public struct AttestedChain: Sendable {
         return rule.suffices(voters)
     }
 
+    /// The claims that may go round with an attested block: signed by keys of the network, head claims of that block,
+    /// final ones of it or of attested blocks below. nil where there are none.
+    public func claimsThatHold(in certificate: Certificate, of point: StatePoint) -> Certificate? {
+        Certificate(
+            certificate.claims.filter { signed in
+                let claimed = signed.claim.point
+                let fits =
+                    signed.claim.kind == .head
+                    ? claimed == point : claimed.number <= point.number && isAttested(claimed)
+                guard fits, case .success = Result(catching: { try rule.vote(in: signed) }) else { return false }
+                return true
+            })
+    }
+
     /// Number of headers held above the final one, attested or not.
     public var unfinalCount: Int { tree.count }
 

@@ -159,6 +159,13 @@ public struct ChainSync: Sendable {
     public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
     /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
     public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
+    /// The claims of an encoded certificate that hold for an attested block; nil where there are none.
+    public func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate? {
+        guard case .success(let certificate) = Result(catching: { try Certificate(decoding: certificate) }) else {
+            return nil
+        }
+        return chain.claimsThatHold(in: certificate, of: point)
+    }
     /// The attested header at a height with its certificate, as block diffs carry it.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
 

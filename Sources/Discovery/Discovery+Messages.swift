@@ -105,8 +105,11 @@ extension Discovery {
     private mutating func receiveNodes(
         _ id: RequestID, _ total: Int, _ encoded: [[UInt8]], from address: NodeAddress, at now: Instant
     ) {
-        guard let (own, found) = request(id, of: address), !found.distances.isEmpty else { return }
+        guard let (own, found) = request(id, of: address), !found.distances.isEmpty,
+            !found.packetsTaken.contains(encoded)
+        else { return }
         var request = found
+        request.packetsTaken.append(encoded)
         if request.packets == 0 { request.packets = max(1, total) }
         for bytes in encoded where request.records.count < DiscoveryLimits.nodesPerAnswer {
             // One bad record says nothing about the others; what was not asked for is not taken.

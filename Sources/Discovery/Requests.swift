@@ -36,6 +36,9 @@ struct PendingRequest: Sendable {
     var distances: [Int] = []
     var records: [NodeRecord] = []
     var packets = 0
+    /// The records of each packet that has come, as they were sent: a datagram that the network doubles is no other
+    /// packet.
+    var packetsTaken: [[[UInt8]]] = []
 }
 
 /// Something that waits behind a handshake.

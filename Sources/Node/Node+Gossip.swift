@@ -225,13 +225,13 @@ extension Node {
     // MARK: Out
 
     /// A checked diff as it is passed on. The job has checked all of it but the certificate, and that may have come
-    /// after the block was attested here, when nobody looks at it any more: in its place goes the one whose claims this
-    /// node has checked. nil where the block is not on the attested line any more.
-    private func verified(_ diff: Holdings.PendingDiff) -> [UInt8]? {
+    /// after the block was attested here, when nobody looks at it any more. nil where the block is not on the attested
+    /// line any more.
+    private mutating func verified(_ diff: Holdings.PendingDiff) -> [UInt8]? {
         guard let known = chain.certifiedHeader(at: diff.key.point.number), known.point == diff.key.point else {
             return nil
         }
-        let certificate = known.certificate?.encoded ?? []
+        let certificate = certificates.certificate(of: known, given: diff.value.certificate, in: chain)
         return certificate == diff.value.certificate ? diff.encoded : diff.value.certified(by: certificate).encoded
     }
 

@@ -77,6 +77,7 @@ public struct Node: Sendable {
     public internal(set) var holders: HolderDirectory
     var lookups: [Overlay.LookupID: HolderDirectory.SearchID] = [:]
     var gossip = GossipQueue()
+    var certificates = CheckedCertificates()
     var bridge: BridgeState?
     var status: StatusKeeper
     var knownNodes: KnownNodeKeeper

@@ -66,7 +66,7 @@ struct NetworkState: Sendable {
         visiting[id] != nil || waiting.contains { $0.record.id == id }
     }
 
-    /// Notes that a node did not answer. Each visit doubles the wait; a node that never does is forgotten in the end.
+    /// Notes that a node did not answer. Every second visit doubles the wait; a node that never does is forgotten in the end.
     /// Returns when it is due, nil if it is not visited again.
     mutating func postpone(_ contact: Contact, isBootNode: Bool, at now: Instant) -> Instant? {
         let id = contact.record.id
@@ -78,13 +78,13 @@ struct NetworkState: Sendable {
             return nil
         }
         if old == nil && revisits.count >= OverlayLimits.revisits { forgetOneRevisit() }
-        let due = now + OverlayLimits.revisitDelay * (1 << min(attempts - 1, NetworkState.doublings))
+        let due = now + OverlayLimits.revisitDelay * (1 << min((attempts - 1) / 2, NetworkState.doublings))
         revisits[id] = Revisit(contact: contact, attempts: attempts, at: due, isBootNode: keeps)
         return due
     }
 
-    /// The wait grows to 64 times the first.
-    private static let doublings = 6
+    /// The wait grows to 512 times the first, 256 s.
+    private static let doublings = 9
 
     private mutating func forgetOneRevisit() {
         let order = revisits.filter { !$0.value.isBootNode }

@@ -141,6 +141,10 @@ extension Overlay {
         if reactions.contains(.askRadius) { askRadius(of: offer.contact.record.id, network: offer.network) }
         let values = zip(offer.items[part], reactions).filter { $0.1 == .send }.map(\.0.value)
         if !values.isEmpty {
+            guard offers.promise(values.reduce(0) { $0 + $1.count }, to: number) else {
+                statistics.slotsMissing += 1
+                return finishOffer(number, .failure(.tooManyRequests))
+            }
             do throws(UTPError) {
                 let stream = try utp.connect(
                     to: offer.contact.address, connectionID: connectionID, transfer: .send(ItemFrames.encode(values)),

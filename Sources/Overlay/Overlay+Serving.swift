@@ -24,6 +24,8 @@ struct ServedContent: Sendable {
 // to wait gets its stream meanwhile, so that its own request does not run out.
 extension Overlay {
     mutating func contentAsked(_ network: Int, _ address: NodeAddress, key: [UInt8], _ token: TalkToken) {
+        // A datagram that the network doubles asks for nothing more.
+        guard !served.ids(of: address.id).contains(where: { served[$0]?.token == token }) else { return }
         let number = nextID()
         let entry = ServedContent(network: network, address: address, key: key, token: token)
         if !served.hasRoom(for: address.id) { makeSlot(for: address.id) }
@@ -39,8 +41,8 @@ extension Overlay {
         beginAnswers()
     }
 
-    /// Hands on what has its turn. Where one that would have it is held back by readers that take next to nothing, those
-    /// lose theirs.
+    /// Hands on what has its turn. Where one that would have it is held back by readers that take next to nothing,
+    /// those lose theirs.
     private mutating func beginAnswers() {
         repeat {
             while let number = answers.next(), let entry = served[number] {
@@ -51,7 +53,7 @@ extension Overlay {
         } while giveUpSlowest()
         guard answers.heldBack != nil, !isReliefDue else { return }
         isReliefDue = true
-        timers.add(.relieveAnswers, at: clock + OverlayLimits.slowPatience)
+        timers.add(.relieveAnswers, at: clock + OverlayLimits.reliefInterval)
     }
 
     /// Looks again for slow readers, as long as somebody is held back.

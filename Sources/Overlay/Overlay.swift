@@ -161,7 +161,9 @@ public struct Overlay: Sendable {
     var answers = AnswerBudget()
     /// Whether the timer runs that looks for slow readers.
     var isReliefDue = false
-    var offers = SlotTable<Offer>(limit: OverlayLimits.offers, perPeer: OverlayLimits.offersPerPeer)
+    var offers = SlotTable<Offer>(
+        limit: OverlayLimits.offers, perPeer: OverlayLimits.offersPerPeer, bytes: OverlayLimits.offerBytes,
+        bytesPerPeer: OverlayLimits.offerBytesPerPeer)
     /// Offers that wait to be made once more.
     var restingOffers = SlotTable<Offer>(
         limit: OverlayLimits.restingOffers, perPeer: OverlayLimits.restingOffersPerPeer)

@@ -78,10 +78,11 @@ public enum OverlayLimits {
     public static let candidatePings = 16, soughtPings = 64
     /// Nodes remembered for another visit after a failed PING, per network.
     public static let revisits = 256
-    /// The wait before the first such visit; each failure doubles it.
-    public static let revisitDelay = Interval.seconds(5)
-    /// Failed visits after which a node that is not a boot node is forgotten.
-    public static let revisitAttempts = 8
+    /// The wait before the first such visit, short because a lost packet is the likeliest reason: a handshake has four,
+    /// and where every fifth is lost more of them fail than not. Every second failure doubles it.
+    public static let revisitDelay = Interval.milliseconds(500)
+    /// Failed visits after which a node that is not a boot node is forgotten: a quarter of an hour.
+    public static let revisitAttempts = 20
 
     // Exchanges.
 
@@ -98,8 +99,13 @@ public enum OverlayLimits {
     /// A reader that, after so long, has taken less than so many bytes a second loses its answer where others wait for
     /// the room; so does an offerer whose items come more slowly. A poor line of 1 Mbit/s is twice as fast.
     public static let slowPatience = Interval.seconds(2), slowRate = 65_536.0
+    /// Between two looks for such readers, as long as somebody waits.
+    public static let reliefInterval = Interval.milliseconds(250)
     /// Offers of ours under way, in all and to one peer.
     public static let offers = 1_024, offersPerPeer = 16
+    /// Bytes of accepted items that are on their way, in all and to one peer: what receivers who take their time make
+    /// us hold. Beyond them an offer comes to nothing, and the receiver asks for what it lacks.
+    public static let offerBytes = 128 << 20, offerBytesPerPeer = 3 * offerStreamBytes
     /// Offers of ours that wait to be made once more, in all and to one peer; beyond them the codes are final.
     public static let restingOffers = 512, restingOffersPerPeer = 8
     /// The wait before that, after "rate limited": a receiver's slots turn over in some hundred milliseconds unless

@@ -62,6 +62,7 @@ public final class EventLoop<Machine: NodeMachine> {
     /// The machine fills one buffer while the socket empties another.
     private var spare = DatagramBuffer(limit: ShellLimits.waitingBytes)
     private var exitCode: Int32?
+    private var memoryLookedAt: Instant?
     /// Whether it ended because the store is about to be full, and nothing else.
     public private(set) var endedShort = false
 
@@ -110,6 +111,10 @@ public final class EventLoop<Machine: NodeMachine> {
         let now = clock.now()
         if let deadline = machine.nextDeadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
         perform()
+        if memoryLookedAt.map({ now.instant - $0 >= ShellLimits.memoryInterval }) ?? true {
+            memoryLookedAt = now.instant
+            cnet_give_back_freed_memory(ShellLimits.keptMemoryBytes)
+        }
     }
 
     private func timeoutMicroseconds() -> Int64 {

@@ -33,9 +33,11 @@ public enum ShellLimits {
     public static let socketBufferBytes = 4 << 20
     /// Batches (one read call of the system each) before the loop looks at its mailbox again: some milliseconds.
     public static let batchesPerTurn = 4
-    /// Bytes of freed memory kept for the next payloads: four of the largest state answers, 32 MiB. The pages of a new
-    /// payload otherwise cost a fault each, a sixth of what receiving it costs.
-    public static let keptMemoryBytes: Int32 = 128 << 20
+    /// Bytes of freed memory kept for the next payloads: a few dozen ranges of a megabyte. The pages of a new payload
+    /// otherwise cost a fault each, a sixth of what receiving it costs.
+    public static let keptMemoryBytes: Int32 = 48 << 20
+    /// Between two looks at how much more than that lies unused.
+    static let memoryInterval = Interval.seconds(5)
     /// Bytes waiting for room in the socket; datagrams beyond are lost, as any network may lose them.
     public static let waitingBytes = 16 << 20
     /// Bytes of one datagram, the limit of discv5.1 packets. A longer one is dropped unread.

@@ -26,6 +26,13 @@ public enum SyncLimits {
     public static let backoffMaximum = Interval.seconds(30)
     /// A peer that said "busy" or "not at this anchor" is asked something else for this long.
     public static let refusalPause = Interval.milliseconds(500)
+    /// How long those who were asked to lead a section on, and gave nothing, keep it waiting where all others refuse:
+    /// two requests that run out, with the pause between them.
+    public static let uselessAfter = Interval.seconds(60)
+    /// How long all holders must have refused to lead a section on before it is begun again, where they are fewer than
+    /// `manyRefuse`: time for two searches for others. Where they are more one round of pings is enough
+    /// (`StateSync.orphanGrace`).
+    public static let fewRefuseGrace = Interval.seconds(30), manyRefuse = 3
     /// No verified byte for this long is called a stall and given a reason (usability.md F.3).
     public static let stallAfter = Interval.seconds(30)
     /// An answer under way for longer than this is told as what is waited for: a round trip and a lost packet take

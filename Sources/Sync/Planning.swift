@@ -31,11 +31,15 @@ extension StateSync {
             if time > now { earliest = min(time, earliest ?? time) }
         }
         for peer in peers.values { consider(peer.pausedUntil) }
+        for section in hindered.values { consider(section.since + SyncLimits.uselessAfter) }
         // What was overdrawn comes in first, and with it diffs and codes.
         if let ready = budget.ready(for: 0, at: now) { consider(ready) }
         if let ready = budget.ready(for: configuration.rangeBytes, at: now) { consider(ready) }
         for since in orphanedSince.values { consider(since + StateSync.orphanGrace) }
-        for since in refusedSince.values { consider(since + StateSync.orphanGrace) }
+        for since in refusedSince.values {
+            consider(since + StateSync.orphanGrace)
+            consider(since + SyncLimits.fewRefuseGrace)
+        }
         return earliest
     }
 
@@ -79,26 +83,41 @@ extension StateSync {
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + StateSync.anchorsServed < newest.epoch
             plan.drops += (behind[anchor] ?? []).filter { section in
-                isRefused(section, mayBeTooOld ? refusing : [], at: newest, now: now)
+                !taken.contains(section) && isRefused(section, mayBeTooOld ? refusing : [], at: newest, now: now)
             }
         }
     }
 
     /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
-    /// for it, for others it is too large. It has to stay so for `orphanGrace`: whoever is first to claim a new anchor
-    /// is its only holder for a moment, and could make us throw away what is held by one word.
+    /// for it, for others it is too large, and the rest was asked and gave nothing, for `uselessAfter`. It has to stay
+    /// so for a while, longer where few say so: whoever is first to claim a new anchor is its only holder for a moment,
+    /// and could make us throw away what is held by one word. Where none refuses, nothing would be won by beginning
+    /// again.
     private mutating func isRefused(
         _ section: Int, _ refusing: Set<Bytes32>, at newest: Anchor, now: Instant
     ) -> Bool {
         let refusing = refusing.union(tooLargeFor[section] ?? [])
         let holders = peers.values.filter { $0.claim.holds(section, at: newest) }
-        guard !holders.isEmpty, holders.allSatisfy({ refusing.contains($0.claim.id) }) else {
+        let count = holders.count { refusing.contains($0.claim.id) }
+        guard count > 0 else {
+            if !holders.isEmpty { refusedSince[section] = nil }
+            return false
+        }
+        let useless = uselessHolders(of: section, at: now)
+        guard holders.allSatisfy({ refusing.contains($0.claim.id) || useless.contains($0.claim.id) }) else {
             refusedSince[section] = nil
             return false
         }
         let since = refusedSince[section] ?? now
         refusedSince[section] = since
-        return now - since >= StateSync.orphanGrace
+        return now - since >= (count < SyncLimits.manyRefuse ? SyncLimits.fewRefuseGrace : StateSync.orphanGrace)
+    }
+
+    /// Who was asked to lead a section on and gave nothing, where that has gone on for so long that nothing is expected
+    /// of them.
+    private func uselessHolders(of section: Int, at now: Instant) -> Set<Bytes32> {
+        guard let hindered = hindered[section], now - hindered.since >= SyncLimits.uselessAfter else { return [] }
+        return hindered.by
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.

@@ -42,6 +42,14 @@ public struct StateSync: Sendable {
         let startedAt: Instant
     }
 
+    /// A section that was to be led on to another anchor, and did not get there.
+    struct Hindered: Sendable {
+        /// When that was first tried.
+        let since: Instant
+        /// Who was asked and gave nothing: no answer, a useless one, or "busy".
+        var by: Set<Bytes32> = []
+    }
+
     struct PeerState: Sendable {
         var claim: SyncPeer
         var inFlight = 0
@@ -73,10 +81,13 @@ public struct StateSync: Sendable {
     /// Sizes to ask for where the configured one did not hold a single item.
     var rangeBytes: [Int: UInt32] = [:]
     private var nextID: UInt64 = 1
-    /// By anchor: the peers whose history does not reach back to it, as they said since the newest anchor came.
+    /// By the anchor that sections are at: the peers whose history does not reach back to it, as they have said. It
+    /// never will again.
     var tooOldFor: [Anchor: Set<Bytes32>] = [:]
-    /// By section: the peers for whom its diff fits no answer, as they said since then.
+    /// By section: the peers for whom its diff fits no answer, as they have said since it last went on.
     var tooLargeFor: [Int: Set<Bytes32>] = [:]
+    /// By section, since it last went on.
+    var hindered: [Int: Hindered] = [:]
     /// When a partial section was first seen to have no holder left at its anchor.
     var orphanedSince: [Int: Instant] = [:]
     /// When all holders of a section at the newest anchor were first found to refuse a diff to it.
@@ -105,9 +116,8 @@ public struct StateSync: Sendable {
             crossingsWhileFetching += Int(clamping: anchor.epoch - newest.epoch)
         }
         newest = anchor
-        tooOldFor = [:]
-        tooLargeFor = [:]
-        refusedSince = [:]
+        let held = Set(sections.compactMap(\.coverage.anchor))
+        tooOldFor = tooOldFor.filter { held.contains($0.key) }
         updatePhase()
     }
 
@@ -133,6 +143,11 @@ public struct StateSync: Sendable {
         guard sections[slot] != status else { return }
         let before = sections[slot].coverage
         sections[slot] = status
+        if before != status.coverage {
+            tooLargeFor[index] = nil
+            refusedSince[index] = nil
+            hindered[index] = nil
+        }
         count(before, -1)
         count(status.coverage, 1)
         switch (before, status.coverage) {
@@ -218,6 +233,7 @@ public struct StateSync: Sendable {
         if flight.budgeted > 0 || outcomeBytes(outcome) > 0 {
             budget.settle(taken: flight.budgeted, arrived: outcomeBytes(outcome))
         }
+        if outcome.hasHelped == false { flight.hinder(&hindered) }
         switch outcome {
         case .done:
             if case .range(let section, _, _, _, _) = flight.assignment.task { rangeBytes[section] = nil }
@@ -324,6 +340,21 @@ public struct StateSync: Sendable {
         }
         let count = Double(max(sections.count, 1))
         return (held / count, current / count)
+    }
+}
+
+extension StateSync.Flight {
+    /// Notes that the peer did not lead the sections on.
+    fileprivate func hinder(_ hindered: inout [Int: StateSync.Hindered]) {
+        switch assignment.task {
+        case .diffs(let sections, _, .anchor):
+            for section in sections {
+                hindered[section, default: StateSync.Hindered(since: startedAt)].by.insert(assignment.peer)
+            }
+        case .carry(let section, _, _):
+            hindered[section, default: StateSync.Hindered(since: startedAt)].by.insert(assignment.peer)
+        default: break
+        }
     }
 }
 

@@ -82,6 +82,14 @@ public struct SectionStatus: Sendable, Equatable {
         /// Everything below `next` is held at `anchor`.
         case partial(anchor: Anchor, next: Cursor)
         case complete(anchor: Anchor)
+
+        /// Where it stands; nil where nothing is held.
+        var anchor: Anchor? {
+            switch self {
+            case .none: nil
+            case .partial(let anchor, _), .complete(let anchor): anchor
+            }
+        }
     }
 
     public let coverage: Coverage

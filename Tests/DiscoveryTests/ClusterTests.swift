@@ -55,6 +55,23 @@ import Testing
         #expect(result.first == nearest.first)
     }
 
+    /// An answer of several packets is not over when half of them have come twice.
+    @Test func aWireThatDoublesDatagramsChangesNothing() throws {
+        var world = try network(40, seed: 4)
+        world.copies = 2
+        world.run(.seconds(60))
+        let target = Bytes32(0x1234_5678_9abc_def0, 5, 6, 7)
+        let id = world.nodes[7].lookup(target, at: world.now)
+        world.run(.seconds(10))
+        let found = world.told[7].compactMap { directive -> [NodeRecord]? in
+            if case .lookupFinished(id, let records) = directive { records } else { nil }
+        }
+        let ids = world.nodes.indices.filter { $0 != 7 }.map { world.nodes[$0].key.nodeID }
+        let nearest = ids.sorted { $0 ^ target < $1 ^ target }.prefix(16)
+        #expect(Set(try #require(found.first).map(\.id)).intersection(nearest).count >= 15)
+        #expect(world.nodes.allSatisfy { $0.statistics.recordsRefused == 0 }, "no packet was read twice")
+    }
+
     @Test func lookupWithoutNodesEndsAtOnce() throws {
         var world = World(seed: 5)
         try world.add(1)

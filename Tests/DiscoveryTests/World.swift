@@ -19,6 +19,8 @@ struct World {
     var latency = Interval.milliseconds(20)
     /// Datagrams of a hundred that are lost.
     var lossPercent = 0
+    /// How often each datagram arrives.
+    var copies = 1
     /// Every datagram sent, delivered or not.
     var log: [Delivery] = []
     /// As of the last event; reading it from the machine each time would copy the machine.
@@ -93,7 +95,8 @@ struct World {
     mutating func send(_ bytes: [UInt8], from: Endpoint, to: Endpoint) {
         let delivery = Delivery(at: now + latency, bytes: bytes, from: from, to: to)
         log.append(delivery)
-        if Int(generator.next() % 100) >= lossPercent { wire.add(delivery, at: delivery.at) }
+        guard Int(generator.next() % 100) >= lossPercent else { return }
+        for _ in 0..<copies { wire.add(delivery, at: delivery.at) }
     }
 
     /// Runs until `duration` has passed. `outside` gets what goes to an endpoint that is no node's.

@@ -123,6 +123,17 @@ struct Bench {
     }
 }
 
+extension PeerInfo {
+    /// The same with what its last PING of the state network said.
+    func saying(_ payload: [UInt8]) -> PeerInfo {
+        PeerInfo(
+            record: record, address: address, radius: radius, capabilities: [StatePingPayload.type], clientInfo: [],
+            lastExtension: PeerExtension(
+                type: StatePingPayload.type, payload: payload, receivedAt: Instant(microseconds: 5)),
+            standing: standing, isKept: false)
+    }
+}
+
 @Suite("Configuration") struct ConfigurationTests {
     private func arc(_ exponent: Int, depth: Int, _ word: UInt64) throws -> Range<Int> {
         let arc = Arc(of: Bytes32(word, 1, 2, 3), radiusExponent: exponent, depth: depth)
@@ -290,6 +301,23 @@ struct Bench {
         let asked = StateContentKey.range(range).encoded
         check(bench.node.acceptCode(forKey: asked, from: Bench.peer, at: bench.now) == .declined)
         check(bench.node.acceptCode(forKey: [], from: Bench.peer, at: bench.now) == .declined)
+    }
+
+    /// A later version may add roles: who plays one is asked for nothing, and that is no lie.
+    @Test func anUnknownRoleCostsNothing() throws {
+        var bench = try Bench(.walker)
+        let later = Role(rawValue: 7)
+        let served = [AnchorSections(anchor: Bench.anchor, runs: [0..<16])]
+        let payload = StatePingPayload(role: later, radius: .max, head: Bench.genesis, served: served)
+        #expect(try StatePingPayload(decoding: payload.encoded) == payload)
+        let info = try #require(Bench.info(1)?.saying(payload.encoded))
+        bench.node.handle(.peerUpdated(.state, info), at: bench.moment)
+        #expect(bench.node.holders[Bench.other]?.role == later && "\(later)" == "role 7")
+        #expect(bench.node.overlay.standing(of: Bench.other)?.score ?? 0 >= 0)
+        for role in [Role.holder, .bridge, .walker] { #expect(!role.takesState(from: later)) }
+        _ = bench.handle(.tick)
+        #expect(bench.node.requests.isEmpty)
+        #expect(try code(.holder, from: later) == .declined)
     }
 
     @Test func aWalkerAsksNoBridge() throws {

@@ -98,6 +98,10 @@ import Testing
         #expect(store.records[3].historyStart == ModelStore.point(3))
         #expect(try History.points(of: section, in: snapshot) == [3, 4, 5].map { ModelStore.point($0) })
         _ = try History.compose(section, from: ModelStore.point(3), to: ModelStore.point(6), in: snapshot)
+        #expect(throws: StoreError.historyTooLong(limit: 40)) {
+            _ = try History.compose(
+                section, from: ModelStore.point(3), to: ModelStore.point(6), in: snapshot, limit: 40)
+        }
         #expect(throws: StoreError.noHistory(from: ModelStore.point(2))) {
             _ = try History.compose(section, from: ModelStore.point(2), to: ModelStore.point(6), in: snapshot)
         }

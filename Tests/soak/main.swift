@@ -9,6 +9,7 @@ import UTPLab
 //   soak SEEDS PART       only `loss`, `fat` or `fair` of these
 //   soak --replay WORDS   one point, in the words that were printed
 //   soak directory         the memory of a bridge's directory of holders
+//   soak slow-readers ENR PID   what readers that take next to nothing cost a holder
 //   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
@@ -185,6 +186,12 @@ if arguments.first == "--replay" {
     say(point, try point.run())
 } else if arguments.first == "directory" {
     exit(try DirectorySize.run() ? 0 : 1)
+} else if arguments.first == "slow-readers" {
+    guard let attack = SlowReaders(Array(arguments.dropFirst())) else {
+        print("usage: \(SlowReaders.usage)")
+        exit(2)
+    }
+    exit(try attack.run() ? 0 : 1)
 } else if arguments.first == "ring" {
     guard let ring = Ring(Array(arguments.dropFirst())) else {
         print("usage: \(Ring.usage)")
@@ -193,7 +200,7 @@ if arguments.first == "--replay" {
     exit(try ring.run() ? 0 : 1)
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
-        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory")
+        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory | soak slow-readers")
         exit(2)
     }
     let began = ContinuousClock.now

@@ -87,4 +87,8 @@ int cnet_close(int fd);
 // to the system, which clears them anew. Blocks of more than 32 MiB still come straight from the system.
 void cnet_keep_freed_memory(int bytes);
 
+// Gives freed memory back to the system, all but `bytes`, where twice as much lies unused. What many requests at once
+// took is scattered over the heap, and the allocator itself gives back only what lies at its end.
+void cnet_give_back_freed_memory(int bytes);
+
 #endif
