@@ -2,8 +2,8 @@ import Chain
 import ChainNetwork
 import Primitives
 
-/// The certificates that go round with block diffs, without what does not hold. All diffs of a block carry the same one,
-/// so the last few answers are kept.
+/// The certificates that go round with block diffs, without what does not hold. All diffs of a block carry the same
+/// one, so the last few answers are kept.
 struct CheckedCertificates: Sendable {
     private var checked: [(point: StatePoint, given: [UInt8], certificate: [UInt8])] = []
     /// Blocks whose diffs are on their way at the same time, and senders that differ about them.

@@ -66,7 +66,8 @@ struct NetworkState: Sendable {
         visiting[id] != nil || waiting.contains { $0.record.id == id }
     }
 
-    /// Notes that a node did not answer. Every second visit doubles the wait; a node that never does is forgotten in the end.
+    /// Notes that a node did not answer. Every second visit doubles the wait; a node that never does is forgotten in
+    /// the end.
     /// Returns when it is due, nil if it is not visited again.
     mutating func postpone(_ contact: Contact, isBootNode: Bool, at now: Instant) -> Instant? {
         let id = contact.record.id

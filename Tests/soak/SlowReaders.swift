@@ -159,9 +159,8 @@ private final class RangeReader: @unchecked Sendable {
         while open.count < (isSlow ? OverlayLimits.servedContentsPerPeer : 1) {
             let origin = Cursor(account: Bytes32(UInt64.random(in: 0...(.max)) >> 1, 0, 0, 0))
             let size: UInt32 = isSlow ? 32 << 20 : 1 << 20
-            guard let key = RangeKey(anchor: anchor, origin: origin, limit: Cursor(account: .max), maxBytes: size) else {
-                return
-            }
+            let limit = Cursor(account: .max)
+            guard let key = RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: size) else { return }
             let now = clock.instant()
             let request = overlay.findContent(
                 network: .state, peer: holder.id, key: StateContentKey.range(key).encoded, limit: Int(size),

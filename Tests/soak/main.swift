@@ -200,7 +200,9 @@ if arguments.first == "--replay" {
     exit(try ring.run() ? 0 : 1)
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
-        print("usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory | soak slow-readers")
+        print(
+            "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory | "
+                + "soak slow-readers ENR PID")
         exit(2)
     }
     let began = ContinuousClock.now
