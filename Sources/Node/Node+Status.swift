@@ -121,7 +121,7 @@ extension Node {
     }
 
     /// What is being done to find somebody who has a section.
-    private func search(for index: Int, at now: Instant) -> String {
+    func search(for index: Int, at now: Instant) -> String {
         switch holders.state(of: index, at: now) {
         case .supplied: "waiting for its holders to answer"
         case .due: "a search for more is about to begin"
@@ -131,69 +131,6 @@ extension Node {
         case .pausing(let rest, let attempts):
             "nobody found who has it in \(attempts) searches; the next in \(Int(rest.seconds.rounded(.up))) s"
         }
-    }
-
-    /// Why nothing was verified for a while; nil while things move or nothing is left to do.
-    private func stall(at moment: Moment) -> Stall? {
-        let now = moment.instant
-        let quiet = status.quiet(at: now)
-        guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter else { return nil }
-        if sync.phase == .following { return staleness(at: moment) }
-        let seconds = Int(quiet.seconds)
-        guard overlay.peerCount(network: .state).all > 0 else {
-            return Stall(
-                seconds: seconds, reason: "no peer of this network answers (\(families))",
-                advice: "check the boot nodes, the UDP port and that the network file is the right one")
-        }
-        guard let newest = sync.newest else {
-            return Stall(
-                seconds: seconds, reason: "no attested header above the checkpoint was seen",
-                advice: "the attesting keys of the network file must be those of a bridge that runs")
-        }
-        if let missing = arc.first(where: { holdings.held($0)?.isComplete != true }) {
-            let section = holdings.section(missing)
-            let ready = holders.covering(missing).count { peer in
-                configuration.role.takesState(from: peer.role) && peer.claims(missing, at: newest)
-            }
-            return Stall(
-                seconds: seconds, reason: "section \(section) has \(ready) reachable holders at \(newest)",
-                advice: ready == 0 ? search(for: missing, at: now) : "retrying")
-        }
-        return Stall(
-            seconds: seconds, reason: "\(sync.wantedCodes.count) codes are missing and no peer sent them",
-            advice: "retrying with other peers")
-    }
-
-    /// How the families of addresses fared at which nodes were tried.
-    private var families: String {
-        overlay.familyReport.map { "\($0.family): \($0.tally)" }.joined(separator: "; ")
-    }
-
-    /// Seconds since the newest attestation of the head was made.
-    private func headAge(at moment: Moment) -> UInt64? {
-        chain.attestedAt.map { moment.unixSeconds - min($0, moment.unixSeconds) }
-    }
-
-    /// Everything is held and nothing new is attested, for longer than the network's rule allows: the head may be far
-    /// from here. nil while it is not that old.
-    private func staleness(at moment: Moment) -> Stall? {
-        guard chain.isStale(at: moment.unixSeconds) else { return nil }
-        let age = headAge(at: moment) ?? 0
-        let (state, headers) = (
-            overlay.peerCount(network: .state).all, overlay.peerCount(network: .chain).all
-        )
-        let limit = configuration.network.rule.maxAgeSeconds
-        let reason = "the newest attested block was attested \(age) s ago, and the network's limit is \(limit) s"
-        let advice =
-            if state + headers == 0 {
-                "no peer answers (\(families)): check the boot nodes, the UDP port and that the network file is the "
-                    + "right one"
-            } else if headers == 0 {
-                "no peer answers in the chain network, which brings headers: give a boot node that speaks it"
-            } else {
-                "peers know nothing newer: are the bridges up whose keys the network file names?"
-            }
-        return Stall(seconds: Int(clamping: age), reason: reason, advice: advice)
     }
 
     mutating func reportStatus(at moment: Moment) {

@@ -314,6 +314,15 @@ public struct StateSync: Sendable {
         return lanes.active + behind + lanes.ahead(SyncLimits.sectionsAheadOfLane)
     }
 
+    /// The first section that is complete at an older anchor than this one, and which; nil where there is none.
+    public func firstBehind(_ newest: Anchor) -> (section: Int, anchor: Anchor)? {
+        for (slot, status) in sections.enumerated() {
+            guard case .complete(let anchor) = status.coverage, anchor != newest else { continue }
+            return (slot + configuration.arc.lowerBound, anchor)
+        }
+        return nil
+    }
+
     /// Assignments under way, for status.
     public var inFlightCount: Int { flights.count }
 
