@@ -64,7 +64,7 @@ extension ChainSync {
             let base = base
             if frontier != base { frontier = base }
         }
-        let target = highestServed(from: frontier, at: now)
+        let target = highestServed(from: frontier, at: now).map { min($0, highestHeld) }
         while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
         while let target, segments.count < ChainNetworkLimits.window {
             let first = segments.last?.end ?? frontier
@@ -84,6 +84,9 @@ extension ChainSync {
             segments[index].state = .asked(tag)
         }
     }
+
+    /// The highest block for which there can be room above the final one.
+    private var highestHeld: UInt64 { chain.final.number + UInt64(ChainLimits.heldHeaders) }
 
     /// The highest block that a peer claims to serve who may be asked and has what leads there. This is gone through
     /// after every event: without an array.
@@ -114,7 +117,7 @@ extension ChainSync {
         resetWalk()
         guard let peer = peers[id], peer.certified > chain.head.number else { return }
         // A claim beyond what may be held above the final block could not be proven anyway.
-        let limit = chain.final.number + UInt64(ChainLimits.unfinalHeaders)
+        let limit = highestHeld
         mode = .single(
             peer: id, next: chain.final.number + 1, goal: min(peer.highest, limit),
             certified: min(peer.certified, limit))

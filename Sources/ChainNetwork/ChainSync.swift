@@ -15,12 +15,15 @@ public struct ChainSync: Sendable {
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
         /// Offer content to a peer.
         case offer(peer: Bytes32, key: [UInt8], value: [UInt8])
-        /// Keep these headers on disk, over what stands there at the same height. Rising by number.
-        case persist([CertifiedHeader])
-        /// There is another attested head.
-        case headAdvanced(StatePoint)
+        /// In one transaction, keep these headers on disk, rising by number, and forget those.
+        case persist([CertifiedHeader], forgetting: [StatePoint])
+        /// There is another attested head. `leaving`: the lowest height of those that are attested no longer.
+        case headAdvanced(StatePoint, leaving: UInt64?)
         /// There is another final block; the anchors that became usable by it, rising, or none.
         case finalAdvanced([Anchor])
+        /// More blocks are above the final one, whose number is given, than there is room for: the machine waits until
+        /// a later one is final. Told once for each final block.
+        case lacksFinality(above: UInt64)
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
         /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
@@ -107,6 +110,8 @@ public struct ChainSync: Sendable {
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
     var settled: Settled?
+    /// The final block above which there was no more room, once that was told.
+    var toldFull: UInt64?
     /// In single mode, the last header taken in.
     var lastOfSingle: Bytes32?
     var generator: SeededGenerator
@@ -120,6 +125,7 @@ public struct ChainSync: Sendable {
         chain = try AttestedChain(configuration: configuration, restoring: stored)
         generator = SeededGenerator(seed: seed)
         resetWalk()
+        if !chain.leftovers.isEmpty { directives.append(.persist([], forgetting: chain.leftovers)) }
     }
 
     /// Takes what has come about, in order.
@@ -144,6 +150,12 @@ public struct ChainSync: Sendable {
     /// Set once two finals contradict each other.
     public var conflict: ChainError? { chain.conflict }
     public func isStale(at unixSeconds: UInt64) -> Bool { chain.isStale(at: unixSeconds) }
+    /// Lowest block of the final line in memory; nil before the checkpoint's header is known.
+    public var lowest: UInt64? { chain.lowest }
+    /// Whether there are as many blocks above the final one as bridges make.
+    public var isFull: Bool { chain.isFull }
+    /// Whether the header is here, attested or not.
+    public func holds(_ hash: Bytes32) -> Bool { chain.holds(hash) }
     /// The attested header at a height.
     public func header(at number: UInt64) -> BlockHeader? { chain.header(at: number) }
     /// The attested header of that very block.

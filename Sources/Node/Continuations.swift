@@ -47,9 +47,9 @@ enum Continuation: Sendable {
     case written
     /// A bridge's genesis or block.
     case genesis(ReplayedBlock)
-    case genesisCommitted(ReplayedBlock, GenesisTaken)
+    case genesisCommitted(ReplayedBlock, GenesisTaken, BridgeState.Word)
     case replay(ReplayedBlock)
-    case replayCommitted(ReplayedBlock, ReplayTaken)
+    case replayCommitted(ReplayedBlock, ReplayTaken, BridgeState.Word)
 }
 
 /// What a request for content was for.

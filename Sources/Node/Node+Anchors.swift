@@ -8,19 +8,25 @@ import StateStore
 import Sync
 
 extension Node {
-    /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
-    /// chain go.
-    mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
-        let chain = chain
-        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
-        if !lost.isEmpty {
-            log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
-            commit(StateWrites.dropLayers(lost), then: .written)
-            for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
-        }
+    /// The attested head moved: what waited for its header may go on. Where it left a branch (`leaving`: from that
+    /// height on), the layers of that go.
+    mutating func headAdvanced(to point: StatePoint, leaving: UInt64?, at moment: Moment) {
+        if let leaving { rewind(from: leaving, at: moment) }
         holdings.reviewAll()
         for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
+    }
+
+    /// Drops layers of blocks, from a height on, that are not on the chain. A bridge keeps its own: what it replays is
+    /// its own chain's, whatever others attest meanwhile.
+    mutating func rewind(from number: UInt64, at moment: Moment) {
+        guard configuration.role != .bridge else { return }
+        let chain = chain
+        let lost = holdings.rewind { $0.number < number || Node.isCanonical($0, in: chain) != false }
+        guard !lost.isEmpty else { return }
+        log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
+        commit(StateWrites.dropLayers(lost), then: .written)
+        for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
     }
 
     /// Boundary blocks became final.
@@ -201,11 +207,12 @@ extension Node {
         return (follows && !status.toldFollowing) || (reached != nil && reached != status.toldAnchor)
     }
 
-    /// Writes headers that are attested now.
-    mutating func persist(_ headers: [CertifiedHeader]) {
-        guard !headers.isEmpty else { return }
+    /// Writes headers that are vouched for now, and forgets those that are not any more, in one transaction: what a
+    /// crash leaves is one state of the chain or the other.
+    mutating func persist(_ headers: [CertifiedHeader], forgetting forgotten: [StatePoint]) {
         var batch = WriteBatch()
-        for entry in headers { batch.append(HeaderRecords.replacing(entry)) }
+        for point in forgotten { batch.append(HeaderRecords.deleting(point)) }
+        for entry in headers { batch.append(HeaderRecords.writing(entry)) }
         commit(batch, then: .written)
     }
 }

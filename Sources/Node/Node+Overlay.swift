@@ -74,9 +74,14 @@ extension Node {
         case .offer(let peer, let key, let value):
             _ = overlay.offer(
                 network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
-        case .persist(let headers): persist(headers)
-        case .headAdvanced(let point): headAdvanced(to: point, at: moment)
+        case .persist(let headers, let forgotten): persist(headers, forgetting: forgotten)
+        case .headAdvanced(let point, let leaving): headAdvanced(to: point, leaving: leaving, at: moment)
         case .finalAdvanced(let anchors): finalAdvanced(anchors, at: moment)
+        case .lacksFinality(let final):
+            log(
+                .warning,
+                "more than \(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final: "
+                    + "waiting for a later one; are all bridges up whose keys the network's configuration asks for?")
         case .penalise(let peer, let reason):
             log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)

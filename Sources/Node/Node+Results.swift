@@ -111,8 +111,8 @@ extension Node {
             afterProgress(at: moment)
         case .crownCommitted(let anchor, let crown, let assignment):
             crownStored(anchor, crown, assignment: assignment, at: moment)
-        case .genesisCommitted(let block, let taken): genesisStored(block, taken, at: moment)
-        case .replayCommitted(let block, let taken): replayStored(block, taken, at: moment)
+        case .genesisCommitted(let block, let taken, let word): genesisStored(block, taken, word, at: moment)
+        case .replayCommitted(let block, let taken, let word): replayStored(block, taken, word, at: moment)
         case .written: break
         case .answer, .range, .diffs, .blockDiff, .fold, .genesis, .replay: break
         }
@@ -152,7 +152,8 @@ extension Node {
             holdings.unlock(section)
             tellSync(section, at: moment)
         case .answer: status.serving -= 1
-        case .genesis(let block), .genesisCommitted(let block, _), .replay(let block), .replayCommitted(let block, _):
+        case .genesis(let block), .genesisCommitted(let block, _, _), .replay(let block),
+            .replayCommitted(let block, _, _):
             replayRefused(block, at: moment)
         case .crownCommitted(_, _, let assignment):
             if let assignment { end(assignment, sections: [], .aborted, at: moment) }

@@ -133,6 +133,8 @@ public struct Node: Sendable {
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
         meetKnownNodes(at: moment)
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
+        // A crash may have come between a change of the head and the going of the layers that it excludes.
+        if let lowest = chain.lowest { rewind(from: lowest, at: moment) }
         if let newest = chain.newestAnchor {
             sync.anchorAdvanced(to: newest)
             tellAnchors()

@@ -74,14 +74,8 @@ public struct StoredState: Sendable {
 }
 
 extension HeaderRecords {
-    /// An attested header in place of whatever was stored at its height.
-    static func replacing(_ entry: CertifiedHeader) -> WriteBatch {
-        var batch = WriteBatch()
-        let low = withUnsafeBytes(of: entry.header.number.bigEndian) { Array($0) }
-        let high = withUnsafeBytes(of: (entry.header.number + 1).bigEndian) { Array($0) }
-        batch.deleteRange(.headers, from: low, upTo: high)
-        batch.append(
-            writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded))
-        return batch
+    /// A verified header with its certificate.
+    static func writing(_ entry: CertifiedHeader) -> WriteBatch {
+        writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded)
     }
 }

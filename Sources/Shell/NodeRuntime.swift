@@ -177,7 +177,7 @@ public enum NodeRuntime {
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
-        let feed = parts.chain.map { startFeed($0, after: node.replayedHead?.number, parts, mailbox) }
+        let feed = parts.chain.map { startFeed($0, from: node.nextReplayed, parts, mailbox) }
         if let feed { reporter.blockUsed = { feed.used() } }
         let hands = EventLoop<RunningNode>.Hands(
             pool: pool, writer: writer, report: { report, machine in reporter.handle(report, from: machine.node) },
@@ -229,9 +229,9 @@ public enum NodeRuntime {
 
     /// A bridge's blocks, one by one at their pace.
     private static func startFeed(
-        _ chain: ChainDirectory, after head: UInt64?, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
+        _ chain: ChainDirectory, from first: UInt64, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
     ) -> PacedFeed<ReplayedBlock> {
-        let source = ReplaySource(directory: chain, after: head)
+        let source = ReplaySource(directory: chain, from: first)
         let terminal = parts.terminal
         return PacedFeed(
             perSecond: parts.settings.blocksPerSecond, ahead: ShellLimits.blocksAhead,

@@ -16,11 +16,10 @@ final class ReplaySource: Sendable {
     private let firstBlock: UInt64
     private let state: Mutex<State?> = Mutex(nil)
 
-    /// The chain in `directory` from after `head` on; from genesis on where that is nil. Nothing but the genesis header
-    /// is read yet.
-    init(directory: ChainDirectory, after head: UInt64?) {
+    /// The chain in `directory` from block `first` on; 0 is genesis. Nothing but the genesis header is read yet.
+    init(directory: ChainDirectory, from first: UInt64) {
         self.directory = directory
-        firstBlock = head.map { $0 + 1 } ?? 0
+        firstBlock = first
     }
 
     /// The next block; nil after the last. One thread calls it.
