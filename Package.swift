@@ -128,7 +128,7 @@ let package = Package(
         tests(
             "StateNetwork",
             ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
-        tests("ChainNetwork", ["ChainNetwork", "Chain"]),
+        tests("ChainNetwork", ["ChainNetwork", "Chain", "StateStore"]),
         tests("Sync", ["Sync", "Overlay", "Discovery", "StateNetwork", "StateStore", "Chain"]),
         tests(
             "Node",

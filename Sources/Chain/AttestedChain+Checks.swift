@@ -125,7 +125,8 @@ extension AttestedChain {
         return .joins(fresh: fresh, checkpoint: kept.isEmpty ? CertifiedHeader(header: atFinal.header) : nil)
     }
 
-    /// The votes in a run's certificates, each with the header that it came with, and the run with only what was verified of them.
+    /// The votes in a run's certificates, each with the header that it came with, and the run with only what was
+    /// verified of them.
     ///
     /// The run is one line, so a vote on a block makes the same voter's vote on an earlier one needless: the run is
     /// read from its end, and claims that add nothing are dropped unverified. In a long run that leaves a few

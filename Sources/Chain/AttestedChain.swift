@@ -5,8 +5,8 @@ public struct ChainAdvance: Hashable, Sendable {
     /// Headers that became attested, rising by number.
     public var attested: [CertifiedHeader] = []
     /// What is to be kept on disk, rising by number: headers that a voter vouches for now, on whatever branch, or that
-    /// carry a final claim which still matters, and those whose certificate grew. From all that is kept `init(configuration:restoring:)` comes to the same head and
-    /// final block.
+    /// carry a final claim which still matters, and those whose certificate grew. From all that is kept
+    /// `init(configuration:restoring:)` comes to the same head and final block.
     public var keep: [CertifiedHeader] = []
     /// What was to be kept and is not any more, rising: headers that no voter vouches for since it changed its mind,
     /// and branches that the final block excludes. To be forgotten in the transaction that keeps the others.
@@ -32,29 +32,29 @@ public struct AttestedChain: Sendable {
     public let configuration: NetworkConfiguration
     let rule: any ChainRule
     /// The newest final block; at first the checkpoint.
-    public private(set) var final: StatePoint
+    public internal(set) var final: StatePoint
     /// The newest attested block, on the final one's line; the final one itself where nothing above is attested.
-    public private(set) var head: StatePoint
+    public internal(set) var head: StatePoint
     /// When enough keys had last attested the head (or one before it), Unix seconds; nil before any certificate.
-    public private(set) var attestedAt: UInt64?
+    public internal(set) var attestedAt: UInt64?
     /// Set for good once two finals contradict each other: every later call throws it again.
-    public private(set) var conflict: ChainError?
+    public internal(set) var conflict: ChainError?
 
     /// The final line, contiguous, its last one the final block. Empty until the checkpoint's header is known.
-    private(set) var kept: [CertifiedHeader] = []
+    var kept: [CertifiedHeader] = []
     /// Headers of final boundary blocks by epoch; they outlive pruning.
     private var anchorHeaders: [UInt64: BlockHeader] = [:]
-    private(set) var tree: HeaderTree
+    var tree: HeaderTree
     /// The attested headers above the final block, and those above the head that some key vouches for: too few yet, but
     /// they may be what proves the head, where keys have signed different blocks.
-    private(set) var line: FollowedLine
-    private var votes: VoteBook
+    var line: FollowedLine
+    var votes: VoteBook
     /// Stored headers that made room for others and are to be forgotten with the next advance.
-    private var evicted: [StatePoint] = []
+    var evicted: [CertifiedHeader] = []
     /// Whether the line is to be found anew from the final block on, because votes went with what made room.
-    private var isLineInDoubt = false
+    var isLineInDoubt = false
     /// Stored headers that do not lead anywhere any more, found at the restoring: an earlier version left them.
-    private(set) public var leftovers: [StatePoint] = []
+    public private(set) var leftovers: [StatePoint] = []
 
     /// A chain of which only the checkpoint is known.
     public init(configuration: NetworkConfiguration) {
@@ -121,7 +121,8 @@ public struct AttestedChain: Sendable {
     private static let restoringRun = 256
 
     /// Of a branch that was left an earlier version kept the upper headers without the lower ones, or all of it below
-    /// the final block. No start may fail for that: what does not join is left out, and asked of others if it is needed.
+    /// the final block. No start may fail for that: what does not join is left out, and asked of others where it is
+    /// needed.
     private mutating func restore(_ run: [CertifiedHeader]) throws(ChainError) {
         do throws(ChainError) {
             _ = try accept(run)
@@ -211,6 +212,11 @@ public struct AttestedChain: Sendable {
         return rule.suffices(voters)
     }
 
+    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
+    public func line(to point: StatePoint) -> [StatePoint] {
+        tree.path(to: point.hash).compactMap { tree.nodes[$0]?.entry.point }
+    }
+
     /// Number of headers held above the final one, attested or not.
     public var unfinalCount: Int { tree.count }
 
@@ -290,134 +296,7 @@ public struct AttestedChain: Sendable {
         }
     }
 
-    /// Finds the final block and the head anew from the votes. Looks only at what votes have changed, so that a block
-    /// costs the same whether ten or thousands are not final.
-    private mutating func settle(_ advance: inout ChainAdvance, grown: Set<Bytes32>) throws(ChainError) {
-        let (oldFinal, oldHead) = (final, head)
-        let newFinal = try deepestFinal()
-        var passed: [HeaderTree.Node] = []
-        if newFinal != final.hash {
-            let step = tree.advance(to: newFinal)
-            passed = step.passed
-            advance.drop = step.dropped
-            final = tree.root
-            votes.settle(upTo: final, in: &tree)
-            let points = passed.map(\.entry.point)
-            advance.leftAt = zip(points, 0..<line.attestedCount).first { $0.hash != line[$1] }?.0.number
-            line.advance(over: points)
-            kept.append(contentsOf: passed.map(\.entry))
-            advance.anchors += recordAnchors(passed.map(\.entry))
-        }
-        let changes = tree.takeChanges()
-        let moved = follow(changes)
-        if let left = moved.left.min() { advance.leftAt = min(advance.leftAt ?? left, left) }
-        head = line.head.flatMap { tree.nodes[$0]?.entry.point } ?? final
-        let voters = line.head.flatMap { tree.nodes[$0]?.voters } ?? tree.rootVoters
-        if let newest = votes.newestTime(of: voters, rule) { attestedAt = max(attestedAt ?? 0, newest) }
-        let joined = moved.joined.compactMap { tree.nodes[$0]?.entry }
-        advance.attested += passed.filter { !$0.isAttested }.map(\.entry) + joined
-        advance.keep += passed.filter { !$0.isStored || grown.contains($0.entry.header.hash) }.map(\.entry)
-        note(changes, grown: grown, in: &advance)
-        if final != oldFinal { advance.final = final }
-        if head != oldHead { advance.head = head }
-    }
-
-    /// What is to be kept of what votes have changed above the final block, and what not any more.
-    private mutating func note(_ changes: HeaderTree.Changes, grown: Set<Bytes32>, in advance: inout ChainAdvance) {
-        var keep: [CertifiedHeader] = []
-        for hash in Set(changes.gained).union(grown) {
-            guard let node = tree.nodes[hash], node.isWanted, !node.isStored || grown.contains(hash) else {
-                continue
-            }
-            keep.append(node.entry)
-            tree.mark(hash, stored: true)
-        }
-        advance.keep += keep.sorted { $0.point < $1.point }
-        for hash in changes.lost {
-            guard let node = tree.nodes[hash], node.isStored, !node.isWanted else { continue }
-            advance.drop.append(node.entry.point)
-            tree.mark(hash, stored: false)
-        }
-        // What was evicted may have come again.
-        advance.drop += evicted.filter { tree.nodes[$0.hash]?.isStored != true }
-        evicted = []
-        advance.drop.sort()
-    }
-
-    /// Leads the line along the votes as they are now. Returns the hashes that became attested, rising by number, and
-    /// the heights of those that are attested no longer.
-    private mutating func follow(_ changes: HeaderTree.Changes) -> (joined: [Bytes32], left: [UInt64]) {
-        let off = line.cut(at: isLineInDoubt ? 0 : firstDoubt(changes))
-        isLineInDoubt = false
-        while let next = best(above: line.last ?? tree.root.hash) { line.append(next) }
-        var joined: [Bytes32] = []
-        while line.attestedCount < line.count {
-            let next = line[line.attestedCount]
-            guard let node = tree.nodes[next], rule.suffices(node.voters) else { break }
-            if !node.isAttested { joined.append(next) }
-            tree.mark(next, attested: true)
-            line.attest()
-        }
-        var left: [UInt64] = []
-        for hash in off {
-            guard let node = tree.nodes[hash], node.isAttested else { continue }
-            let number = node.entry.header.number
-            if let place = line.place(of: number), place < line.attestedCount, line[place] == hash { continue }
-            tree.mark(hash, attested: false)
-            left.append(number)
-        }
-        return (joined, left)
-    }
-
-    /// The lowest place of the line at which another header may be the better one now.
-    private func firstDoubt(_ changes: HeaderTree.Changes) -> Int {
-        var doubt = line.count
-        func place(of hash: Bytes32) -> Int? {
-            tree.nodes[hash].flatMap { line.place(of: $0.entry.header.number) }.flatMap { line[$0] == hash ? $0 : nil }
-        }
-        for hash in changes.lost { if let place = place(of: hash) { doubt = min(doubt, place) } }
-        for fork in tree.forks {
-            guard let next = fork == tree.root.hash ? 0 : place(of: fork).map({ $0 + 1 }), next < doubt else { continue }
-            if best(above: fork) != line[next] { doubt = next }
-        }
-        return doubt
-    }
-
-    private mutating func deepestFinal() throws(ChainError) -> Bytes32 {
-        var current = tree.root.hash
-        while true {
-            let final = tree.children(of: current).vouchedFor.filter { hash in
-                rule.suffices(tree.nodes[hash]?.finalVoters ?? VoterSet())
-            }
-            guard let next = final.first else { return current }
-            if final.count > 1, let a = tree.nodes[final[0]]?.entry.point, let b = tree.nodes[final[1]]?.entry.point {
-                throw stop(a, b)
-            }
-            current = next
-        }
-    }
-
-    /// Records the conflict and gives the error to throw.
-    private mutating func stop(_ a: StatePoint, _ b: StatePoint) -> ChainError {
-        let error = ChainError.conflictingFinals(min(a, b), max(a, b))
-        conflict = error
-        return error
-    }
-
-    /// Of several attested branches the one with more voters, then the newer attestation, then the lower hash. Where
-    /// none is attested, the one with more voters, then the lower hash; nil where nobody vouches for any.
-    private func best(above hash: Bytes32) -> Bytes32? {
-        let children = tree.children(of: hash).vouchedFor
-        guard children.count > 1 else { return children.first }
-        let known = children.map { (hash: $0, voters: tree.nodes[$0]?.voters ?? VoterSet()) }
-        let attested = known.filter { rule.suffices($0.voters) }
-            .map { (hash: $0.hash, count: $0.voters.count, time: votes.newestTime(of: $0.voters, rule) ?? 0) }
-        let best = attested.min { ($1.count, $1.time, $0.hash) < ($0.count, $0.time, $1.hash) }
-        if let best { return best.hash }
-        return known.min { ($1.voters.count, $0.hash) < ($0.voters.count, $1.hash) }?.hash
-    }
-
-    private mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
+    mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
         var added: [Anchor] = []
         for entry in passed where configuration.isBoundary(entry.header.number) {
             let epoch = configuration.epoch(of: entry.header.number)

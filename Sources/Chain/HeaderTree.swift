@@ -227,13 +227,13 @@ struct HeaderTree: Sendable {
     }
 
     /// Drops all nodes but the ones on the paths to `hashes`, and finds out anew who vouches for those: `heads` are the
-    /// voters' newest head claims, `carriers` what their deepest final claims came with. Returns the stored headers that
-    /// were dropped.
+    /// voters' newest head claims, `carriers` what their deepest final claims came with. Returns the stored headers
+    /// that were dropped, or that nobody vouches for any more.
     mutating func keepOnly(
         pathsTo hashes: [Bytes32], heads: [Bytes32?], carriers: [Bytes32?]
-    ) -> [StatePoint] {
+    ) -> [CertifiedHeader] {
         let wanted = Set(hashes.flatMap { path(to: $0) })
-        var dropped = nodes.filter { !wanted.contains($0.key) && $0.value.isStored }.map(\.value.entry.point)
+        var dropped = nodes.filter { !wanted.contains($0.key) && $0.value.isStored }.map(\.value.entry)
         nodes = nodes.filter { wanted.contains($0.key) }
         rootChildren.all.removeAll { !wanted.contains($0) }
         rootChildren.vouchedFor = []
@@ -256,8 +256,8 @@ struct HeaderTree: Sendable {
         for hash in wanted {
             guard let node = nodes[hash], node.isStored, !node.isWanted else { continue }
             nodes[hash]?.isStored = false
-            dropped.append(node.entry.point)
+            dropped.append(node.entry)
         }
-        return dropped.sorted()
+        return dropped.sorted { $0.point < $1.point }
     }
 }

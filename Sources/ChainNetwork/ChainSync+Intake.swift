@@ -172,7 +172,11 @@ extension ChainSync {
         }
         if let head = advance.head { directives.append(.headAdvanced(head, leaving: advance.leftAt)) }
         if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
-        if chain.final.number > ChainNetworkLimits.keptHeaders {
+        if storedFrom == nil { storedFrom = chain.lowest }
+        tellFull()
+        if let lowest = chain.lowest,
+            chain.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
+        {
             chain.prune(below: chain.final.number - ChainNetworkLimits.keptHeaders)
         }
     }

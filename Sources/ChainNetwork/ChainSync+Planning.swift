@@ -26,6 +26,18 @@ extension ChainSync {
         return (isMoreCertified ? head.number : chain.servedTip) + 1
     }
 
+    /// The next header that is needed, and the lowest that any peer serves, where no peer goes down to it and some have
+    /// what comes after.
+    public var gap: HeaderGap? {
+        let wanted = max(base, chain.final.number + 1)
+        var lowest: UInt64?
+        for peer in peers.values where peer.highest >= wanted && peer.lowest <= peer.highest {
+            if peer.lowest <= wanted { return nil }
+            lowest = min(lowest ?? peer.lowest, peer.lowest)
+        }
+        return lowest.map { HeaderGap(wanted: wanted, lowest: $0) }
+    }
+
     /// Whether nothing is known yet, not even the checkpoint's header.
     private var isWithoutCheckpoint: Bool { chain.lowest == nil && chain.head == chain.configuration.checkpoint }
 
@@ -173,4 +185,12 @@ extension ChainSync {
         directives.append(.penalise(peer: peer, reason: reason))
         pause(peer, ChainNetworkLimits.liarPause, now)
     }
+}
+
+/// Peers serve later headers only than the one that is needed next.
+public struct HeaderGap: Equatable, Sendable {
+    /// Number of the header that is needed.
+    public let wanted: UInt64
+    /// Number of the lowest that any peer serves.
+    public let lowest: UInt64
 }

@@ -21,8 +21,8 @@ public struct ChainSync: Sendable {
         case headAdvanced(StatePoint, leaving: UInt64?)
         /// There is another final block; the anchors that became usable by it, rising, or none.
         case finalAdvanced([Anchor])
-        /// More blocks are above the final one, whose number is given, than there is room for: the machine waits until
-        /// a later one is final. Told once for each final block.
+        /// There are as many blocks above the final one, whose number is given, as there may be: nothing much goes on
+        /// until a later one is final. Told once for each final block.
         case lacksFinality(above: UInt64)
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
@@ -107,6 +107,8 @@ public struct ChainSync: Sendable {
     var frontier: UInt64 = 0 { didSet { settled = nil } }
     /// Who delivered headers that it calls attested and that are not (yet), and up to where.
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
+    /// The lowest block from which on every header up to the final one is stored; nil before there is any.
+    public internal(set) var storedFrom: UInt64?
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
     var settled: Settled?
@@ -118,13 +120,16 @@ public struct ChainSync: Sendable {
     var directives: [Directive] = []
     private var nextTag: UInt64 = 1
 
-    /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order.
+    /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order: all of them, or
+    /// the newest and those of epoch boundaries. `storedFrom`: what the store has down to; nil: what is given here.
     public init(
-        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], seed: UInt64
+        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], storedFrom: UInt64? = nil,
+        seed: UInt64
     ) throws(ChainError) {
         chain = try AttestedChain(configuration: configuration, restoring: stored)
         generator = SeededGenerator(seed: seed)
         resetWalk()
+        self.storedFrom = storedFrom ?? chain.lowest
         if !chain.leftovers.isEmpty { directives.append(.persist([], forgetting: chain.leftovers)) }
     }
 
@@ -156,6 +161,8 @@ public struct ChainSync: Sendable {
     public var isFull: Bool { chain.isFull }
     /// Whether the header is here, attested or not.
     public func holds(_ hash: Bytes32) -> Bool { chain.holds(hash) }
+    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
+    public func line(to point: StatePoint) -> [StatePoint] { chain.line(to: point) }
     /// The attested header at a height.
     public func header(at number: UInt64) -> BlockHeader? { chain.header(at: number) }
     /// The attested header of that very block.
@@ -183,8 +190,23 @@ public struct ChainSync: Sendable {
         ).encoded
     }
 
-    private var servedHeights: (lowest: UInt64, highest: UInt64) {
-        (chain.lowest ?? chain.final.number + 1, chain.servedTip)
+    var servedHeights: (lowest: UInt64, highest: UInt64) {
+        (storedFrom ?? chain.lowest ?? chain.final.number + 1, chain.servedTip)
+    }
+
+    /// The store has no headers below this one any more.
+    public mutating func pruned(below number: UInt64) { storedFrom = max(storedFrom ?? number, number) }
+
+    /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
+    public func reading(for key: [UInt8]) -> ServeHeaders? {
+        guard let storedFrom, let lowest = chain.lowest, storedFrom < lowest,
+            case .success(.headers(let wanted)) = Result(catching: { try ChainContentKey(decoding: key) })
+        else { return nil }
+        switch wanted.start {
+        case .number(let number): guard number >= storedFrom, number < lowest else { return nil }
+        case .hash(let hash): guard chain.header(hash: hash) == nil else { return nil }
+        }
+        return ServeHeaders(key: wanted, stored: storedFrom...chain.final.number, highest: chain.servedTip)
     }
 
     /// The value for a content key. A key that is none gets the same answer as one we have nothing for.

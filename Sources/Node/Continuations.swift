@@ -45,6 +45,9 @@ enum Continuation: Sendable {
     case crownCommitted(Anchor, Crown, assignment: UInt64?)
     /// Headers and other writes that nothing waits for.
     case written
+    /// Old headers: found, then forgotten.
+    case pruneHeaders
+    case headersPruned
     /// A bridge's genesis or block.
     case genesis(ReplayedBlock)
     case genesisCommitted(ReplayedBlock, GenesisTaken, BridgeState.Word)

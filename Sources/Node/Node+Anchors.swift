@@ -33,6 +33,7 @@ extension Node {
     mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
         holdings.reviewAll()
         for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
+        pruneHeaders()
         guard let newest = anchors.last else { return }
         log(.info, "\(newest) is final")
         sync.anchorAdvanced(to: newest)
@@ -205,14 +206,5 @@ extension Node {
             if let reached { status.toldAnchor = reached }
         }
         return (follows && !status.toldFollowing) || (reached != nil && reached != status.toldAnchor)
-    }
-
-    /// Writes headers that are vouched for now, and forgets those that are not any more, in one transaction: what a
-    /// crash leaves is one state of the chain or the other.
-    mutating func persist(_ headers: [CertifiedHeader], forgetting forgotten: [StatePoint]) {
-        var batch = WriteBatch()
-        for point in forgotten { batch.append(HeaderRecords.deleting(point)) }
-        for entry in headers { batch.append(HeaderRecords.writing(entry)) }
-        commit(batch, then: .written)
     }
 }

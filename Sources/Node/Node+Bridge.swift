@@ -18,7 +18,7 @@ struct BridgeState: Sendable {
     /// The newest block applied; nil before genesis.
     var head: StatePoint?
     /// Blocks applied and not yet signed as final, rising.
-    var unfinal: [StatePoint] = []
+    var unfinal: [StatePoint]
     /// The newest block that these keys have called final since this start.
     var signedFinal: StatePoint?
     /// What the next block waits for room for, which is told once; nil where it does not wait.
@@ -40,7 +40,9 @@ struct BridgeState: Sendable {
 
     /// Throws where a seed is no secret key, or one that nobody in this network believes: a bridge that signs with less
     /// than it was given would go unnoticed until its network stands still.
-    init(_ configuration: NodeConfiguration, head: StatePoint?) throws(NodeError) {
+    /// `unfinal`: the blocks above the last final one up to the head, as far as the store has them.
+    init(_ configuration: NodeConfiguration, head: StatePoint?, unfinal: [StatePoint]) throws(NodeError) {
+        self.unfinal = unfinal
         var keys: [AttestingKey] = []
         for (index, seed) in configuration.attestingSeeds.enumerated() {
             guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else {
@@ -64,18 +66,29 @@ struct BridgeState: Sendable {
     /// is committed (`said`).
     func word(on header: BlockHeader, at unixSeconds: UInt64) -> Word {
         var claims = [Claim(kind: .head, point: header.point, unixSeconds: unixSeconds)]
-        let final = (unfinal + [header.point]).last { $0.number + finalityDepth <= header.number }
+        let final = final(below: header.point)
         if let final { claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds)) }
         let certificate = Certificate(keys.flatMap { key in claims.map { key.sign($0, in: context) } })
         return Word(certified: CertifiedHeader(header: header, certificate: certificate), final: final)
     }
 
+    /// The block that is called final with this next one; nil where none that is known lies deep enough.
+    private func final(below next: StatePoint) -> StatePoint? {
+        guard next.number >= finalityDepth else { return nil }
+        let number = next.number - finalityDepth
+        guard number < next.number, let first = unfinal.first else { return finalityDepth == 0 ? next : nil }
+        // They follow one another.
+        guard number >= first.number, number - first.number < UInt64(unfinal.count) else { return nil }
+        return unfinal[Int(number - first.number)]
+    }
+
     /// The block is the newest one now, and its word is out.
     mutating func said(_ word: Word) {
         head = word.certified.point
+        if let last = unfinal.last, last.number &+ 1 != word.certified.point.number { unfinal = [] }
         unfinal.append(word.certified.point)
         guard let final = word.final else { return }
-        unfinal.removeAll { $0.number < final.number }
+        unfinal.removeFirst(unfinal.prefix { $0.number < final.number }.count)
         signedFinal = final
     }
 }

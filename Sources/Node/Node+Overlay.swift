@@ -13,8 +13,7 @@ extension Node {
         case .send(let bytes, let target): directives.append(.send(bytes, to: target))
         case .contentRequested(.state, let asker, let key, let token):
             serveState(key, to: asker.id, token, at: moment)
-        case .contentRequested(_, _, let key, let token):
-            overlay.answer(token, .content(chain.serve(key)), at: moment.instant)
+        case .contentRequested(_, _, let key, let token): serveChain(key, token, at: moment)
         case .contentAnswered(let id, let result, let report):
             guard let purpose = requests.removeValue(forKey: id) else { return }
             switch purpose {
@@ -80,8 +79,8 @@ extension Node {
         case .lacksFinality(let final):
             log(
                 .warning,
-                "more than \(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final: "
-                    + "waiting for a later one; are all bridges up whose keys the network's configuration asks for?")
+                "\(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final, and no more "
+                    + "may be: waiting for a later one; are all bridges up whose keys the network's configuration asks for?")
         case .penalise(let peer, let reason):
             log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)

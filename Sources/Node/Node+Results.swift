@@ -35,6 +35,7 @@ extension Node {
             }
         case (.blockDiff(let diff), .blockDiff(let outcome)): checked(diff, outcome, at: moment)
         case (.fold(let section), .fold(let outcome)): folded(section, outcome, at: moment)
+        case (.pruneHeaders, .pruned(let outcome)): headersPruned(outcome, at: moment)
         case (.genesis(let block), .genesis(let outcome)): genesisBuilt(block, outcome, at: moment)
         case (.replay(let block), .replay(let outcome)): replayed(block, outcome, at: moment)
         default:
@@ -113,8 +114,11 @@ extension Node {
             crownStored(anchor, crown, assignment: assignment, at: moment)
         case .genesisCommitted(let block, let taken, let word): genesisStored(block, taken, word, at: moment)
         case .replayCommitted(let block, let taken, let word): replayStored(block, taken, word, at: moment)
+        case .headersPruned:
+            status.isPruning = false
+            pruneHeaders()
         case .written: break
-        case .answer, .range, .diffs, .blockDiff, .fold, .genesis, .replay: break
+        case .answer, .range, .diffs, .blockDiff, .fold, .genesis, .replay, .pruneHeaders: break
         }
     }
 
@@ -157,6 +161,7 @@ extension Node {
             replayRefused(block, at: moment)
         case .crownCommitted(_, _, let assignment):
             if let assignment { end(assignment, sections: [], .aborted, at: moment) }
+        case .pruneHeaders, .headersPruned: status.isPruning = false
         case .written: break
         }
         switch error {

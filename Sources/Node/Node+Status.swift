@@ -22,6 +22,13 @@ struct StatusKeeper: Sendable {
     /// follows the head.
     var toldAnchor: Anchor?
     var toldFollowing = false
+    /// The highest sequence number of the node's record that was written down.
+    var keptSequence: UInt64
+    /// Whether headers are being forgotten.
+    var isPruning = false
+    /// Since when no peer has had the header that is needed next, and which gap was told.
+    var gapSince: Instant?
+    var toldGap: HeaderGap?
     private(set) var nextReport: Instant
     private var lastVerified: Instant
     private var stateBytes: UInt64 = 0
@@ -31,7 +38,8 @@ struct StatusKeeper: Sendable {
     /// Seconds over which the rate is taken.
     static let windowSeconds: UInt64 = 10
 
-    init(startedAt now: Instant) {
+    init(startedAt now: Instant, keptSequence: UInt64) {
+        self.keptSequence = keptSequence
         nextReport = now + NodeLimits.reportInterval
         lastVerified = now
         headVerifiedAt = now
@@ -139,6 +147,12 @@ extension Node {
                 advice: "check the boot nodes, the UDP port and that the network file is the right one")
         }
         guard let newest = sync.newest else {
+            if let gap = chain.gap {
+                return Stall(
+                    seconds: seconds,
+                    reason: "no peer serves block \(gap.wanted)'s header; the lowest served is block \(gap.lowest)'s",
+                    advice: "a boot node that keeps older headers, or a network file with a newer checkpoint")
+            }
             return Stall(
                 seconds: seconds, reason: "no attested header above the checkpoint was seen",
                 advice: "the attesting keys of the network file must be those of a bridge that runs")
@@ -159,6 +173,8 @@ extension Node {
 
     mutating func reportStatus(at moment: Moment) {
         guard status.isDue(at: moment.instant) else { return }
+        keepRecordSequence()
+        tellGap(at: moment)
         totals.crossingsWhileFetching = sync.crossingsWhileFetching
         report(.progress(progress(at: moment)))
     }

@@ -94,7 +94,9 @@ public struct Node: Sendable {
         do {
             overlay = try Overlay(
                 key: configuration.key, configuration: configuration.overlay, entropy: Entropy(seed: entropy.bytes32()))
-            chain = try ChainSync(configuration: network, restoring: stored.headers, seed: entropy.bytes32().word0)
+            chain = try ChainSync(
+                configuration: network, restoring: stored.headers, storedFrom: stored.lowestHeader,
+                seed: entropy.bytes32().word0)
         } catch let error as DiscoveryError {
             throw .record(error)
         } catch let error as ChainError {
@@ -122,9 +124,12 @@ public struct Node: Sendable {
         holders = HolderDirectory(
             role: configuration.role, arc: isHolder ? configuration.arc : .whole(network), named: isHolder ? named : [],
             stored: stored.holders)
-        status = StatusKeeper(startedAt: moment.instant)
+        status = StatusKeeper(startedAt: moment.instant, keptSequence: configuration.recordSequence)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
-        if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
+        if configuration.role == .bridge { 
+            let unfinal = stored.replayedHead.map { chain.line(to: $0) } ?? []
+            bridge = try BridgeState(configuration, head: stored.replayedHead, unfinal: unfinal)
+        }
         begin(at: moment)
     }
 
@@ -139,6 +144,7 @@ public struct Node: Sendable {
             sync.anchorAdvanced(to: newest)
             tellAnchors()
         }
+        pruneHeaders()
         afterProgress(at: moment)
     }
 

@@ -3,7 +3,7 @@ import Foundation
 /// The folder in which a node works: its key, its record, its store, and a lock against a second process.
 ///
 ///     node.key   the identity's secret (unless --node-key-file names another)
-///     node.enr   the record as it was at the last start
+///     node.enr   the record as peers are told it, or were last
 ///     store/     the database
 ///     lock       held while a node runs here
 public struct DataDirectory: Sendable {
@@ -57,7 +57,7 @@ public struct DataDirectory: Sendable {
         try WholeFile.write(text + "\n", to: recordPath, .replaced)
     }
 
-    /// The record as it was at the last start.
+    /// The record as peers are told it, or were last.
     public func readRecord() throws(ShellError) -> String {
         guard let data = FileManager.default.contents(atPath: recordPath) else { throw .noDataDirectory(path) }
         return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)

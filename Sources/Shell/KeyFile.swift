@@ -40,8 +40,8 @@ public enum KeyFile {
         guard text.contains(where: { $0 != "\0" && !$0.isWhitespace }) else {
             throw .badFile(
                 path: path,
-                reason: "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a new "
-                    + "identity, and 'carousel key' a new key")
+                reason: "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
+                    + "new identity, and 'carousel key' a new key")
         }
         guard let bytes = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32 else {
             throw .badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")

@@ -4,6 +4,8 @@ public enum StateNetworkLimits {
     /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md
     /// §1.
     public static let answerBytes = 32 * 1_024 * 1_024
+    /// Headers that one transaction forgets: some megabytes of pages.
+    static let prunedHeaders = 4_096
     /// A request of ours: it must fit a packet beside a header. Source: protocol.md §1.
     public static let keyBytes = 1_024
     /// Leaves (accounts and slots) of one answer. Source: protocol.md §1.

@@ -89,6 +89,13 @@ struct NodeOptions: ParsableArguments {
         transform: ByteCount.parse)
     var storageCapacity = ByteCount(bytes: 64 << 30)
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How many final headers to keep, from the newest down (default: all).",
+            discussion: "Who begins at the network's checkpoint needs all of them from somebody.", valueName: "n"))
+    var pruneHeaders: UInt64?
+
     @Option(name: .long, help: ArgumentHelp("How much is logged.", valueName: "level"))
     var logLevel = LogLevel.info
 
@@ -101,10 +108,16 @@ struct NodeOptions: ParsableArguments {
     var statusFile: String?
 
     func validate() throws {
+        if let pruneHeaders, pruneHeaders < NodeOptions.fewestHeaders {
+            throw ValidationError("--prune-headers must be at least \(NodeOptions.fewestHeaders)")
+        }
         if let workers, !(1...1_024).contains(workers) { throw ValidationError("--workers must be 1 to 1024") }
         _ = try listenEndpoint()
         _ = try addressPlan()
     }
+
+    /// As many headers as there may be above the final block: what peers are likely to ask for.
+    static let fewestHeaders: UInt64 = 8_192
 
     /// The nodes to join by.
     func bootRecords() throws -> [NodeRecord] {

@@ -56,7 +56,8 @@ private struct CountingRule: ChainRule {
         var chain = AttestedChain(configuration: made.configuration)
         let limit = ChainLimits.heldHeaders
         #expect(throws: Never.self) {
-            _ = try chain.accept(made.bare([made.genesis] + run[..<(limit - 1)]) + [made.certified(run[limit - 1], by: [0])])
+            let last = made.certified(run[limit - 1], by: [0])
+            _ = try chain.accept(made.bare([made.genesis] + run[..<(limit - 1)]) + [last])
         }
         #expect(chain.isFull && chain.head == made.genesis.point && chain.servedTip == UInt64(limit))
         #expect(throws: ChainError.tooManyUnverified(limit: limit)) {
@@ -71,8 +72,8 @@ private struct CountingRule: ChainRule {
         let below = ChainLimits.unfinalHeaders
         var late = AttestedChain(configuration: made.configuration)
         _ = try late.accept(made.bare([made.genesis] + run[..<below]))
-        let word = try late.accept(
-            made.bare(Array(run[below..<(below + 99)])) + [made.certified(run[below + 99], by: [0, 1], final: run[below])])
+        let bringer = made.certified(run[below + 99], by: [0, 1], final: run[below])
+        let word = try late.accept(made.bare(Array(run[below..<(below + 99)])) + [bringer])
         #expect(word.final == run[below].point && word.head == run[below + 99].point)
     }
 }

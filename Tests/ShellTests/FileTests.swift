@@ -51,10 +51,11 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             let path = folder + "/node.key"
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
             chmod(path, 0o600)
-            let reason = "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a new "
-                + "identity, and 'carousel key' a new key"
+            let reason = "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
+                + "new identity, and 'carousel key' a new key"
             #expect(throws: ShellError.badFile(path: path, reason: reason)) { try KeyFile.identity(at: path) }
-            #expect(throws: ShellError.keyExists(path)) { try KeyFile.write([UInt8](repeating: 1, count: 32), to: path) }
+            let secret = [UInt8](repeating: 1, count: 32)
+            #expect(throws: ShellError.keyExists(path)) { try KeyFile.write(secret, to: path) }
             #expect(FileManager.default.contents(atPath: path) == Data(text.utf8), "left as it was")
         }
     }
