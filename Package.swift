@@ -114,7 +114,10 @@ let package = Package(
             path: "Tests/UTPLab", swiftSettings: settings),
         .executableTarget(
             name: "soak",
-            dependencies: ["UTPLab", "Simulation", "Node", "Primitives", "Discovery", "Overlay", "StateNetwork"],
+            dependencies: [
+                "UTPLab", "Simulation", "Shell", "Node", "Primitives", "Chain", "Discovery", "Overlay", "StateStore",
+                "StateNetwork",
+            ],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),

@@ -108,8 +108,8 @@ extension AttestedChain {
         }
         for hash in changes.lost { if let place = place(of: hash) { doubt = min(doubt, place) } }
         for fork in tree.forks {
-            guard let next = fork == tree.root.hash ? 0 : place(of: fork).map({ $0 + 1 }), next < doubt else { continue }
-            if best(above: fork) != line[next] { doubt = next }
+            let next = fork == tree.root.hash ? 0 : place(of: fork).map { $0 + 1 }
+            if let next, next < doubt, best(above: fork) != line[next] { doubt = next }
         }
         return doubt
     }

@@ -27,8 +27,8 @@ public enum ChainNetworkLimits {
     public static let pushFanout = 8
     /// Peers kept in mind.
     public static let peers = 1_024
-    /// Final headers kept in memory, about 2 KiB each: what peers that are a day behind ask about. Older ones are served
-    /// from the store.
+    /// Final headers kept in memory, about 2 KiB each: what peers that are a day behind ask about. Older ones are
+    /// served from the store.
     public static let keptHeaders: UInt64 = 8_192
     /// So many more are let come together before they are forgotten at once.
     static let forgottenTogether: UInt64 = 1_024

@@ -55,8 +55,8 @@ extension Node {
     }
 
     static func text(of gap: HeaderGap) -> String {
-        "block \(gap.wanted)'s header is needed next, and no peer serves any below block \(gap.lowest): give a boot node "
-            + "that keeps older headers (without --prune-headers), or a network file with a newer checkpoint, and a new "
-            + "--data-dir"
+        "block \(gap.wanted)'s header is needed next, and no peer serves any below block \(gap.lowest): give a boot "
+            + "node that keeps older headers (without --prune-headers), or a network file with a newer checkpoint and "
+            + "a new --data-dir"
     }
 }

@@ -79,8 +79,9 @@ extension Node {
         case .lacksFinality(let final):
             log(
                 .warning,
-                "\(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final, and no more "
-                    + "may be: waiting for a later one; are all bridges up whose keys the network's configuration asks for?")
+                "\(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final, and no "
+                    + "more may be: waiting for a later one; are all bridges up whose keys the network's configuration "
+                    + "asks for?")
         case .penalise(let peer, let reason):
             log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)

@@ -137,8 +137,8 @@ public enum NodeRuntime {
         }
     }
 
-    /// The sequence number of this start's node record, written down. The record file has one too, which counts where it
-    /// is of this key: the store may have been lost.
+    /// The sequence number of this start's node record, written down. The record file has one too, which counts where
+    /// it is of this key: the store may have been lost.
     private static func nextRecordSequence(_ parts: Parts, _ key: IdentityKey) throws -> UInt64 {
         let published = (try? parts.settings.dataDirectory.readRecord()).flatMap { try? NodeRecord(text: $0) }
         let sequence = try RecordSequence.next(

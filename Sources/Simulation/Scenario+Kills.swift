@@ -3,6 +3,7 @@ import Node
 import Primitives
 import StateNetwork
 import StateStore
+import Synchronization
 
 extension Scenario {
     /// Who is killed.
@@ -43,21 +44,31 @@ extension Scenario {
     /// after the commit was durable and before anybody knew, and one at the write before tears it.
     public static func commitEnds(of victim: Victim, seed: UInt64) throws -> [Int] {
         var scenario = try Scenario(forKills(seed: seed))
-        let client = try scenario.join()
-        let host = scenario.host(victim, client)
-        var ends: [Int] = []
-        _ = scenario.world.run(until: limit) { world in
-            let writes = world.store(host).writes
-            if ends.last != writes { ends.append(writes) }
-            return scenario.isAtEnd(world, client)
+        let log = CommitLog()
+        func watch(_ host: HostID, _ world: inout World) {
+            let store = world.store(host)
+            world.committed = { committer, _ in if committer == host { log.add(store.writes) } }
         }
-        return ends.filter { $0 > 0 }
+        if victim != .walker { watch(scenario.host(victim, scenario.bridge), &scenario.world) }
+        let client = try scenario.join()
+        if victim == .walker { watch(client, &scenario.world) }
+        _ = scenario.world.run(until: limit, condition: scenario.endCondition(client))
+        return log.all
+    }
+
+    /// Where a store's writes stood after each commit.
+    private final class CommitLog: Sendable {
+        private let ends = Mutex<[Int]>([])
+        func add(_ writes: Int) { ends.withLock { $0.append(writes) } }
+        var all: [Int] { ends.withLock { $0 } }
     }
 
     /// Kills the victim at one write, starts it again a second later, and looks what comes of it.
     public static func kill(_ victim: Victim, atWrite write: Int, seed: UInt64) throws -> (Kill, Scenario, HostID) {
         var scenario = try Scenario(forKills(seed: seed))
-        if victim != .walker { scenario.world.store(scenario.host(victim, scenario.bridge)).faults.crashAtWrite = write }
+        if victim != .walker {
+            scenario.world.store(scenario.host(victim, scenario.bridge)).faults.crashAtWrite = write
+        }
         let client = try scenario.join(crashingAt: victim == .walker ? write : nil)
         let host = scenario.host(victim, client)
         func outcome(_ fault: String?) -> (Kill, Scenario, HostID) {
@@ -76,7 +87,7 @@ extension Scenario {
         } catch {
             return outcome("does not start: \(error)")
         }
-        let reached = scenario.world.run(until: limit) { [scenario] in scenario.isAtEnd($0, client) }
+        let reached = scenario.world.run(until: limit, condition: scenario.endCondition(client))
         let failures = scenario.world.reports.compactMap { entry -> String? in
             if case .failed(let text) = entry.report { text } else { nil }
         }
@@ -100,7 +111,9 @@ extension Scenario {
         }
     }
 
-    private func isAtEnd(_ world: World, _ client: HostID) -> Bool {
-        (holders + [client]).allSatisfy { world.progress($0)?.verifiedHead == lastBlock.number }
+    /// Whether holders and client stand at the last block. Does not hold on to the world.
+    private func endCondition(_ client: HostID) -> (World) -> Bool {
+        let (hosts, last) = (holders + [client], lastBlock.number)
+        return { world in hosts.allSatisfy { world.progress($0)?.verifiedHead == last } }
     }
 }

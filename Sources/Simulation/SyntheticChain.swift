@@ -58,8 +58,8 @@ public struct SyntheticChain: Sendable {
     /// The state after the last block, by address: what a sync must end with.
     public private(set) var finalState: [Address: PlainAccount]
 
-    /// Throws only where a header or a trie cannot be made, which the shape cannot bring about. `fork`: the chain leaves
-    /// that of the seed there.
+    /// Throws only where a header or a trie cannot be made, which the shape cannot bring about. `fork`: where the chain
+    /// leaves that of the seed.
     public init(shape: Shape, seed: UInt64, fork: Fork? = nil) throws {
         var generator = SeededGenerator(seed: seed)
         var state: [Address: PlainAccount] = [:]

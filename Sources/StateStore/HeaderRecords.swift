@@ -80,8 +80,8 @@ public enum HeaderRecords {
         return try cursor.withEntry { (key, _) throws(StoreError) in try point(key) }
     }
 
-    /// The lowest block from which on, up to the final one, every header is here; nil for none. Below it boundary blocks
-    /// alone may be kept.
+    /// The lowest block from which on, up to the final one, every header is here; nil for none. Below it boundary
+    /// blocks alone may be kept.
     public static func lowest(in snapshot: some StoreSnapshot) throws(StoreError) -> UInt64? {
         if let bytes = try LocalValues.value(lowestName, in: snapshot) {
             do throws(ByteError) {

@@ -108,7 +108,9 @@ private struct OldNetwork {
             }
         }
         let all = [made.genesis] + headers
-        func ask(_ start: HeadersKey.Start, _ count: Int, stride: UInt16 = 1, down: Bool = false) throws -> HeadersValue {
+        func ask(
+            _ start: HeadersKey.Start, _ count: Int, stride: UInt16 = 1, down: Bool = false
+        ) throws -> HeadersValue {
             let key = try #require(
                 HeadersKey(start: start, count: count, stride: stride, direction: down ? .downward : .upward))
             let bytes = ChainContentKey.headers(key).encoded
