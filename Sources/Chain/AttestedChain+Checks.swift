@@ -23,14 +23,21 @@ struct VoteBook: Sendable {
     /// The headers that the deepest final claims came with, by voter.
     var carriers: [Bytes32?] { finals.map { $0?.carrier } }
 
+    /// Whether the claim would change anything: a head claim newer than the voter's newest, or the first that calls a
+    /// block final. Old words do not become news by being said again.
+    func isNews(_ claim: Claim, of voter: Int, in tree: HeaderTree) -> Bool {
+        switch claim.kind {
+        case .head: heads[voter].map { ($0.unixSeconds, $0.point) < (claim.unixSeconds, claim.point) } ?? true
+        case .final: !tree.isCalledFinal(claim.point.hash, by: voter)
+        }
+    }
+
     /// Takes a vote that came with a header down, here and where it stands.
     mutating func record(_ vote: Vote, with carrier: Bytes32, in tree: inout HeaderTree) {
         switch vote.claim.kind {
         case .head:
+            guard isNews(vote.claim, of: vote.voter, in: tree) else { return }
             let old = heads[vote.voter]
-            let isNewer =
-                old.map { ($0.unixSeconds, $0.point) < (vote.claim.unixSeconds, vote.claim.point) } ?? true
-            guard isNewer else { return }
             heads[vote.voter] = vote.claim
             tree.moveHead(of: vote.voter, from: old?.point.hash, to: vote.claim.point.hash)
         case .final:
@@ -110,6 +117,9 @@ extension AttestedChain {
             }
             return .joins(fresh: run, checkpoint: nil)
         }
+        if lacksCheckpoint, first.point == configuration.checkpoint, run.count == 1 {
+            return .joins(fresh: [], checkpoint: CertifiedHeader(header: first))
+        }
         if last.number < final.number {
             // On the line, or too old to tell: nothing to learn from it.
             let ours = certifiedHeader(at: last.number)
@@ -140,7 +150,6 @@ extension AttestedChain {
         var headSeen = VoterSet()
         var finalSeen: [Int: UInt64] = [:]
         for entry in run.reversed() {
-            let known = Set(tree.nodes[entry.header.hash]?.entry.certificate?.claims ?? [])
             var good: [SignedClaim] = []
             for signed in entry.certificate?.claims ?? [] {
                 guard let voter = rule.claimedVoter(of: signed) else {
@@ -155,7 +164,7 @@ extension AttestedChain {
                 case .final where point.number <= max(final.number, finalSeen[voter] ?? 0): continue
                 default: break
                 }
-                if !known.contains(signed) {
+                if self.votes.isNews(signed.claim, of: voter, in: tree) {
                     votes.append((try rule.vote(in: signed), entry.header.hash))
                     good.append(signed)
                 }

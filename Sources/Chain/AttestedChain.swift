@@ -226,6 +226,11 @@ public struct AttestedChain: Sendable {
     /// Lowest block of the final line still kept; nil before the checkpoint's header is known.
     public var lowest: UInt64? { kept.first?.header.number }
 
+    /// Whether the checkpoint's header is not known, and what is kept begins right above it.
+    public var lacksCheckpoint: Bool {
+        kept.first.map { $0.header.parentHash == configuration.checkpoint.hash } ?? (final == configuration.checkpoint)
+    }
+
     /// The anchor of an epoch, once its boundary block is final.
     public func anchor(epoch: UInt64) -> Anchor? {
         anchorHeaders[epoch].map { Anchor(epoch: epoch, hash: $0.hash) }
@@ -260,7 +265,7 @@ public struct AttestedChain: Sendable {
         try makeRoom(for: fresh)
         var advance = ChainAdvance()
         if let checkpoint {
-            kept = [checkpoint]
+            kept.insert(checkpoint, at: 0)
             advance.attested = [checkpoint]
             advance.keep = [checkpoint]
             advance.anchors = recordAnchors([checkpoint])

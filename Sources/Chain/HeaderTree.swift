@@ -196,6 +196,11 @@ struct HeaderTree: Sendable {
         if children(of: parent).vouchedFor.count > 1 { forks.insert(parent) } else { forks.remove(parent) }
     }
 
+    /// Whether a voter has called this very header final.
+    func isCalledFinal(_ hash: Bytes32, by voter: Int) -> Bool {
+        nodes[hash]?.ownFinalVoters.contains(voter) ?? false
+    }
+
     // MARK: What goes
 
     /// Makes `hash` the root. What does not descend from it is dropped.

@@ -34,6 +34,7 @@ extension ChainSync {
     /// Ends a request; its segment, if it has one, is wanted again.
     private mutating func release(_ tag: RequestTag) -> Request? {
         guard let request = requests.removeValue(forKey: tag) else { return nil }
+        if checkpointRequest == tag { checkpointRequest = nil }
         if let requests = peers[request.peer]?.requests { peers[request.peer]?.requests = max(0, requests - 1) }
         for index in segments.indices {
             if case .asked(tag) = segments[index].state { segments[index].state = .wanted }
@@ -47,6 +48,7 @@ extension ChainSync {
     public mutating func answered(_ tag: RequestTag, _ content: [UInt8]?, at now: Instant) {
         defer { plan(at: now) }
         let index = segments.firstIndex { if case .asked(tag) = $0.state { true } else { false } }
+        let isCheckpoint = checkpointRequest == tag
         guard let request = release(tag), chain.conflict == nil else { return }
         let peer = request.peer
         guard let content else {
@@ -62,6 +64,7 @@ extension ChainSync {
                 guard run.count <= request.count, run.first?.header.number == request.first,
                     zip(run, run.dropFirst()).allSatisfy({ $1.header.parentHash == $0.header.hash })
                 else { throw .notWhatWasAsked }
+                if isCheckpoint { return takeCheckpoint(run, from: peer, at: now) }
                 guard request.isWanted else { return }
                 if case .single = mode {
                     take(run, provenBy: peer, at: now)
@@ -70,6 +73,9 @@ extension ChainSync {
                     takeReceived(at: now)
                 }
             }
+        } catch .unknownStatus(_?) {
+            // A status of a later version says that there are no headers here, and no more.
+            failed(peer, at: now)
         } catch {
             penalise(peer, error, at: now)
         }
@@ -149,6 +155,10 @@ extension ChainSync {
             resetWalk()
             failed(peer, at: now)
             tellFull()
+        } catch .belowFinal {
+            // Another line, which lost: who has not heard of that yet is no liar.
+            resetWalk()
+            failed(peer, at: now)
         } catch .conflictingFinals(let a, let b) {
             resetWalk()
             directives.append(.conflict(.conflictingFinals(a, b)))
@@ -166,13 +176,17 @@ extension ChainSync {
         directives.append(.lacksFinality(above: chain.final.number))
     }
 
-    private mutating func report(_ advance: ChainAdvance) {
+    mutating func report(_ advance: ChainAdvance) {
         if !advance.keep.isEmpty || !advance.drop.isEmpty {
             directives.append(.persist(advance.keep, forgetting: advance.drop))
         }
         if let head = advance.head { directives.append(.headAdvanced(head, leaving: advance.leftAt)) }
         if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
-        if storedFrom == nil { storedFrom = chain.lowest }
+        // The checkpoint's header may come after those above it.
+        let checkpoint = configuration.checkpoint.number
+        if storedFrom == nil || (storedFrom == checkpoint + 1 && chain.lowest == checkpoint) {
+            storedFrom = chain.lowest
+        }
         tellFull()
         if let lowest = chain.lowest,
             chain.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
@@ -230,6 +244,8 @@ extension ChainSync {
         } catch .tooManyUnverified {
             // Nothing to hold against the peer: there is no room as long as no later block is final.
             tellFull()
+        } catch .belowFinal {
+            // Nor here: its keys have spoken for this block before others made a rival final, which it may not know.
         } catch {
             penalise(id, .invalid(error), at: now)
         }

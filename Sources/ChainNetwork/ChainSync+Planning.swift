@@ -54,6 +54,7 @@ extension ChainSync {
         settled = Settled(until: now, deadline: nil)
         if case .single = mode { planSingle(at: now) }
         if mode == .parallel { planParallel(at: now) }
+        askForCheckpoint(at: now)
         // A plan that has changed something may be followed by another one that does.
         guard settled != nil else { return }
         settled = nil

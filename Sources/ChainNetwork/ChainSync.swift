@@ -109,6 +109,9 @@ public struct ChainSync: Sendable {
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
     /// The lowest block from which on every header up to the final one is stored; nil before there is any.
     public internal(set) var storedFrom: UInt64?
+    /// Who was asked for the checkpoint's header besides the walk, and the request under way.
+    var checkpointAsked: Set<Bytes32> = [] { didSet { settled = nil } }
+    var checkpointRequest: RequestTag? { didSet { settled = nil } }
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
     var settled: Settled?
@@ -173,6 +176,8 @@ public struct ChainSync: Sendable {
     public func isAttested(_ point: StatePoint) -> Bool { chain.isAttested(point) }
     public func isFinal(_ point: StatePoint) -> Bool { chain.isFinal(point) }
     public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
+    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
     /// The attested header at a height with its certificate, as block diffs carry it.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
 

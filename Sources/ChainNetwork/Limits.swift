@@ -7,8 +7,9 @@ public enum ChainNetworkLimits {
     public static let batch = 100
     /// Most headers one request may ask for.
     public static let headersPerRequest = 1_000
-    /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there.
-    public static let answerBytes = 4 * 1_024 * 1_024
+    /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there. Several hundred headers
+    /// with their certificates.
+    public static let answerBytes = 512 << 10
     /// Batches asked for or waiting for the ones before them.
     public static let window = 8
     /// Requests to one peer at once.
@@ -17,6 +18,8 @@ public enum ChainNetworkLimits {
     public static let requestTimeout = Interval.seconds(30)
     /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
     static let checkpointAttempts = 2
+    /// Peers asked for it, once each, by a node that has gone on without it.
+    static let checkpointPeers = 8
     /// First pause after a failure of a peer; doubled with every further one.
     public static let firstPause = Interval.seconds(1)
     /// Longest pause of a peer that fails.

@@ -59,13 +59,11 @@ extension Node {
         if let assignment { end(assignment, sections: [], .done(bytes: 0), at: moment) }
         offerCrown(anchor, CrownValue.serve(crown), at: moment)
         foldWhereItFits(at: moment)
-        let dropped = holdings.pruneCrowns()
-        if !dropped.isEmpty {
-            if let oldest = holdings.crowns.first?.anchor.epoch {
-                commit(StateWrites.dropCrowns(before: oldest), then: .written)
-                sync.crownsDropped(before: oldest)
-            }
-        }
+        guard !holdings.pruneCrowns(newestFinal: chain.newestAnchor).isEmpty,
+            let oldest = holdings.crowns.first?.anchor.epoch
+        else { return }
+        commit(StateWrites.dropCrowns(before: oldest), then: .written)
+        sync.crownsDropped(before: oldest)
     }
 
     // MARK: Folding

@@ -57,7 +57,7 @@ extension Node {
         if gossip.isExpected(bytes, at: now) { return .inProgress }
         switch key {
         case .blockDiff(let key):
-            let code = acceptCode(for: key)
+            let code = acceptCode(for: key, from: peer)
             if code == .accepted { gossip.expect(bytes, from: peer, at: now) }
             return code
         case .crown(let anchor):
@@ -93,10 +93,10 @@ extension Node {
         }
     }
 
-    private func acceptCode(for key: BlockDiffKey) -> AcceptCode {
+    private func acceptCode(for key: BlockDiffKey, from peer: Bytes32) -> AcceptCode {
         guard key.trie == .accounts else { return .notVerifiable }
         guard sync.takesBlockDiffs else { return .rateLimited }
-        switch holdings.admission(of: key, isCanonical: isCanonical(key.point)) {
+        switch holdings.admission(of: key, from: peer, isCanonical: isCanonical(key.point)) {
         case .wanted: return .accepted
         case .known: return .alreadyStored
         case .inProgress: return .inProgress
@@ -127,7 +127,8 @@ extension Node {
                 if isCanonical(key.point) == true { holdings.note(value.pathProof, at: key.point.number) }
                 holdings.enqueue(
                     Holdings.PendingDiff(
-                        key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant))
+                        key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant,
+                        isVouched: isCanonical(key.point) == true || chain.isVouchedFor(claims.header)))
             case .crown(let anchor):
                 guard chain.isFinal(anchor), holdings.crown(at: anchor) == nil else { return }
                 _ = try acceptCrown(item.value, at: anchor, assignment: nil)
@@ -160,6 +161,10 @@ extension Node {
                 key: diff.key, value: diff.value, depth: holdings.depth, stateRoot: header.stateRoot,
                 layers: held.layers, index: held.index)
             run(.checkBlockDiff(job), then: .blockDiff(diff))
+        }
+        for sender in holdings.takeSendersInVain() {
+            log(.debug, "peer \(sender.short) sent a diff of a block that nobody attests")
+            overlay.judge(sender, .unhelpful, at: moment.instant)
         }
     }
 
@@ -204,7 +209,7 @@ extension Node {
             commit(StateWrites.dropLayers([layer]), then: .written)
             return tellSync(diff.key.section, at: moment)
         }
-        holdings.remember(diff.key, diff.encoded)
+        if let value = verified(diff) { holdings.remember(diff.key, value) }
         sync.codesStored(codes)
         sync.want(codes: wanted)
         if let sender = diff.sender {
@@ -218,6 +223,17 @@ extension Node {
     }
 
     // MARK: Out
+
+    /// A checked diff as it is passed on. The job has checked all of it but the certificate, and that may have come
+    /// after the block was attested here, when nobody looks at it any more: in its place goes the one whose claims this
+    /// node has checked. nil where the block is not on the attested line any more.
+    private func verified(_ diff: Holdings.PendingDiff) -> [UInt8]? {
+        guard let known = chain.certifiedHeader(at: diff.key.point.number), known.point == diff.key.point else {
+            return nil
+        }
+        let certificate = known.certificate?.encoded ?? []
+        return certificate == diff.value.certificate ? diff.encoded : diff.value.certified(by: certificate).encoded
+    }
 
     /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, as far as is known.
     mutating func passOn(_ key: BlockDiffKey, except sender: Bytes32?, fanout: Int, at moment: Moment) {

@@ -69,6 +69,10 @@ extension Node {
         guard chain.isAttested(key.to), let header = chain.header(of: key.to) else {
             return overlay.answer(token, .content(notHere().encoded), at: moment.instant)
         }
+        // Nothing leads on from a block of another line, whatever is held at its height.
+        if let start = chain.header(at: key.from.number), start.point != key.from {
+            return overlay.answer(token, .content(StateStatus.historyTooShort.encoded), at: moment.instant)
+        }
         var sections: [ServeDiffs.Section] = []
         for index in key.sections {
             guard let held = holdings.held(index), held.isComplete,

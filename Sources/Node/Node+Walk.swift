@@ -33,8 +33,8 @@ extension Node {
         }
         for index in sections { tellSync(index, at: moment) }
         let id = overlay.findContent(
-            network: .state, peer: assignment.peer, key: key.encoded, limit: StateNetworkLimits.answerBytes,
-            timeout: SyncLimits.requestTimeout, at: moment.instant)
+            network: .state, peer: assignment.peer, key: key.encoded,
+            limit: key.askedBytes(sectionDepth: holdings.depth), timeout: SyncLimits.requestTimeout, at: moment.instant)
         requests[id] = .assignment(assignment, key)
     }
 
@@ -99,6 +99,8 @@ extension Node {
                 default: end(assignment, .refused, at: moment)
                 }
             } catch {
+                // A status of a later version says that there is no data here, and no more.
+                if case .unknownStatus = error { return end(assignment, .refused, at: moment) }
                 lie(assignment, "\(error)", at: moment)
             }
         }

@@ -76,13 +76,21 @@ public struct Moment: Sendable, Equatable {
 extension NodeConfiguration {
     /// What the Portal wire is told.
     var overlay: OverlayConfiguration {
+        let depth = network.sectionDepth
         var overlay = OverlayConfiguration(
             chainID: network.chainID,
             networks: [
                 OverlayConfiguration.Network(
                     id: .state, extensionType: StatePingPayload.type,
-                    busyAnswer: StateStatus.busy(seconds: NodeLimits.busySeconds).encoded),
-                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType),
+                    busyAnswer: StateStatus.busy(seconds: NodeLimits.busySeconds).encoded
+                ) { key in
+                    // What is no key gets names.
+                    let key = try? StateContentKey(decoding: key)
+                    return key?.servedBytes(sectionDepth: depth) ?? OverlayLimits.inlineContentBytes
+                },
+                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType) { _ in
+                    ChainNetworkLimits.answerBytes
+                },
             ])
         overlay.clientInfo = clientInfo
         overlay.endpoint = endpoint

@@ -20,28 +20,8 @@ struct ContentRequest: Sendable {
     var received = 0
 }
 
-/// A FIND_CONTENT of a peer, until it is answered and its stream is over.
-struct ServedContent: Sendable {
-    enum Stage {
-        /// The content is being made.
-        case waiting
-        /// A stream was promised for it.
-        case promised(StreamID)
-        /// It is on its way; bytes of content.
-        case streaming(StreamID, Int)
-    }
-
-    let network: Int
-    let address: NodeAddress
-    let key: [UInt8]
-    let token: TalkToken
-    var stage = Stage.waiting
-}
-
-// FIND_CONTENT and CONTENT, both sides.
+// FIND_CONTENT of ours.
 extension Overlay {
-    // MARK: Asking
-
     /// Asks `peer` (of the table, or any node whose record is known) for the content of `key`, at most `limit` bytes of
     /// it. `timeout` covers the whole exchange, its stream too. Ends in one `contentAnswered`.
     public mutating func findContent(
@@ -209,102 +189,5 @@ extension Overlay {
             if !error.isOurs { book.measured(report.duration, \.failureTime, of: peer, at: clock) }
         }
         directives.append(.contentAnswered(RequestID(value: number), result, report))
-    }
-
-    // MARK: Serving
-
-    mutating func contentAsked(_ network: Int, _ address: NodeAddress, key: [UInt8], _ token: TalkToken) {
-        let number = nextID()
-        let entry = ServedContent(network: network, address: address, key: key, token: token)
-        guard served.insert(entry, id: number, peer: address.id) else {
-            respondBusy(entry)
-            return
-        }
-        statistics.requestsAdmitted += 1
-        timers.add(.promiseContent(number), at: clock + OverlayLimits.earlyAnswerDelay)
-        let id = networks[network].configuration.id
-        directives.append(.contentRequested(id, from: address, key: key, ContentToken(value: number)))
-    }
-
-    /// Says "busy" in the network's way. One that has none sends the asker on to others.
-    private mutating func respondBusy(_ entry: ServedContent) {
-        statistics.requestsRefused += 1
-        if let busy = networks[entry.network].configuration.busyAnswer {
-            respond(.content(.content(busy)), to: entry.token)
-            return
-        }
-        let records = closestRecords(
-            to: SHA256.hash(entry.key), network: networks[entry.network].configuration.id, besides: entry.address.id)
-        respond(.content(.records(fitting(told(records, to: entry.address), reserved: 2))), to: entry.token)
-    }
-
-    /// Answers a request for content: inline, or by a stream, as the size demands.
-    public mutating func answer(_ token: ContentToken, _ answer: ContentAnswer, at now: Instant) {
-        clock = now
-        guard let entry = served[token.value] else { return }
-        switch (entry.stage, answer) {
-        case (.streaming, _):
-            return
-        case (.waiting, .records(let records)):
-            served.remove(token.value)
-            respond(.content(.records(fitting(told(records, to: entry.address), reserved: 2))), to: entry.token)
-        case (.promised(let stream), .records):
-            // Too late to say so: the asker sees its stream end.
-            served.remove(token.value)
-            close(stream)
-        case (.waiting, .content(let bytes)) where bytes.count <= OverlayLimits.inlineContentBytes:
-            served.remove(token.value)
-            if respond(.content(.content(bytes)), to: entry.token) { countSent(bytes.count, entry) }
-        case (.waiting, .content(let bytes)):
-            guard let stream = openStream(token.value, entry, .send(ItemFrames.encode([bytes]))) else { return }
-            served[token.value]?.stage = .streaming(stream, bytes.count)
-        case (.promised(let stream), .content(let bytes)):
-            utp.supply(stream, ItemFrames.encode([bytes]), at: now)
-            served[token.value]?.stage = .streaming(stream, bytes.count)
-        }
-    }
-
-    private mutating func countSent(_ bytes: Int, _ entry: ServedContent) {
-        book.count(bytes, \.contentSent, of: entry.address.id, network: entry.network, at: clock)
-    }
-
-    /// Answers with a connection id; nil where there is no stream for it, and the entry is gone.
-    private mutating func openStream(
-        _ number: UInt64, _ entry: ServedContent, _ transfer: UTP.Transfer
-    ) -> StreamID? {
-        do throws(UTPError) {
-            let (stream, id) = try utp.accept(
-                from: entry.address, transfer: transfer, roundTrip: roundTrip(to: entry.address), at: clock)
-            streams[stream] = .served(number)
-            if respond(.content(.connectionID(id)), to: entry.token) { return stream }
-            close(stream)
-        } catch {
-            respondBusy(entry)
-        }
-        served.remove(number)
-        return nil
-    }
-
-    /// The asker does not wait any longer: it gets a stream now, and its content when it is there.
-    mutating func promiseContent(_ number: UInt64) {
-        guard let entry = served[number] else { return }
-        // Set only now, so that what is answered at once leaves no timer behind for long.
-        timers.add(.serveDeadline(number), at: clock + OverlayLimits.serveTimeout)
-        guard case .waiting = entry.stage else { return }
-        guard let stream = openStream(number, entry, .sendLater) else { return }
-        served[number]?.stage = .promised(stream)
-    }
-
-    mutating func servedStreamEnded(_ number: UInt64, _ result: Result<[UInt8], UTPError>) {
-        guard let entry = served.remove(number) else { return }
-        if case .streaming(_, let bytes) = entry.stage, case .success = result { countSent(bytes, entry) }
-    }
-
-    mutating func stopServing(_ number: UInt64) {
-        guard let entry = served.remove(number) else { return }
-        switch entry.stage {
-        case .waiting: return
-        case .promised(let stream), .streaming(let stream, _): close(stream)
-        }
     }
 }

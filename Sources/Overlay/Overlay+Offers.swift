@@ -32,6 +32,7 @@ struct InboundOffer: Sendable {
     var answer: PortalMessage?
     var stream: StreamID?
     var accepted: [[UInt8]] = []
+    var acceptedAt = Instant.zero
     /// Bytes that they may have.
     var limit = 0
 }
@@ -229,8 +230,9 @@ extension Overlay {
         guard !isRepeated(network, address, keys: keys, token) else { return }
         let number = nextID()
         let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
-        guard !keys.isEmpty, inboundOffers.count(of: address.id) < inboundShare(of: address.id),
-            inboundOffers.insert(entry, id: number, peer: address.id)
+        let isWelcome = inboundOffers.count(of: address.id) < inboundShare(of: address.id)
+        if isWelcome, inboundOffers.isFull { giveUpSlowestOffer() }
+        guard !keys.isEmpty, isWelcome, inboundOffers.insert(entry, id: number, peer: address.id)
         else {
             statistics.offersRefused += 1
             decline(entry, .rateLimited)
@@ -240,6 +242,20 @@ extension Overlay {
         timers.add(.decideOffer(number), at: clock + OverlayLimits.offerDecisionDelay)
         let id = networks[network].configuration.id
         directives.append(.offered(id, from: address, keys: keys, OfferToken(value: number)))
+    }
+
+    /// All slots or bytes are taken: the accepted offer that comes most slowly, if that is slow, gives its own back.
+    private mutating func giveUpSlowestOffer() {
+        var slowest: (number: UInt64, rate: Double)?
+        for (number, entry) in inboundOffers.all {
+            guard let stream = entry.stream, clock - entry.acceptedAt >= OverlayLimits.slowPatience else {
+                continue
+            }
+            let rate = Double(utp.progress(of: stream)) / (clock - entry.acceptedAt).seconds
+            guard rate < OverlayLimits.slowRate else { continue }
+            if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
+        }
+        if let slowest { finishInboundOffer(slowest.number, .timeout) }
     }
 
     /// Slots for offers of one node. Whose accepted offers mostly never come gets one, so that it can mend its name and
@@ -299,9 +315,13 @@ extension Overlay {
         }
         let limit = min(max(limit, 0), OverlayLimits.offerStreamBytes)
         inboundOffers[token.value]?.accepted = accepted
+        inboundOffers[token.value]?.acceptedAt = now
         inboundOffers[token.value]?.limit = limit
-        guard inboundOffers.promise(limit, to: token.value) else {
-            return overBudget(token.value, codes, .tooManyRequests)
+        if !inboundOffers.promise(limit, to: token.value) {
+            giveUpSlowestOffer()
+            guard inboundOffers.promise(limit, to: token.value) else {
+                return overBudget(token.value, codes, .tooManyRequests)
+            }
         }
         statistics.offerBytesPeak = max(statistics.offerBytesPeak, inboundOffers.bytes)
         do throws(UTPError) {

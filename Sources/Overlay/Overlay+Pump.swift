@@ -235,6 +235,7 @@ extension Overlay {
         case .requestDeadline(let id): finishRequest(id, .failure(.timeout))
         case .promiseContent(let id): promiseContent(id)
         case .serveDeadline(let id): stopServing(id)
+        case .relieveAnswers: relieveAnswers()
         case .offerDeadline(let id): offerDue(id)
         case .decideOffer(let id): undecided(id)
         case .inboundOfferDeadline(let id): finishInboundOffer(id, .timeout)

@@ -11,6 +11,8 @@ public struct OverlayLoad: Hashable, Sendable {
     public let restingOffers: Int
     /// Bytes that accepted offers of others may have, as long as they are under way.
     public let inboundOfferBytes: Int
+    /// Bytes of answers for others that are being made or read.
+    public let answerBytes: Int
     /// Nodes on their way in, waiting for another visit, and with a standing.
     public let candidates, revisits, standings: Int
 }
@@ -110,7 +112,7 @@ extension Overlay {
         OverlayLoad(
             requests: requests.count, served: served.count, offers: offers.count, inboundOffers: inboundOffers.count,
             talks: talks.count, streams: streams.count, lookups: lookups.count,
-            restingOffers: restingOffers.count, inboundOfferBytes: inboundOffers.bytes,
+            restingOffers: restingOffers.count, inboundOfferBytes: inboundOffers.bytes, answerBytes: answers.bytes,
             candidates: networks.reduce(0) { $0 + $1.waiting.count + $1.visiting.count },
             revisits: networks.reduce(0) { $0 + $1.revisits.count }, standings: book.count)
     }

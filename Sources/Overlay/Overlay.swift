@@ -128,6 +128,7 @@ public struct Overlay: Sendable {
         case requestDeadline(UInt64)
         case promiseContent(UInt64)
         case serveDeadline(UInt64)
+        case relieveAnswers
         case offerDeadline(UInt64)
         case decideOffer(UInt64)
         case inboundOfferDeadline(UInt64)
@@ -157,6 +158,9 @@ public struct Overlay: Sendable {
         limit: OverlayLimits.contentRequests, perPeer: OverlayLimits.contentRequestsPerPeer)
     var served = SlotTable<ServedContent>(
         limit: OverlayLimits.servedContents, perPeer: OverlayLimits.servedContentsPerPeer)
+    var answers = AnswerBudget()
+    /// Whether the timer runs that looks for slow readers.
+    var isReliefDue = false
     var offers = SlotTable<Offer>(limit: OverlayLimits.offers, perPeer: OverlayLimits.offersPerPeer)
     /// Offers that wait to be made once more.
     var restingOffers = SlotTable<Offer>(

@@ -89,6 +89,15 @@ public enum OverlayLimits {
     public static let contentRequests = 1_024, contentRequestsPerPeer = 64
     /// Requests for content of others that are answered or streamed, in all and for one peer.
     public static let servedContents = 512, servedContentsPerPeer = 32
+    /// Bytes of answers under way: made, or being made, and not yet taken by their readers; in all and for one IPv4 /24
+    /// or IPv6 /48. They are what others can make us hold; the store's own memory comes on top.
+    public static let answersUnderWay = 48 << 20, answersUnderWayPerSubnet = 24 << 20
+    /// The same for one peer that has more than one answer: four ranges of the usual megabyte, and what is small
+    /// besides.
+    public static let answerWindow = 6 << 20
+    /// A reader that, after so long, has taken less than so many bytes a second loses its answer where others wait for
+    /// the room; so does an offerer whose items come more slowly. A poor line of 1 Mbit/s is twice as fast.
+    public static let slowPatience = Interval.seconds(2), slowRate = 65_536.0
     /// Offers of ours under way, in all and to one peer.
     public static let offers = 1_024, offersPerPeer = 16
     /// Offers of ours that wait to be made once more, in all and to one peer; beyond them the codes are final.

@@ -25,6 +25,10 @@ public struct OverlayStatistics: Hashable, Sendable {
     public internal(set) var offersMade: UInt64 = 0, offersRepeated: UInt64 = 0, offersFailed: UInt64 = 0
     /// Requests for content of others: admitted; told that we are busy, for want of a slot or of a stream.
     public internal(set) var requestsAdmitted: UInt64 = 0, requestsRefused: UInt64 = 0
+    /// Answers given up because their readers took next to nothing of them while others waited.
+    public internal(set) var slowReaders: UInt64 = 0
+    /// The most bytes of answers that were under way at once.
+    public internal(set) var answerBytesPeak = 0
     /// Requests for content of ours: all; those that came to nothing.
     public internal(set) var requestsMade: UInt64 = 0, requestsFailed: UInt64 = 0
     /// Exchanges of ours that were not begun for want of a slot.

@@ -36,12 +36,18 @@ public struct OverlayConfiguration: Sendable {
         /// What an asker gets, inline, while all slots are in use: the network's way to say "busy". With nil it gets
         /// an empty list of records, the Portal wire's "not here".
         public var busyAnswer: [UInt8]?
+        /// The most bytes that our answer to a key may have. So much memory is set aside before it is made.
+        public var answerBytes: @Sendable (_ key: [UInt8]) -> Int
 
         /// A network without an extension has type 0 and 1 payloads only.
-        public init(id: NetworkID, extensionType: UInt16? = nil, busyAnswer: [UInt8]? = nil) {
+        public init(
+            id: NetworkID, extensionType: UInt16? = nil, busyAnswer: [UInt8]? = nil,
+            answerBytes: @escaping @Sendable (_ key: [UInt8]) -> Int = { _ in OverlayLimits.inlineContentBytes }
+        ) {
             self.id = id
             self.extensionType = extensionType
             self.busyAnswer = busyAnswer
+            self.answerBytes = answerBytes
         }
     }
 

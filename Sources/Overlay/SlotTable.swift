@@ -34,6 +34,8 @@ struct SlotTable<Value: Sendable>: Sendable {
     /// Bytes promised to `peer`.
     func bytes(of peer: Bytes32) -> Int { used[peer]?.bytes ?? 0 }
 
+    var isFull: Bool { entries.count >= limit }
+
     func hasRoom(for peer: Bytes32) -> Bool { entries.count < limit && count(of: peer) < limitPerPeer }
 
     /// False where there is no room, or where `id` is taken.
@@ -72,6 +74,14 @@ struct SlotTable<Value: Sendable>: Sendable {
             guard let newValue else { return }
             entries[id]?.value = newValue
         }
+    }
+
+    /// All ids with their values, in no order.
+    var all: some Sequence<(UInt64, Value)> { entries.lazy.map { ($0.key, $0.value.value) } }
+
+    /// Who holds most slots, and how many; nil where nobody holds any.
+    var mostSlots: (peer: Bytes32, slots: Int)? {
+        used.max { ($0.value.slots, $0.key) < ($1.value.slots, $1.key) }.map { ($0.key, $0.value.slots) }
     }
 
     /// The ids of a peer's entries, oldest first.

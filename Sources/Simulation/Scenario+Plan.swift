@@ -14,6 +14,8 @@ extension Scenario {
         public var sectionDepth = 1
         public var epochLength: UInt64 = 8
         public var blockInterval = Interval.seconds(2)
+        /// The bridge calls final the block this far below its head.
+        public var finalityDepth: UInt64 = 2
         /// The first so many blocks come 100 ms apart instead: a chain that has an anchor before anybody joins.
         public var quickBlocks = 0
         /// The first block after genesis comes one interval after this time: holders have met by then.

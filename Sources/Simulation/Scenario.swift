@@ -41,6 +41,7 @@ public struct Scenario: Sendable {
         var configuration = NodeConfiguration(
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
+        configuration.finalityDepth = plan.finalityDepth
         bridge = world.add(configuration)
         try world.start(bridge)
         for group in plan.kinds { try addHolders(group) }

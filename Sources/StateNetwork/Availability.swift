@@ -163,14 +163,13 @@ public struct StatePingPayload: Hashable, Sendable {
         guard bytes.count <= StateNetworkLimits.pingPayloadBytes else { throw .valueTooLong(bytes: bytes.count) }
         do throws(SSZError) {
             let fields = try SSZ.decode(bytes, as: Self.schema).fields
-            guard let role = Role(rawValue: UInt8(truncatingIfNeeded: try fields[0].uint64)) else { throw .wrongShape }
             let point = try StateContentKey.point(fields[2])
             var served: [AnchorSections] = []
             for element in try fields[3].elements {
                 guard let sections = try AnchorSections(element) else { throw .wrongShape }
                 served.append(sections)
             }
-            self.role = role
+            role = Role(rawValue: UInt8(truncatingIfNeeded: try fields[0].uint64))
             radius = try fields[1].uint256
             // No block has the hash zero: it stands for none.
             head = point.hash == .zero ? nil : point

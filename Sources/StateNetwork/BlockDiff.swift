@@ -8,7 +8,7 @@ public struct BlockDiffValue: Hashable, Sendable {
     /// RLP of the block's header.
     public let header: [UInt8]
     /// The header's certificate as encoded; empty where it came without one.
-    public let certificate: [UInt8]
+    public private(set) var certificate: [UInt8]
     /// The section hash of the state the changes apply to: the one after the parent block.
     public let sectionHashBefore: Bytes32
     /// In flat order.
@@ -28,6 +28,13 @@ public struct BlockDiffValue: Hashable, Sendable {
         self.changes = changes
         self.codes = codes.map { (Keccak.hash($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
         self.pathProof = pathProof
+    }
+
+    /// The same with another certificate.
+    public func certified(by certificate: [UInt8]) -> BlockDiffValue {
+        var other = self
+        other.certificate = certificate
+        return other
     }
 
     private static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount

@@ -11,8 +11,11 @@ extension Holdings {
         case none
     }
 
-    /// Whether a block diff on offer is wanted. `isCanonical` is nil while the block's header is not known.
-    public func admission(of key: BlockDiffKey, isCanonical: Bool?) -> BlockDiffAdmission {
+    /// Whether a block diff that `sender` offers is wanted. `isCanonical` is nil while the block's header is not
+    /// attested here: the diff may bring what attests it, or be made up.
+    public func admission(
+        of key: BlockDiffKey, from sender: Bytes32?, isCanonical: Bool?
+    ) -> BlockDiffAdmission {
         guard let held = held(key.section) else { return .outsideArc }
         guard held.isComplete, let record = held.record else { return .notVerifiable }
         guard key.point.number > record.working.number else { return .known }
@@ -22,11 +25,16 @@ extension Holdings {
             return .inProgress
         }
         if isCanonical == false { return .notVerifiable }
-        if held.pending.count >= StateNetworkLimits.pendingDiffsPerSection || isFullOfLayers { return .busy }
-        // Anybody can make up blocks that nobody attests: they get half the room at most.
-        let room = StateNetworkLimits.pendingDiffBytes / (isCanonical == nil ? 2 : 1)
-        if pendingBytes >= room { return .busy }
-        return .wanted
+        if isFullOfLayers { return .busy }
+        // One of a block that is not attested yet needs room only if it turns out that nobody vouches for it.
+        let hasRoom = waitingDiffs.hasRoom(for: 0, from: sender, isVouched: true, beside: held.pending)
+        let isOverShare = isCanonical == nil && isOverShare(sender, beside: held.pending)
+        return hasRoom && !isOverShare ? .wanted : .busy
+    }
+
+    /// Whether a sender has all the places in a section that it may have for blocks that nobody vouches for.
+    private func isOverShare(_ sender: Bytes32?, beside pending: [PendingDiff]) -> Bool {
+        pending.count { !$0.isVouched && $0.sender == sender } >= StateNetworkLimits.unvouchedDiffsPerSender
     }
 
     /// Whether no more layers are kept: no anchor has become final for so long that those above the last one fill their
@@ -45,12 +53,12 @@ extension Holdings {
 
     /// Queues a diff that was admitted.
     public mutating func enqueue(_ diff: PendingDiff) {
-        guard held(diff.key.section)?.isComplete == true,
-            pendingBytes + diff.encoded.count <= StateNetworkLimits.pendingDiffBytes
+        guard let held = held(diff.key.section), held.isComplete,
+            waitingDiffs.hasRoom(
+                for: diff.encoded.count, from: diff.sender, isVouched: diff.isVouched, beside: held.pending)
         else { return }
         defer { review(diff.key.section) }
         change(diff.key.section) { held in
-            guard held.pending.count < StateNetworkLimits.pendingDiffsPerSection else { return }
             let rivals = held.pending.filter { $0.key.point == diff.key.point }
             guard rivals.count < StateNetworkLimits.rivalDiffs,
                 !rivals.contains(where: { $0.value.sectionHashBefore == diff.value.sectionHashBefore })
@@ -64,13 +72,7 @@ extension Holdings {
     public mutating func nextDiff(of index: Int, at now: Instant, isCanonical: (StatePoint) -> Bool?) -> NextDiff {
         guard let held = held(index), !held.isLocked, held.isComplete, let record = held.record else { return .none }
         let top = held.layers.last?.point.number ?? record.working.number
-        change(index) { section in
-            section.pending.removeAll { diff in
-                diff.key.point.number <= top || isCanonical(diff.key.point) == false
-                    || (isCanonical(diff.key.point) == nil
-                        && now - diff.receivedAt > StateNetworkLimits.unknownHeaderWait)
-            }
-        }
+        dropUseless(of: index, top: top, at: now, isCanonical: isCanonical)
         guard let next = self.held(index)?.pending.first else { return .none }
         lookAgain(after: next, since: held.gapSince, at: now)
         guard isCanonical(next.key.point) == true else { return .none }
@@ -98,6 +100,33 @@ extension Holdings {
             lookAgain(after: next, since: now, at: now)
         }
         return .none
+    }
+
+    /// Drops the diffs that cannot be of use any more. Who sent one of a block that no key stood behind, and that was
+    /// not attested in time either, is noted.
+    private mutating func dropUseless(
+        of index: Int, top: UInt64, at now: Instant, isCanonical: (StatePoint) -> Bool?
+    ) {
+        var inVain: Set<Bytes32> = []
+        change(index) { section in
+            section.pending.removeAll { diff in
+                guard diff.key.point.number > top else { return true }
+                switch isCanonical(diff.key.point) {
+                case true?: return false
+                case nil: guard now - diff.receivedAt > StateNetworkLimits.unknownHeaderWait else { return false }
+                case false?: break
+                }
+                if !diff.isVouched, let sender = diff.sender { inVain.insert(sender) }
+                return true
+            }
+        }
+        sendersInVain += inVain.sorted()
+    }
+
+    /// Takes the senders noted so; each as often as a section was kept waiting by it.
+    public mutating func takeSendersInVain() -> [Bytes32] {
+        defer { sendersInVain = [] }
+        return sendersInVain
     }
 
     /// The diffs whose turn it is in a section, several of one block where they disagree; none while the section is

@@ -18,15 +18,19 @@ public struct Holdings: Sendable {
         /// Who sent it; nil for a diff of our own making.
         public let sender: Bytes32?
         public let receivedAt: Instant
+        /// Whether enough keys stood behind the block when the diff came.
+        public let isVouched: Bool
 
         public init(
-            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant
+            key: BlockDiffKey, value: BlockDiffValue, encoded: [UInt8], sender: Bytes32?, receivedAt: Instant,
+            isVouched: Bool
         ) {
             self.key = key
             self.value = value
             self.encoded = encoded
             self.sender = sender
             self.receivedAt = receivedAt
+            self.isVouched = isVouched
         }
     }
 
@@ -53,8 +57,6 @@ public struct Holdings: Sendable {
         /// Whether every leaf of the section is held.
         public var isComplete: Bool { record?.isComplete ?? false }
 
-        /// Bytes of the diffs that wait.
-        var pendingBytes: Int { pending.reduce(0) { $0 + $1.encoded.count } }
     }
 
     public let depth: Int
@@ -73,8 +75,12 @@ public struct Holdings: Sendable {
     private var dueSet: Set<Int> = []
     /// When time alone makes those that wait worth another look.
     var reviewAt: Instant?
+    /// What all diffs that wait take.
+    private(set) var waitingDiffs = WaitingDiffs()
     /// Bytes of all diffs that wait.
-    private(set) var pendingBytes = 0
+    var pendingBytes: Int { waitingDiffs.bytes }
+    /// Who sent diffs that waited in vain, of blocks that nobody vouched for: once for each.
+    var sendersInVain: [Bytes32] = []
     /// Bytes of all layers and of what they are looked through by.
     public private(set) var layerBytes = 0
     /// What they may have; tests take less.
@@ -121,10 +127,10 @@ public struct Holdings: Sendable {
     /// Changes a section of the arc; nothing happens outside it.
     mutating func change(_ index: Int, _ body: (inout Held) -> Void) {
         guard arc.contains(index) else { return }
-        pendingBytes -= sections[index - arc.lowerBound].pendingBytes
+        for diff in sections[index - arc.lowerBound].pending { waitingDiffs.remove(diff) }
         layerBytes -= sections[index - arc.lowerBound].index.byteCount
         body(&sections[index - arc.lowerBound])
-        pendingBytes += sections[index - arc.lowerBound].pendingBytes
+        for diff in sections[index - arc.lowerBound].pending { waitingDiffs.add(diff) }
         layerBytes += sections[index - arc.lowerBound].index.byteCount
         if sections[index - arc.lowerBound].pending.isEmpty {
             waitingSet.remove(index)
@@ -296,16 +302,18 @@ public struct Holdings: Sendable {
     /// The crown of that anchor, where it is held.
     public func crown(at anchor: Anchor) -> Crown? { crowns.first { $0.anchor == anchor }?.crown }
 
-    /// Crowns that nothing held refers to and that are older than the newest are dropped, and with them nodes that were
-    /// last part of a state before the oldest one left. Returns the anchors dropped.
-    public mutating func pruneCrowns() -> [Anchor] {
+    /// Crowns that nothing held refers to are dropped, but for `newestFinal`'s and the newest of all: what is held goes
+    /// on to the newest final anchor, however far the head is ahead of it. A crown that is not final yet can be made of
+    /// what is held (`rebuiltCrown`). With the crowns go nodes that were last part of a state before the oldest one
+    /// left. Returns the anchors dropped.
+    public mutating func pruneCrowns(newestFinal: Anchor?) -> [Anchor] {
         var needed = Set<StatePoint>()
         for held in sections {
             guard let record = held.record else { continue }
             needed.insert(record.working)
             if let previous = record.previous { needed.insert(previous) }
         }
-        if let newest = crowns.last?.anchor { needed.insert(point(of: newest)) }
+        for case let anchor? in [newestFinal, crowns.last?.anchor] { needed.insert(point(of: anchor)) }
         let dropped = crowns.map(\.anchor).filter { !needed.contains(point(of: $0)) }
         crowns.removeAll { dropped.contains($0.anchor) }
         if let oldest = crowns.first?.anchor { pool.prune(before: point(of: oldest).number) }

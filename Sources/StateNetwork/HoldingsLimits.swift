@@ -7,9 +7,13 @@ extension StateNetworkLimits {
     /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
     /// cheaper anyway.
     public static let pendingDiffsPerSection = 64
+    /// The same of blocks that nobody vouches for yet: anybody can make those up, so they have room of their own, and
+    /// no sender takes more than its share of it.
+    public static let unvouchedDiffsPerSection = 16, unvouchedDiffsPerSender = 2
     /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each.
-    /// Half of it for blocks whose header is not attested yet.
-    public static let pendingDiffBytes = 128 << 20
+    public static let pendingDiffBytes = 64 << 20
+    /// The same of blocks that nobody vouches for yet, in all and of one sender.
+    public static let unvouchedDiffBytes = 64 << 20, unvouchedDiffBytesPerSender = 8 << 20
     /// Bytes of block layers in memory, over all sections. An epoch of a whole mainnet has some 60 MiB of changes; this
     /// is many epochs without an anchor. Beyond it block diffs are refused, and sections are led to the head by one
     /// layer for the whole way, which takes the place of all they have.

@@ -6,6 +6,11 @@ public enum StateNetworkLimits {
     public static let answerBytes = 32 * 1_024 * 1_024
     /// Headers that one transaction forgets: some megabytes of pages.
     static let prunedHeaders = 4_096
+    /// What we give of that at once: a range of more is cut to this, and the asker goes on from there. Whole sections'
+    /// diffs cannot be cut, so they may have more. It bounds what one request makes us hold.
+    public static let servedRangeBytes = 4 << 20, servedDiffBytes = 16 << 20
+    /// Bytes of history gone through for one section's diff, per byte that the answer may have, and in any case.
+    static let historyFactor = 8, historyFloor = 256 << 10
     /// A request of ours: it must fit a packet beside a header. Source: protocol.md §1.
     public static let keyBytes = 1_024
     /// Leaves (accounts and slots) of one answer. Source: protocol.md §1.
@@ -49,6 +54,8 @@ public enum StateNetworkLimits {
     public static let pingRuns = 256
     /// Runs in an availability answer: every second section of 16^4.
     public static let availabilityRuns = 32_768
+    /// The bytes that it may have: for each anchor its runs of 4 bytes, the anchor, and two offsets.
+    static let availabilityBytes = 1 + servedAnchors * (availabilityRuns * 4 + 40 + 8)
     /// Seconds that a busy answer may ask for; longer ones are read as this.
     public static let busySeconds: UInt16 = 600
 }

@@ -6,14 +6,14 @@ import StateStore
 /// Answers range requests from what is stored: one walk over the leaves, which go from the store's own memory to the
 /// columns of the answer, and one look down each edge. No trie is rebuilt, nothing is made a leaf.
 public enum RangeServer {
-    /// The value for `key`, status byte included, at most `key.maxBytes` long; nil where the view does not hold the
+    /// The value for `key`, status byte included, at most `key.maxBytes` and `servedRangeBytes` long; nil where the view does not hold the
     /// section of the origin. `view` and `crown` are at the key's anchor. Throws only where the store fails.
     public static func serve<Snapshot: StoreSnapshot>(
         _ key: RangeKey, view: inout StateView<Snapshot>, crown: Crown
     ) throws -> [UInt8]? {
         guard key.trie == .accounts else { return StateStatus.placementNotSupported.encoded }
         guard let limit = heldEnd(of: key, view: view) else { return nil }
-        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.answerBytes)
+        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.servedRangeBytes)
         // The proof of the right edge is known only when the end is: the left one's size is a fair guess for it.
         var accounts = view.accountTrie
         var edge = ProofNodes()

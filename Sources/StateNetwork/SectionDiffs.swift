@@ -89,6 +89,11 @@ package struct SectionDiffsValue: Sendable {
 
 /// Answers diffs requests.
 public enum DiffsServer {
+    /// Thrown by `changes` where they are more than the answer can have, before all of them are gone through.
+    public struct TooMany: Error, Equatable {
+        public init() {}
+    }
+
     /// The value for `key`, status byte included, at most `key.maxBytes` long. `changes` gives a section's net changes
     /// in flat order, nil where they are not known here (the section is then left out); `path` a section's path proof
     /// at `to`. Whole sections in order; the first that does not fit ends the answer.
@@ -102,10 +107,17 @@ public enum DiffsServer {
         var leaves = 0
         var size = 1 + 3 * 4
         var isCut = false
-        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.answerBytes)
+        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.servedDiffBytes)
         for index in key.sections where index < Section.count(depth: depth) {
             let section = Section(depth: depth, index: index)
-            guard let found = try changes(section) else { continue }
+            let known: [LeafChange]?
+            do {
+                known = try changes(section)
+            } catch is TooMany {
+                isCut = true
+                break
+            }
+            guard let found = known else { continue }
             let columns = ChangeColumns(found)
             var proofAfter = proof
             if key.withProof { for node in try path(section) { proofAfter.insert(node) } }

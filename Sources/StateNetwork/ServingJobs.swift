@@ -79,20 +79,33 @@ public struct ServeDiffs: Sendable {
         }
     }
 
-    /// nil where history does not reach back to the start.
+    /// Changes gone through for an answer, bytes. Newer ones may undo older ones, so they may be more than the answer
+    /// has; but an answer of one byte is not worth a whole history.
+    private var historyBytes: Int {
+        let served = min(Int(key.maxBytes), StateNetworkLimits.servedDiffBytes)
+        return max(StateNetworkLimits.historyFloor, served * StateNetworkLimits.historyFactor)
+    }
+
+    /// nil where history does not reach back to the start; throws where it is too long for the answer.
     private func changes(of source: Section, in snapshot: some StoreSnapshot) throws -> [LeafChange]? {
         guard let record = try SectionRecord.read(source.section, in: snapshot), record.isComplete else { return nil }
         // The section stands at the goal as it stood after its last block up to it.
         let above = source.layers.last { $0.point.number > record.working.number }?.point
         let goal = key.to.number < record.working.number ? key.to : above ?? record.working
         guard goal.number >= key.from.number else { return nil }
+        // The section stands at its working point as that one block left it, and no rival of it.
+        if key.from.number == record.working.number, key.from != record.working { return nil }
         // From its working point to the goal nothing may have changed at all.
         if goal == record.working, key.from.number >= goal.number { return [] }
         do throws(StoreError) {
-            return try History.compose(source.section, from: key.from, to: goal, in: snapshot, layers: source.layers)
+            return try History.compose(
+                source.section, from: key.from, to: goal, in: snapshot, layers: source.layers, limit: historyBytes)
         } catch {
-            if case .noHistory = error { return nil }
-            throw error
+            switch error {
+            case .noHistory: return nil
+            case .historyTooLong: throw DiffsServer.TooMany()
+            default: throw error
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Chain
+import Overlay
 import Primitives
 import StateStore
 
@@ -160,6 +161,30 @@ public enum StateContentKey: Hashable, Sendable {
         case .codes(let key): key.near
         case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
         case .crown, .availability: nil
+        }
+    }
+
+    /// The most bytes that an answer to this key may have.
+    public func askedBytes(sectionDepth: Int) -> Int {
+        let bytes =
+            switch self {
+            case .range(let key): Int(key.maxBytes)
+            case .diffs(let key): Int(key.maxBytes)
+            case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
+            case .blockDiff: OverlayLimits.offerStreamBytes
+            case .crown: StateNetworkLimits.crownBytes(depth: sectionDepth)
+            case .availability: StateNetworkLimits.availabilityBytes
+            }
+        return min(bytes, StateNetworkLimits.answerBytes)
+    }
+
+    /// The most bytes that our own answer to it has.
+    public func servedBytes(sectionDepth: Int) -> Int {
+        let asked = askedBytes(sectionDepth: sectionDepth)
+        return switch self {
+        case .range: min(asked, StateNetworkLimits.servedRangeBytes)
+        case .diffs: min(asked, StateNetworkLimits.servedDiffBytes)
+        default: asked
         }
     }
 

@@ -66,14 +66,22 @@ public enum History {
     ///     `to`, which the caller knows from the headers.
     ///   - to: a working point that history has, or one of the section's own points since (see `SectionLayering`).
     ///   - layers: the section's block layers since the older served anchor, in any order.
+    ///   - limit: bytes of changes that are gone through at most; beyond it `historyTooLong` is thrown, before more is
+    ///     read.
     public static func compose(
         _ section: Section, from: StatePoint, to: StatePoint, in snapshot: some StoreSnapshot,
-        layers: [BlockLayer] = []
+        layers: [BlockLayer] = [], limit: Int = .max
     ) throws(StoreError) -> [LeafChange] {
         guard let record = try SectionRecord.read(section, in: snapshot) else { throw .noHistory(from: from) }
         let own = layers.filter { $0.section == section }.sorted { $0.point < $1.point }
         var segments: [[EntryChange<FlatKey>]] = []
         var current = to
+        var bytes = 0
+        func gather(_ leaves: [EntryChange<FlatKey>]) throws(StoreError) {
+            bytes += leaves.reduce(0) { $0 + 64 + ($1.before?.count ?? 0) + ($1.after?.count ?? 0) }
+            guard bytes <= limit else { throw .historyTooLong(limit: limit) }
+            segments.append(leaves)
+        }
         while current != from {
             guard current.number > from.number, segments.count < StateStoreLimits.historyFolds else {
                 throw .noHistory(from: from)
@@ -81,10 +89,10 @@ public enum History {
             let fold = try HistoryFold.read(section, to: current, in: snapshot)
             if let fold, fold.from.number >= from.number {
                 // A whole epoch at once.
-                segments.append(fold.leaves)
+                try gather(fold.leaves)
                 current = fold.from
             } else if let layer = own.last(where: { $0.point == current }) {
-                segments.append(layer.update.leaves)
+                try gather(layer.update.leaves)
                 current = start(of: layer, from: from, record: record)
             } else if current == record.working, let previous = record.previous, from.number > previous.number {
                 // The start lies inside the epoch of the last fold: only its blocks lead there, where they are kept.

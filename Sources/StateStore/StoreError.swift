@@ -25,6 +25,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case corrupt(table: Table)
     /// History does not lead from this point on: it is older than what is kept, or no point of the section.
     case noHistory(from: StatePoint)
+    /// More than `limit` bytes of changes lie between the points asked for.
+    case historyTooLong(limit: Int)
     /// A key that is empty or longer than the store takes.
     case badKey(table: Table, length: Int)
     /// The store was closed, or (in the simulation) its machine has crashed.

@@ -78,6 +78,9 @@ struct SendingSide: Sendable {
         packetCount = (bytes.count + payloadBytes - 1) / payloadBytes + 1
     }
 
+    /// Payload bytes that the peer has acknowledged without a gap.
+    var acknowledgedBytes: Int { min(base * payloadBytes, payload?.count ?? 0) }
+
     /// Everything and the FIN acknowledged.
     var isComplete: Bool { packetCount > 0 && base == packetCount }
 

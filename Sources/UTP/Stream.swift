@@ -100,6 +100,9 @@ struct Stream: Sendable {
         return sinceAck >= UTPLimits.packetsPerAck || taken < UTPLimits.earlyAckPackets || receiving?.hasGap == true
     }
 
+    /// Payload bytes acknowledged by the peer, or taken in order from it.
+    var progress: Int { sending?.acknowledgedBytes ?? receiving?.payload.count ?? 0 }
+
     /// Bytes of packets kept because they came early.
     var earlyBytes: Int { receiving?.earlyBytes ?? 0 }
 

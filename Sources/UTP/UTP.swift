@@ -230,6 +230,13 @@ public struct UTP: Sendable {
         touch(place)
     }
 
+    /// Payload bytes of a stream that have arrived: at the peer, as far as it has acknowledged them, or here. 0 once it
+    /// is over.
+    public func progress(of stream: StreamID) -> Int {
+        guard let place = placeOfStream[stream] else { return 0 }
+        return places[place]?.progress ?? 0
+    }
+
     /// Gives the stream up: the peer gets a RESET, the owner no further directive of this stream but what is already in
     /// the list.
     public mutating func close(_ stream: StreamID, at now: Instant) {

@@ -183,3 +183,93 @@ import Testing
         #expect(late.client.head == more[0].point && late.penalised.isEmpty)
     }
 }
+
+@Suite("Another view is no lie") struct OtherViewTests {
+    /// Attested once, offered after a rival is final here: its sender has not heard of that.
+    @Test func aBlockOfTheLineThatLostCostsNothing() throws {
+        let made = try MadeChain()
+        let common = try MadeChain.run(on: made.genesis, 3)
+        let lost = common + (try MadeChain.run(on: common[2], 4, salt: 1))
+        let won = common + (try MadeChain.run(on: common[2], 12, salt: 2))
+        let behind = try made.machine(made.published(common) + made.published(lost)[3...].map { $0 })
+        var cluster = Cluster(try made.machine(made.published(won)))
+        #expect(cluster.client.final.number > 5)
+        cluster.add(1, behind)
+        for entry in made.published(lost)[3...] {
+            let key = ChainContentKey.newBlock(entry.point).encoded
+            cluster.client.offered(key, NewBlockValue.encode(entry), by: Cluster.id(1), at: cluster.now)
+        }
+        cluster.settle(limit: .zero)
+        #expect(cluster.penalised == [] && cluster.client.conflict == nil)
+        #expect(cluster.client.head == won[14].point)
+    }
+
+    @Test func aStatusOfALaterVersionCostsNothing() throws {
+        let made = try MadeChain()
+        let server = try made.machine(made.published(try MadeChain.run(on: made.genesis, 4)))
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 3))
+        cluster.add(1, claim: server.localPayload) { _ in [9, 1, 2, 3] }
+        cluster.settle(limit: .seconds(20))
+        #expect(cluster.penalised == [])
+        cluster.add(2, server)
+        cluster.settle()
+        #expect(cluster.client.head == server.head)
+    }
+
+    /// A block above the checkpoint comes before the checkpoint's header was asked for.
+    @Test(arguments: [1, 12])
+    func theCheckpointsHeaderIsAskedForLater(heard: Int) throws {
+        let made = try MadeChain(epochLength: 8)
+        let headers = try MadeChain.run(on: made.genesis, 20)
+        let entries = made.published(headers)
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 3))
+        for entry in entries.prefix(heard) {
+            let key = ChainContentKey.newBlock(entry.point).encoded
+            cluster.client.offered(key, NewBlockValue.encode(entry), by: Cluster.id(1), at: cluster.now)
+        }
+        cluster.settle(limit: .zero)
+        #expect(cluster.client.head == headers[heard - 1].point && cluster.client.anchor(epoch: 0) == nil)
+        cluster.add(1, try made.machine(entries.prefix(heard).map { $0 }))
+        cluster.settle(limit: .zero)
+        #expect(cluster.client.anchor(epoch: 0) == Anchor(epoch: 0, hash: made.genesis.hash))
+        #expect(cluster.client.header(at: 0) == made.genesis)
+        let told = cluster.log.contains(.finalAdvanced([Anchor(epoch: 0, hash: made.genesis.hash)]))
+        #expect(told && cluster.persisted.contains { $0.header == made.genesis })
+    }
+
+    @Test func thoseWhoDoNotHaveItAreAskedOnceEach() throws {
+        let made = try MadeChain()
+        let entries = made.published(try MadeChain.run(on: made.genesis, 3))
+        var client = try ChainSync(configuration: made.configuration, seed: 3)
+        client.offered(
+            ChainContentKey.newBlock(entries[0].point).encoded, NewBlockValue.encode(entries[0]), by: Cluster.id(1),
+            at: .zero)
+        var cluster = Cluster(client)
+        let server = try made.machine([entries[0]])
+        for peer in UInt64(1)...20 { cluster.add(peer, claim: server.localPayload) { _ in [2, 1, 0] } }
+        cluster.settle(limit: .seconds(300))
+        #expect(cluster.asked.values.reduce(0, +) <= 8 && cluster.asked.values.allSatisfy { $0 == 1 })
+    }
+
+    /// Three keys, two of them needed: old words of one, said again in turn, are no news.
+    @Test func oldWordsAreNotPassedOnAgain() throws {
+        let made = try MadeChain(keys: 3, threshold: 2)
+        let header = try MadeChain.run(on: made.genesis, 1)[0]
+        let context = ClaimContext(made.configuration)
+        func word(_ second: UInt64) -> [UInt8] {
+            let claim = Claim(kind: .head, point: header.point, unixSeconds: header.timestamp + second)
+            let certificate = Certificate([made.keys[0].sign(claim, in: context)])
+            return NewBlockValue.encode(CertifiedHeader(header: header, certificate: certificate))
+        }
+        let other = try made.machine([])
+        var cluster = Cluster(try made.machine([]))
+        for peer in UInt64(1)...8 { cluster.add(peer, other) }
+        let key = ChainContentKey.newBlock(header.point).encoded
+        for round in 0..<100 {
+            cluster.client.offered(key, word(UInt64(round % 2)), by: Cluster.id(1), at: cluster.now)
+            cluster.settle(limit: .zero)
+        }
+        // The first word and the one that is newer, to seven others each.
+        #expect(cluster.offers.count == 14)
+    }
+}

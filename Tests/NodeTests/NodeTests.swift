@@ -111,7 +111,7 @@ struct Bench {
             pathProof: [])
         return Holdings.PendingDiff(
             key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), value: value,
-            encoded: [0], sender: peer, receivedAt: .zero)
+            encoded: [0], sender: peer, receivedAt: .zero, isVouched: true)
     }
 
     static func layer(_ section: Int) -> BlockLayer {

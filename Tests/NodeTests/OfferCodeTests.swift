@@ -63,7 +63,7 @@ import Testing
             bench.node.holdings.enqueue(
                 Holdings.PendingDiff(
                     key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), value: value,
-                    encoded: [0], sender: Bench.peer, receivedAt: bench.now))
+                    encoded: [0], sender: Bench.peer, receivedAt: bench.now, isVouched: true))
         }
         let code = code(&bench, number: 500)
         #expect(code == .rateLimited)

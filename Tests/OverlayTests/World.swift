@@ -46,6 +46,8 @@ final class World {
     private(set) var datagrams = 0, largest = 0
     /// Drops a datagram where true is returned.
     var blocks: (_ from: Endpoint, _ to: Endpoint) -> Bool = { _, _ in false }
+    /// Drops a datagram of so many bytes to that node where true is returned.
+    var withholds: (_ to: Endpoint, _ bytes: Int) -> Bool = { _, _ in false }
     /// A node's answer to a request for content; nil: none, ever.
     var serves: (_ node: Int, _ key: [UInt8]) -> ContentAnswer? = { _, _ in .records([]) }
     var servingTime = Interval.milliseconds(1)
@@ -246,7 +248,7 @@ final class World {
             note([UInt8(truncatingIfNeeded: source.port), UInt8(truncatingIfNeeded: target.port)])
             note(bytes)
         }
-        guard !blocks(source, target), Int(random.next() % 1_000) >= settings.loss else { return }
+        guard !blocks(source, target), !withholds(target, bytes.count), Int(random.next() % 1_000) >= settings.loss else { return }
         let delay = settings.latency.microseconds + random.next() % max(settings.jitter.microseconds, 1)
         push(.datagram(bytes, from: source, to: target), at: now + Interval(microseconds: delay))
     }

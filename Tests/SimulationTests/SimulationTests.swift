@@ -204,3 +204,31 @@ enum Oracle {
 extension Instant {
     static func seconds(_ count: Int) -> Instant { Instant(microseconds: UInt64(count) * 1_000_000) }
 }
+
+@Suite("Finality far behind the head") struct LateFinalityTests {
+    /// More than two epochs behind: holders fill and a client syncs at the anchor that is final, though newer
+    /// boundaries have passed.
+    @Test(arguments: [UInt64(8), 19])
+    func everybodyGoesOnToTheAnchorThatIsFinal(depth: UInt64) throws {
+        var plan = Scenarios.small(seed: 31)
+        plan.finalityDepth = depth
+        var scenario = try Scenario(plan)
+        let filled = scenario.fillHolders(limit: .seconds(240))
+        #expect(filled)
+        let (client, outcome) = try scenario.runClientToWholeState(limit: .seconds(400))
+        let anchor = try #require(outcome.completions.first?.anchor)
+        #expect(outcome.completions.first?.root == scenario.stateRoot(at: anchor))
+        let last = scenario.lastBlock.number
+        let followed = scenario.world.run(until: .seconds(600)) { $0.progress(client)?.verifiedHead == last }
+        #expect(followed)
+        try Oracle.expectFinalState(in: scenario, of: client)
+    }
+}
+
+extension Scenario {
+    /// The state root of an anchor's boundary block.
+    fileprivate func stateRoot(at anchor: Anchor) -> Bytes32 {
+        let number = Int(anchor.epoch * plan.epochLength)
+        return number == 0 ? chain.genesisHeader.stateRoot : chain.entries[number - 1].block.header.stateRoot
+    }
+}

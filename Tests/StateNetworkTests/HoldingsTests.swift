@@ -46,14 +46,17 @@ struct Ring {
             pathProof: [])
     }
 
+    static let sender = Bytes32(0, 0, 0, 9)
+
     static func diff(
-        _ section: Int, _ point: StatePoint, from: UInt8, bytes: Int = 10, at time: Instant = .zero
+        _ section: Int, _ point: StatePoint, from: UInt8, bytes: Int = 10, at time: Instant = .zero,
+        sender: Bytes32 = sender, isVouched: Bool = true
     ) -> Holdings.PendingDiff {
         let value = BlockDiffValue(
             header: [], certificate: [], sectionHashBefore: hash(section, from), changes: [], codes: [], pathProof: [])
         return Holdings.PendingDiff(
             key: BlockDiffKey(point: point, section: section), value: value,
-            encoded: [UInt8](repeating: 0, count: bytes), sender: Bytes32(0, 0, 0, 9), receivedAt: time)
+            encoded: [UInt8](repeating: 0, count: bytes), sender: sender, receivedAt: time, isVouched: isVouched)
     }
 
     /// All sections of `arc` complete at genesis, caught up, with the crown of genesis.
@@ -68,6 +71,13 @@ struct Ring {
     }
 }
 
+extension Holdings {
+    /// Whether a diff is wanted of one sender.
+    func admission(_ key: BlockDiffKey, _ isCanonical: Bool?) -> BlockDiffAdmission {
+        admission(of: key, from: Ring.sender, isCanonical: isCanonical)
+    }
+}
+
 @Suite("Holdings: diffs") struct HoldingsDiffTests {
     private func key(_ section: Int, _ number: UInt64) -> BlockDiffKey {
         BlockDiffKey(point: Ring.point(number), section: section)
@@ -75,35 +85,21 @@ struct Ring {
 
     @Test func admissionNamesTheReason() {
         var holdings = Ring.holdings(arc: 0..<8, records: (0..<7).map { Ring.record($0) })
-        #expect(holdings.admission(of: key(8, 1), isCanonical: true) == .outsideArc)
-        #expect(holdings.admission(of: key(-1, 1), isCanonical: true) == .outsideArc)
-        #expect(holdings.admission(of: key(7, 1), isCanonical: true) == .notVerifiable, "nothing is held there")
-        #expect(holdings.admission(of: key(0, 0), isCanonical: true) == .known, "part of the base")
-        #expect(holdings.admission(of: key(0, 1), isCanonical: false) == .notVerifiable)
-        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .wanted)
-        #expect(holdings.admission(of: key(0, 1), isCanonical: nil) == .wanted)
+        #expect(holdings.admission(key(8, 1), true) == .outsideArc)
+        #expect(holdings.admission(key(-1, 1), true) == .outsideArc)
+        #expect(holdings.admission(key(7, 1), true) == .notVerifiable, "nothing is held there")
+        #expect(holdings.admission(key(0, 0), true) == .known, "part of the base")
+        #expect(holdings.admission(key(0, 1), false) == .notVerifiable)
+        #expect(holdings.admission(key(0, 1), true) == .wanted)
+        #expect(holdings.admission(key(0, 1), nil) == .wanted)
         holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
-        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .inProgress)
+        #expect(holdings.admission(key(0, 1), true) == .inProgress)
         check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 2), replacing: false))
-        #expect(holdings.admission(of: key(0, 2), isCanonical: true) == .known)
-        #expect(holdings.admission(of: key(0, 1), isCanonical: true) == .known, "below the newest layer")
+        #expect(holdings.admission(key(0, 2), true) == .known)
+        #expect(holdings.admission(key(0, 1), true) == .known, "below the newest layer")
         for number in 3..<67 { holdings.enqueue(Ring.diff(0, Ring.point(UInt64(number)), from: 0)) }
-        #expect(holdings.admission(of: key(0, 99), isCanonical: true) == .busy)
-        #expect(holdings.admission(of: key(1, 99), isCanonical: true) == .wanted)
-    }
-
-    @Test func whatWaitsIsBoundedInBytes() {
-        var holdings = Ring.holdings()
-        let half = StateNetworkLimits.pendingDiffBytes / 2
-        holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0, bytes: half))
-        #expect(holdings.pendingBytes == half)
-        #expect(holdings.admission(of: key(1, 1), isCanonical: nil) == .busy, "unattested blocks get half the room")
-        #expect(holdings.admission(of: key(1, 1), isCanonical: true) == .wanted)
-        holdings.enqueue(Ring.diff(1, Ring.point(1), from: 0, bytes: half + 1))
-        #expect(holdings.pendingBytes == half && holdings.waiting == [0], "one that does not fit is not taken")
-        check(holdings.lock(0))
-        check(holdings.committed(Ring.layer(0, Ring.point(1), from: 0, to: 1), replacing: false))
-        #expect(holdings.pendingBytes == 0 && holdings.waiting.isEmpty)
+        #expect(holdings.admission(key(0, 99), true) == .busy)
+        #expect(holdings.admission(key(1, 99), true) == .wanted)
     }
 
     /// No anchor becomes final: layers would grow for ever.
@@ -124,11 +120,11 @@ struct Ring {
         check(add(0, 2))
         check(add(1, 2))
         #expect(!holdings.isFullOfLayers)
-        #expect(holdings.admission(of: key(1, 3), isCanonical: true) == .wanted)
+        #expect(holdings.admission(key(1, 3), true) == .wanted)
         holdings.enqueue(Ring.diff(0, Ring.point(3), from: 2))
         check(add(2, 2))
         #expect(holdings.isFullOfLayers)
-        #expect(holdings.admission(of: key(1, 3), isCanonical: true) == .busy, "no more on offer is taken")
+        #expect(holdings.admission(key(1, 3), true) == .busy, "no more on offer is taken")
         guard case .none = holdings.nextDiff(of: 0, at: .zero, isCanonical: { _ in true }) else {
             Issue.record("a layer for which there is no room")
             return
@@ -192,11 +188,11 @@ struct Ring {
         var holdings = Ring.holdings()
         let one = Ring.point(1)
         holdings.enqueue(Ring.diff(3, one, from: 7))
-        #expect(holdings.admission(of: key(3, 1), isCanonical: true) == .wanted)
+        #expect(holdings.admission(key(3, 1), true) == .wanted)
         holdings.enqueue(Ring.diff(3, one, from: 7))
         #expect(holdings.blockingDiffs(of: 3).count == 1, "the same again is none")
         holdings.enqueue(Ring.diff(3, one, from: 0))
-        #expect(holdings.admission(of: key(3, 1), isCanonical: true) == .inProgress, "one of them fits")
+        #expect(holdings.admission(key(3, 1), true) == .inProgress, "one of them fits")
         guard case .verify(let diff) = holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) else {
             Issue.record("the one that fits is not taken")
             return
@@ -207,10 +203,10 @@ struct Ring {
         var full = Ring.holdings()
         for version in 5..<20 { full.enqueue(Ring.diff(3, one, from: UInt8(version))) }
         #expect(full.blockingDiffs(of: 3).count == StateNetworkLimits.rivalDiffs)
-        #expect(full.admission(of: key(3, 1), isCanonical: true) == .inProgress)
+        #expect(full.admission(key(3, 1), true) == .inProgress)
         full.discard(Ring.diff(3, one, from: 5))
         #expect(full.blockingDiffs(of: 3).count == StateNetworkLimits.rivalDiffs - 1)
-        #expect(full.hasGap(3, at: .zero) && full.admission(of: key(3, 1), isCanonical: true) == .wanted)
+        #expect(full.hasGap(3, at: .zero) && full.admission(key(3, 1), true) == .wanted)
     }
 
     @Test func aDiffWithoutAHeaderIsForgottenInTime() {
@@ -323,13 +319,21 @@ struct Ring {
         for index in 0..<16 {
             holdings.committed(Ring.record(index, at: Ring.point(8), previous: Ring.genesis), section: index)
         }
-        check(holdings.pruneCrowns() == [Ring.anchor(2)])
+        check(holdings.pruneCrowns(newestFinal: Ring.anchor(3)) == [Ring.anchor(2)])
         #expect(holdings.crowns.map(\.anchor) == [0, 1, 3].map { Ring.anchor($0) })
         #expect(holdings.crown(at: Ring.anchor(2)) == nil && holdings.crown(at: Ring.anchor(3)) != nil)
         for index in 0..<16 {
             holdings.committed(Ring.record(index, at: Ring.point(16), previous: Ring.point(8)), section: index)
         }
-        check(holdings.pruneCrowns() == [Ring.anchor(0)])
+        check(holdings.pruneCrowns(newestFinal: Ring.anchor(3)) == [Ring.anchor(0)])
+    }
+
+    /// Finality is epochs behind the head: everybody goes on to the anchor that became final, not to the newest one.
+    @Test func theCrownOfTheAnchorThatBecameFinalStays() {
+        var holdings = Ring.holdings()
+        for epoch in 1...4 { holdings.store(Ring.crown([0: UInt8(epoch)]), at: Ring.anchor(UInt64(epoch))) }
+        check(holdings.pruneCrowns(newestFinal: Ring.anchor(2)) == [Ring.anchor(1), Ring.anchor(3)])
+        #expect(holdings.crowns.map(\.anchor) == [0, 2, 4].map { Ring.anchor($0) })
     }
 
     @Test func anchorsAreServedWithTheirCrownsOnly() {
@@ -400,7 +404,7 @@ struct Ring {
 }
 
 /// `#expect` for conditions that change what they ask: the macro cannot look inside those.
-private func check(
+func check(
     _ condition: Bool, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(condition, comment, sourceLocation: sourceLocation)

@@ -22,9 +22,9 @@ public enum HolderLimits {
     /// that carry what it has forward; for a bridge three for each section, and as many again while they change.
     static func kept(_ role: Role, sections: Int) -> Int {
         switch role {
-        case .holder: 512
         case .walker: 1_024
         case .bridge: min(max(512, 4 * sections), OverlayLimits.keptPeers)
+        default: 512
         }
     }
 

@@ -1,0 +1,80 @@
+import Discovery
+import Primitives
+import Testing
+
+@testable import Overlay
+
+/// Readers that ask for much and take next to nothing, all on the honest one's own address.
+@Suite("Slow readers") struct SlowReaderTests {
+    private static let size = 1 << 20
+    private static let slow = 16
+
+    /// Node 0 answers with a megabyte; 1…16 keep asking and let one large datagram through in four seconds; the last
+    /// node reads as fast as it comes.
+    private func world(seed: UInt64, areSlow: Bool) throws -> World {
+        print("seed \(seed)")
+        var settings = World.Settings()
+        settings.networks[0].answerBytes = { _ in SlowReaderTests.size }
+        let count = SlowReaderTests.slow + 2
+        let world = try #require(try World.meshed(count, seed: seed, settings))
+        let content = pattern(SlowReaderTests.size)
+        world.serves = { _, _ in .content(content) }
+        guard areSlow else { return world }
+        var next: [UInt16: Instant] = [:]
+        world.withholds = { [unowned world] target, bytes in
+            guard bytes > 700, (9_001...9_016).contains(target.port) else { return false }
+            guard world.now >= next[target.port] ?? .zero else { return true }
+            next[target.port] = world.now + .seconds(4)
+            return false
+        }
+        for second in 0..<60 { world.at(world.now + .seconds(second)) { SlowReaderTests.ask($0) } }
+        return world
+    }
+
+    /// Each slow one has as many requests open as it may.
+    private static func ask(_ world: World) {
+        let target = world.id(0)
+        for index in 1...slow {
+            world.with(index) { node, now in
+                for key in node.load.requests..<OverlayLimits.servedContentsPerPeer {
+                    _ = node.findContent(
+                        network: .state, peer: target, key: [UInt8(key)], limit: size, timeout: .seconds(100), at: now)
+                }
+            }
+        }
+    }
+
+    /// How long the honest one's requests take, one after the other, rising.
+    private func times(_ world: World, _ count: Int) -> [Interval] {
+        let honest = SlowReaderTests.slow + 1
+        var times: [Interval] = []
+        for _ in 0..<count {
+            let start = world.now
+            let answer = world.find(honest, from: 0, key: [200], timeout: .seconds(30))
+            #expect(answer?.content?.count == SlowReaderTests.size, "\(String(describing: answer?.error))")
+            times.append(world.now - start)
+            world.run(.milliseconds(300))
+        }
+        return times.sorted()
+    }
+
+    @Test func theyTakeNeitherMemoryNorSlotsFromAQuickOne() throws {
+        let calm = times(try world(seed: 310, areSlow: false), 10)
+        let world = try world(seed: 310, areSlow: true)
+        world.run(.milliseconds(500))
+        let load = try #require(world.nodes[0]?.load)
+        #expect(load.served == OverlayLimits.servedContents, "every slot is taken")
+        #expect(load.answerBytes > OverlayLimits.answersUnderWay - 2 * SlowReaderTests.size)
+        let attacked = times(world, 60)
+        let node = try #require(world.nodes[0])
+        print("calm \(calm[calm.count / 2]), attacked median \(attacked[30]), p95 \(attacked[56]), most \(attacked[59])")
+        #expect(attacked[56].microseconds <= 2 * calm[calm.count / 2].microseconds)
+        #expect(attacked[59] <= OverlayLimits.slowPatience + .seconds(1))
+        #expect(node.statistics.answerBytesPeak <= OverlayLimits.answersUnderWay)
+        #expect(node.statistics.slowReaders > 0)
+        // They give up: everything comes back.
+        world.run(OverlayLimits.serveTimeout + .seconds(60))
+        expectIdle(world)
+        #expect(world.nodes[0]?.load.answerBytes == 0)
+    }
+}
