@@ -252,6 +252,12 @@ extension ChainSync {
         plan(at: now)
     }
 
+    /// Whether a header would be taken, whatever certificate came with it.
+    public func joins(_ header: BlockHeader) -> Bool {
+        let outcome = Result { () throws(ChainError) in try chain.check(header) }
+        return if case .success = outcome { true } else { false }
+    }
+
     /// Whether a block of the node's own making joins the attested chain; where it does not, that is a conflict: the
     /// node replays another chain than the one its network attests.
     public mutating func admits(_ header: BlockHeader) -> Bool {

@@ -153,13 +153,15 @@ extension Node {
                 report(.failed("block \(block.header.point) was given, but \(head) is what was applied at its height"))
                 return false
             }
+            report(.replayed(block.header.point))
+            // One that the final block excludes by now is told when a block is to follow it.
+            guard chain.joins(block.header) else { continue }
             var entry = CertifiedHeader(header: block.header)
             if isLast, let word = bridge?.word(on: block.header, at: moment.unixSeconds) {
                 bridge?.said(word)
                 entry = word.certified
             }
             chain.produced(entry, at: moment.instant)
-            report(.replayed(block.header.point))
         }
         return true
     }

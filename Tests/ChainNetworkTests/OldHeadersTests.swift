@@ -9,28 +9,29 @@ private struct OldNetwork {
     static let blocks = 100_000
     let made: MadeChain
     let server: ChainSync
-    private(set) var store = MemorySnapshot()
-    private(set) var last: BlockHeader
+    let store: MemorySnapshot
+    let last: BlockHeader
 
     /// Claims come with every 100th block: checking signatures is not what this is about.
     init() throws {
         made = try MadeChain(epochLength: 256)
-        var server = try ChainSync(configuration: made.configuration, seed: 1)
+        var (server, store) = (try ChainSync(configuration: made.configuration, seed: 1), MemorySnapshot())
         server.produced(CertifiedHeader(header: made.genesis), at: .zero)
-        last = made.genesis
-        var final = made.genesis
+        var (last, final) = (made.genesis, made.genesis)
         for number in 1...OldNetwork.blocks {
             last = try MadeChain.header(parent: last, salt: 0)
             if number % 100 == 95 { final = last }
             let isSigned = number % 100 == 0
             server.produced(
                 isSigned ? made.certified(last, final: final) : CertifiedHeader(header: last), at: .zero)
-            if isSigned { keep(server.drain()) }
+            if isSigned { OldNetwork.keep(server.drain(), in: &store) }
         }
         self.server = server
+        self.store = store
+        self.last = last
     }
 
-    private mutating func keep(_ directives: [ChainSync.Directive]) {
+    static func keep(_ directives: [ChainSync.Directive], in store: inout MemorySnapshot) {
         for case .persist(let entries, let forgotten) in directives {
             #expect(forgotten.isEmpty)
             for entry in entries { store.apply(OldNetwork.writing(entry)) }
@@ -103,9 +104,7 @@ private struct OldNetwork {
             let entry =
                 isSigned ? made.certified(header, final: headers[index - 5]) : CertifiedHeader(header: header)
             server.produced(entry, at: .zero)
-            for case .persist(let kept, _) in server.drain() {
-                for entry in kept { store.apply(OldNetwork.writing(entry)) }
-            }
+            OldNetwork.keep(server.drain(), in: &store)
         }
         let all = [made.genesis] + headers
         func ask(
@@ -159,7 +158,8 @@ private struct OldNetwork {
         cluster.add(1, claim: claim(150)) { server.serve($0) }
         cluster.add(2, claim: claim(100)) { server.serve($0) }
         cluster.settle(limit: .seconds(60))
-        #expect(cluster.client.gap == HeaderGap(wanted: 1, lowest: 100) && cluster.asked.isEmpty)
+        let gap = try #require(cluster.client.gap)
+        #expect(gap.wanted == 1 && gap.lowest == 100 && cluster.asked.isEmpty)
         cluster.add(3, claim: claim(1)) { server.serve($0) }
         cluster.settle()
         #expect(cluster.client.gap == nil && cluster.client.head == entries[299].point)

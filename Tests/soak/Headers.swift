@@ -1,4 +1,5 @@
 import Chain
+import Discovery
 import Foundation
 import Node
 import Primitives
