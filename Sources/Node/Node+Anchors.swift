@@ -29,6 +29,15 @@ extension Node {
         for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
     }
 
+    /// Who holds the whole ring can prove its head by what it holds. The proof that was written down may be of an
+    /// earlier block: a kill may have come between a block and its proof.
+    mutating func noteOwnCrown() {
+        guard let header = bridge?.head.flatMap({ chain.header(of: $0) }) ?? chain.headHeader,
+            let crown = holdings.rebuiltCrown(at: header.number), crown.root == header.stateRoot
+        else { return }
+        holdings.note(crown.nodes, at: header.number)
+    }
+
     /// Boundary blocks became final.
     mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
         holdings.reviewAll()

@@ -140,6 +140,7 @@ public struct Node: Sendable {
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
         // A crash may have come between a change of the head and the going of the layers that it excludes.
         if let lowest = chain.lowest { rewind(from: lowest, at: moment) }
+        noteOwnCrown()
         if let newest = chain.newestAnchor {
             sync.anchorAdvanced(to: newest)
             tellAnchors()

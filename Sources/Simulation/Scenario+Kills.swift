@@ -92,7 +92,10 @@ extension Scenario {
             if case .failed(let text) = entry.report { text } else { nil }
         }
         if let failure = failures.first { return outcome(failure) }
-        return outcome(reached ? nil : "not all came to the last block")
+        let heads = (scenario.holders + [client]).map { scenario.world.progress($0) }.map {
+            "\($0?.verifiedHead ?? 0)/\($0?.head ?? 0)"
+        }
+        return outcome(reached ? nil : "verified and attested heads of holders and client: \(heads)")
     }
 
     private mutating func join(crashingAt write: Int? = nil) throws -> HostID {
