@@ -115,8 +115,8 @@ let package = Package(
         .executableTarget(
             name: "soak",
             dependencies: [
-                "UTPLab", "Simulation", "Node", "Primitives", "Discovery", "Overlay", "StateNetwork", "StateStore", "Chain",
-                "Shell",
+                "UTPLab", "Simulation", "Shell", "Node", "Primitives", "Chain", "Discovery", "Overlay", "StateStore",
+                "StateNetwork",
             ],
             path: "Tests/soak", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
@@ -131,7 +131,7 @@ let package = Package(
         tests(
             "StateNetwork",
             ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
-        tests("ChainNetwork", ["ChainNetwork", "Chain"]),
+        tests("ChainNetwork", ["ChainNetwork", "Chain", "StateStore"]),
         tests("Sync", ["Sync", "Overlay", "Discovery", "StateNetwork", "StateStore", "Chain"]),
         tests(
             "Node",

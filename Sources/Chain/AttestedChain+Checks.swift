@@ -1,51 +1,74 @@
 import Primitives
 
-/// The newest vote of each voter, where it stands.
+/// The newest vote of each voter. Where it stands is the tree's to know.
 struct VoteBook: Sendable {
     /// By voter: its newest head claim. A later one moves the vote, so a signer may change its mind about the head.
     private var heads: [Claim?]
     /// By voter: the time of its newest final claim.
     private var finalTimes: [UInt64]
-    /// Who has called a block final. Such a vote never moves.
-    private(set) var ownFinalVotes: [Bytes32: VoterSet] = [:]
+    /// By voter: its deepest final claim above the final block, and the header that it came with.
+    private var finals: [(point: StatePoint, carrier: Bytes32)?]
 
     init(voterCount: Int) {
         heads = [Claim?](repeating: nil, count: voterCount)
         finalTimes = [UInt64](repeating: 0, count: voterCount)
+        finals = Array(repeating: nil, count: voterCount)
     }
 
-    /// Whose votes make a block attested: head claims, and final ones, which say even more.
-    var ownHeadVotes: [Bytes32: VoterSet] {
-        var own = ownFinalVotes
-        for (voter, claim) in heads.enumerated() {
-            if let claim { own[claim.point.hash, default: VoterSet()].insert(voter) }
-        }
-        return own
-    }
+    /// The blocks of the newest head claims, by voter.
+    var headHashes: [Bytes32?] { heads.map { $0?.point.hash } }
 
     func newestTime(of voter: Int) -> UInt64 { max(heads[voter]?.unixSeconds ?? 0, finalTimes[voter]) }
 
+    /// The headers that the deepest final claims came with, by voter.
+    var carriers: [Bytes32?] { finals.map { $0?.carrier } }
+
     /// Whether the claim would change anything: a head claim newer than the voter's newest, or the first that calls a
     /// block final. Old words do not become news by being said again.
-    func isNews(_ claim: Claim, of voter: Int) -> Bool {
+    func isNews(_ claim: Claim, of voter: Int, in tree: HeaderTree) -> Bool {
         switch claim.kind {
         case .head: heads[voter].map { ($0.unixSeconds, $0.point) < (claim.unixSeconds, claim.point) } ?? true
-        case .final: ownFinalVotes[claim.point.hash]?.contains(voter) != true
+        case .final: !tree.isCalledFinal(claim.point.hash, by: voter)
         }
     }
 
-    mutating func record(_ vote: Vote) {
+    /// Takes a vote that came with a header down, here and where it stands.
+    mutating func record(_ vote: Vote, with carrier: Bytes32, in tree: inout HeaderTree) {
         switch vote.claim.kind {
-        case .head: if isNews(vote.claim, of: vote.voter) { heads[vote.voter] = vote.claim }
+        case .head:
+            guard isNews(vote.claim, of: vote.voter, in: tree) else { return }
+            let old = heads[vote.voter]
+            heads[vote.voter] = vote.claim
+            tree.moveHead(of: vote.voter, from: old?.point.hash, to: vote.claim.point.hash)
         case .final:
-            ownFinalVotes[vote.claim.point.hash, default: VoterSet()].insert(vote.voter)
             finalTimes[vote.voter] = max(finalTimes[vote.voter], vote.claim.unixSeconds)
+            tree.addFinal(of: vote.voter, at: vote.claim.point.hash)
+            let old = finals[vote.voter]
+            if let old, old.point.number > vote.claim.point.number { return }
+            finals[vote.voter] = (vote.claim.point, carrier)
+            tree.moveCarrier(of: vote.voter, from: old?.carrier, to: carrier)
         }
     }
 
-    /// Drops the final votes on blocks that are no longer of interest.
-    mutating func keep(_ isOfInterest: (Bytes32) -> Bool) {
-        ownFinalVotes = ownFinalVotes.filter { isOfInterest($0.key) }
+    /// Final claims up to the final block have nothing more to say.
+    mutating func settle(upTo final: StatePoint, in tree: inout HeaderTree) {
+        for (voter, claim) in finals.enumerated() {
+            guard let claim, claim.point.number <= final.number else { continue }
+            finals[voter] = nil
+            tree.moveCarrier(of: voter, from: claim.carrier, to: nil)
+        }
+    }
+
+    /// The latest time at which enough of `voters` had spoken.
+    func newestTime(of voters: VoterSet, _ rule: any ChainRule) -> UInt64? {
+        var spoken = VoterSet()
+        let byTime = (0..<rule.voterCount).filter { voters.contains($0) }
+            .map { (time: newestTime(of: $0), voter: $0) }.sorted { ($0.time, $1.voter) > ($1.time, $0.voter) }
+        for (time, voter) in byTime {
+            spoken.insert(voter)
+            if rule.suffices(spoken) { return time }
+        }
+        return nil
     }
 }
 
@@ -59,6 +82,14 @@ extension AttestedChain {
             guard parent.header.number < .max, child.header.number == parent.header.number + 1 else {
                 throw .wrongNumber(expected: parent.header.number &+ 1, found: child.header.number)
             }
+        }
+    }
+
+    /// Throws where a header would not be taken, whatever certificate came with it. Changes nothing.
+    public func check(_ header: BlockHeader) throws(ChainError) {
+        if let conflict { throw conflict }
+        guard case .joins = try placement(of: [CertifiedHeader(header: header)]) else {
+            throw .belowFinal(number: header.number)
         }
     }
 
@@ -104,18 +135,18 @@ extension AttestedChain {
         return .joins(fresh: fresh, checkpoint: kept.isEmpty ? CertifiedHeader(header: atFinal.header) : nil)
     }
 
-    /// The votes in a run's certificates, and the run with only what was verified of them.
+    /// The votes in a run's certificates, each with the header that it came with, and the run with only what was
+    /// verified of them.
     ///
     /// The run is one line, so a vote on a block makes the same voter's vote on an earlier one needless: the run is
     /// read from its end, and claims that add nothing are dropped unverified. In a long run that leaves a few
     /// signatures to check.
     func verifiedVotes(
         in run: [CertifiedHeader]
-    ) throws(ChainError) -> (entries: [CertifiedHeader], votes: [Vote]) {
+    ) throws(ChainError) -> (entries: [CertifiedHeader], votes: [(vote: Vote, carrier: Bytes32)]) {
         guard let first = run.first?.header else { return ([], []) }
-        let below = tree.path(to: first.parentHash)
         var entries: [CertifiedHeader] = []
-        var votes: [Vote] = []
+        var votes: [(vote: Vote, carrier: Bytes32)] = []
         var headSeen = VoterSet()
         var finalSeen: [Int: UInt64] = [:]
         for entry in run.reversed() {
@@ -125,7 +156,7 @@ extension AttestedChain {
                     throw .certificate(.unknownSigner(signed.signer))
                 }
                 let point = signed.claim.point
-                guard fits(signed.claim, entry.header, run: run, below: below) else {
+                guard fits(signed.claim, entry.header, run: run, above: first.parentHash) else {
                     throw .certificate(.notOfThisHeader(point))
                 }
                 switch signed.claim.kind {
@@ -133,8 +164,8 @@ extension AttestedChain {
                 case .final where point.number <= max(final.number, finalSeen[voter] ?? 0): continue
                 default: break
                 }
-                if self.votes.isNews(signed.claim, of: voter) {
-                    votes.append(try rule.vote(in: signed))
+                if self.votes.isNews(signed.claim, of: voter, in: tree) {
+                    votes.append((try rule.vote(in: signed), entry.header.hash))
                     good.append(signed)
                 }
                 switch signed.claim.kind {
@@ -148,22 +179,31 @@ extension AttestedChain {
     }
 
     /// Whether a claim that came with `header` may do so: a head claim of that block, or a final claim of it or of one
-    /// of its ancestors. `below` are the hashes from the final block (left out) up to the run's parent.
+    /// of its ancestors. `parent` is the run's.
     private func fits(
-        _ claim: Claim, _ header: BlockHeader, run: [CertifiedHeader], below: [Bytes32]
+        _ claim: Claim, _ header: BlockHeader, run: [CertifiedHeader], above parent: Bytes32
     ) -> Bool {
         let point = claim.point
         guard claim.kind == .final else { return point == header.point }
         guard point.number <= header.number, let first = run.first?.header.number else { return false }
         if point.number >= first { return run[Int(point.number - first)].header.hash == point.hash }
-        if point.number > final.number {
-            let offset = Int(point.number - final.number - 1)
-            return offset < below.count && below[offset] == point.hash
-        }
+        if point.number > final.number { return ancestor(of: parent, at: point.number) == point.hash }
         guard let ours = certifiedHeader(at: point.number) else {
             return point.number != final.number || point == final
         }
         return ours.header.hash == point.hash
+    }
+
+    /// The hash of the block at a height above the final one on the way down from a held header, itself included.
+    private func ancestor(of hash: Bytes32, at number: UInt64) -> Bytes32? {
+        var current = hash
+        while let header = tree.nodes[current]?.entry.header, header.number >= number {
+            // On the line that is followed the rest of the way is known.
+            if line.hash(at: header.number) == current { return line.hash(at: number) }
+            if header.number == number { return current }
+            current = header.parentHash
+        }
+        return nil
     }
 
     /// A run off the final line is useless, unless enough keys have called it final too: then their word contradicts

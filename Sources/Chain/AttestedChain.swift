@@ -4,9 +4,15 @@ import Primitives
 public struct ChainAdvance: Hashable, Sendable {
     /// Headers that became attested, rising by number.
     public var attested: [CertifiedHeader] = []
-    /// What is to be kept on disk, rising by number: those, attested ones whose certificate grew, and ones above the
-    /// head that carry claims. From these `init(configuration:restoring:)` comes to the same head and final block.
+    /// What is to be kept on disk, rising by number: headers that a voter vouches for now, on whatever branch, or that
+    /// carry a final claim which still matters, and those whose certificate grew. From all that is kept
+    /// `init(configuration:restoring:)` comes to the same head and final block.
     public var keep: [CertifiedHeader] = []
+    /// What was to be kept and is not any more, rising: headers that no voter vouches for since it changed its mind,
+    /// and branches that the final block excludes. To be forgotten in the transaction that keeps the others.
+    public var drop: [StatePoint] = []
+    /// Where attested headers are attested no longer, the lowest height of them: a reorganisation.
+    public var leftAt: UInt64?
     /// The attested head, where it is another one now.
     public var head: StatePoint?
     /// The final block, where it is another one now.
@@ -26,25 +32,29 @@ public struct AttestedChain: Sendable {
     public let configuration: NetworkConfiguration
     let rule: any ChainRule
     /// The newest final block; at first the checkpoint.
-    public private(set) var final: StatePoint
+    public internal(set) var final: StatePoint
     /// The newest attested block, on the final one's line; the final one itself where nothing above is attested.
-    public private(set) var head: StatePoint
+    public internal(set) var head: StatePoint
     /// When enough keys had last attested the head (or one before it), Unix seconds; nil before any certificate.
-    public private(set) var attestedAt: UInt64?
+    public internal(set) var attestedAt: UInt64?
     /// Set for good once two finals contradict each other: every later call throws it again.
-    public private(set) var conflict: ChainError?
+    public internal(set) var conflict: ChainError?
 
     /// The final line, contiguous, its last one the final block. Empty until the checkpoint's header is known.
-    private(set) var kept: [CertifiedHeader] = []
+    var kept: [CertifiedHeader] = []
     /// Headers of final boundary blocks by epoch; they outlive pruning.
     private var anchorHeaders: [UInt64: BlockHeader] = [:]
-    private(set) var tree: HeaderTree
-    /// The attested hashes above the final block, rising by number.
-    private var line: [Bytes32] = []
-    /// The hashes above the head that some key vouches for, on one line: too few yet, but they may be what proves the
-    /// head, where keys have signed different blocks.
-    private var supported: [Bytes32] = []
-    private(set) var votes: VoteBook
+    var tree: HeaderTree
+    /// The attested headers above the final block, and those above the head that some key vouches for: too few yet, but
+    /// they may be what proves the head, where keys have signed different blocks.
+    var line: FollowedLine
+    var votes: VoteBook
+    /// Stored headers that made room for others and are to be forgotten with the next advance.
+    var evicted: [CertifiedHeader] = []
+    /// Whether the line is to be found anew from the final block on, because votes went with what made room.
+    var isLineInDoubt = false
+    /// Stored headers that do not lead anywhere any more, found at the restoring: an earlier version left them.
+    public private(set) var leftovers: [StatePoint] = []
 
     /// A chain of which only the checkpoint is known.
     public init(configuration: NetworkConfiguration) {
@@ -58,6 +68,7 @@ public struct AttestedChain: Sendable {
         final = configuration.checkpoint
         head = configuration.checkpoint
         tree = HeaderTree(root: configuration.checkpoint)
+        line = FollowedLine(above: configuration.checkpoint.number)
         votes = VoteBook(voterCount: rule.voterCount)
     }
 
@@ -83,8 +94,10 @@ public struct AttestedChain: Sendable {
             final = base.point
             head = final
             tree = HeaderTree(root: final)
+            line = FollowedLine(above: final.number)
             start += first.count
         }
+        let lowest = sorted[start...].first?.header.number ?? .max
         var run: [CertifiedHeader] = []
         for entry in sorted[start...] {
             let isLinked = run.last.map { $0.header.hash == entry.header.parentHash } ?? true
@@ -95,17 +108,29 @@ public struct AttestedChain: Sendable {
             run.append(entry)
         }
         try restore(run)
+        leftovers = sorted.lazy.map(\.point).filter { $0.number >= lowest && !isRestored($0) }
+    }
+
+    /// Whether a stored header has its place here.
+    private func isRestored(_ point: StatePoint) -> Bool {
+        if point.number > final.number { return tree.nodes[point.hash]?.isStored ?? false }
+        return header(at: point.number)?.hash == point.hash
     }
 
     /// Headers restored at once; what lies between two certificates must fit above the final block.
     private static let restoringRun = 256
 
-    /// Branches that were left before the final block passed them are of no use any more.
+    /// Of a branch that was left an earlier version kept the upper headers without the lower ones, or all of it below
+    /// the final block. No start may fail for that: what does not join is left out, and asked of others where it is
+    /// needed.
     private mutating func restore(_ run: [CertifiedHeader]) throws(ChainError) {
         do throws(ChainError) {
             _ = try accept(run)
-        } catch .belowFinal {
-            return
+        } catch {
+            switch error {
+            case .belowFinal, .unknownParent, .tooManyUnverified: return
+            default: throw error
+            }
         }
     }
 
@@ -120,8 +145,8 @@ public struct AttestedChain: Sendable {
     /// The attested header at a height, with its certificate; nil above the head and below what is kept.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? {
         if number > final.number {
-            let offset = number - final.number - 1
-            return offset < line.count ? tree.nodes[line[Int(offset)]]?.entry : nil
+            guard let place = line.place(of: number), place < line.attestedCount else { return nil }
+            return tree.nodes[line[place]]?.entry
         }
         guard let first = kept.first?.header.number, number >= first else { return nil }
         return kept[Int(number - first)]
@@ -169,13 +194,12 @@ public struct AttestedChain: Sendable {
     }
 
     /// The last block served to others: the head, or beyond it the last that any key vouches for.
-    public var servedTip: UInt64 { head.number + UInt64(supported.count) }
+    public var servedTip: UInt64 { final.number + UInt64(line.count) }
 
     /// What is served at a height: the attested line, and above it what some key vouches for.
     public func servedHeader(at number: UInt64) -> CertifiedHeader? {
         guard number > head.number else { return certifiedHeader(at: number) }
-        let offset = number - head.number - 1
-        return offset < supported.count ? tree.nodes[supported[Int(offset)]]?.entry : nil
+        return line.hash(at: number).flatMap { tree.nodes[$0]?.entry }
     }
 
     /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet. Changes nothing.
@@ -202,8 +226,16 @@ public struct AttestedChain: Sendable {
             })
     }
 
+    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
+    public func line(to point: StatePoint) -> [StatePoint] {
+        tree.path(to: point.hash).compactMap { tree.nodes[$0]?.entry.point }
+    }
+
     /// Number of headers held above the final one, attested or not.
     public var unfinalCount: Int { tree.count }
+
+    /// Whether the line that is followed has as many headers above the final one as bridges make.
+    public var isFull: Bool { line.count >= ChainLimits.unfinalHeaders }
 
     /// Lowest block of the final line still kept; nil before the checkpoint's header is known.
     public var lowest: UInt64? { kept.first?.header.number }
@@ -253,10 +285,10 @@ public struct AttestedChain: Sendable {
             advance.anchors = recordAnchors([checkpoint])
         }
         for entry in found.entries { tree.insert(entry) }
-        for vote in found.votes { votes.record(vote) }
+        for (vote, carrier) in found.votes { votes.record(vote, with: carrier, in: &tree) }
         advance.newVotes = found.votes.count
         // Without a new vote nothing can have become attested: a voter's claim stands on a header already held.
-        guard !found.votes.isEmpty else { return advance }
+        guard !found.votes.isEmpty || isLineInDoubt else { return advance }
         let grown = found.entries.filter { $0.certificate != nil }.map(\.header.hash)
         try settle(&advance, grown: Set(grown))
         return advance
@@ -264,104 +296,26 @@ public struct AttestedChain: Sendable {
 
     /// Forgets final headers below `number`, never the final one; boundary headers stay within their own limit.
     public mutating func prune(below number: UInt64) {
-        kept.removeFirst(kept.dropLast().prefix { $0.header.number < number }.count)
+        guard let lowest, number > lowest else { return }
+        kept.removeFirst(Int(min(number - lowest, UInt64(kept.count - 1))))
     }
 
     private mutating func makeRoom(for fresh: [CertifiedHeader]) throws(ChainError) {
         guard let first = fresh.first else { return }
-        func isFull() -> Bool {
-            tree.count + fresh.count { tree.nodes[$0.header.hash] == nil } > ChainLimits.unfinalHeaders
+        let new = fresh.count { !tree.contains($0.header.hash) }
+        guard tree.count + new > ChainLimits.heldHeaders else { return }
+        // Where all that is held is the line itself, nothing can go.
+        if tree.count > line.count {
+            let ends = [line.last ?? tree.root.hash, first.header.parentHash]
+            evicted += tree.keepOnly(pathsTo: ends, heads: votes.headHashes, carriers: votes.carriers)
+            isLineInDoubt = true
         }
-        if isFull() { tree.keepOnly(pathsTo: [supported.last ?? head.hash, first.header.parentHash]) }
-        guard !isFull() else { throw .tooManyUnverified(limit: ChainLimits.unfinalHeaders) }
-    }
-
-    /// Finds the final block and the head anew from the votes.
-    private mutating func settle(_ advance: inout ChainAdvance, grown: Set<Bytes32>) throws(ChainError) {
-        let (known, stored) = (Set(line), Set(line + supported))
-        let (oldFinal, oldHead) = (final, head)
-        let newFinal = try deepestFinal()
-        var passed: [CertifiedHeader] = []
-        if newFinal != final.hash {
-            passed = tree.advance(to: newFinal)
-            final = tree.root
-            kept.append(contentsOf: passed)
-            advance.anchors += recordAnchors(passed)
-        }
-        votes.keep { tree.contains($0) }
-        let tallies = tree.tallies(votes.ownHeadVotes)
-        let newHead = deepestAttested(tallies)
-        line = tree.path(to: newHead)
-        supported = supportedLine(above: newHead, tallies)
-        head = tree.nodes[newHead]?.entry.point ?? final
-        if let newest = newestTime(of: tallies[newHead] ?? VoterSet()) { attestedAt = max(attestedAt ?? 0, newest) }
-        let attested = passed + line.compactMap { tree.nodes[$0]?.entry }
-        advance.attested += attested.filter { !known.contains($0.header.hash) }
-        advance.keep += (attested + supported.compactMap { tree.nodes[$0]?.entry }).filter {
-            !stored.contains($0.header.hash) || grown.contains($0.header.hash)
-        }
-        if final != oldFinal { advance.final = final }
-        if head != oldHead { advance.head = head }
-    }
-
-    private mutating func deepestFinal() throws(ChainError) -> Bytes32 {
-        let tallies = tree.tallies(votes.ownFinalVotes)
-        var current = tree.root.hash
-        while true {
-            let final = tree.children(of: current).filter { rule.suffices(tallies[$0] ?? VoterSet()) }
-            guard let next = final.first else { return current }
-            if final.count > 1, let a = tree.nodes[final[0]]?.entry.point, let b = tree.nodes[final[1]]?.entry.point {
-                throw stop(a, b)
-            }
-            current = next
+        guard tree.count + new <= ChainLimits.heldHeaders else {
+            throw .tooManyUnverified(limit: ChainLimits.heldHeaders)
         }
     }
 
-    /// Records the conflict and gives the error to throw.
-    private mutating func stop(_ a: StatePoint, _ b: StatePoint) -> ChainError {
-        let error = ChainError.conflictingFinals(min(a, b), max(a, b))
-        conflict = error
-        return error
-    }
-
-    /// Of several attested branches the one with more voters, then the newer attestation, then the lower hash.
-    private func deepestAttested(_ tallies: [Bytes32: VoterSet]) -> Bytes32 {
-        var current = tree.root.hash
-        while true {
-            let best = tree.children(of: current)
-                .map { (hash: $0, voters: tallies[$0] ?? VoterSet()) }
-                .filter { rule.suffices($0.voters) }
-                .map { (hash: $0.hash, count: $0.voters.count, time: newestTime(of: $0.voters) ?? 0) }
-                .min { ($1.count, $1.time, $0.hash) < ($0.count, $0.time, $1.hash) }
-            guard let best else { return current }
-            current = best.hash
-        }
-    }
-
-    private func supportedLine(above head: Bytes32, _ tallies: [Bytes32: VoterSet]) -> [Bytes32] {
-        var line: [Bytes32] = []
-        while true {
-            let best = tree.children(of: line.last ?? head)
-                .map { (hash: $0, count: tallies[$0]?.count ?? 0) }.filter { $0.count > 0 }
-                .min { ($1.count, $0.hash) < ($0.count, $1.hash) }
-            guard let best else { return line }
-            line.append(best.hash)
-        }
-    }
-
-    /// The latest time at which enough of `voters` had spoken.
-    private func newestTime(of voters: VoterSet) -> UInt64? {
-        var spoken = VoterSet()
-        let byTime = (0..<rule.voterCount).filter { voters.contains($0) }
-            .map { (time: votes.newestTime(of: $0), voter: $0) }.sorted { ($0.time, $1.voter) > ($1.time, $0.voter) }
-        for (time, voter) in byTime {
-            spoken.insert(voter)
-            if rule.suffices(spoken) { return time }
-        }
-        return nil
-    }
-
-    private mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
+    mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
         var added: [Anchor] = []
         for entry in passed where configuration.isBoundary(entry.header.number) {
             let epoch = configuration.epoch(of: entry.header.number)

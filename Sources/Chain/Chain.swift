@@ -23,6 +23,10 @@
 // - F never goes back. Two finals that t keys each attested and that are not on one line stop the chain with a named
 //   error.
 // - A run is taken whole or not at all; claims whose signature was not checked are neither stored nor passed on.
+// - What is kept on disk is what the newest claims stand on, and what carries a claim that still matters: a chain made
+//   of it has the same head and the same F, whatever branches there were.
+// - A block costs the same however many are above F: votes are marked along the tree, and only what they changed is
+//   looked at. There are at most `ChainLimits.heldHeaders` above F; then nothing goes on before F does.
 // - A head claim moves with its key's later ones, so the head may leave a branch above F; a final claim never moves.
 //
 // Why a claim of the head block may carry final claims of ancestors: a signer makes both for every new block, so one

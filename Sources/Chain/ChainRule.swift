@@ -11,6 +11,7 @@ public struct VoterSet: Hashable, Sendable {
     /// `voter` is 0…63.
     public func contains(_ voter: Int) -> Bool { bits & (1 << UInt64(voter)) != 0 }
     public mutating func insert(_ voter: Int) { bits |= 1 << UInt64(voter) }
+    public mutating func remove(_ voter: Int) { bits &= ~(1 << UInt64(voter)) }
     public mutating func formUnion(_ other: VoterSet) { bits |= other.bits }
     public func isSubset(of other: VoterSet) -> Bool { bits & ~other.bits == 0 }
 }

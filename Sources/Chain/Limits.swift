@@ -14,8 +14,12 @@ public enum ChainLimits {
     public static let voters = 64
     /// Claims in one certificate: a head and a final one of each voter.
     public static let certificateClaims = 2 * voters
-    /// Headers held above the final one, attested or not; at 12 s a block this is 27 hours.
+    /// Headers of one line above the final one; at 12 s a block this is 27 hours. Bridges make no more, until a later
+    /// block is final.
     public static let unfinalHeaders = 8_192
+    /// Headers held above the final one, attested or not, of all branches. Those beyond what bridges make are room for
+    /// the blocks that bring the word of a later final block to who has not heard of it yet.
+    public static let heldHeaders = unfinalHeaders + 1_024
     /// State points with final claims whose header is not known yet.
     public static let pendingFinals = 1_024
     /// Headers of epoch boundaries kept after pruning: 145 days of mainnet at 256 blocks an epoch.
@@ -28,8 +32,9 @@ public enum ChainLimits {
     public static let blockNumber = UInt64(Int64.max)
     /// Longest time after which an attested head may count as stale, seconds: 136 years.
     public static let maxAgeSeconds = UInt64(UInt32.max)
-    /// Blocks that may be between a bridge's head and what it calls final: nine days at 12 s a block.
-    public static let finalityDepth: UInt64 = 1 << 16
+    /// Blocks that may be between a bridge's head and what it calls final: fewer than bridges make before a later one is
+    /// final, or none ever would be.
+    public static let finalityDepth = UInt64(unfinalHeaders) - 1
     /// Bridges that a network's configuration may name: as many as there may be attesting keys.
     public static let bridges = 64
     /// Deepest sections: 16^4 of them.

@@ -154,6 +154,7 @@ extension ChainSync {
         } catch .tooManyUnverified {
             resetWalk()
             failed(peer, at: now)
+            tellFull()
         } catch .belowFinal {
             // Another line, which lost: who has not heard of that yet is no liar.
             resetWalk()
@@ -168,11 +169,28 @@ extension ChainSync {
         return false
     }
 
+    /// Tells once that nothing goes on before a later block is final; junk alone is not worth it.
+    private mutating func tellFull() {
+        guard chain.isFull, toldFull != chain.final.number else { return }
+        toldFull = chain.final.number
+        directives.append(.lacksFinality(above: chain.final.number))
+    }
+
     mutating func report(_ advance: ChainAdvance) {
-        if !advance.keep.isEmpty { directives.append(.persist(advance.keep)) }
-        if let head = advance.head { directives.append(.headAdvanced(head)) }
+        if !advance.keep.isEmpty || !advance.drop.isEmpty {
+            directives.append(.persist(advance.keep, forgetting: advance.drop))
+        }
+        if let head = advance.head { directives.append(.headAdvanced(head, leaving: advance.leftAt)) }
         if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
-        if chain.final.number > ChainNetworkLimits.keptHeaders {
+        // The checkpoint's header may come after those above it.
+        let checkpoint = configuration.checkpoint.number
+        if storedFrom == nil || (storedFrom == checkpoint + 1 && chain.lowest == checkpoint) {
+            storedFrom = chain.lowest
+        }
+        tellFull()
+        if let lowest = chain.lowest,
+            chain.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
+        {
             chain.prune(below: chain.final.number - ChainNetworkLimits.keptHeaders)
         }
     }
@@ -224,13 +242,32 @@ extension ChainSync {
         } catch .conflictingFinals(let a, let b) {
             directives.append(.conflict(.conflictingFinals(a, b)))
         } catch .tooManyUnverified {
-            // Nothing to hold against the peer: there is no room as long as nothing more is attested.
+            // Nothing to hold against the peer: there is no room as long as no later block is final.
+            tellFull()
         } catch .belowFinal {
             // Nor here: its keys have spoken for this block before others made a rival final, which it may not know.
         } catch {
             penalise(id, .invalid(error), at: now)
         }
         plan(at: now)
+    }
+
+    /// Whether a header would be taken, whatever certificate came with it.
+    public func joins(_ header: BlockHeader) -> Bool {
+        let outcome = Result { () throws(ChainError) in try chain.check(header) }
+        return if case .success = outcome { true } else { false }
+    }
+
+    /// Whether a block of the node's own making joins the attested chain; where it does not, that is a conflict: the
+    /// node replays another chain than the one its network attests.
+    public mutating func admits(_ header: BlockHeader) -> Bool {
+        do throws(ChainError) {
+            try chain.check(header)
+            return true
+        } catch {
+            directives.append(.conflict(error))
+            return false
+        }
     }
 
     /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain

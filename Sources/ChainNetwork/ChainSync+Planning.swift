@@ -26,6 +26,18 @@ extension ChainSync {
         return (isMoreCertified ? head.number : chain.servedTip) + 1
     }
 
+    /// The next header that is needed, and the lowest that any peer serves, where no peer goes down to it and some have
+    /// what comes after.
+    public var gap: HeaderGap? {
+        let wanted = max(base, chain.final.number + 1)
+        var lowest: UInt64?
+        for peer in peers.values where peer.highest >= wanted && peer.lowest <= peer.highest {
+            if peer.lowest <= wanted { return nil }
+            lowest = min(lowest ?? peer.lowest, peer.lowest)
+        }
+        return lowest.map { HeaderGap(wanted: wanted, lowest: $0) }
+    }
+
     /// Whether nothing is known yet, not even the checkpoint's header.
     private var isWithoutCheckpoint: Bool { chain.lowest == nil && chain.head == chain.configuration.checkpoint }
 
@@ -65,7 +77,7 @@ extension ChainSync {
             let base = base
             if frontier != base { frontier = base }
         }
-        let target = highestServed(from: frontier, at: now)
+        let target = highestServed(from: frontier, at: now).map { min($0, highestHeld) }
         while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
         while let target, segments.count < ChainNetworkLimits.window {
             let first = segments.last?.end ?? frontier
@@ -85,6 +97,9 @@ extension ChainSync {
             segments[index].state = .asked(tag)
         }
     }
+
+    /// The highest block for which there can be room above the final one.
+    private var highestHeld: UInt64 { chain.final.number + UInt64(ChainLimits.heldHeaders) }
 
     /// The highest block that a peer claims to serve who may be asked and has what leads there. This is gone through
     /// after every event: without an array.
@@ -115,7 +130,7 @@ extension ChainSync {
         resetWalk()
         guard let peer = peers[id], peer.certified > chain.head.number else { return }
         // A claim beyond what may be held above the final block could not be proven anyway.
-        let limit = chain.final.number + UInt64(ChainLimits.unfinalHeaders)
+        let limit = highestHeld
         mode = .single(
             peer: id, next: chain.final.number + 1, goal: min(peer.highest, limit),
             certified: min(peer.certified, limit))
@@ -171,4 +186,12 @@ extension ChainSync {
         directives.append(.penalise(peer: peer, reason: reason))
         pause(peer, ChainNetworkLimits.liarPause, now)
     }
+}
+
+/// Peers serve later headers only than the one that is needed next.
+public struct HeaderGap: Equatable, Sendable {
+    /// Number of the header that is needed.
+    public let wanted: UInt64
+    /// Number of the lowest that any peer serves.
+    public let lowest: UInt64
 }

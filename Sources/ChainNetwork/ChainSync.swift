@@ -15,12 +15,15 @@ public struct ChainSync: Sendable {
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
         /// Offer content to a peer.
         case offer(peer: Bytes32, key: [UInt8], value: [UInt8])
-        /// Keep these headers on disk, over what stands there at the same height. Rising by number.
-        case persist([CertifiedHeader])
-        /// There is another attested head.
-        case headAdvanced(StatePoint)
+        /// In one transaction, keep these headers on disk, rising by number, and forget those.
+        case persist([CertifiedHeader], forgetting: [StatePoint])
+        /// There is another attested head. `leaving`: the lowest height of those that are attested no longer.
+        case headAdvanced(StatePoint, leaving: UInt64?)
         /// There is another final block; the anchors that became usable by it, rising, or none.
         case finalAdvanced([Anchor])
+        /// There are as many blocks above the final one, whose number is given, as there may be: nothing much goes on
+        /// until a later one is final. Told once for each final block.
+        case lacksFinality(above: UInt64)
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
         /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
@@ -104,25 +107,33 @@ public struct ChainSync: Sendable {
     var frontier: UInt64 = 0 { didSet { settled = nil } }
     /// Who delivered headers that it calls attested and that are not (yet), and up to where.
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
+    /// The lowest block from which on every header up to the final one is stored; nil before there is any.
+    public internal(set) var storedFrom: UInt64?
     /// Who was asked for the checkpoint's header besides the walk, and the request under way.
     var checkpointAsked: Set<Bytes32> = [] { didSet { settled = nil } }
     var checkpointRequest: RequestTag? { didSet { settled = nil } }
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
     var settled: Settled?
+    /// The final block above which there was no more room, once that was told.
+    var toldFull: UInt64?
     /// In single mode, the last header taken in.
     var lastOfSingle: Bytes32?
     var generator: SeededGenerator
     var directives: [Directive] = []
     private var nextTag: UInt64 = 1
 
-    /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order.
+    /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order: all of them, or
+    /// the newest and those of epoch boundaries. `storedFrom`: what the store has down to; nil: what is given here.
     public init(
-        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], seed: UInt64
+        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], storedFrom: UInt64? = nil,
+        seed: UInt64
     ) throws(ChainError) {
         chain = try AttestedChain(configuration: configuration, restoring: stored)
         generator = SeededGenerator(seed: seed)
         resetWalk()
+        self.storedFrom = storedFrom ?? chain.lowest
+        if !chain.leftovers.isEmpty { directives.append(.persist([], forgetting: chain.leftovers)) }
     }
 
     /// Takes what has come about, in order.
@@ -147,6 +158,14 @@ public struct ChainSync: Sendable {
     /// Set once two finals contradict each other.
     public var conflict: ChainError? { chain.conflict }
     public func isStale(at unixSeconds: UInt64) -> Bool { chain.isStale(at: unixSeconds) }
+    /// Lowest block of the final line in memory; nil before the checkpoint's header is known.
+    public var lowest: UInt64? { chain.lowest }
+    /// Whether there are as many blocks above the final one as bridges make.
+    public var isFull: Bool { chain.isFull }
+    /// Whether the header is here, attested or not.
+    public func holds(_ hash: Bytes32) -> Bool { chain.holds(hash) }
+    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
+    public func line(to point: StatePoint) -> [StatePoint] { chain.line(to: point) }
     /// The attested header at a height.
     public func header(at number: UInt64) -> BlockHeader? { chain.header(at: number) }
     /// The attested header of that very block.
@@ -183,8 +202,23 @@ public struct ChainSync: Sendable {
         ).encoded
     }
 
-    private var servedHeights: (lowest: UInt64, highest: UInt64) {
-        (chain.lowest ?? chain.final.number + 1, chain.servedTip)
+    var servedHeights: (lowest: UInt64, highest: UInt64) {
+        (storedFrom ?? chain.lowest ?? chain.final.number + 1, chain.servedTip)
+    }
+
+    /// The store has no headers below this one any more.
+    public mutating func pruned(below number: UInt64) { storedFrom = max(storedFrom ?? number, number) }
+
+    /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
+    public func reading(for key: [UInt8]) -> ServeHeaders? {
+        guard let storedFrom, let lowest = chain.lowest, storedFrom < lowest,
+            case .success(.headers(let wanted)) = Result(catching: { try ChainContentKey(decoding: key) })
+        else { return nil }
+        switch wanted.start {
+        case .number(let number): guard number >= storedFrom, number < lowest else { return nil }
+        case .hash(let hash): guard chain.header(hash: hash) == nil else { return nil }
+        }
+        return ServeHeaders(key: wanted, stored: storedFrom...chain.final.number, highest: chain.servedTip)
     }
 
     /// The value for a content key. A key that is none gets the same answer as one we have nothing for.

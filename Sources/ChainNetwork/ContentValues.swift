@@ -48,21 +48,7 @@ public enum HeadersValue: Hashable, Sendable {
         var writer = ByteWriter()
         switch self {
         case .headers(let entries):
-            writer.append(uint8: 0)
-            var items: [[UInt8]] = []
-            var size = 1
-            for entry in entries.prefix(ChainNetworkLimits.headersPerRequest) {
-                let item = entry.encoded
-                size += 4 + item.count
-                if size > byteLimit, !items.isEmpty { break }
-                items.append(item)
-            }
-            var offset = 4 * items.count
-            for item in items {
-                writer.append(littleEndian: UInt32(offset))
-                offset += item.count
-            }
-            for item in items { writer.append(item) }
+            return HeadersValue.encode(entries.map { Item($0) }, byteLimit: byteLimit)
         case .notServed(let lowest, let highest):
             writer.append(uint8: 1)
             writer.append(littleEndian: lowest)
@@ -71,6 +57,54 @@ public enum HeadersValue: Hashable, Sendable {
             writer.append(uint8: 2)
             writer.append(littleEndian: seconds)
         }
+        return writer.bytes
+    }
+}
+
+extension HeadersValue {
+    /// A header and its certificate as they are encoded; no bytes stand for no certificate.
+    struct Item {
+        let header, certificate: [UInt8]
+
+        init(header: [UInt8], certificate: [UInt8]) {
+            self.header = header
+            self.certificate = certificate
+        }
+
+        init(_ entry: CertifiedHeader) {
+            self.init(header: entry.header.rlp, certificate: entry.certificate?.encoded ?? [])
+        }
+
+        /// The container: two offsets, then header and certificate.
+        var encoded: [UInt8] {
+            var writer = ByteWriter(capacity: byteCount)
+            writer.append(littleEndian: UInt32(8))
+            writer.append(littleEndian: UInt32(8 + header.count))
+            writer.append(header)
+            writer.append(certificate)
+            return writer.bytes
+        }
+
+        var byteCount: Int { 8 + header.count + certificate.count }
+    }
+
+    /// A value of status 0. Items beyond `byteLimit` bytes are left out, but for the first.
+    static func encode(_ items: [Item], byteLimit: Int) -> [UInt8] {
+        var size = 1
+        var count = 0
+        for item in items.prefix(ChainNetworkLimits.headersPerRequest) {
+            size += 4 + item.byteCount
+            if size > byteLimit, count > 0 { break }
+            count += 1
+        }
+        var writer = ByteWriter(capacity: min(size, byteLimit))
+        writer.append(uint8: 0)
+        var offset = 4 * count
+        for item in items.prefix(count) {
+            writer.append(littleEndian: UInt32(offset))
+            offset += item.byteCount
+        }
+        for item in items.prefix(count) { writer.append(item.encoded) }
         return writer.bytes
     }
 }
@@ -90,7 +124,7 @@ public enum NewBlockValue {
     }
 
     /// The encoding that `decode` reads.
-    public static func encode(_ entry: CertifiedHeader) -> [UInt8] { [0] + entry.encoded }
+    public static func encode(_ entry: CertifiedHeader) -> [UInt8] { [0] + HeadersValue.Item(entry).encoded }
 }
 
 extension CertifiedHeader {
@@ -106,17 +140,6 @@ extension CertifiedHeader {
         } catch {
             throw .invalid(error)
         }
-    }
-
-    /// The container: two offsets, then header and certificate.
-    fileprivate var encoded: [UInt8] {
-        let certificate = certificate?.encoded ?? []
-        var writer = ByteWriter(capacity: 8 + header.rlp.count + certificate.count)
-        writer.append(littleEndian: UInt32(8))
-        writer.append(littleEndian: UInt32(8 + header.rlp.count))
-        writer.append(header.rlp)
-        writer.append(certificate)
-        return writer.bytes
     }
 }
 

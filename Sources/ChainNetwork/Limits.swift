@@ -30,8 +30,11 @@ public enum ChainNetworkLimits {
     public static let pushFanout = 8
     /// Peers kept in mind.
     public static let peers = 1_024
-    /// Final headers kept in memory to be served, about 1.5 KiB each.
-    public static let keptHeaders: UInt64 = 32_768
+    /// Final headers kept in memory, about 2 KiB each: what peers that are a day behind ask about. Older ones are
+    /// served from the store.
+    public static let keptHeaders: UInt64 = 8_192
+    /// So many more are let come together before they are forgotten at once.
+    static let forgottenTogether: UInt64 = 1_024
     /// Encoded certificate, bytes.
     static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
     /// A new block's value, bytes: header and certificate behind their offsets and the status byte.

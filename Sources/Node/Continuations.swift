@@ -45,11 +45,14 @@ enum Continuation: Sendable {
     case crownCommitted(Anchor, Crown, assignment: UInt64?)
     /// Headers and other writes that nothing waits for.
     case written
+    /// Old headers: found, then forgotten.
+    case pruneHeaders
+    case headersPruned
     /// A bridge's genesis or block.
     case genesis(ReplayedBlock)
-    case genesisCommitted(ReplayedBlock, GenesisTaken)
+    case genesisCommitted(ReplayedBlock, GenesisTaken, BridgeState.Word)
     case replay(ReplayedBlock)
-    case replayCommitted(ReplayedBlock, ReplayTaken)
+    case replayCommitted(ReplayedBlock, ReplayTaken, BridgeState.Word)
 }
 
 /// What a request for content was for.

@@ -6,6 +6,10 @@ public enum NodeLimits {
     /// Rounds in which machines answer each other within one event. Each round handles all that the one before brought;
     /// more than a few mean two machines chasing each other.
     static let settleRounds = 16
+    /// Old headers are forgotten when there are so many: fewer are not worth a transaction.
+    static let headersPrunedTogether: UInt64 = 256
+    /// How long no peer has the header that is needed next before that is told: peers come one by one.
+    static let gapPatience = Interval.seconds(10)
     /// A headers answer: 100 headers with certificates are some 80 KiB.
     static let headerAnswerBytes = 1 << 20
     static let headerTimeout = Interval.seconds(10)

@@ -8,25 +8,41 @@ import StateStore
 import Sync
 
 extension Node {
-    /// The attested head moved: what waited for its header may go on, and layers of blocks that are no longer on the
-    /// chain go.
-    mutating func headAdvanced(to point: StatePoint, at moment: Moment) {
-        let chain = chain
-        let lost = holdings.rewind { Node.isCanonical($0, in: chain) != false }
-        if !lost.isEmpty {
-            log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
-            commit(StateWrites.dropLayers(lost), then: .written)
-            for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
-        }
+    /// The attested head moved: what waited for its header may go on. Where it left a branch (`leaving`: from that
+    /// height on), the layers of that go.
+    mutating func headAdvanced(to point: StatePoint, leaving: UInt64?, at moment: Moment) {
+        if let leaving { rewind(from: leaving, at: moment) }
         holdings.reviewAll()
         for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
         afterProgress(at: moment)
+    }
+
+    /// Drops layers of blocks, from a height on, that are not on the chain. A bridge keeps its own: what it replays is
+    /// its own chain's, whatever others attest meanwhile.
+    mutating func rewind(from number: UInt64, at moment: Moment) {
+        guard configuration.role != .bridge else { return }
+        let chain = chain
+        let lost = holdings.rewind { $0.number < number || Node.isCanonical($0, in: chain) != false }
+        guard !lost.isEmpty else { return }
+        log(.info, "the chain's head changed: \(lost.count) unfinal layers are gone")
+        commit(StateWrites.dropLayers(lost), then: .written)
+        for index in Set(lost.map(\.section.index)).sorted() { tellSync(index, at: moment) }
+    }
+
+    /// Who holds the whole ring can prove its head by what it holds. The proof that was written down may be of an
+    /// earlier block: a kill may have come between a block and its proof.
+    mutating func noteOwnCrown() {
+        guard let header = bridge?.head.flatMap({ chain.header(of: $0) }) ?? chain.headHeader,
+            let crown = holdings.rebuiltCrown(at: header.number), crown.root == header.stateRoot
+        else { return }
+        holdings.note(crown.nodes, at: header.number)
     }
 
     /// Boundary blocks became final.
     mutating func finalAdvanced(_ anchors: [Anchor], at moment: Moment) {
         holdings.reviewAll()
         for id in holders.peers.keys.sorted() { refreshSyncPeer(id) }
+        pruneHeaders()
         guard let newest = anchors.last else { return }
         log(.info, "\(newest) is final")
         sync.anchorAdvanced(to: newest)
@@ -231,13 +247,5 @@ extension Node {
             if let reached { status.toldAnchor = reached }
         }
         return (follows && !status.toldFollowing) || (reached != nil && reached != status.toldAnchor)
-    }
-
-    /// Writes headers that are attested now.
-    mutating func persist(_ headers: [CertifiedHeader]) {
-        guard !headers.isEmpty else { return }
-        var batch = WriteBatch()
-        for entry in headers { batch.append(HeaderRecords.replacing(entry)) }
-        commit(batch, then: .written)
     }
 }

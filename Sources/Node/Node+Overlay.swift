@@ -13,8 +13,7 @@ extension Node {
         case .send(let bytes, let target): directives.append(.send(bytes, to: target))
         case .contentRequested(.state, let asker, let key, let token):
             serveState(key, to: asker.id, token, at: moment)
-        case .contentRequested(_, _, let key, let token):
-            overlay.answer(token, .content(chain.serve(key)), at: moment.instant)
+        case .contentRequested(_, _, let key, let token): serveChain(key, token, at: moment)
         case .contentAnswered(let id, let result, let report):
             guard let purpose = requests.removeValue(forKey: id) else { return }
             switch purpose {
@@ -74,9 +73,15 @@ extension Node {
         case .offer(let peer, let key, let value):
             _ = overlay.offer(
                 network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
-        case .persist(let headers): persist(headers)
-        case .headAdvanced(let point): headAdvanced(to: point, at: moment)
+        case .persist(let headers, let forgotten): persist(headers, forgetting: forgotten)
+        case .headAdvanced(let point, let leaving): headAdvanced(to: point, leaving: leaving, at: moment)
         case .finalAdvanced(let anchors): finalAdvanced(anchors, at: moment)
+        case .lacksFinality(let final):
+            log(
+                .warning,
+                "\(ChainLimits.unfinalHeaders) blocks are above block \(final), the last one that is final, and no "
+                    + "more may be: waiting for a later one; are all bridges up whose keys the network's configuration "
+                    + "asks for?")
         case .penalise(let peer, let reason):
             log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)

@@ -90,6 +90,18 @@ extension Node {
         serve(.serveDiffs(job), token, at: moment)
     }
 
+    /// Answers a request for headers: from memory, or by a job where they are in the store only.
+    mutating func serveChain(_ key: [UInt8], _ token: Overlay.ContentToken, at moment: Moment) {
+        guard let reading = chain.reading(for: key) else {
+            return overlay.answer(token, .content(chain.serve(key)), at: moment.instant)
+        }
+        guard status.serving < NodeLimits.servingJobs else {
+            return overlay.answer(token, .content(reading.refusal), at: moment.instant)
+        }
+        status.serving += 1
+        run(.read(reading), then: .answer(token))
+    }
+
     private mutating func serve(_ job: StateJob, _ token: Overlay.ContentToken, at moment: Moment) {
         guard status.serving < NodeLimits.servingJobs else {
             let busy = StateStatus.busy(seconds: NodeLimits.busySeconds)

@@ -35,6 +35,7 @@ extension Node {
             }
         case (.blockDiff(let diff), .blockDiff(let outcome)): checked(diff, outcome, at: moment)
         case (.fold(let section), .fold(let outcome)): folded(section, outcome, at: moment)
+        case (.pruneHeaders, .pruned(let outcome)): headersPruned(outcome, at: moment)
         case (.genesis(let block), .genesis(let outcome)): genesisBuilt(block, outcome, at: moment)
         case (.replay(let block), .replay(let outcome)): replayed(block, outcome, at: moment)
         default:
@@ -111,10 +112,13 @@ extension Node {
             afterProgress(at: moment)
         case .crownCommitted(let anchor, let crown, let assignment):
             crownStored(anchor, crown, assignment: assignment, at: moment)
-        case .genesisCommitted(let block, let taken): genesisStored(block, taken, at: moment)
-        case .replayCommitted(let block, let taken): replayStored(block, taken, at: moment)
+        case .genesisCommitted(let block, let taken, let word): genesisStored(block, taken, word, at: moment)
+        case .replayCommitted(let block, let taken, let word): replayStored(block, taken, word, at: moment)
+        case .headersPruned:
+            status.isPruning = false
+            pruneHeaders()
         case .written: break
-        case .answer, .range, .diffs, .blockDiff, .fold, .genesis, .replay: break
+        case .answer, .range, .diffs, .blockDiff, .fold, .genesis, .replay, .pruneHeaders: break
         }
     }
 
@@ -152,10 +156,12 @@ extension Node {
             holdings.unlock(section)
             tellSync(section, at: moment)
         case .answer: status.serving -= 1
-        case .genesis(let block), .genesisCommitted(let block, _), .replay(let block), .replayCommitted(let block, _):
+        case .genesis(let block), .genesisCommitted(let block, _, _), .replay(let block),
+            .replayCommitted(let block, _, _):
             replayRefused(block, at: moment)
         case .crownCommitted(_, _, let assignment):
             if let assignment { end(assignment, sections: [], .aborted, at: moment) }
+        case .pruneHeaders, .headersPruned: status.isPruning = false
         case .written: break
         }
         switch error {

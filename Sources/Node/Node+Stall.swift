@@ -12,6 +12,12 @@ extension Node {
         let quiet = status.quiet(at: moment.instant)
         guard configuration.role != .bridge, quiet >= SyncLimits.stallAfter else { return nil }
         let seconds = Int(quiet.seconds)
+        if let gap = chain.gap {
+            return Stall(
+                seconds: seconds,
+                reason: "no peer serves block \(gap.wanted)'s header; the lowest served is block \(gap.lowest)'s",
+                advice: "a boot node that keeps older headers, or a network file with a newer checkpoint")
+        }
         guard sync.phase != .following || hasSectionsBehind else {
             return staleness(at: moment) ?? lag(seconds, at: moment.instant)
         }

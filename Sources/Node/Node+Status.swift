@@ -28,6 +28,13 @@ struct StatusKeeper: Sendable {
     var resumed: StatePoint?
     /// Sections begun again that are still to be told.
     var dropped = DroppedSections()
+    /// The highest sequence number of the node's record that was written down.
+    var keptSequence: UInt64
+    /// Whether headers are being forgotten.
+    var isPruning = false
+    /// Since when no peer has had the header that is needed next, and which gap was told.
+    var gapSince: Instant?
+    var toldGap: HeaderGap?
     private(set) var nextReport: Instant
     private var lastVerified: Instant
     private var stateBytes: UInt64 = 0
@@ -37,7 +44,8 @@ struct StatusKeeper: Sendable {
     /// Seconds over which the rate is taken.
     static let windowSeconds: UInt64 = 10
 
-    init(startedAt now: Instant) {
+    init(startedAt now: Instant, keptSequence: UInt64) {
+        self.keptSequence = keptSequence
         nextReport = now + NodeLimits.reportInterval
         lastVerified = now
         headVerifiedAt = now
@@ -135,6 +143,8 @@ extension Node {
 
     mutating func reportStatus(at moment: Moment) {
         guard status.isDue(at: moment.instant) else { return }
+        keepRecordSequence()
+        tellGap(at: moment)
         totals.crossingsWhileFetching = sync.crossingsWhileFetching
         if let line = status.dropped.line(at: moment.instant) { log(.info, line) }
         report(.progress(progress(at: moment)))

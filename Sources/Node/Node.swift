@@ -97,7 +97,9 @@ public struct Node: Sendable {
         do {
             overlay = try Overlay(
                 key: configuration.key, configuration: configuration.overlay, entropy: Entropy(seed: entropy.bytes32()))
-            chain = try ChainSync(configuration: network, restoring: stored.headers, seed: entropy.bytes32().word0)
+            chain = try ChainSync(
+                configuration: network, restoring: stored.headers, storedFrom: stored.lowestHeader,
+                seed: entropy.bytes32().word0)
         } catch let error as DiscoveryError {
             throw .record(error)
         } catch let error as ChainError {
@@ -125,12 +127,15 @@ public struct Node: Sendable {
         holders = HolderDirectory(
             role: configuration.role, arc: isHolder ? configuration.arc : .whole(network), named: isHolder ? named : [],
             stored: stored.holders)
-        status = StatusKeeper(startedAt: moment.instant)
+        status = StatusKeeper(startedAt: moment.instant, keptSequence: configuration.recordSequence)
         status.resumed = stored.headProof?.point
         // It counts as long as nothing of the arc was given up since.
         if holdings.completeCount == arc.count { status.resumedAnchor = stored.completeAnchor }
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
-        if configuration.role == .bridge { bridge = try BridgeState(configuration, head: stored.replayedHead) }
+        if configuration.role == .bridge {
+            let unfinal = stored.replayedHead.map { chain.line(to: $0) } ?? []
+            bridge = try BridgeState(configuration, head: stored.replayedHead, unfinal: unfinal)
+        }
         begin(at: moment)
     }
 
@@ -139,12 +144,16 @@ public struct Node: Sendable {
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
         meetKnownNodes(at: moment)
         for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
+        // A crash may have come between a change of the head and the going of the layers that it excludes.
+        if let lowest = chain.lowest { rewind(from: lowest, at: moment) }
+        noteOwnCrown()
         if let newest = chain.newestAnchor {
             sync.anchorAdvanced(to: newest)
             tellAnchors()
         }
         // Before anybody answers: whoever waits for a block need not wait for one that was verified before.
         if let point = verifiedPoint, configuration.role != .bridge { report(.verified(point)) }
+        pruneHeaders()
         afterProgress(at: moment)
     }
 

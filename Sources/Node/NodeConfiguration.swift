@@ -32,6 +32,9 @@ public struct NodeConfiguration: Sendable {
     public var attestingSeeds: [[UInt8]]
     /// A bridge signs as final the block this far below its head.
     public var finalityDepth: UInt64
+    /// Final headers that are kept, from the newest down, beside those of epoch boundaries; nil: all, so that whoever
+    /// begins at the checkpoint finds what leads from there.
+    public var keptHeaders: UInt64?
     /// "name/version-commit/os-cpu/language", told to peers.
     public var clientInfo: String
 

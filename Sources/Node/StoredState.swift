@@ -9,8 +9,11 @@ public struct StoredState: Sendable {
     public var records: [SectionRecord] = []
     public var layers: [BlockLayer] = []
     public var crowns: [(anchor: Anchor, crown: Crown)] = []
-    /// Attested headers with their certificates, rising.
+    /// Attested headers with their certificates, rising: the newest, which reach down below the final block, and before
+    /// them those of epoch boundaries.
     public var headers: [CertifiedHeader] = []
+    /// The lowest block from which on every header is stored; nil where none is.
+    public var lowestHeader: UInt64?
     public var wantedCodes: [WantedCode] = []
     /// The newest block a bridge has applied.
     public var replayedHead: StatePoint?
@@ -41,7 +44,8 @@ public struct StoredState: Sendable {
             let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
             stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
         }
-        stored.headers = try headers(in: snapshot)
+        stored.headers = try headers(in: snapshot, network)
+        stored.lowestHeader = try HeaderRecords.lowest(in: snapshot)
         stored.knownNodes = try KnownNode.load(from: snapshot)
         stored.holders = try StoredHolder.load(from: snapshot, depth: network.sectionDepth)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
@@ -59,10 +63,32 @@ public struct StoredState: Sendable {
         return stored
     }
 
-    private static func headers(in snapshot: some StoreSnapshot) throws(StoreError) -> [CertifiedHeader] {
+    /// Never more than a chain holds above its final block, so that block is among them, and the boundaries below: a
+    /// start costs the same however many are stored.
+    private static func headers(
+        in snapshot: some StoreSnapshot, _ network: NetworkConfiguration
+    ) throws(StoreError) -> [CertifiedHeader] {
+        guard let highest = try HeaderRecords.highest(in: snapshot)?.number else { return [] }
+        let held = UInt64(ChainLimits.heldHeaders)
+        let first = highest > held ? highest - held : 0
+        var boundaries: [CertifiedHeader] = []
+        var number = first - first % network.epochLength
+        if number == first { number = first >= network.epochLength ? first - network.epochLength : .max }
+        while number < first, boundaries.count < ChainLimits.anchorHeaders {
+            let found = try headers(from: number, through: number, in: snapshot)
+            guard !found.isEmpty else { break }
+            boundaries += found
+            guard number >= network.epochLength else { break }
+            number -= network.epochLength
+        }
+        return try boundaries.reversed() + headers(from: first, through: .max, in: snapshot)
+    }
+
+    private static func headers(
+        from first: UInt64, through last: UInt64, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> [CertifiedHeader] {
         var headers: [CertifiedHeader] = []
-        let rows = try HeaderRecords.headers(from: 0, through: .max, limit: .max, in: snapshot)
-        for (point, bytes) in rows {
+        for (point, bytes) in try HeaderRecords.headers(from: first, through: last, limit: .max, in: snapshot) {
             let encoded = try HeaderRecords.certificate(of: point.hash, in: snapshot)
             do throws(ChainError) {
                 var certificate: Certificate?
@@ -77,14 +103,8 @@ public struct StoredState: Sendable {
 }
 
 extension HeaderRecords {
-    /// An attested header in place of whatever was stored at its height.
-    static func replacing(_ entry: CertifiedHeader) -> WriteBatch {
-        var batch = WriteBatch()
-        let low = withUnsafeBytes(of: entry.header.number.bigEndian) { Array($0) }
-        let high = withUnsafeBytes(of: (entry.header.number + 1).bigEndian) { Array($0) }
-        batch.deleteRange(.headers, from: low, upTo: high)
-        batch.append(
-            writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded))
-        return batch
+    /// A verified header with its certificate.
+    static func writing(_ entry: CertifiedHeader) -> WriteBatch {
+        writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded)
     }
 }

@@ -3,7 +3,7 @@ import Foundation
 /// The folder in which a node works: its key, its record, its store, and a lock against a second process.
 ///
 ///     node.key   the identity's secret (unless --node-key-file names another)
-///     node.enr   the record as it was at the last start
+///     node.enr   the record as peers are told it, or were last
 ///     store/     the database
 ///     lock       held while a node runs here
 public struct DataDirectory: Sendable {
@@ -54,10 +54,10 @@ public struct DataDirectory: Sendable {
 
     /// Writes the record, in one step, for `carousel enr`.
     public func writeRecord(_ text: String) throws(ShellError) {
-        try StatusFile.replace(recordPath, with: text + "\n")
+        try WholeFile.write(text + "\n", to: recordPath, .replaced)
     }
 
-    /// The record as it was at the last start.
+    /// The record as peers are told it, or were last.
     public func readRecord() throws(ShellError) -> String {
         guard let data = FileManager.default.contents(atPath: recordPath) else { throw .noDataDirectory(path) }
         return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
@@ -84,14 +84,8 @@ public struct StatusFile: Sendable {
 
     /// Replaces the file.
     public func write(_ figures: [(name: String, value: String)]) throws(ShellError) {
-        try StatusFile.replace(path, with: figures.map { "\($0.name)=\($0.value)\n" }.joined())
-    }
-
-    static func replace(_ path: String, with text: String) throws(ShellError) {
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw .file(path: path, reason: "cannot be written (\(error.localizedDescription))")
-        }
+        // It is of use while the node runs: not worth a wait for the disk every second.
+        let text = figures.map { "\($0.name)=\($0.value)\n" }.joined()
+        try WholeFile.write(text, to: path, .replaced, flushed: false)
     }
 }

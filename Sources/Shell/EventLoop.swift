@@ -124,9 +124,12 @@ public final class EventLoop<Machine: NodeMachine> {
         return Int64(clamping: max(wait, ShellLimits.shortestWaitMicroseconds))
     }
 
-    private func takeMail() {
+    /// Hands the machine what other threads left; whether there was anything.
+    @discardableResult
+    private func takeMail() -> Bool {
         let now = clock.now()
-        for event in mailbox.take() {
+        let mail = mailbox.take()
+        for event in mail {
             switch event {
             case .feedFailed(let reason):
                 hands.feedFailed(reason)
@@ -139,6 +142,7 @@ public final class EventLoop<Machine: NodeMachine> {
                 if !endedShort { machine.handle(event, at: now) }
             }
         }
+        return !mail.isEmpty
     }
 
     private func receive() throws(ShellError) {
@@ -179,14 +183,17 @@ public final class EventLoop<Machine: NodeMachine> {
         perform()
     }
 
-    /// The last words: what the machine has asked to be written reaches the disk, and it hears of it. What it asks for
-    /// then is not done any more: the next start goes on from the last watermark.
+    /// The last words: what the machine has asked to be written reaches the disk, and it hears of it; what it then asks
+    /// to be written does too. Jobs are not begun any more: the next start goes on from the last watermark.
     private func finish() throws(ShellError) -> Int32 {
         hands.stopFeeds()
         hands.pool.shutDown()
+        for _ in 0..<ShellLimits.lastRounds {
+            hands.writer.flush()
+            guard takeMail() else { break }
+            perform()
+        }
         hands.writer.shutDown()
-        takeMail()
-        perform()
         return exitCode ?? 0
     }
 }

@@ -6,6 +6,9 @@ final class FileSink {
     private let path: String
     private let handle: FileHandle
     private let packer: Process?
+    /// The file itself: what the packer's, or our own, bytes end in.
+    private let output: FileHandle
+    private let descriptor: Int32
     private var buffer: [UInt8] = []
     /// Bytes taken so far, before packing.
     private(set) var count = 0
@@ -13,12 +16,16 @@ final class FileSink {
     private static let bufferBytes = 1 << 20
     private static let digits = Array("0123456789abcdef".utf8)
 
-    /// A new file at `path`, with `.gz` after it where it is packed; one that is there is replaced.
+    /// A new file at `path`, with `.gz` after it where it is packed; nothing may be there.
     init(_ path: String, isPacked: Bool) throws(ShellError) {
         self.path = isPacked ? path + ".gz" : path
-        guard FileManager.default.createFile(atPath: self.path, contents: nil),
-            let file = FileHandle(forWritingAtPath: self.path)
-        else { throw .file(path: self.path, reason: "cannot be written") }
+        descriptor = open(self.path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw errno == EEXIST
+                ? .fileExists(self.path) : .file(path: self.path, reason: String(cString: strerror(errno)))
+        }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        output = file
         guard isPacked else {
             (handle, packer) = (file, nil)
             return
@@ -52,17 +59,25 @@ final class FileSink {
         if buffer.count >= FileSink.bufferBytes { try flush() }
     }
 
-    /// Writes what is left and waits until the file is whole.
+    /// Writes what is left and waits until the file is whole and on the disk.
     func close() throws(ShellError) {
         try flush()
         do {
-            try handle.close()
+            if let packer {
+                try handle.close()
+                packer.waitUntilExit()
+                guard packer.terminationStatus == 0 else {
+                    throw ShellError.file(path: path, reason: "gzip could not pack it")
+                }
+            }
+            try output.synchronize()
+            try output.close()
+        } catch let error as ShellError {
+            throw error
         } catch {
             throw .file(path: path, reason: error.localizedDescription)
         }
-        guard let packer else { return }
-        packer.waitUntilExit()
-        guard packer.terminationStatus == 0 else { throw .file(path: path, reason: "gzip could not pack it") }
+        try WholeFile.flush(folderOf: path)
     }
 
     private func flush() throws(ShellError) {

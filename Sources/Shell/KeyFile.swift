@@ -18,18 +18,13 @@ public enum SystemEntropy {
 
 /// Secrets in files: one line, 32 bytes in hex, readable by the owner only. Written once, never overwritten.
 public enum KeyFile {
-    /// Writes a secret into a new file.
+    /// Writes a secret into a new file, which is there whole or not at all.
     public static func write(_ secret: [UInt8], to path: String) throws(ShellError) {
-        let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw errno == EEXIST ? .keyExists(path) : .file(path: path, reason: String(cString: strerror(errno)))
-        }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        do {
-            try handle.write(contentsOf: Data((Hex.prefixed(secret) + "\n").utf8))
-            try handle.synchronize()
+        do throws(ShellError) {
+            try WholeFile.write(Hex.prefixed(secret) + "\n", to: path, .mustBeFree, permissions: 0o600)
         } catch {
-            throw .file(path: path, reason: "\(error.localizedDescription)")
+            if case .fileExists = error { throw .keyExists(path) }
+            throw error
         }
     }
 
@@ -40,6 +35,13 @@ public enum KeyFile {
         guard status.st_mode & 0o077 == 0 else { throw .keyReadableByOthers(path) }
         guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
             throw .file(path: path, reason: "cannot be read")
+        }
+        // Earlier versions wrote a key in its place, and a crash on the way left nothing in it, or zeros.
+        guard text.contains(where: { $0 != "\0" && !$0.isWhitespace }) else {
+            throw .badFile(
+                path: path,
+                reason: "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
+                    + "new identity, and 'carousel key' a new key")
         }
         guard let bytes = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32 else {
             throw .badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")

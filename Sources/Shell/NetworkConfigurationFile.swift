@@ -59,10 +59,11 @@ public enum NetworkConfigurationFile {
 
     /// Writes a file that `read` reads, replacing it as a whole.
     public static func write(_ configuration: NetworkConfiguration, to path: String) throws(NetworkConfigurationError) {
-        do {
-            try Data(encode(configuration).utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        do throws(ShellError) {
+            try WholeFile.write(encode(configuration), to: path, .replaced)
         } catch {
-            throw .cannotWrite(file: path, error.localizedDescription)
+            guard case .file(_, let reason) = error else { throw .cannotWrite(file: path, "\(error)") }
+            throw .cannotWrite(file: path, reason)
         }
     }
 

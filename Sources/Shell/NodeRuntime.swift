@@ -108,8 +108,7 @@ public enum NodeRuntime {
         configuration.bootNodes = settings.bootNodes
         // They were read as records where the file was read.
         configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
-        configuration.recordSequence = try nextRecordSequence(
-            in: parts.store, unixSeconds: parts.clock.now().unixSeconds)
+        configuration.recordSequence = try nextRecordSequence(parts, key)
         // A client's arc is the whole ring: for it there is only more room.
         configuration.radiusExponent =
             settings.role != .holder
@@ -126,6 +125,7 @@ public enum NodeRuntime {
         configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
         configuration.attestingSeeds = seeds
         configuration.finalityDepth = settings.finalityDepth
+        configuration.keptHeaders = settings.keptHeaders
         return configuration
     }
 
@@ -158,21 +158,31 @@ public enum NodeRuntime {
         }
     }
 
-    /// The sequence number of this start's node record: above that of every start before, or peers would keep to the
-    /// address of an earlier one. It follows the calendar (milliseconds), so that losing the data directory does not
-    /// bring old numbers back, and is kept, so that a clock set back does not either.
-    private static func nextRecordSequence(in store: LMDBStore, unixSeconds: UInt64) throws -> UInt64 {
-        let name = "record-sequence"
-        var last: UInt64 = 0
-        if let bytes = try LocalValues.value(name, in: try store.snapshot()) {
-            var reader = ByteReader(bytes)
-            last = try reader.uint64BigEndian()
-        }
-        let sequence = max(last + 1, unixSeconds * 1_000)
-        var writer = ByteWriter()
-        writer.append(bigEndian: sequence)
-        try store.commit(StateWrites.local(name, writer.bytes))
+    /// The sequence number of this start's node record, written down. The record file has one too, which counts where
+    /// it is of this key: the store may have been lost.
+    private static func nextRecordSequence(_ parts: Parts, _ key: IdentityKey) throws -> UInt64 {
+        let published = (try? parts.settings.dataDirectory.readRecord()).flatMap { try? NodeRecord(text: $0) }
+        let sequence = try RecordSequence.next(
+            in: try parts.store.snapshot(), published: published?.id == key.nodeID ? published?.sequence : nil,
+            unixSeconds: parts.clock.now().unixSeconds)
+        try parts.store.commit(RecordSequence.writing(sequence))
         return sequence
+    }
+
+    /// Keeps the record file up to what peers are told, which changes where the node learns its address.
+    private static func recordFile(
+        from sequence: UInt64, _ parts: Parts
+    ) -> (_ node: Node) -> Void {
+        var written = sequence
+        return { node in
+            guard node.record.sequence != written else { return }
+            written = node.record.sequence
+            do {
+                try parts.settings.dataDirectory.writeRecord(node.record.text)
+            } catch {
+                parts.terminal.log(.warn, "the node record cannot be written: \(error)")
+            }
+        }
     }
 
     /// Connects the node and runs it until a signal, what it reports or a store that is too small ends it.
@@ -199,10 +209,15 @@ public enum NodeRuntime {
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
-        let feed = parts.chain.map { startFeed($0, after: node.replayedHead, parts, mailbox) }
+        let feed = parts.chain.map { startFeed($0, from: node.nextReplayed, after: node.replayedHead, parts, mailbox) }
         if let feed { reporter.blockUsed = { feed.used() } }
+        let keepRecord = recordFile(from: node.record.sequence, parts)
         let hands = EventLoop<RunningNode>.Hands(
-            pool: pool, writer: writer, report: { report, machine in reporter.handle(report, from: machine.node) },
+            pool: pool, writer: writer,
+            report: { report, machine in
+                if case .progress = report { keepRecord(machine.node) }
+                return reporter.handle(report, from: machine.node)
+            },
             stopFeeds: { feed?.stop() }, feedFailed: { parts.terminal.log(.error, $0) })
         let loop = try EventLoop(
             machine: RunningNode(node), socket: parts.socket, mailbox: mailbox, signals: signals, clock: parts.clock,
@@ -252,9 +267,10 @@ public enum NodeRuntime {
 
     /// A bridge's blocks, one by one at their pace.
     private static func startFeed(
-        _ chain: ChainDirectory, after head: StatePoint?, _ parts: Parts, _ mailbox: Mailbox<MachineEvent<RunningNode>>
+        _ chain: ChainDirectory, from first: UInt64, after head: StatePoint?, _ parts: Parts,
+        _ mailbox: Mailbox<MachineEvent<RunningNode>>
     ) -> PacedFeed<ReplayedBlock> {
-        let source = ReplaySource(directory: chain, after: head)
+        let source = ReplaySource(directory: chain, from: first, after: head)
         let terminal = parts.terminal
         return PacedFeed(
             perSecond: parts.settings.blocksPerSecond, ahead: ShellLimits.blocksAhead,
@@ -309,6 +325,8 @@ extension StateJob {
         case .fold: .fold(.failure(.store(error)))
         case .genesis: .genesis(.failure(.store(error)))
         case .replay: .replay(.failure(.store(error)))
+        case .read(let job): .served(job.refusal)
+        case .pruneHeaders: .pruned(.failure(.store(error)))
         }
     }
 }

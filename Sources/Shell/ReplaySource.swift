@@ -17,12 +17,12 @@ final class ReplaySource: Sendable {
     private let firstBlock: UInt64
     private let state: Mutex<State?> = Mutex(nil)
 
-    /// The chain in `directory` from after `head` on; from genesis on where that is nil. Nothing but the genesis header
-    /// is read yet.
-    init(directory: ChainDirectory, after head: StatePoint?) {
+    /// The chain in `directory` from block `first` on; 0 is genesis. `head`: the newest block that was applied before;
+    /// nil where none was. Nothing but the genesis header is read yet.
+    init(directory: ChainDirectory, from first: UInt64, after head: StatePoint?) {
         self.directory = directory
         self.head = head
-        firstBlock = head.map { $0.number + 1 } ?? 0
+        firstBlock = first
     }
 
     /// The next block; nil after the last. One thread calls it.
@@ -35,14 +35,12 @@ final class ReplaySource: Sendable {
             }
             // Blocks that were applied before are read all the same: each is checked against the one before it.
             while let block = try state?.reader.next() {
-                guard block.header.number >= firstBlock else {
-                    // The chain may be another one than the bridge began with, from some block on.
-                    guard block.header.number != head?.number || block.header.point == head else {
-                        throw ChainDirectoryError.notReplayed(
-                            file: directory.path + "/chain.rlp", block.header.point, expected: head?.hash ?? .zero)
-                    }
-                    continue
+                // The chain may be another one than the bridge began with, from some block on.
+                if let head, block.header.number == head.number, block.header.point != head {
+                    throw ChainDirectoryError.notReplayed(
+                        file: directory.path + "/chain.rlp", block.header.point, expected: head.hash)
                 }
+                guard block.header.number >= firstBlock else { continue }
                 return ReplayedBlock(header: block.header, changes: block.changes, codeHashes: block.codeHashes)
             }
             return nil

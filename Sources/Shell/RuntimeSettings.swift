@@ -64,6 +64,8 @@ public struct RuntimeSettings: Sendable {
     public var chainDirectory: String?
     public var blocksPerSecond = 1.0
     public var finalityDepth: UInt64 = 2
+    /// Final headers that are kept, from the newest down; nil: all.
+    public var keptHeaders: UInt64?
     public var signingKeyFiles: [String] = []
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {

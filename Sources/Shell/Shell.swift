@@ -56,6 +56,9 @@ public enum ShellLimits {
     public static let unsentAddresses = 256
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
     public static let blocksAhead = 8
+    /// How often, at the end, the machine is told of its writes and may ask for others: what follows from a write is
+    /// one or two more, and a machine that never stops asking must not keep the process from ending.
+    public static let lastRounds = 64
     /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
     public static let progressLineSeconds = 2
     /// The same while nothing arrives: the reason was told, the seconds are all that changes.

@@ -29,6 +29,8 @@ public enum ShellError: Error, Equatable, Sendable {
     case noDataDirectory(String)
     /// A key file stands there already; keys are never overwritten.
     case keyExists(String)
+    /// A file stands where a new one was to be made.
+    case fileExists(String)
     /// A secret that others may read.
     case keyReadableByOthers(String)
     /// No key with the wanted id was found in the attempts made.
@@ -86,6 +88,7 @@ extension ShellError: CustomStringConvertible {
         case .noDataDirectory(let path):
             return "\(path): no node has worked here: give its directory with --data-dir"
         case .keyExists(let path): return "\(path): exists already, and a key is never overwritten: give another name"
+        case .fileExists(let path): return "\(path): is there already: give another name"
         case .keyReadableByOthers(let path): return "\(path): others may read this secret: run chmod 600 on it"
         case .noSuchKey(let attempts):
             return "no key with such an id among \(attempts): ask for fewer bits with --id-prefix"

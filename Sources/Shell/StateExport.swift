@@ -35,21 +35,10 @@ public enum StateExport {
                     try FileHandle.standardOutput.write(contentsOf: $0)
                 }
             }
-            // Beside its place until it is whole: a reader never finds half an export.
-            let partial = output + ".partial"
-            guard FileManager.default.createFile(atPath: partial, contents: nil),
-                let file = FileHandle(forWritingAtPath: partial)
-            else { throw ShellError.file(path: output, reason: "cannot be written") }
-            do {
-                try write(snapshot, depth: network.sectionDepth) { try file.write(contentsOf: $0) }
-                try file.close()
-            } catch {
-                unlink(partial)
-                throw error
-            }
-            guard rename(partial, output) == 0 else {
-                throw ShellError.file(path: output, reason: String(cString: strerror(errno)))
-            }
+            // A reader never finds half an export, nor does anybody find his own file gone for one that failed.
+            let file = try WholeFile(output, .replaced)
+            try write(snapshot, depth: network.sectionDepth) { try file.write($0) }
+            try file.finish()
         }
     }
 

@@ -120,7 +120,13 @@ public final class WorkerPool<JobID: Sendable, Job: Sendable>: Sendable {
 /// a flush for each would hold up the blocks behind them. Once a commit fails, every later one fails with the same
 /// message: none may build on one that is not there.
 public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Error>: Sendable {
-    private let queue = BlockingQueue<(CommitID, Batch)>()
+    private enum Entry: Sendable {
+        case batch(CommitID, Batch)
+        /// Somebody waits until what stands before it is done.
+        case flush(DispatchSemaphore)
+    }
+
+    private let queue = BlockingQueue<Entry>()
     private let thread = ThreadGroup()
 
     /// `commit` writes batches durably, all or none. `size`: bytes of a batch; a transaction takes batches together
@@ -135,20 +141,33 @@ public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Err
             while true {
                 var bytes = 0
                 let taken = queue.take { waiting in
-                    bytes += size(waiting.1)
+                    guard case .batch(_, let batch) = waiting else { return true }
+                    bytes += size(batch)
                     return bytes <= ShellLimits.transactionBytes
                 }
                 guard !taken.isEmpty else { return }
-                if failure == nil {
-                    do throws(Failure) { try commit(taken.map(\.1)) } catch { failure = error }
+                let batches = taken.compactMap { if case .batch(_, let batch) = $0 { batch } else { nil } }
+                if failure == nil, !batches.isEmpty {
+                    do throws(Failure) { try commit(batches) } catch { failure = error }
                 }
-                for (id, _) in taken { done(id, failure) }
+                for entry in taken {
+                    switch entry {
+                    case .batch(let id, _): done(id, failure)
+                    case .flush(let semaphore): semaphore.signal()
+                    }
+                }
             }
         }
     }
 
     /// Puts a batch in line.
-    public func commit(_ id: CommitID, _ batch: Batch) { queue.put((id, batch)) }
+    public func commit(_ id: CommitID, _ batch: Batch) { queue.put(.batch(id, batch)) }
+
+    /// Waits until all that is in line now is committed, or has failed, and was told so.
+    public func flush() {
+        let semaphore = DispatchSemaphore(value: 0)
+        if queue.put(.flush(semaphore)) { semaphore.wait() }
+    }
 
     /// Commits what is in line, then ends.
     public func shutDown() {

@@ -30,6 +30,8 @@ extension Scenario {
         /// Of a walker, bytes a second; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096
+        /// A second bridge with the same key, whose branch wins; nil: there is none.
+        public var rival: Rival?
         public var seed: UInt64
 
         public init(seed: UInt64) { self.seed = seed }
@@ -65,6 +67,22 @@ extension Scenario {
 
         /// The arc of the holder at `place`.
         func arc(at place: Int) -> UInt64 { onlyArc ?? UInt64(place) & (1 << UInt64(arcBits) - 1) }
+    }
+
+    /// A bridge that leaves the first one's chain and goes on alone: what a reorganisation looks like to everybody.
+    public struct Rival: Sendable {
+        /// The last block that both have.
+        public var forksAfter: Int
+        /// Number of its last block.
+        public var blocks: Int
+        /// When it begins to replay: the common blocks come 50 ms apart, its own at the plan's pace.
+        public var begins: Instant
+
+        public init(forksAfter: Int, blocks: Int, begins: Instant) {
+            self.forksAfter = forksAfter
+            self.blocks = blocks
+            self.begins = begins
+        }
     }
 
     /// The one node that a newcomer knows.

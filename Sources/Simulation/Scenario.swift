@@ -12,6 +12,8 @@ public struct Scenario: Sendable {
     public let chain: SyntheticChain
     public var world: World
     public let bridge: HostID
+    /// The second bridge and its chain, where the plan has one.
+    public private(set) var rival: (host: HostID, chain: SyntheticChain)?
     public private(set) var holders: [HostID] = []
     /// Chooses boot nodes.
     private var generator: SeededGenerator
@@ -43,12 +45,46 @@ public struct Scenario: Sendable {
         bridge = world.add(configuration)
         try world.start(bridge)
         for group in plan.kinds { try addHolders(group) }
-        world.schedule(
-            ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts), for: bridge, at: .zero)
-        for (number, entry) in chain.entries.enumerated() {
-            let block = ReplayedBlock(header: entry.block.header, changes: entry.accessList.accountChanges)
-            world.schedule(block, for: bridge, at: plan.time(ofBlock: number + 1))
+        feed(bridge)
+        if let rival = plan.rival { try addRival(rival, configuration) }
+    }
+
+    private mutating func addRival(_ rival: Rival, _ other: NodeConfiguration) throws {
+        var shape = plan.shape
+        shape.blocks = rival.blocks
+        let fork = SyntheticChain.Fork(after: rival.forksAfter, seed: plan.seed ^ 0x666f_726b)
+        var configuration = other
+        configuration.key = world.key(idPrefix: 0, bits: 0)
+        let host = world.add(configuration)
+        self.rival = (host, try SyntheticChain(shape: shape, seed: plan.seed, fork: fork))
+        try world.start(host, bootNodes: world.record(of: bridge).map { [$0] } ?? [])
+        feed(host)
+    }
+
+    /// Starts a bridge that was killed, and goes on with its blocks where it needs them.
+    public mutating func restartBridge(_ host: HostID) throws {
+        try world.start(host)
+        feed(host)
+    }
+
+    /// Schedules the blocks that a bridge needs from now on.
+    private mutating func feed(_ host: HostID) {
+        let chain = rival.map { $0.host == host ? $0.chain : self.chain } ?? self.chain
+        let first = world.node(host)?.nextReplayed ?? 0
+        if first == 0 {
+            let genesis = ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts)
+            world.schedule(genesis, for: host, at: rival?.host == host ? plan.rival?.begins ?? .zero : .zero)
         }
+        for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
+            let block = ReplayedBlock(header: entry.block.header, changes: entry.accessList.accountChanges)
+            world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
+        }
+    }
+
+    private func time(ofBlock number: Int, by host: HostID) -> Instant {
+        guard let rival = plan.rival, host != bridge else { return plan.time(ofBlock: number) }
+        let common = min(number, rival.forksAfter)
+        return rival.begins + .milliseconds(50) * common + plan.blockInterval * (number - common)
     }
 
     private mutating func addHolders(_ group: Group) throws {
@@ -114,6 +150,9 @@ public struct Scenario: Sendable {
         return configuration
     }
 
-    /// The last block of the chain.
-    public var lastBlock: StatePoint { chain.entries.last?.block.header.point ?? chain.genesisHeader.point }
+    /// The chain that is there in the end.
+    public var winner: SyntheticChain { rival?.chain ?? chain }
+
+    /// The last block of that chain.
+    public var lastBlock: StatePoint { winner.entries.last?.block.header.point ?? winner.genesisHeader.point }
 }

@@ -38,7 +38,7 @@ public struct World: Sendable {
         case wake(HostID, life: Int)
         indirect case jobFinished(HostID, life: Int, JobID, StateJobResult)
         indirect case commit(HostID, life: Int, CommitID, WriteBatch)
-        indirect case block(HostID, ReplayedBlock)
+        indirect case block(HostID, life: Int, ReplayedBlock)
         case start(HostID, knowing: HostID)
     }
 
@@ -94,6 +94,8 @@ public struct World: Sendable {
     public var logHash: Bytes32 { log.value }
     private var log = RunningHash()
     public private(set) var eventCount = 0
+    /// Called with what a host's store has after each of its commits: what a kill at any later write would leave.
+    public var committed: (@Sendable (HostID, MemorySnapshot) -> Void)?
     /// Hosts that have reported all of their arc at some time.
     public private(set) var completeCount = 0
     var hosts: [Host] = []
@@ -150,6 +152,7 @@ public struct World: Sendable {
     public mutating func start(_ id: HostID, bootNodes: [NodeRecord] = []) throws {
         if !bootNodes.isEmpty { hosts[id.index].configuration.bootNodes = bootNodes }
         let configuration = hosts[id.index].configuration
+        hosts[id.index].store.restart()
         let stored = try StoredState.load(from: hosts[id.index].store.snapshot(), network: configuration.network)
         hosts[id.index].life += 1
         hosts[id.index].nextWake = nil
@@ -205,9 +208,9 @@ public struct World: Sendable {
     /// What a host sent and received so far.
     public func traffic(of id: HostID) -> Traffic { hosts[id.index].traffic }
 
-    /// Gives a bridge a block at a time to come.
+    /// Gives a bridge a block at a time to come, unless it is killed before.
     public mutating func schedule(_ block: ReplayedBlock, for id: HostID, at time: Instant) {
-        queue.add(.block(id, block), at: max(time, now))
+        queue.add(.block(id, life: hosts[id.index].life, block), at: max(time, now))
     }
 
     // MARK: Time
@@ -259,11 +262,15 @@ public struct World: Sendable {
             log(4, id, commit.value)
             do throws(StoreError) {
                 try hosts[id.index].store.commit(batch)
+                committed?(id, hosts[id.index].store.snapshot())
                 give(id, .committed(commit))
             } catch {
+                // Where the machine has crashed nobody is left to be told.
+                if hosts[id.index].store.hasCrashed { return kill(id) }
                 give(id, .commitFailed(commit, error))
             }
-        case .block(let id, let block):
+        case .block(let id, let life, let block):
+            guard hosts[id.index].life == life else { return }
             log(5, id, block.header.number)
             give(id, .block(block))
         case .start(let id, let boot):

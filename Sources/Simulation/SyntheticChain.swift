@@ -5,6 +5,19 @@ import Primitives
 /// A chain made from a seed: accounts with and without storage and code, and blocks that create, change, wipe and
 /// delete some of them. Every block has its access list and a header with the right state root.
 public struct SyntheticChain: Sendable {
+    /// From where on a chain is another one than that of its seed.
+    public struct Fork: Sendable {
+        /// The last block that both have.
+        public var after: Int
+        /// Of what comes then.
+        public var seed: UInt64
+
+        public init(after: Int, seed: UInt64) {
+            self.after = after
+            self.seed = seed
+        }
+    }
+
     /// A block as a bridge replays it.
     public struct Entry: Sendable {
         public let block: Block
@@ -45,8 +58,9 @@ public struct SyntheticChain: Sendable {
     /// The state after the last block, by address: what a sync must end with.
     public private(set) var finalState: [Address: PlainAccount]
 
-    /// Throws only where a header or a trie cannot be made, which the shape cannot bring about.
-    public init(shape: Shape, seed: UInt64) throws {
+    /// Throws only where a header or a trie cannot be made, which the shape cannot bring about. `fork`: where the chain
+    /// leaves that of the seed.
+    public init(shape: Shape, seed: UInt64, fork: Fork? = nil) throws {
         var generator = SeededGenerator(seed: seed)
         var state: [Address: PlainAccount] = [:]
         var order: [Address] = []
@@ -68,6 +82,7 @@ public struct SyntheticChain: Sendable {
         var header = try BlockHeader(SyntheticChain.fields(number: 0, parent: .zero, root: trie.root, list: nil))
         genesisHeader = header
         for number in 1...shape.blocks {
+            if let fork, number == fork.after + 1 { generator = SeededGenerator(seed: fork.seed) }
             var changes: [SyntheticTrie.Change] = []
             let count = number.isMultiple(of: shape.emptyEvery) ? 0 : shape.changesPerBlock
             for address in SyntheticChain.pick(count, &order, &generator) {

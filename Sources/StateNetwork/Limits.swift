@@ -4,6 +4,8 @@ public enum StateNetworkLimits {
     /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md
     /// §1.
     public static let answerBytes = 32 * 1_024 * 1_024
+    /// Headers that one transaction forgets: some megabytes of pages.
+    static let prunedHeaders = 4_096
     /// What we give of that at once: a range of more is cut to this, and the asker goes on from there. Whole sections'
     /// diffs cannot be cut, so they may have more. It bounds what one request makes us hold.
     public static let servedRangeBytes = 4 << 20, servedDiffBytes = 16 << 20

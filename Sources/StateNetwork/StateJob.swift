@@ -15,6 +15,9 @@ public enum StateJob: Sendable {
     case fold(FoldSection)
     case genesis(BuildGenesis)
     case replay(ReplayBlock)
+    /// A value that another network makes of what is stored.
+    case read(any StoreReading)
+    case pruneHeaders(PruneHeaders)
 
     /// Does the work.
     public func run(on snapshot: some StoreSnapshot) -> StateJobResult {
@@ -28,7 +31,26 @@ public enum StateJob: Sendable {
         case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
         case .genesis(let job): .genesis(StateJobError.result { try job.run(on: snapshot) })
         case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
+        case .read(let job): .served((try? job.value(from: snapshot)) ?? job.refusal)
+        case .pruneHeaders(let job): .pruned(StateJobError.result { try job.run(on: snapshot) })
         }
+    }
+}
+
+/// Forgets old headers, some at a time.
+public struct PruneHeaders: Sendable {
+    let first, end, epochLength: UInt64
+
+    /// Those from block `first` up to `end`, which is left out, but for the boundaries of epochs.
+    public init(from first: UInt64, upTo end: UInt64, epochLength: UInt64) {
+        self.first = first
+        self.end = end
+        self.epochLength = epochLength
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws(StoreError) -> HeaderRecords.Pruning {
+        try HeaderRecords.pruning(
+            from: first, upTo: end, epochLength: epochLength, limit: StateNetworkLimits.prunedHeaders, in: snapshot)
     }
 }
 
@@ -42,6 +64,7 @@ public enum StateJobResult: Sendable {
     case fold(Result<SectionFolded, StateJobError>)
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
+    case pruned(Result<HeaderRecords.Pruning, StateJobError>)
 }
 
 /// Why a job gave nothing to write.

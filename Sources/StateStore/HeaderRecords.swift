@@ -80,6 +80,45 @@ public enum HeaderRecords {
         return try cursor.withEntry { (key, _) throws(StoreError) in try point(key) }
     }
 
+    /// The lowest block from which on, up to the final one, every header is here; nil for none. Below it boundary
+    /// blocks alone may be kept.
+    public static func lowest(in snapshot: some StoreSnapshot) throws(StoreError) -> UInt64? {
+        if let bytes = try LocalValues.value(lowestName, in: snapshot) {
+            do throws(ByteError) {
+                var reader = ByteReader(bytes)
+                return try reader.uint64BigEndian()
+            } catch {
+                throw .corrupt(table: .local)
+            }
+        }
+        var cursor = try snapshot.cursor(.headers)
+        guard try cursor.seek([]) else { return nil }
+        return try cursor.withEntry { (key, _) throws(StoreError) in try point(key) }?.number
+    }
+
+    private static let lowestName = "lowest-header"
+
+    /// A step towards keeping no headers below a block but those of epoch boundaries, which name anchors.
+    public struct Pruning: Sendable {
+        /// Takes the step.
+        public var batch: WriteBatch
+        /// What `lowest` gives then.
+        public var lowest: UInt64
+    }
+
+    /// Forgets headers from block `first` up to `end` (left out), at most `limit` of them.
+    public static func pruning(
+        from first: UInt64, upTo end: UInt64, epochLength: UInt64, limit: Int, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> Pruning {
+        guard first < end else { return Pruning(batch: WriteBatch(), lowest: first) }
+        let rows = try headers(from: first, through: end - 1, limit: limit, in: snapshot)
+        let lowest = rows.count < limit ? end : (rows.last?.point.number ?? end - 1) + 1
+        var batch = WriteBatch()
+        for (point, _) in rows where !point.number.isMultiple(of: epochLength) { batch.append(deleting(point)) }
+        batch.append(StateWrites.local(lowestName, withUnsafeBytes(of: lowest.bigEndian) { Array($0) }))
+        return Pruning(batch: batch, lowest: lowest)
+    }
+
     private static func point(_ key: UnsafeRawBufferPointer) throws(StoreError) -> StatePoint {
         do throws(ByteError) {
             var reader = ByteReader(Array(key))

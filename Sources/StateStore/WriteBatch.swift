@@ -133,6 +133,13 @@ public struct WriteBatch: Sendable {
         entries.append(contentsOf: other.entries.lazy.map { $0.moved(by: base) })
     }
 
+    /// The changes of both, those of `later` after the others.
+    public static func + (batch: WriteBatch, later: WriteBatch) -> WriteBatch {
+        var both = batch
+        both.append(later)
+        return both
+    }
+
     /// Hands out the changes in order.
     @inlinable
     public func forEach<E: Error>(_ body: (Operation) throws(E) -> Void) throws(E) {

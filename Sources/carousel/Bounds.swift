@@ -1,4 +1,5 @@
 import ArgumentParser
+import Chain
 
 /// Numbers of the command line that say what is allowed where they are something else.
 enum Bounds {
@@ -26,6 +27,9 @@ enum Bounds {
 
     /// Ports; 0 stands for any free one.
     static let port = whole(UInt16.min...UInt16.max)
+    /// Final headers kept: at least as many as there may be above the final block, which is what peers are likely to
+    /// ask for.
+    static let headers = whole(UInt64(ChainLimits.unfinalHeaders)...UInt64(Int64.max))
     /// Threads, and requests under way at once.
     static let workers = whole(1...1_024)
 }

@@ -141,6 +141,7 @@ extension RuntimeSettings {
         nodeKeyFile = node.nodeKeyFile
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes
+        keptHeaders = node.pruneHeaders
         logLevel = node.logLevel
         logFormat = node.logFormat
         statusFile = node.statusFile.map { StatusFile($0) }

@@ -94,6 +94,14 @@ struct NodeOptions: ParsableArguments {
         transform: ByteCount.parse)
     var storageCapacity = ByteCount(bytes: 64 << 30)
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How many final headers to keep, from the newest down (default: all).",
+            discussion: "Who begins at the network's checkpoint needs all of them from somebody.", valueName: "n"),
+        transform: Bounds.headers)
+    var pruneHeaders: UInt64?
+
     @Option(name: .long, help: ArgumentHelp("How much is logged.", valueName: "level"))
     var logLevel = LogLevel.info
 

@@ -126,7 +126,7 @@ struct Cluster {
 
     var persisted: [CertifiedHeader] {
         log.flatMap { directive -> [CertifiedHeader] in
-            if case .persist(let entries) = directive { entries } else { [] }
+            if case .persist(let entries, _) = directive { entries } else { [] }
         }
     }
 

@@ -81,10 +81,10 @@ import Testing
     @Test func unverifiedHeadersAreBounded() throws {
         let made = try MadeChain()
         var chain = AttestedChain(configuration: made.configuration)
-        let junk = try MadeChain.run(on: made.genesis, ChainLimits.unfinalHeaders, salt: 1)
+        let junk = try MadeChain.run(on: made.genesis, ChainLimits.heldHeaders, salt: 1)
         _ = try chain.accept(made.bare(junk))
-        #expect(chain.unfinalCount == ChainLimits.unfinalHeaders)
-        #expect(throws: ChainError.tooManyUnverified(limit: ChainLimits.unfinalHeaders)) {
+        #expect(chain.unfinalCount == ChainLimits.heldHeaders)
+        #expect(throws: ChainError.tooManyUnverified(limit: ChainLimits.heldHeaders)) {
             _ = try chain.accept(made.bare(MadeChain.run(on: try #require(junk.last), 1)))
         }
         // Another branch finds room: nothing vouches for the one that fills it.

@@ -131,6 +131,25 @@ private struct Replaying {
         #expect(world.head == 18 && world.bench.node.replayBacklog == 3)
     }
 
+    /// Thousands of blocks come and none of them becomes final: the bridge stops in time, says so once, and goes on.
+    @Test func aBridgeWaitsBelowTheMostBlocksThatMayNotBeFinal() throws {
+        var world = try Replaying(threshold: 2, layers: 1_000_000)
+        let most = UInt64(ChainLimits.unfinalHeaders)
+        try world.apply(blocks: ChainLimits.unfinalHeaders + 3)
+        #expect(world.head == most && world.bench.node.replayBacklog == 4)
+        for _ in 0..<5 { try world.work(world.bench.handle(.tick)) }
+        let told = world.logs.filter { $0.text.contains("waits") }
+        #expect(told.count == 1 && told.first?.level == .warning)
+        #expect(told.first?.text.hasPrefix("block \(most + 1) waits: \(most) blocks are above block 0, ") == true)
+        #expect(world.bench.node.chain.conflict == nil)
+        // The other bridge is back, and far behind.
+        try world.hear(head: 4, final: 2)
+        #expect(world.head == most + 2 && world.bench.node.replayBacklog == 2)
+        try world.hear(head: 6, final: 4)
+        #expect(world.head == most + 4 && world.bench.node.replayBacklog == 0)
+        #expect(world.logs.filter { $0.text.contains("waits no longer") }.count == 2)
+    }
+
     @Test func sectionsAreFoldedThoughBlocksWait() throws {
         var world = try Replaying(threshold: 1, layers: 1_000)
         try world.apply(blocks: 8)

@@ -216,7 +216,8 @@ extension PeerInfo {
         let block = try Bench.block(1)
         let all = Array(0..<16)
         let taken = ReplayTaken(crown: Bench.crown)
-        for continuation in [Continuation.replay(block), .replayCommitted(block, taken)] {
+        let word = BridgeState.Word(certified: CertifiedHeader(header: block.header), final: nil)
+        for continuation in [Continuation.replay(block), .replayCommitted(block, taken, word)] {
             var (bench, directives) = try outcome(.bridge, lock: all, continuation)
             expectAllFree((bench, directives), "\(continuation)")
             #expect(bench.node.replayBacklog == 1)

@@ -94,8 +94,8 @@ import Testing
 
     /// Flags that no program can carry out end with 2 and say what is allowed.
     @Test(arguments: [
-        (["bridge", "--finality-depth", "18446744073709551615"], "0 to 65536"),
-        (["bridge", "--finality-depth", "65537"], "0 to 65536"),
+        (["bridge", "--finality-depth", "18446744073709551615"], "0 to 8191"),
+        (["bridge", "--finality-depth", "8192"], "0 to 8191"),
         (["run", "--udp-port", "70000"], "0 to 65535"),
         (["sync", "--until-block", "x"], "0 to 18446744073709551615"),
         (["sync", "--until-block=-1"], "0 to 18446744073709551615"),

@@ -14,6 +14,8 @@ private struct Probe: NodeMachine {
         case stored(UInt64)
         case refused(UInt64, DiskFull)
         case ticked
+        /// A command was turned into a write.
+        case asked
     }
 
     typealias JobID = UInt64
@@ -27,13 +29,16 @@ private struct Probe: NodeMachine {
     private var deadline: Instant?
     private var directives: [MachineDirective<Probe>] = []
     private let echoes: Bool
+    /// How many more writes follow from the first.
+    private let follows: Int
     private var outgoing = DatagramBuffer(limit: 1 << 20)
 
     init(
         echoes: Bool = false, firstWords: [([UInt8], Endpoint)] = [], deadline: Instant? = nil,
-        jobs: Range<Int> = 0..<0
+        jobs: Range<Int> = 0..<0, follows: Int = 0
     ) {
         self.echoes = echoes
+        self.follows = follows
         self.deadline = deadline
         directives = firstWords.map { .send($0.0, to: $0.1) } + jobs.map { .run(UInt64($0), $0) }
     }
@@ -42,9 +47,13 @@ private struct Probe: NodeMachine {
         switch event {
         case .jobFinished(let id, let result):
             directives += [.report(.squared(result)), .commit(id, [result])]
-        case .committed(let id): directives.append(.report(.stored(id)))
+        case .committed(let id):
+            directives.append(.report(.stored(id)))
+            if follows > 0, id <= UInt64(follows) { directives.append(.commit(id + 1, [Int(id) + 1])) }
         case .commitFailed(let id, let error): directives.append(.report(.refused(id, error)))
-        case .command(let number): directives.append(.commit(UInt64(number), [number]))
+        case .command(let number):
+            directives.append(.commit(UInt64(number), [number]))
+            if follows > 0 { directives.append(.report(.asked)) }
         case .unsent, .feedFailed, .storeShort: directives.append(.report(.ticked))
         case .tick:
             // One follows every batch of datagrams; only that of the deadline is reported.
@@ -167,6 +176,21 @@ private func runLoop(
         #expect(record.written.withLock { $0 } == [1, 2])
         let reports = record.reports.withLock { $0 }
         #expect(reports == [.stored(1), .stored(2)] + [3, 4, 5].map { .refused($0, DiskFull()) })
+    }
+
+    /// A write whose committing makes the machine ask for another one, and that for a third: at the end all of them
+    /// reach the disk, though the loop has ended before the first was done.
+    @Test func whatFollowsFromTheLastWritesIsWrittenToo() throws {
+        let record = Record()
+        let code = try runLoop(Probe(follows: 3), record: record, commands: [1]) { $0 == .asked }
+        #expect(code == 7)
+        #expect(record.written.withLock { $0 } == [1, 2, 3, 4])
+        let reports = record.reports.withLock { $0 }
+        #expect(reports == [.asked, .stored(1), .stored(2), .stored(3), .stored(4)])
+        // Nor does a machine that never stops asking keep the process from ending.
+        let endless = Record()
+        _ = try runLoop(Probe(follows: .max), record: endless, commands: [1]) { $0 == .asked }
+        #expect(endless.written.withLock { $0.count } <= ShellLimits.lastRounds + 1)
     }
 
     @Test func whatWaitsForTheDiskGoesTogetherWithinTheBound() {

@@ -33,7 +33,7 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         try withFolder { folder in
             let path = folder + "/key"
             #expect(throws: ShellError.file(path: path, reason: "No such file or directory")) { try KeyFile.read(path) }
-            for text in ["", "0x12", "hello", "0x" + String(repeating: "g", count: 64)] {
+            for text in ["0x12", "hello", "0x" + String(repeating: "g", count: 64)] {
                 try Data(text.utf8).write(to: URL(fileURLWithPath: path))
                 chmod(path, 0o600)
                 let error = ShellError.badFile(path: path, reason: "a key file is one line, 0x and 64 hex digits")
@@ -41,6 +41,22 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             }
             try Data(String(repeating: "0", count: 64).utf8).write(to: URL(fileURLWithPath: path))
             #expect(throws: ShellError.self) { try KeyFile.readIdentity(path) }
+        }
+    }
+
+    /// An earlier version wrote a key in its place: a crash on the way left a file with nothing in it.
+    @Test(arguments: ["", "\n", String(repeating: "\0", count: 67)])
+    func anEmptyKeyFileIsToldWithItsCure(text: String) throws {
+        try withFolder { folder in
+            let path = folder + "/node.key"
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            chmod(path, 0o600)
+            let reason = "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
+                + "new identity, and 'carousel key' a new key"
+            #expect(throws: ShellError.badFile(path: path, reason: reason)) { try KeyFile.identity(at: path) }
+            let secret = [UInt8](repeating: 1, count: 32)
+            #expect(throws: ShellError.keyExists(path)) { try KeyFile.write(secret, to: path) }
+            #expect(FileManager.default.contents(atPath: path) == Data(text.utf8), "left as it was")
         }
     }
 

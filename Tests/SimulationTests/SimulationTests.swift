@@ -183,7 +183,7 @@ enum Oracle {
         #expect(sections.count == 16)
         let view = StateView(snapshot, depth: 1, sections: sections)
         var expected = 0
-        for (address, account) in scenario.chain.finalState {
+        for (address, account) in scenario.winner.finalState {
             let found = try #require(try view.account(address.key), "account \(address) is missing")
             #expect(found.balance == account.balance && found.nonce == account.nonce)
             #expect(found.codeHash == Keccak.hash(account.code))

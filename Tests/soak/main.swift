@@ -1,4 +1,5 @@
 import Foundation
+import Simulation
 import UTPLab
 
 // What takes longer than a test, in virtual time: the transport's whole matrix, and rings of many nodes. tools/soak
@@ -10,6 +11,8 @@ import UTPLab
 //   soak --replay WORDS   one point, in the words that were printed
 //   soak directory         the memory of a bridge's directory of holders
 //   soak slow-readers ENR PID   what readers that take next to nothing cost a holder
+//   soak kills [SEED [VICTIM]]  a simulated network whose nodes are killed at every write, one kill a run
+//   soak headers [COUNT]   what a start costs over a store of so many headers (default 200,000)
 //   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
@@ -192,6 +195,21 @@ if arguments.first == "--replay" {
         exit(2)
     }
     exit(try attack.run() ? 0 : 1)
+} else if arguments.first == "kills" {
+    let only = arguments.dropFirst(2).first
+    guard let seed = UInt64(arguments.dropFirst().first ?? "1"),
+        only.map({ Scenario.Victim(rawValue: $0) != nil }) ?? true
+    else {
+        print("usage: soak kills [SEED [bridge|rival|holder|walker]]")
+        exit(2)
+    }
+    exit(try Kills.run(seed: seed, only: only.flatMap { Scenario.Victim(rawValue: $0) }) ? 0 : 1)
+} else if arguments.first == "headers" {
+    guard let count = Int(arguments.dropFirst().first ?? "200000"), (1...10_000_000).contains(count) else {
+        print("usage: soak headers [COUNT]")
+        exit(2)
+    }
+    exit(try Headers.run(count: count) ? 0 : 1)
 } else if arguments.first == "ring" {
     guard let ring = Ring(Array(arguments.dropFirst())) else {
         print("usage: \(Ring.usage)")
@@ -201,8 +219,8 @@ if arguments.first == "--replay" {
 } else {
     guard let seeds = UInt64(arguments.first ?? "2") else {
         print(
-            "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory | "
-                + "soak slow-readers ENR PID")
+            "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory "
+                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT]")
         exit(2)
     }
     let began = ContinuousClock.now
