@@ -31,10 +31,11 @@ import Testing
         var configuration = try Bench.configuration(.bridge)
         configuration.attestingSeeds = [[UInt8](repeating: 7, count: 32)]
         configuration.finalityDepth = depth
-        var state = try BridgeState(configuration, head: StatePoint(number: 5, hash: .max))
-        state.unfinal = (0...5).map { StatePoint(number: $0, hash: $0 == 5 ? .max : .zero) }
-        let made = state.certificate(at: 1)
-        let certificate = try #require(made)
+        let below = (0...4).map { StatePoint(number: $0, hash: .max) }
+        let state = try BridgeState(configuration, head: below.last, unfinal: below)
+        let word = state.word(on: try Bench.block(5).header, at: 1)
+        #expect(word.final?.number == final.first)
+        let certificate = try #require(word.certified.certificate)
         #expect(certificate.claims.filter { $0.claim.kind == .final }.map(\.claim.point.number) == final)
         #expect(certificate.claims.contains { $0.claim.kind == .head && $0.claim.point.number == 5 })
     }

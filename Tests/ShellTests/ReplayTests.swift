@@ -132,7 +132,7 @@ private struct ReplayedState {
         let made = try Made(ForgeShape(accounts: 400, blocks: 12, transactions: 30), seed: 4)
         let folder = LMDBStoreTests.Directory()
         let store = try LMDBStore(directory: folder.path)
-        let source = ReplaySource(directory: try ChainDirectory(path: made.path), from: 0)
+        let source = ReplaySource(directory: try ChainDirectory(path: made.path), from: 0, after: nil)
         let genesis = try #require(try source.next())
         guard case .genesis(.success(let taken)) = StateJob.genesis(BuildGenesis(block: genesis, depth: 1)).run(
             on: try store.snapshot())
