@@ -85,10 +85,9 @@ public struct AttestedChain: Sendable {
         while start > 0, sorted[start - 1].header.number &+ 1 >= sorted[start].header.number { start -= 1 }
         if sorted[start].header.number > configuration.checkpoint.number + 1 {
             _ = recordAnchors(Array(sorted[..<start]))
-            // Of siblings at the run's beginning the one that goes on is the one that stayed.
+            // Of siblings at the run's beginning the one that the top goes back to is the one that stayed.
             let first = sorted[start...].prefix { $0.header.number == sorted[start].header.number }
-            let parents = Set(sorted[start...].map(\.header.parentHash))
-            let base = first.first { parents.contains($0.header.hash) } ?? sorted[start]
+            let base = AttestedChain.root(of: sorted[start...], among: first) ?? sorted[start]
             _ = recordAnchors([base])
             kept = [base]
             final = base.point
@@ -109,6 +108,20 @@ public struct AttestedChain: Sendable {
         }
         try restore(run)
         leftovers = sorted.lazy.map(\.point).filter { $0.number >= lowest && !isRestored($0) }
+    }
+
+    /// The one of `roots` from which most of a rising run descends in an unbroken line.
+    private static func root(
+        of run: ArraySlice<CertifiedHeader>, among roots: ArraySlice<CertifiedHeader>
+    ) -> CertifiedHeader? {
+        var rootOf = Dictionary(roots.map { ($0.header.hash, $0.header.hash) }) { first, _ in first }
+        var highest: [Bytes32: UInt64] = [:]
+        for entry in run {
+            guard let root = rootOf[entry.header.hash] ?? rootOf[entry.header.parentHash] else { continue }
+            rootOf[entry.header.hash] = root
+            highest[root] = max(highest[root] ?? 0, entry.header.number)
+        }
+        return roots.max { (highest[$0.header.hash] ?? 0) < (highest[$1.header.hash] ?? 0) }
     }
 
     /// Whether a stored header has its place here.
@@ -210,6 +223,15 @@ public struct AttestedChain: Sendable {
             voters.insert(vote.voter)
         }
         return rule.suffices(voters)
+    }
+
+    /// Whether at least one key of the network has spoken for that very block: then nobody has made it up, whether
+    /// enough keys do or not.
+    public func isSpokenFor(_ entry: CertifiedHeader) -> Bool {
+        // Honest certificates have valid claims only: one look is enough.
+        let own = entry.certificate?.claims.first { $0.claim.point == entry.point }
+        guard let own, case .success = Result(catching: { try rule.vote(in: own) }) else { return false }
+        return true
     }
 
     /// The claims that may go round with an attested block: signed by keys of the network, head claims of that block,

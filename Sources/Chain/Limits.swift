@@ -32,8 +32,8 @@ public enum ChainLimits {
     public static let blockNumber = UInt64(Int64.max)
     /// Longest time after which an attested head may count as stale, seconds: 136 years.
     public static let maxAgeSeconds = UInt64(UInt32.max)
-    /// Blocks that may be between a bridge's head and what it calls final: fewer than bridges make before a later one is
-    /// final, or none ever would be.
+    /// Blocks that may be between a bridge's head and what it calls final: fewer than bridges make before a later one
+    /// is final, or none ever would be.
     public static let finalityDepth = UInt64(unfinalHeaders) - 1
     /// Bridges that a network's configuration may name: as many as there may be attesting keys.
     public static let bridges = 64

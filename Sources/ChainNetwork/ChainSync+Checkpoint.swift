@@ -3,20 +3,17 @@ import Primitives
 
 // A walk begins with the checkpoint's header, but a node that hears of a block above the checkpoint first goes on from
 // there. It still wants that header: without it the checkpoint's own epoch has no anchor, and nothing can be fetched
-// before the next boundary is final. So it asks for it besides the walk, each peer once.
+// before the next boundary is final. So it asks for it besides the walk. Who fails rests longer each time, and who says
+// that it does not have the header claims it no more.
 extension ChainSync {
     /// Asks a peer that claims to serve the checkpoint for its header, where it is missing and the walk is past it.
     mutating func askForCheckpoint(at now: Instant) {
         let checkpoint = chain.configuration.checkpoint.number
-        guard chain.lacksCheckpoint, chain.head.number > checkpoint, checkpointRequest == nil,
-            checkpointAsked.count < ChainNetworkLimits.checkpointPeers
-        else { return }
-        let able = peers.filter { id, peer in
+        guard chain.lacksCheckpoint, chain.head.number > checkpoint, checkpointRequest == nil else { return }
+        let able = peers.filter { _, peer in
             peer.notBefore <= now && peer.serves(checkpoint) && peer.requests < ChainNetworkLimits.requestsPerPeer
-                && !checkpointAsked.contains(id)
         }
         guard let peer = able.keys.sorted().randomElement(using: &generator) else { return }
-        checkpointAsked.insert(peer)
         checkpointRequest = request(checkpoint, 1, of: peer, at: now)
     }
 

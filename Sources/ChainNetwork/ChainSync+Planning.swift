@@ -47,7 +47,6 @@ extension ChainSync {
         return first.first == chain.head.number && base != first.first
     }
 
-
     /// Asks for what is missing.
     mutating func plan(at now: Instant) {
         guard chain.conflict == nil else { return }

@@ -109,8 +109,7 @@ public struct ChainSync: Sendable {
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
     /// The lowest block from which on every header up to the final one is stored; nil before there is any.
     public internal(set) var storedFrom: UInt64?
-    /// Who was asked for the checkpoint's header besides the walk, and the request under way.
-    var checkpointAsked: Set<Bytes32> = [] { didSet { settled = nil } }
+    /// The request for the checkpoint's header besides the walk, while it is under way.
     var checkpointRequest: RequestTag? { didSet { settled = nil } }
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
     /// them have nothing to do with it.
@@ -178,6 +177,14 @@ public struct ChainSync: Sendable {
     public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
     /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
     public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
+    /// The header with the claims that are known of it already beside those it comes with.
+    public func merged(_ entry: CertifiedHeader) -> CertifiedHeader {
+        guard let known = chain.held(entry.header.hash)?.certificate else { return entry }
+        let certificate = entry.certificate.map { known.merged(with: $0) ?? known } ?? known
+        return CertifiedHeader(header: entry.header, certificate: certificate)
+    }
+    /// Whether at least one key of the network has spoken for that very block.
+    public func isSpokenFor(_ entry: CertifiedHeader) -> Bool { chain.isSpokenFor(entry) }
     /// The claims of an encoded certificate that hold for an attested block; nil where there are none.
     public func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate? {
         guard case .success(let certificate) = Result(catching: { try Certificate(decoding: certificate) }) else {

@@ -18,8 +18,6 @@ public enum ChainNetworkLimits {
     public static let requestTimeout = Interval.seconds(30)
     /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
     static let checkpointAttempts = 2
-    /// Peers asked for it, once each, by a node that has gone on without it.
-    static let checkpointPeers = 8
     /// First pause after a failure of a peer; doubled with every further one.
     public static let firstPause = Interval.seconds(1)
     /// Longest pause of a peer that fails.

@@ -72,7 +72,7 @@ extension Discovery {
         ways.count(\.unsent, endpoint)
         ways.failed(endpoint, at: now)
         let waiting = peers.filter { $0.key.endpoint == endpoint && $0.value.attempt?.phase == .awaitingChallenge }
-        for address in waiting.keys { abandonAttempt(address, at: now) }
+        for address in waiting.keys.sorted(by: { $0.id < $1.id }) { abandonAttempt(address, at: now) }
     }
 
     /// Another address of the node than this one, which failed; nil where there is none.

@@ -225,7 +225,9 @@ extension Node {
             return nil
         }
         // Below the checkpoint no header is kept, and the checkpoint's needs nobody's word.
-        if block.header.number > chain.final.number { return (word, HeaderRecords.writing(word.certified)) }
+        if block.header.number > chain.final.number {
+            return (word, HeaderRecords.writing(chain.merged(word.certified)))
+        }
         guard block.header.point == chain.final, chain.lowest == nil else { return (word, WriteBatch()) }
         return (word, HeaderRecords.writing(CertifiedHeader(header: block.header)))
     }

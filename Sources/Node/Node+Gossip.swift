@@ -128,7 +128,7 @@ extension Node {
                 holdings.enqueue(
                     Holdings.PendingDiff(
                         key: key, value: value, encoded: item.value, sender: peer, receivedAt: moment.instant,
-                        isVouched: isCanonical(key.point) == true || chain.isVouchedFor(claims.header)))
+                        isVouched: isCanonical(key.point) == true || chain.isSpokenFor(claims.header)))
             case .crown(let anchor):
                 guard chain.isFinal(anchor), holdings.crown(at: anchor) == nil else { return }
                 _ = try acceptCrown(item.value, at: anchor, assignment: nil)
@@ -163,7 +163,7 @@ extension Node {
             run(.checkBlockDiff(job), then: .blockDiff(diff))
         }
         for sender in holdings.takeSendersInVain() {
-            log(.debug, "peer \(sender.short) sent a diff of a block that nobody attests")
+            log(.debug, "peer \(sender.short) sent diffs of a block that no key speaks for")
             overlay.judge(sender, .unhelpful, at: moment.instant)
         }
     }

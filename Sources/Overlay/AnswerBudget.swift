@@ -102,27 +102,33 @@ struct AnswerBudget: Sendable {
 
     // MARK: Turns
 
-    /// The next answer to begin with, which is under way from now on; nil where nothing waits or nothing has room.
+    /// The next answer to begin with, which is under way from now on; nil where nothing waits or nothing has room. Who
+    /// has nothing under way and needs more room than there is in all keeps those behind it waiting: small answers
+    /// would take each bit of room that comes free, for ever.
     mutating func next() -> UInt64? {
-        let able = askers.filter { _, asker in
-            guard let id = asker.waiting.first, let entry = entries[id] else { return false }
-            return hasWindow(asker, entry) && hasRoom(asker, entry)
+        let waiting = askers.compactMap { peer, asker -> (peer: Bytes32, asker: Asker, entry: Entry)? in
+            guard let id = asker.waiting.first, let entry = entries[id], hasWindow(asker, entry) else { return nil }
+            return (peer, asker, entry)
         }
-        guard let peer = first(of: able), let id = askers[peer]?.waiting.removeFirst(), let entry = entries[id] else {
-            return nil
+        for (peer, asker, entry) in waiting.sorted(by: { AnswerBudget.isBefore($0.asker, $1.asker) }) {
+            guard hasRoom(asker, entry) else {
+                if asker.bytes == 0, bytes + entry.bytes > limit { return nil }
+                continue
+            }
+            guard let id = askers[peer]?.waiting.removeFirst() else { return nil }
+            entries[id]?.isUnderWay = true
+            count(entry, entry.bytes)
+            return id
         }
-        entries[id]?.isUnderWay = true
-        count(entry, entry.bytes)
-        return id
+        return nil
     }
 
     /// The peer that waits although its own window is open; nil where there is none.
     var heldBack: Bytes32? {
-        first(
-            of: askers.filter { _, asker in
-                guard let id = asker.waiting.first, let entry = entries[id] else { return false }
-                return hasWindow(asker, entry) && !hasRoom(asker, entry)
-            })
+        askers.filter { _, asker in
+            guard let id = asker.waiting.first, let entry = entries[id] else { return false }
+            return hasWindow(asker, entry) && !hasRoom(asker, entry)
+        }.min { AnswerBudget.isBefore($0.value, $1.value) }?.key
     }
 
     /// Whether an answer of `other` may be given up for the sake of `peer`: it has more than `peer`, was not found
@@ -143,10 +149,8 @@ struct AnswerBudget: Sendable {
             && (asker.subnet.map { (bytesOfSubnet[$0] ?? 0) + entry.bytes <= limitPerSubnet } ?? true)
     }
 
-    private func first(of askers: [Bytes32: Asker]) -> Bytes32? {
-        askers.min { a, b in
-            (a.value.slowReads, a.value.bytes, a.value.waiting.first ?? .max)
-                < (b.value.slowReads, b.value.bytes, b.value.waiting.first ?? .max)
-        }?.key
+    /// Whose turn comes first; no two have the same oldest request.
+    private static func isBefore(_ a: Asker, _ b: Asker) -> Bool {
+        (a.slowReads, a.bytes, a.waiting.first ?? .max) < (b.slowReads, b.bytes, b.waiting.first ?? .max)
     }
 }

@@ -20,6 +20,9 @@ struct Offer: Sendable {
     var deadline: Instant
     /// Where this is the second try of a larger offer: the codes of that one, and where these items stand in it.
     var first: (codes: [AcceptCode], places: [Int])?
+
+    /// Bytes of the values of one part.
+    func bytes(of part: Int) -> Int { items[parts[part]].reduce(0) { $0 + $1.value.count } }
 }
 
 /// An offer of a peer, until it is decided and its items have arrived.
@@ -100,6 +103,11 @@ extension Overlay {
             if offer.streams.isEmpty { settleOffer(number, offer) }
             return
         }
+        // Before it is offered: what a receiver has accepted it waits for.
+        if offer.attempts == 0, !offers.promise(offer.bytes(of: offer.part), to: number) {
+            statistics.slotsMissing += 1
+            return finishOffer(number, .failure(.tooManyRequests))
+        }
         offers[number]?.attempts += 1
         offers[number]?.deadline = clock + configuration.offerTimeout
         timers.add(.offerDeadline(number), at: clock + configuration.offerTimeout)
@@ -140,11 +148,8 @@ extension Overlay {
         let reactions = codes.map { AcceptReaction($0) }
         if reactions.contains(.askRadius) { askRadius(of: offer.contact.record.id, network: offer.network) }
         let values = zip(offer.items[part], reactions).filter { $0.1 == .send }.map(\.0.value)
+        offers.giveBack(offer.bytes(of: offer.part) - values.reduce(0) { $0 + $1.count }, of: number)
         if !values.isEmpty {
-            guard offers.promise(values.reduce(0) { $0 + $1.count }, to: number) else {
-                statistics.slotsMissing += 1
-                return finishOffer(number, .failure(.tooManyRequests))
-            }
             do throws(UTPError) {
                 let stream = try utp.connect(
                     to: offer.contact.address, connectionID: connectionID, transfer: .send(ItemFrames.encode(values)),
@@ -169,6 +174,7 @@ extension Overlay {
         case .failure(let error):
             finishOffer(number, .failure(.stream(error)))
         case .success:
+            offers.giveBack(bytes, of: number)
             book.count(bytes, \.offersSent, of: offer.contact.record.id, network: offer.network, at: clock)
             if offer.part == offer.parts.count { sendPart(number) }
         }
@@ -235,7 +241,7 @@ extension Overlay {
         let number = nextID()
         let entry = InboundOffer(network: network, address: address, keys: keys, token: token)
         let isWelcome = inboundOffers.count(of: address.id) < inboundShare(of: address.id)
-        if isWelcome, inboundOffers.isFull { giveUpSlowestOffer() }
+        if isWelcome, !keys.isEmpty, inboundOffers.isFull { giveUpSlowestOffer() }
         guard !keys.isEmpty, isWelcome, inboundOffers.insert(entry, id: number, peer: address.id)
         else {
             statistics.offersRefused += 1
@@ -322,7 +328,7 @@ extension Overlay {
         inboundOffers[token.value]?.acceptedAt = now
         inboundOffers[token.value]?.limit = limit
         if !inboundOffers.promise(limit, to: token.value) {
-            giveUpSlowestOffer()
+            if inboundOffers.isTooMuch(limit) { giveUpSlowestOffer() }
             guard inboundOffers.promise(limit, to: token.value) else {
                 return overBudget(token.value, codes, .tooManyRequests)
             }

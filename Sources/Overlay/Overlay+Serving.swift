@@ -65,8 +65,13 @@ extension Overlay {
     /// Gives up the answer that is read most slowly, if that is slow and somebody waits for its room.
     private mutating func giveUpSlowest() -> Bool {
         guard let peer = answers.heldBack else { return false }
+        return giveUpSlowest { [answers] in answers.mayGive($0, to: peer) }
+    }
+
+    /// The same among the answers of those peers that `mayGive` names; false where none is slow.
+    private mutating func giveUpSlowest(of mayGive: (Bytes32) -> Bool) -> Bool {
         var slowest: (number: UInt64, rate: Double)?
-        for (number, entry) in served.all where answers.mayGive(entry.address.id, to: peer) {
+        for (number, entry) in served.all where mayGive(entry.address.id) {
             guard case .streaming(let stream, _, let since) = entry.stage,
                 clock - since >= OverlayLimits.slowPatience
             else { continue }
@@ -74,28 +79,32 @@ extension Overlay {
             guard rate < OverlayLimits.slowRate else { continue }
             if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
         }
-        guard let slowest, let entry = served.remove(slowest.number) else { return false }
+        guard let slowest, let entry = release(slowest.number, .tooSlow) else { return false }
         statistics.slowReaders += 1
-        answers.remove(slowest.number, .tooSlow)
         if case .streaming(let stream, _, _) = entry.stage { close(stream) }
         return true
     }
 
     /// All slots are taken: who has most of them loses its newest request that is not answered yet, to one that would
-    /// still have fewer.
+    /// still have fewer. Where all are being read, the one that is read most slowly goes, if that is slow.
     private mutating func makeSlot(for peer: Bytes32) {
-        guard let (crowd, slots) = served.mostSlots, slots > served.count(of: peer) + 1 else { return }
-        let unanswered = served.ids(of: crowd).last { number in
-            if case .streaming? = served[number]?.stage { false } else { true }
+        guard served.isFull else { return }
+        if let (crowd, slots) = served.mostSlots, slots > served.count(of: peer) + 1 {
+            let unanswered = served.ids(of: crowd).last { number in
+                if case .streaming? = served[number]?.stage { false } else { true }
+            }
+            if let unanswered, let entry = release(unanswered) {
+                switch entry.stage {
+                case .waiting: respondBusy(entry)
+                case .promised(let stream), .streaming(let stream, _, _): close(stream)
+                }
+                return
+            }
         }
-        guard let unanswered, let entry = release(unanswered) else { return }
-        switch entry.stage {
-        case .waiting: respondBusy(entry)
-        case .promised(let stream), .streaming(let stream, _, _): close(stream)
-        }
+        _ = giveUpSlowest { $0 != peer }
     }
 
-    /// The one way a request of others leaves the table, but for a slow reader's.
+    /// The one way a request of others leaves the table.
     @discardableResult
     private mutating func release(_ number: UInt64, _ ending: AnswerBudget.Ending = .other) -> ServedContent? {
         defer { answers.remove(number, ending) }

@@ -103,7 +103,7 @@ public enum OverlayLimits {
     public static let reliefInterval = Interval.milliseconds(250)
     /// Offers of ours under way, in all and to one peer.
     public static let offers = 1_024, offersPerPeer = 16
-    /// Bytes of accepted items that are on their way, in all and to one peer: what receivers who take their time make
+    /// Bytes of items that are offered or on their way, in all and to one peer: what receivers who take their time make
     /// us hold. Beyond them an offer comes to nothing, and the receiver asks for what it lacks.
     public static let offerBytes = 128 << 20, offerBytesPerPeer = 3 * offerStreamBytes
     /// Offers of ours that wait to be made once more, in all and to one peer; beyond them the codes are final.

@@ -58,6 +58,18 @@ struct SlotTable<Value: Sendable>: Sendable {
         return true
     }
 
+    /// Takes back what was promised to an entry, as far as it was.
+    mutating func giveBack(_ count: Int, of id: UInt64) {
+        guard let entry = entries[id] else { return }
+        let less = min(max(count, 0), entry.bytes)
+        entries[id]?.bytes -= less
+        used[entry.peer]?.bytes -= less
+        bytes -= less
+    }
+
+    /// Whether so many bytes more are too much for all, whoever they are for.
+    func isTooMuch(_ count: Int) -> Bool { count > byteLimit - bytes }
+
     @discardableResult
     mutating func remove(_ id: UInt64) -> Value? {
         guard let entry = entries.removeValue(forKey: id) else { return nil }

@@ -80,7 +80,7 @@ public enum NodeRuntime {
         try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
             let report = try StoreCheck.all(
                 try parts.store.snapshot(), network, threads: settings.workers, in: settings.dataDirectory)
-            guard let root = report.root, let point = report.point else { return }
+            guard let root = report.root, let point = report.point else { throw StateExport.Failure.noBlock }
             parts.terminal.log(
                 .info,
                 "all \(report.accounts) accounts and \(report.slots) slots were read back and hashed: the root \(root) "

@@ -64,7 +64,15 @@ public enum StoreCheck {
         if let first = tally.faults.first {
             throw ShellError.damaged(path: directory.path, first, others: tally.faults.count - 1)
         }
-        let newest = try? StateExport.newestBlock(snapshot, depth: network.sectionDepth)
+        let newest: StateExport.Newest?
+        do {
+            newest = try StateExport.newestBlock(snapshot, depth: network.sectionDepth)
+        } catch is StateExport.Failure {
+            // Not all is held, or not at one block.
+            newest = nil
+        } catch let fault as StateFault {
+            throw ShellError.damaged(path: directory.path, fault, others: 0)
+        }
         let complete = check.records.count { $0.isComplete }
         return Report(
             complete: complete, partial: check.records.count - complete, accounts: tally.accounts, slots: tally.slots,

@@ -40,6 +40,8 @@ public final class WholeFile {
             temporary = nil
             throw WholeFile.failure(path)
         }
+        // What stood there keeps its permissions.
+        if isThere, temporary != nil { fchmod(descriptor, status.st_mode & 0o777) }
     }
 
     deinit {
@@ -83,10 +85,15 @@ public final class WholeFile {
         case .replaced: guard rename(name, path) == 0 else { throw WholeFile.failure(path) }
         case .mustBeFree:
             // Unlike a renaming this fails where another process was quicker. The name it was written under goes below.
-            guard link(name, path) == 0 else {
-                throw errno == EEXIST ? .fileExists(path) : WholeFile.failure(path)
+            if link(name, path) == 0 {
+                unlink(name)
+            } else if [EPERM, ENOTSUP, ENOSYS].contains(errno), !FileManager.default.fileExists(atPath: path) {
+                // A file system without second names: the best that it can do.
+                guard rename(name, path) == 0 else { throw WholeFile.failure(path) }
+            } else {
+                throw errno == EEXIST || FileManager.default.fileExists(atPath: path)
+                    ? .fileExists(path) : WholeFile.failure(path)
             }
-            unlink(name)
         }
         temporary = nil
         if flushed { try WholeFile.flush(folderOf: path) }

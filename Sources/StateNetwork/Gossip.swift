@@ -107,7 +107,7 @@ extension Holdings {
     private mutating func dropUseless(
         of index: Int, top: UInt64, at now: Instant, isCanonical: (StatePoint) -> Bool?
     ) {
-        var inVain: Set<Bytes32> = []
+        var inVain: [(block: StatePoint, sender: Bytes32)] = []
         change(index) { section in
             section.pending.removeAll { diff in
                 guard diff.key.point.number > top else { return true }
@@ -116,17 +116,17 @@ extension Holdings {
                 case nil: guard now - diff.receivedAt > StateNetworkLimits.unknownHeaderWait else { return false }
                 case false?: break
                 }
-                if !diff.isVouched, let sender = diff.sender { inVain.insert(sender) }
+                if !diff.isVouched, let sender = diff.sender { inVain.append((diff.key.point, sender)) }
                 return true
             }
         }
-        sendersInVain += inVain.sorted()
+        for (block, sender) in inVain { waitedInVain[block, default: []].insert(sender) }
     }
 
-    /// Takes the senders noted so; each as often as a section was kept waiting by it.
+    /// Takes the senders noted so: each as often as there were blocks, however many sections each block was sent for.
     public mutating func takeSendersInVain() -> [Bytes32] {
-        defer { sendersInVain = [] }
-        return sendersInVain
+        defer { waitedInVain = [:] }
+        return waitedInVain.values.flatMap { $0 }.sorted()
     }
 
     /// The diffs whose turn it is in a section, several of one block where they disagree; none while the section is

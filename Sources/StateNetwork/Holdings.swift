@@ -18,7 +18,7 @@ public struct Holdings: Sendable {
         /// Who sent it; nil for a diff of our own making.
         public let sender: Bytes32?
         public let receivedAt: Instant
-        /// Whether enough keys stood behind the block when the diff came.
+        /// Whether a key of the network had spoken for the block when the diff came: nobody has made it up then.
         public let isVouched: Bool
 
         public init(
@@ -56,7 +56,6 @@ public struct Holdings: Sendable {
 
         /// Whether every leaf of the section is held.
         public var isComplete: Bool { record?.isComplete ?? false }
-
     }
 
     public let depth: Int
@@ -79,8 +78,8 @@ public struct Holdings: Sendable {
     private(set) var waitingDiffs = WaitingDiffs()
     /// Bytes of all diffs that wait.
     var pendingBytes: Int { waitingDiffs.bytes }
-    /// Who sent diffs that waited in vain, of blocks that nobody vouched for: once for each.
-    var sendersInVain: [Bytes32] = []
+    /// Diffs that waited in vain, of blocks that nobody vouched for: by block, who sent them.
+    var waitedInVain: [StatePoint: Set<Bytes32>] = [:]
     /// Bytes of all layers and of what they are looked through by.
     public private(set) var layerBytes = 0
     /// What they may have; tests take less.

@@ -31,7 +31,10 @@ extension StateSync {
             if time > now { earliest = min(time, earliest ?? time) }
         }
         for peer in peers.values { consider(peer.pausedUntil) }
-        for section in hindered.values { consider(section.since + SyncLimits.uselessAfter) }
+        // Only where others refuse does it matter that somebody does not help.
+        if !(tooOldFor.isEmpty && tooLargeFor.isEmpty) {
+            for section in hindered.values { consider(section.since + SyncLimits.uselessAfter) }
+        }
         // What was overdrawn comes in first, and with it diffs and codes.
         if let ready = budget.ready(for: 0, at: now) { consider(ready) }
         if let ready = budget.ready(for: configuration.rangeBytes, at: now) { consider(ready) }

@@ -237,7 +237,8 @@ import Testing
         #expect(told && cluster.persisted.contains { $0.header == made.genesis })
     }
 
-    @Test func thoseWhoDoNotHaveItAreAskedOnceEach() throws {
+    /// Who says that it does not have it is not asked again; one that is busy first is.
+    @Test func theCheckpointsHeaderIsAskedForUntilSomebodyHasIt() throws {
         let made = try MadeChain()
         let entries = made.published(try MadeChain.run(on: made.genesis, 3))
         var client = try ChainSync(configuration: made.configuration, seed: 3)
@@ -246,9 +247,32 @@ import Testing
             at: .zero)
         var cluster = Cluster(client)
         let server = try made.machine([entries[0]])
-        for peer in UInt64(1)...20 { cluster.add(peer, claim: server.localPayload) { _ in [2, 1, 0] } }
+        let nothing = HeadersValue.notServed(lowest: 1, highest: 1).encoded()
+        for peer in UInt64(1)...12 { cluster.add(peer, claim: server.localPayload) { _ in nothing } }
         cluster.settle(limit: .seconds(300))
-        #expect(cluster.asked.values.reduce(0, +) <= 8 && cluster.asked.values.allSatisfy { $0 == 1 })
+        #expect(cluster.asked.values.allSatisfy { $0 == 1 } && cluster.penalised.isEmpty)
+        #expect(cluster.client.anchor(epoch: 0) == nil)
+        var answers: [[UInt8]?] = [[2, 1, 0], nil]
+        cluster.add(20, claim: server.localPayload) { key in
+            answers.isEmpty ? server.serve(key) : answers.removeFirst()
+        }
+        cluster.settle(limit: .seconds(300))
+        #expect(cluster.client.anchor(epoch: 0) != nil, "busy and silent at first")
+    }
+
+    /// Two keys are needed: a block that one has spoken for is not attested, and not made up either.
+    @Test func oneWordOfTwoIsAWord() throws {
+        let made = try MadeChain(keys: 3, threshold: 2)
+        let foreign = try MadeChain(keys: 4, threshold: 2)
+        let header = try MadeChain.run(on: made.genesis, 1)[0]
+        let machine = try made.machine([])
+        let one = made.certified(header, by: [1], final: nil)
+        #expect(machine.isSpokenFor(one) && !machine.isVouchedFor(one))
+        #expect(machine.isVouchedFor(made.certified(header, by: [1, 2], final: nil)))
+        #expect(!machine.isSpokenFor(CertifiedHeader(header: header)))
+        #expect(!machine.isSpokenFor(foreign.certified(header, by: [3], final: nil)))
+        let other = try MadeChain.run(on: made.genesis, 1, salt: 4)[0]
+        #expect(!machine.isSpokenFor(CertifiedHeader(header: other, certificate: one.certificate)))
     }
 
     /// Three keys, two of them needed: old words of one, said again in turn, are no news.

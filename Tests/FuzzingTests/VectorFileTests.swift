@@ -68,7 +68,7 @@ import Testing
         #expect(outcomes > 0, "seed \(Self.seed)")
     }
 
-    /// What the issue of a trap was: a depth that no section has.
+    /// A depth that no section has is a case that fails, and no trap.
     @Test func aSectionDepthThatIsNoneIsAFailedCase() throws {
         let path = Self.folder.appendingPathComponent("state-wire.json")
         let text = try String(contentsOf: path, encoding: .utf8)

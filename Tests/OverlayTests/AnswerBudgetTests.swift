@@ -41,6 +41,21 @@ import Testing
         #expect(begun(&budget) == [20], "before the fifth of the other")
     }
 
+    /// Small answers do not take the room that a large one waits for.
+    @Test func aLargeOneIsNotOvertakenForEver() {
+        var budget = AnswerBudget(limit: 100, perSubnet: 100, window: 100)
+        for id in UInt64(1)...8 { budget.add(id, peer: peer(id), subnet: nil, bytes: 12) }
+        #expect(begun(&budget) == [1, 2, 3, 4, 5, 6, 7, 8])
+        budget.add(20, peer: peer(20), subnet: nil, bytes: 60)
+        for id in UInt64(30)...40 { budget.add(id, peer: peer(id), subnet: nil, bytes: 12) }
+        for id in UInt64(1)...4 {
+            budget.remove(id, .read)
+            #expect(begun(&budget) == [], "\(budget.bytes) of 100 are taken")
+        }
+        budget.remove(5, .read)
+        #expect(begun(&budget) == [20])
+    }
+
     @Test func aPrefixHasItsShareAndNoMore() {
         var budget = AnswerBudget(limit: 100, perSubnet: 50, window: 100)
         for id in UInt64(1)...4 { budget.add(id, peer: peer(id), subnet: subnet(1), bytes: 25) }

@@ -72,4 +72,14 @@ import Testing
         #expect(holdings.waiting.isEmpty)
         check(holdings.takeSendersInVain() == [])
     }
+
+    /// A block is one mistake, however many sections its diffs are of.
+    @Test func aBlockCountsOnce() {
+        var holdings = Ring.holdings()
+        for section in 0..<16 {
+            holdings.enqueue(Ring.diff(section, Ring.point(5), from: 0, sender: sender(1), isVouched: false))
+        }
+        for section in 0..<16 { _ = holdings.nextDiff(of: section, at: .zero) { _ in false } }
+        check(holdings.takeSendersInVain() == [sender(1)])
+    }
 }
