@@ -265,8 +265,8 @@ public struct ChainSync: Sendable {
         if let settled { return settled.deadline }
         var first: Instant?
         for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
-        let head = chain.head.number
-        for peer in peers.values where peer.notBefore > .zero && peer.highest > head {
+        let (head, lacksCheckpoint) = (chain.head.number, chain.lacksCheckpoint)
+        for peer in peers.values where peer.notBefore > .zero && (peer.highest > head || lacksCheckpoint) {
             first = min(first ?? peer.notBefore, peer.notBefore)
         }
         return first
