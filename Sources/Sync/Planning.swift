@@ -84,7 +84,7 @@ extension StateSync {
             }
             // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
             // diff that fits no answer.
-            let mayBeTooOld = anchor.epoch + StateSync.anchorsServed < newest.epoch
+            let mayBeTooOld = anchor.epoch + StateSync.anchorsServed <= newest.epoch
             plan.drops += (behind[anchor] ?? []).filter { section in
                 !taken.contains(section) && isRefused(section, mayBeTooOld ? refusing : [], at: newest, now: now)
             }

@@ -94,6 +94,16 @@ import Testing
         #expect(try #require(first) <= 110)
     }
 
+    /// Two anchors behind the newest: a holder that folded both at once, after a crash, cannot lead on from there.
+    @Test func aSectionTwoAnchorsBehindIsBegunAgainToo() {
+        var walk = returning(peers: 3)
+        walk.hold(3, .complete(anchor: Walk.anchor(7)))
+        let drops = play(&walk, seconds: 25, useless: (.tooOld, .zero))
+        #expect(!drops.isEmpty && drops.values.allSatisfy { $0 == [3] })
+        walk.hold(3, .complete(anchor: Walk.anchor(8)))
+        #expect(play(&walk, seconds: 25, useless: (.tooOld, .zero)).isEmpty, "from the one before everybody leads on")
+    }
+
     /// One answer in between that helps takes the reproach away.
     @Test func whoHelpsInTheEndIsWaitedFor() {
         var walk = returning(peers: 2)
