@@ -47,7 +47,7 @@ extension Node {
         log(.info, "\(newest) is final")
         sync.anchorAdvanced(to: newest)
         tellAnchors()
-        if bridge != nil { bridgeFinal(newest, at: moment) }
+        if bridge != nil { storeOwnCrown(of: newest) }
         foldWhereItFits(at: moment)
     }
 

@@ -314,8 +314,8 @@ extension Node {
         report(.replayed(block.header.point))
     }
 
-    /// An anchor of ours became final: its crown is written and passed on.
-    mutating func bridgeFinal(_ anchor: Anchor, at moment: Moment) {
+    /// Writes the crown of a final anchor, and passes it on, where all sections that it is made of are held.
+    mutating func storeOwnCrown(of anchor: Anchor) {
         // After a start between the block and its finality the crown is not in memory, but what it is made of is.
         let number = holdings.point(of: anchor).number
         guard let crown = holdings.crown(at: anchor) ?? holdings.rebuiltCrown(at: number),

@@ -150,6 +150,8 @@ public struct Node: Sendable {
         if let newest = chain.newestAnchor {
             sync.anchorAdvanced(to: newest)
             tellAnchors()
+            // A crash may have come between the anchor's finality and its crown, which nobody else may have.
+            if holdings.crown(at: newest) == nil { storeOwnCrown(of: newest) }
         }
         // Before anybody answers: whoever waits for a block need not wait for one that was verified before.
         if let point = verifiedPoint, configuration.role != .bridge { report(.verified(point)) }

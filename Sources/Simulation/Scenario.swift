@@ -136,7 +136,7 @@ public struct Scenario: Sendable {
 
     private mutating func walkersBoot() -> HostID {
         switch plan.boot {
-        case .bridge: holders.first ?? bridge
+        case .bridge: holders.first { world.node($0) != nil } ?? bridge
         case .earlierHolder: anyHolder ?? bridge
         }
     }
