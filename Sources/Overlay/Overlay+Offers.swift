@@ -256,16 +256,11 @@ extension Overlay {
 
     /// All slots or bytes are taken: the accepted offer that comes most slowly, if that is slow, gives its own back.
     private mutating func giveUpSlowestOffer() {
-        var slowest: (number: UInt64, rate: Double)?
-        for (number, entry) in inboundOffers.all {
-            guard let stream = entry.stream, clock - entry.acceptedAt >= OverlayLimits.slowPatience else {
-                continue
-            }
-            let rate = Double(utp.progress(of: stream)) / (clock - entry.acceptedAt).seconds
-            guard rate < OverlayLimits.slowRate else { continue }
-            if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
-        }
-        if let slowest { finishInboundOffer(slowest.number, .timeout) }
+        let slowest = slowest(
+            of: inboundOffers.all.lazy.compactMap { number, entry in
+                entry.stream.map { (number, $0, since: entry.acceptedAt) }
+            })
+        if let slowest { finishInboundOffer(slowest, .timeout) }
     }
 
     /// Slots for offers of one node. Whose accepted offers mostly never come gets one, so that it can mend its name and

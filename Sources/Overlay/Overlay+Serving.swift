@@ -70,16 +70,14 @@ extension Overlay {
 
     /// The same among the answers of those peers that `mayGive` names; false where none is slow.
     private mutating func giveUpSlowest(of mayGive: (Bytes32) -> Bool) -> Bool {
-        var slowest: (number: UInt64, rate: Double)?
-        for (number, entry) in served.all where mayGive(entry.address.id) {
-            guard case .streaming(let stream, _, let since) = entry.stage,
-                clock - since >= OverlayLimits.slowPatience
-            else { continue }
-            let rate = Double(utp.progress(of: stream)) / (clock - since).seconds
-            guard rate < OverlayLimits.slowRate else { continue }
-            if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
-        }
-        guard let slowest, let entry = release(slowest.number, .tooSlow) else { return false }
+        let slowest = slowest(
+            of: served.all.compactMap { number, entry in
+                guard case .streaming(let stream, _, let since) = entry.stage, mayGive(entry.address.id) else {
+                    return nil
+                }
+                return (number, stream, since: since)
+            })
+        guard let slowest, let entry = release(slowest, .tooSlow) else { return false }
         statistics.slowReaders += 1
         if case .streaming(let stream, _, _) = entry.stage { close(stream) }
         return true

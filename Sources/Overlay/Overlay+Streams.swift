@@ -21,6 +21,18 @@ extension Discovery: PacketSink {
 }
 
 extension Overlay {
+    /// The exchange whose stream carries least, of those that had their time and carry too little; nil where none is
+    /// that slow.
+    func slowest(of exchanges: some Sequence<(UInt64, StreamID, since: Instant)>) -> UInt64? {
+        var slowest: (number: UInt64, rate: Double)?
+        for (number, stream, since) in exchanges where clock - since >= OverlayLimits.slowPatience {
+            let rate = Double(utp.progress(of: stream)) / (clock - since).seconds
+            guard rate < OverlayLimits.slowRate else { continue }
+            if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
+        }
+        return slowest?.number
+    }
+
     /// What requests to the node took: a stream's first losses are found out by it.
     func roundTrip(to address: NodeAddress) -> Interval? { book.standing(of: address.id)?.roundTrip }
 

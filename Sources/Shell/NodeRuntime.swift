@@ -53,7 +53,7 @@ public enum NodeRuntime {
         repeat {
             let configuration: NodeConfiguration
             let stored: StoredState
-            (configuration, stored) = try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
+            (configuration, stored) = try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
                 let snapshot = try store.snapshot()
                 try StoreCheck.some(
                     snapshot, network, from: Int(clock.now().unixSeconds), threads: settings.workers,
@@ -77,7 +77,7 @@ public enum NodeRuntime {
     /// The last word of a sync that was to end with the whole state: what is on the disk now is read back and hashed.
     private static func checkSynced(_ parts: Parts) throws {
         let (settings, network) = (parts.settings, parts.network)
-        try StoreReading.telling(settings.dataDirectory, settings.networkFile) {
+        try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
             let report = try StoreCheck.all(
                 try parts.store.snapshot(), network, threads: settings.workers, in: settings.dataDirectory)
             guard let root = report.root, let point = report.point else { throw StateExport.Failure.noBlock }

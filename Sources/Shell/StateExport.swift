@@ -29,7 +29,7 @@ public enum StateExport {
 
     /// Writes the whole state at the newest verified block to `output`, or to standard output.
     public static func run(dataDirectory: DataDirectory, networkFile: String, output: String?) throws {
-        try StoreReading.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
+        try StoreAccess.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
             guard let output else {
                 return try write(snapshot, depth: network.sectionDepth) {
                     try FileHandle.standardOutput.write(contentsOf: $0)

@@ -37,7 +37,7 @@ public enum StoreCheck {
     /// Checks everything in a directory, which a running process may be writing to meanwhile. Throws for what is
     /// damaged.
     public static func run(dataDirectory: DataDirectory, networkFile: String, threads: Int) throws -> Report {
-        try StoreReading.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
+        try StoreAccess.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
             try all(snapshot, network, threads: threads, in: dataDirectory)
         }
     }

@@ -100,7 +100,7 @@ final class SmallState {
 
     /// What a start looks at.
     func start() throws {
-        try StoreReading.withSnapshot(of: directory, networkFile: networkFile) { snapshot, network in
+        try StoreAccess.withSnapshot(of: directory, networkFile: networkFile) { snapshot, network in
             try StoreCheck.some(snapshot, network, from: 3, threads: 2, in: directory)
         }
     }

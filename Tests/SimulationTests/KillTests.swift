@@ -55,7 +55,7 @@ import Testing
         let seed: UInt64 = 1
         let ends = try Scenario.commitEnds(of: victim, seed: seed)
         #expect(ends.count > 20)
-        for (index, end) in ends.enumerated() where index % max(1, ends.count / 6) == 0 {
+        for (index, end) in ends.enumerated() where index % max(1, ends.count / 3) == 0 {
             for write in [end - 1, end - 2] {
                 let (kill, scenario, client) = try Scenario.kill(victim, atWrite: write, seed: seed)
                 #expect(kill.fault == nil, "seed \(seed): \(kill)")

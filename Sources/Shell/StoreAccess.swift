@@ -2,7 +2,7 @@ import Chain
 import StateStore
 
 /// Reading the store of a data directory, which a running process may be writing meanwhile.
-enum StoreReading {
+enum StoreAccess {
     /// Runs `body` on the state after the last commit. What the store says of itself, and what is found damaged in it,
     /// is told with the directory and the cure.
     static func withSnapshot<Result>(
