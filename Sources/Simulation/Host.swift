@@ -56,7 +56,6 @@ struct Host: Sendable {
 
     let id: HostID
     var configuration: NodeConfiguration
-    let endpoint: Endpoint
     let store = FaultyMap()
     var seat: Seat?
     var node: Node? {
@@ -84,13 +83,14 @@ struct Host: Sendable {
     /// Its events of this stretch.
     var inbox = TimerQueue<Event>()
     var outbox = Outbox()
+    /// Whether the node has taken in a datagram and was not asked yet what it does about it.
+    private var hasReceived = false
     /// The end of the stretch that it is run through: what is due later goes to the outbox. Zero between two.
     private var last = Instant.zero
 
-    init(id: HostID, configuration: NodeConfiguration, endpoint: Endpoint) {
+    init(id: HostID, configuration: NodeConfiguration) {
         self.id = id
         self.configuration = configuration
-        self.endpoint = endpoint
     }
 
     /// Begins a life with what the store holds.
@@ -127,6 +127,8 @@ struct Host: Sendable {
             now = time
             eventCount += 1
             handle(event, committed)
+            // What arrives in one instant is taken in together, as a socket gives it to a node.
+            if hasReceived, inbox.earliest != now { give(.tick) }
         }
         self.last = .zero
     }
@@ -139,7 +141,7 @@ struct Host: Sendable {
             guard seat != nil else { return }
             traffic.received += UInt64(bytes.count)
             if isStream { traffic.streamed += UInt64(bytes.count) }
-            give(.datagram(bytes, from: World.endpoint(source)))
+            receive(bytes, from: World.endpoint(source))
         case .wake(let life):
             guard self.life == life, let due = nextWake, due <= now else { return }
             nextWake = nil
@@ -174,7 +176,14 @@ struct Host: Sendable {
         log.add(detail)
     }
 
+    private mutating func receive(_ bytes: [UInt8], from source: Endpoint) {
+        guard let seat = ownSeat() else { return }
+        bytes.withUnsafeBytes { seat.node.receive($0, from: source, at: World.moment(at: now)) }
+        hasReceived = true
+    }
+
     private mutating func give(_ event: Node.Event) {
+        hasReceived = false
         guard let seat = ownSeat() else { return }
         seat.node.handle(event, at: World.moment(at: now))
         settle(seat)

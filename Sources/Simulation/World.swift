@@ -98,7 +98,7 @@ public struct World: Sendable {
         let endpoint = World.endpoint(id)
         var configuration = configuration
         configuration.endpoint = endpoint
-        hosts.append(Host(id: id, configuration: configuration, endpoint: endpoint))
+        hosts.append(Host(id: id, configuration: configuration))
         byEndpoint[endpoint] = id
         return id
     }

@@ -22,7 +22,7 @@ struct EpochTests {
     @Test func thereIsNoBoundaryBeyondTheNumbers() {
         #expect(epochs.boundary(of: .max) == nil && epochs.point(of: Anchor(epoch: .max, hash: .zero)) == nil)
         #expect(epochs.boundary(after: .max) == nil)
-        #expect(epochs.boundary(before: .max) == .max - 7)
+        #expect(epochs.boundary(before: .max) == UInt64.max - 7)
         #expect(Epochs(length: 1).boundary(after: .max) == nil)
     }
 

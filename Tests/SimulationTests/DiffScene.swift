@@ -38,6 +38,10 @@ struct DiffScene {
             for section in node.arc {
                 let key = BlockDiffKey(point: point, section: section)
                 guard let encoded = bridge.holdings.recentDiff(key) else { continue }
+                // At some moments it is on its way to the holder already.
+                var asked = node
+                let bytes = StateContentKey.blockDiff(key).encoded
+                guard asked.acceptCode(forKey: bytes, from: .max, at: moment.instant) == .accepted else { continue }
                 self.node = node
                 self.moment = moment
                 self.snapshot = snapshot
