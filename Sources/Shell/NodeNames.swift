@@ -1,4 +1,5 @@
 import Node
+import StateNetwork
 
 // The module `Node` has a type of its name, so its other types cannot be told from others by `Node.`; and Foundation
 // has a `Progress` too. These names can.

@@ -1,10 +1,10 @@
 import Chain
-import Overlay
 import Primitives
 import StateStore
 import Testing
 
 @testable import Node
+@testable import Overlay
 @testable import Simulation
 @testable import StateNetwork
 
@@ -32,16 +32,13 @@ struct DiffScene {
             let snapshot = scenario.world.store(holder).snapshot()
             let number = node.chain.head.number
             _ = scenario.world.run(until: .seconds(90)) { ($0.progress(holder)?.verifiedHead ?? 0) > number + 2 }
-            guard node.holdings.verifiedHead == node.chain.head else { continue }
+            guard node.state.holdings.verifiedHead == node.chain.head else { continue }
             let bridge = try #require(scenario.world.node(scenario.bridge))
             let point = scenario.chain.entries[Int(number)].block.header.point
             for section in node.arc {
                 let key = BlockDiffKey(point: point, section: section)
-                guard let encoded = bridge.holdings.recentDiff(key) else { continue }
-                // At some moments it is on its way to the holder already.
-                var asked = node
-                let bytes = StateContentKey.blockDiff(key).encoded
-                guard asked.acceptCode(forKey: bytes, from: .max, at: moment.instant) == .accepted else { continue }
+                guard let encoded = bridge.state.gossip.recentDiff(key) else { continue }
+                guard DiffScene.takes(key, node, at: moment) else { continue }
                 self.node = node
                 self.moment = moment
                 self.snapshot = snapshot
@@ -52,6 +49,16 @@ struct DiffScene {
             }
         }
         throw NodeError.unexpected("no block changed anything in the holder's arc")
+    }
+
+    /// Whether the node accepts an offer of this diff: at some moments it is on its way to it already.
+    private static func takes(_ key: BlockDiffKey, _ node: Node, at moment: Moment) -> Bool {
+        var asked = node
+        let keys = [StateContentKey.blockDiff(key).encoded]
+        asked.state.handle(.offered(keys: keys, by: .max, Overlay.OfferToken(value: 1)), asked.chain, at: moment)
+        return asked.state.drain().contains { directive in
+            if case .decide(_, let codes, _) = directive { codes == [.accepted] } else { false }
+        }
     }
 
     /// Jobs that check a block diff, begun since the last call.
@@ -76,8 +83,8 @@ struct DiffScene {
     }
 
     mutating func receive(_ key: BlockDiffKey, _ value: [UInt8], from peer: Bytes32) {
-        node.receiveState(
-            ContentItem(key: StateContentKey.blockDiff(key).encoded, value: value), from: peer, at: moment)
+        let item = ContentItem(key: StateContentKey.blockDiff(key).encoded, value: value)
+        node.state.handle(.received([item], from: peer), node.chain, at: moment)
     }
 
     /// The value with another header or certificate.
