@@ -9,7 +9,7 @@ import Testing
 @testable import Overlay
 @testable import Simulation
 
-/// D.3 item 9: the sixteen nodes nearest to a section's position are hostile. A client that joins finds the section's
+/// The sixteen nodes nearest to a section's position are hostile. A client that joins finds the section's
 /// holders behind them, and says what it waits for.
 @Suite("Eclipse of a section") struct SectionEclipseTests {
     enum Attack: String, CaseIterable, Sendable {

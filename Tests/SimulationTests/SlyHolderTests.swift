@@ -11,9 +11,9 @@ import Testing
 @testable import StateNetwork
 @testable import UTP
 
-/// D.3 item 7, those that do not send what is plainly false: holders that claim sections they do not have, prove an
-/// old state rightly, or send a byte a second. Two of six are such, one in each half of the ring. The sync ends in
-/// time, they pay, and what they held is given back.
+/// Liars that send nothing plainly false: holders that claim sections they do not have, prove an old state rightly, or
+/// send a byte a second. Two of six are such, one in each half of the ring. The sync ends in time, they are charged for
+/// it, and what was locked for them is free again.
 @Suite("Sly holders") struct SlyHolderTests {
     private struct Run {
         var scenario: Scenario
@@ -105,7 +105,7 @@ import Testing
         var (scenario, sly) = try scenario(seed: 42)
         let chain = scenario.chain
         for host in sly {
-            scenario.world.corrupt(host, forging: { job, value, store in
+            scenario.world.corrupt(host, tampering: { job, value, store in
                 oldAnswer(to: job, from: store, in: chain) ?? value
             })
         }

@@ -72,6 +72,7 @@ struct Ring {
     func run() throws -> Bool {
         let began = ContinuousClock.now
         var scenario = try Scenario(plan)
+        scenario.world.executor = { count, body in DispatchQueue.concurrentPerform(iterations: count, execute: body) }
         let kinds = groups.map { "\($0.count) of 1/\(1 << (256 - $0.radiusExponent))" }.joined(separator: ", ")
         tell("\(nodes) holders (\(kinds)), depth \(depth), seed \(seed), \(latency) ms, \(loss) % lost, "
             + "\(scenario.chain.finalState.count) accounts: made in \(wall(since: began))")

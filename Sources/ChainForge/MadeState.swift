@@ -4,13 +4,13 @@ import Primitives
 
 /// The state between two blocks: every account's columns, the storage of those contracts that were touched, and the
 /// account trie.
-struct ForgedState: Sendable {
+struct MadeState: Sendable {
     let plan: GenesisPlan
-    private(set) var accounts: [ForgedAccount]
+    private(set) var accounts: [CompactAccount]
     private(set) var codes: [GenesisPlan.Code]
     /// By account: only what was read or written; the rest is as the plan derives it.
-    private var storages: [Int: ForgedStorage] = [:]
-    private var trie: ForgedTrie
+    private var storages: [Int: MadeStorage] = [:]
+    private var trie: MadeTrie
     /// Accounts whose storage, or anything else, changed since the last commit.
     private var changed: Set<Int> = []
     private var changedStorages: Set<Int> = []
@@ -19,13 +19,13 @@ struct ForgedState: Sendable {
     init(plan: GenesisPlan, keys: [TransactionKey]) {
         self.plan = plan
         codes = plan.codes + SystemContract.all.map { GenesisPlan.Code($0.code) }
-        var accounts: [ForgedAccount] = []
+        var accounts: [CompactAccount] = []
         accounts.reserveCapacity(plan.count)
         for index in 0..<plan.count {
             let key = plan.senders.contains(index) ? keys[index - plan.senders.lowerBound] : nil
             var account = plan.account(index, key: key)
             if plan.slotCount(of: index) > 0 {
-                account.storageRoot = TrieBuilder.root(of: ForgedStorage.leaves(plan.storage(of: index)))
+                account.storageRoot = TrieBuilder.root(of: MadeStorage.leaves(plan.storage(of: index)))
             }
             accounts.append(account)
         }
@@ -33,12 +33,12 @@ struct ForgedState: Sendable {
         var leaves = LeafColumns()
         leaves.reserveCapacity(accounts.count, valueBytes: 80 * accounts.count)
         for index in accounts.indices.sorted(by: { accounts[$0].key < accounts[$1].key }) {
-            leaves.append(key: accounts[index].key, value: ForgedState.leaf(accounts[index], codes))
+            leaves.append(key: accounts[index].key, value: MadeState.leaf(accounts[index], codes))
         }
-        trie = ForgedTrie(leaves)
+        trie = MadeTrie(leaves)
     }
 
-    private static func leaf(_ account: ForgedAccount, _ codes: [GenesisPlan.Code]) -> [UInt8] {
+    private static func leaf(_ account: CompactAccount, _ codes: [GenesisPlan.Code]) -> [UInt8] {
         StateAccount(
             nonce: account.nonce, balance: UInt256(account.balance), storageRoot: account.storageRoot,
             codeHash: account.code < 0 ? StateAccount.emptyCodeHash : codes[Int(account.code)].hash
@@ -52,11 +52,11 @@ struct ForgedState: Sendable {
 
     /// A new account without anything; not in the trie until it has something.
     mutating func add(_ address: Address) -> Int {
-        accounts.append(ForgedAccount(address: address, nonce: 0, balance: 0, code: -1))
+        accounts.append(CompactAccount(address: address, nonce: 0, balance: 0, code: -1))
         return accounts.count - 1
     }
 
-    mutating func change(_ index: Int, _ body: (inout ForgedAccount) -> Void) {
+    mutating func change(_ index: Int, _ body: (inout CompactAccount) -> Void) {
         body(&accounts[index])
         changed.insert(index)
     }
@@ -92,7 +92,7 @@ struct ForgedState: Sendable {
     }
 
     private mutating func load(_ index: Int) {
-        if storages[index] == nil { storages[index] = ForgedStorage(plan.storage(of: index)) }
+        if storages[index] == nil { storages[index] = MadeStorage(plan.storage(of: index)) }
     }
 
     /// Brings the tries to the changed accounts; gives the root.
@@ -106,7 +106,7 @@ struct ForgedState: Sendable {
             guard !account.isEmpty || account.storageRoot == StateAccount.emptyRoot else {
                 throw ForgeError.inconsistent("\(account.address) is removed and has storage")
             }
-            changes.append((account.key, account.isEmpty ? nil : ForgedState.leaf(account, codes)))
+            changes.append((account.key, account.isEmpty ? nil : MadeState.leaf(account, codes)))
         }
         changed.removeAll(keepingCapacity: true)
         changedStorages.removeAll(keepingCapacity: true)
@@ -117,13 +117,13 @@ struct ForgedState: Sendable {
     // MARK: Writing down
 
     /// Every account of the trie, by key, rising; one at a time is in memory.
-    func forEachAccount(_ body: (PlainAccount) throws -> Void) rethrows {
+    func forEachAccount(_ body: (MadeAccount) throws -> Void) rethrows {
         for index in accounts.indices.sorted(by: { accounts[$0].key < accounts[$1].key }) {
             let account = accounts[index]
             guard !account.isEmpty else { continue }
             let code = account.code < 0 ? nil : codes[Int(account.code)]
             try body(
-                PlainAccount(
+                MadeAccount(
                     address: account.address, key: account.key, nonce: account.nonce,
                     balance: UInt256(account.balance), code: code?.bytes ?? [],
                     codeHash: code?.hash ?? StateAccount.emptyCodeHash, storageRoot: account.storageRoot,

@@ -5,7 +5,7 @@ import StateStore
 
 /// A whole small state, built plainly from its leaves and checked against the reference trie: what the wire's answers
 /// are served from and held against.
-struct World {
+struct SampleState {
     struct Account: Hashable {
         let key: Bytes32
         var body: StateAccount
@@ -66,7 +66,7 @@ struct World {
             if !keys.contains(fresh) { keys.append(fresh) }
         }
         var accounts: [Account] = []
-        for key in keys { accounts.append(World.account(key, &generator)) }
+        for key in keys { accounts.append(SampleState.account(key, &generator)) }
         try self.init(accounts, depth: generator.oneIn(3) ? 2 : 1)
     }
 
@@ -78,7 +78,7 @@ struct World {
             let slot = near ?? generator.hash()
             if !slots.contains(where: { $0.key == slot }) { slots.append(Row(key: slot, value: value(&generator))) }
         }
-        let code = slots.isEmpty ? StateAccount.emptyCodeHash : Keccak.hash(World.code(UInt8(slots.count)))
+        let code = slots.isEmpty ? StateAccount.emptyCodeHash : Keccak.hash(SampleState.code(UInt8(slots.count)))
         return Account(key: key, nonce: generator.next() >> 40, codeHash: code, slots: slots)
     }
 
@@ -92,13 +92,13 @@ struct World {
     }
 
     /// The state after some changes of every kind; at least one account differs.
-    func changed(_ generator: inout SeededGenerator) throws(FuzzFailure) -> World {
+    func changed(_ generator: inout SeededGenerator) throws(FuzzFailure) -> SampleState {
         var after: [Account] = []
         let emptied = generator.below(32)
         for account in accounts where account.key.nibble(0) != emptied {
             switch generator.below(7) {
             case 0: continue
-            case 1: after.append(World.account(account.key, &generator))
+            case 1: after.append(SampleState.account(account.key, &generator))
             case 2:
                 let kept = account.slots.enumerated().filter { $0.offset % 3 != 0 }.map(\.element)
                 after.append(
@@ -110,13 +110,13 @@ struct World {
         for _ in 0..<1 + generator.below(4) {
             let key = generator.pick(accounts).map { generator.neighbour(of: $0.key) } ?? generator.hash()
             guard !(accounts + after).contains(where: { $0.key == key }) else { continue }
-            after.append(World.account(key, &generator))
+            after.append(SampleState.account(key, &generator))
         }
-        return try World(after, depth: depth)
+        return try SampleState(after, depth: depth)
     }
 
     /// The difference to another state in its wire form, found plainly.
-    func changes(to other: World) -> [LeafChange] { state.changes(to: other.state) }
+    func changes(to other: SampleState) -> [LeafChange] { state.changes(to: other.state) }
 
     /// The leaves that a range consists of.
     func leaves(from origin: Cursor, through end: Cursor) -> [MemoryState.Leaf] {

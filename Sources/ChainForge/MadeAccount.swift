@@ -2,7 +2,7 @@ import Chain
 import Primitives
 
 /// An account as the maker keeps it: the trie's columns, its code by number.
-struct ForgedAccount: Sendable {
+struct CompactAccount: Sendable {
     let address: Address
     /// keccak256 of the address.
     let key: Bytes32
@@ -31,7 +31,7 @@ struct ForgedAccount: Sendable {
 }
 
 /// An account in plain form, for whoever writes a state down.
-public struct PlainAccount: Sendable {
+public struct MadeAccount: Sendable {
     public let address: Address
     /// keccak256 of the address.
     public let key: Bytes32

@@ -8,7 +8,7 @@ import Primitives
 /// the other, over all tries added: a node needs only lower ones, so everything of one height may be hashed at once.
 ///
 /// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
-struct NodeForge: ~Copyable {
+struct NodeBatch: ~Copyable {
     /// Leaves of a part whose branch a store has already, however many there are: more than any bucket's.
     static let many = 1 << 32
 
@@ -151,7 +151,7 @@ struct NodeForge: ~Copyable {
         originals.append(node)
         edits.append(contentsOf: new)
         return Root(
-            cell: cell, path: path, height: height &+ 1, leafCount: NodeForge.many, plan: number)
+            cell: cell, path: path, height: height &+ 1, leafCount: NodeBatch.many, plan: number)
     }
 
     /// Adds the trie of the items in `range`, two or more, and takes the places of its branches in the columns.
@@ -281,10 +281,10 @@ struct NodeForge: ~Copyable {
     mutating func finish(emitting branches: inout BranchColumns) {
         flush()
         guard emittedCount > 0 else {
-            for height in 1..<heads.count where heads[height].quiet >= 0 { forgeQuiet(height) }
+            for height in 1..<heads.count where heads[height].quiet >= 0 { encodeQuiet(height) }
             return
         }
-        var room = NodeForge.slack
+        var room = NodeBatch.slack
         for plan in plans where plan.slot >= 0 {
             room &+=
                 plan.original < 0
@@ -295,8 +295,8 @@ struct NodeForge: ~Copyable {
         let buffer = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
             for height in 1..<heads.count where !heads[height].isEmpty {
-                forge(height, at: base, count: &count, number: number, emitting: &branches)
-                if heads[height].quiet >= 0 { forgeQuiet(height) }
+                encode(height, at: base, count: &count, number: number, emitting: &branches)
+                if heads[height].quiet >= 0 { encodeQuiet(height) }
             }
         }
         branches.append(buffer: buffer)
@@ -308,7 +308,7 @@ struct NodeForge: ~Copyable {
     private static let branchBytes = 3 + 16 * 33 + 1
 
     /// One height, the branches that are emitted: left in a buffer of the columns, `count` bytes of which are used.
-    private mutating func forge(
+    private mutating func encode(
         _ height: Int, at base: UnsafeMutableRawPointer, count: inout Int, number: Int,
         emitting branches: inout BranchColumns
     ) {
@@ -324,14 +324,14 @@ struct NodeForge: ~Copyable {
             index = Int(plans[index].next)
         }
         hash(base)
-        forgeExtensions(heads[height].emitted)
+        encodeExtensions(heads[height].emitted)
     }
 
     /// One height, the branches that are not: forgotten once they are hashed.
-    private mutating func forgeQuiet(_ height: Int) {
+    private mutating func encodeQuiet(_ height: Int) {
         var index = Int(heads[height].quiet)
         while index >= 0 {
-            let room = nodes.room(for: NodeForge.branchBytes + NodeForge.slack)
+            let room = nodes.room(for: NodeBatch.branchBytes + NodeBatch.slack)
             if let base = room.baseAddress {
                 let size = writeBranch(index, to: base)
                 nodes.commit(size)
@@ -341,11 +341,11 @@ struct NodeForge: ~Copyable {
             index = Int(plans[index].next)
         }
         flush()
-        forgeExtensions(heads[height].quiet)
+        encodeExtensions(heads[height].quiet)
     }
 
     /// The extensions above the branches of a list: they take over the branches' cells.
-    private mutating func forgeExtensions(_ first: Int32) {
+    private mutating func encodeExtensions(_ first: Int32) {
         var index = Int(first)
         while index >= 0 {
             if plans[index].depth > plans[index].seenAt {
@@ -371,14 +371,14 @@ struct NodeForge: ~Copyable {
         var child = first
         while mask != 0 {
             let gap = mask.trailingZeroBitCount
-            NodeForge.writeEmpty(to: position)
+            NodeBatch.writeEmpty(to: position)
             position += gap
             position += cells.copy(Int(children[child]), to: position)
             child &+= 1
             mask &>>= UInt32(gap &+ 1)
         }
         let last = 15 &- (15 &- plan.mask.leadingZeroBitCount)
-        NodeForge.writeEmpty(to: position)
+        NodeBatch.writeEmpty(to: position)
         position.storeBytes(of: 0x80, toByteOffset: 16, as: UInt8.self)
         position += last &+ 1
         return position - target

@@ -3,7 +3,7 @@ import Primitives
 
 /// A trie that changes block by block: sections of the size at which a sorted array is cheap to insert into, joined by
 /// their crown.
-struct ForgedTrie: Sendable {
+struct MadeTrie: Sendable {
     private let depth: Int
     private var sections: [MemoryTrie]
     private(set) var root: Bytes32
@@ -14,12 +14,12 @@ struct ForgedTrie: Sendable {
     /// The trie of these leaves, which strictly ascend.
     init(_ leaves: LeafColumns) {
         var depth = 0
-        while depth < 3, leaves.count >> (4 * depth) > ForgedTrie.sectionLeaves { depth += 1 }
+        while depth < 3, leaves.count / Nibbles.sectionCount(depth: depth) > MadeTrie.sectionLeaves { depth += 1 }
         self.depth = depth
-        var columns = [LeafColumns](repeating: LeafColumns(), count: 1 << (4 * depth))
+        var columns = [LeafColumns](repeating: LeafColumns(), count: Nibbles.sectionCount(depth: depth))
         for index in 0..<leaves.count {
             let key = leaves.keys[index]
-            columns[ForgedTrie.section(of: key, depth)].append(
+            columns[Nibbles.section(of: key, depth: depth)].append(
                 key: key, value: leaves.valueBytes[leaves.valueRange(at: index)])
         }
         sections = columns.map { MemoryTrie($0) }
@@ -31,9 +31,9 @@ struct ForgedTrie: Sendable {
     mutating func apply(_ changes: [TrieUpdate.LeafChange]) throws {
         var start = 0
         while start < changes.count {
-            let section = ForgedTrie.section(of: changes[start].key, depth)
+            let section = Nibbles.section(of: changes[start].key, depth: depth)
             var end = start + 1
-            while end < changes.count, ForgedTrie.section(of: changes[end].key, depth) == section { end += 1 }
+            while end < changes.count, Nibbles.section(of: changes[end].key, depth: depth) == section { end += 1 }
             try sections[section].apply(Array(changes[start..<end]))
             start = end
         }
@@ -43,19 +43,15 @@ struct ForgedTrie: Sendable {
     private mutating func join() {
         root = depth == 0 ? sections[0].root : Crown(sections: sections.map(\.subtree), depth: depth).root
     }
-
-    private static func section(of key: Bytes32, _ depth: Int) -> Int {
-        depth == 0 ? 0 : Int(key.word0 >> UInt64(64 - 4 * depth))
-    }
 }
 
 /// The storage of a contract that some block reads or writes: its slots in the order in which they came, a slot's place
 /// among them, and the trie.
-struct ForgedStorage: Sendable {
+struct MadeStorage: Sendable {
     private(set) var slots: [UInt256] = []
     private(set) var values: [UInt256] = []
     private var places: [UInt256: Int] = [:]
-    private var trie: ForgedTrie
+    private var trie: MadeTrie
     /// Slots written since the last commit.
     private var written: Set<UInt256> = []
 
@@ -64,7 +60,7 @@ struct ForgedStorage: Sendable {
         values = storage.map(\.value)
         places.reserveCapacity(slots.count)
         for (place, slot) in slots.enumerated() { places[slot] = place }
-        trie = ForgedTrie(ForgedStorage.leaves(storage))
+        trie = MadeTrie(MadeStorage.leaves(storage))
     }
 
     /// The trie's leaves of this storage.
@@ -76,15 +72,9 @@ struct ForgedStorage: Sendable {
         var leaves = LeafColumns()
         leaves.reserveCapacity(keys.count, valueBytes: 20 * keys.count)
         for index in keys.indices.sorted(by: { keys[$0] < keys[$1] }) {
-            leaves.append(key: keys[index], value: leaf(storage[index].value))
+            leaves.append(key: keys[index], value: RLPWriter.integer(storage[index].value))
         }
         return leaves
-    }
-
-    private static func leaf(_ value: UInt256) -> [UInt8] {
-        var writer = RLPWriter()
-        writer.append(value)
-        return writer.bytes
     }
 
     /// The value of a slot; zero where there is none.
@@ -119,7 +109,7 @@ struct ForgedStorage: Sendable {
         var changes: [TrieUpdate.LeafChange] = []
         for slot in written {
             let value = self[slot]
-            changes.append((Keccak.hash(slot.big.bytes), value == .zero ? nil : ForgedStorage.leaf(value)))
+            changes.append((Keccak.hash(slot.big.bytes), value == .zero ? nil : RLPWriter.integer(value)))
         }
         written.removeAll(keepingCapacity: true)
         try trie.apply(changes.sorted { $0.key < $1.key })
