@@ -338,7 +338,7 @@ public struct UTP: Sendable {
     public mutating func receive(_ packet: UnsafeRawBufferPointer, from peer: NodeAddress, at now: Instant) {
         clock = max(clock, now)
         let parsed: Packet
-        do throws(PacketError) {
+        do throws(UTPPacketError) {
             parsed = try Packet(parsing: packet)
         } catch {
             // Whoever sends garbage in an authenticated session learns nothing and costs nothing.

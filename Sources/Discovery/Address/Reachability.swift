@@ -37,7 +37,7 @@ struct Reachability: Sendable {
     }
 
     /// When the first probation ends.
-    var deadline: Instant? { probations.map(\.until).min() }
+    var deadline: Instant? { probations.lazy.map(\.until).min() }
 
     /// Addresses on probation.
     var testing: [Endpoint] { probations.map(\.endpoint) }

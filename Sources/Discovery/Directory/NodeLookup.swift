@@ -6,7 +6,7 @@ import Primitives
 /// a time and goes on from the answers to its own requests; a node belongs to the path that heard of it first and is
 /// asked once. So a liar can lead astray the path it stands on, not the others. A path asks a node if it is among the
 /// nearest of that path or among the k nearest of all, and the search ends when no path has such a node left.
-struct Lookup: Sendable {
+struct NodeLookup: Sendable {
     enum State: Sendable {
         case waiting
         case asked
@@ -64,7 +64,7 @@ struct Lookup: Sendable {
         let candidate = Candidate(record: record, distance: record.id ^ target)
         let place = paths[path].candidates.firstIndex { candidate.distance < $0.distance }
         paths[path].candidates.insert(candidate, at: place ?? paths[path].candidates.endIndex)
-        guard paths[path].candidates.count > Lookup.candidateLimit else { return }
+        guard paths[path].candidates.count > NodeLookup.candidateLimit else { return }
         if let last = paths[path].candidates.lastIndex(where: { $0.state == .waiting }) {
             paths[path].candidates.remove(at: last)
         }

@@ -1,7 +1,16 @@
 import Primitives
 
+/// Where a request goes: a node at one of its addresses.
+struct Route: Sendable {
+    let address: NodeAddress
+    /// Needed to begin a handshake; without one only a session leads there.
+    let record: NodeRecord?
+    /// The node stands in the table at this address: it has answered from there, so it may be written to freely.
+    let isProven: Bool
+}
+
 /// Why a request was sent, which decides what its answer or its absence means.
-enum Purpose: Sendable {
+enum RequestPurpose: Sendable {
     /// A PING to a node that would enter the table. `tries` more PINGs follow if this one is lost.
     case verify(NodeRecord, tries: Int)
     /// A PING to a node of the table.
@@ -20,7 +29,7 @@ struct PendingRequest: Sendable {
     var address: NodeAddress
     /// Whether it was on its way to the other address before.
     var hasMoved = false
-    let purpose: Purpose
+    let purpose: RequestPurpose
     /// The plaintext, to be sent again inside a handshake.
     let message: [UInt8]
     /// How long an answer may take once the request has left in a session.
@@ -34,11 +43,28 @@ struct PendingRequest: Sendable {
 
     /// Of FINDNODE: the distances asked for, the records so far and the packets still to come.
     var distances: [Int] = []
-    var records: [NodeRecord] = []
-    var packets = 0
+    private(set) var records: [NodeRecord] = []
+    private var packets = 0
     /// The records of each packet that has come, as they were sent: a datagram that the network doubles is no other
     /// packet.
-    var packetsTaken: [[[UInt8]]] = []
+    private(set) var packetsTaken: [[[UInt8]]] = []
+
+    init(address: NodeAddress, purpose: RequestPurpose, message: [UInt8], timeout: Interval) {
+        self.address = address
+        self.purpose = purpose
+        self.message = message
+        self.timeout = timeout
+    }
+
+    /// One packet of NODES of `total` has come; `taken` is all that was taken so far, of this one too. True when it was
+    /// the last.
+    mutating func note(_ packet: [[UInt8]], total: Int, records taken: [NodeRecord]) -> Bool {
+        packetsTaken.append(packet)
+        records = taken
+        if packets == 0 { packets = max(1, total) }
+        packets -= 1
+        return packets == 0
+    }
 }
 
 /// Something that waits behind a handshake.
@@ -48,7 +74,7 @@ enum Queued: Sendable {
 }
 
 /// What is under way with one node at one address. It exists only while something is.
-struct Peer: Sendable {
+struct Conversation: Sendable {
     /// A handshake that we began.
     var attempt: Attempt?
     var queue: [Queued] = []
@@ -67,26 +93,9 @@ struct Attempt: Sendable {
 
     let serial: UInt64
     let record: NodeRecord
+    /// Whether the node stood in the table at this address when the attempt began.
+    let isProven: Bool
     /// By which the WHOAREYOU is recognised.
     let tail: UInt64
-    var phase: Phase
-}
-
-/// A WHOAREYOU of ours that has not been answered yet.
-struct Challenge: Sendable {
-    /// The packet, repeated as it is while the challenge stands.
-    let packet: [UInt8]
-    /// Its header in the clear.
-    let data: [UInt8]
-    let expires: Instant
-    /// The record we know of the node, which then need not send it.
-    let record: NodeRecord?
-}
-
-/// What a deadline is for. It is void when the request or attempt is gone by then.
-enum Timer: Sendable {
-    case request(UInt32)
-    /// Half of an attempt's time is over.
-    case reopen(NodeAddress, serial: UInt64)
-    case attempt(NodeAddress, serial: UInt64)
+    var phase = Phase.awaitingChallenge
 }

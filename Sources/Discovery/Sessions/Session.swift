@@ -4,7 +4,9 @@ import Primitives
 /// Keys shared with one node at one address, and what numbers the packets to it.
 struct Session: Sendable {
     enum Opened: Sendable {
-        /// Under the newest keys: the peer has them too.
+        /// Under the newest keys, and the first packet that is: the peer has them too.
+        case confirming
+        /// Under the newest keys.
         case current
         /// Under the keys before: the packet was under way when they changed, or both sides began a handshake at once
         /// and the peer goes on with the other one.
@@ -104,8 +106,8 @@ struct Session: Sendable {
         if previousFirst, openPrevious(&buffer, header) { return .previous }
         if buffer.open(header, with: &receiving) {
             previousFirst = false
-            isConfirmed = true
-            return .current
+            defer { isConfirmed = true }
+            return isConfirmed ? .current : .confirming
         }
         guard !previousFirst, openPrevious(&buffer, header) else { return nil }
         previousFirst = true

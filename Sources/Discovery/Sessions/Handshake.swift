@@ -92,7 +92,7 @@ extension Session {
             secret: secret, initiator: remote.id, recipient: key.nodeID, challenge: challenge)
         var session = Session(
             with: remote, keys: keys, asInitiator: false, tail: tail, budget: budget, replacing: old)
-        guard session.open(&buffer, header) == .current else { throw .decryption }
+        guard session.open(&buffer, header) == .confirming else { throw .decryption }
         return session
     }
 }
