@@ -55,7 +55,9 @@ extension Discovery {
     public mutating func addBootNodes(_ records: [NodeRecord], at now: Instant) { handle(.bootNodes(records), at: now) }
 
     /// Nodes of an earlier run; each is pinged once.
-    public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) { handle(.knownNodes(records), at: now) }
+    public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {
+        handle(.knownNodes(records), at: now)
+    }
 
     /// The system would not send a datagram there.
     public mutating func unsent(to endpoint: Endpoint, at now: Instant) { handle(.unsent(to: endpoint), at: now) }

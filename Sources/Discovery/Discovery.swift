@@ -13,10 +13,10 @@ import Primitives
 //                          ├─ WHOAREYOU ──▶ names a packet of ours? ─▶ handshake packet carrying that request
 //                          └─ handshake ──▶ to a challenge of ours? ─▶ verify, session, message
 //
-// Parts, each a value with its own essay. `Sessions`: packets and keys. `Requests`: our own requests, and the handshakes
-// that they wait for; it owns the sessions, since it is what sends. `Directory`: the nodes known, the table, lookups.
-// `OwnAddress`: where we are seen. What has to pass from one to another is in this file: a message goes to whom it
-// concerns, and what became of a request to whoever sent it.
+// Parts, each a value with its own essay. `Sessions`: packets and keys. `Requests`: our own requests, and the
+// handshakes that they wait for; it owns the sessions, since it is what sends. `Directory`: the nodes known, the table,
+// lookups. `OwnAddress`: where we are seen. What has to pass from one to another is in this file: a message goes to
+// whom it concerns, and what became of a request to whoever sent it.
 //
 // A request goes through: no session → *queued* behind an attempt (random packet → WHOAREYOU → handshake with the first
 // request in it → first packet under the new keys: the session *stands*, the queue leaves) → *in flight* → answered or

@@ -5,8 +5,8 @@ import Primitives
 //
 // A session is a pair of keys shared with one node at one address. A packet that no session opens is answered with a
 // *challenge* (WHOAREYOU), one per node and address, repeated as it is while it stands; the handshake packet that
-// answers it makes the session. This part knows nothing of requests, of tables and of what messages mean. The other half
-// of the handshake, where we are challenged, begins with a request of ours: see `Requests`.
+// answers it makes the session. This part knows nothing of requests, of tables and of what messages mean. The other
+// half of the handshake, where we are challenged, begins with a request of ours: see `Requests`.
 
 /// A WHOAREYOU of ours that has not been answered yet.
 struct Challenge: Sendable {

@@ -10,8 +10,15 @@ struct SlotTable<Value: Sendable>: Sendable {
         var bytes = 0
     }
 
+    /// What one peer holds.
+    private struct Share {
+        /// Ascending.
+        var ids: [UInt64] = []
+        var bytes = 0
+    }
+
     private var entries: [UInt64: Entry] = [:]
-    private var used: [Bytes32: (slots: Int, bytes: Int)] = [:]
+    private var shares: [Bytes32: Share] = [:]
     private let limit: Int
     private let limitPerPeer: Int
     private let byteLimit: Int
@@ -29,10 +36,10 @@ struct SlotTable<Value: Sendable>: Sendable {
     var count: Int { entries.count }
 
     /// Slots that `peer` holds.
-    func count(of peer: Bytes32) -> Int { used[peer]?.slots ?? 0 }
+    func count(of peer: Bytes32) -> Int { shares[peer]?.ids.count ?? 0 }
 
     /// Bytes promised to `peer`.
-    func bytes(of peer: Bytes32) -> Int { used[peer]?.bytes ?? 0 }
+    func bytes(of peer: Bytes32) -> Int { shares[peer]?.bytes ?? 0 }
 
     var isFull: Bool { entries.count >= limit }
 
@@ -42,7 +49,9 @@ struct SlotTable<Value: Sendable>: Sendable {
     mutating func insert(_ value: Value, id: UInt64, peer: Bytes32) -> Bool {
         guard hasRoom(for: peer), entries[id] == nil else { return false }
         entries[id] = Entry(peer: peer, value: value)
-        used[peer, default: (0, 0)].slots += 1
+        // Numbers of new exchanges ascend; only one that rested comes back with an older one.
+        let place = shares[peer]?.ids.lastIndex { $0 < id }.map { $0 + 1 } ?? 0
+        shares[peer, default: Share()].ids.insert(id, at: place)
         return true
     }
 
@@ -53,7 +62,7 @@ struct SlotTable<Value: Sendable>: Sendable {
             count <= byteLimitPerPeer - bytes(of: peer)
         else { return false }
         entries[id]?.bytes += count
-        used[peer]?.bytes += count
+        shares[peer]?.bytes += count
         bytes += count
         return true
     }
@@ -63,7 +72,7 @@ struct SlotTable<Value: Sendable>: Sendable {
         guard let entry = entries[id] else { return }
         let less = min(max(count, 0), entry.bytes)
         entries[id]?.bytes -= less
-        used[entry.peer]?.bytes -= less
+        shares[entry.peer]?.bytes -= less
         bytes -= less
     }
 
@@ -74,18 +83,18 @@ struct SlotTable<Value: Sendable>: Sendable {
     mutating func remove(_ id: UInt64) -> Value? {
         guard let entry = entries.removeValue(forKey: id) else { return nil }
         bytes -= entry.bytes
-        let left = used[entry.peer].map { (slots: $0.slots - 1, bytes: $0.bytes - entry.bytes) }
-        used[entry.peer] = left.flatMap { $0.slots > 0 ? $0 : nil }
+        shares[entry.peer]?.bytes -= entry.bytes
+        shares[entry.peer]?.ids.removeAll { $0 == id }
+        if shares[entry.peer]?.ids.isEmpty == true { shares[entry.peer] = nil }
         return entry.value
     }
 
-    /// Reading gives nil for an unknown id; writing changes an entry that exists and nothing else.
-    subscript(id: UInt64) -> Value? {
-        get { entries[id]?.value }
-        set {
-            guard let newValue else { return }
-            entries[id]?.value = newValue
-        }
+    /// nil for an unknown id.
+    subscript(id: UInt64) -> Value? { entries[id]?.value }
+
+    /// Changes an entry in place, if there is one.
+    mutating func update(_ id: UInt64, _ change: (inout Value) -> Void) {
+        if let place = entries.index(forKey: id) { change(&entries.values[place].value) }
     }
 
     /// All ids with their values, in no order.
@@ -93,12 +102,9 @@ struct SlotTable<Value: Sendable>: Sendable {
 
     /// Who holds most slots, and how many; nil where nobody holds any.
     var mostSlots: (peer: Bytes32, slots: Int)? {
-        used.max { ($0.value.slots, $0.key) < ($1.value.slots, $1.key) }.map { ($0.key, $0.value.slots) }
+        shares.max { ($0.value.ids.count, $0.key) < ($1.value.ids.count, $1.key) }.map { ($0.key, $0.value.ids.count) }
     }
 
     /// The ids of a peer's entries, oldest first.
-    func ids(of peer: Bytes32) -> [UInt64] {
-        guard used[peer] != nil else { return [] }
-        return entries.filter { $0.value.peer == peer }.keys.sorted()
-    }
+    func ids(of peer: Bytes32) -> [UInt64] { shares[peer]?.ids ?? [] }
 }

@@ -6,7 +6,7 @@ import Primitives
 /// It goes along disjoint paths: every node belongs to the path that named it first, and is asked on that path only,
 /// one query a path at a time. A node that lies leads its own path astray and no other. A path is done when the nearest
 /// of its nodes, a share of the lookup's width, have all been asked. Source: S/Kademlia (Baumgart and Mies, 2007).
-struct Lookup: Sendable {
+struct NetworkLookup: Sendable {
     enum Progress { case unasked, asked, answered, failed }
 
     struct Candidate: Sendable {

@@ -15,7 +15,7 @@ struct TablePeer: Sendable {
     /// A newer record was announced and asked for.
     var fetchingRecord = false
     /// The network above wants to hear from it, whether the routing table has a place for it or not.
-    var isKept = false
+    fileprivate(set) var isKept = false
 
     var id: Bytes32 { contact.record.id }
 }
@@ -72,14 +72,20 @@ struct NetworkTable: Sendable {
 
     private func bucket(of id: Bytes32) -> Int { RingDistance.logarithmic(local, id) }
 
-    /// A peer. Writing changes one that is there and nothing else; whether it is kept is `keep`'s and `release`'s.
-    subscript(id: Bytes32) -> TablePeer? {
-        get { known[id] }
-        set {
-            guard var newValue, let old = known[id] else { return }
-            newValue.isKept = old.isKept
-            known[id] = newValue
-        }
+    /// A peer; nil for a node that is none.
+    subscript(id: Bytes32) -> TablePeer? { known[id] }
+
+    /// Where a peer is reached; nil for a node that is none.
+    func contact(of id: Bytes32) -> Contact? {
+        // Asked for every record that comes by: without a copy of the peer.
+        known.index(forKey: id).map { known.values[$0].contact }
+    }
+
+    /// Changes a peer in place; nil where there is none.
+    @discardableResult
+    mutating func update<Result>(_ id: Bytes32, _ change: (inout TablePeer) -> Result) -> Result? {
+        guard let place = known.index(forKey: id) else { return nil }
+        return change(&known.values[place])
     }
 
     /// Puts a node that has just answered into the routing table, or beside it. True if it is a peer now and was not.
@@ -117,7 +123,7 @@ struct NetworkTable: Sendable {
         /// It was a peer already.
         case stays
         /// It waited beside the table and is a peer now.
-        case entered(TablePeer)
+        case entered
         /// It has not answered a PING, or there is no room.
         case refused
     }
@@ -140,7 +146,7 @@ struct NetworkTable: Sendable {
         buckets[number].keptOnly.append(id)
         keptCount += 1
         known[id] = peer
-        return .entered(peer)
+        return .entered
     }
 
     /// Keeps a peer no longer. True if it is none any more: it has no place in the routing table either.
@@ -209,10 +215,21 @@ struct NetworkTable: Sendable {
     /// All peers, by id.
     var peers: [TablePeer] { known.values.sorted { $0.id < $1.id } }
 
-    /// Peers at one log distance, 1…256: those of the routing table, oldest first, then the others.
-    func peers(at distance: Int) -> [TablePeer] {
+    /// The ids of all peers, or of those that are kept, in their order.
+    func ids(onlyKept: Bool) -> [Bytes32] {
+        known.lazy.filter { !onlyKept || $0.value.isKept }.map(\.key).sorted()
+    }
+
+    /// Records of peers at one log distance, 1…256: of those of the routing table, oldest first, then of the others.
+    func records(at distance: Int) -> [NodeRecord] {
         guard buckets.indices.contains(distance) else { return [] }
-        return (buckets[distance].routed + buckets[distance].keptOnly).compactMap { known[$0] }
+        return (buckets[distance].routed + buckets[distance].keptOnly).compactMap { contact(of: $0)?.record }
+    }
+
+    /// Up to `limit` peers whose radius covers `position`, nearest to it first.
+    func covering(_ position: Bytes32, limit: Int) -> [TablePeer] {
+        known.values.lazy.filter { ($0.id ^ position) <= $0.radius.big }
+            .sorted { ($0.id ^ position) < ($1.id ^ position) }.prefix(limit).map { $0 }
     }
 
     /// Up to `limit` peers nearest to `target`, nearest first.

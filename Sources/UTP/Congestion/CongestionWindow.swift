@@ -28,81 +28,64 @@ import Primitives
 /// Startup doubles the window every round until a queue begins to stand, something is lost or the rate is the fair one.
 /// After it, growth goes by what arrives as well as by delay, and doubles again only on a path that never showed a
 /// ceiling. Near a ceiling without a known depth it grows by the root of itself, so that of two windows the smaller one
-/// gains. Few packets say little of a share: rounds of fewer than `shortRound` are judged together. Invariants: at most
-/// one cut in a round trip, at most by 30 % (by half in startup); never under `minimumWindowPackets`, never over
-/// `pathPackets`; no growth while the window is not what holds the sender back.
+/// gains. Few packets say little of a share: rounds of fewer than `shortRound` are judged together.
+///
+/// Parts: `Round` counts, `LossRecord` and `DeliveryRecord` remember, `Growth` says how the window grows within a
+/// round, `FairRate` what is aimed at, `Listener` when the queue is let run empty. This file decides.
+///
+/// Invariants: at most one cut in a round trip, at most by 30 % (by half in startup); never under
+/// `minimumWindowPackets`, never over `pathPackets`; no growth while the window is not what holds the sender back.
 struct CongestionWindow: Sendable {
     private enum Phase { case open, draining, probation, listening }
+
+    /// What a cut was made for, until it is known whether it was right.
+    private struct Cut {
+        var windowBefore = 0.0
+        var wasStartup = true
+        var lost = 0
+        /// Of those, such as arrived after all.
+        var found = 0
+        /// Share of the packets that were lost.
+        var fraction = 0.0
+    }
 
     /// Packets; compare with those in flight.
     private(set) var packets = Double(UTPLimits.initialWindowPackets)
     /// Whether the window held the sender back when it last sent.
     var isLimiting = false
+    /// Packets are out whose arrival no ack can tell yet: what was delivered is more than is known.
+    var isBlind = false
+    /// A cut proved right, or a queue stood: more is then looked for in small steps only.
+    private(set) var isCongested = false
 
     private var phase = Phase.open
     private var isStartup = true
     /// Startup ends here; set by a timeout to half of what was.
     private var startupLimit = Double(UTPLimits.pathPackets)
-    private var wasStartup = true
-    private var beforeCut = 0.0
-    private var lostAtCut = 0
-    private var foundSinceCut = 0
-    private var fractionAtCut = 0.0
-    private var background = 0.0
+    private var cut = Cut()
+    /// What the last cut showed to be the most that gets through.
     private var ceiling: Double?
-    private var bestDelivered = 0
-    /// Rounds on end in which hardly more arrived than before.
-    private var flatRounds = 0
-    /// Of the last few rounds, fading.
-    private var recentDelivered = 0.0
-
+    /// Rounds on end without a queue, in which more was looked for.
     private var calmRounds = 0
-    /// A cut proved right, or a queue stood: more is then looked for in small steps only.
-    private(set) var isCongested = false
-    /// Packets the window gains with each packet delivered in this round, and where it stops.
-    private var growth = 0.0
-    private var growthEnd = 0.0
-
-    private var delivered = 0
-    private var lost = 0
-    /// Of rounds too short to be judged alone.
-    private var earlier = (delivered: 0, lost: 0)
-    /// Packets are out whose arrival no ack can tell yet: what was delivered is more than is known.
-    var isBlind = false
-    /// When the queue is to be let run empty next, and rounds left of that.
-    private var nextListen: Instant?
-    private var listening = 0
-    private var beforeListening = 0.0
-    private var lastQueueing = 0.0
-    /// The window after the last round and the one before.
-    private var lastPackets = (last: 0.0, older: 0.0)
-    private var now = Instant.zero
-    /// Rounds in which the queue still shows what has been answered.
-    private var stepsToSkip = 0
     /// Rounds since startup or listening.
     private var steadyRounds = 0
-    private var wasLimiting = false
-    /// The round is over when a transmission of this number or a later one is acknowledged.
-    private var roundEnd = 0
-    /// The first number sent after the last cut.
-    private var answered = 0
+    /// Rounds in which the queue still shows what has been answered.
+    private var stepsToSkip = 0
+    private var round = Round()
+    private var losses = LossRecord()
+    private var deliveries = DeliveryRecord()
+    private var growth = Growth()
+    private var listener = Listener()
     private var delay = DelayFilter()
     /// Microseconds; 0 before the first measure.
     private var roundTrip: UInt64 = 0
-
-    /// Share of the last hundred packets or so.
-    private var recentLoss = 0.0
-    private static let lossWeight = 1.0 / 128
-
-    /// Whether losses are so frequent that the last packets of a stream are worth saying twice.
-    var isLossy: Bool { recentLoss > UTPLimits.lossyShare }
+    private var now = Instant.zero
 
     private static let minimum = Double(UTPLimits.minimumWindowPackets)
-    /// Packets; under this a share of lost ones says little.
-    private static let shortRound = 40
-    /// Loss above this is never taken for the link's own.
-    private static let backgroundMaximum = 0.35
     private static let maximum = Double(UTPLimits.pathPackets)
+
+    /// Whether losses are so frequent that the last packets of a stream are worth saying twice.
+    var isLossy: Bool { losses.recent > UTPLimits.lossyShare }
 
     /// Packets in a round trip that pacing allows for each in the window: room to grow by one round's growth.
     /// None just after startup and after listening: what left in a lump comes back in one.
@@ -118,19 +101,17 @@ struct CongestionWindow: Sendable {
         delay.add(difference, at: now)
     }
 
-    /// A packet lost that had this number. One sent before the last cut says nothing new: what made it be lost has been
-    /// answered, however late it is found out.
+    /// A packet lost that had this number.
     mutating func packetLost(number: Int) {
-        recentLoss += (1 - recentLoss) * CongestionWindow.lossWeight
-        if number >= answered { lost += 1 }
+        if losses.lost(number: number) { round.lost += 1 }
     }
 
     /// A loss that turned out to be a late arrival. A cut that was made for such losses is taken back.
     mutating func packetFound() {
-        lost = max(0, lost - 1)
+        round.lost = max(0, round.lost - 1)
         guard phase == .draining || phase == .probation else { return }
-        foundSinceCut += 1
-        if foundSinceCut * 2 >= lostAtCut {
+        cut.found += 1
+        if cut.found * 2 >= cut.lost {
             phase = .open
             undoCut()
         }
@@ -138,9 +119,9 @@ struct CongestionWindow: Sendable {
 
     /// Grows back to where it was, as fast as startup; not at once, which would be a burst.
     private mutating func undoCut() {
-        if !wasStartup { startupLimit = beforeCut }
+        if !cut.wasStartup { startupLimit = cut.windowBefore }
         isStartup = packets < startupLimit
-        bestDelivered = 0
+        deliveries.forgetBest()
         ceiling = nil
     }
 
@@ -148,21 +129,21 @@ struct CongestionWindow: Sendable {
     /// `roundTrip`: smoothed, in microseconds.
     mutating func packetsDelivered(_ count: Int, newest: Int, next: Int, roundTrip: UInt64) {
         self.roundTrip = roundTrip
-        delivered += count
-        recentLoss = max(0, recentLoss - recentLoss * CongestionWindow.lossWeight * Double(count))
+        round.delivered += count
+        losses.delivered(count)
         if isLimiting {
-            wasLimiting = true
+            round.wasLimiting = true
             if isStartup, phase == .open {
                 packets = min(packets + Double(count), CongestionWindow.maximum)
                 if packets >= startupLimit { isStartup = false }
             } else if phase == .open || phase == .listening {
-                packets = min(packets + growth * Double(count), max(growthEnd, packets))
+                packets = growth.grown(packets, delivered: count)
             }
         }
         if isStartup, phase == .open { endStartupByDelay() }
-        if newest >= roundEnd {
+        if newest >= round.end {
             endRound(next: next)
-            roundEnd = next
+            round.end = next
         }
     }
 
@@ -175,152 +156,122 @@ struct CongestionWindow: Sendable {
         isStartup = false
         isCongested = true
         stepsToSkip = 2
-        growth = 0
-        let borne = max(packets / 2, Double(delivered), Double(CongestionWindow.shortRound))
+        growth.stop()
+        let borne = max(packets / 2, Double(round.delivered), Double(LossRecord.shortRound))
         packets = min(packets, borne)
     }
 
     /// Nothing came back through three timeouts: whatever was known about the path no longer holds.
     mutating func collapse(next: Int) {
         // The silence of a few packets says little of what the path bears.
-        if packets > Double(CongestionWindow.shortRound) { startupLimit = packets / 2 }
+        if packets > Double(LossRecord.shortRound) { startupLimit = packets / 2 }
         packets = CongestionWindow.minimum
-        growth = 0
+        growth.stop()
         isCongested = false
         isStartup = true
         phase = .open
-        bestDelivered = 0
-        (delivered, lost, wasLimiting) = (0, 0, false)
-        earlier = (0, 0)
-        roundEnd = next
+        deliveries.forgetBest()
+        losses.forgetShortRounds()
+        round = Round(end: next)
     }
 
     /// After a pause: back to the first window, from where startup goes to what was.
     mutating func restart() {
         guard packets > Double(UTPLimits.initialWindowPackets) else { return }
-        startupLimit = phase == .listening ? beforeListening : packets
+        startupLimit = phase == .listening ? listener.windowBefore : packets
         if phase == .listening { phase = .open }
         packets = Double(UTPLimits.initialWindowPackets)
-        growth = 0
+        growth.stop()
         isStartup = true
-        bestDelivered = 0
+        deliveries.forgetBest()
     }
-
-    /// How many doublings our rate is below the fair one at the present queue: positive where we may grow.
-    private var doublingsLeft: Double {
-        guard roundTrip > 0 else { return CongestionWindow.span }
-        // What is shorter than an event loop's turn says nothing of a rate.
-        let rate = packets * 1e6 / Double(max(roundTrip, 200))
-        let queue = Double(delay.queueing) / target
-        return CongestionWindow.doublings(UTPLimits.rateHighest / rate) - CongestionWindow.span * queue
-    }
-
-    /// Microseconds of queue at which only the lowest rate is left to us: less than the path's buffer holds.
-    private var target: Double {
-        let most = Double(UTPLimits.targetDelay.microseconds)
-        guard let depth = delay.depth else { return most }
-        return min(max(0.9 * Double(depth), Double(UTPLimits.targetMinimum.microseconds)), most)
-    }
-
-    private static let span = doublings(UTPLimits.rateHighest / UTPLimits.rateLowest)
-
-    /// The binary logarithm, between powers of two by a straight line: this floor has no mathematics library, and a
-    /// controller needs no better.
-    private static func doublings(_ ratio: Double) -> Double { Double(ratio.exponent) + ratio.significand - 1 }
 
     private mutating func endRound(next: Int) {
-        let total = delivered + lost
-        guard total > 0 else { return }
-        let fraction = Double(lost) / Double(total)
+        guard round.total > 0 else { return }
+        let fraction = Double(round.lost) / Double(round.total)
         switch phase {
         case .draining:
             // What was sent before the cut is still being counted.
             phase = .probation
         case .probation:
             // Enough packets that six would be lost if nothing had changed.
-            guard fractionAtCut * Double(total) >= 6 else { return }
+            guard cut.fraction * Double(round.total) >= 6 else { return }
             phase = .open
-            if fraction > 0, fraction * 4 >= fractionAtCut {
-                background = max(background, min(fraction, fractionAtCut, CongestionWindow.backgroundMaximum))
+            if fraction > 0, fraction * 4 >= cut.fraction {
+                losses.raiseBackground(to: min(fraction, cut.fraction))
                 isCongested = false
                 undoCut()
             } else {
-                background = min(background, fraction)
+                losses.lowerBackground(to: fraction)
                 isCongested = true
             }
         case .listening:
-            listening -= 1
-            if listening <= 0 { endListening() }
-            (delivered, lost, wasLimiting) = (0, 0, false)
+            if listener.endRound() {
+                phase = .open
+                steadyRounds = 0
+                stepsToSkip = 2
+                growth.aim(at: listener.windowBefore, from: packets)
+            }
+            round.clear()
             return
         case .open:
             steadyRounds = isStartup ? 0 : steadyRounds + 1
             judge(next: next)
             if phase == .open, !isStartup {
-                if stepsToSkip > 0 { stepsToSkip -= 1 } else { steer(mayGrow: wasLimiting) }
+                if stepsToSkip > 0 { stepsToSkip -= 1 } else { steer(mayGrow: round.wasLimiting) }
                 listenIfDue()
             }
         }
-        flatRounds = Double(delivered) >= 1.25 * Double(bestDelivered) ? 0 : flatRounds + 1
-        // No more than the window allows: after a collapse old packets are acknowledged all at once.
-        bestDelivered = max(bestDelivered, min(delivered, Int(packets)))
-        recentDelivered = max(Double(delivered), isBlind ? recentDelivered : recentDelivered * 0.9)
-        (delivered, lost, wasLimiting) = (0, 0, false)
+        deliveries.note(round.delivered, window: packets, isBlind: isBlind)
+        round.clear()
     }
 
     // MARK: Loss
 
     /// Looks at what was lost in this round, and in those before it that were too short to say anything.
     private mutating func judge(next: Int) {
-        let (delivered, lost) = (delivered + earlier.delivered, lost + earlier.lost)
-        let total = delivered + lost
-        let isRuinous = lost >= 5 && lost > delivered
-        guard total >= CongestionWindow.shortRound || isRuinous else {
-            earlier = (delivered, lost)
-            return
-        }
-        earlier = (0, 0)
+        guard let (delivered, lost) = losses.gather(round) else { return }
         defer { delay.forgetPeak() }
-        let fraction = Double(lost) / Double(total)
+        let total = Double(delivered + lost)
+        let fraction = Double(lost) / total
         // While something else holds the sender back, what arrives says nothing of the path.
-        let isGrowing = isStartup && (!wasLimiting || flatRounds <= 1)
-        let usual = background > 0 ? Double(total) * 1.5 * background + 2 : 0
-        if Double(lost) > usual {
+        let isGrowing = isStartup && (!round.wasLimiting || deliveries.flatRounds <= 1)
+        if losses.isUnusual(lost, of: total) {
             // What startup overruns may be a queue that is long enough for what follows.
             let isSteady = steadyRounds >= UTPLimits.calmRounds
             delay.noteLoss(below: isSteady ? UTPLimits.mediumQueue : UTPLimits.shortQueue, at: now)
             if delay.depth != nil { isCongested = true }
         }
-        let expected = Double(total) * max(1.5 * background, isGrowing ? 0.15 : 0.01)
-        // So much more is chance: twice the deviation of independent losses.
-        if isRuinous || Double(lost) > expected + max(2, 2 * expected.squareRoot()) {
-            cut(fraction: fraction)
-            answered = next
+        guard !LossRecord.isRuinous(delivered, lost), losses.isChance(lost, of: total, isGrowing: isGrowing) else {
+            makeCut(fraction: fraction)
+            losses.answer(next: next)
             return
         }
-        // Only probation raises it: loss at a growing window may well be the window's own.
-        if fraction < background { background += (fraction - background) / 32 }
-        if background < 0.002 { background = 0 }
+        losses.fadeBackground(towards: fraction)
     }
 
-    private mutating func cut(fraction: Double) {
-        beforeCut = packets
-        fractionAtCut = fraction
-        lostAtCut = lost
-        foundSinceCut = 0
+    private mutating func makeCut(fraction: Double) {
+        cut = Cut(windowBefore: packets, wasStartup: isStartup, lost: round.lost, fraction: fraction)
         calmRounds = 0
-        growth = 0
-        wasStartup = isStartup
+        growth.stop()
         isStartup = false
-        ceiling = max(Double(delivered), recentDelivered)
+        ceiling = max(Double(round.delivered), deliveries.recent)
         // What startup overshoots is up to half; a window that was steered is a step too large.
-        let least = packets * (wasStartup ? 0.5 : delay.depth == nil ? 0.7 : 0.85)
-        let borne = isBlind ? recentDelivered : Double(delivered)
+        let least = packets * (cut.wasStartup ? 0.5 : delay.depth == nil ? 0.7 : 0.85)
+        let borne = isBlind ? deliveries.recent : Double(round.delivered)
         packets = min(packets, max(least, 0.85 * borne, CongestionWindow.minimum))
         phase = .draining
     }
 
     // MARK: Delay
+
+    /// Microseconds of queue at which only the lowest rate is left to us.
+    private var target: Double { FairRate.target(depth: delay.depth) }
+
+    /// How many doublings our rate is below the fair one at the present queue: positive where we may grow.
+    private var doublingsLeft: Double {
+        FairRate.doublingsLeft(window: packets, roundTrip: roundTrip, queue: Double(delay.queueing) / target)
+    }
 
     /// One step towards the fair rate.
     private mutating func steer(mayGrow: Bool) {
@@ -332,11 +283,11 @@ struct CongestionWindow: Sendable {
             calmRounds = 0
             startupLimit = CongestionWindow.maximum
             isStartup = true
-            bestDelivered = 0
+            deliveries.forgetBest()
             return
         }
         // The queue answers a round later and by the more the longer the round: the pull is weaker then, or it swings.
-        let answer = CongestionWindow.span * Double(roundTrip) / target
+        let answer = FairRate.span * Double(roundTrip) / target
         let pull = min(max(min(0.35, 0.5 / max(answer, 0.1)) * doublingsLeft, -0.5), 0.25)
         var step = pull * packets
         if pull > 0 {
@@ -346,16 +297,11 @@ struct CongestionWindow: Sendable {
         // What arrives bounds what it makes sense to send, whatever delay and loss seem to say.
         let useful =
             !mayGrow || isBlind ? packets + max(step, 0)
-            : max(1.25 * recentDelivered / (1 - background) + 4, packets / 2)
+            : max(1.25 * deliveries.recent / (1 - losses.background) + 4, packets / 2)
         let next = min(max(min(packets + step, useful), CongestionWindow.minimum), CongestionWindow.maximum)
         // Down at once; up with the acks of the coming round, for a step at once would be a burst.
-        aim(at: next)
+        growth.aim(at: next, from: packets)
         packets = min(packets, next)
-    }
-
-    private mutating func aim(at next: Double) {
-        growthEnd = next
-        growth = max(0, (next - packets) / packets)
     }
 
     /// A step upwards with regard to the ceiling: quick below it, by small steps near it, ever faster where the queue
@@ -371,34 +317,12 @@ struct CongestionWindow: Sendable {
         return max(step, min(step * Double(1 << min(calmRounds, 5)), most))
     }
 
-    // MARK: Listening
-
-    // Who comes late to a queue that stands takes it for the path, and pushes away who knows better. So from time to
-    // time whoever has not seen his base delay lately sends next to nothing for two rounds, which shows it to himself
-    // and to everybody else (as LEDBAT++ and BBR do).
-
+    /// Lets the queue run empty where that is due.
     private mutating func listenIfDue() {
-        let due = nextListen ?? now + UTPLimits.firstListen
-        nextListen = due
-        let queueing = Double(delay.queueing)
-        // A queue that falls, and not because we sent less: somebody listens, and hears the more the more of us do.
-        let isOurs = lastPackets.last < 0.97 * lastPackets.older
-        let isFalling = queueing < 0.8 * lastQueueing && !isOurs && now + UTPLimits.listenJoin >= due
-        lastQueueing = queueing
-        lastPackets = (packets, lastPackets.last)
-        guard now >= due || isFalling, delay.queueing > UTPLimits.queueNoise.microseconds else { return }
-        nextListen = now + UTPLimits.listenInterval
-        beforeListening = packets
+        guard listener.isDue(window: packets, queueing: delay.queueing, at: now) else { return }
+        listener.begin(window: packets, at: now)
         packets = max(packets / 8, CongestionWindow.minimum)
-        growth = 0
-        listening = 2
+        growth.stop()
         phase = .listening
-    }
-
-    private mutating func endListening() {
-        phase = .open
-        steadyRounds = 0
-        stepsToSkip = 2
-        aim(at: beforeListening)
     }
 }

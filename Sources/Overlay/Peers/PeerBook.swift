@@ -26,6 +26,17 @@ struct PeerBook: Sendable {
 
     func standing(of id: Bytes32) -> PeerStanding? { entries[id]?.standing }
 
+    /// Requests that failed since the last success.
+    func failuresInARow(of id: Bytes32) -> Int { entries[id]?.standing.failuresInARow ?? 0 }
+
+    /// A peer of a network as the floors above see it.
+    func info(_ peer: TablePeer) -> PeerInfo {
+        PeerInfo(
+            record: peer.contact.record, address: peer.contact.address, radius: peer.radius,
+            capabilities: peer.capabilities, clientInfo: peer.clientInfo, lastExtension: peer.lastExtension,
+            standing: standing(of: peer.id) ?? PeerStanding(), isKept: peer.isKept)
+    }
+
     func isBanned(_ id: Bytes32, at now: Instant) -> Bool { entries[id]?.standing.isBanned(at: now) ?? false }
 
     func traffic(of id: Bytes32, network: Int) -> PeerTraffic { entries[id]?.traffic[network] ?? PeerTraffic() }
@@ -108,12 +119,6 @@ struct PeerBook: Sendable {
         }
     }
 
-    /// The node was chosen among others.
-    mutating func chosen(_ id: Bytes32, at now: Instant) { update(id, at: now) { $0.chosenAt = now } }
-
-    /// When that was; zero for never.
-    func chosenAt(_ id: Bytes32) -> Instant { entries[id]?.chosenAt ?? .zero }
-
     mutating func measured(bytes: Int, in duration: Interval, of id: Bytes32, at now: Instant) {
         guard bytes >= OverlayLimits.throughputSampleBytes, duration > .zero else { return }
         update(id, at: now) { entry in
@@ -126,16 +131,55 @@ struct PeerBook: Sendable {
         mean.map { $0 + (sample - $0) / 4 } ?? sample
     }
 
+    // MARK: Choosing
+
+    /// The one of `candidates` to ask on a network; see `Overlay.choose`.
+    mutating func choose(
+        among candidates: [(id: Bytes32, load: Int)], network: Int, bytes: Int, using generator: inout SeededGenerator,
+        at now: Instant
+    ) -> Bytes32? {
+        let able = candidates.filter { !isBanned($0.id, at: now) }.sorted { $0.id < $1.id }
+        guard !able.isEmpty else { return nil }
+        let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
+        let explored = explores ? able.filter { isWorthATry($0.id, network, at: now) } : []
+        let costs: [(id: Bytes32, cost: Double)] =
+            explored.isEmpty
+            ? able.map { candidate in
+                let standing = standing(of: candidate.id) ?? PeerStanding()
+                let cost = standing.expectedSeconds(for: bytes, load: candidate.load, network: network)
+                return (candidate.id, cost)
+            }
+            : explored.map { ($0.id, Double(chosenAt($0.id).microseconds)) }
+        let least = costs.map(\.cost).min() ?? 0
+        let best = costs.filter { $0.cost == least }
+        let chosen = best[Int(generator.next() % UInt64(best.count))].id
+        update(chosen, at: now) { $0.chosenAt = now }
+        return chosen
+    }
+
+    private func isWorthATry(_ id: Bytes32, _ network: Int, at now: Instant) -> Bool {
+        let rate = entries[id]?.standing.window(network).rate ?? 0
+        guard rate > OverlayLimits.failingRate else { return true }
+        return now - chosenAt(id) >= OverlayLimits.failingGap
+    }
+
+    /// When a node was last chosen among others; zero for never.
+    private func chosenAt(_ id: Bytes32) -> Instant { entries[id]?.chosenAt ?? .zero }
+
+    // MARK: Entries
+
     private mutating func update<Result>(
         _ id: Bytes32, at now: Instant, _ change: (inout Entry) -> Result
     ) -> Result {
         if entries[id] == nil && entries.count >= OverlayLimits.standings { makeRoom(at: now) }
-        var entry = entries[id] ?? Entry(
-            traffic: [PeerTraffic](repeating: PeerTraffic(), count: networks), lastUsed: now)
-        entry.lastUsed = now
-        let result = change(&entry)
-        entries[id] = entry
-        return result
+        func changed(_ entry: inout Entry) -> Result {
+            entry.lastUsed = now
+            return change(&entry)
+        }
+        return changed(
+            &entries[
+                id,
+                default: Entry(traffic: [PeerTraffic](repeating: PeerTraffic(), count: networks), lastUsed: now)])
     }
 
     /// Forgets an eighth: those longest unused, banned ones and those with traffic last.
