@@ -144,7 +144,7 @@ extension World {
     fileprivate mutating func claimTheRing(_ host: HostID) {
         let (now, whole) = (now, 0..<256)
         guard let overlay = hosts[host.index].node?.overlay, let network = overlay.index(of: .state),
-            let told = overlay.networks[network].extensionPayload,
+            let told = overlay.networks[network].profile.extensionPayload,
             let payload = try? StatePingPayload(decoding: told),
             payload.served.contains(where: { $0.runs != [whole] })
         else { return }

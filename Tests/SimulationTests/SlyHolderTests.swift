@@ -178,7 +178,7 @@ extension World {
     fileprivate mutating func claimEverything(_ host: HostID) {
         let now = now
         guard let node = hosts[host.index].node, let network = node.overlay.index(of: .state),
-            let told = node.overlay.networks[network].extensionPayload,
+            let told = node.overlay.networks[network].profile.extensionPayload,
             let payload = try? StatePingPayload(decoding: told),
             payload.served.contains(where: { $0.runs != [0..<16] })
         else { return }
@@ -193,7 +193,7 @@ extension World {
     fileprivate mutating func makeTrickle(_ host: HostID) throws {
         var configuration = UTPConfiguration()
         configuration.payloadBytes = 1
-        hosts[host.index].node?.overlay.utp = UTP(configuration: configuration, entropy: Entropy(seed: .max))
+        hosts[host.index].node?.overlay.wire.utp = UTP(configuration: configuration, entropy: Entropy(seed: .max))
         // A uTP packet with one byte in a discv5 packet; answers and requests of the Portal wire are smaller or larger.
         set(line: Line(trickling: 115...126), of: host)
     }

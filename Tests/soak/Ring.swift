@@ -103,7 +103,7 @@ struct Ring {
             // handshake with its record 800, by the layouts of Specs/wire.md.
             let pings = counts.pingsSent + counts.pingsAnswered
             let queries = counts.queriesSent + counts.queriesAnswered
-            let handshakes = overlay.discovery.statistics.handshakes
+            let handshakes = overlay.wire.discovery.statistics.handshakes
             let bound = Double(700 * pings + 1_420 * queries + 800 * handshakes)
             tell("finding and keeping: \(pings) PINGs, \(queries) queries, \(handshakes) handshakes: "
                 + String(format: "at most %.0f bytes, %.1f %% of all", bound, 100 * bound / all))
