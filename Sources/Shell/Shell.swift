@@ -59,7 +59,8 @@ public enum ShellLimits {
     /// How often, at the end, the machine is told of its writes and may ask for others: what follows from a write is
     /// one or two more, and a machine that never stops asking must not keep the process from ending.
     public static let lastRounds = 64
-    /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
+    /// Seconds between two progress lines in a pipe. Ethereum clients say something every 8 s or so; a sync is watched
+    /// more closely than they are.
     public static let progressLineSeconds = 2
     /// The same while nothing arrives: the reason was told, the seconds are all that changes.
     public static let stallLineSeconds = 10

@@ -14,6 +14,8 @@ struct House: Sendable {
     let targets: [Target]
     let sources: [SourceText]
     let tests: [SourceText]
+    /// The documents at the root and in `Specs`.
+    let documents: [SourceText]
 
     /// The house, read once for all tests.
     static func shared() throws -> House { try loaded.get() }
@@ -26,7 +28,8 @@ struct House: Sendable {
             .deletingLastPathComponent()
         let manifest = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
         return House(
-            root: root, targets: parse(manifest), sources: try files(root, "Sources"), tests: try files(root, "Tests"))
+            root: root, targets: parse(manifest), sources: try files(root, "Sources"), tests: try files(root, "Tests"),
+            documents: try documents(root))
     }
 
     /// The target called `name`.
@@ -34,6 +37,12 @@ struct House: Sendable {
 
     /// Floors 1 to 7 and the simulation: no world outside.
     var pureTargets: [Target] { targets.filter { (1...7).contains($0.floor ?? 0) || $0.name == "Simulation" } }
+
+    private static func documents(_ root: URL) throws -> [SourceText] {
+        let top = try FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)
+            .filter { $0.pathExtension == "md" }.sorted { $0.path < $1.path }
+        return try top.map { try SourceText($0, root: root) } + files(root, "Specs", extensions: ["md"])
+    }
 
     /// Text below `folder` whose name ends in one of `extensions`.
     static func files(_ root: URL, _ folder: String, extensions: Set<String> = ["swift", "c", "h"]) throws

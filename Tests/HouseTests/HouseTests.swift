@@ -13,6 +13,8 @@ import Testing
         #expect(blank(#"let s = "try! \" x" + y"#) == #"let s = "         " + y"#)
         #expect(blank(#""a \(b(c) + "d") e" f"#) == #""   (b(c) + " ")  " f"#)
         #expect(blank("#\"a \\(b) \"c\"# d") == "#\"         \"# d")
+        #expect(blank(#"let p = /a\/[{"]/ + b / c / d"#) == "let p =           + b / c / d")
+        #expect(blank("f(/{/, a: /[(]/) / (b / c)") == "f(   , a:      ) / (b / c)")
         #expect(blank("\"\"\"\na\n\"\"\" b") == "\"\"\"\n \n\"\"\" b")
     }
 

@@ -124,15 +124,6 @@ import Testing
         }
         #expect(breaches.isEmpty, "\(breaches.map(\.description).joined(separator: "\n"))")
     }
-
-    @Test func layoutPageListsEveryTarget() throws {
-        let readme = try String(contentsOf: house.root.appendingPathComponent("README.md"), encoding: .utf8)
-        for target in house.targets where target.floor != nil {
-            let rows = readme.components(separatedBy: "\n").filter { $0.hasPrefix("|") }
-            let isListed = rows.contains { $0.contains("`\(target.name)`") }
-            #expect(isListed, "the layout in README.md has no line for \(target.name)")
-        }
-    }
 }
 
 /// The bodies of functions, initialisers and subscripts in blanked code, as ranges of line indices.

@@ -89,8 +89,9 @@ func soakMatrix(seeds: UInt64) throws -> Bool {
     print("loss    exact   errors   wrong or hanging   packets sent for each needed")
     for (loss, tally) in tallies.sorted(by: { $0.key < $1.key }) {
         let ratio = String(format: "%.2f", Double(tally.sent) / Double(max(tally.needed, 1)))
-        print("\(loss) %".padded(8) + "\(tally.exact)".padded(8) + "\(tally.errors)".padded(9)
-            + "\(tally.bad.count)".padded(19) + ratio)
+        print(
+            "\(loss) %".padded(8) + "\(tally.exact)".padded(8) + "\(tally.errors)".padded(9)
+                + "\(tally.bad.count)".padded(19) + ratio)
         for line in tally.bad { print("  \(line)") }
     }
     print("the slowest, by round trips:")

@@ -314,7 +314,12 @@ private func runLoop(
         let ended = DispatchSemaphore(value: 0)
         let feed = PacedFeed<Int>(
             perSecond: 1_000_000, ahead: 3,
-            source: { counter.withLock { $0 += 1; return $0 <= 10 ? $0 : nil } },
+            source: {
+                counter.withLock { count in
+                    count += 1
+                    return count <= 10 ? count : nil
+                }
+            },
             deliver: { element in
                 delivered.withLock { $0.append(element) }
                 reached.signal()

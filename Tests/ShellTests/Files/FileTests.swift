@@ -51,7 +51,8 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             let path = folder + "/node.key"
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
             chmod(path, 0o600)
-            let reason = "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
+            let reason =
+                "is empty, as a crash while it was written leaves it: delete it; a node then makes itself a "
                 + "new identity, and 'carousel key' a new key"
             #expect(throws: ShellError.badFile(path: path, reason: reason)) { try KeyFile.identity(at: path) }
             let secret = [UInt8](repeating: 1, count: 32)
@@ -165,17 +166,20 @@ private func withFolder(_ body: (String) throws -> Void) throws {
             $0 = $0.replacingOccurrences(of: "\"storage\": {", with: "\"storage\": {\"0x01\": \"0x1\",")
         }
         let slot = String(repeating: "0", count: 63) + "1"
-        #expect(try StateComparison(export: moreSlots, dump: dump()).differences == [
-            "account \(key.dropFirst(2)) slot \(slot): not in the dump"
-        ])
+        #expect(
+            try StateComparison(export: moreSlots, dump: dump()).differences == [
+                "account \(key.dropFirst(2)) slot \(slot): not in the dump"
+            ])
         let empty = try export { $0 = "{\"root\": \"0xab\", \"accounts\": {}}" }
-        #expect(try StateComparison(export: empty, dump: dump()).differences == [
-            "account \(key.dropFirst(2)): not in the export"
-        ])
+        #expect(
+            try StateComparison(export: empty, dump: dump()).differences == [
+                "account \(key.dropFirst(2)): not in the export"
+            ])
         let other = Data("{\"root\": \"0xab\", \"accounts\": {}}".utf8)
-        #expect(try StateComparison(export: try export(), dump: other).differences == [
-            "account \(key.dropFirst(2)): not in the dump"
-        ])
+        #expect(
+            try StateComparison(export: try export(), dump: other).differences == [
+                "account \(key.dropFirst(2)): not in the dump"
+            ])
     }
 
     @Test func brokenDocumentsAreNamed() throws {
@@ -218,9 +222,10 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         #expect(accounts.count == 3)
         let second = try #require(accounts["0x" + String(repeating: "02", count: 32)])
         #expect(second["code"] as? String == "0x6000")
-        #expect(second["storage"] as? [String: String] == [
-            "0x" + String(repeating: "03", count: 32): "0x0a", "0x" + String(repeating: "04", count: 32): "0x0100",
-        ])
+        #expect(
+            second["storage"] as? [String: String] == [
+                "0x" + String(repeating: "03", count: 32): "0x0a", "0x" + String(repeating: "04", count: 32): "0x0100",
+            ])
         let first = try #require(accounts["0x" + String(repeating: "01", count: 32)])
         #expect(first["nonce"] as? Int == 1 && first["storage"] == nil && first["code"] == nil)
         #expect(

@@ -188,7 +188,8 @@ public struct Doctor {
         let ports = Set(tallies.filter { $0.endpoint.address == first.endpoint.address }.map(\.endpoint.port))
         if ports.count > 1 {
             return finding(
-                .bad, "every peer sees another port, so no address can be told: forward UDP port "
+                .bad,
+                "every peer sees another port, so no address can be told: forward UDP port "
                     + "\(seen.listening.port) in the router and give --nat extip:IP")
         }
         if Set(tallies.map(\.endpoint.address)).count > 1, first.prefixes * 10 < tallies[1].prefixes * 13 {

@@ -68,7 +68,8 @@ private struct ReplayedState {
     /// The chain that lies beside the sources.
     private static var ownChain: String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Specs/chains/bal-chain").path
+            .deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Specs/chains/bal-chain").path
     }
 
     /// Follows a directory through; gives the number of blocks. Changed storage and the whole account trie are built
@@ -134,8 +135,9 @@ private struct ReplayedState {
         let store = try LMDBStore(directory: folder.path)
         let source = ReplaySource(directory: try ChainDirectory(path: made.path), from: 0, after: nil)
         let genesis = try #require(try source.next())
-        guard case .genesis(.success(let taken)) = StateJob.genesis(BuildGenesis(block: genesis, depth: 1)).run(
-            on: try store.snapshot())
+        guard
+            case .genesis(.success(let taken)) = StateJob.genesis(BuildGenesis(block: genesis, depth: 1)).run(
+                on: try store.snapshot())
         else {
             Issue.record("genesis is refused")
             return

@@ -259,7 +259,8 @@ public enum NodeRuntime {
                 + "data in \(settings.dataDirectory.path), \(settings.workers) workers")
         if socket.receiveBufferBytes < ShellLimits.socketBufferBytes {
             parts.terminal.log(
-                .debug, "the receive buffer has \(ByteCount(bytes: UInt64(socket.receiveBufferBytes))): raise "
+                .debug,
+                "the receive buffer has \(ByteCount(bytes: UInt64(socket.receiveBufferBytes))): raise "
                     + "net.core.rmem_max to \(ShellLimits.socketBufferBytes) for full speed")
         }
         FileHandle.standardOutput.write(Data("ready enr=\(record)\n".utf8))

@@ -18,6 +18,17 @@ struct SourceText: Sendable {
         code = blanker.blanked().components(separatedBy: "\n")
     }
 
+    /// Its comments and the contents of its strings, in the same places; all code is spaces.
+    var prose: [String] { Self.prose(lines, code: code) }
+
+    /// What of `lines` is blank in `code`.
+    static func prose(_ lines: [String], code: [String]) -> [String] {
+        zip(lines, code).map { line, code in
+            // Most lines are code from end to end.
+            line == code ? "" : String(zip(line, code).map { $0 == $1 ? " " : $0 })
+        }
+    }
+
     /// The folder below `Sources` or `Tests`.
     var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
     /// Whether it is a Swift file.
@@ -70,6 +81,8 @@ struct Blanker {
                 comment()
             } else if text[at] == "\"" || (text[at] == "#" && isRawString()) {
                 string()
+            } else if let end = endOfPattern() {
+                blank(end - at)
             } else {
                 if text[at] == "(" { depth += 1 }
                 if text[at] == ")" {
@@ -79,6 +92,20 @@ struct Blanker {
                 keep()
             }
         }
+    }
+
+    /// Where a regular expression that begins here ends, behind its second slash; nil where this is no such thing. A
+    /// division has a space behind its slash, or no `=`, `(`, `,` or `:` before it.
+    private func endOfPattern() -> Int? {
+        guard text[at] == "/", at + 1 < text.count, !text[at + 1].isWhitespace,
+            let before = out.last(where: { !$0.isWhitespace }), "=(,:".contains(before)
+        else { return nil }
+        var index = at + 1
+        while index < text.count && text[index] != "\n" {
+            if text[index] == "/" { return index + 1 }
+            index += text[index] == "\\" ? 2 : 1
+        }
+        return nil
     }
 
     private func isRawString() -> Bool {

@@ -7,9 +7,10 @@ import Testing
 @testable import Shell
 
 @Suite struct ByteCountTests {
-    @Test(arguments: [
-        ("64KiB", 65_536), ("1.5 MB", 1_500_000), ("10GB", 10_000_000_000), ("512B", 512), ("20kib/s", 20_480),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("64KiB", 65_536), ("1.5 MB", 1_500_000), ("10GB", 10_000_000_000), ("512B", 512), ("20kib/s", 20_480),
+        ] as [(String, UInt64)])
     func unitsAreRead(_ text: String, _ bytes: UInt64) {
         #expect(ByteCount(text)?.bytes == bytes)
     }

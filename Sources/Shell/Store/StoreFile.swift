@@ -96,10 +96,8 @@ struct StoreFile {
         guard StoreFile.number(second, StoreFile.metaMagic, 4) == StoreFile.magic else {
             throw .damagedFile("the second page of \(StoreFile.name) is not its own")
         }
-        let isSecondNewer =
-            StoreFile.number(second, StoreFile.metaTransaction, 8) > StoreFile.number(
-                first, StoreFile.metaTransaction, 8)
-        let meta = isSecondNewer ? second : first
+        let ages = [first, second].map { StoreFile.number($0, StoreFile.metaTransaction, 8) }
+        let meta = ages[1] > ages[0] ? second : first
         let last = StoreFile.number(meta, StoreFile.metaLastPage, 8)
         // Only now: pages are written before what names them.
         file.size = try StoreFile.size(of: descriptor)

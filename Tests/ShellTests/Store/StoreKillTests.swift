@@ -14,7 +14,9 @@ import Testing
 
     /// The program beside the tests; nil where only they were built.
     private var program: URL? {
-        let beside = [Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()]
+        let beside = [
+            Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
+        ]
         return beside.map { $0.appendingPathComponent("carousel") }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }

@@ -300,4 +300,3 @@ extension Table {
     /// The name of its database. Part of the format.
     var databaseName: String { String(describing: self) }
 }
-

@@ -15,8 +15,9 @@ enum LMDB {
         case MDB_READERS_FULL, MDB_TLS_FULL: .tooManySnapshots
         case EACCES where operation.hasPrefix("begin"): .readOnly
         case EAGAIN, EBUSY: .locked
-        default: damage(code).map { .damagedFile($0) } ?? limit(code).map { .library($0) }
-            ?? .system(code: code, operation: operation)
+        default:
+            damage(code).map { .damagedFile($0) } ?? limit(code).map { .library($0) }
+                ?? .system(code: code, operation: operation)
         }
     }
 
@@ -38,8 +39,9 @@ enum LMDB {
         switch code {
         case MDB_PANIC: "an earlier write failed, so the store takes no more: check the disk and start again"
         case MDB_MAP_RESIZED: "another process has made the store larger: start again"
-        case MDB_BAD_RSLOT: "the list of the store's readers is not in order: end all processes that use it, "
-            + "remove lock.mdb beside \(StoreFile.name) and start again"
+        case MDB_BAD_RSLOT:
+            "the list of the store's readers is not in order: end all processes that use it, "
+                + "remove lock.mdb beside \(StoreFile.name) and start again"
         case -30_799 ... -30_600:
             "the store's library answers \(code), which it should not: this is a fault of the program, report it"
         default: nil

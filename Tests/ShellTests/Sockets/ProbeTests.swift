@@ -34,10 +34,11 @@ final class LoopbackNode: Sendable {
         defer { node.stop() }
         let outcomes = try DiscoveryProbe(record: node.record, from: first, and: second).run()
         for outcome in outcomes { #expect(outcome.failure == nil, "\(outcome.name)") }
-        #expect(outcomes.map(\.name) == [
-            "Ping", "PingLargeRequestID", "PingMultiIP", "HandshakeResend", "TalkRequest", "FindnodeZeroDistance",
-            "FindnodeResults",
-        ])
+        #expect(
+            outcomes.map(\.name) == [
+                "Ping", "PingLargeRequestID", "PingMultiIP", "HandshakeResend", "TalkRequest", "FindnodeZeroDistance",
+                "FindnodeResults",
+            ])
     }
 
     /// The suite can fail: nobody is there.
@@ -96,8 +97,9 @@ final class LoopbackNode: Sendable {
         let any = Endpoint(ipv4: (0, 0, 0, 0), port: 9_009)
         #expect(AddressPlan.auto.endpoint(listeningAt: any) == nil)
         #expect(AddressPlan.none.endpoint(listeningAt: .loopback(port: 5)) == .loopback(port: 5))
-        #expect(AddressPlan.external(endpoint).endpoint(listeningAt: any)
-            == Endpoint(ipv4: (192, 0, 2, 7), port: 9_009))
+        #expect(
+            AddressPlan.external(endpoint).endpoint(listeningAt: any)
+                == Endpoint(ipv4: (192, 0, 2, 7), port: 9_009))
     }
 }
 
@@ -122,9 +124,10 @@ final class LoopbackNode: Sendable {
     @Test func findingsFollowFromWhatWasSeen() throws {
         let other = Endpoint(ipv4: (192, 0, 2, 7), port: 4_000)
         let one = [AddressTally(endpoint: seenAt, prefixes: 5)]
-        #expect(try grades(one, inbound: true) == [
-            "boot nodes": .good, "peers": .doubtful, "address IPv4": .good, "inbound": .good,
-        ])
+        #expect(
+            try grades(one, inbound: true) == [
+                "boot nodes": .good, "peers": .doubtful, "address IPv4": .good, "inbound": .good,
+            ])
         #expect(try grades([], answered: false) == ["boot nodes": .bad, "peers": .bad])
         // A router that gives every peer another port.
         let many = one + [AddressTally(endpoint: other, prefixes: 4)]
