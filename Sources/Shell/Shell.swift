@@ -27,41 +27,41 @@
 import Primitives
 
 /// The bounds of this target. Each says its unit, its reason and where the figure is from.
-public enum ShellLimits {
+enum ShellLimits {
     /// Bytes asked for each socket buffer: 4 MiB hold what a 1 Gbit/s peer sends in 32 ms, longer than any job of ours
     /// keeps the loop from the socket.
-    public static let socketBufferBytes = 4 << 20
+    static let socketBufferBytes = 4 << 20
     /// Batches (one read call of the system each) before the loop looks at its mailbox again: some milliseconds.
-    public static let batchesPerTurn = 4
+    static let batchesPerTurn = 4
     /// Bytes of freed memory kept for the next payloads: a few dozen ranges of a megabyte. The pages of a new payload
     /// otherwise cost a fault each, a sixth of what receiving it costs.
-    public static let keptMemoryBytes: Int32 = 48 << 20
+    static let keptMemoryBytes: Int32 = 48 << 20
     /// Between two looks at how much more than that lies unused.
     static let memoryInterval = Interval.seconds(5)
     /// Bytes waiting for room in the socket; datagrams beyond are lost, as any network may lose them.
-    public static let waitingBytes = 16 << 20
+    static let waitingBytes = 16 << 20
     /// Bytes of one datagram, the limit of discv5.1 packets. A longer one is dropped unread.
-    public static let datagramBytes = 1_280
+    static let datagramBytes = 1_280
     /// Microseconds that the loop waits at least where a machine's deadline stays in the past: a bug in a timer must
     /// not become a busy loop.
-    public static let shortestWaitMicroseconds: UInt64 = 1_000
+    static let shortestWaitMicroseconds: UInt64 = 1_000
     /// Bytes of a worker thread's stack: tries recurse 64 levels deep at most.
-    public static let workerStackBytes = 4 << 20
+    static let workerStackBytes = 4 << 20
     /// Seconds after which a sync that no boot node has answered gives up.
-    public static let secondsWithoutPeers = 30
+    static let secondsWithoutPeers = 30
     /// Bytes of batches that one transaction takes together; a larger one goes alone. A flush costs as much as writing
     /// some megabytes, and what a transaction changes is kept in memory until its end.
-    public static let transactionBytes = 8 << 20
+    static let transactionBytes = 8 << 20
     /// Addresses that the system refuses to send to, told to the machine at once; those beyond are met again.
-    public static let unsentAddresses = 256
+    static let unsentAddresses = 256
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
-    public static let blocksAhead = 8
+    static let blocksAhead = 8
     /// How often, at the end, the machine is told of its writes and may ask for others: what follows from a write is
     /// one or two more, and a machine that never stops asking must not keep the process from ending.
-    public static let lastRounds = 64
+    static let lastRounds = 64
     /// Seconds between two progress lines in a pipe. Ethereum clients say something every 8 s or so; a sync is watched
     /// more closely than they are.
-    public static let progressLineSeconds = 2
+    static let progressLineSeconds = 2
     /// The same while nothing arrives: the reason was told, the seconds are all that changes.
-    public static let stallLineSeconds = 10
+    static let stallLineSeconds = 10
 }

@@ -30,7 +30,6 @@ import Testing
         "PacketError": "of a discv5 packet and of a uTP packet: being renamed",
         "PacketHeader": "of a discv5 packet and of a uTP packet: being renamed",
         "Role": "of a node, and of an end in the transport's laboratory: being renamed",
-        "Tally": "of a fuzzer's trials, and of the soak: being renamed",
         "Workload": "of the bench, and of tests of changed tries: being renamed",
         "World": "of the simulation, of a fuzzer's scene and of two tests: being renamed",
     ]
@@ -71,7 +70,6 @@ import Testing
         "Discovery.Discovery.Configuration": (38, 0),
         "Overlay.Overlay": (22, 139),
         "Overlay.OverlayStatistics": (27, 0),
-        "Shell.RuntimeSettings": (23, 0),
         "UTP.CongestionWindow": (37, 18),
         "UTP.SendingSide": (24, 26),
         "UTP.Stream": (24, 21),

@@ -2,7 +2,7 @@ import Chain
 import Primitives
 
 /// What is wrong with a chain directory. Each description is one line that names the file, the block and the cure.
-public enum ChainDirectoryError: Error, Equatable, Sendable {
+enum ChainDirectoryError: Error, Equatable, Sendable {
     case missingFile(String)
     case cannotRead(file: String, String)
     /// Named .gz, but `gzip` cannot unpack it.
@@ -27,7 +27,7 @@ public enum ChainDirectoryError: Error, Equatable, Sendable {
 }
 
 extension ChainDirectoryError: CustomStringConvertible {
-    public var description: String {
+    var description: String {
         switch self {
         case .missingFile(let file):
             return "\(file): no such file: a chain directory has genesis.json, genesis_header.rlp, chain.rlp, and "

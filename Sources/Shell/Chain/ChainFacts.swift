@@ -30,7 +30,7 @@ public struct ChainFacts: Sendable {
             try data.withUnsafeBytes { buffer in
                 var cursor = JSONCursor(buffer)
                 try cursor.object { cursor, name in
-                    guard name.equals(member), try cursor.isAtObject() else { return try _ = cursor.skip() }
+                    guard name.equals(member), try cursor.isAtObject() else { return try cursor.passOver() }
                     var sum = (count: 0, bytes: 0, largest: 0)
                     var codes = Set<Bytes32>()
                     try cursor.object { cursor, _ in
@@ -53,7 +53,7 @@ public struct ChainFacts: Sendable {
     private static func roughBytes(_ cursor: inout JSONCursor, besides codes: inout Set<Bytes32>) throws -> Int {
         var bytes = 48
         guard try cursor.isAtObject() else {
-            try cursor.skip()
+            try cursor.passOver()
             return bytes
         }
         try cursor.object { cursor, field in
@@ -68,7 +68,7 @@ public struct ChainFacts: Sendable {
                     bytes += 33 + ((digits?.count ?? 0) + 1) / 2
                 }
             } else if !field.equals("code") {
-                try cursor.skip()
+                try cursor.passOver()
             }
         }
         return bytes

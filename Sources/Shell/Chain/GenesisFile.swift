@@ -27,9 +27,9 @@ struct GenesisFile {
     func chainID() throws(ChainDirectoryError) -> UInt64 {
         var found: UInt64?
         try forEachMember { cursor, name in
-            guard name.equals("config"), try cursor.isAtObject() else { return try _ = cursor.skip() }
+            guard name.equals("config"), try cursor.isAtObject() else { return try cursor.passOver() }
             try cursor.object { cursor, name in
-                guard name.equals("chainId") else { return try _ = cursor.skip() }
+                guard name.equals("chainId") else { return try cursor.passOver() }
                 guard found == nil else { throw malformed("has config.chainId twice") }
                 found = try cursor.textOrNumber().flatMap { ASCIINumber.uint64($0) }
             }
@@ -42,7 +42,7 @@ struct GenesisFile {
     func accounts() throws(ChainDirectoryError) -> [GenesisAccount] {
         var accounts: [GenesisAccount]?
         try forEachMember { cursor, name in
-            guard name.equals("alloc"), try cursor.isAtObject() else { return try _ = cursor.skip() }
+            guard name.equals("alloc"), try cursor.isAtObject() else { return try cursor.passOver() }
             guard accounts == nil else { throw malformed("has alloc twice") }
             var found: [GenesisAccount] = []
             try cursor.object { cursor, name in found.append(try account(name, &cursor)) }
@@ -64,7 +64,7 @@ struct GenesisFile {
             try bytes.withUnsafeBytes { buffer in
                 var cursor = JSONCursor(buffer)
                 guard try cursor.isAtObject() else {
-                    try cursor.skip()
+                    try cursor.passOver()
                     try cursor.finish()
                     throw malformed("is no JSON object")
                 }
@@ -101,7 +101,7 @@ struct GenesisFile {
                 storage = try slots(&cursor, of: label)
             } else {
                 if field.equals("storage") { storage = nil }
-                try cursor.skip()
+                try cursor.passOver()
             }
         }
         guard let balance else { throw wrong("balance is no integer") }
@@ -120,8 +120,11 @@ struct GenesisFile {
         var isWhole = true
         try cursor.object { cursor, name in
             let value = try cursor.textOrNumber().flatMap { ASCIINumber.hex($0) }
-            guard let slot = ASCIINumber.hex(name), let value else { return isWhole = false }
-            slots.append(AccountChange.SlotChange(slot: slot, value: value))
+            if let slot = ASCIINumber.hex(name), let value {
+                slots.append(AccountChange.SlotChange(slot: slot, value: value))
+            } else {
+                isWhole = false
+            }
         }
         slots.sort { $0.key < $1.key }
         // One slot has many spellings: 0x1 and 0x01.

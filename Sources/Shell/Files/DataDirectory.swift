@@ -24,14 +24,14 @@ public struct DataDirectory: Sendable {
     }
 
     /// Where the identity's secret is.
-    public var keyPath: String { path + "/node.key" }
+    var keyPath: String { path + "/node.key" }
     /// Where the record is.
-    public var recordPath: String { path + "/node.enr" }
+    var recordPath: String { path + "/node.enr" }
     /// Where the database is.
-    public var storePath: String { path + "/store" }
+    var storePath: String { path + "/store" }
 
     /// Makes the folder where there is none, and keeps other processes out of it until the lock is let go.
-    public func lock() throws(ShellError) -> DataDirectoryLock {
+    func lock() throws(ShellError) -> DataDirectoryLock {
         do {
             try FileManager.default.createDirectory(
                 atPath: storePath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -48,12 +48,12 @@ public struct DataDirectory: Sendable {
     }
 
     /// Throws where no node has worked in the folder yet.
-    public func requireStore() throws(ShellError) {
+    func requireStore() throws(ShellError) {
         guard FileManager.default.fileExists(atPath: storePath) else { throw .noDataDirectory(path) }
     }
 
     /// Writes the record, in one step, for `carousel enr`.
-    public func writeRecord(_ text: String) throws(ShellError) {
+    func writeRecord(_ text: String) throws(ShellError) {
         try WholeFile.write(text + "\n", to: recordPath, .replaced)
     }
 
@@ -65,27 +65,10 @@ public struct DataDirectory: Sendable {
 }
 
 /// Keeps a data directory to one process; let go with the value, and by the system however the process ends.
-public final class DataDirectoryLock: Sendable {
+final class DataDirectoryLock: Sendable {
     private let descriptor: Int32
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { close(descriptor) }
-}
-
-/// A small file of `name=value` lines that scripts read while a node runs. It is replaced in one step, so a reader
-/// never sees half of it.
-public struct StatusFile: Sendable {
-    /// The file's path.
-    public let path: String
-
-    /// The file at `path`; nothing is touched yet.
-    public init(_ path: String) { self.path = path }
-
-    /// Replaces the file.
-    public func write(_ figures: [(name: String, value: String)]) throws(ShellError) {
-        // It is of use while the node runs: not worth a wait for the disk every second.
-        let text = figures.map { "\($0.name)=\($0.value)\n" }.joined()
-        try WholeFile.write(text, to: path, .replaced, flushed: false)
-    }
 }

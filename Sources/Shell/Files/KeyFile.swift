@@ -3,19 +3,6 @@ import Discovery
 import Foundation
 import Primitives
 
-/// Random seeds of the system, for everything pure that needs one.
-public enum SystemEntropy {
-    /// 32 unpredictable bytes.
-    public static func seed() -> Bytes32 {
-        var bytes = [UInt8](repeating: 0, count: 32)
-        randombytes_buf(&bytes, bytes.count)
-        return Bytes32(bytes) ?? .zero
-    }
-
-    /// A generator of its own, from a new seed.
-    public static func make() -> Entropy { Entropy(seed: seed()) }
-}
-
 /// Secrets in files: one line, 32 bytes in hex, readable by the owner only. Written once, never overwritten.
 public enum KeyFile {
     /// Writes a secret into a new file, which is there whole or not at all.
@@ -74,28 +61,5 @@ public enum KeyFile {
         _ = crypto_sign_seed_keypair(&publicKey, &secretKey, seed)
         sodium_memzero(&secretKey, secretKey.count)
         return Bytes32(publicKey) ?? .zero
-    }
-}
-
-/// The beginning that a node id shall have: "0x8/1" is a first bit of 1, "0x4a" the first eight bits.
-public struct IDPrefix: Equatable, Sendable {
-    /// The wanted bits at the left, zeros after them.
-    public let prefix: Bytes32
-    /// How many bits are wanted, 1…24: each doubles the search.
-    public let bits: Int
-
-    /// Reads 0x, hex digits and, where not all their bits are wanted, "/" and a number of bits.
-    public init?(_ text: String) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let digits = parts.first, digits.hasPrefix("0x"), (3...10).contains(digits.count),
-            let bytes = Hex.decode(digits + String(repeating: "0", count: 66 - digits.count)),
-            let prefix = Bytes32(bytes)
-        else { return nil }
-        let all = (digits.count - 2) * 4
-        guard let bits = parts.count == 2 ? Int(parts[1]) : all, (1...24).contains(bits), bits <= all else {
-            return nil
-        }
-        self.prefix = prefix
-        self.bits = bits
     }
 }

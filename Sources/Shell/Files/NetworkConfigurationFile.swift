@@ -4,7 +4,7 @@ import Foundation
 import Primitives
 
 /// What is wrong with a network configuration file.
-public enum NetworkConfigurationError: Error, Equatable, Sendable {
+enum NetworkConfigurationError: Error, Equatable, Sendable {
     case cannotRead(file: String, String)
     case cannotWrite(file: String, String)
     case notJSON(file: String)
@@ -17,7 +17,7 @@ public enum NetworkConfigurationError: Error, Equatable, Sendable {
 }
 
 extension NetworkConfigurationError: CustomStringConvertible {
-    public var description: String {
+    var description: String {
         switch self {
         case .cannotRead(let file, let reason): return "\(file): \(reason): give the network's file with --network"
         case .cannotWrite(let file, let reason): return "\(file): \(reason): check the folder and its permissions"
@@ -40,12 +40,12 @@ extension NetworkConfigurationError: CustomStringConvertible {
 /// `bridges` may be left out, and is left out where there are none.
 /// Integers are JSON numbers, hashes and keys 0x and 64 digits. Unknown fields are errors: a misspelt one must not pass
 /// for a default.
-public enum NetworkConfigurationFile {
+enum NetworkConfigurationFile {
     /// Largest file read, bytes.
     private static let limit = 1 << 20
 
     /// Reads and checks a file.
-    public static func read(_ path: String) throws(NetworkConfigurationError) -> NetworkConfiguration {
+    static func read(_ path: String) throws(NetworkConfigurationError) -> NetworkConfiguration {
         let data: Data
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
@@ -58,7 +58,7 @@ public enum NetworkConfigurationFile {
     }
 
     /// Writes a file that `read` reads, replacing it as a whole.
-    public static func write(_ configuration: NetworkConfiguration, to path: String) throws(NetworkConfigurationError) {
+    static func write(_ configuration: NetworkConfiguration, to path: String) throws(NetworkConfigurationError) {
         do throws(ShellError) {
             try WholeFile.write(encode(configuration), to: path, .replaced)
         } catch {
@@ -68,7 +68,7 @@ public enum NetworkConfigurationFile {
     }
 
     /// Reads the content of a file; `file` is its name in errors.
-    public static func decode(_ data: Data, file: String) throws(NetworkConfigurationError) -> NetworkConfiguration {
+    static func decode(_ data: Data, file: String) throws(NetworkConfigurationError) -> NetworkConfiguration {
         guard let object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
             throw .notJSON(file: file)
         }
@@ -113,24 +113,13 @@ public enum NetworkConfigurationFile {
     }
 
     /// The file's text, its fields in the order of the description above.
-    public static func encode(_ configuration: NetworkConfiguration) -> String {
-        func quoted(_ text: String) -> String {
-            let escaped = text.unicodeScalars.map { scalar -> String in
-                switch scalar {
-                case "\"": "\\\""
-                case "\\": "\\\\"
-                case _ where scalar.value < 0x20: "\\u00" + Hex.encode([UInt8(scalar.value)])
-                default: String(scalar)
-                }
-            }
-            return "\"" + escaped.joined() + "\""
-        }
+    static func encode(_ configuration: NetworkConfiguration) -> String {
         let rule = configuration.rule
-        let records = configuration.bridges.map { quoted($0) }.joined(separator: ", ")
+        let records = configuration.bridges.map { JSONText.quoted($0) }.joined(separator: ", ")
         let bridges = configuration.bridges.isEmpty ? "" : ",\n  \"bridges\": [\(records)]"
         return """
             {
-              "name": \(quoted(configuration.name)),
+              "name": \(JSONText.quoted(configuration.name)),
               "chainId": \(configuration.chainID),
               "genesisHash": "\(configuration.genesisHash)",
               "checkpoint": {"number": \(configuration.checkpoint.number), "hash": "\(configuration.checkpoint.hash)"},

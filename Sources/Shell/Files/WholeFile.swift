@@ -4,9 +4,9 @@ import Primitives
 /// A file that is found whole or not at all: it is written under a name of its own beside its place, flushed, and only
 /// then given its name, and the folder is flushed too. What a crash, a full disk or an error leaves is what stood there
 /// before. Let go before `finish`, it leaves nothing behind.
-public final class WholeFile {
+final class WholeFile {
     /// Whether what stands at the place already is replaced.
-    public enum Place: Sendable {
+    enum Place: Sendable {
         case replaced
         /// Nothing may stand there: `ShellError.fileExists`.
         case mustBeFree
@@ -21,7 +21,7 @@ public final class WholeFile {
 
     /// Nothing is at `path` before `finish`. `permissions` are those of a new file, less the process's mask. A device
     /// or pipe that stands there is written to as it is.
-    public init(_ path: String, _ place: Place, permissions: mode_t = 0o644) throws(ShellError) {
+    init(_ path: String, _ place: Place, permissions: mode_t = 0o644) throws(ShellError) {
         self.place = place
         var status = stat()
         let isThere = stat(path, &status) == 0
@@ -50,7 +50,7 @@ public final class WholeFile {
     }
 
     /// Writes a whole small file.
-    public static func write(
+    static func write(
         _ text: String, to path: String, _ place: Place, permissions: mode_t = 0o644, flushed: Bool = true
     ) throws(ShellError) {
         let file = try WholeFile(path, place, permissions: permissions)
@@ -59,7 +59,7 @@ public final class WholeFile {
     }
 
     /// Adds bytes at the end.
-    public func write(_ data: Data) throws(ShellError) {
+    func write(_ data: Data) throws(ShellError) {
         let outcome = data.withUnsafeBytes { bytes -> Bool in
             var rest = bytes
             while let start = rest.baseAddress, !rest.isEmpty {
@@ -76,7 +76,7 @@ public final class WholeFile {
     }
 
     /// Gives the file its name. `flushed`: false for what means nothing after a power cut.
-    public func finish(flushed: Bool = true) throws(ShellError) {
+    func finish(flushed: Bool = true) throws(ShellError) {
         guard let name = temporary else { return try closeInPlace() }
         if flushed, fsync(descriptor) != 0 { throw WholeFile.failure(path) }
         isClosed = true

@@ -4,7 +4,7 @@ import Primitives
 
 /// What the user's side says to a report of the machine.
 public enum LoopVerdict: Equatable, Sendable {
-    /// Nothing.
+    /// Nothing follows from it: go on.
     case goOn
     /// The command is done or has failed: finish and end with this exit code.
     case stop(Int32)
@@ -16,7 +16,7 @@ public final class EventLoop<Machine: NodeMachine> {
     /// The machine's event.
     public typealias Event = MachineEvent<Machine>
 
-    /// The hands of the loop: everything that it does not do itself.
+    /// What the loop hands work to, since it must never wait: jobs, writes, what the user is told, feeds.
     public struct Hands {
         /// Does jobs.
         public var pool: WorkerPool<Machine.JobID, Machine.Job>
@@ -183,8 +183,8 @@ public final class EventLoop<Machine: NodeMachine> {
         perform()
     }
 
-    /// The last words: what the machine has asked to be written reaches the disk, and it hears of it; what it then asks
-    /// to be written does too. Jobs are not begun any more: the next start goes on from the last watermark.
+    /// Ends in order: what the machine has asked to be written reaches the disk, and so does what it asks to be written
+    /// when it hears of that. No further job is begun: the next start goes on from the last watermark.
     private func finish() throws(ShellError) -> Int32 {
         hands.stopFeeds()
         hands.pool.shutDown()

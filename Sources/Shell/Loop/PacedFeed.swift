@@ -3,9 +3,9 @@ import Primitives
 
 /// A thread that makes things one by one and hands them on at a pace, never more than a few ahead of what was used: a
 /// recorded chain's blocks, read and checked while the loop goes on.
-public final class PacedFeed<Element: Sendable>: Sendable {
+final class PacedFeed<Element: Sendable>: Sendable {
     /// What a feed tells besides its elements.
-    public enum End: Sendable {
+    enum End: Sendable {
         /// There are no more.
         case finished
         /// The source is broken; one line.
@@ -17,7 +17,7 @@ public final class PacedFeed<Element: Sendable>: Sendable {
 
     /// A feed at `perSecond` elements a second, at most `ahead` unused ones. `source` makes the next one or gives nil
     /// after the last; it runs on the feed's thread, as do `deliver` and `ended`.
-    public init(
+    init(
         perSecond: Double, ahead: Int, source: @escaping @Sendable () throws -> Element?,
         deliver: @escaping @Sendable (Element) -> Void, ended: @escaping @Sendable (End) -> Void
     ) {
@@ -39,10 +39,10 @@ public final class PacedFeed<Element: Sendable>: Sendable {
     }
 
     /// One element was used: the feed may go on by one.
-    public func used() { gate.open() }
+    func used() { gate.open() }
 
     /// Ends the feed and waits for its thread.
-    public func stop() {
+    func stop() {
         gate.close()
         threads.join()
     }

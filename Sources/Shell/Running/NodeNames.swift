@@ -1,13 +1,13 @@
 import Node
 
-// The module `Node` has a type of its name, so its other types cannot be told from others by `Node.`; and Foundation
-// has a `Progress` too. These names can.
+// The module `Node` contains a type of the same name, so Swift looks for `Node.Progress` inside that type. The plain
+// `Progress` is ambiguous too, because Foundation has one. These names are neither.
 
 /// Where a node stands.
-public typealias NodeProgress = Progress
+typealias NodeProgress = Progress
 /// What a node tells.
-public typealias NodeReport = Report
+typealias NodeReport = Report
 /// Names a job of a node.
-public typealias NodeJobID = JobID
+typealias NodeJobID = JobID
 /// Names a transaction of a node.
-public typealias NodeCommitID = CommitID
+typealias NodeCommitID = CommitID

@@ -16,8 +16,8 @@ public enum NodeRuntime {
         let network: NetworkConfiguration
         let socket: UDPSocket
         let store: LMDBStore
-        let chain: ChainDirectory?
-        let seeds: [[UInt8]]
+        /// What a bridge replays: its chain, opened, and what is said of it.
+        let replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?
 
         /// Keeps the store under its capacity, and tells what is given up.
         func capacity(shrink: (@Sendable () -> Void)? = nil) -> StoreCapacity {
@@ -35,9 +35,9 @@ public enum NodeRuntime {
         let clock = SystemClock()
         let terminal = Terminal(level: settings.logLevel, format: settings.logFormat, clock: clock)
         let network = try NetworkConfigurationFile.read(settings.networkFile)
-        let chain = try settings.chainDirectory.map { try ChainDirectory(path: $0) }
-        if let chain { try check(chain, settings, network) }
-        let seeds = try settings.signingKeyFiles.map { try readSigningKey($0, network) }
+        let replay = try settings.replay.map { (try ChainDirectory(path: $0.chainDirectory), $0) }
+        if let (chain, _) = replay { try check(chain, settings, network) }
+        let seeds = try (settings.replay?.signingKeyFiles ?? []).map { try readSigningKey($0, network) }
         let lock = try settings.dataDirectory.lock()
         defer { withExtendedLifetime(lock) {} }
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
@@ -45,7 +45,7 @@ public enum NodeRuntime {
         let store = try openStore(settings, network)
         let parts = Parts(
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
-            chain: chain, seeds: seeds)
+            replay: replay)
 
         // The node of a store that became too small ends, and another with a smaller arc goes on.
         var radius = (exponent: settings.radiusExponent, isShort: false)
@@ -124,7 +124,7 @@ public enum NodeRuntime {
         configuration.rangeBytes = settings.rangeBytes
         configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
         configuration.attestingSeeds = seeds
-        configuration.finalityDepth = settings.finalityDepth
+        if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders
         return configuration
     }
@@ -205,11 +205,14 @@ public enum NodeRuntime {
             size: { $0.byteCount },
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
         let reporter = Reporter(
-            settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.chain)
+            settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.replay?.chain)
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
-        let feed = parts.chain.map { startFeed($0, from: node.nextReplayed, after: node.replayedHead, parts, mailbox) }
+        let feed = parts.replay.map { chain, replay in
+            let source = ReplaySource(directory: chain, from: node.nextReplayed, after: node.replayedHead)
+            return startFeed(source, perSecond: replay.blocksPerSecond, to: mailbox, parts.terminal)
+        }
         if let feed { reporter.blockUsed = { feed.used() } }
         let keepRecord = recordFile(from: node.record.sequence, parts)
         let hands = EventLoop<RunningNode>.Hands(
@@ -268,13 +271,10 @@ public enum NodeRuntime {
 
     /// A bridge's blocks, one by one at their pace.
     private static func startFeed(
-        _ chain: ChainDirectory, from first: UInt64, after head: StatePoint?, _ parts: Parts,
-        _ mailbox: Mailbox<MachineEvent<RunningNode>>
+        _ source: ReplaySource, perSecond: Double, to mailbox: Mailbox<MachineEvent<RunningNode>>, _ terminal: Terminal
     ) -> PacedFeed<ReplayedBlock> {
-        let source = ReplaySource(directory: chain, from: first, after: head)
-        let terminal = parts.terminal
-        return PacedFeed(
-            perSecond: parts.settings.blocksPerSecond, ahead: ShellLimits.blocksAhead,
+        PacedFeed(
+            perSecond: perSecond, ahead: ShellLimits.blocksAhead,
             source: { try source.next() }, deliver: { mailbox.post(.command($0)) },
             ended: { end in
                 switch end {

@@ -4,26 +4,6 @@ import Node
 import Primitives
 import StateNetwork
 
-/// What program this is.
-public enum ProgramVersion {
-    /// The version of the program and of its own wire.
-    public static let number = "0.1.0"
-    /// Told to people: program, version, system.
-    public static let text = "carousel \(number) (\(system))"
-    /// Told to peers in the ping payload: name/version/system/language.
-    public static let clientInfo = "carousel/\(number)/\(system)/swift"
-
-    private static var system: String {
-        #if arch(x86_64)
-            return "linux-x86_64"
-        #elseif arch(arm64)
-            return "linux-aarch64"
-        #else
-            return "linux"
-        #endif
-    }
-}
-
 /// Everything that the command line says about a node's run.
 public struct RuntimeSettings: Sendable {
     /// When a sync has done what was asked.
@@ -34,6 +14,26 @@ public struct RuntimeSettings: Sendable {
         case synced
         /// Once this block is verified.
         case block(UInt64)
+    }
+
+    /// The recorded chain that a bridge brings into the network.
+    public struct Replay: Sendable {
+        /// The directory with the chain's files.
+        public var chainDirectory: String
+        public var blocksPerSecond: Double
+        /// A block is signed as final this far below the head.
+        public var finalityDepth: UInt64
+        /// Files with the attesting keys that sign it.
+        public var signingKeyFiles: [String]
+
+        public init(
+            chainDirectory: String, blocksPerSecond: Double, finalityDepth: UInt64, signingKeyFiles: [String]
+        ) {
+            self.chainDirectory = chainDirectory
+            self.blocksPerSecond = blocksPerSecond
+            self.finalityDepth = finalityDepth
+            self.signingKeyFiles = signingKeyFiles
+        }
     }
 
     public var role: Role
@@ -60,13 +60,10 @@ public struct RuntimeSettings: Sendable {
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16
     public var end = End.never
-    /// A bridge's chain, pace, depth of finality and keys.
-    public var chainDirectory: String?
-    public var blocksPerSecond = 1.0
-    public var finalityDepth: UInt64 = 2
+    /// What a bridge replays; nil for the other roles.
+    public var replay: Replay?
     /// Final headers that are kept, from the newest down; nil: all.
     public var keptHeaders: UInt64?
-    public var signingKeyFiles: [String] = []
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {
         self.role = role

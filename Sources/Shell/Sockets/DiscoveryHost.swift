@@ -3,15 +3,15 @@ import Foundation
 import Primitives
 
 /// A discv5 node and nothing above it, on a socket: for tools and tests. One thread drives it.
-public final class DiscoveryHost {
+final class DiscoveryHost {
     /// The machine; only this host changes it.
-    public private(set) var machine: Discovery
+    private(set) var machine: Discovery
     private let socket: PlainSocket
     private let clock: SystemClock
 
     /// A node with an identity of its own at `socket`. Its record names the socket's address where that is a particular
     /// one.
-    public init(
+    init(
         socket: PlainSocket, configuration: Discovery.Configuration = Discovery.Configuration(),
         entropy: Entropy = SystemEntropy.make(), clock: SystemClock = SystemClock()
     ) throws {
@@ -27,11 +27,11 @@ public final class DiscoveryHost {
     }
 
     /// Nodes to begin from.
-    public func addBootNodes(_ records: [NodeRecord]) { machine.addBootNodes(records, at: clock.instant()) }
+    func addBootNodes(_ records: [NodeRecord]) { machine.addBootNodes(records, at: clock.instant()) }
 
     /// Runs for so long, or until `isDone`, which is asked after every event. Each directive but those that send is
     /// handed on.
-    public func run(
+    func run(
         for time: Interval, until isDone: (DiscoveryHost) -> Bool = { _ in false },
         each handle: (Discovery.Directive) -> Void = { _ in }
     ) {

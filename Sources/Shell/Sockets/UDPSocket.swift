@@ -15,7 +15,7 @@ public final class UDPSocket {
         /// UDP_GRO: one read for a run.
         public var coalesces = true
 
-        /// Both.
+        /// Both are used where the system has them.
         public init() {}
 
         /// Neither: sendmmsg and recvmmsg of single datagrams.
@@ -244,8 +244,8 @@ public final class UDPSocket {
         return true
     }
 
-    /// Names the send at `index`: the datagram `first` and those of its size and destination that follow. The datagram
-    /// after them.
+    /// Describes the send number `index` to the system: the datagram at `first` and those behind it of the same size and
+    /// destination. Returns the place of the datagram after them.
     private func put(_ index: Int, from first: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
         let entry = waiting.entries[first]
         var end = first + 1

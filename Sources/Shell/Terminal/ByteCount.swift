@@ -1,5 +1,5 @@
-/// A number of bytes as people write it: a number and a unit, the unit required ("--mb 5000" and "--kb 0" were traps in
-/// programs that guessed one).
+/// A number of bytes as people write it: a number and a unit. The unit is required, since a program that guesses one
+/// guesses wrong for somebody.
 public struct ByteCount: Hashable, Sendable {
     /// The count in bytes.
     public let bytes: UInt64

@@ -4,9 +4,9 @@ import Primitives
 import StateNetwork
 
 /// The one line that shows a `Progress`: with a bar on a terminal, plain in a pipe.
-public enum ProgressLine {
+enum ProgressLine {
     /// Where the line is shown.
-    public enum Style: Equatable, Sendable {
+    enum Style: Equatable, Sendable {
         /// A terminal of so many columns.
         case terminal(columns: Int)
         /// A pipe or a file.
@@ -14,7 +14,7 @@ public enum ProgressLine {
     }
 
     /// The line, without its end. On a terminal it is cut to its width.
-    public static func text(_ progress: Progress, role: Role, style: Style) -> String {
+    static func text(_ progress: Progress, role: Role, style: Style) -> String {
         var parts: [String]
         switch (role, progress.phase) {
         case (.bridge, _): parts = ["bridge  block \(progress.head)", epoch(progress)]

@@ -4,30 +4,9 @@ import Primitives
 import StateNetwork
 import Synchronization
 
-/// How much the log says.
-public enum LogLevel: String, Comparable, CaseIterable, Sendable {
-    case error, warn, info, debug, trace
-
-    private var rank: Int { LogLevel.allCases.firstIndex(of: self) ?? 0 }
-
-    public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rank < b.rank }
-}
-
-/// How a log line is written.
-public enum LogFormat: String, CaseIterable, Sendable {
-    /// `pretty` on a terminal, `plain` elsewhere.
-    case auto
-    /// With colours.
-    case pretty
-    /// Time, level, message.
-    case plain
-    /// One JSON object a line.
-    case json
-}
-
 /// Standard error as the one place where log lines and the progress line meet: a progress line on a terminal is
 /// rewritten in place and steps aside for log lines.
-public final class Terminal: Sendable {
+final class Terminal: Sendable {
     private struct State {
         var shown = ""
         var lastPlain: (text: String, at: Instant)?
@@ -40,7 +19,7 @@ public final class Terminal: Sendable {
     private let state = Mutex(State())
 
     /// Standard error, with log lines up to `level`.
-    public init(level: LogLevel, format: LogFormat, clock: SystemClock) {
+    init(level: LogLevel, format: LogFormat, clock: SystemClock) {
         isTerminal = isatty(STDERR_FILENO) == 1
         self.level = level
         self.format = format == .auto ? (isTerminal ? .pretty : .plain) : format
@@ -48,7 +27,7 @@ public final class Terminal: Sendable {
     }
 
     /// Writes a log line, unless it is below the level.
-    public func log(_ level: LogLevel, _ message: String) {
+    func log(_ level: LogLevel, _ message: String) {
         guard level <= self.level else { return }
         let line = Terminal.line(level, message, format: format, unixSeconds: clock.now().unixSeconds)
         state.withLock { state in
@@ -57,7 +36,7 @@ public final class Terminal: Sendable {
     }
 
     /// Shows the progress: in place on a terminal; in a pipe a line every few seconds, or at once where `urgent`.
-    public func show(_ progress: NodeProgress, role: Role, urgent: Bool = false) {
+    func show(_ progress: NodeProgress, role: Role, urgent: Bool = false) {
         let now = clock.instant()
         state.withLock { state in
             if isTerminal {
@@ -76,7 +55,7 @@ public final class Terminal: Sendable {
     }
 
     /// Leaves the progress line standing and goes to the next one.
-    public func endProgress() {
+    func endProgress() {
         state.withLock { state in
             guard !state.shown.isEmpty else { return }
             state.shown = ""
@@ -105,25 +84,5 @@ public final class Terminal: Sendable {
             return "\u{1b}[\(colour)m\(level.rawValue)\u{1b}[0m \(message)"
         case .plain, .auto: return "\(time) \(level.rawValue) \(message)"
         }
-    }
-}
-
-/// JSON text made by hand where a whole tree in memory would be too much.
-enum JSONText {
-    /// A JSON string with its quotes.
-    static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }

@@ -32,7 +32,7 @@ public struct StateComparison {
                 codes += expected.code == nil ? 0 : 1
             }
             switch (found, expected) {
-            case (let found?, let expected?): compare(found, ours, expected, theirs)
+            case (let found?, let expected?): compare(found, of: ours, with: expected, of: theirs)
             case (nil, _): differ("account \(plain(key)): not in the export")
             case (_, nil): differ("account \(plain(key)): not in the dump")
             }
@@ -40,8 +40,8 @@ public struct StateComparison {
     }
 
     private mutating func compare(
-        _ found: StateDocument.Account, _ ours: StateDocument, _ expected: StateDocument.Account,
-        _ theirs: StateDocument
+        _ found: StateDocument.Account, of ours: StateDocument, with expected: StateDocument.Account,
+        of theirs: StateDocument
     ) {
         let key = plain(found.key)
         let fields = [
@@ -133,7 +133,7 @@ private struct StateDocument {
                 hasAccounts = true
                 try cursor.object { cursor, name in accounts.append(try account(name, &cursor)) }
             } else {
-                try cursor.skip()
+                try cursor.passOver()
             }
         }
         try cursor.finish()

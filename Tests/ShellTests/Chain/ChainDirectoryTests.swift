@@ -2,7 +2,7 @@ import Chain
 import Discovery
 import Foundation
 import Primitives
-import Shell
+@testable import Shell
 import TestSupport
 import Testing
 
