@@ -1,29 +1,34 @@
-/// The real world round a node: sockets, threads, disk, clock, signals, files and the terminal.
-///
-/// Terms
-/// - *machine*: the node, a value that takes events with the time and gives back directives (`NodeMachine`).
-/// - *loop*: the one thread that owns the machine (`EventLoop`). Nobody else touches it, so it has no lock.
-/// - *job*: heavy pure work (serving a range, verifying one) that the loop hands to the *pool* (`WorkerPool`).
-/// - *writer*: the one thread that commits batches to the store, in the order in which they were asked for
-///   (`StoreWriter`).
-/// - *mailbox*: the way back into the loop: a locked list and an eventfd that wakes it (`Mailbox`).
-///
-///     socket ──recvmmsg──▶ ┌──────┐ ──run──▶ pool (N threads, store snapshots) ──┐
-///     socket ◀─sendmmsg─── │ loop │ ──commit─▶ writer (1 thread, transactions) ──┤
-///     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
-///
-/// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
-/// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
-/// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
-/// joined.
-///
-/// Invariants
-/// - A directive is carried out in the order given; commits reach the disk in that order too.
-/// - After one commit failed, every later one fails: a transaction never builds on one that is not there.
-/// - Every queue is bounded (`ShellLimits`) or bounded by the machine's own slots (jobs, commits).
-///
-/// Why not Swift tasks: an actor hop a datagram costs more than the datagram, and the order of directives would be the
-/// scheduler's instead of the machine's.
+// Shell: the real world round a node. Sockets, threads, disk, clock, signals, files and the terminal.
+//
+// Terms
+// - *machine*: the node, a value that takes events with the time and gives back directives (`NodeMachine`).
+// - *loop*: the one thread that owns the machine (`EventLoop`). Nobody else touches it, so it has no lock.
+// - *job*: heavy pure work (serving a range, verifying one) that the loop hands to the *pool* (`WorkerPool`).
+// - *writer*: the one thread that commits batches to the store, in the order in which they were asked for
+//   (`StoreWriter`).
+// - *mailbox*: the way back into the loop: a locked list and an eventfd that wakes it (`Mailbox`).
+//
+//     socket ──recvmmsg──▶ ┌──────┐ ──run──▶ pool (N threads, store snapshots) ──┐
+//     socket ◀─sendmmsg─── │ loop │ ──commit─▶ writer (1 thread, transactions) ──┤
+//     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
+//
+// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
+// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
+// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
+// joined.
+//
+// Invariants
+// - A directive is carried out in the order given; commits reach the disk in that order too.
+// - After one commit failed, every later one fails: a transaction never builds on one that is not there.
+// - Every queue is bounded (`ShellLimits`) or bounded by the machine's own slots (jobs, commits).
+//
+// Why not Swift tasks: an actor hop a datagram costs more than the datagram, and the order of directives would be the
+// scheduler's instead of the machine's.
+//
+// Folders. `Loop`: the threads, and what they hand each other. `Sockets`, `Store`, `Files`: what the system gives.
+// `Chain`: recorded chains on disk. `Running`: a node put together with all of these. `Terminal`: what people see.
+// `Tools`: export, comparison, doctor, probe.
+
 import Primitives
 
 /// The bounds of this target. Each says its unit, its reason and where the figure is from.

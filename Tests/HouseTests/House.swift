@@ -14,6 +14,8 @@ struct House: Sendable {
     let targets: [Target]
     let sources: [SourceText]
     let tests: [SourceText]
+    /// The types of each Swift file, by its path.
+    let declarations: [String: Declarations]
     /// The documents at the root and in `Specs`.
     let documents: [SourceText]
 
@@ -27,8 +29,11 @@ struct House: Sendable {
         let root = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let manifest = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
+        let (sources, tests) = (try files(root, "Sources"), try files(root, "Tests"))
+        let swift = (sources + tests).filter(\.isSwift)
         return House(
-            root: root, targets: parse(manifest), sources: try files(root, "Sources"), tests: try files(root, "Tests"),
+            root: root, targets: parse(manifest), sources: sources, tests: tests,
+            declarations: Dictionary(uniqueKeysWithValues: swift.map { ($0.path, Declarations($0.code)) }),
             documents: try documents(root))
     }
 

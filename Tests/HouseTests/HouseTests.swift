@@ -25,6 +25,16 @@ import Testing
         #expect(Functions(["func a(b: () -> Void = { c() }) -> D { d", "}"]).bodies == [0..<2])
     }
 
+    @Test func requirementsOfProtocolsAreFound() {
+        let protocols = Requirements([
+            ["public protocol P {", "    func a(b: Int)", "    var c: Int { get }", "}", "func d()"]
+        ])
+        #expect(protocols.names == ["P": ["a", "c"]])
+        #expect(protocols.names(metIn: ["public struct S<T>: Q, P {"]) == ["a", "c"])
+        #expect(protocols.names(metIn: ["extension A.B: P where T == Int {"]) == ["a", "c"])
+        #expect(protocols.names(metIn: ["public struct S: Q {", "let p: P"]) == [])
+    }
+
     @Test func manifestFormsAreRead() {
         let manifest = """
             targets: [

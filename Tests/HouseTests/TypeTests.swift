@@ -15,9 +15,9 @@ import Testing
     }
 
     @Test func everyFileIsUnderstood() {
-        for file in house.sources + house.tests where file.isSwift {
-            let isBalanced = Declarations(file.code).isBalanced
-            #expect(isBalanced, "\(file.path): brackets that the scanner cannot follow")
+        for (path, found) in house.declarations {
+            let isBalanced = found.isBalanced
+            #expect(isBalanced, "\(path): brackets that the scanner cannot follow")
         }
     }
 
@@ -122,7 +122,7 @@ import Testing
     }
 
     private func parts(of files: [SourceText]) -> [(file: SourceText, part: TypePart)] {
-        files.filter(\.isSwift).flatMap { file in Declarations(file.code).parts.map { (file, $0) } }
+        files.flatMap { file in (house.declarations[file.path]?.parts ?? []).map { (file, $0) } }
     }
 }
 

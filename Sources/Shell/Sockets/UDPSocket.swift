@@ -244,8 +244,8 @@ public final class UDPSocket {
         return true
     }
 
-    /// Describes the send number `index` to the system: the datagram at `first` and those behind it of the same size and
-    /// destination. Returns the place of the datagram after them.
+    /// Describes the send number `index` to the system: the datagram at `first` and those behind it of the same size
+    /// and destination. Returns the place of the datagram after them.
     private func put(_ index: Int, from first: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
         let entry = waiting.entries[first]
         var end = first + 1

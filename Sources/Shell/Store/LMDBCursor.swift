@@ -23,7 +23,6 @@ public final class LMDBCursor: StoreCursor {
 
     deinit { mdb_cursor_close(pointer) }
 
-    /// See `StoreCursor`.
     public func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
         guard !key.isEmpty else { return try move(MDB_FIRST) }
         let found = key.withUnsafeBytes { bytes in
@@ -32,13 +31,10 @@ public final class LMDBCursor: StoreCursor {
         return try found.get()
     }
 
-    /// See `StoreCursor`.
     public func next() throws(StoreError) -> Bool { isPlaced ? try move(MDB_NEXT) : false }
 
-    /// See `StoreCursor`.
     public func previous() throws(StoreError) -> Bool { isPlaced ? try move(MDB_PREV) : false }
 
-    /// See `StoreCursor`.
     public func last() throws(StoreError) -> Bool { try move(MDB_LAST) }
 
     /// Lines of the processor's cache fetched ahead at most: about a bucket of accounts.
@@ -62,7 +58,6 @@ public final class LMDBCursor: StoreCursor {
         return true
     }
 
-    /// See `StoreCursor`.
     public func withEntry<R, E: Error>(
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R? {
@@ -70,7 +65,7 @@ public final class LMDBCursor: StoreCursor {
         return try body(currentKey.bytes, currentValue.bytes)
     }
 
-    /// See `StoreCursor`. The bytes are the map's own.
+    /// The bytes are the map's own.
     public func read(
         into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
     ) throws(StoreError) -> Int {

@@ -17,7 +17,6 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
 
     deinit { environment.endReading(transaction) }
 
-    /// See `StoreSnapshot`.
     public func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
         guard !key.isEmpty else { throw .badKey(table: table, length: 0) }
         var value = MDB_val()
@@ -30,10 +29,8 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
         return Array(value.bytes)
     }
 
-    /// See `StoreSnapshot`.
     public func cursor(_ table: Table) throws(StoreError) -> LMDBCursor { try LMDBCursor(self, table) }
 
-    /// See `StoreSnapshot`.
     public func count(_ table: Table) throws(StoreError) -> Int {
         var statistics = MDB_stat()
         try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "count table \(table)")

@@ -46,7 +46,7 @@ public final class LMDBStore: OrderedStore {
     /// The state after the last commit. Costs about a microsecond.
     public func snapshot() throws(StoreError) -> LMDBSnapshot { try LMDBSnapshot(environment) }
 
-    /// See `OrderedStore`. May block for a flush of the disk.
+    /// May block for a flush of the disk.
     public func commit(_ batch: WriteBatch) throws(StoreError) {
         try commit([batch])
     }
