@@ -131,43 +131,6 @@ import Testing
     }
 }
 
-/// What public protocols of the sources ask for: a type that conforms to one need not say again what its members do.
-struct Requirements {
-    /// Names of the members by protocol.
-    private(set) var names: [String: Set<String>] = [:]
-
-    /// Reads blanked code, a file each.
-    init(_ files: [[String]]) {
-        for code in files {
-            var current: String?
-            for line in code {
-                if let match = line.firstMatch(of: /^public protocol (\w+)/) { current = String(match.1) }
-                if line.hasPrefix("}") { current = nil }
-                guard let current, let name = Self.name(declaredIn: line) else { continue }
-                names[current, default: []].insert(name)
-            }
-        }
-    }
-
-    /// The members that types in this file have because of a protocol that they name in their heads.
-    func names(metIn code: [String]) -> Set<String> {
-        var found: Set<String> = []
-        for line in code {
-            guard let head = line.firstMatch(of: /\b(?:struct|class|enum|actor|extension) [\w.]+(?:<[^>]*>)?: ([^{]*)/)
-            else { continue }
-            for word in head.1.split(whereSeparator: { !$0.isLetter && !$0.isNumber }) {
-                found.formUnion(names[String(word)] ?? [])
-            }
-        }
-        return found
-    }
-
-    /// The name of the function or property that a line declares.
-    static func name(declaredIn line: String) -> String? {
-        line.firstMatch(of: /\b(?:func|var) (\w+)/).map { String($0.1) }
-    }
-}
-
 /// The bodies of functions, initialisers and subscripts in blanked code, as ranges of line indices.
 struct Functions {
     private(set) var bodies: [Range<Int>] = []
