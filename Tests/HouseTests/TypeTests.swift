@@ -35,12 +35,13 @@ import Testing
     ]
 
     /// A name that any target shows to others stands for nothing else anywhere, tests included; and what two targets of
-    /// the program keep to themselves has two names as well, since people read across targets.
+    /// the program keep to themselves has two names as well, since people read across targets. What is private
+    /// to a file is read in that file only.
     @Test func noNameStandsForTwoTypes() {
         var targets: [String: Set<String>] = [:]
         var shown: Set<String> = []
         for (file, part) in parts(of: house.sources + house.tests) where part.kind != .extension {
-            guard !part.name.contains(".") else { continue }
+            guard !part.name.contains("."), !part.isPrivate else { continue }
             targets[part.name, default: []].insert(file.target)
             if part.isPublic { shown.insert(part.name) }
         }
@@ -203,6 +204,10 @@ import Testing
         #expect(found.map(\.methods) == [1, 1, 2, 0])
         #expect(found.map(\.isPublic) == [false, true, false, true])
         #expect(found.map(\.line) == [2, 1, 9, 13])
+        #expect(
+            parts("@frozen fileprivate enum A {}\nprivate struct B {}\nenum C {}").map(\.isPrivate) == [
+                true, true, false,
+            ])
     }
 
     @Test func whatIsNoCodeIsNotTakenForSome() {

@@ -6,6 +6,8 @@ struct TypePart: Equatable {
     /// With the types around it: `Overlay.RequestID`.
     var name: String
     var isPublic: Bool
+    /// Seen in its own file only.
+    var isPrivate = false
     /// The line of its name, from 1.
     var line: Int
     /// Stored properties of an instance. Those of the type (`static`) and computed ones are none.
@@ -117,7 +119,7 @@ struct Declarations {
             }
             defer { modifiers = [] }
             if let kind = Self.types[here] {
-                type(kind, within: name, isPublic: modifiers.contains("public") || modifiers.contains("open"))
+                type(kind, within: name, modifiers)
             } else if here == "func" || here == "subscript" {
                 methods += 1
                 at += here == "func" ? 2 : 1
@@ -140,10 +142,12 @@ struct Declarations {
         word == "}" || tokens[at].isFirst && (Self.starts.contains(word) || word.hasPrefix("@"))
     }
 
-    private mutating func type(_ kind: TypePart.Kind, within outer: String, isPublic: Bool) {
+    private mutating func type(_ kind: TypePart.Kind, within outer: String, _ modifiers: Set<Substring>) {
         at += 1
         guard at < tokens.count else { return }
+        let isPublic = !modifiers.isDisjoint(with: ["public", "open"])
         var part = TypePart(kind: kind, name: String(word), isPublic: isPublic, line: tokens[at].line)
+        part.isPrivate = !modifiers.isDisjoint(with: ["private", "fileprivate"])
         at += 1
         while word == "." && at + 1 < tokens.count {
             part.name += "." + tokens[at + 1].text
