@@ -58,14 +58,13 @@ let package = Package(
         // Floor 5
         floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay"]),
         floor("ChainNetwork", ["Primitives", "Chain", "StateStore", "Overlay"]),
-        // Floor 6
-        floor("Sync", ["Primitives", "Chain", "StateStore", "StateNetwork", "ChainNetwork"]),
+        // Floor 6 is free: what chooses how to catch up will stand there.
         // Floor 7
         floor(
             "Node",
             [
                 "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
-                "ChainNetwork", "Sync",
+                "ChainNetwork",
             ]),
         // Floor 8
         floor(
@@ -132,7 +131,6 @@ let package = Package(
             "StateNetwork",
             ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
         tests("ChainNetwork", ["ChainNetwork", "Chain", "StateStore"]),
-        tests("Sync", ["Sync", "Overlay", "Discovery", "StateNetwork", "StateStore", "Chain"]),
         tests(
             "Node",
             [

@@ -72,10 +72,10 @@ struct Bench {
     init(_ role: Role, isFull: Bool = true, threshold: Int = 1) throws {
         var stored = StoredState()
         if isFull {
-            stored.records = (0..<16).map { Bench.record($0) }
-            stored.crowns = [(Bench.anchor, Bench.crown)]
+            stored.held.records = (0..<16).map { Bench.record($0) }
+            stored.held.crowns = [(Bench.anchor, Bench.crown)]
         }
-        if role == .bridge { stored.replayedHead = isFull ? Bench.genesis : nil }
+        if role == .bridge { stored.held.replayedHead = isFull ? Bench.genesis : nil }
         node = try Node(
             configuration: try Bench.configuration(role, threshold: threshold), stored: stored,
             entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
@@ -86,13 +86,34 @@ struct Bench {
     mutating func meet(_ role: Role, _ index: UInt64 = 1) {
         guard let info = Bench.info(index) else { return }
         let payload = StatePingPayload(role: role, radius: .max, head: Bench.genesis, served: [])
-        node.holders.told(payload, by: info, at: .zero)
+        node.state.holders.told(payload, by: info, at: .zero)
     }
 
     mutating func handle(_ event: Node.Event) -> [Node.Directive] {
         node.handle(event, at: moment)
         return node.drain()
     }
+
+    /// Something happens to the state network alone; what it wants.
+    mutating func tell(_ event: StateSync.Event) -> [StateSync.Directive] {
+        node.state.handle(event, node.chain, at: moment)
+        return node.state.drain()
+    }
+
+    /// The codes that an offer of these keys gets, and the bytes that are promised for it.
+    mutating func offer(_ keys: [[UInt8]], from peer: Bytes32 = Bench.peer) -> (codes: [AcceptCode], limit: Int) {
+        for case .decide(_, let codes, let limit) in tell(
+            .offered(keys: keys, by: peer, Overlay.OfferToken(value: 1)))
+        {
+            return (codes, limit)
+        }
+        return ([], 0)
+    }
+
+    /// The code that an offer of one key gets.
+    mutating func code(_ key: [UInt8], from peer: Bytes32 = Bench.peer) -> AcceptCode? { offer([key], from: peer).codes.first }
+
+    var book: SectionBook { node.state.holdings.book }
 
     /// A job whose result is made up by the test.
     static func someJob() throws -> StateJob {
@@ -105,11 +126,11 @@ struct Bench {
         return ReplayedBlock(header: header, changes: [])
     }
 
-    static func diff(_ section: Int) -> Holdings.PendingDiff {
+    static func diff(_ section: Int) -> PendingDiff {
         let value = BlockDiffValue(
             header: [], certificate: [], sectionHashBefore: subtree(section).hash(at: 1), changes: [], codes: [],
             pathProof: [])
-        return Holdings.PendingDiff(
+        return PendingDiff(
             key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), value: value,
             encoded: [0], sender: peer, receivedAt: .zero, isVouched: true)
     }
@@ -157,28 +178,72 @@ extension PeerInfo {
 }
 
 @Suite("What a node gives back") struct GiveBackTests {
+    /// An operation that is under way, with the sections it has locked.
+    private struct UnderWay {
+        let purpose: Operation.Purpose
+        let stage: Operation.Stage
+        var sections: [Int] = []
+    }
+
+    private static func ask(_ task: WalkTask, _ stage: Operation.Stage) -> UnderWay {
+        UnderWay(purpose: .ask(task, key: .availability), stage: stage, sections: task.sections)
+    }
+
+    /// All that a node can have under way, at every stage in which it waits for the store or for a job.
+    private func everything() throws -> [UnderWay] {
+        let range = WalkTask.range(
+            section: 2, anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 1)
+        let diffs = WalkTask.diffs(sections: [2, 5], from: Bench.anchor, to: .block(Bench.genesis))
+        let taken = RangeTaken(
+            record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1, isCarried: false)
+        let checked = CheckedDiff(layer: Bench.layer(3), batch: WriteBatch(), codeHashes: [], wantedCodes: [])
+        let folded = SectionFolded(record: Bench.record(4), batch: WriteBatch(), wantedCodes: [])
+        return [
+            UnderWay(purpose: .serve(Overlay.ContentToken(value: 1)), stage: .checking),
+            Self.ask(range, .checking), Self.ask(range, .writing(.range(taken))),
+            Self.ask(diffs, .checking), Self.ask(diffs, .writing(.diffs(DiffsTaken(), goal: Bench.genesis))),
+            Self.ask(.carry(section: 6, from: Bench.anchor, to: Bench.anchor), .checking),
+            UnderWay(purpose: .blockDiff(Bench.diff(3)), stage: .checking, sections: [3]),
+            UnderWay(purpose: .blockDiff(Bench.diff(3)), stage: .writing(.layer(checked)), sections: [3]),
+            UnderWay(purpose: .fold, stage: .checking, sections: [4]),
+            UnderWay(purpose: .fold, stage: .writing(.fold(folded)), sections: [4]),
+            UnderWay(purpose: .drop, stage: .writing(.drop), sections: [4]),
+            Self.ask(.codes([.max], section: 1), .writing(.codes([]))),
+            Self.ask(.crown(Bench.anchor), .checking),
+            UnderWay(purpose: .crown(Bench.anchor), stage: .writing(.crown(Bench.anchor, Bench.crown))),
+            UnderWay(purpose: .note, stage: .writing(.nothing)),
+        ]
+    }
+
+    /// Begins it, and has the store refuse its transaction, or the job come back with another one's result.
     private func outcome(
-        _ role: Role = .holder, lock sections: [Int], serving: Int = 0, _ continuation: Continuation
+        _ operation: UnderWay, in role: Role = .holder, begin: (inout Bench) -> Void = { _ in }
     ) throws -> (Bench, [Node.Directive]) {
         var bench = try Bench(role)
         _ = bench.handle(.tick)
-        check(bench.node.holdings.lock(sections))
-        bench.node.status.serving = serving
-        bench.node.commit(WriteBatch(), then: continuation)
-        guard case .commit(let id, _)? = bench.node.drain().last else {
+        let before = bench.node.state.operations.count
+        begin(&bench)
+        check(bench.node.state.holdings.book.lock(operation.sections))
+        let id = bench.node.state.operations.begin(
+            operation.purpose, stage: operation.stage, sections: operation.sections, peer: Bench.peer, at: bench.now)
+        bench.node.commit(WriteBatch(), for: .state(id))
+        guard case .commit(let commit, _)? = bench.node.drain().last else {
             Issue.record("no transaction left")
             return (bench, [])
         }
-        let directives = bench.handle(.commitFailed(id, .full))
-        #expect(bench.node.commits[id] == nil)
+        let directives = bench.handle(.commitFailed(commit, .full))
+        #expect(bench.node.commits[commit] == nil && bench.node.state.operations[id] == nil)
+        #expect(bench.node.state.operations.count == before)
         return (bench, directives)
     }
 
     /// Every lock is free again and the one who runs the node is told why.
     private func expectAllFree(_ result: (Bench, [Node.Directive]), _ comment: Comment) {
-        let locked = (0..<16).filter { result.0.node.holdings.held($0)?.isLocked != false }
+        let locked = (0..<16).filter { result.0.book.isLocked($0) }
         #expect(locked == [], comment)
-        #expect(result.0.node.status.serving == 0, comment)
+        let operations = result.0.node.state.operations
+        #expect(operations.servingCount == 0 && operations.askCount == 0, comment)
+        #expect(operations.load(of: Bench.peer) == 0, comment)
         let told = result.1.contains {
             if case .report(.failed(let text)) = $0 { text.contains("the store is full") } else { false }
         }
@@ -186,47 +251,28 @@ extension PeerInfo {
     }
 
     @Test func aRefusedTransactionFreesWhatItHeld() throws {
-        let (peer, point) = (Bench.peer, Bench.genesis)
-        let range = RangeTaken(
-            record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1, isCarried: false)
-        let cases: [([Int], Int, Continuation)] = [
-            ([], 1, .answer(Overlay.ContentToken(value: 1))),
-            ([2], 0, .range(assignment: 1, section: 2, peer: peer, bytes: 1)),
-            ([2], 0, .rangeCommitted(assignment: 1, section: 2, peer: peer, bytes: 1, range)),
-            ([2, 5], 0, .diffs(assignment: 1, sections: [2, 5], peer: peer, bytes: 1, goal: point)),
-            (
-                [2, 5], 0,
-                .diffsCommitted(assignment: 1, sections: [2, 5], peer: peer, bytes: 1, goal: point, DiffsTaken())
-            ),
-            ([3], 0, .blockDiff(Bench.diff(3))),
-            ([3], 0, .layerCommitted(Bench.diff(3), Bench.layer(3), codes: [], wanted: [])),
-            ([4], 0, .fold(section: 4)),
-            ([4], 0, .foldCommitted(section: 4, Bench.record(4), wanted: [])),
-            ([4], 0, .dropCommitted(section: 4)),
-            ([], 0, .codesCommitted(assignment: 1, peer: peer, hashes: [], bytes: 1)),
-            ([], 0, .crownCommitted(Bench.anchor, Bench.crown, assignment: 1)),
-            ([], 0, .written),
-        ]
-        for (sections, serving, continuation) in cases {
-            expectAllFree(try outcome(lock: sections, serving: serving, continuation), "\(continuation)")
-        }
+        for operation in try everything() { expectAllFree(try outcome(operation), "\(operation.purpose)") }
     }
 
     @Test func aBridgeTriesARefusedBlockAgain() throws {
         let block = try Bench.block(1)
-        let all = Array(0..<16)
-        let taken = ReplayTaken(crown: Bench.crown)
-        let word = BridgeState.Word(certified: CertifiedHeader(header: block.header), final: nil)
-        for continuation in [Continuation.replay(block), .replayCommitted(block, taken, word)] {
-            var (bench, directives) = try outcome(.bridge, lock: all, continuation)
-            expectAllFree((bench, directives), "\(continuation)")
+        let word = Attestation(certified: CertifiedHeader(header: block.header), final: nil)
+        let stages = [Operation.Stage.checking, .writing(.block(ReplayTaken(crown: Bench.crown), word))]
+        for stage in stages {
+            let operation = UnderWay(purpose: .replay(block), stage: stage)
+            var (bench, directives) = try outcome(operation, in: .bridge) { bench in
+                bench.node.state.replayer?.give(block)
+                bench.node.state.replayer?.begin()
+                check(bench.node.state.holdings.book.lockAll())
+            }
+            expectAllFree((bench, directives), "\(stage)")
             #expect(bench.node.replayBacklog == 1)
-            #expect(bench.node.nextDeadline(at: bench.moment) <= bench.now + NodeLimits.storeRetry)
-            bench.now = bench.now + NodeLimits.storeRetry
+            #expect(bench.node.nextDeadline(at: bench.moment) <= bench.now + StateNetworkLimits.storeRetry)
+            bench.now = bench.now + StateNetworkLimits.storeRetry
             directives = bench.handle(.tick)
             let again = directives.contains { if case .run(_, .replay) = $0 { true } else { false } }
-            #expect(again && bench.node.bridge?.isBusy == true)
-            #expect(bench.node.holdings.held(0)?.isLocked == true)
+            #expect(again && bench.node.replayBacklog == 1)
+            #expect(bench.book.isLocked(0))
         }
     }
 
@@ -239,35 +285,42 @@ extension PeerInfo {
             if case .report(.failed(let text)) = directive { text } else { nil }
         }
         #expect(told == ["block 3 was given where 1 is next: the chain's files must leave none out"])
-        #expect(bench.node.replayBacklog == 0 && bench.node.holdings.held(0)?.isLocked == false)
+        #expect(bench.node.replayBacklog == 0 && !bench.book.isLocked(0))
     }
 
     @Test func aResultOfAnotherKindGivesBackToo() throws {
-        var bench = try Bench(.holder)
-        check(bench.node.holdings.lock(7))
-        bench.node.run(try Bench.someJob(), then: .fold(section: 7))
-        guard case .run(let id, _)? = bench.node.drain().last else {
-            Issue.record("no job left")
-            return
+        for operation in try everything() {
+            guard case .checking = operation.stage, !operation.sections.isEmpty else { continue }
+            var bench = try Bench(.holder)
+            check(bench.node.state.holdings.book.lock(operation.sections))
+            let id = bench.node.state.operations.begin(
+                operation.purpose, stage: .checking, sections: operation.sections, peer: Bench.peer, at: bench.now)
+            bench.node.run(try Bench.someJob(), for: .state(id))
+            guard case .run(let job, _)? = bench.node.drain().last else {
+                Issue.record("no job left")
+                return
+            }
+            _ = bench.handle(.jobFinished(job, .served([0])))
+            #expect(operation.sections.allSatisfy { !bench.book.isLocked($0) } && bench.node.jobs.isEmpty)
+            _ = bench.handle(.jobFinished(job, .served([0])))
+            _ = bench.handle(.committed(CommitID(value: 999)))
+            #expect(bench.node.jobs.isEmpty, "what nobody waits for changes nothing")
         }
-        _ = bench.handle(.jobFinished(id, .served([0])))
-        #expect(bench.node.holdings.held(7)?.isLocked == false && bench.node.jobs.isEmpty)
-        _ = bench.handle(.jobFinished(id, .served([0])))
-        _ = bench.handle(.committed(CommitID(value: 999)))
-        #expect(bench.node.jobs.isEmpty, "what nobody waits for changes nothing")
     }
 
     @Test func aLieFreesItsSectionAndIsCounted() throws {
         var bench = try Bench(.holder)
-        check(bench.node.holdings.lock(3))
-        bench.node.run(try Bench.someJob(), then: .blockDiff(Bench.diff(3)))
-        guard case .run(let id, _)? = bench.node.drain().last else {
+        check(bench.node.state.holdings.book.lock([3]))
+        let id = bench.node.state.operations.begin(
+            .blockDiff(Bench.diff(3)), stage: .checking, sections: [3], peer: Bench.peer, at: bench.now)
+        bench.node.run(try Bench.someJob(), for: .state(id))
+        guard case .run(let job, _)? = bench.node.drain().last else {
             Issue.record("no job left")
             return
         }
-        _ = bench.handle(.jobFinished(id, .blockDiff(.failure(.lie("hash")))))
+        _ = bench.handle(.jobFinished(job, .blockDiff(.failure(.lie("hash")))))
         #expect(bench.node.totals.invalidAnswers == 1)
-        #expect(bench.node.holdings.held(3)?.isLocked == false && bench.node.holdings.held(3)?.layers == [])
+        #expect(!bench.book.isLocked(3) && bench.book.held(3)?.layers == [])
     }
 }
 
@@ -275,10 +328,10 @@ extension PeerInfo {
     private let key = StateContentKey.blockDiff(
         BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)).encoded
 
-    private func code(_ role: Role, from other: Role?) throws -> AcceptCode {
+    private func code(_ role: Role, from other: Role?) throws -> AcceptCode? {
         var bench = try Bench(role)
         if let other { bench.meet(other) }
-        return bench.node.acceptCode(forKey: key, from: Bench.other, at: bench.now)
+        return bench.code(key, from: Bench.other)
     }
 
     @Test func offersAreTakenAsTheRoleAllows() throws {
@@ -293,15 +346,15 @@ extension PeerInfo {
 
     @Test func anAcceptedKeyIsNotAcceptedTwice() throws {
         var bench = try Bench(.holder)
-        check(bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now) == .accepted)
-        check(bench.node.acceptCode(forKey: key, from: Bytes32(8, 8, 8, 8), at: bench.now) == .inProgress)
-        bench.now = bench.now + NodeLimits.expectedWait
-        check(bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now) == .accepted)
+        check(bench.code(key) == .accepted)
+        check(bench.code(key, from: Bytes32(8, 8, 8, 8)) == .inProgress)
+        bench.now = bench.now + StateNetworkLimits.expectedWait
+        check(bench.code(key) == .accepted)
         let range = try #require(
             RangeKey(anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 1))
         let asked = StateContentKey.range(range).encoded
-        check(bench.node.acceptCode(forKey: asked, from: Bench.peer, at: bench.now) == .declined)
-        check(bench.node.acceptCode(forKey: [], from: Bench.peer, at: bench.now) == .declined)
+        check(bench.code(asked) == .declined)
+        check(bench.code([]) == .declined)
     }
 
     /// A later version may add roles: who plays one is asked for nothing, and that is no lie.
@@ -312,7 +365,7 @@ extension PeerInfo {
         let payload = StatePingPayload(role: later, radius: .max, head: Bench.genesis, served: served)
         #expect(try StatePingPayload(decoding: payload.encoded) == payload)
         let info = try #require(Bench.info(1)?.saying(payload.encoded))
-        bench.node.handle(.peerUpdated(.state, info), at: bench.moment)
+        bench.node.perform(Overlay.Directive.peerUpdated(.state, info), at: bench.moment)
         #expect(bench.node.holders[Bench.other]?.role == later && "\(later)" == "role 7")
         #expect(bench.node.overlay.standing(of: Bench.other)?.score ?? 0 >= 0)
         for role in [Role.holder, .bridge, .walker] { #expect(!role.takesState(from: later)) }
@@ -334,9 +387,9 @@ extension PeerInfo {
         let key = try #require(
             RangeKey(
                 anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 4_096))
-        bench.node.serveState(
-            StateContentKey.range(key).encoded, to: asker, Overlay.ContentToken(value: 1), at: bench.moment)
-        return bench.node.drain().count { if case .run(_, .serveRange) = $0 { true } else { false } }
+        let wanted = bench.tell(
+            .asked(key: StateContentKey.range(key).encoded, by: asker, Overlay.ContentToken(value: 1)))
+        return wanted.count { if case .run(_, .serveRange) = $0 { true } else { false } }
     }
 
     @Test func aBridgeServesHoldersOnly() throws {
@@ -352,8 +405,8 @@ extension PeerInfo {
     @Test func servingJobsAreBounded() throws {
         var holder = try Bench(.holder)
         var begun = 0
-        for _ in 0..<(NodeLimits.servingJobs + 20) { begun += try jobs(&holder, asker: Bench.peer) }
-        #expect(begun == NodeLimits.servingJobs && holder.node.jobs.count == NodeLimits.servingJobs)
+        for _ in 0..<(StateNetworkLimits.servingJobs + 20) { begun += try jobs(&holder, asker: Bench.peer) }
+        #expect(begun == StateNetworkLimits.servingJobs && holder.node.state.operations.servingCount == begun)
     }
 }
 
@@ -402,18 +455,18 @@ extension PeerInfo {
         let (keys, values) = (try keys(), try values())
         for round in 0..<4_000 {
             let key = mutated(keys[round % keys.count], &generator)
-            _ = bench.node.acceptCode(forKey: key, from: Bench.peer, at: bench.now)
-            bench.node.serveState(key, to: Bench.peer, Overlay.ContentToken(value: 1), at: bench.moment)
+            _ = bench.code(key)
+            _ = bench.tell(.asked(key: key, by: Bench.peer, Overlay.ContentToken(value: 1)))
             let itemKey = round.isMultiple(of: 2) ? keys[3 + round % 4 / 2] : key
             let item = ContentItem(key: itemKey, value: mutated(values[round % values.count], &generator))
-            bench.node.receiveState(item, from: Bench.peer, at: bench.moment)
+            _ = bench.tell(.received([item], from: Bench.peer))
             _ = bench.handle(.datagram(mutated(key, &generator), from: Endpoint(ipv4: (10, 0, 0, 2), port: 1)))
         }
         #expect(bench.node.totals.invalidAnswers > 1_000, "items that do not hold are counted")
-        #expect(bench.node.holdings.pendingBytes == 0, "a diff of another block than its key's is not queued")
-        #expect((0..<16).allSatisfy { bench.node.holdings.held($0)?.layers == [] })
-        #expect(bench.node.holdings.crowns.count == 1)
-        #expect(bench.node.gossip.expected.count <= NodeLimits.expectedOffers)
+        #expect(bench.node.state.pending.room.bytes == 0, "a diff of another block than its key's is not queued")
+        #expect((0..<16).allSatisfy { bench.book.held($0)?.layers == [] })
+        #expect(bench.node.state.holdings.crowns.count == 1)
+        #expect(bench.node.state.gossip.expected.count <= StateNetworkLimits.expectedOffers)
     }
 
     @Test func noPingPayloadTraps() throws {
@@ -434,26 +487,44 @@ extension PeerInfo {
     }
 
     @Test func queuesAreBounded() {
-        var queue = GossipQueue()
-        for number in 0..<(NodeLimits.expectedOffers + 100) {
-            queue.expect([UInt8(number & 255), UInt8(number >> 8 & 255)], from: Bench.peer, at: .zero)
+        var expected = ExpectedOffers()
+        for number in 0..<(StateNetworkLimits.expectedOffers + 100) {
+            expected.expect([UInt8(number & 255), UInt8(number >> 8 & 255)], from: Bench.peer, at: .zero)
         }
-        #expect(queue.expected.count == NodeLimits.expectedOffers)
-        #expect(queue.isExpected([0, 0], at: .zero))
-        let later = Instant.zero + NodeLimits.expectedWait
-        #expect(!queue.isExpected([0, 0], at: later))
-        queue.expect([1, 2, 3], from: Bench.peer, at: later)
-        #expect(queue.expected.count == 1 && queue.isExpected([1, 2, 3], at: later))
-        queue.expect([1, 2, 3], from: .max, at: later)
-        #expect(queue.isExpected([1, 2, 3], from: 2, at: later))
-        queue.ended([1, 2, 3], from: Bench.peer)
-        #expect(queue.isExpected([1, 2, 3], at: later) && !queue.isExpected([1, 2, 3], from: 2, at: later))
-        queue.ended([1, 2, 3], from: .max)
-        #expect(queue.expected.isEmpty)
-        queue.add(BlockDiffKey(point: Bench.genesis, section: 1), for: .zero, at: later)
-        queue.add(BlockDiffKey(point: Bench.genesis, section: 2), for: .zero, at: later + .milliseconds(5))
-        #expect(queue.deadline == later + StateNetworkLimits.gossipGather, "the first key sets the time")
-        #expect(queue.outgoing[.zero]?.map(\.section) == [1, 2])
+        #expect(expected.count == StateNetworkLimits.expectedOffers)
+        #expect(expected.isExpected([0, 0], at: .zero))
+        let later = Instant.zero + StateNetworkLimits.expectedWait
+        #expect(!expected.isExpected([0, 0], at: later))
+        expected.expect([1, 2, 3], from: Bench.peer, at: later)
+        #expect(expected.count == 1 && expected.isExpected([1, 2, 3], at: later))
+        expected.expect([1, 2, 3], from: .max, at: later)
+        #expect(expected.isExpected([1, 2, 3], from: 2, at: later))
+        expected.ended([1, 2, 3], from: Bench.peer)
+        #expect(expected.isExpected([1, 2, 3], at: later) && !expected.isExpected([1, 2, 3], from: 2, at: later))
+        expected.ended([1, 2, 3], from: .max)
+        #expect(expected.count == 0)
+    }
+
+    @Test func keysForOnePeerAreGatheredAndTravelTogether() throws {
+        var gossip = DiffGossip(role: .holder, id: .zero, sectionDepth: 1, arc: 0..<16)
+        var holders = HolderDirectory(role: .holder, arc: Arc(around: 0, bits: 0, depth: 1))
+        let payload = StatePingPayload(role: .holder, radius: .max, head: Bench.genesis, served: [])
+        holders.told(payload, by: try #require(Bench.info(1)), at: .zero)
+        let point = StatePoint(number: 1, hash: .max)
+        for section in [1, 2] {
+            let key = BlockDiffKey(point: point, section: section)
+            gossip.remember(key, [UInt8(section)])
+            gossip.passOn(
+                key, to: holders, except: nil, fanout: 6, at: .zero + .milliseconds(section == 1 ? 0 : 5))
+        }
+        let due = Instant.zero + StateNetworkLimits.gossipGather
+        #expect(gossip.deadline == due, "the first key sets the time")
+        let early = gossip.takeOutgoing(at: .zero)
+        #expect(early.isEmpty)
+        let offers = gossip.takeOutgoing(at: due)
+        #expect(offers.map(\.peer) == [Bench.other] && offers.first?.items.map(\.value) == [[1], [2]])
+        let late = gossip.takeOutgoing(at: due)
+        #expect(late.isEmpty && gossip.deadline == nil)
     }
 }
 

@@ -96,7 +96,7 @@ extension RestartTests {
     /// What the store keeps proves every section of the arc at the head, without any layer's or crown's help.
     private func expectProof(of number: UInt64, in scenario: Scenario, _ host: HostID) throws {
         let snapshot = scenario.world.store(host).snapshot()
-        let proof = try #require(try StoredState.load(from: snapshot, network: scenario.network).headProof)
+        let proof = try #require(try StoredState.load(from: snapshot, network: scenario.network).held.headProof)
         #expect(proof.point == scenario.lastBlock && proof.point.number == number)
         let root = try #require(scenario.chain.entries.last).block.header.stateRoot
         var pool = NodePool()

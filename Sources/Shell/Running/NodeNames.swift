@@ -1,4 +1,5 @@
 import Node
+import StateNetwork
 
 // The module `Node` contains a type of the same name, so Swift looks for `Node.Progress` inside that type. The plain
 // `Progress` is ambiguous too, because Foundation has one. These names are neither.

@@ -314,20 +314,3 @@ public enum NodeRuntime {
         return seed
     }
 }
-
-extension StateJob {
-    /// What comes of a job where no snapshot of the store can be had.
-    func failed(_ error: StoreError) -> StateJobResult {
-        switch self {
-        case .serveRange, .serveDiffs, .serveCodes: .served(StateStatus.busy(seconds: 1).encoded)
-        case .takeRange: .range(.failure(.store(error)))
-        case .takeDiffs: .diffs(.failure(.store(error)))
-        case .checkBlockDiff: .blockDiff(.failure(.store(error)))
-        case .fold: .fold(.failure(.store(error)))
-        case .genesis: .genesis(.failure(.store(error)))
-        case .replay: .replay(.failure(.store(error)))
-        case .read(let job): .served(job.refusal)
-        case .pruneHeaders: .pruned(.failure(.store(error)))
-        }
-    }
-}

@@ -3,12 +3,12 @@ import ChainForge
 import Foundation
 import MerklePatricia
 import Primitives
-import StateNetwork
 import StateStore
 import TestSupport
 import Testing
 
 @testable import Shell
+@testable import StateNetwork
 
 /// A whole state in memory that follows a chain directory: every root once by changing tries and once from scratch.
 private struct ReplayedState {
@@ -147,7 +147,7 @@ private struct ReplayedState {
             depth: 1, epochLength: 64, arc: 0..<16, records: taken.records, layers: [], crowns: [])
         var last = genesis.header
         while let block = try source.next() {
-            let job = ReplayBlock(block: block, holdings: holdings)
+            let job = ReplayBlock(block: block, holdings.book)
             guard case .replay(.success(let replayed)) = StateJob.replay(job).run(on: try store.snapshot()) else {
                 Issue.record("block \(block.header.number) is refused")
                 return

@@ -32,12 +32,16 @@ import Testing
 
 @Suite struct ProgressLineTests {
     private func progress(_ phase: Progress.Phase, held: Double = 0, stall: Stall? = nil) -> Progress {
-        Progress(
-            phase: phase, anchor: Anchor(epoch: 1_842, hash: .zero), held: held, atNewestAnchor: held / 2,
-            sectionsComplete: 158, sectionsWanted: 256, stateBytes: 432_013_312, bytesPerSecond: 10_276_045,
-            ranges: 5, diffs: 6, crossings: 7, peers: 23, usefulPeers: 17, lanes: 12, searches: 0,
-            waiting: nil, unheld: nil, head: 400, verifiedHead: 399,
-            stall: stall)
+        var progress = Progress(phase: phase)
+        progress.anchor = Anchor(epoch: 1_842, hash: .zero)
+        (progress.held, progress.atNewestAnchor) = (held, held / 2)
+        (progress.sectionsComplete, progress.sectionsWanted) = (158, 256)
+        (progress.stateBytes, progress.bytesPerSecond) = (432_013_312, 10_276_045)
+        (progress.ranges, progress.diffs, progress.crossings) = (5, 6, 7)
+        (progress.peers, progress.usefulPeers, progress.lanes) = (23, 17, 12)
+        (progress.head, progress.verifiedHead) = (400, 399)
+        progress.stall = stall
+        return progress
     }
 
     private func plain(_ progress: Progress, _ role: Role = .walker) -> String {

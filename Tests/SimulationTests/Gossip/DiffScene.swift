@@ -32,12 +32,12 @@ struct DiffScene {
             let snapshot = scenario.world.store(holder).snapshot()
             let number = node.chain.head.number
             _ = scenario.world.run(until: .seconds(90)) { ($0.progress(holder)?.verifiedHead ?? 0) > number + 2 }
-            guard node.holdings.verifiedHead == node.chain.head else { continue }
+            guard node.state.holdings.verifiedHead == node.chain.head else { continue }
             let bridge = try #require(scenario.world.node(scenario.bridge))
             let point = scenario.chain.entries[Int(number)].block.header.point
             for section in node.arc {
                 let key = BlockDiffKey(point: point, section: section)
-                guard let encoded = bridge.holdings.recentDiff(key) else { continue }
+                guard let encoded = bridge.state.gossip.recentDiff(key) else { continue }
                 self.node = node
                 self.moment = moment
                 self.snapshot = snapshot
@@ -72,8 +72,8 @@ struct DiffScene {
     }
 
     mutating func receive(_ key: BlockDiffKey, _ value: [UInt8], from peer: Bytes32) {
-        node.receiveState(
-            ContentItem(key: StateContentKey.blockDiff(key).encoded, value: value), from: peer, at: moment)
+        let item = ContentItem(key: StateContentKey.blockDiff(key).encoded, value: value)
+        node.state.handle(.received([item], from: peer), node.chain, at: moment)
     }
 
     /// The value with another header or certificate.

@@ -1,11 +1,11 @@
 import Chain
 import Overlay
 import Primitives
-import StateNetwork
 import Testing
 
 @testable import Node
 @testable import Simulation
+@testable import StateNetwork
 
 /// Many holders of one arc, a bridge that knows some of them, and a lossy wire: every block's diff has to reach all.
 @Suite("Gossip in a large arc") struct GossipTests {
@@ -156,7 +156,7 @@ struct GossipFigures {
         appliedAt[point.number] = time
         guard let bridge = scenario.world.node(scenario.bridge) else { return }
         needed[point.number] = sections.reduce(0) { sum, section in
-            sum + (bridge.holdings.recentDiff(BlockDiffKey(point: point, section: section))?.count ?? 0)
+            sum + (bridge.state.gossip.recentDiff(BlockDiffKey(point: point, section: section))?.count ?? 0)
         }
     }
 

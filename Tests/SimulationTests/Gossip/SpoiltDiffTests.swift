@@ -1,10 +1,10 @@
 import Chain
-import Overlay
 import Primitives
 import StateStore
 import Testing
 
 @testable import Node
+@testable import Overlay
 @testable import StateNetwork
 
 @Suite("Diffs that carry what nobody checked") struct SpoiltDiffTests {
@@ -27,8 +27,8 @@ import Testing
         certificate[certificate.count - 1] ^= 1
         scene.receive(scene.key, try #require(scene.altered(certificate: certificate).encoded), from: hostile)
         scene.settle()
-        #expect(scene.node.holdings.held(scene.key.section)?.layers.last?.point == scene.key.point)
-        let passedOn = try BlockDiffValue(decoding: try #require(scene.node.holdings.recentDiff(scene.key)))
+        #expect(scene.node.state.holdings.held(scene.key.section)?.layers.last?.point == scene.key.point)
+        let passedOn = try BlockDiffValue(decoding: try #require(scene.node.state.gossip.recentDiff(scene.key)))
         #expect(passedOn.certificate == scene.value.certificate && passedOn == scene.value)
     }
 
@@ -40,7 +40,7 @@ import Testing
         scene.receive(scene.key, try #require(scene.altered(certificate: certificate).encoded), from: hostile)
         scene.settle()
         #expect(isBanned(hostile, scene))
-        #expect(scene.node.holdings.recentDiff(scene.key) == nil)
+        #expect(scene.node.state.gossip.recentDiff(scene.key) == nil)
     }
 
     /// One sender and eight, 64 made-up blocks: the true diff of the next block goes in and is checked at once.
@@ -55,14 +55,18 @@ import Testing
             let value = try #require(scene.altered(header: header.rlp, certificate: []).encoded)
             scene.receive(key, value, from: sender)
         }
-        let waiting = scene.node.holdings.held(section)?.pending.count ?? 0
+        let waiting = scene.node.state.pending.of(section).count
         #expect(waiting == StateNetworkLimits.unvouchedDiffsPerSender * min(senders, 8))
         let bytes = StateContentKey.blockDiff(scene.key).encoded
-        let code = scene.node.acceptCode(forKey: bytes, from: honest, at: scene.moment.instant)
-        #expect(code == .accepted)
+        let offer = StateSync.Event.offered(keys: [bytes], by: honest, Overlay.OfferToken(value: 1))
+        scene.node.state.handle(offer, scene.node.chain, at: scene.moment)
+        let codes = scene.node.state.drain().compactMap { directive in
+            if case .decide(_, let codes, _) = directive { codes } else { nil }
+        }
+        #expect(codes == [[.accepted]])
         scene.receive(scene.key, scene.encoded, from: honest)
         scene.settle()
-        #expect(scene.node.holdings.held(section)?.layers.last?.point == scene.key.point)
+        #expect(scene.node.state.holdings.held(section)?.layers.last?.point == scene.key.point)
         #expect(scene.node.totals.invalidAnswers == 0 && !isBanned(honest, scene))
     }
 

@@ -72,7 +72,7 @@ import Testing
         let held = try #require(scenario.world.progress(client)).held
         #expect(held > 0.1 && held < 1)
         let snapshot = scenario.world.store(client).snapshot()
-        let stored = try StoredState.load(from: snapshot, network: scenario.network).holders
+        let stored = try StoredState.load(from: snapshot, network: scenario.network).held.holders
         #expect(stored.count > 16, "holders were written down")
         scenario.world.kill(client)
         let dead = try #require(scenario.holders.last)

@@ -33,7 +33,7 @@ import Testing
             let node = try Node(
                 configuration: configuration, stored: stored, entropy: Entropy(seed: Bytes32(0, 0, 0, seed)),
                 at: scenario.world.moment)
-            if bridges.contains(host), let head = stored.replayedHead {
+            if bridges.contains(host), let head = stored.held.replayedHead {
                 // The block's header is there with it, unless the other branch has won meanwhile.
                 let hasHeader = try HeaderRecords.header(at: head, in: store) != nil
                 let isPassed = node.chain.final.number >= head.number
