@@ -1,6 +1,6 @@
 /// The one shape of every protocol in this house: a value that is told what happens and what time it is, and says
-/// what is to be done. It owns no socket, clock, disk or source of randomness, so it is tested without a network and replays
-/// from its events.
+/// what is to be done. It owns no socket, clock, disk or source of randomness, so it is tested without a network and
+/// replays from its events.
 ///
 /// Whoever runs it calls `handle` for each event, `advance` when `nextDeadline` is reached, and carries out what
 /// `drain` gives, in order. A machine that looks at what another one owns is lent that with each call, as further
