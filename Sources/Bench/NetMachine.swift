@@ -65,7 +65,7 @@ struct NetMachine: NodeMachine {
         self.far = far
     }
 
-    /// By which the other end is found.
+    /// The record that the other end finds this machine by.
     var record: NodeRecord { discovery.localRecord }
 
     /// The bytes of every stream: a run of counters, so that one packet in the place of another is seen.

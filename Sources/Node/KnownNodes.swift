@@ -1,7 +1,6 @@
 import Discovery
 import Overlay
 import Primitives
-import StateNetwork
 import StateStore
 
 /// A node that answered in this run or an earlier one.
@@ -69,6 +68,23 @@ struct KnownNodeKeeper: Sendable {
         nextSave = now + NodeLimits.firstKnownNodeSave
     }
 
+    /// The nodes of earlier runs that are worth trying now.
+    func worthTrying(unixSeconds: UInt64) -> [NodeRecord] {
+        merged([], unixSeconds: unixSeconds).prefix(NodeLimits.knownNodesTried).map(\.record)
+    }
+
+    /// What is to be written down now of the nodes that answer; nil where it is not time, or where nobody answers: then
+    /// what is kept is the best there is.
+    mutating func dueToSave(_ overlay: Overlay, at moment: Moment) -> WriteBatch? {
+        guard nextSave <= moment.instant else { return nil }
+        nextSave = moment.instant + NodeLimits.knownNodeSaveInterval
+        let met = overlay.knownNodes(limit: NodeLimits.knownNodes).map { record, answer in
+            let age = (moment.instant - answer).microseconds / 1_000_000
+            return KnownNode(record: record, lastAnswer: moment.unixSeconds - min(age, moment.unixSeconds))
+        }
+        return met.isEmpty ? nil : KnownNode.writing(merged(met, unixSeconds: moment.unixSeconds))
+    }
+
     /// What is worth keeping: those who answer now before those of earlier runs, none too old.
     func merged(_ met: [KnownNode], unixSeconds: UInt64) -> [KnownNode] {
         var seen: Set<Bytes32> = []
@@ -81,50 +97,5 @@ extension KnownNode {
     /// Whether it is not worth trying any more. One from the future (the clock was set back) is.
     func isOld(at unixSeconds: UInt64) -> Bool {
         unixSeconds > lastAnswer && unixSeconds - lastAnswer > NodeLimits.knownNodeSeconds
-    }
-}
-
-extension Node {
-    /// Tries the nodes of earlier runs.
-    mutating func meetKnownNodes(at moment: Moment) {
-        let worth = knownNodes.merged([], unixSeconds: moment.unixSeconds)
-        overlay.addKnownNodes(worth.prefix(NodeLimits.knownNodesTried).map(\.record), at: moment.instant)
-    }
-
-    /// Writes down who answers, now and then.
-    mutating func saveKnownNodes(at moment: Moment) {
-        guard knownNodes.nextSave <= moment.instant else { return }
-        knownNodes.nextSave = moment.instant + NodeLimits.knownNodeSaveInterval
-        let met = overlay.knownNodes(limit: NodeLimits.knownNodes).map { record, answer in
-            let age = (moment.instant - answer).microseconds / 1_000_000
-            return KnownNode(record: record, lastAnswer: moment.unixSeconds - min(age, moment.unixSeconds))
-        }
-        // Nobody answers: what is kept is the best there is.
-        guard !met.isEmpty else { return }
-        var batch = KnownNode.writing(knownNodes.merged(met, unixSeconds: moment.unixSeconds))
-        batch.append(
-            StoredHolder.writing(holders.worthStoring(at: moment.instant, unixSeconds: moment.unixSeconds)))
-        commit(batch, then: .written)
-    }
-
-    /// Enough others see us somewhere else than the record says.
-    mutating func addressVoted(_ endpoint: Endpoint) {
-        if configuration.learnsAddress {
-            log(.info, "peers see us at \(endpoint); so the node record says, as long as strangers reach us there")
-        } else {
-            log(.warning, "peers see us at \(endpoint), which is not what the node record says: see --nat")
-        }
-    }
-
-    /// Whether strangers reached us at the address that peers saw.
-    mutating func addressChecked(_ endpoint: Endpoint, isReachable: Bool) {
-        if isReachable {
-            log(.info, "strangers reach us at \(endpoint)")
-        } else {
-            log(
-                .warning,
-                "nobody reached us at \(endpoint), so the node record does not name it any more: forward the UDP "
-                    + "port to this machine, then restart, or give --nat extip:IP")
-        }
     }
 }

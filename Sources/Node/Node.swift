@@ -1,38 +1,49 @@
-// Node: one node as one state machine.
+// Node: one node as one machine, made of three.
 //
 // Picture.
 //
-//   datagrams ─▶ Overlay (discv5, Portal wire, uTP) ─▶ chain network ─▶ attested headers, anchors
-//                    │                                     │
-//                    ├── offers, requests ─▶ Holdings ◀────┤ (what is held, layers, crowns)
-//                    │                          │          ▼
-//                    ◀── requests, offers ◀── Sync (what to ask whom)
-//                    ◀── lookups, PINGs ◀──── HolderDirectory (who has what, and how they are found)
+//   datagrams ─▶ Overlay (discv5, Portal wire, uTP) ─┬─ headers, new blocks ──▶ ChainSync ─▶ attested headers, anchors
+//                    ▲                               │                              │ lent to be read
+//                    │                               └─ state, diffs ───────▶ StateSync ─▶ what is held of the state
+//                    └──── requests, offers, answers, lookups, verdicts ◀───────────┘
 //
 //   heavy work leaves as `.run(job)` and comes back as `.jobFinished`; writes leave as `.commit` and come back as
 //   `.committed`. Memory changes only after the store did.
 //
-// Terms. A *job* is a pure function of its inputs and of one snapshot of the store; the world runs it where it likes. A
-// *continuation* is what this node wants to do with a job's result or after a commit; it is data, not a closure, so a
-// node can be compared, logged and replayed. A *lock* on a section is taken before a job that will change it and given
-// back on every path.
+// Terms. A *job* is a pure function of its inputs and of one snapshot of the store; the world runs it where it likes.
+// What waits for a job, a transaction, a request or a lookup is the machine that asked for it, by the name it gave;
+// that is data, not a closure, so a node can be compared, logged and replayed.
 //
-// Phases: *headers* (no attested block yet), *walking*, *following*; see `Sync`. The three roles differ only in data:
-// the arc, whether state is asked from bridges, and whether blocks come from a directory.
+// Phases: see `StateSync` and `ChainSync`. The three roles differ only in data: the arc, whether state is asked from
+// bridges, and whether blocks come from outside.
 //
-// Invariants. Nothing unverified is stored or passed on: a range, a diff, a crown or a code leaves the job that checks
-// it only when it was right. A root is believed only under an attested header. Bad input costs its sender (`judge`) and
-// nothing else. No clock, socket, disk, thread or random source is touched here.
+// Invariants. This target decides nothing about state or headers: it carries what one machine wants to the other that
+// does it, in order, until none wants anything (`settle`). It adds what only the whole can know: where the node stands,
+// who answered lately, which headers the store still needs. No clock, socket, disk, thread or random source is touched
+// here.
+//
+// Why three machines and not one: each can be tested, read and replaced without the others, and what one may know of
+// another is written down in its directives and in `AttestedHeaders`.
 
 import Chain
 import ChainNetwork
 import Discovery
-import MerklePatricia
 import Overlay
 import Primitives
 import StateNetwork
 import StateStore
-import Sync
+
+/// Names one job until its result comes back.
+public struct JobID: Hashable, Sendable {
+    /// Counted from 1.
+    public let value: UInt64
+}
+
+/// Names one transaction until it is committed.
+public struct CommitID: Hashable, Sendable {
+    /// Counted from 1.
+    public let value: UInt64
+}
 
 /// One node.
 public struct Node: Sendable {
@@ -61,27 +72,44 @@ public struct Node: Sendable {
         case report(Report)
     }
 
-    public let configuration: NodeConfiguration
-    /// Section indices this node keeps or wants.
-    public let arc: Range<Int>
+    /// Who waits for a job.
+    enum JobOwner: Sendable {
+        case state(OperationID)
+        /// Old headers for a peer that asked.
+        case headers(Overlay.ContentToken)
+        case pruning
+    }
 
+    /// Who waits for a transaction.
+    enum CommitOwner: Sendable {
+        case state(OperationID)
+        case pruning
+        /// Headers, and what is kept for the next start.
+        case nobody
+    }
+
+    /// Who waits for content of a peer.
+    enum RequestOwner: Sendable {
+        case state(OperationID)
+        case chain(ChainSync.RequestTag)
+    }
+
+    public let configuration: NodeConfiguration
     var overlay: Overlay
     var chain: ChainSync
-    var holdings: Holdings
-    var sync: StateSync
-    var directives: [Directive] = []
-    var jobs: [JobID: Continuation] = [:]
-    var commits: [CommitID: Continuation] = [:]
-    var requests: [Overlay.RequestID: RequestPurpose] = [:]
-    /// Who has what, as far as its peers have told this node.
-    public internal(set) var holders: HolderDirectory
+    var state: StateSync
+    var jobs: [JobID: JobOwner] = [:]
+    var commits: [CommitID: CommitOwner] = [:]
+    var requests: [Overlay.RequestID: RequestOwner] = [:]
     var lookups: [Overlay.LookupID: HolderDirectory.SearchID] = [:]
-    var gossip = GossipQueue()
-    var certificates = CheckedCertificates()
-    var bridge: BridgeState?
-    var status: StatusKeeper
+    /// New blocks that were accepted and have not come.
+    var expectedBlocks = ExpectedOffers()
+    var headerStore: HeaderStore
     var knownNodes: KnownNodeKeeper
-    public internal(set) var totals = Totals()
+    private var nextReport: Instant
+    /// The highest sequence number of the node's record that was written down.
+    private var keptSequence: UInt64
+    private var directives: [Directive] = []
     private var nextJob: UInt64 = 1
     private var nextCommit: UInt64 = 1
 
@@ -91,76 +119,36 @@ public struct Node: Sendable {
         configuration: NodeConfiguration, stored: StoredState, entropy: Entropy, at moment: Moment
     ) throws(NodeError) {
         var entropy = entropy
-        let network = configuration.network
         self.configuration = configuration
-        arc = configuration.arc.sections
         do {
             overlay = try Overlay(
                 key: configuration.key, configuration: configuration.overlay, entropy: Entropy(seed: entropy.bytes32()))
             chain = try ChainSync(
-                configuration: network, restoring: stored.headers, storedFrom: stored.lowestHeader,
+                configuration: configuration.network, restoring: stored.headers, storedFrom: stored.lowestHeader,
                 seed: entropy.bytes32().word0)
+            state = try StateSync(
+                configuration: configuration.stateSync, stored: stored.held, chain: chain, at: moment)
         } catch let error as DiscoveryError {
             throw .record(error)
         } catch let error as ChainError {
             throw .headers(error)
+        } catch let error as BridgeKeyError {
+            throw .bridgeKey(error)
         } catch {
             throw .unexpected("\(error)")
         }
-        holdings = Holdings(
-            depth: network.sectionDepth, epochLength: network.epochLength, arc: arc, records: stored.records,
-            layers: stored.layers, crowns: stored.crowns)
-        if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
-        let statuses = arc.map { [holdings] in Node.status(of: $0, in: holdings, at: moment.instant) }
-        sync = StateSync(
-            configuration: StateSync.Configuration(
-                depth: network.sectionDepth, arc: arc, lanes: configuration.lanes,
-                rangeBytes: configuration.rangeBytes,
-                downloadBytesPerSecond: configuration.downloadBytesPerSecond),
-            sections: statuses, wantedCodes: stored.wantedCodes.filter { [arc] in arc.contains($0.section) },
-            at: moment.instant)
-        let named = configuration.bridges.map {
-            StoredHolder(record: $0, arc: .whole(network), toldAt: moment.unixSeconds)
-        }
-        // Whoever takes nothing from a bridge does not look for one.
-        let isHolder = configuration.role == .holder
-        holders = HolderDirectory(
-            role: configuration.role, arc: isHolder ? configuration.arc : .whole(network), named: isHolder ? named : [],
-            stored: stored.holders)
-        status = StatusKeeper(startedAt: moment.instant, keptSequence: configuration.recordSequence)
-        status.resumed = stored.headProof?.point
-        // It counts as long as nothing of the arc was given up since.
-        if holdings.completeCount == arc.count { status.resumedAnchor = stored.completeAnchor }
+        headerStore = HeaderStore(kept: configuration.keptHeaders, epochLength: configuration.network.epochLength)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
-        if configuration.role == .bridge {
-            let unfinal = stored.replayedHead.map { chain.line(to: $0) } ?? []
-            bridge = try BridgeState(configuration, head: stored.replayedHead, unfinal: unfinal)
-        }
-        begin(at: moment)
-    }
-
-    /// Takes up what the store held: anchors, crowns, and what is told to peers.
-    private mutating func begin(at moment: Moment) {
+        nextReport = moment.instant + NodeLimits.reportInterval
+        keptSequence = configuration.recordSequence
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
-        meetKnownNodes(at: moment)
-        for (anchor, _) in holdings.crowns { sync.crownStored(anchor) }
-        // A crash may have come between a change of the head and the going of the layers that it excludes.
-        if let lowest = chain.lowest { rewind(from: lowest, at: moment) }
-        noteOwnCrown()
-        if let newest = chain.newestAnchor {
-            sync.anchorAdvanced(to: newest)
-            tellAnchors()
-            // A crash may have come between the anchor's finality and its crown, which nobody else may have.
-            if holdings.crown(at: newest) == nil { storeOwnCrown(of: newest) }
-        }
-        // Before anybody answers: whoever waits for a block need not wait for one that was verified before.
-        if let point = verifiedPoint, configuration.role != .bridge { report(.verified(point)) }
+        overlay.addKnownNodes(knownNodes.worthTrying(unixSeconds: moment.unixSeconds), at: moment.instant)
         pruneHeaders()
-        afterProgress(at: moment)
+        // What the store held is on its way to peers before any of them answers.
+        for directive in state.drain() { perform(directive, at: moment) }
     }
 
-    /// The record others find this node by.
-    public var record: NodeRecord { overlay.localRecord }
+    // MARK: The machine
 
     /// Handles one event. Directives come about in order; take them with `drain`.
     public mutating func handle(_ event: Event, at moment: Moment) {
@@ -168,13 +156,19 @@ public struct Node: Sendable {
         switch event {
         case .datagram(let bytes, let source): overlay.receive(bytes, from: source, at: now)
         case .jobFinished(let id, let result):
-            if let continuation = jobs.removeValue(forKey: id) { resume(continuation, with: result, at: moment) }
+            if let owner = jobs.removeValue(forKey: id) { finished(owner, result, at: moment) }
         case .committed(let id):
-            if let continuation = commits.removeValue(forKey: id) { committed(continuation, at: moment) }
+            switch commits.removeValue(forKey: id) {
+            case .state(let operation)?: state.handle(.committed(operation), chain, at: moment)
+            case .pruning?:
+                headerStore.isPruning = false
+                pruneHeaders()
+            case .nobody?, nil: break
+            }
         case .commitFailed(let id, let error):
-            if let continuation = commits.removeValue(forKey: id) { commitFailed(continuation, error, at: moment) }
+            if let owner = commits.removeValue(forKey: id) { commitFailed(owner, error, at: moment) }
         case .unsent(let endpoints): overlay.unsent(to: endpoints, at: now)
-        case .block(let block): replay(block, at: moment)
+        case .block(let block): state.handle(.block(block), chain, at: moment)
         case .tick: break
         }
         settle(at: moment)
@@ -185,14 +179,16 @@ public struct Node: Sendable {
         overlay.advance(to: moment.instant)
         chain.advance(to: moment.instant)
         for _ in 0..<NodeLimits.settleRounds {
-            // Work is planned before the machines are drained, so that what it makes them send leaves with this event.
-            planWork(at: moment)
-            planSearches(at: moment)
+            state.advance(to: moment, chain, choosing: &overlay)
+            // What the state network wants is carried out before the wire is drained, so that what that makes it send
+            // leaves with this event.
+            let fromState = state.drain()
+            for directive in fromState { perform(directive, at: moment) }
             let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
-            for directive in fromOverlay { handle(directive, at: moment) }
-            for directive in fromChain { handle(directive, at: moment) }
-            if fromOverlay.isEmpty && fromChain.isEmpty { break }
+            for directive in fromOverlay { perform(directive, at: moment) }
+            for directive in fromChain { perform(directive, at: moment) }
+            if fromState.isEmpty && fromOverlay.isEmpty && fromChain.isEmpty { break }
         }
         saveKnownNodes(at: moment)
         reportStatus(at: moment)
@@ -224,33 +220,89 @@ public struct Node: Sendable {
 
     /// When `handle(.tick)` is next due.
     public func nextDeadline(at moment: Moment) -> Instant {
-        let deadlines = [
-            overlay.nextDeadline, chain.nextDeadline, sync.nextDeadline(at: moment.instant), gossip.deadline,
-            holdings.nextDeadline(at: moment.instant), status.overlookAt, bridge?.pausedUntil, knownNodes.nextSave,
-            holders.nextDeadline,
-        ]
-        return (deadlines.compactMap { $0 } + [status.nextReport]).min() ?? status.nextReport
+        var first = min(nextReport, knownNodes.nextSave, state.nextDeadline)
+        if let time = overlay.nextDeadline, time < first { first = time }
+        if let time = chain.nextDeadline, time < first { first = time }
+        return first
     }
 
-    // MARK: Directives
+    // MARK: What the world is asked for
 
-    mutating func run(_ job: StateJob, then continuation: Continuation) {
+    mutating func send(_ bytes: [UInt8], to target: Endpoint) { directives.append(.send(bytes, to: target)) }
+
+    mutating func run(_ job: StateJob, for owner: JobOwner) {
         let id = JobID(value: nextJob)
         nextJob += 1
-        jobs[id] = continuation
+        jobs[id] = owner
         directives.append(.run(id, job))
     }
 
-    mutating func commit(_ batch: WriteBatch, then continuation: Continuation) {
+    mutating func commit(_ batch: WriteBatch, for owner: CommitOwner = .nobody) {
         let id = CommitID(value: nextCommit)
         nextCommit += 1
-        commits[id] = continuation
+        commits[id] = owner
         directives.append(.commit(id, batch))
     }
 
     mutating func report(_ report: Report) { directives.append(.report(report)) }
 
-    mutating func log(_ level: Report.Level, _ text: String) { directives.append(.report(.log(level, text))) }
+    mutating func log(_ level: Report.Level, _ text: String) { report(.log(level, text)) }
+
+    private mutating func finished(_ owner: JobOwner, _ result: StateJobResult, at moment: Moment) {
+        switch (owner, result) {
+        case (.state(let operation), _): state.handle(.jobFinished(operation, result), chain, at: moment)
+        case (.headers(let token), .served(let value)):
+            headerStore.reads -= 1
+            overlay.answer(token, .content(value), at: moment.instant)
+        case (.headers, _): headerStore.reads -= 1
+        case (.pruning, .pruned(let outcome)): headersPruned(outcome)
+        case (.pruning, _): headerStore.isPruning = false
+        }
+    }
+
+    /// The store refused a transaction: whoever waits for it is told, and so is the one who runs the node.
+    private mutating func commitFailed(_ owner: CommitOwner, _ error: StoreError, at moment: Moment) {
+        switch owner {
+        case .state(let operation): state.handle(.commitFailed(operation), chain, at: moment)
+        case .pruning: headerStore.isPruning = false
+        case .nobody: break
+        }
+        switch error {
+        case .full: report(.failed("the store is full: raise --storage-capacity; nothing was lost"))
+        case .diskFull: report(.failed("the disk, or a limit on files, is full: make room; nothing was lost"))
+        default: report(.storeFailed(error))
+        }
+    }
+
+    // MARK: Now and then
+
+    /// Writes down who answers and who holds what, for the next start.
+    private mutating func saveKnownNodes(at moment: Moment) {
+        guard var batch = knownNodes.dueToSave(overlay, at: moment) else { return }
+        batch.append(
+            StoredHolder.writing(
+                state.holders.worthStoring(at: moment.instant, unixSeconds: moment.unixSeconds)))
+        commit(batch)
+    }
+
+    private mutating func reportStatus(at moment: Moment) {
+        guard nextReport <= moment.instant else { return }
+        nextReport = moment.instant + NodeLimits.reportInterval
+        keepRecordSequence()
+        if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
+            log(.warning, Standing.text(of: gap))
+        }
+        if let line = state.droppedLine(at: moment.instant) { log(.info, line) }
+        report(.progress(progress(at: moment)))
+    }
+
+    /// Writes down that the record has another number now: it changed while this node ran.
+    private mutating func keepRecordSequence() {
+        let sequence = overlay.localRecord.sequence
+        guard sequence > keptSequence else { return }
+        keptSequence = sequence
+        commit(RecordSequence.writing(sequence))
+    }
 }
 
 /// Why a node cannot begin.
@@ -259,11 +311,7 @@ public enum NodeError: Error, Equatable, Sendable {
     case record(DiscoveryError)
     /// Stored headers that do not join the configured checkpoint.
     case headers(ChainError)
-    /// A bridge's attesting seed, counted from 0, that is not 32 bytes of a secret key.
-    case attestingSeed(index: Int)
-    /// A bridge's attesting key that is not among those of the network's rule.
-    case attestingKeyNotOfNetwork(index: Int, key: Bytes32)
-    /// A bridge's attesting key that was given before.
-    case attestingKeyTwice(index: Int, key: Bytes32)
+    /// A bridge's attesting keys.
+    case bridgeKey(BridgeKeyError)
     case unexpected(String)
 }

@@ -61,18 +61,6 @@ public struct NodeConfiguration: Sendable {
     public var arc: Arc { Arc(of: key.nodeID, radiusExponent: radiusExponent, depth: network.sectionDepth) }
 }
 
-/// The time of an event: monotonic for timers, the wall clock for the age of attestations.
-public struct Moment: Sendable, Equatable {
-    public var instant: Instant
-    /// Seconds since 1970.
-    public var unixSeconds: UInt64
-
-    public init(instant: Instant, unixSeconds: UInt64) {
-        self.instant = instant
-        self.unixSeconds = unixSeconds
-    }
-}
-
 extension NodeConfiguration {
     /// What the Portal wire is told.
     var overlay: OverlayConfiguration {
@@ -82,11 +70,13 @@ extension NodeConfiguration {
             networks: [
                 OverlayConfiguration.Network(
                     id: .state, extensionType: StatePingPayload.type,
-                    busyAnswer: StateStatus.busy(seconds: NodeLimits.busySeconds).encoded
+                    busyAnswer: StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
                 ) { key in
-                    // What is no key gets names.
-                    let key = try? StateContentKey(decoding: key)
-                    return key?.servedBytes(sectionDepth: depth) ?? OverlayLimits.inlineContentBytes
+                    guard case .success(let key) = Result(catching: { try StateContentKey(decoding: key) }) else {
+                        // What is no key gets names.
+                        return OverlayLimits.inlineContentBytes
+                    }
+                    return key.servedBytes(sectionDepth: depth)
                 },
                 OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType) { _ in
                     ChainNetworkLimits.answerBytes
@@ -99,5 +89,13 @@ extension NodeConfiguration {
         overlay.discovery.adoptsVotedAddress = learnsAddress
         overlay.discovery.families = families
         return overlay
+    }
+
+    /// What the state network's machine is told.
+    var stateSync: StateSync.Configuration {
+        StateSync.Configuration(
+            network: network, role: role, id: key.nodeID, radiusExponent: radiusExponent, lanes: lanes,
+            rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
+            attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
     }
 }

@@ -42,13 +42,3 @@ public enum RecordSequence {
         StateWrites.local(name, withUnsafeBytes(of: sequence.bigEndian) { Array($0) })
     }
 }
-
-extension Node {
-    /// Writes down that the record has another number now: it changed while this node ran.
-    mutating func keepRecordSequence() {
-        let sequence = overlay.localRecord.sequence
-        guard sequence > status.keptSequence else { return }
-        status.keptSequence = sequence
-        commit(RecordSequence.writing(sequence), then: .written)
-    }
-}

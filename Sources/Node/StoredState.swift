@@ -1,65 +1,33 @@
 import Chain
-import MerklePatricia
 import Primitives
 import StateNetwork
 import StateStore
 
 /// What a store held when the node was started: all that memory needs to go on.
 public struct StoredState: Sendable {
-    public var records: [SectionRecord] = []
-    public var layers: [BlockLayer] = []
-    public var crowns: [(anchor: Anchor, crown: Crown)] = []
+    /// What it holds of the state.
+    public var held = HeldState()
     /// Attested headers with their certificates, rising: the newest, which reach down below the final block, and before
     /// them those of epoch boundaries.
     public var headers: [CertifiedHeader] = []
     /// The lowest block from which on every header is stored; nil where none is.
     public var lowestHeader: UInt64?
-    public var wantedCodes: [WantedCode] = []
-    /// The newest block a bridge has applied.
-    public var replayedHead: StatePoint?
-
-    /// The newest anchor at which everything of the arc was complete.
-    public var completeAnchor: Anchor?
-    /// What proved the held sections at the newest block that was verified.
-    public var headProof: HeadProof?
     /// Nodes that answered in earlier runs, the one that answered last first.
     public var knownNodes: [KnownNode] = []
-    /// Holders that the directory kept.
-    public var holders: [StoredHolder] = []
 
+    /// Nothing.
     public init() {}
 
-    /// Reads it all from one snapshot. Everything read was verified before it was written; it is decoded strictly
-    /// again.
+    /// Reads it all from one snapshot.
     public static func load(
         from snapshot: some StoreSnapshot, network: NetworkConfiguration
     ) throws(StoreError) -> StoredState {
         var stored = StoredState()
-        stored.records = try SectionRecord.all(in: snapshot)
-        stored.layers = try BlockLayer.all(in: snapshot)
-        stored.replayedHead = try ReplayMark.read(from: snapshot)
-        stored.headProof = try HeadProof.read(from: snapshot)
-        stored.completeAnchor = try CompleteMark.read(from: snapshot)
-        for record in stored.records {
-            let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)
-            stored.wantedCodes += wanted.map { WantedCode(hash: $0, section: record.section.index) }
-        }
         stored.headers = try headers(in: snapshot, network)
         stored.lowestHeader = try HeaderRecords.lowest(in: snapshot)
         stored.knownNodes = try KnownNode.load(from: snapshot)
-        stored.holders = try StoredHolder.load(from: snapshot, depth: network.sectionDepth)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
-        for anchor in try CrownRecords.anchors(in: snapshot) {
-            guard let bytes = try CrownRecords.crown(anchor, in: snapshot), let root = roots[anchor.hash] else {
-                continue
-            }
-            do throws(ContentError) {
-                let crown = try CrownValue.verify(bytes, stateRoot: root, depth: network.sectionDepth)
-                stored.crowns.append((anchor, crown))
-            } catch {
-                throw .corrupt(table: .crowns)
-            }
-        }
+        stored.held = try HeldState(from: snapshot, depth: network.sectionDepth, stateRoots: roots)
         return stored
     }
 
@@ -99,12 +67,5 @@ public struct StoredState: Sendable {
             }
         }
         return headers
-    }
-}
-
-extension HeaderRecords {
-    /// A verified header with its certificate.
-    static func writing(_ entry: CertifiedHeader) -> WriteBatch {
-        writing(header: entry.header.rlp, at: entry.point, certificate: entry.certificate?.encoded)
     }
 }

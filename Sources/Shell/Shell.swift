@@ -1,66 +1,72 @@
-/// The real world round a node: sockets, threads, disk, clock, signals, files and the terminal.
-///
-/// Terms
-/// - *machine*: the node, a value that takes events with the time and gives back directives (`NodeMachine`).
-/// - *loop*: the one thread that owns the machine (`EventLoop`). Nobody else touches it, so it has no lock.
-/// - *job*: heavy pure work (serving a range, verifying one) that the loop hands to the *pool* (`WorkerPool`).
-/// - *writer*: the one thread that commits batches to the store, in the order in which they were asked for
-///   (`StoreWriter`).
-/// - *mailbox*: the way back into the loop: a locked list and an eventfd that wakes it (`Mailbox`).
-///
-///     socket ──recvmmsg──▶ ┌──────┐ ──run──▶ pool (N threads, store snapshots) ──┐
-///     socket ◀─sendmmsg─── │ loop │ ──commit─▶ writer (1 thread, transactions) ──┤
-///     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
-///
-/// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
-/// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
-/// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
-/// joined.
-///
-/// Invariants
-/// - A directive is carried out in the order given; commits reach the disk in that order too.
-/// - After one commit failed, every later one fails: a transaction never builds on one that is not there.
-/// - Every queue is bounded (`ShellLimits`) or bounded by the machine's own slots (jobs, commits).
-///
-/// Why not Swift tasks: an actor hop a datagram costs more than the datagram, and the order of directives would be the
-/// scheduler's instead of the machine's.
+// Shell: the real world round a node. Sockets, threads, disk, clock, signals, files and the terminal.
+//
+// Terms
+// - *machine*: the node, a value that takes events with the time and gives back directives (`NodeMachine`).
+// - *loop*: the one thread that owns the machine (`EventLoop`). Nobody else touches it, so it has no lock.
+// - *job*: heavy pure work (serving a range, verifying one) that the loop hands to the *pool* (`WorkerPool`).
+// - *writer*: the one thread that commits batches to the store, in the order in which they were asked for
+//   (`StoreWriter`).
+// - *mailbox*: the way back into the loop: a locked list and an eventfd that wakes it (`Mailbox`).
+//
+//     socket ──recvmmsg──▶ ┌──────┐ ──run──▶ pool (N threads, store snapshots) ──┐
+//     socket ◀─sendmmsg─── │ loop │ ──commit─▶ writer (1 thread, transactions) ──┤
+//     signals, timers ───▶ └──────┘ ◀───────────── mailbox + eventfd ────────────┘
+//
+// Phases. Start: the port is bound, then the store opened, then threads start, then the loop runs. Run: the loop
+// sleeps in one `epoll_wait` until a datagram, a message, a signal or the machine's next deadline. Stop: the machine
+// is told, its last directives are carried out, the writer empties its queue, the answers are delivered, threads are
+// joined.
+//
+// Invariants
+// - A directive is carried out in the order given; commits reach the disk in that order too.
+// - After one commit failed, every later one fails: a transaction never builds on one that is not there.
+// - Every queue is bounded (`ShellLimits`) or bounded by the machine's own slots (jobs, commits).
+//
+// Why not Swift tasks: an actor hop a datagram costs more than the datagram, and the order of directives would be the
+// scheduler's instead of the machine's.
+//
+// Folders. `Loop`: the threads, and what they hand each other. `Sockets`, `Store`, `Files`: what the system gives.
+// `Chain`: recorded chains on disk. `Running`: a node put together with all of these. `Terminal`: what people see.
+// `Tools`: export, comparison, doctor, probe.
+
 import Primitives
 
 /// The bounds of this target. Each says its unit, its reason and where the figure is from.
-public enum ShellLimits {
+enum ShellLimits {
     /// Bytes asked for each socket buffer: 4 MiB hold what a 1 Gbit/s peer sends in 32 ms, longer than any job of ours
     /// keeps the loop from the socket.
-    public static let socketBufferBytes = 4 << 20
+    static let socketBufferBytes = 4 << 20
     /// Batches (one read call of the system each) before the loop looks at its mailbox again: some milliseconds.
-    public static let batchesPerTurn = 4
+    static let batchesPerTurn = 4
     /// Bytes of freed memory kept for the next payloads: a few dozen ranges of a megabyte. The pages of a new payload
     /// otherwise cost a fault each, a sixth of what receiving it costs.
-    public static let keptMemoryBytes: Int32 = 48 << 20
+    static let keptMemoryBytes: Int32 = 48 << 20
     /// Between two looks at how much more than that lies unused.
     static let memoryInterval = Interval.seconds(5)
     /// Bytes waiting for room in the socket; datagrams beyond are lost, as any network may lose them.
-    public static let waitingBytes = 16 << 20
+    static let waitingBytes = 16 << 20
     /// Bytes of one datagram, the limit of discv5.1 packets. A longer one is dropped unread.
-    public static let datagramBytes = 1_280
+    static let datagramBytes = 1_280
     /// Microseconds that the loop waits at least where a machine's deadline stays in the past: a bug in a timer must
     /// not become a busy loop.
-    public static let shortestWaitMicroseconds: UInt64 = 1_000
+    static let shortestWaitMicroseconds: UInt64 = 1_000
     /// Bytes of a worker thread's stack: tries recurse 64 levels deep at most.
-    public static let workerStackBytes = 4 << 20
+    static let workerStackBytes = 4 << 20
     /// Seconds after which a sync that no boot node has answered gives up.
-    public static let secondsWithoutPeers = 30
+    static let secondsWithoutPeers = 30
     /// Bytes of batches that one transaction takes together; a larger one goes alone. A flush costs as much as writing
     /// some megabytes, and what a transaction changes is kept in memory until its end.
-    public static let transactionBytes = 8 << 20
+    static let transactionBytes = 8 << 20
     /// Addresses that the system refuses to send to, told to the machine at once; those beyond are met again.
-    public static let unsentAddresses = 256
+    static let unsentAddresses = 256
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.
-    public static let blocksAhead = 8
+    static let blocksAhead = 8
     /// How often, at the end, the machine is told of its writes and may ask for others: what follows from a write is
     /// one or two more, and a machine that never stops asking must not keep the process from ending.
-    public static let lastRounds = 64
-    /// Seconds between two progress lines in a pipe (usability notes: every 8 s in the systems people know).
-    public static let progressLineSeconds = 2
+    static let lastRounds = 64
+    /// Seconds between two progress lines in a pipe. Ethereum clients say something every 8 s or so; a sync is watched
+    /// more closely than they are.
+    static let progressLineSeconds = 2
     /// The same while nothing arrives: the reason was told, the seconds are all that changes.
-    public static let stallLineSeconds = 10
+    static let stallLineSeconds = 10
 }

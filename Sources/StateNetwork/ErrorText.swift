@@ -100,3 +100,15 @@ extension StateJobError: CustomStringConvertible {
         }
     }
 }
+
+extension BridgeKeyError: CustomStringConvertible {
+    /// Why the bridge cannot begin, and what helps.
+    public var description: String {
+        switch self {
+        case .seed(let index): "signing key \(index + 1) is no secret key: make one with 'carousel key signing'"
+        case .notOfNetwork(_, let key):
+            "the signing key \(key) is not among rule.keys of the network: nobody would believe it"
+        case .givenTwice(_, let key): "the signing key \(key) is given twice: give each once"
+        }
+    }
+}

@@ -14,9 +14,14 @@ extension Carousel {
                 bytes_per_second, threads, runs. Every workload is the same on every machine. Heap requests of a \
                 network workload ("allocations") are counted by tools/bench alone; without it a dash stands for them.
 
-                Workloads:
-                \(Workloads.all.map { "  \($0.name): \($0.summary); items: \($0.items)" }.joined(separator: "\n"))
+                Workloads (and keccak.532.KERNEL for each kernel that this machine has):
+                \(listed.map { "  \($0.name): \($0.summary); items: \($0.items)" }.joined(separator: "\n"))
                 """)
+
+        /// The workloads that there are on every machine, so that the help is the same everywhere.
+        private static var listed: [any Workload] {
+            Workloads.all.filter { !$0.name.hasPrefix("keccak.532.") }
+        }
 
         @Argument(help: ArgumentHelp("Workloads (default: all).", valueName: "name"))
         var names: [String] = []

@@ -22,8 +22,10 @@ extension Carousel {
         var bootnodes: BootNodes?
 
         @Option(
-            name: .long, help: ArgumentHelp("The UDP port of the node.", valueName: "port"), transform: Bounds.port)
-        var udpPort: UInt16 = 9009
+            name: .long,
+            help: ArgumentHelp("The UDP port of the node (default: \(Defaults.udpPort)).", valueName: "port"),
+            transform: Bounds.port)
+        var udpPort = Defaults.udpPort
 
         @Option(name: .long, help: ArgumentHelp("The address that the node listens on.", valueName: "any|ip"))
         var listenAddress = "any"
@@ -34,8 +36,10 @@ extension Carousel {
         var nat = "auto"
 
         @Option(
-            name: .long, help: ArgumentHelp("How long to look.", valueName: "n"), transform: Bounds.whole(1...3_600))
-        var seconds = 30
+            name: .long,
+            help: ArgumentHelp("How long to look (default: \(Defaults.secondsOfADoctor)).", valueName: "n"),
+            transform: Bounds.whole(1...3_600))
+        var seconds = Defaults.secondsOfADoctor
 
         func run() throws {
             guard let bootnodes, !bootnodes.records.isEmpty else {

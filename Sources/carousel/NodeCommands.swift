@@ -21,10 +21,10 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "How much of the ring to hold: static:N is the 2^N keys round the id.",
+                "How much of the ring to hold: static:N is the 2^N keys round the id (default: all of it).",
                 discussion: "static:256 is all, static:255 the half, static:254 the quarter.", valueName: "static:N"),
             transform: { try Radius($0) })
-        var radius = Radius(exponent: 256)
+        var radius = Radius(exponent: Defaults.radiusExponent)
 
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
@@ -84,14 +84,19 @@ extension Carousel {
         var chain: String?
 
         @Option(
-            name: .long, help: ArgumentHelp("The pace, a decimal number.", valueName: "n"),
+            name: .long,
+            help: ArgumentHelp(
+                "The pace, a decimal number (default: \(Defaults.blocksPerSecond)).", valueName: "n"),
             transform: Bounds.above0(through: 10_000))
-        var blocksPerSecond = 1.0
+        var blocksPerSecond = Defaults.blocksPerSecond
 
         @Option(
-            name: .long, help: ArgumentHelp("Blocks below the head that are signed as final.", valueName: "n"),
+            name: .long,
+            help: ArgumentHelp(
+                "The block this far below the head is signed as final (default: \(Defaults.finalityDepth)).",
+                valueName: "n"),
             transform: Bounds.whole(0...ChainLimits.finalityDepth))
-        var finalityDepth: UInt64 = 2
+        var finalityDepth = Defaults.finalityDepth
 
         @Option(
             name: .long,
@@ -106,10 +111,9 @@ extension Carousel {
             guard !signingKeyFile.isEmpty else {
                 throw ValidationError("--signing-key-file is missing: 'carousel key signing FILE' makes one")
             }
-            settings.chainDirectory = chain
-            settings.blocksPerSecond = blocksPerSecond
-            settings.finalityDepth = finalityDepth
-            settings.signingKeyFiles = signingKeyFile
+            settings.replay = RuntimeSettings.Replay(
+                chainDirectory: chain, blocksPerSecond: blocksPerSecond, finalityDepth: finalityDepth,
+                signingKeyFiles: signingKeyFile)
             try NodeRuntime.runToEnd(settings)
         }
     }

@@ -16,6 +16,19 @@ extension ByteCount: ExpressibleByArgument {
     }
 }
 
+/// What options are where they are not given. The parser tells no default of an option that is read by a function of
+/// ours, so the help says it.
+enum Defaults {
+    static let udpPort: UInt16 = 9009
+    static let storageCapacity = ByteCount(bytes: 64 << 30)
+    static let rangeSize = ByteCount(bytes: 1 << 20)
+    static let lanes = 16
+    static let radiusExponent = 256
+    static let blocksPerSecond = 1.0
+    static let finalityDepth: UInt64 = 2
+    static let secondsOfADoctor = 30
+}
+
 extension LogLevel: ExpressibleByArgument {}
 extension LogFormat: ExpressibleByArgument {}
 
@@ -46,9 +59,10 @@ struct NodeOptions: ParsableArguments {
     @OptionGroup var data: DataOptions
 
     @Option(
-        name: .long, help: ArgumentHelp("The UDP port; 0 picks a free one.", valueName: "port"),
+        name: .long,
+        help: ArgumentHelp("The UDP port; 0 picks a free one (default: \(Defaults.udpPort)).", valueName: "port"),
         transform: Bounds.port)
-    var udpPort: UInt16 = 9009
+    var udpPort = Defaults.udpPort
 
     @Option(
         name: .long,
@@ -90,9 +104,11 @@ struct NodeOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("How large the database may become, with a unit (10GB).", valueName: "size"),
+        help: ArgumentHelp(
+            "How large the database may become, with a unit (10GB; default: \(Defaults.storageCapacity)).",
+            valueName: "size"),
         transform: ByteCount.parse)
-    var storageCapacity = ByteCount(bytes: 64 << 30)
+    var storageCapacity = Defaults.storageCapacity
 
     @Option(
         name: .long,
@@ -159,13 +175,17 @@ struct FetchOptions: ParsableArguments {
     var maxDownloadRate: ByteCount?
 
     @Option(
-        name: .long, help: ArgumentHelp("The largest range to ask for, with a unit.", valueName: "size"),
+        name: .long,
+        help: ArgumentHelp(
+            "The largest range to ask for, with a unit (default: \(Defaults.rangeSize)).", valueName: "size"),
         transform: ByteCount.parse)
-    var rangeSize = ByteCount(bytes: 1 << 20)
+    var rangeSize = Defaults.rangeSize
 
     @Option(
-        name: .long, help: ArgumentHelp("Requests under way at once.", valueName: "n"), transform: Bounds.workers)
-    var lanes = 16
+        name: .long,
+        help: ArgumentHelp("Requests under way at once (default: \(Defaults.lanes)).", valueName: "n"),
+        transform: Bounds.workers)
+    var lanes = Defaults.lanes
 
     func validate() throws {
         guard (4 << 10...32 << 20).contains(rangeSize.bytes) else {

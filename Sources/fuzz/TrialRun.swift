@@ -75,7 +75,6 @@ struct TrialRun {
         return failures == 0 ? 0 : 1
     }
 
-
     private func report(_ tallies: [Tally], failures: Int, seconds: Int) {
         for (subject, tally) in zip(subjects, tallies) where tally.total > 0 {
             print("\n" + Self.row(subject.rawValue, "refused", "still true"))

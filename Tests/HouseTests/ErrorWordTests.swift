@@ -38,7 +38,7 @@ import Testing
     }
 
     /// The one name of a case that is meant: it is part of the store's format.
-    private static let meant = ["Sources/Shell/LMDBStore.swift"]
+    private static let meant = ["Sources/Shell/Store/LMDBEnvironment.swift"]
 
     /// Nobody prints a value by its parts, and where the kind of an error is not known it goes through `ErrorLine`.
     @Test func nothingIsPrintedByItsParts() {

@@ -10,7 +10,7 @@ import Testing
     @Test func manifestIsUnderstood() {
         #expect(house.targets.count > 20)
         #expect(house.target("Primitives")?.floor == 1)
-        #expect(house.target("Node")?.dependencies.contains("Sync") == true)
+        #expect(house.target("Node")?.dependencies.contains("StateNetwork") == true)
         #expect(house.target("carousel")?.floor == 10)
         #expect(house.target("HouseTests") != nil)
         #expect(house.sources.count > 20)

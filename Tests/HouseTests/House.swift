@@ -14,6 +14,10 @@ struct House: Sendable {
     let targets: [Target]
     let sources: [SourceText]
     let tests: [SourceText]
+    /// The types of each Swift file, by its path.
+    let declarations: [String: Declarations]
+    /// The documents at the root and in `Specs`.
+    let documents: [SourceText]
 
     /// The house, read once for all tests.
     static func shared() throws -> House { try loaded.get() }
@@ -25,8 +29,12 @@ struct House: Sendable {
         let root = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let manifest = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
+        let (sources, tests) = (try files(root, "Sources"), try files(root, "Tests"))
+        let swift = (sources + tests).filter(\.isSwift)
         return House(
-            root: root, targets: parse(manifest), sources: try files(root, "Sources"), tests: try files(root, "Tests"))
+            root: root, targets: parse(manifest), sources: sources, tests: tests,
+            declarations: Dictionary(uniqueKeysWithValues: swift.map { ($0.path, Declarations($0.code)) }),
+            documents: try documents(root))
     }
 
     /// The target called `name`.
@@ -34,6 +42,12 @@ struct House: Sendable {
 
     /// Floors 1 to 7 and the simulation: no world outside.
     var pureTargets: [Target] { targets.filter { (1...7).contains($0.floor ?? 0) || $0.name == "Simulation" } }
+
+    private static func documents(_ root: URL) throws -> [SourceText] {
+        let top = try FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)
+            .filter { $0.pathExtension == "md" }.sorted { $0.path < $1.path }
+        return try top.map { try SourceText($0, root: root) } + files(root, "Specs", extensions: ["md"])
+    }
 
     /// Text below `folder` whose name ends in one of `extensions`.
     static func files(_ root: URL, _ folder: String, extensions: Set<String> = ["swift", "c", "h"]) throws

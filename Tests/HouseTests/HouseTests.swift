@@ -13,6 +13,8 @@ import Testing
         #expect(blank(#"let s = "try! \" x" + y"#) == #"let s = "         " + y"#)
         #expect(blank(#""a \(b(c) + "d") e" f"#) == #""   (b(c) + " ")  " f"#)
         #expect(blank("#\"a \\(b) \"c\"# d") == "#\"         \"# d")
+        #expect(blank(#"let p = /a\/[{"]/ + b / c / d"#) == "let p =           + b / c / d")
+        #expect(blank("f(/{/, a: /[(]/) / (b / c)") == "f(   , a:      ) / (b / c)")
         #expect(blank("\"\"\"\na\n\"\"\" b") == "\"\"\"\n \n\"\"\" b")
     }
 
@@ -21,6 +23,16 @@ import Testing
         #expect(Functions(code).bodies == [0..<4, 7..<10])
         #expect(Functions(["let x = .init(a) {", "}"]).bodies == [])
         #expect(Functions(["func a(b: () -> Void = { c() }) -> D { d", "}"]).bodies == [0..<2])
+    }
+
+    @Test func requirementsOfProtocolsAreFound() {
+        let protocols = Requirements([
+            ["public protocol P {", "    func a(b: Int)", "    var c: Int { get }", "}", "func d()"]
+        ])
+        #expect(protocols.names == ["P": ["a", "c"]])
+        #expect(protocols.names(metIn: ["public struct S<T>: Q, P {"]) == ["a", "c"])
+        #expect(protocols.names(metIn: ["extension A.B: P where T == Int {"]) == ["a", "c"])
+        #expect(protocols.names(metIn: ["public struct S: Q {", "let p: P"]) == [])
     }
 
     @Test func manifestFormsAreRead() {

@@ -12,9 +12,9 @@ import Testing
     private func bridge(_ headers: [CertifiedHeader]) throws -> Bench {
         var bench = try Bench(.bridge)
         var stored = StoredState()
-        stored.records = (0..<16).map { Bench.record($0) }
-        stored.crowns = [(Bench.anchor, Bench.crown)]
-        stored.replayedHead = try Bench.block(1).header.point
+        stored.held.records = (0..<16).map { Bench.record($0) }
+        stored.held.crowns = [(Bench.anchor, Bench.crown)]
+        stored.held.replayedHead = try Bench.block(1).header.point
         stored.headers = headers
         bench.node = try Node(
             configuration: try Bench.configuration(.bridge), stored: stored,
@@ -61,7 +61,7 @@ import Testing
             .jobFinished(try #require(job), .replay(.success(ReplayTaken(crown: Bench.crown)))))
         #expect(!directives.contains { if case .commit = $0 { true } else { false } })
         #expect(directives.contains { if case .report(.failed) = $0 { true } else { false } })
-        #expect(bench.node.holdings.held(0)?.isLocked == false)
+        #expect(!bench.book.isLocked(0))
     }
 
     /// Earlier versions wrote the header in a transaction of its own, which a crash could keep from the disk.

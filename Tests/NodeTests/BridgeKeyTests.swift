@@ -3,6 +3,7 @@ import Primitives
 import Testing
 
 @testable import Node
+@testable import StateNetwork
 
 @Suite("A bridge's keys") struct BridgeKeyTests {
     private func begin(with seeds: [[UInt8]]) throws -> Node {
@@ -15,14 +16,14 @@ import Testing
 
     @Test func aSeedThatIsNoneIsNamedAndNothingBegins() throws {
         let good = [UInt8](repeating: 7, count: 32)
-        #expect(try begin(with: [good]).bridge?.keys.count == 1)
-        #expect(throws: NodeError.attestingSeed(index: 1)) { try begin(with: [good, [1, 2, 3]]) }
-        #expect(throws: NodeError.attestingSeed(index: 0)) { try begin(with: [[]]) }
+        #expect(try begin(with: [good]).state.replayer != nil)
+        #expect(throws: NodeError.bridgeKey(.seed(index: 1))) { try begin(with: [good, [1, 2, 3]]) }
+        #expect(throws: NodeError.bridgeKey(.seed(index: 0))) { try begin(with: [[]]) }
         let strange = [UInt8](repeating: 8, count: 32)
         let key = try #require(Bytes32(strange).flatMap { AttestingKey(seed: $0) }).publicKey
-        #expect(throws: NodeError.attestingKeyNotOfNetwork(index: 1, key: key)) { try begin(with: [good, strange]) }
+        #expect(throws: NodeError.bridgeKey(.notOfNetwork(index: 1, key: key))) { try begin(with: [good, strange]) }
         let own = try #require(Bytes32(good).flatMap { AttestingKey(seed: $0) }).publicKey
-        #expect(throws: NodeError.attestingKeyTwice(index: 1, key: own)) { try begin(with: [good, good]) }
+        #expect(throws: NodeError.bridgeKey(.givenTwice(index: 1, key: own))) { try begin(with: [good, good]) }
     }
 
     /// However far the final block is to be behind the head, and however high the numbers are.
@@ -30,10 +31,11 @@ import Testing
     func theFinalBlockIsThatFarBehind(depth: UInt64, final: [UInt64]) throws {
         var configuration = try Bench.configuration(.bridge)
         configuration.attestingSeeds = [[UInt8](repeating: 7, count: 32)]
-        configuration.finalityDepth = depth
         let below = (0...4).map { StatePoint(number: $0, hash: .max) }
-        let state = try BridgeState(configuration, head: below.last, unfinal: below)
-        let word = state.word(on: try Bench.block(5).header, at: 1)
+        let replayer = try BlockReplayer(
+            configuration.network, seeds: configuration.attestingSeeds, finalityDepth: depth, head: below.last,
+            unfinal: below)
+        let word = replayer.attestation(of: try Bench.block(5).header, at: 1)
         #expect(word.final?.number == final.first)
         let certificate = try #require(word.certified.certificate)
         #expect(certificate.claims.filter { $0.claim.kind == .final }.map(\.claim.point.number) == final)

@@ -21,7 +21,7 @@ private struct Replaying {
     init(threshold: Int, layers: Int) throws {
         bench = try Bench(.bridge, threshold: threshold)
         try apply(blocks: 1)
-        bench.node.holdings.layerLimit = layers * bench.node.holdings.layerBytes
+        bench.node.state.holdings.book.layerLimit = layers * bench.book.layerBytes
     }
 
     var head: UInt64? { bench.node.replayedHead?.number }
@@ -57,7 +57,9 @@ private struct Replaying {
         let due = folds
         folds = []
         for id in due {
-            guard case .fold(let section)? = bench.node.jobs[id] else { continue }
+            guard case .state(let operation)? = bench.node.jobs[id],
+                let section = bench.node.state.operations[operation]?.sections.first
+            else { continue }
             let record = SectionRecord(
                 section: Section(depth: 1, index: section), working: headers[7].point,
                 coverage: .complete(Bench.subtree(section)))
@@ -105,7 +107,7 @@ private struct Replaying {
         let told = world.logs.filter { $0.text.contains("waits") }
         #expect(told.count == 1 && told.first?.level == .warning)
         #expect(told.first?.text.hasPrefix("block 13 waits: ") == true)
-        #expect(world.bench.node.holdings.held(0)?.isLocked == false, "nothing is locked that others need")
+        #expect(!world.bench.book.isLocked(0), "nothing is locked that others need")
 
         try world.hear(head: 12, final: 8)
         #expect(world.folds.count == 16 && world.head == 12)

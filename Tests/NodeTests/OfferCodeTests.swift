@@ -14,10 +14,9 @@ import Testing
     private func code(
         _ bench: inout Bench, section: Int = 3, number: UInt64 = 1, hash: Bytes32 = .max,
         from peer: Bytes32 = Bench.peer
-    ) -> AcceptCode {
+    ) -> AcceptCode? {
         let key = BlockDiffKey(point: StatePoint(number: number, hash: hash), section: section)
-        return bench.node.acceptCode(
-            forKey: StateContentKey.blockDiff(key).encoded, from: peer, at: bench.now)
+        return bench.code(StateContentKey.blockDiff(key).encoded, from: peer)
     }
 
     @Test func code0AcceptedWhatIsWanted() throws {
@@ -31,8 +30,7 @@ import Testing
         let code = code(&bench)
         #expect(code == .declined)
         var holder = try Bench(.holder)
-        let availability = holder.node.acceptCode(
-            forKey: StateContentKey.availability.encoded, from: Bench.peer, at: holder.now)
+        let availability = holder.code(StateContentKey.availability.encoded)
         #expect(availability == .declined)
         #expect(AcceptCode(holder.node.chain.admission(of: [0x50])) == .declined)
     }
@@ -49,7 +47,7 @@ import Testing
 
     @Test func code3OutsideRadiusAnotherArc() throws {
         var bench = try Bench(.holder)
-        bench.node.holdings = Holdings(
+        bench.node.state.holdings = Holdings(
             depth: 1, epochLength: 8, arc: 8..<16, records: (8..<16).map { Bench.record($0) }, layers: [], crowns: [])
         let code = code(&bench)
         #expect(code == .outsideRadius)
@@ -60,10 +58,11 @@ import Testing
         for number in 1...UInt64(StateNetworkLimits.pendingDiffsPerSection) {
             let value = BlockDiffValue(
                 header: [], certificate: [], sectionHashBefore: .zero, changes: [], codes: [], pathProof: [])
-            bench.node.holdings.enqueue(
-                Holdings.PendingDiff(
+            bench.node.state.pending.enqueue(
+                PendingDiff(
                     key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), value: value,
-                    encoded: [0], sender: Bench.peer, receivedAt: bench.now, isVouched: true))
+                    encoded: [0], sender: Bench.peer, receivedAt: bench.now, isVouched: true),
+                bench.book)
         }
         let code = code(&bench, number: 500)
         #expect(code == .rateLimited)
@@ -81,17 +80,18 @@ import Testing
         var bench = try Bench(.holder)
         let key = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
         let other = Bytes32(8, 8, 8, 8)
-        func code(_ bench: inout Bench, _ peer: Bytes32) -> AcceptCode {
-            bench.node.acceptCode(forBlock: key, from: peer, at: bench.now)
+        func code(_ bench: inout Bench, _ peer: Bytes32) -> AcceptCode? {
+            bench.node.codes(forBlocks: [key], from: peer, at: bench.now).first
         }
         let (first, second) = (code(&bench, Bench.peer), code(&bench, other))
         #expect(first == .accepted && second == .inProgress)
-        bench.now = bench.now + NodeLimits.expectedWait
-        #expect(NodeLimits.expectedWait < OverlayLimits.inProgressDelay, "in time for the second offer")
+        bench.now = bench.now + StateNetworkLimits.expectedWait
+        #expect(StateNetworkLimits.expectedWait < OverlayLimits.inProgressDelay, "in time for the second offer")
         let third = code(&bench, other)
         #expect(third == .accepted)
         let address = NodeAddress(id: other, endpoint: Endpoint(ipv4: (10, 0, 0, 9), port: 1))
-        bench.node.handle(.offerBroken(.chain, from: address, keys: [key], .timeout), at: bench.moment)
+        bench.node.perform(
+            Overlay.Directive.offerBroken(.chain, from: address, keys: [key], .timeout), at: bench.moment)
         let fourth = code(&bench, Bench.peer)
         #expect(fourth == .accepted, "given back at once where it broke")
     }
@@ -100,23 +100,26 @@ import Testing
         var bench = try Bench(.holder, threshold: 2)
         let key = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
         let codes = (1...3).map { number in
-            bench.node.acceptCode(forBlock: key, from: Bytes32(0, 0, 0, number), at: bench.now)
+            bench.node.codes(forBlocks: [key], from: Bytes32(0, 0, 0, number), at: bench.now)
         }
-        #expect(codes == [.accepted, .accepted, .inProgress])
+        #expect(codes == [[.accepted], [.accepted], [.inProgress]])
     }
 
     /// What is promised to an offerer is what its keys may bring.
     @Test func theBytesOfAnOfferAreBoundedByItsKeys() throws {
-        let bench = try Bench(.holder)
-        let block = ChainContentKey.newBlock(StatePoint(number: 1, hash: .max)).encoded
-        let crown = StateContentKey.crown(Bench.anchor).encoded
-        let diff = StateContentKey.blockDiff(
-            BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)).encoded
-        let small = bench.node.offerBytes([block, block, crown], [.accepted, .inProgress, .accepted])
-        #expect(small == ChainNetworkLimits.newBlockBytes + StateNetworkLimits.crownBytes(depth: 1))
-        #expect(small < 1 << 16)
-        #expect(CrownValue.serve(Bench.crown).count <= StateNetworkLimits.crownBytes(depth: 1))
-        #expect(bench.node.offerBytes([diff, block], [.accepted, .declined]) == OverlayLimits.offerStreamBytes)
+        var bench = try Bench(.holder)
+        let crown = CrownValue.serve(Bench.crown)
+        #expect(crown.count <= StateNetworkLimits.crownBytes(depth: 1))
+        let keys: [StateContentKey?] = [
+            .crown(Bench.anchor), .crown(Bench.anchor), nil,
+            .blockDiff(BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)),
+        ]
+        let gossip = bench.node.state.gossip
+        let small = gossip.bytes(of: keys, accepted: [.accepted, .inProgress, .declined, .alreadyStored])
+        #expect(small == StateNetworkLimits.crownBytes(depth: 1) && small < 1 << 16)
+        let (codes, limit) = bench.offer(keys.map { $0?.encoded ?? [] })
+        #expect(codes == [.alreadyStored, .alreadyStored, .declined, .accepted] || codes.last == .accepted)
+        #expect(limit == OverlayLimits.offerStreamBytes)
     }
 
     @Test func code6NotVerifiableTheSectionOrTheAnchorIsNotHeld() throws {
@@ -124,7 +127,7 @@ import Testing
         let code = code(&bench)
         #expect(code == .notVerifiable)
         let crown = StateContentKey.crown(Anchor(epoch: 9, hash: .max)).encoded
-        let second = bench.node.acceptCode(forKey: crown, from: Bench.peer, at: bench.now)
+        let second = bench.code(crown)
         #expect(second == .notVerifiable)
     }
 }

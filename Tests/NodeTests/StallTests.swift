@@ -1,10 +1,10 @@
 import Chain
 import ChainNetwork
 import Primitives
-import StateNetwork
 import Testing
 
 @testable import Node
+@testable import StateNetwork
 
 /// Why nothing is verified: what is not known is not told as something that is.
 @Suite("Reasons of a stall") struct StallTests {
@@ -25,28 +25,28 @@ import Testing
     /// Peers serve an epoch that no header is here for: that is no lack of holders.
     @Test func peersThatAreAheadOfTheHeadersAreNamed() throws {
         var bench = try Bench(.walker, isFull: false)
-        #expect(bench.node.epochAhead(of: Bench.anchor) == nil)
+        #expect(Standing.epochAhead(bench.node, of: Bench.anchor) == nil)
         func tell(_ epochs: [UInt64]) throws {
             let served = epochs.map { epoch in
                 AnchorSections(
                     anchor: epoch == 0 ? Bench.anchor : Anchor(epoch: epoch, hash: .max), runs: [0..<16])
             }
             let payload = StatePingPayload(role: .holder, radius: .max, head: nil, served: served)
-            bench.node.holders.told(payload, by: try #require(Bench.info(1)), at: bench.now)
+            bench.node.state.holders.told(payload, by: try #require(Bench.info(1)), at: bench.now)
         }
         try tell([5, 6])
-        #expect(bench.node.epochAhead(of: Bench.anchor) == 6)
+        #expect(Standing.epochAhead(bench.node, of: Bench.anchor) == 6)
         try tell([0, 6])
-        #expect(bench.node.epochAhead(of: Bench.anchor) == nil, "somebody serves ours")
+        #expect(Standing.epochAhead(bench.node, of: Bench.anchor) == nil, "somebody serves ours")
     }
 
     /// Attested headers are here, and none of them is an epoch's first block and final.
     @Test(arguments: [false, true]) func headersWithoutAnAnchorAreToldSo(isFinal: Bool) throws {
         var bench = try Bench(.walker, isFull: false)
-        #expect(bench.node.noAnchor(31).reason == "no attested header above the checkpoint was seen")
+        #expect(Standing.noAnchor(bench.node, 31).reason == "no attested header above the checkpoint was seen")
         bench.node.chain.learned(try block(isFinal: isFinal), from: Bench.peer, at: bench.now)
         #expect(bench.node.chain.head.number == 1 && bench.node.chain.newestAnchor == nil)
-        let stall = bench.node.noAnchor(31)
+        let stall = Standing.noAnchor(bench.node, 31)
         let final = isFinal ? 1 : 0
         let reason = "headers are here up to block 1, final up to \(final), and none that is final begins an epoch"
         #expect(stall.reason == reason)

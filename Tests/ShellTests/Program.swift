@@ -12,7 +12,9 @@ enum Program {
 
     /// The program beside the tests; nil where only they were built.
     static var url: URL? {
-        let beside = [Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()]
+        let beside = [
+            Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
+        ]
         return beside.map { $0.appendingPathComponent("carousel") }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }

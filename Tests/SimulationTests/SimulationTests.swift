@@ -96,7 +96,7 @@ extension RestartTests {
     /// What the store keeps proves every section of the arc at the head, without any layer's or crown's help.
     private func expectProof(of number: UInt64, in scenario: Scenario, _ host: HostID) throws {
         let snapshot = scenario.world.store(host).snapshot()
-        let proof = try #require(try StoredState.load(from: snapshot, network: scenario.network).headProof)
+        let proof = try #require(try StoredState.load(from: snapshot, network: scenario.network).held.headProof)
         #expect(proof.point == scenario.lastBlock && proof.point.number == number)
         let root = try #require(scenario.chain.entries.last).block.header.stateRoot
         var pool = NodePool()
@@ -119,6 +119,25 @@ extension RestartTests {
         let first = try run(11)
         #expect(try run(11) == first)
         #expect(try run(12) != first)
+    }
+
+    /// Hosts of a stretch may be run in any order and on any threads: what comes of it is the same, to the last event.
+    @Test func whoRunsTheHostsMakesNoDifference() throws {
+        let backwards: World.Executor = { count, body in (0..<count).reversed().forEach(body) }
+        let onThreads: World.Executor = { count, body in
+            DispatchQueue.concurrentPerform(iterations: count, execute: body)
+        }
+        func run(_ executor: World.Executor?) throws -> Scenario.Outcome {
+            var plan = Scenarios.lossy(seed: 13)
+            plan.shape.blocks = 12
+            var scenario = try Scenario(plan)
+            scenario.world.executor = executor
+            return try scenario.runClient(joining: .seconds(8), limit: .seconds(25)).outcome
+        }
+        let alone = try run(nil)
+        #expect(alone.events > 10_000)
+        #expect(try run(backwards) == alone)
+        #expect(try run(onThreads) == alone)
     }
 
     /// The command line runs the scenario too; two of its processes must agree.

@@ -51,15 +51,22 @@ struct Ring {
     static func diff(
         _ section: Int, _ point: StatePoint, from: UInt8, bytes: Int = 10, at time: Instant = .zero,
         sender: Bytes32 = sender, isVouched: Bool = true
-    ) -> Holdings.PendingDiff {
+    ) -> PendingDiff {
         let value = BlockDiffValue(
             header: [], certificate: [], sectionHashBefore: hash(section, from), changes: [], codes: [], pathProof: [])
-        return Holdings.PendingDiff(
+        return PendingDiff(
             key: BlockDiffKey(point: point, section: section), value: value,
             encoded: [UInt8](repeating: 0, count: bytes), sender: sender, receivedAt: time, isVouched: isVouched)
     }
 
     /// All sections of `arc` complete at genesis, caught up, with the crown of genesis.
+    static func shelf(
+        arc: Range<Int> = 0..<16, records: [SectionRecord]? = nil, layers: [BlockLayer] = []
+    ) -> Shelf {
+        Shelf(holdings: holdings(arc: arc, records: records, layers: layers))
+    }
+
+    /// The same without the diffs that wait.
     static func holdings(
         arc: Range<Int> = 0..<16, records: [SectionRecord]? = nil, layers: [BlockLayer] = []
     ) -> Holdings {
@@ -71,20 +78,13 @@ struct Ring {
     }
 }
 
-extension Holdings {
-    /// Whether a diff is wanted of one sender.
-    func admission(_ key: BlockDiffKey, _ isCanonical: Bool?) -> BlockDiffAdmission {
-        admission(of: key, from: Ring.sender, isCanonical: isCanonical)
-    }
-}
-
 @Suite("Holdings: diffs") struct HoldingsDiffTests {
     private func key(_ section: Int, _ number: UInt64) -> BlockDiffKey {
         BlockDiffKey(point: Ring.point(number), section: section)
     }
 
     @Test func admissionNamesTheReason() {
-        var holdings = Ring.holdings(arc: 0..<8, records: (0..<7).map { Ring.record($0) })
+        var holdings = Ring.shelf(arc: 0..<8, records: (0..<7).map { Ring.record($0) })
         #expect(holdings.admission(key(8, 1), true) == .outsideArc)
         #expect(holdings.admission(key(-1, 1), true) == .outsideArc)
         #expect(holdings.admission(key(7, 1), true) == .notVerifiable, "nothing is held there")
@@ -104,7 +104,7 @@ extension Holdings {
 
     /// No anchor becomes final: layers would grow for ever.
     @Test func layersAreBoundedWhileFinalityStalls() {
-        var holdings = Ring.holdings()
+        var holdings = Ring.shelf()
         var versions: [UInt8] = Array(repeating: 0, count: 16)
         func add(_ section: Int, _ number: UInt64) -> Bool {
             let parent = holdings.held(section)?.layers.last?.point ?? Ring.genesis
@@ -129,7 +129,7 @@ extension Holdings {
             Issue.record("a layer for which there is no room")
             return
         }
-        #expect(holdings.held(0)?.pending.isEmpty == true, "what waited is let go")
+        #expect(holdings.pending.of(0).isEmpty, "what waited is let go")
         #expect(holdings.hasGap(0, at: .zero), "one layer for the whole way makes room")
         _ = holdings.markBehind(at: Ring.point(3), root: .zero)
         #expect(!holdings.hasGap(1, at: .zero), "in place of a single one it would take more")
@@ -147,7 +147,7 @@ extension Holdings {
     }
 
     @Test func diffsGoInOrderAndAGapIsNoticed() {
-        var holdings = Ring.holdings()
+        var holdings = Ring.shelf()
         holdings.enqueue(Ring.diff(3, Ring.point(2), from: 1))
         check(holdings.takeDue(at: .zero) == [3])
         check(holdings.takeDue(at: .zero) == [], "nothing has happened since")
@@ -157,11 +157,11 @@ extension Holdings {
         }
         #expect(!holdings.hasGap(3, at: .zero + StateNetworkLimits.gapPatience))
         let due = Instant.zero + StateNetworkLimits.gapPatience + .milliseconds(1)
-        #expect(holdings.nextDeadline(at: .zero) == due)
+        #expect(holdings.pending.reviewAt == due)
         check(holdings.takeDue(at: due) == [3])
         #expect(holdings.hasGap(3, at: due))
         holdings.enqueue(Ring.diff(3, Ring.point(1), from: 0))
-        guard case .verify(let first) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
+        guard case .some(let first) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
             Issue.record("the predecessor does not fit")
             return
         }
@@ -175,7 +175,7 @@ extension Holdings {
         holdings.unlock(3)
         #expect(!holdings.hasGap(3, at: due))
         check(holdings.takeDue(at: due) == [3], "a section given back is looked at again")
-        guard case .verify(let second) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
+        guard case .some(let second) = holdings.nextDiff(of: 3, at: due, isCanonical: { _ in true }) else {
             Issue.record("the next one does not fit")
             return
         }
@@ -185,7 +185,7 @@ extension Holdings {
 
     /// The first diff of a block need not be the true one: what does not go on from what is held keeps no other out.
     @Test func aDiffThatDoesNotFitLetsRivalsInAndTheOneThatFitsIsTaken() {
-        var holdings = Ring.holdings()
+        var holdings = Ring.shelf()
         let one = Ring.point(1)
         holdings.enqueue(Ring.diff(3, one, from: 7))
         #expect(holdings.admission(key(3, 1), true) == .wanted)
@@ -193,14 +193,14 @@ extension Holdings {
         #expect(holdings.blockingDiffs(of: 3).count == 1, "the same again is none")
         holdings.enqueue(Ring.diff(3, one, from: 0))
         #expect(holdings.admission(key(3, 1), true) == .inProgress, "one of them fits")
-        guard case .verify(let diff) = holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) else {
+        guard case .some(let diff) = holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) else {
             Issue.record("the one that fits is not taken")
             return
         }
         #expect(diff.value.sectionHashBefore == Ring.hash(3, 0))
         #expect(holdings.rivals(of: diff).map(\.value.sectionHashBefore) == [Ring.hash(3, 7)])
         // They are bounded, and thrown away one by one.
-        var full = Ring.holdings()
+        var full = Ring.shelf()
         for version in 5..<20 { full.enqueue(Ring.diff(3, one, from: UInt8(version))) }
         #expect(full.blockingDiffs(of: 3).count == StateNetworkLimits.rivalDiffs)
         #expect(full.admission(key(3, 1), true) == .inProgress)
@@ -210,11 +210,11 @@ extension Holdings {
     }
 
     @Test func aDiffWithoutAHeaderIsForgottenInTime() {
-        var holdings = Ring.holdings()
+        var holdings = Ring.shelf()
         holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
         _ = holdings.nextDiff(of: 0, at: .zero, isCanonical: { _ in nil })
         let due = Instant.zero + StateNetworkLimits.unknownHeaderWait + .milliseconds(1)
-        #expect(holdings.nextDeadline(at: .zero) == due)
+        #expect(holdings.pending.reviewAt == due)
         _ = holdings.nextDiff(of: 0, at: due, isCanonical: { _ in nil })
         #expect(holdings.waiting.isEmpty && holdings.pendingBytes == 0)
         holdings.enqueue(Ring.diff(0, Ring.point(1), from: 0))
@@ -238,7 +238,7 @@ extension Holdings {
 
 @Suite("Holdings: layers, folds, crowns") struct HoldingsStateTests {
     @Test func locksAreAllOrNothing() {
-        var holdings = Ring.holdings(arc: 4..<8)
+        var holdings = Ring.shelf(arc: 4..<8)
         check(holdings.lock([4, 5]))
         check(!holdings.lock([5, 6]) && holdings.held(6)?.isLocked == false)
         check(!holdings.lock(3) && !holdings.lock([3]), "outside the arc")
@@ -254,11 +254,12 @@ extension Holdings {
         var holdings = Ring.holdings()
         check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 2), replacing: false))
         check(holdings.committed(Ring.layer(0, Ring.point(5), from: 2, to: 5), replacing: false))
-        #expect((0...6).map { holdings.stateHash(of: 0, at: $0) } == [0, 0, 2, 2, 2, 5, 5].map { Ring.hash(0, $0) })
-        #expect(holdings.top(of: 0) == 5)
+        let hashes = (0...6).map { holdings.book.stateHash(of: 0, at: $0) }
+        #expect(hashes == [0, 0, 2, 2, 2, 5, 5].map { Ring.hash(0, $0) })
+        #expect(holdings.book.top(of: 0) == 5)
         #expect(holdings.canLead(0, to: Ring.point(3), proven: Ring.hash(0, 2)))
         #expect(!holdings.canLead(0, to: Ring.point(3), proven: Ring.hash(0, 3)))
-        #expect(holdings.stateHash(of: 99, at: 0) == nil)
+        #expect(holdings.book.stateHash(of: 99, at: 0) == nil)
     }
 
     @Test func aFoldKeepsLayersThatGoOnAndGivesBackThoseThatDoNot() {
@@ -269,11 +270,11 @@ extension Holdings {
         var other = holdings
         let fitting = Ring.record(0, at: Ring.point(8), previous: Ring.genesis, version: 5)
         check(holdings.committed(fitting, section: 0) == [])
-        #expect(holdings.held(0)?.layers == [above] && !holdings.hasGap(0, at: .zero))
-        #expect(holdings.stateHash(of: 0, at: 7) == nil, "below the base")
+        #expect(holdings.held(0)?.layers == [above] && !holdings.book.hasGap(0, at: .zero))
+        #expect(holdings.book.stateHash(of: 0, at: 7) == nil, "below the base")
         let misfit = Ring.record(0, at: Ring.point(8), previous: Ring.genesis, version: 6)
         check(other.committed(misfit, section: 0) == [above], "to be dropped from the store too")
-        #expect(other.held(0)?.layers == [] && other.hasGap(0, at: .zero))
+        #expect(other.held(0)?.layers == [] && other.book.hasGap(0, at: .zero))
         check(other.committed(nil, section: 0) == [])
         #expect(other.held(0)?.record == nil && other.canLead(0, to: Ring.point(8), proven: .zero) == false)
     }
@@ -283,11 +284,11 @@ extension Holdings {
         let lost = Ring.layer(0, Ring.point(1, fork: 1), from: 0, to: 1)
         check(holdings.committed(lost, replacing: false))
         check(holdings.rewind { $0 != lost.point } == [lost])
-        #expect(holdings.hasGap(0, at: .zero))
+        #expect(holdings.book.hasGap(0, at: .zero))
         check(!holdings.committed(Ring.layer(0, Ring.point(2), from: 1, to: 2), replacing: false))
         #expect(holdings.held(0)?.layers == [])
         check(holdings.committed(Ring.layer(0, Ring.point(2), from: 0, to: 3), replacing: true))
-        #expect(!holdings.hasGap(0, at: .zero))
+        #expect(!holdings.book.hasGap(0, at: .zero))
     }
 
     @Test func aCatchUpThatFindsTheBaseRightDropsLayersThatAreNot() {
@@ -297,7 +298,7 @@ extension Holdings {
         #expect(holdings.held(0)?.layers.count == 1)
         holdings.caughtUp(0, layersStand: false)
         #expect(holdings.held(0)?.layers == [])
-        check(holdings.layersLost(0) == [] && holdings.hasGap(0, at: .zero))
+        check(holdings.layersLost(0) == [] && holdings.book.hasGap(0, at: .zero))
     }
 
     @Test func aStartTakesOnlyLayersThatFollowFromEachOther() {
@@ -310,20 +311,20 @@ extension Holdings {
             layers: layers, crowns: [])
         #expect(holdings.held(0)?.layers.map(\.point) == [Ring.point(1), Ring.point(3)])
         #expect(holdings.held(1)?.layers == [])
-        #expect(holdings.hasGap(0, at: .zero), "blocks passed while the node was away")
+        #expect(holdings.book.hasGap(0, at: .zero), "blocks passed while the node was away")
     }
 
     @Test func crownsThatNothingRefersToAreDropped() {
         var holdings = Ring.holdings()
         for epoch in 1...3 { holdings.store(Ring.crown([0: UInt8(epoch)]), at: Ring.anchor(UInt64(epoch))) }
         for index in 0..<16 {
-            holdings.committed(Ring.record(index, at: Ring.point(8), previous: Ring.genesis), section: index)
+            _ = holdings.committed(Ring.record(index, at: Ring.point(8), previous: Ring.genesis), section: index)
         }
         check(holdings.pruneCrowns(newestFinal: Ring.anchor(3)) == [Ring.anchor(2)])
-        #expect(holdings.crowns.map(\.anchor) == [0, 1, 3].map { Ring.anchor($0) })
-        #expect(holdings.crown(at: Ring.anchor(2)) == nil && holdings.crown(at: Ring.anchor(3)) != nil)
+        #expect(holdings.crowns.list.map(\.anchor) == [0, 1, 3].map { Ring.anchor($0) })
+        #expect(holdings.crowns.crown(at: Ring.anchor(2)) == nil && holdings.crowns.crown(at: Ring.anchor(3)) != nil)
         for index in 0..<16 {
-            holdings.committed(Ring.record(index, at: Ring.point(16), previous: Ring.point(8)), section: index)
+            _ = holdings.committed(Ring.record(index, at: Ring.point(16), previous: Ring.point(8)), section: index)
         }
         check(holdings.pruneCrowns(newestFinal: Ring.anchor(3)) == [Ring.anchor(0)])
     }
@@ -333,7 +334,7 @@ extension Holdings {
         var holdings = Ring.holdings()
         for epoch in 1...4 { holdings.store(Ring.crown([0: UInt8(epoch)]), at: Ring.anchor(UInt64(epoch))) }
         check(holdings.pruneCrowns(newestFinal: Ring.anchor(2)) == [Ring.anchor(1), Ring.anchor(3)])
-        #expect(holdings.crowns.map(\.anchor) == [0, 2, 4].map { Ring.anchor($0) })
+        #expect(holdings.crowns.list.map(\.anchor) == [0, 2, 4].map { Ring.anchor($0) })
     }
 
     @Test func anchorsAreServedWithTheirCrownsOnly() {
@@ -352,9 +353,9 @@ extension Holdings {
     }
 
     @Test func everySectionMustBeAsProven() {
-        var holdings = Ring.holdings()
+        var holdings = Ring.shelf()
         let crown = Ring.crown([3: 1, 12: 1])
-        holdings.note(crown.nodes, at: 1)
+        holdings.holdings.note(crown.nodes, at: 1)
         check(!holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
         check(holdings.markBehind(at: Ring.point(1), root: crown.root) == [3, 12])
         #expect(holdings.hasGap(3, at: .zero) && !holdings.hasGap(4, at: .zero))
@@ -362,12 +363,12 @@ extension Holdings {
         check(!holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
         check(holdings.committed(Ring.layer(12, Ring.point(1), from: 0, to: 1), replacing: false))
         check(holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
-        #expect(holdings.verifiedHead == Ring.point(1))
+        #expect(holdings.holdings.verifiedHead == Ring.point(1))
         check(holdings.verify(at: Ring.point(1), root: crown.root, isHead: true))
         check(!holdings.verify(at: Ring.point(1, fork: 1), root: crown.root, isHead: true))
         check(!holdings.verify(at: Ring.point(2), root: .max, isHead: true), "a root that no node is known of")
-        check(holdings.rewind { $0.number < 1 }.map(\.section.index) == [3, 12])
-        #expect(holdings.verifiedHead == nil)
+        check(holdings.holdings.rewind { $0.number < 1 }.map(\.section.index) == [3, 12])
+        #expect(holdings.holdings.verifiedHead == nil)
     }
 
     @Test func aCrownIsRebuiltFromWhatIsHeld() {
@@ -378,7 +379,7 @@ extension Holdings {
         #expect(holdings.rebuiltCrown(at: 3)?.root == Ring.crown([3: 1]).root)
         #expect(holdings.rebuiltCrown(at: 4)?.root == Ring.crown([3: 4]).root)
         #expect(Ring.holdings(arc: 0..<15).rebuiltCrown(at: 0) == nil)
-        holdings.committed(Ring.record(0, at: Ring.point(8)), section: 0)
+        _ = holdings.committed(Ring.record(0, at: Ring.point(8)), section: 0)
         #expect(holdings.rebuiltCrown(at: 4) == nil, "below a base")
     }
 

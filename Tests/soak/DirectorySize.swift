@@ -50,9 +50,10 @@ enum DirectorySize {
             _ = table.keep(peer.id)
         }
         let whole = residentBytes() - before
-        print("a directory of \(directory.keptCount) kept holders over \(sections) sections: "
-            + String(format: "%.1f MB with records and last words, ", Double(alone) / 1e6)
-            + String(format: "%.1f MB with the overlay's table of them", Double(whole) / 1e6))
+        print(
+            "a directory of \(directory.keptCount) kept holders over \(sections) sections: "
+                + String(format: "%.1f MB with records and last words, ", Double(alone) / 1e6)
+                + String(format: "%.1f MB with the overlay's table of them", Double(whole) / 1e6))
         return alone <= 16_000_000 && directory.keptCount > sections * 2 && table.keptCount > sections * 2
     }
 

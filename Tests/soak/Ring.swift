@@ -18,7 +18,8 @@ struct Ring {
     static let fillLimit = Interval.seconds(900)
     static let clientLimit = Interval.seconds(600)
 
-    static let usage = "soak ring GROUPS [depth=D] [seed=N] [latency=MS] [loss=PERCENT] [accounts=N]; "
+    static let usage =
+        "soak ring GROUPS [depth=D] [seed=N] [latency=MS] [loss=PERCENT] [accounts=N]; "
         + "GROUPS as in 16x1/16+64x1/256, D 1 to 3"
 
     /// The words after `ring`; nil where they are not such.
@@ -72,9 +73,11 @@ struct Ring {
     func run() throws -> Bool {
         let began = ContinuousClock.now
         var scenario = try Scenario(plan)
+        scenario.world.executor = { count, body in DispatchQueue.concurrentPerform(iterations: count, execute: body) }
         let kinds = groups.map { "\($0.count) of 1/\(1 << (256 - $0.radiusExponent))" }.joined(separator: ", ")
-        tell("\(nodes) holders (\(kinds)), depth \(depth), seed \(seed), \(latency) ms, \(loss) % lost, "
-            + "\(scenario.chain.finalState.count) accounts: made in \(wall(since: began))")
+        tell(
+            "\(nodes) holders (\(kinds)), depth \(depth), seed \(seed), \(latency) ms, \(loss) % lost, "
+                + "\(scenario.chain.finalState.count) accounts: made in \(wall(since: began))")
         let filled = fill(&scenario, since: began)
         if !filled { tell("the holders were not filled in \(seconds(Ring.fillLimit)); the client joins all the same") }
         let client = try scenario.addWalker()
@@ -82,15 +85,17 @@ struct Ring {
         let outcome = scenario.outcome(of: client, reachedHead: false)
         let times = outcome.holdersFilledAfter.compactMap { $0 }.sorted()
         if let first = times.first, let last = times.last {
-            tell("holders filled after their start: \(times.count) of \(nodes), first \(seconds(first)), "
-                + "median \(seconds(times[times.count / 2])), last \(seconds(last))")
+            tell(
+                "holders filled after their start: \(times.count) of \(nodes), first \(seconds(first)), "
+                    + "median \(seconds(times[times.count / 2])), last \(seconds(last))")
         }
         // What it last reported may be from before it knew anybody.
         let progress = scenario.world.node(client)?.progress(at: scenario.world.moment)
         let held = String(format: "%.1f %%", 100 * (progress?.held ?? 0))
-        tell("client: " + (outcome.wholeStateAfter.map { "whole state after \(seconds($0))" } ?? "holds \(held)")
-            + ", \(outcome.traffic.received) bytes received, \(outcome.traffic.sent) sent, "
-            + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
+        tell(
+            "client: " + (outcome.wholeStateAfter.map { "whole state after \(seconds($0))" } ?? "holds \(held)")
+                + ", \(outcome.traffic.received) bytes received, \(outcome.traffic.sent) sent, "
+                + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
         let traffic = scenario.world.traffic(of: client)
         let other = Double(traffic.sent + traffic.received - traffic.streamed)
         let all = Double(traffic.sent + traffic.received)
@@ -104,12 +109,14 @@ struct Ring {
             let queries = counts.queriesSent + counts.queriesAnswered
             let handshakes = overlay.wire.discovery.statistics.handshakes
             let bound = Double(700 * pings + 1_420 * queries + 800 * handshakes)
-            tell("finding and keeping: \(pings) PINGs, \(queries) queries, \(handshakes) handshakes: "
-                + String(format: "at most %.0f bytes, %.1f %% of all", bound, 100 * bound / all))
+            tell(
+                "finding and keeping: \(pings) PINGs, \(queries) queries, \(handshakes) handshakes: "
+                    + String(format: "at most %.0f bytes, %.1f %% of all", bound, 100 * bound / all))
         }
         if let holders = scenario.world.node(client)?.holders {
-            tell("searches of the client: \(holders.searchCount) with \(holders.queryCount) queries; "
-                + "\(holders.keptCount) kept peers")
+            tell(
+                "searches of the client: \(holders.searchCount) with \(holders.queryCount) queries; "
+                    + "\(holders.keptCount) kept peers")
         }
         say(scenario.world, since: began)
         tell("log hash \(outcome.logHash)")
@@ -126,9 +133,10 @@ struct Ring {
             guard !isDone else { return }
             guard let progress = scenario.world.progress(client) else { continue }
             let waiting = progress.waiting.map { "; section \($0.section) waits: \($0.why)" } ?? ""
-            tell("  \(seconds(scenario.world.now - begin)): \(progress.phase.rawValue) "
-                + String(format: "%.1f %%, ", 100 * progress.held)
-                + "\(progress.peers) peers, \(progress.searches) searches\(waiting)")
+            tell(
+                "  \(seconds(scenario.world.now - begin)): \(progress.phase.rawValue) "
+                    + String(format: "%.1f %%, ", 100 * progress.held)
+                    + "\(progress.peers) peers, \(progress.searches) searches\(waiting)")
         }
     }
 
@@ -147,9 +155,10 @@ struct Ring {
 
     private func say(_ world: World, since began: ContinuousClock.Instant, _ beginning: String = "") {
         let spent = (ContinuousClock.now - began) / .seconds(1)
-        tell("\(beginning)\(world.eventCount) events, \(wall(since: began)), "
-            + "\(world.now.microseconds / 1_000_000) virtual s, "
-            + "\(Int(Double(world.eventCount) / max(spent, 0.001))) events/s")
+        tell(
+            "\(beginning)\(world.eventCount) events, \(wall(since: began)), "
+                + "\(world.now.microseconds / 1_000_000) virtual s, "
+                + "\(Int(Double(world.eventCount) / max(spent, 0.001))) events/s")
     }
 
     private func wall(since began: ContinuousClock.Instant) -> String {

@@ -17,7 +17,7 @@ import UTPLab
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
 /// What the runs of one share of lost packets came to.
-struct Tally {
+struct PointCounts {
     var exact = 0
     var errors = 0
     var bad: [String] = []
@@ -67,18 +67,18 @@ final class Outcomes<Outcome: Sendable>: @unchecked Sendable {
 }
 
 func soakMatrix(seeds: UInt64) throws -> Bool {
-    var tallies: [Int: Tally] = [:]
+    var tallies: [Int: PointCounts] = [:]
     var slow: [(point: Point, outcome: Point.Outcome)] = []
     for seed in 1...max(seeds, 1) {
         let points = Point.all(seed: seed)
         for (point, outcome) in zip(points, try runAll(points)) {
             switch outcome.verdict {
             case .exact:
-                tallies[point.loss, default: Tally()].exact += 1
+                tallies[point.loss, default: PointCounts()].exact += 1
                 // Round trips needed, so that far and near ones compare.
                 if point.size > 0 { slow.append((point, outcome)) }
-            case .error: tallies[point.loss, default: Tally()].errors += 1
-            case .wrong, .hangs: tallies[point.loss, default: Tally()].bad.append("\(point): \(outcome.verdict)")
+            case .error: tallies[point.loss, default: PointCounts()].errors += 1
+            case .wrong, .hangs: tallies[point.loss, default: PointCounts()].bad.append("\(point): \(outcome.verdict)")
             }
             tallies[point.loss]?.sent += outcome.packets
             tallies[point.loss]?.needed += outcome.needed
@@ -89,8 +89,9 @@ func soakMatrix(seeds: UInt64) throws -> Bool {
     print("loss    exact   errors   wrong or hanging   packets sent for each needed")
     for (loss, tally) in tallies.sorted(by: { $0.key < $1.key }) {
         let ratio = String(format: "%.2f", Double(tally.sent) / Double(max(tally.needed, 1)))
-        print("\(loss) %".padded(8) + "\(tally.exact)".padded(8) + "\(tally.errors)".padded(9)
-            + "\(tally.bad.count)".padded(19) + ratio)
+        print(
+            "\(loss) %".padded(8) + "\(tally.exact)".padded(8) + "\(tally.errors)".padded(9)
+                + "\(tally.bad.count)".padded(19) + ratio)
         for line in tally.bad { print("  \(line)") }
     }
     print("the slowest, by round trips:")

@@ -55,6 +55,11 @@ struct HolderBook: Sendable {
         return result
     }
 
+    /// Something that was asked of a peer ended: it paces what is asked next, and no sum follows from it.
+    mutating func ended(_ task: WalkTask, of id: Bytes32, _ outcome: AskOutcome, at now: Instant) {
+        peers[id]?.pace.ended(task, outcome, at: now)
+    }
+
     mutating func setKept(_ id: Bytes32, _ isKept: Bool) {
         guard let peer = peers[id], peer.isKept != isKept else { return }
         countKept(peer, isKept ? 1 : -1)

@@ -226,8 +226,14 @@ public struct HolderDirectory: Sendable {
 
     // MARK: What they do
 
-    /// A request to a peer ended, about these sections: with what was asked for, or without.
-    public mutating func note(_ id: Bytes32, helped: Bool, sections: [Int] = [], at now: Instant) {
+    /// Something that was asked of a peer ended.
+    mutating func ended(_ task: WalkTask, of id: Bytes32, _ outcome: AskOutcome, at now: Instant) {
+        book.ended(task, of: id, outcome, at: now)
+        if let helped = outcome.hasHelped { note(id, helped: helped, sections: task.sections, at: now) }
+    }
+
+    /// A request to a peer brought what was asked for, about these sections, or did not.
+    mutating func note(_ id: Bytes32, helped: Bool, sections: [Int] = [], at now: Instant) {
         _ = book.change(id) { $0.note(helped: helped, at: now) }
         if helped { for section in sections where needed.contains(section) { schedule.reset(section) } }
         endPauses()

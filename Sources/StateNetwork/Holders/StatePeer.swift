@@ -21,6 +21,8 @@ public struct StatePeer: Sendable {
     var isKept = false
     /// What it counts for in the directory's sums: the sections it claims, and whether it is one that covers its arc.
     var counted = Counted()
+    /// When it may be asked for state.
+    var pace = AskingPace()
 
     /// How often it had not what it claimed, and when last.
     private var falseClaims = 0
@@ -51,6 +53,7 @@ public struct StatePeer: Sendable {
         guard let before else { return }
         isKept = before.isKept
         counted = before.counted
+        pace = before.pace
         falseClaims = before.falseClaims
         falseAt = before.falseAt
         failures = before.failures
@@ -119,6 +122,7 @@ public struct StatePeer: Sendable {
         var stranger = self
         stranger.isKept = false
         stranger.counted = Counted()
+        stranger.pace = AskingPace()
         return stranger
     }
 }

@@ -1,0 +1,46 @@
+import Chain
+import ChainNetwork
+import Primitives
+
+/// What is under way between the chain network and the store: old headers that are read for peers, and those that are
+/// forgotten. And which gap in the headers was told.
+struct HeaderStore: Sendable {
+    /// Final headers that are kept, from the newest down; nil: all.
+    private let kept: UInt64?
+    private let epochLength: UInt64
+    /// Jobs that read for peers under way.
+    var reads = 0
+    /// Whether headers are being forgotten.
+    var isPruning = false
+    /// Since when no peer has had the header that is needed next, and which gap was told.
+    private var gapSince: Instant?
+    private var told: HeaderGap?
+
+    init(kept: UInt64?, epochLength: UInt64) {
+        self.kept = kept
+        self.epochLength = epochLength
+    }
+
+    /// The headers to forget now: final ones beyond those that are to be kept, where there are enough of them to be
+    /// worth a transaction.
+    func toPrune(_ chain: ChainSync) -> (from: UInt64, upTo: UInt64, epochLength: UInt64)? {
+        guard let kept, !isPruning, let first = chain.storedFrom, chain.final.number > kept,
+            chain.final.number - kept >= first + NodeLimits.headersPrunedTogether
+        else { return nil }
+        return (first, chain.final.number - kept, epochLength)
+    }
+
+    /// The gap that is to be told now: no peer has had the header that is needed next for a while. Peers come one by
+    /// one: the first need not be the best.
+    mutating func gapToTell(_ gap: HeaderGap?, at now: Instant) -> HeaderGap? {
+        guard let gap else {
+            gapSince = nil
+            return nil
+        }
+        let since = gapSince ?? now
+        gapSince = since
+        guard now - since >= NodeLimits.gapPatience, told != gap else { return nil }
+        told = gap
+        return gap
+    }
+}

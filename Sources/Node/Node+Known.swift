@@ -1,0 +1,32 @@
+import Chain
+import Discovery
+import Overlay
+import Primitives
+import StateNetwork
+
+// What those who run or watch a node may ask it.
+extension Node {
+    /// The record others find this node by.
+    public var record: NodeRecord { overlay.localRecord }
+
+    /// Section indices this node keeps or wants.
+    public var arc: Range<Int> { state.arc }
+
+    /// Who has what, as far as its peers have told this node.
+    public var holders: HolderDirectory { state.holders }
+
+    /// What it received and did.
+    public var totals: Totals { state.totals }
+
+    /// The newest block this bridge has applied; nil for other roles and before genesis.
+    public var replayedHead: StatePoint? { state.replayedHead }
+
+    /// The first block that this bridge is to be given.
+    public var nextReplayed: UInt64 { state.nextReplayed(chain) }
+
+    /// Blocks given to this bridge that are not applied yet.
+    public var replayBacklog: Int { state.replayBacklog }
+
+    /// Where this node stands.
+    public func progress(at moment: Moment) -> Progress { Standing.progress(of: self, at: moment) }
+}

@@ -1,0 +1,316 @@
+import Chain
+import Discovery
+import Foundation
+import Node
+import Primitives
+import StateNetwork
+import StateStore
+
+/// A node on the real world: opens what it needs, connects it to an event loop, runs it to its end.
+public enum NodeRuntime {
+    /// What was opened, in the order in which it is needed.
+    private struct Parts {
+        let settings: RuntimeSettings
+        let clock: SystemClock
+        let terminal: Terminal
+        let network: NetworkConfiguration
+        let socket: UDPSocket
+        let store: LMDBStore
+        /// What a bridge replays: its chain, opened, and what is said of it.
+        let replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?
+
+        /// Keeps the store under its capacity, and tells what is given up.
+        func capacity(shrink: (@Sendable () -> Void)? = nil) -> StoreCapacity {
+            StoreCapacity(
+                store, capacity: Int(clamping: settings.storageCapacityBytes),
+                tell: { [terminal] text in terminal.log(.warn, text) }, shrink: shrink)
+        }
+    }
+
+    /// Runs a node as told; the exit code. Whatever is wrong with what it was given is told before anything is written,
+    /// except for a missing key, which is made.
+    public static func run(_ settings: RuntimeSettings) throws -> Int32 {
+        // Before any thread is started: threads inherit that signals are held back.
+        let signals = try Signals()
+        let clock = SystemClock()
+        let terminal = Terminal(level: settings.logLevel, format: settings.logFormat, clock: clock)
+        let network = try NetworkConfigurationFile.read(settings.networkFile)
+        let replay = try settings.replay.map { (try ChainDirectory(path: $0.chainDirectory), $0) }
+        if let (chain, _) = replay { try check(chain, settings, network) }
+        let seeds = try (settings.replay?.signingKeyFiles ?? []).map { try readSigningKey($0, network) }
+        let lock = try settings.dataDirectory.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
+        let socket = try openSocket(settings)
+        let store = try openStore(settings, network)
+        let parts = Parts(
+            settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
+            replay: replay)
+
+        // The node of a store that became too small ends, and another with a smaller arc goes on.
+        var radius = (exponent: settings.radiusExponent, isShort: false)
+        var ending: Ending
+        repeat {
+            let configuration: NodeConfiguration
+            let stored: StoredState
+            (configuration, stored) = try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
+                let snapshot = try store.snapshot()
+                try StoreCheck.some(
+                    snapshot, network, from: Int(clock.now().unixSeconds), threads: settings.workers,
+                    in: settings.dataDirectory)
+                return (
+                    try NodeRuntime.configuration(parts, key: key, signing: seeds, radius: radius),
+                    try StoredState.load(from: try store.snapshot(), network: network)
+                )
+            }
+            let node = try Node(
+                configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
+            ending = try run(node, parts, signals)
+            radius = (configuration.radiusExponent - 1, true)
+        } while ending == .storeShort
+        if ending == .synced { try checkSynced(parts) }
+        let code: Int32 = if case .exit(let code) = ending { code } else { 0 }
+        terminal.log(.info, "stopped")
+        return code
+    }
+
+    /// The last word of a sync that was to end with the whole state: what is on the disk now is read back and hashed.
+    private static func checkSynced(_ parts: Parts) throws {
+        let (settings, network) = (parts.settings, parts.network)
+        try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
+            let report = try StoreCheck.all(
+                try parts.store.snapshot(), network, threads: settings.workers, in: settings.dataDirectory)
+            guard let root = report.root, let point = report.point else { throw StateExport.Failure.noBlock }
+            parts.terminal.log(
+                .info,
+                "all \(report.accounts) accounts and \(report.slots) slots were read back and hashed: the root \(root) "
+                    + "is that of block \(point.number)")
+        }
+    }
+
+    /// How the life of a node ended.
+    private enum Ending: Equatable {
+        case exit(Int32)
+        /// With the whole state, where that was to be the end; it is still to be read back.
+        case synced
+        case storeShort
+    }
+
+    private static func configuration(
+        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]], radius: (exponent: Int, isShort: Bool)
+    ) throws -> NodeConfiguration {
+        let (settings, socket, network) = (parts.settings, parts.socket, parts.network)
+        var configuration = NodeConfiguration(
+            network: network, role: settings.role, key: key, clientInfo: ProgramVersion.clientInfo)
+        configuration.endpoint = settings.addressPlan.endpoint(listeningAt: socket.local)
+        configuration.learnsAddress = settings.addressPlan == .auto
+        configuration.families = AddressFamilies(listeningAt: socket.local)
+        configuration.bootNodes = settings.bootNodes
+        // They were read as records where the file was read.
+        configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
+        configuration.recordSequence = try nextRecordSequence(parts, key)
+        // A client's arc is the whole ring: for it there is only more room.
+        configuration.radiusExponent =
+            settings.role != .holder
+            ? settings.radiusExponent
+            : try parts.capacity().fit(
+                exponent: radius.exponent, depth: network.sectionDepth, isShort: radius.isShort
+            ) { exponent in
+                var smaller = configuration
+                smaller.radiusExponent = exponent
+                return smaller.arc.sections
+            }
+        configuration.lanes = settings.lanes
+        configuration.rangeBytes = settings.rangeBytes
+        configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
+        configuration.attestingSeeds = seeds
+        if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
+        configuration.keptHeaders = settings.keptHeaders
+        return configuration
+    }
+
+    /// The socket; IPv4 alone where the machine has nothing else and that will do.
+    private static func openSocket(_ settings: RuntimeSettings) throws(ShellError) -> UDPSocket {
+        do throws(ShellError) {
+            return try UDPSocket(binding: settings.listen)
+        } catch {
+            switch error {
+            case .addressUnavailable, .system:
+                guard settings.fallsBackToIPv4 else { throw error }
+                return try UDPSocket(binding: Endpoint(ipv4: (0, 0, 0, 0), port: settings.listen.port))
+            default: throw error
+            }
+        }
+    }
+
+    private static func openStore(
+        _ settings: RuntimeSettings, _ network: NetworkConfiguration
+    ) throws(ShellError) -> LMDBStore {
+        let directory = settings.dataDirectory
+        var options = LMDBStore.Options()
+        options.mapSize = Int(clamping: settings.storageCapacityBytes)
+        do throws(StoreError) {
+            let store = try LMDBStore(directory: directory.storePath, options: options)
+            try StoreMeta.open(store, for: network)
+            return store
+        } catch {
+            throw ShellError(error, dataDirectory: directory, networkFile: settings.networkFile)
+        }
+    }
+
+    /// The sequence number of this start's node record, written down. The record file has one too, which counts where
+    /// it is of this key: the store may have been lost.
+    private static func nextRecordSequence(_ parts: Parts, _ key: IdentityKey) throws -> UInt64 {
+        let published = (try? parts.settings.dataDirectory.readRecord()).flatMap { try? NodeRecord(text: $0) }
+        let sequence = try RecordSequence.next(
+            in: try parts.store.snapshot(), published: published?.id == key.nodeID ? published?.sequence : nil,
+            unixSeconds: parts.clock.now().unixSeconds)
+        try parts.store.commit(RecordSequence.writing(sequence))
+        return sequence
+    }
+
+    /// Keeps the record file up to what peers are told, which changes where the node learns its address.
+    private static func recordFile(
+        from sequence: UInt64, _ parts: Parts
+    ) -> (_ node: Node) -> Void {
+        var written = sequence
+        return { node in
+            guard node.record.sequence != written else { return }
+            written = node.record.sequence
+            do {
+                try parts.settings.dataDirectory.writeRecord(node.record.text)
+            } catch {
+                parts.terminal.log(.warn, "the node record cannot be written: \(error)")
+            }
+        }
+    }
+
+    /// Connects the node and runs it until a signal, what it reports or a store that is too small ends it.
+    private static func run(_ node: Node, _ parts: Parts, _ signals: Signals) throws -> Ending {
+        let (settings, store) = (parts.settings, parts.store)
+        let mailbox = try Mailbox<MachineEvent<RunningNode>>()
+        let pool = WorkerPool<JobID, StateJob>(count: settings.workers) { id, job in
+            do throws(StoreError) {
+                mailbox.post(.jobFinished(id, job.run(on: try store.snapshot())))
+            } catch {
+                mailbox.post(.jobFinished(id, job.failed(error)))
+            }
+        }
+        // The smallest arc is one section.
+        let canShrink = settings.role == .holder && node.arc.count > 1
+        let shrink: @Sendable () -> Void = { mailbox.post(.storeShort) }
+        let capacity = parts.capacity(shrink: canShrink ? shrink : nil)
+        let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
+            commit: { (batches) throws(StoreError) in try commit(batches, to: store, within: capacity) },
+            size: { $0.byteCount },
+            done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
+        let reporter = Reporter(
+            settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.replay?.chain)
+        let record = node.record.text
+        try settings.dataDirectory.writeRecord(record)
+        tellReady(record, parts)
+        let feed = parts.replay.map { chain, replay in
+            let source = ReplaySource(directory: chain, from: node.nextReplayed, after: node.replayedHead)
+            return startFeed(source, perSecond: replay.blocksPerSecond, to: mailbox, parts.terminal)
+        }
+        if let feed { reporter.blockUsed = { feed.used() } }
+        let keepRecord = recordFile(from: node.record.sequence, parts)
+        let hands = EventLoop<RunningNode>.Hands(
+            pool: pool, writer: writer,
+            report: { report, machine in
+                if case .progress = report { keepRecord(machine.node) }
+                return reporter.handle(report, from: machine.node)
+            },
+            stopFeeds: { feed?.stop() }, feedFailed: { parts.terminal.log(.error, $0) })
+        let loop = try EventLoop(
+            machine: RunningNode(node), socket: parts.socket, mailbox: mailbox, signals: signals, clock: parts.clock,
+            hands: hands)
+        let code = try loop.run()
+        reporter.finish(loop.machine.node)
+        if loop.endedShort { return .storeShort }
+        return code == 0 && reporter.hasSynced ? .synced : .exit(code)
+    }
+
+    /// Commits batches; where there is no room for them, each by itself, and then again as long as something can be
+    /// given up. One thread does this.
+    private static func commit(
+        _ batches: [WriteBatch], to store: LMDBStore, within capacity: StoreCapacity
+    ) throws(StoreError) {
+        var isWritten = false
+        while !isWritten {
+            do throws(StoreError) {
+                if capacity.isShort { throw .full }
+                try store.commit(batches)
+                isWritten = true
+            } catch {
+                guard error == .full else { throw error }
+                if batches.count > 1 {
+                    for batch in batches { try commit([batch], to: store, within: capacity) }
+                    return
+                }
+                guard try capacity.look(isFull: true) else { throw error }
+            }
+        }
+        try capacity.wrote(batches.reduce(0) { $0 + $1.byteCount })
+    }
+
+    private static func tellReady(_ record: String, _ parts: Parts) {
+        let (settings, socket) = (parts.settings, parts.socket)
+        parts.terminal.log(
+            .info,
+            "\(ProgramVersion.text): \(settings.role) on network \(parts.network.name), UDP \(socket.local), "
+                + "data in \(settings.dataDirectory.path), \(settings.workers) workers")
+        if socket.receiveBufferBytes < ShellLimits.socketBufferBytes {
+            parts.terminal.log(
+                .debug,
+                "the receive buffer has \(ByteCount(bytes: UInt64(socket.receiveBufferBytes))): raise "
+                    + "net.core.rmem_max to \(ShellLimits.socketBufferBytes) for full speed")
+        }
+        FileHandle.standardOutput.write(Data("ready enr=\(record)\n".utf8))
+    }
+
+    /// A bridge's blocks, one by one at their pace.
+    private static func startFeed(
+        _ source: ReplaySource, perSecond: Double, to mailbox: Mailbox<MachineEvent<RunningNode>>, _ terminal: Terminal
+    ) -> PacedFeed<ReplayedBlock> {
+        PacedFeed(
+            perSecond: perSecond, ahead: ShellLimits.blocksAhead,
+            source: { try source.next() }, deliver: { mailbox.post(.command($0)) },
+            ended: { end in
+                switch end {
+                case .finished: terminal.log(.info, "the chain's last block is replayed; serving on")
+                case .failed(let reason): mailbox.post(.feedFailed(reason))
+                }
+            })
+    }
+
+    /// A bridge's chain must be the network's.
+    private static func check(
+        _ chain: ChainDirectory, _ settings: RuntimeSettings, _ network: NetworkConfiguration
+    ) throws(ShellError) {
+        guard chain.genesisHeader.hash == network.genesisHash else {
+            throw .badFile(
+                path: chain.path,
+                reason: "its genesis is \(chain.genesisHeader.hash), but that of \(settings.networkFile) is "
+                    + "\(network.genesisHash): give the chain of this network")
+        }
+        guard chain.chainID == network.chainID else {
+            throw .badFile(
+                path: chain.path,
+                reason: "its chain id is \(chain.chainID), but that of \(settings.networkFile) is \(network.chainID)")
+        }
+    }
+
+    private static func readSigningKey(
+        _ path: String, _ network: NetworkConfiguration
+    ) throws(ShellError) -> [UInt8] {
+        let seed = try KeyFile.read(path)
+        let publicKey = KeyFile.signingPublicKey(ofSeed: seed)
+        guard network.rule.keys.contains(publicKey) else {
+            throw .badFile(
+                path: path,
+                reason: "its public key \(publicKey) is not among rule.keys of the network: nobody would believe it")
+        }
+        return seed
+    }
+}

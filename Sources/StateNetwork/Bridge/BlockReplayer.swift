@@ -1,0 +1,252 @@
+import Chain
+import Primitives
+import StateStore
+
+/// What a bridge's keys say with a block: its certificate, and the block that it calls final, if any.
+struct Attestation: Sendable {
+    let certified: CertifiedHeader
+    let final: StatePoint?
+}
+
+/// Why a bridge cannot begin.
+public enum BridgeKeyError: Error, Equatable, Sendable {
+    /// An attesting seed, counted from 0, that is not 32 bytes of a secret key.
+    case seed(index: Int)
+    /// A key that is not among those of the network's rule.
+    case notOfNetwork(index: Int, key: Bytes32)
+    /// A key that was given before.
+    case givenTwice(index: Int, key: Bytes32)
+}
+
+/// The part of a bridge that only a bridge has: blocks come in, in order; each is applied to the whole state, signed
+/// with the bridge's keys and committed in one transaction with its header, before the next is begun.
+struct BlockReplayer: Sendable {
+    /// What there may be no more of before a later block is final.
+    private enum Shortage: Equatable, Sendable {
+        /// Changes above the last anchor.
+        case changes
+        /// Blocks above the last final one.
+        case blocks
+    }
+
+    /// What comes next.
+    enum Step: Sendable {
+        /// Nothing, until something happens.
+        case wait
+        /// This block is applied now. It counts as under way until `applied`, `refused` or `failed`.
+        case apply(ReplayedBlock)
+        /// This block was applied before; where the chain lacks its header, here it is.
+        case passOver(StatePoint, CertifiedHeader?)
+        /// A block does not follow on the last one.
+        case outOfOrder(String)
+        /// What there is to tell about waiting for finality.
+        case tell(Report.Level, String)
+    }
+
+    private let keys: [AttestingKey]
+    private let context: ClaimContext
+    private let finalityDepth: UInt64
+    /// Blocks given and not yet applied, in order; one is applied at a time.
+    private var waiting: [ReplayedBlock] = []
+    private var isBusy = false
+    /// The chain network has not heard of the last one yet. What it says to it comes first: an anchor that becomes
+    /// final by it, and the folds that follow.
+    private var awaitsChain = false
+    /// Not before this is a block tried again that the store refused.
+    private(set) var pausedUntil: Instant?
+    /// The newest block applied; nil before genesis.
+    private(set) var head: StatePoint?
+    /// Blocks applied and not yet signed as final, rising.
+    private var unfinal: [StatePoint]
+    /// The newest block that these keys have called final since this start.
+    private var signedFinal: StatePoint?
+    /// What the next block waits for room for, which is told once; nil where it does not wait.
+    private var shortage: Shortage?
+
+    /// Throws where a seed is no secret key, or one that nobody in this network believes: a bridge that signs with less
+    /// than it was given would go unnoticed until its network stands still.
+    /// `unfinal`: the blocks above the last final one up to the head, as far as the store has them.
+    init(
+        _ network: NetworkConfiguration, seeds: [[UInt8]], finalityDepth: UInt64, head: StatePoint?,
+        unfinal: [StatePoint]
+    ) throws(BridgeKeyError) {
+        var keys: [AttestingKey] = []
+        for (index, seed) in seeds.enumerated() {
+            guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else { throw .seed(index: index) }
+            guard network.rule.keys.contains(key.publicKey) else {
+                throw .notOfNetwork(index: index, key: key.publicKey)
+            }
+            guard !keys.contains(where: { $0.publicKey == key.publicKey }) else {
+                throw .givenTwice(index: index, key: key.publicKey)
+            }
+            keys.append(key)
+        }
+        self.keys = keys
+        self.finalityDepth = finalityDepth
+        self.head = head
+        self.unfinal = unfinal
+        context = ClaimContext(network)
+    }
+
+    // MARK: Blocks
+
+    /// Blocks given that are not applied yet.
+    var backlog: Int { waiting.count + (isBusy ? 1 : 0) }
+
+    /// A block of the execution chain.
+    mutating func give(_ block: ReplayedBlock) { waiting.append(block) }
+
+    /// The first block that is to be given. That is the one after the last applied; where the header of that is not
+    /// here (an earlier version wrote it in a transaction of its own, or the same key attested another branch
+    /// elsewhere), the first above the final block, so that the headers come again.
+    func nextNumber(_ chain: some AttestedHeaders) -> UInt64 {
+        guard let head else { return 0 }
+        return lacksHeader(of: head, chain) ? chain.final.number + 1 : head.number + 1
+    }
+
+    private func lacksHeader(of point: StatePoint, _ chain: some AttestedHeaders) -> Bool {
+        point.number > chain.final.number && !chain.holds(point.hash)
+    }
+
+    /// What is to be done now: unless a block is under way, with the next one that waits, where there is room for it.
+    mutating func next(_ book: SectionBook, _ chain: some AttestedHeaders, at moment: Moment) -> Step {
+        guard !isBusy, !awaitsChain, !waiting.isEmpty else { return .wait }
+        if let pausedUntil, moment.instant < pausedUntil { return .wait }
+        pausedUntil = nil
+        if let head, let block = waiting.first, block.header.number <= head.number, lacksHeader(of: head, chain) {
+            waiting.removeFirst()
+            return passOver(block, head, chain, at: moment)
+        }
+        let expected = head.map { $0.number + 1 } ?? 0
+        while let block = waiting.first, block.header.number != expected {
+            waiting.removeFirst()
+            guard block.header.number > expected else { continue }
+            return .outOfOrder(
+                "block \(block.header.number) was given where \(expected) is next: the chain's files must leave none "
+                    + "out")
+        }
+        guard let block = waiting.first else { return .wait }
+        let lacking = shortage(before: block, book, chain)
+        if lacking != shortage {
+            shortage = lacking
+            return text(of: lacking, block.header.number, book, chain)
+        }
+        guard lacking == nil else { return .wait }
+        return .apply(block)
+    }
+
+    /// The block that `next` gave to be applied is under way.
+    mutating func begin() {
+        waiting.removeFirst()
+        isBusy = true
+    }
+
+    /// A block that was applied before, where the chain lacks the header of the last one.
+    private mutating func passOver(
+        _ block: ReplayedBlock, _ head: StatePoint, _ chain: some AttestedHeaders, at moment: Moment
+    ) -> Step {
+        let isLast = block.header.number == head.number
+        guard !isLast || block.header.hash == head.hash else {
+            return .outOfOrder("block \(block.header.point) was given, but \(head) is what was applied at its height")
+        }
+        // One that the final block excludes by now is told when a block is to follow it.
+        guard chain.joins(block.header) else { return .passOver(block.header.point, nil) }
+        awaitsChain = true
+        guard isLast else { return .passOver(block.header.point, CertifiedHeader(header: block.header)) }
+        let word = attestation(of: block.header, at: moment.unixSeconds)
+        said(word)
+        return .passOver(block.header.point, word.certified)
+    }
+
+    // MARK: Room
+
+    /// What the next block waits for until a later block is final: there are as many above the last final one as there
+    /// may be; or the layers above the last anchor have all the room there is, and the word of others is what is
+    /// missing to fold them. Where it is this bridge's own, more blocks have to come: it calls a boundary final only
+    /// `finalityDepth` blocks later, and if all bridges waited before they had done so, none would ever go on.
+    private func shortage(
+        before block: ReplayedBlock, _ book: SectionBook, _ chain: some AttestedHeaders
+    ) -> Shortage? {
+        if chain.isFull && !chain.holds(block.header.hash) { return .blocks }
+        return book.isFullOfLayers && hasSignedNextAnchor(book) ? .changes : nil
+    }
+
+    /// Whether this bridge has called final, since its start, an anchor that not all sections were brought to yet.
+    private func hasSignedNextAnchor(_ book: SectionBook) -> Bool {
+        guard let signedFinal else { return false }
+        return signedFinal.number / book.epochLength > (book.lowestBase ?? 0) / book.epochLength
+    }
+
+    private func text(
+        of shortage: Shortage?, _ number: UInt64, _ book: SectionBook, _ chain: some AttestedHeaders
+    ) -> Step {
+        let cure = "are all bridges up whose keys the network's configuration asks for?"
+        switch shortage {
+        case .changes:
+            return .tell(
+                .warning,
+                "block \(number) waits: \(book.layerBytes >> 20) MiB of changes are above the last anchor, and no "
+                    + "later one is final; \(cure)")
+        case .blocks:
+            return .tell(
+                .warning,
+                "block \(number) waits: \(ChainLimits.unfinalHeaders) blocks are above block \(chain.final.number), "
+                    + "the last one that is final; \(cure)")
+        case nil: return .tell(.info, "block \(number) waits no longer: there is room for its changes")
+        }
+    }
+
+    // MARK: Words
+
+    /// What this bridge's keys say with the next block, and of the newest that is final then. It counts once the block
+    /// is committed (`applied`).
+    func attestation(of header: BlockHeader, at unixSeconds: UInt64) -> Attestation {
+        var claims = [Claim(kind: .head, point: header.point, unixSeconds: unixSeconds)]
+        let final = final(below: header.point)
+        if let final { claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds)) }
+        let certificate = Certificate(keys.flatMap { key in claims.map { key.sign($0, in: context) } })
+        return Attestation(certified: CertifiedHeader(header: header, certificate: certificate), final: final)
+    }
+
+    /// The block that is called final with this next one; nil where none that is known lies deep enough.
+    private func final(below next: StatePoint) -> StatePoint? {
+        guard next.number >= finalityDepth else { return nil }
+        let number = next.number - finalityDepth
+        guard number < next.number, let first = unfinal.first else { return finalityDepth == 0 ? next : nil }
+        // They follow one another.
+        guard number >= first.number, number - first.number < UInt64(unfinal.count) else { return nil }
+        return unfinal[Int(number - first.number)]
+    }
+
+    /// The block is the newest one now, and its word is out.
+    private mutating func said(_ word: Attestation) {
+        head = word.certified.point
+        if let last = unfinal.last, last.number &+ 1 != word.certified.point.number { unfinal = [] }
+        unfinal.append(word.certified.point)
+        guard let final = word.final else { return }
+        unfinal.removeFirst(unfinal.prefix { $0.number < final.number }.count)
+        signedFinal = final
+    }
+
+    // MARK: Ends
+
+    /// The block under way is committed, with this word.
+    mutating func applied(_ word: Attestation) {
+        isBusy = false
+        awaitsChain = true
+        said(word)
+    }
+
+    /// The chain network is about to hear of the last one.
+    mutating func chainHears() { awaitsChain = false }
+
+    /// The block under way does not hold.
+    mutating func failed() { isBusy = false }
+
+    /// The store refused the block under way: it waits, first in line.
+    mutating func refused(_ block: ReplayedBlock, at now: Instant) {
+        isBusy = false
+        waiting.insert(block, at: 0)
+        pausedUntil = now + StateNetworkLimits.storeRetry
+    }
+}

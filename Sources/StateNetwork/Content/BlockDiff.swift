@@ -1,0 +1,150 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// The content of a block diff: what one block changed in one section, with all that is needed to believe it.
+public struct BlockDiffValue: Hashable, Sendable {
+    /// RLP of the block's header.
+    public let header: [UInt8]
+    /// The header's certificate as encoded; empty where it came without one.
+    public private(set) var certificate: [UInt8]
+    /// The section hash of the state the changes apply to: the one after the parent block.
+    public let sectionHashBefore: Bytes32
+    /// In flat order.
+    public let changes: [LeafChange]
+    /// Codes that changed accounts name and that were not there before, ascending by hash.
+    public let codes: [[UInt8]]
+    /// Nodes from the header's state root to the section.
+    public let pathProof: [[UInt8]]
+
+    public init(
+        header: [UInt8], certificate: [UInt8], sectionHashBefore: Bytes32, changes: [LeafChange], codes: [[UInt8]],
+        pathProof: [[UInt8]]
+    ) {
+        self.header = header
+        self.certificate = certificate
+        self.sectionHashBefore = sectionHashBefore
+        self.changes = changes
+        self.codes = codes.map { (Keccak.hash($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
+        self.pathProof = pathProof
+    }
+
+    /// The same with another certificate.
+    public func certified(by certificate: [UInt8]) -> BlockDiffValue {
+        var other = self
+        other.certificate = certificate
+        return other
+    }
+
+    private static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
+
+    /// The container after the status byte.
+    package static let schema = SSZType.container([
+        ("section_hash_before", .bytes32), ("header", .byteList(ChainLimits.headerBytes)),
+        ("certificate", .byteList(certificateBytes)), ("changes", ChangeColumns.schema),
+        ("codes", .list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.blockCodes)),
+        ("path_proof", .list(.byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.pathProofNodes)),
+    ])
+
+    /// The value, status byte included; nil where it would break a limit or the changes are not in their wire form.
+    public var encoded: [UInt8]? {
+        guard let columns = ChangeColumns(changes), header.count <= ChainLimits.headerBytes,
+            certificate.count <= Self.certificateBytes, codes.count <= StateNetworkLimits.blockCodes,
+            codes.allSatisfy({ $0.count <= ChainLimits.codeBytes }),
+            pathProof.count <= StateNetworkLimits.pathProofNodes,
+            pathProof.allSatisfy({ $0.count <= StateNetworkLimits.nodeBytes })
+        else { return nil }
+        let bytes =
+            [0]
+            + ColumnWriter.container(
+                fixed: sectionHashBefore.bytes,
+                [header, certificate, columns.encoded, ColumnWriter.items(codes), ColumnWriter.items(pathProof)])
+        return bytes.count <= StateNetworkLimits.answerBytes ? bytes : nil
+    }
+
+    /// Reads a whole value. Layout, order and limits are checked, nothing is believed yet.
+    public init(decoding value: [UInt8]) throws(DiffError) {
+        do throws(StateContentError) { try StateStatus.requireData(value) } catch { throw .status(error) }
+        do throws(SSZError) {
+            let reader = ColumnReader(bytes: value)
+            let fields = try reader.container(1..<value.count, fixed: 32, count: 5)
+            guard fields[0].count <= ChainLimits.headerBytes, fields[1].count <= Self.certificateBytes else {
+                throw .overLimit
+            }
+            sectionHashBefore = reader.bytes32(at: 1)
+            header = Array(value[fields[0]])
+            certificate = Array(value[fields[1]])
+            changes = try ChangeColumns(reader, fields[2]).changes
+            codes = try reader.byteLists(
+                fields[3], limit: StateNetworkLimits.blockCodes, itemLimit: ChainLimits.codeBytes)
+            pathProof = try reader.byteLists(
+                fields[4], limit: StateNetworkLimits.pathProofNodes, itemLimit: StateNetworkLimits.nodeBytes)
+        } catch {
+            throw .malformed(error)
+        }
+    }
+}
+
+/// Checks block diffs.
+public enum BlockDiffCheck {
+    /// What a diff says of its block, as far as it proves that by itself.
+    public struct Claims: Sendable {
+        /// The header whose hash is in the key. Whether the chain's rule stands behind it is not judged here.
+        public let header: CertifiedHeader
+        /// The section hash after the block, by the path proof under the header's state root.
+        public let sectionHashAfter: Bytes32
+    }
+
+    /// The header that a diff comes with, where it is the key's and its certificate can be read. It costs no more than
+    /// to read the header; the rest is for `verify`.
+    public static func header(
+        of value: BlockDiffValue, key: BlockDiffKey, depth: Int
+    ) throws(DiffError) -> CertifiedHeader {
+        guard (0..<Section.count(depth: depth)).contains(key.section) else { throw .wrongSections }
+        guard case .success(let header) = Result(catching: { try BlockHeader(rlp: value.header) }),
+            header.point == key.point
+        else { throw .wrongHeader }
+        guard !value.certificate.isEmpty else { return CertifiedHeader(header: header) }
+        do throws(ChainError) {
+            return CertifiedHeader(header: header, certificate: try Certificate(decoding: value.certificate))
+        } catch {
+            throw .malformedCertificate(error)
+        }
+    }
+
+    /// Checks header, certificate encoding and path proof against the key.
+    public static func verify(
+        _ value: BlockDiffValue, key: BlockDiffKey, depth: Int
+    ) throws(DiffError) -> Claims {
+        let header = try header(of: value, key: key, depth: depth)
+        do throws(ProofError) {
+            let hash = try SectionProof.sectionHash(
+                root: header.header.stateRoot, proof: value.pathProof,
+                section: Section(depth: depth, index: key.section).path)
+            return Claims(header: header, sectionHashAfter: hash)
+        } catch {
+            throw .proof(error)
+        }
+    }
+
+    /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the
+    /// proven hash, and pairs the codes with their hashes. Codes that are missing are for the caller to ask for.
+    /// `from`: see `DiffsCheck.apply`.
+    public static func apply<Snapshot: StoreSnapshot>(
+        _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
+        in view: inout StateView<Snapshot>
+    ) throws -> (update: SectionUpdate, codes: [(hash: Bytes32, code: [UInt8])]) {
+        let update = try DiffsCheck.apply(value.changes, to: section, expecting: hash, from: before, in: &view)
+        let named = Set(update.newCodeHashes)
+        var codes: [(hash: Bytes32, code: [UInt8])] = []
+        for code in value.codes {
+            let hash = Keccak.hash(code)
+            guard named.contains(hash), codes.last.map({ $0.hash < hash }) ?? true else {
+                throw DiffError.unexpectedCode(hash)
+            }
+            codes.append((hash, code))
+        }
+        return (update, codes)
+    }
+}

@@ -1,0 +1,115 @@
+import Chain
+import Overlay
+import Primitives
+
+/// The way of block diffs and crowns from peer to peer: what is expected from accepted offers, what came lately, and
+/// what is to be offered to whom.
+///
+/// A diff goes on to a few peers whose arc it lies in and who do not have its block yet. The keys for one peer are
+/// gathered for a moment, so that the diffs of a block travel in one offer and one stream.
+struct DiffGossip: Sendable {
+    private let role: Role
+    /// Of this node: it makes the order in which this one passes a block on different from every other node's.
+    private let id: Bytes32
+    private let sectionDepth: Int
+    var expected = ExpectedOffers()
+    private var recent: RecentDiffs
+    private var certificates = CheckedCertificates()
+    /// Keys for each peer, in the order they came about.
+    private var outgoing: [Bytes32: [BlockDiffKey]] = [:]
+    /// When what was gathered is offered.
+    private(set) var deadline: Instant?
+
+    init(role: Role, id: Bytes32, sectionDepth: Int, arc: Range<Int>) {
+        self.role = role
+        self.id = id
+        self.sectionDepth = sectionDepth
+        recent = RecentDiffs(limit: StateNetworkLimits.recentDiffs(sections: arc.count))
+    }
+
+    // MARK: In
+
+    /// Whether a peer of that role may bring anything. A bridge has its state from its own chain. Who has not said yet
+    /// what it is counts as a bridge for those that take nothing from one.
+    func takesItems(from sender: Role?) -> Bool {
+        role != .bridge && (sender.map { role.takesState(from: $0) } ?? (role == .holder))
+    }
+
+    /// Bytes that the accepted ones of these keys may bring in all.
+    func bytes(of keys: [StateContentKey?], accepted codes: [AcceptCode]) -> Int {
+        zip(keys, codes).reduce(0) { sum, item in
+            switch item {
+            case (.crown?, .accepted): sum + StateNetworkLimits.crownBytes(depth: sectionDepth)
+            case (_, .accepted): sum + OverlayLimits.offerStreamBytes
+            default: sum
+            }
+        }
+    }
+
+    // MARK: Out
+
+    /// The value of a recent block diff, to be served.
+    func recentDiff(_ key: BlockDiffKey) -> [UInt8]? { recent[key] }
+
+    /// Remembers a diff of our own making.
+    mutating func remember(_ key: BlockDiffKey, _ value: [UInt8]) { recent.add(key, value) }
+
+    /// Remembers a diff that a peer sent and that a job has checked, as it is passed on. The job has checked all of it
+    /// but the certificate, and that may have come after the block was attested here, when nobody looks at it any more:
+    /// it is made anew of claims that hold. Nothing is kept where the block is not on the attested line any more.
+    mutating func remember(_ diff: PendingDiff, _ chain: some AttestedHeaders) {
+        guard let known = chain.certifiedHeader(at: diff.key.point.number), known.point == diff.key.point else {
+            return
+        }
+        let certificate = certificates.certificate(of: known, given: diff.value.certificate, in: chain)
+        let value =
+            certificate == diff.value.certificate ? diff.encoded : diff.value.certified(by: certificate).encoded
+        if let value { recent.add(diff.key, value) }
+    }
+
+    /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, as far as is known.
+    mutating func passOn(
+        _ key: BlockDiffKey, to peers: HolderDirectory, except sender: Bytes32?, fanout: Int, at now: Instant
+    ) {
+        let interested = peers.covering(key.section).filter { peer in
+            guard peer.id != sender, let head = peer.head, head.number < key.point.number else { return false }
+            return takesOffers(peer.role)
+        }
+        // Every node has an order of its own for each block. By one order for all, everybody would pass a diff on to
+        // the same few, and the rest would have to ask for it. The sections of a block share the order, so that their
+        // diffs travel in one offer.
+        let seed = id.word1 ^ key.point.hash.word1
+        let order = interested.map { peer in
+            var generator = SeededGenerator(seed: seed ^ peer.id.word2)
+            return (rank: generator.next(), id: peer.id)
+        }.sorted { ($0.rank, $0.id) < ($1.rank, $1.id) }
+        for peer in order.prefix(fanout) { outgoing[peer.id, default: []].append(key) }
+        if deadline == nil, !order.isEmpty { deadline = now + StateNetworkLimits.gossipGather }
+    }
+
+    /// Takes what was gathered, all items for one peer together, once it is time.
+    mutating func takeOutgoing(at now: Instant) -> [(peer: Bytes32, items: [ContentItem])] {
+        guard let deadline, deadline <= now else { return [] }
+        self.deadline = nil
+        defer { outgoing = [:] }
+        return outgoing.sorted { $0.key < $1.key }.compactMap { peer, keys in
+            let items = keys.compactMap { key in
+                recent[key].map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
+            }
+            return items.isEmpty ? nil : (peer, items)
+        }
+    }
+
+    /// The peers that an anchor's crown is offered to: some of those that do not name the anchor among what they serve.
+    func lacking(_ anchor: Anchor, _ peers: HolderDirectory) -> [Bytes32] {
+        let lacking = peers.peers.values.filter { peer in
+            takesOffers(peer.role) && !peer.served.contains { $0.anchor == anchor }
+        }
+        return Array(
+            lacking.map(\.id).sorted { ($0 ^ anchor.hash) < ($1 ^ anchor.hash) }
+                .prefix(StateNetworkLimits.gossipFanout))
+    }
+
+    /// Whether a peer of that role is offered anything: a bridge never is, and a bridge offers to holders alone.
+    private func takesOffers(_ other: Role) -> Bool { role == .bridge ? other == .holder : other != .bridge }
+}

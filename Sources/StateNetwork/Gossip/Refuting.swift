@@ -1,0 +1,16 @@
+import Chain
+import Primitives
+
+// A block diff says on which state of its section it goes on. That is not under the header's root, so a diff that is
+// right in everything else can say something false here and keep the true one of the same block from its turn. What is
+// false can be shown as soon as the parent block's nodes above the section have been seen: its sender pays then, and
+// the section goes on. Where they have not, another diff of the same block is let in beside it (`PendingDiffs`).
+extension PendingDiff {
+    /// Whether it says something provably false of the state before its block.
+    func isRefuted(by crowns: Crowns, _ chain: some AttestedHeaders) -> Bool {
+        guard key.point.number > 0, let header = chain.header(of: key.point) else { return false }
+        let parent = StatePoint(number: key.point.number - 1, hash: header.parentHash)
+        guard let root = chain.header(of: parent)?.stateRoot else { return false }
+        return crowns.provenHash(of: key.section, root: root).map { $0 != value.sectionHashBefore } ?? false
+    }
+}

@@ -1,0 +1,32 @@
+import Chain
+import Primitives
+
+/// What peers are told of this node, and when it is time to look at what is held for it.
+struct Announcer: Sendable {
+    private let role: Role
+    private let radius: UInt256
+    /// The newest anchor that peers were told all that is held has reached, and whether they know that this node
+    /// follows the head.
+    private var toldAnchor: Anchor?
+    private var toldFollowing = false
+
+    init(role: Role, radiusExponent: Int) {
+        self.role = role
+        radius = UInt256.mask(bits: radiusExponent)
+    }
+
+    /// The payload of our pings, and whether peers wait to hear it. That this node follows the head: it is offered no
+    /// block's diffs before. That all it holds has reached a new anchor: askers change over as soon as they know who
+    /// serves it, since the old one is soon gone. Both come about once, or once in an epoch.
+    mutating func payload(of holdings: Holdings) -> (payload: StatePingPayload, isUrgent: Bool) {
+        let head = holdings.verifiedHead ?? holdings.completeAnchor.map { holdings.book.point(of: $0) }
+        let served = holdings.servedAnchors()
+        let reached = served.first.flatMap { newest in
+            newest.runs.reduce(0) { $0 + $1.count } == holdings.book.completeCount ? newest.anchor : nil
+        }
+        let isUrgent = (head != nil && !toldFollowing) || (reached != nil && reached != toldAnchor)
+        toldFollowing = head != nil
+        toldAnchor = reached ?? toldAnchor
+        return (StatePingPayload(role: role, radius: radius, head: head, served: served), isUrgent)
+    }
+}

@@ -1,0 +1,163 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// What this node holds of the state, as far as decisions need it in memory: the book of sections, the crowns with the
+/// node pool, the code that is missing, and the block up to which all of it was verified. Each is a value of its own;
+/// here is what follows from several of them together.
+public struct Holdings: Sendable {
+    public internal(set) var book: SectionBook
+    public internal(set) var crowns: Crowns
+    var codes: WantedCodes
+    var verifier = HeadVerifier()
+
+    /// What the store held at the start.
+    init(
+        depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer],
+        crowns stored: [(anchor: Anchor, crown: Crown)], wantedCodes: [WantedCode] = []
+    ) {
+        book = SectionBook(depth: depth, epochLength: epochLength, arc: arc, records: records, layers: layers)
+        crowns = Crowns(depth: depth, epochLength: epochLength)
+        codes = WantedCodes(wantedCodes)
+        for layer in book.all.lazy.flatMap(\.layers) { note(layer.pathProof, at: layer.point.number) }
+        for (anchor, crown) in stored { store(crown, at: anchor) }
+    }
+
+    /// A section of the arc; nil outside it.
+    public func held(_ index: Int) -> SectionEntry? { book.held(index) }
+
+    /// The newest block at whose root all that is held was compared with the proven section hashes.
+    public var verifiedHead: StatePoint? { verifier.head?.point }
+
+    /// Whether every section is complete and every code held: without the code of its accounts a state is not whole.
+    var isComplete: Bool { codes.isEmpty && book.isAllComplete }
+
+    /// The anchor at which the whole arc is complete with its code; nil while there is none.
+    var completeAnchor: Anchor? { codes.isEmpty ? book.completeAnchor : nil }
+
+    // MARK: Committed
+
+    /// A section's base is this record now (nil: nothing is held). Gives the layers that do not fit onto it: the store
+    /// has to forget them too.
+    mutating func committed(_ record: SectionRecord?, section index: Int) -> [BlockLayer] {
+        var dropped: [BlockLayer] = []
+        book.change(index) { dropped = $0.take(record) }
+        return dropped
+    }
+
+    /// A layer was committed: on top of the others, or, after a catch-up, in place of all of them. False where it does
+    /// not go on from what is held any more, because a reorganisation came between: then it is not taken, the section
+    /// is to be caught up, and the store has to forget the layer.
+    mutating func committed(_ layer: BlockLayer, replacing: Bool) -> Bool {
+        var stands = false
+        book.change(layer.section.index) { stands = $0.take(layer, replacing: replacing) }
+        if stands { note(layer.pathProof, at: layer.point.number) }
+        return stands
+    }
+
+    /// Catching up found that the section is at the goal as its base is. Layers that say otherwise were dropped from
+    /// the store (`layersStand` is false) and go here too.
+    mutating func caughtUp(_ index: Int, layersStand: Bool = true) {
+        book.change(index) { entry in
+            if !layersStand { entry.layers = [] }
+            entry.needsCatchUp = false
+            entry.gapSince = nil
+        }
+    }
+
+    /// A catch-up dropped all layers of a section from the store, but what it put in their place does not stand: memory
+    /// follows. Gives them.
+    mutating func layersLost(_ index: Int) -> [BlockLayer] {
+        let lost = held(index)?.layers ?? []
+        book.change(index) { entry in
+            entry.layers = []
+            entry.needsCatchUp = true
+        }
+        return lost
+    }
+
+    /// Keeps a verified crown.
+    mutating func store(_ crown: Crown, at anchor: Anchor) { crowns.store(crown, at: anchor, beside: verifier.head) }
+
+    /// See `Crowns.note`.
+    mutating func note(_ nodes: [[UInt8]], at number: UInt64) {
+        if !nodes.isEmpty { crowns.note(nodes, at: number, beside: verifier.head) }
+    }
+
+    /// Drops the crowns that nothing held refers to; gives their anchors.
+    mutating func pruneCrowns(newestFinal: Anchor?) -> [Anchor] {
+        crowns.prune(needed: book.pointsNeeded, newestFinal: newestFinal)
+    }
+
+    // MARK: The head
+
+    /// Compares all that is held with the proven section hashes at one block; on success that block is the verified
+    /// head. At the attested head (`isHead`) nothing can be missing then.
+    mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
+        guard verifier.verify(at: point, root: root, &book, by: crowns) else { return false }
+        if isHead { book.nothingIsMissing() }
+        return true
+    }
+
+    /// Marks the sections that are not known to stand at this attested block as missing blocks.
+    mutating func markBehind(at point: StatePoint, root: Bytes32) {
+        for index in verifier.behind(at: point, root: root, book, crowns) {
+            book.change(index) { $0.needsCatchUp = true }
+        }
+    }
+
+    /// A reorganisation: what was verified on the line that lost no longer counts, and its layers are dropped. Gives
+    /// them: the store has to forget them too.
+    mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
+        verifier.rewind(isCanonical: isCanonical)
+        return book.rewind(isCanonical: isCanonical)
+    }
+
+    // MARK: What can be given
+
+    /// The anchors at which complete sections are served, newest first, with the runs of sections at each. An anchor
+    /// without its crown is not served.
+    public func servedAnchors() -> [AnchorSections] {
+        crowns.list.reversed().compactMap { anchor, _ in
+            let runs = book.served(at: anchor)
+            return runs.isEmpty ? nil : AnchorSections(anchor: anchor, runs: runs)
+        }
+    }
+
+    /// Whether a held section's changes can be given up to `target`: its state there is known, and is the proven one.
+    func canLead(_ index: Int, to target: StatePoint, proven: Bytes32) -> Bool {
+        guard let record = held(index)?.record, record.isComplete else { return false }
+        if target.number >= record.working.number { return book.stateHash(of: index, at: target.number) == proven }
+        return record.previous == target
+    }
+
+    /// The sections of these whose layers (or none) already give an anchor's section hash, and that are not locked:
+    /// they can be folded. The others are brought there by diffs.
+    func ready(_ indices: some Sequence<Int>, for anchor: Anchor, _ crown: Crown) -> [Int] {
+        let goal = book.point(of: anchor)
+        return indices.filter { index in
+            guard !book.isLocked(index), let held = held(index), held.isComplete, let record = held.record,
+                record.working.number < goal.number, let state = held.stateHash(at: goal.number)
+            else { return false }
+            // A crown that lacks a section proves nothing of it.
+            guard case .success(let proven) = Result(catching: { try crown.sectionHash(index) }) else { return false }
+            return proven == state
+        }
+    }
+
+    /// The state root that the sections held give; nil unless every section of the ring is complete.
+    func rootOfSections() -> Bytes32? {
+        guard let subtrees = book.baseSubtrees, subtrees.count == Section.count(depth: book.depth) else { return nil }
+        return Crown(sections: subtrees, depth: book.depth).root
+    }
+
+    /// The crown of the state after block `number`, made of the sections held; nil unless all of the ring are complete
+    /// and reach down to it. The caller compares its root with the header's.
+    func rebuiltCrown(at number: UInt64) -> Crown? {
+        guard let subtrees = book.subtrees(at: number), subtrees.count == Section.count(depth: book.depth) else {
+            return nil
+        }
+        return Crown(sections: subtrees, depth: book.depth)
+    }
+}

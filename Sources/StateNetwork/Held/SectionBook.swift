@@ -1,0 +1,335 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// The book of sections: one record for each section of the arc, read by the walk, by gossip, by whoever serves and by
+/// whoever tells peers what is held.
+///
+/// The store is the truth: a record changes only after the transaction that says the same was committed. A section is
+/// *locked* while an operation that will change it is under way; everything else that wants to change it waits its
+/// turn. Beside the records the book keeps what follows from them (how many are complete, at which anchor, which miss
+/// blocks), and which of them something happened to. All changes go through `change`, so nobody has to be told, and
+/// nothing takes time in proportion to the arc but what is said to.
+public struct SectionBook: Sendable {
+    /// Leading nibbles of a section's path.
+    public let depth: Int
+    /// Blocks of an epoch.
+    public let epochLength: UInt64
+    /// Section indices of the arc.
+    public let arc: Range<Int>
+    private var entries: [SectionEntry]
+    /// Complete sections by the point of their base, and by the one before it, which the undo layer leads back to.
+    private var byWorking: [StatePoint: SectionRuns] = [:]
+    private var byPrevious: [StatePoint: SectionRuns] = [:]
+    /// Sections of which every leaf is held.
+    public private(set) var completeCount = 0
+    /// Sections that are partly fetched.
+    private(set) var begun: Set<Int> = []
+    /// Complete sections that miss blocks, or may.
+    private var missing: Set<Int> = []
+    /// Sections with layers above their base.
+    private var layered: Set<Int> = []
+    /// Bytes of all layers and of what they are looked through by.
+    public private(set) var layerBytes = 0
+    /// What they may have; tests take less.
+    var layerLimit = StateNetworkLimits.layerBytes
+    private var lockedCount = 0
+    /// Every section is locked at once: a bridge applies a block.
+    private var isAllLocked = false
+    /// Sections of which more or less is held, or at another anchor, since the walk last looked.
+    private var moved: Set<Int> = []
+    /// Sections whose state or lock changed since it was last looked for folds.
+    private var foldable: Set<Int> = []
+    /// Sections whose state changed since the head was last verified.
+    private(set) var unverified: Set<Int> = []
+    /// Grows with every change.
+    private(set) var revision: UInt64 = 0
+
+    /// What the store held at the start.
+    init(depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer]) {
+        self.depth = depth
+        self.epochLength = epochLength
+        self.arc = arc
+        entries = Array(repeating: SectionEntry(), count: arc.count)
+        for record in records {
+            change(record.section.index) { entry in
+                entry.record = record
+                // Blocks passed while the node was away: what follows the last layer is not known.
+                entry.needsCatchUp = record.isComplete
+            }
+        }
+        for layer in layers.sorted(by: { $0.point.number < $1.point.number }) {
+            change(layer.section.index) { entry in
+                // Those up to the working anchor are part of the base; the store keeps them for older askers. One that
+                // does not go on from what is held was left by a crash before it could be dropped.
+                guard let record = entry.record, layer.point.number > record.working.number,
+                    layer.sectionHashBefore == (entry.layers.last?.sectionHashAfter ?? record.sectionHash)
+                else { return }
+                entry.layers.append(layer)
+            }
+        }
+        moved = []
+    }
+
+    // MARK: Reading
+
+    /// A section of the arc; nil outside it.
+    public func held(_ index: Int) -> SectionEntry? { arc.contains(index) ? entries[index - arc.lowerBound] : nil }
+
+    /// One value of a section, read in place; nil outside the arc.
+    func read<Value>(_ index: Int, _ body: (SectionEntry) -> Value?) -> Value? {
+        guard arc.contains(index) else { return nil }
+        return body(entries[index - arc.lowerBound])
+    }
+
+    /// Every section's entry, in order.
+    var all: [SectionEntry] { entries }
+
+    /// The section of that index.
+    public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
+
+    /// The block at an anchor's boundary.
+    public func point(of anchor: Anchor) -> StatePoint {
+        StatePoint(number: anchor.epoch &* epochLength, hash: anchor.hash)
+    }
+
+    /// The anchor whose boundary block that is.
+    public func anchor(of point: StatePoint) -> Anchor {
+        Anchor(epoch: point.number / epochLength, hash: point.hash)
+    }
+
+    /// Whether every leaf of a section is held.
+    public func isComplete(_ index: Int) -> Bool { read(index) { $0.isComplete } ?? false }
+
+    /// Whether every section of the arc is complete.
+    var isAllComplete: Bool { completeCount == arc.count }
+
+    /// Whether something of the arc is held and something is missing.
+    var isMidway: Bool { completeCount + begun.count > 0 && !isAllComplete }
+
+    /// The anchor that a section is held at; nil where nothing is.
+    func anchor(ofSection index: Int) -> Anchor? { read(index) { $0.record.map { anchor(of: $0.working) } } }
+
+    /// The anchor at which the whole arc is complete; nil where there is none.
+    var completeAnchor: Anchor? {
+        guard byWorking.count == 1, let (point, runs) = byWorking.first, runs.count == arc.count else { return nil }
+        return anchor(of: point)
+    }
+
+    /// Complete sections whose base is at another anchor than this one, by that, the oldest first.
+    func behind(_ newest: Anchor) -> [(anchor: Anchor, sections: SectionRuns)] {
+        let goal = point(of: newest)
+        guard byWorking.count > (byWorking[goal] == nil ? 0 : 1) else { return [] }
+        let others = byWorking.filter { $0.key != goal }.map { (anchor: anchor(of: $0.key), sections: $0.value) }
+        return others.sorted { $0.anchor < $1.anchor }
+    }
+
+    /// The first section that is complete at another anchor than this one, and which; nil where there is none.
+    public func firstBehind(_ newest: Anchor) -> (section: Int, anchor: Anchor)? {
+        guard let (anchor, sections) = behind(newest).first, let first = sections.runs.first else { return nil }
+        return (first.lowerBound, anchor)
+    }
+
+    /// How many complete sections have their base at an anchor.
+    func completeCount(at anchor: Anchor) -> Int { byWorking[point(of: anchor)]?.count ?? 0 }
+
+    /// The runs of complete sections that can be served at an anchor, as their base or as what the undo layer leads to.
+    func served(at anchor: Anchor) -> [Range<Int>] {
+        let point = point(of: anchor)
+        return (byWorking[point]?.runs ?? []) + (byPrevious[point]?.runs ?? [])
+    }
+
+    /// Points that something held stands at or leads back to.
+    var pointsNeeded: Set<StatePoint> {
+        let partial = begun.compactMap { index in read(index) { $0.record?.working } }
+        return Set(byWorking.keys).union(byPrevious.keys).union(partial)
+    }
+
+    /// The lowest block that a complete section's base is at.
+    var lowestBase: UInt64? { byWorking.keys.map(\.number).min() }
+
+    /// The hash of a held section's state after block `number`; nil where it is not known or lies below its base.
+    public func stateHash(of index: Int, at number: UInt64) -> Bytes32? { read(index) { $0.stateHash(at: number) } }
+
+    /// The newest block whose changes a held section has.
+    public func top(of index: Int) -> UInt64 { read(index) { $0.top } ?? 0 }
+
+    /// Whether no more layers are kept: no anchor has become final for so long that those above the last one fill their
+    /// room.
+    public var isFullOfLayers: Bool { layerBytes >= layerLimit }
+
+    /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
+    public func hasGap(_ index: Int, at now: Instant) -> Bool {
+        guard missing.contains(index) else { return false }
+        return read(index) { entry in
+            // One layer in place of many makes room; one in place of one or none would only take more.
+            if isFullOfLayers && entry.layers.count < 2 { return false }
+            return entry.needsCatchUp || entry.gapSince.map { now - $0 > StateNetworkLimits.gapPatience } ?? false
+        } ?? false
+    }
+
+    /// Sections with a gap, in order.
+    public func gaps(at now: Instant) -> [Int] { missing.filter { hasGap($0, at: now) }.sorted() }
+
+    // MARK: Changing
+
+    /// What the sums are made of.
+    private struct Facts: Equatable {
+        var working: StatePoint?
+        var previous: StatePoint?
+        var begunUpTo: Cursor?
+        var isComplete: Bool
+        var isMissing: Bool
+        var isLocked: Bool
+        var top: StatePoint?
+        var layers: Int
+
+        init(_ entry: SectionEntry) {
+            working = entry.record?.working
+            previous = entry.record?.previous
+            begunUpTo = entry.begunUpTo
+            isComplete = entry.isComplete
+            isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
+            isLocked = entry.isLocked
+            top = entry.layers.last?.point
+            layers = entry.layers.count
+        }
+
+        /// Whether the walk has to look at it anew.
+        func hasMoved(from before: Facts) -> Bool {
+            (working, begunUpTo, isComplete) != (before.working, before.begunUpTo, before.isComplete)
+        }
+    }
+
+    /// Changes a section of the arc, and all that follows from it; nothing happens outside the arc.
+    mutating func change(_ index: Int, _ body: (inout SectionEntry) -> Void) {
+        guard arc.contains(index) else { return }
+        let slot = index - arc.lowerBound
+        let (before, bytes) = (Facts(entries[slot]), entries[slot].index.byteCount)
+        body(&entries[slot])
+        revision &+= 1
+        let after = Facts(entries[slot])
+        guard before != after else { return }
+        layerBytes += entries[slot].index.byteCount - bytes
+        lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
+        completeCount += (after.isComplete ? 1 : 0) - (before.isComplete ? 1 : 0)
+        SectionBook.list(index, in: &byWorking, from: before.isComplete ? before.working : nil,
+            to: after.isComplete ? after.working : nil)
+        SectionBook.list(index, in: &byPrevious, from: before.isComplete ? before.previous : nil,
+            to: after.isComplete ? after.previous : nil)
+        SectionBook.set(&begun, index, after.begunUpTo != nil)
+        SectionBook.set(&missing, index, after.isMissing)
+        SectionBook.set(&layered, index, after.layers > 0)
+        foldable.insert(index)
+        if after.hasMoved(from: before) { moved.insert(index) }
+        if after.hasMoved(from: before) || after.top != before.top || after.layers != before.layers {
+            unverified.insert(index)
+        }
+    }
+
+    private static func list(
+        _ index: Int, in runs: inout [StatePoint: SectionRuns], from before: StatePoint?, to after: StatePoint?
+    ) {
+        guard before != after else { return }
+        if let before {
+            runs[before]?.remove(index)
+            if runs[before]?.isEmpty == true { runs[before] = nil }
+        }
+        if let after { runs[after, default: SectionRuns()].insert(index) }
+    }
+
+    private static func set(_ set: inout Set<Int>, _ index: Int, _ isIn: Bool) {
+        if isIn { set.insert(index) } else { set.remove(index) }
+    }
+
+    /// Takes the sections of which more or less is held, or at another anchor, since this was last asked.
+    mutating func takeMoved() -> [Int] {
+        guard !moved.isEmpty else { return [] }
+        defer { moved = [] }
+        return moved.sorted()
+    }
+
+    /// Takes the sections that may be ready for a fold now and were not before.
+    mutating func takeFoldable() -> [Int] {
+        guard !foldable.isEmpty else { return [] }
+        defer { foldable = [] }
+        return foldable.sorted()
+    }
+
+    /// The head was verified at block `number`: what changed up to there was compared with it.
+    mutating func verified(at number: UInt64) { unverified = unverified.filter { top(of: $0) > number } }
+
+    // MARK: Locks
+
+    /// Whether an operation has the section, or all of them.
+    func isLocked(_ index: Int) -> Bool { isAllLocked || read(index) { $0.isLocked } ?? false }
+
+    /// Takes all of these sections, or none; false where another operation has one of them.
+    public mutating func lock(_ indices: [Int]) -> Bool {
+        guard indices.allSatisfy({ arc.contains($0) && !isLocked($0) }) else { return false }
+        for index in indices { change(index) { $0.isLocked = true } }
+        return true
+    }
+
+    /// Gives sections back.
+    public mutating func unlock(_ indices: [Int]) { for index in indices { change(index) { $0.isLocked = false } } }
+
+    /// Takes every section of the arc, or none.
+    public mutating func lockAll() -> Bool {
+        guard lockedCount == 0, !isAllLocked else { return false }
+        isAllLocked = true
+        return true
+    }
+
+    /// Gives every section of the arc back.
+    public mutating func unlockAll() { isAllLocked = false }
+
+    // MARK: A bridge's whole ring
+
+    /// What each section's state hashes to after block `number`, in order; nil where one is incomplete or its base is
+    /// above that.
+    func subtrees(at number: UInt64) -> [Subtree]? {
+        guard isAllComplete else { return nil }
+        var subtrees: [Subtree] = []
+        for entry in entries {
+            guard let record = entry.record, record.working.number <= number else { return nil }
+            let layer = entry.layers.last { $0.point.number <= number }
+            guard let subtree = layer?.update.subtreeAfter ?? record.subtree else { return nil }
+            subtrees.append(subtree)
+        }
+        return subtrees
+    }
+
+    /// What each section's base hashes to, in order; nil where one is incomplete.
+    var baseSubtrees: [Subtree]? {
+        let subtrees = entries.compactMap { $0.record?.subtree }
+        return subtrees.count == arc.count ? subtrees : nil
+    }
+
+    /// A reorganisation: layers of blocks that are not on the chain go, and what stood on them. Gives them: the store
+    /// has to forget them too.
+    mutating func rewind(isCanonical: (StatePoint) -> Bool) -> [BlockLayer] {
+        var dropped: [BlockLayer] = []
+        for index in layered.sorted() {
+            let first = read(index) { entry in entry.layers.firstIndex { !isCanonical($0.point) } }
+            guard let first else { continue }
+            change(index) { entry in
+                dropped += entry.layers[first...]
+                entry.layers.removeSubrange(first...)
+                entry.needsCatchUp = true
+            }
+        }
+        return dropped
+    }
+
+    /// At the attested head nothing can be missing any more.
+    mutating func nothingIsMissing() {
+        for index in missing {
+            change(index) { entry in
+                entry.needsCatchUp = false
+                entry.gapSince = nil
+            }
+        }
+    }
+}

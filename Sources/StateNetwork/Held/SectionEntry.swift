@@ -1,0 +1,80 @@
+import Chain
+import Primitives
+import StateStore
+
+/// One section of the arc: everything that is known of what this node holds of it.
+public struct SectionEntry: Sendable {
+    /// The committed record of its base; nil: nothing is held.
+    public internal(set) var record: SectionRecord?
+    /// Verified block diffs above the working anchor, rising.
+    public internal(set) var layers: [BlockLayer] = [] {
+        didSet { index.follow(layers) }
+    }
+    /// The same, as they are looked through.
+    public private(set) var index = LayerIndex()
+    /// Whether an operation that will change it is under way.
+    public internal(set) var isLocked = false
+    /// Of a partly fetched section whose anchor nobody serves any more: the diff to one that is served.
+    public internal(set) var carrying: CarryingDiff?
+    /// When it was first seen that blocks are missing between what is held and what is offered.
+    var gapSince: Instant?
+    /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
+    var needsCatchUp = false
+
+    /// Whether every leaf of the section is held.
+    public var isComplete: Bool {
+        guard let record, case .complete = record.coverage else { return false }
+        return true
+    }
+
+    /// Where a partly fetched section stopped; nil for one that is not begun or is complete.
+    var begunUpTo: Cursor? {
+        guard let record, case .partial(let next) = record.coverage else { return nil }
+        return next
+    }
+
+    /// The newest block whose changes it has; its working point where there is none since.
+    public var top: UInt64 { layers.last?.point.number ?? record?.working.number ?? 0 }
+
+    /// The hash of its state after block `number`; nil where it is not known or lies below its base.
+    func stateHash(at number: UInt64) -> Bytes32? {
+        guard let record, number >= record.working.number else { return nil }
+        if let layer = layers.last(where: { $0.point.number <= number }) { return layer.sectionHashAfter }
+        return record.sectionHash
+    }
+
+    // MARK: What was committed
+
+    /// The record is this now (nil: nothing is held). Layers at or below the working anchor are part of the base; those
+    /// above it stay only where they still fit onto it. Gives the layers that do not.
+    mutating func take(_ newRecord: SectionRecord?) -> [BlockLayer] {
+        let wasComplete = isComplete
+        record = newRecord
+        carrying = nil
+        guard let record, let hash = record.sectionHash else {
+            layers = []
+            return []
+        }
+        let above = layers.filter { $0.point.number > record.working.number }
+        let fits = above.first.map { $0.sectionHashBefore == hash } ?? false
+        if !fits || !wasComplete { needsCatchUp = true }
+        layers = fits ? above : []
+        return fits ? [] : above
+    }
+
+    /// A layer is on top of the others, or, after a catch-up, in place of all of them. False where it does not go on
+    /// from what is held any more: then it is not taken, and the section is to be caught up.
+    mutating func take(_ layer: BlockLayer, replacing: Bool) -> Bool {
+        guard let record else { return false }
+        let base = replacing ? record.sectionHash : layers.last?.sectionHashAfter ?? record.sectionHash
+        guard layer.sectionHashBefore == base, layer.point.number > record.working.number else {
+            needsCatchUp = true
+            return false
+        }
+        if replacing { layers.removeAll() }
+        layers.append(layer)
+        gapSince = nil
+        needsCatchUp = false
+        return true
+    }
+}

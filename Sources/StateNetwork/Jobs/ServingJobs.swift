@@ -1,0 +1,126 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// Answers a range request from one section at one served anchor. A request that goes on past the section is answered
+/// up to its end.
+public struct ServeRange: Sendable {
+    let key: RangeKey
+    let section: Section
+    /// The block at the anchor's boundary.
+    let point: StatePoint
+    let crown: Crown
+    /// The answer where the store has moved on to other anchors meanwhile.
+    let otherwise: StateStatus
+
+    public init(key: RangeKey, section: Section, point: StatePoint, crown: Crown, otherwise: StateStatus) {
+        self.key = key
+        self.section = section
+        self.point = point
+        self.crown = crown
+        self.otherwise = otherwise
+    }
+
+    func run(on snapshot: some StoreSnapshot) -> [UInt8] {
+        do {
+            // The record is read from the same snapshot as the leaves: a fold that was committed since the request
+            // came cannot mix two anchors.
+            guard let record = try SectionRecord.read(section, in: snapshot) else { return otherwise.encoded }
+            var view = StateView(snapshot, depth: section.depth, at: point, records: [record])
+            guard view.holds(section) else { return otherwise.encoded }
+            return try RangeServer.serve(key, view: &view, crown: crown) ?? otherwise.encoded
+        } catch {
+            return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
+        }
+    }
+}
+
+/// Answers a request for the changes of some sections between two state points.
+public struct ServeDiffs: Sendable {
+    /// One section that can be led to the goal.
+    public struct Section: Sendable {
+        let section: StateStore.Section
+        /// Its layers up to the goal.
+        let layers: [BlockLayer]
+        /// Nodes that prove its hash at the goal; empty where the asker wants none.
+        let proof: [[UInt8]]
+
+        public init(section: StateStore.Section, layers: [BlockLayer], proof: [[UInt8]]) {
+            self.section = section
+            self.layers = layers
+            self.proof = proof
+        }
+    }
+
+    let key: DiffsKey
+    let depth: Int
+    let sections: [Section]
+    let otherwise: StateStatus
+
+    public init(key: DiffsKey, depth: Int, sections: [Section], otherwise: StateStatus) {
+        self.key = key
+        self.depth = depth
+        self.sections = sections
+        self.otherwise = otherwise
+    }
+
+    func run(on snapshot: some StoreSnapshot) -> [UInt8] {
+        let bySection = Dictionary(uniqueKeysWithValues: sections.map { ($0.section, $0) })
+        do {
+            return try DiffsServer.serve(key, depth: depth) { section in
+                bySection[section]?.proof ?? []
+            } changes: { section in
+                guard let source = bySection[section] else { return nil }
+                return try changes(of: source, in: snapshot)
+            }
+        } catch {
+            return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
+        }
+    }
+
+    /// Changes gone through for an answer, bytes. Newer ones may undo older ones, so they may be more than the answer
+    /// has; but an answer of one byte is not worth a whole history.
+    private var historyBytes: Int {
+        let served = min(Int(key.maxBytes), StateNetworkLimits.servedDiffBytes)
+        return max(StateNetworkLimits.historyFloor, served * StateNetworkLimits.historyFactor)
+    }
+
+    /// nil where history does not reach back to the start; throws where it is too long for the answer.
+    private func changes(of source: Section, in snapshot: some StoreSnapshot) throws -> [LeafChange]? {
+        guard let record = try SectionRecord.read(source.section, in: snapshot), record.isComplete else { return nil }
+        // The section stands at the goal as it stood after its last block up to it.
+        let above = source.layers.last { $0.point.number > record.working.number }?.point
+        let goal = key.to.number < record.working.number ? key.to : above ?? record.working
+        guard goal.number >= key.from.number else { return nil }
+        // The section stands at its working point as that one block left it, and no rival of it.
+        if key.from.number == record.working.number, key.from != record.working { return nil }
+        // From its working point to the goal nothing may have changed at all.
+        if goal == record.working, key.from.number >= goal.number { return [] }
+        do throws(StoreError) {
+            return try History.compose(
+                source.section, from: key.from, to: goal, in: snapshot, layers: source.layers, limit: historyBytes)
+        } catch {
+            switch error {
+            case .noHistory: return nil
+            case .historyTooLong: throw DiffsServer.TooMany()
+            default: throw error
+            }
+        }
+    }
+}
+
+/// Answers a request for code.
+public struct ServeCodes: Sendable {
+    let key: CodesKey
+
+    public init(key: CodesKey) { self.key = key }
+
+    func run(on snapshot: some StoreSnapshot) -> [UInt8] {
+        do {
+            return try CodesValue.serve(key) { try CodeRecords.code($0, in: snapshot) }
+        } catch {
+            return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
+        }
+    }
+}

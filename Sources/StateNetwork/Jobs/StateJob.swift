@@ -1,0 +1,165 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+/// Heavy work on the state, as data: what to do and on what. The world runs it on a snapshot of the store, on whatever
+/// thread it likes; the result goes back to the node as an event. Nothing here is written: a job that changes the state
+/// gives the batch that does.
+public enum StateJob: Sendable {
+    case serveRange(ServeRange)
+    case serveDiffs(ServeDiffs)
+    case serveCodes(ServeCodes)
+    case takeRange(TakeRange)
+    case takeDiffs(TakeDiffs)
+    case checkBlockDiff(CheckBlockDiff)
+    case checkCrown(CheckCrown)
+    case checkCodes(CheckCodes)
+    case fold(FoldSection)
+    case genesis(BuildGenesis)
+    case replay(ReplayBlock)
+    /// A value that another network makes of what is stored.
+    case read(any StoreReading)
+    case pruneHeaders(PruneHeaders)
+
+    /// Does the work.
+    public func run(on snapshot: some StoreSnapshot) -> StateJobResult {
+        switch self {
+        case .serveRange(let job): .served(job.run(on: snapshot))
+        case .serveDiffs(let job): .served(job.run(on: snapshot))
+        case .serveCodes(let job): .served(job.run(on: snapshot))
+        case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
+        case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
+        case .checkBlockDiff(let job): .blockDiff(StateJobError.result { try job.run(on: snapshot) })
+        case .checkCrown(let job): .crown(StateJobError.result { try job.run() })
+        case .checkCodes(let job): .codes(StateJobError.result { try job.run() })
+        case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
+        case .genesis(let job): .genesis(StateJobError.result { try job.run(on: snapshot) })
+        case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
+        case .read(let job): .served((try? job.value(from: snapshot)) ?? job.refusal)
+        case .pruneHeaders(let job): .pruned(StateJobError.result { try job.run(on: snapshot) })
+        }
+    }
+}
+
+extension StateJob {
+    /// What comes of it where no snapshot of the store can be had.
+    public func failed(_ error: StoreError) -> StateJobResult {
+        switch self {
+        case .serveRange, .serveDiffs, .serveCodes:
+            .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
+        case .takeRange: .range(.failure(.store(error)))
+        case .takeDiffs: .diffs(.failure(.store(error)))
+        case .checkBlockDiff: .blockDiff(.failure(.store(error)))
+        case .checkCrown: .crown(.failure(.store(error)))
+        case .checkCodes: .codes(.failure(.store(error)))
+        case .fold: .fold(.failure(.store(error)))
+        case .genesis: .genesis(.failure(.store(error)))
+        case .replay: .replay(.failure(.store(error)))
+        case .read(let job): .served(job.refusal)
+        case .pruneHeaders: .pruned(.failure(.store(error)))
+        }
+    }
+}
+
+/// Forgets old headers, some at a time.
+public struct PruneHeaders: Sendable {
+    let first, end, epochLength: UInt64
+
+    /// Those from block `first` up to `end`, which is left out, but for the boundaries of epochs.
+    public init(from first: UInt64, upTo end: UInt64, epochLength: UInt64) {
+        self.first = first
+        self.end = end
+        self.epochLength = epochLength
+    }
+
+    func run(on snapshot: some StoreSnapshot) throws(StoreError) -> HeaderRecords.Pruning {
+        try HeaderRecords.pruning(
+            from: first, upTo: end, epochLength: epochLength, limit: StateNetworkLimits.prunedHeaders, in: snapshot)
+    }
+}
+
+/// What came of a job, by its kind.
+public enum StateJobResult: Sendable {
+    /// A value for a peer, status byte included.
+    case served([UInt8])
+    case range(Result<RangeTaken, StateJobError>)
+    case diffs(Result<DiffsTaken, StateJobError>)
+    case blockDiff(Result<CheckedDiff, StateJobError>)
+    case crown(Result<Crown, StateJobError>)
+    case codes(Result<[(hash: Bytes32, code: [UInt8])], StateJobError>)
+    case fold(Result<SectionFolded, StateJobError>)
+    case genesis(Result<GenesisTaken, StateJobError>)
+    case replay(Result<ReplayTaken, StateJobError>)
+    case pruned(Result<HeaderRecords.Pruning, StateJobError>)
+
+    /// Why it gave nothing; nil where it gave something.
+    var error: StateJobError? {
+        switch self {
+        case .served: nil
+        case .range(let result): result.error
+        case .diffs(let result): result.error
+        case .blockDiff(let result): result.error
+        case .crown(let result): result.error
+        case .codes(let result): result.error
+        case .fold(let result): result.error
+        case .genesis(let result): result.error
+        case .replay(let result): result.error
+        case .pruned(let result): result.error
+        }
+    }
+}
+
+extension Result {
+    fileprivate var error: Failure? { if case .failure(let error) = self { error } else { nil } }
+}
+
+/// Checks the crown in an answer against the state root of its anchor's header.
+public struct CheckCrown: Sendable {
+    let value: [UInt8]
+    let stateRoot: Bytes32
+    let depth: Int
+
+    func run() throws(ContentError) -> Crown {
+        try CrownValue.verify(value, stateRoot: stateRoot, depth: depth)
+    }
+}
+
+/// Checks the codes in an answer against the hashes that were asked for.
+public struct CheckCodes: Sendable {
+    let value: [UInt8]
+    let key: CodesKey
+
+    func run() throws(ContentError) -> [(hash: Bytes32, code: [UInt8])] { try CodesValue.verify(value, key: key) }
+}
+
+/// Why a job gave nothing to write.
+public enum StateJobError: Error, Sendable {
+    /// What a peer sent does not hold; the text says what of it.
+    case lie(String)
+    /// The range holds, but not what its section was to be led to the range's anchor by, which somebody else sent.
+    case falseDiff(String)
+    /// The store is at another point than the job was made for: nobody is to blame.
+    case outdated
+    case store(StoreError)
+
+    /// Runs `body` and sorts what it throws: the store's errors are ours, everything else is the sender's.
+    static func result<Value>(_ body: () throws -> Value) -> Result<Value, StateJobError> {
+        do {
+            return .success(try body())
+        } catch let error as StateJobError {
+            return .failure(error)
+        } catch let error as StoreError {
+            return .failure(.store(error))
+        } catch let error as StateChangeError {
+            switch error {
+            case .store(let error): return .failure(.store(error))
+            case .sectionNotHeld: return .failure(.outdated)
+            case .trie: return .failure(.store(.corrupt(table: .accountBranches)))
+            default: return .failure(.lie("\(error)"))
+            }
+        } catch {
+            return .failure(.lie("\(error)"))
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Chain
+import MerklePatricia
+import Overlay
+import Primitives
+import StateStore
+
+/// Names one thing that is under way, from its first moment to its last: the request, the job and the transaction that
+/// belong to it bear the same name.
+public struct OperationID: Hashable, Comparable, Sendable {
+    /// Counted from 1.
+    public let value: UInt64
+
+    public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
+}
+
+/// One thing that is under way, and all that must be given back when it ends.
+struct Operation: Sendable {
+    /// What it is for.
+    enum Purpose: Sendable {
+        /// State that was asked of a peer. `key` is what was asked for: what it says (whether a proof is wanted) may
+        /// have changed by the time the answer comes.
+        case ask(WalkTask, key: StateContentKey)
+        /// The names of those who cover a section, asked of a peer that does not have it.
+        case names(HolderDirectory.SearchID)
+        /// A crown that was offered, or our own.
+        case crown(Anchor)
+        /// A block diff that came by gossip.
+        case blockDiff(PendingDiff)
+        /// A section's layers become part of its base.
+        case fold
+        /// A section is dropped, to be begun again.
+        case drop
+        /// A bridge's genesis or block.
+        case replay(ReplayedBlock)
+        /// A value for a peer that asked.
+        case serve(Overlay.ContentToken)
+        /// Writes that nothing waits for.
+        case note
+    }
+
+    /// How far it is. What is asked becomes what is checked, and that what is written; some begin later than others.
+    enum Stage: Sendable {
+        case asked
+        case checking
+        /// In one transaction; `Change` is what memory follows with.
+        case writing(Change)
+    }
+
+    /// What is true once the transaction is committed.
+    enum Change: Sendable {
+        case range(RangeTaken)
+        case diffs(DiffsTaken, goal: StatePoint)
+        case layer(CheckedDiff)
+        case fold(SectionFolded)
+        case drop
+        case codes([Bytes32])
+        case crown(Anchor, Crown)
+        case genesis(GenesisTaken, Attestation)
+        case block(ReplayTaken, Attestation)
+        case nothing
+    }
+
+    let id: OperationID
+    let purpose: Purpose
+    /// Locked until it ends.
+    let sections: [Int]
+    /// Who was asked.
+    let peer: Bytes32?
+    let startedAt: Instant
+    /// Bytes of the download limit that were set aside for the answer.
+    let budgeted: UInt32
+    var stage: Stage
+    /// Of the answer.
+    var bytes = 0
+
+    /// What was asked of a peer; nil for everything else.
+    var task: WalkTask? { if case .ask(let task, _) = purpose { task } else { nil } }
+}
+
+/// Everything that is under way: one entry each, from the first moment to the last.
+struct OperationTable: Sendable {
+    private var operations: [OperationID: Operation] = [:]
+    private var next: UInt64 = 1
+    /// What peers were asked for and have not given yet, by peer.
+    private var asked: [Bytes32: Int] = [:]
+    /// The same in all.
+    private(set) var askCount = 0
+    /// Jobs that serve peers under way.
+    private(set) var servingCount = 0
+    /// Grows with every beginning and every end.
+    private(set) var revision: UInt64 = 0
+
+    var count: Int { operations.count }
+
+    subscript(id: OperationID) -> Operation? { operations[id] }
+
+    /// What a peer was asked for and has not given yet.
+    func load(of peer: Bytes32) -> Int { asked[peer] ?? 0 }
+
+    /// What is asked of peers, in no order.
+    var asks: some Sequence<Operation> { operations.values.lazy.filter { $0.task != nil } }
+
+    /// Begins one. Its sections are locked by the caller.
+    mutating func begin(
+        _ purpose: Operation.Purpose, stage: Operation.Stage, sections: [Int] = [], peer: Bytes32? = nil,
+        budgeted: UInt32 = 0, at now: Instant
+    ) -> OperationID {
+        let id = OperationID(value: next)
+        next += 1
+        let operation = Operation(
+            id: id, purpose: purpose, sections: sections, peer: peer, startedAt: now, budgeted: budgeted, stage: stage)
+        operations[id] = operation
+        count(operation, 1)
+        return id
+    }
+
+    /// The answer came and is checked.
+    mutating func checks(_ id: OperationID, bytes: Int) {
+        operations[id]?.stage = .checking
+        operations[id]?.bytes = bytes
+    }
+
+    /// What was checked is written.
+    mutating func writes(_ id: OperationID, _ change: Operation.Change) { operations[id]?.stage = .writing(change) }
+
+    /// Ends one; nil where it has ended before. The caller gives back what it held.
+    mutating func end(_ id: OperationID) -> Operation? {
+        guard let operation = operations.removeValue(forKey: id) else { return nil }
+        count(operation, -1)
+        return operation
+    }
+
+    private mutating func count(_ operation: Operation, _ change: Int) {
+        revision &+= 1
+        switch operation.purpose {
+        case .serve: servingCount += change
+        case .ask:
+            askCount += change
+            guard let peer = operation.peer else { return }
+            let sum = load(of: peer) + change
+            asked[peer] = sum == 0 ? nil : sum
+        case .names, .crown, .blockDiff, .fold, .drop, .replay, .note: return
+        }
+    }
+}

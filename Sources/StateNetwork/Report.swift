@@ -1,0 +1,133 @@
+import Chain
+import Primitives
+import StateStore
+
+/// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
+public struct Progress: Sendable, Equatable {
+    /// What it is at.
+    public enum Phase: String, Sendable {
+        /// No attested header yet.
+        case headers
+        /// Ranges and diffs are fetched.
+        case walking
+        /// Everything of the arc is held; block diffs carry it on.
+        case following
+    }
+
+    public var phase: Phase
+    /// The newest final anchor; nil before the first.
+    public var anchor: Anchor?
+    /// Fraction of the arc held and verified at a served anchor, 0…1, and of it at the newest anchor.
+    public var held = 0.0
+    public var atNewestAnchor = 0.0
+    public var sectionsComplete = 0
+    public var sectionsWanted = 0
+    /// State bytes received in verified answers.
+    public var stateBytes: UInt64 = 0
+    /// The same in the last ten seconds, per second.
+    public var bytesPerSecond = 0.0
+    public var ranges = 0
+    public var diffs = 0
+    /// Epoch boundaries passed while ranges were still missing.
+    public var crossings = 0
+    public var peers = 0
+    /// Peers that serve something of our arc.
+    public var usefulPeers = 0
+    public var lanes = 0
+    /// Searches for holders under way.
+    public var searches = 0
+    /// A section that the walk has come to and that nobody known has; nil where there is none.
+    public var waiting: Waiting?
+    /// Sections of which no complete holder is known for a while; nil where there are none.
+    public var unheld: HolderDirectory.Unheld?
+    /// Seconds since the newest attestation of the head was made; nil before the first. Whether that is longer than the
+    /// network's rule allows.
+    public var headAge: UInt64?
+    public var isStale = false
+    /// Newest attested block, and the newest up to which all that is held was verified.
+    public var head: UInt64 = 0
+    public var verifiedHead: UInt64 = 0
+    /// Why nothing was verified lately; nil while things move.
+    public var stall: Stall?
+
+    /// One of which nothing but the phase is known.
+    public init(phase: Phase) { self.phase = phase }
+}
+
+extension Progress {
+    /// What the walk waits for.
+    public struct Waiting: Sendable, Equatable {
+        /// Its leading nibbles.
+        public var section: String
+        /// Live claimants and kept peers that cover it.
+        public var claimants, keepers: Int
+        /// What is being done about it.
+        public var why: String
+
+        public init(section: String, claimants: Int, keepers: Int, why: String) {
+            self.section = section
+            self.claimants = claimants
+            self.keepers = keepers
+            self.why = why
+        }
+    }
+}
+
+/// Nothing was verified for some time: since when, why, and what helps.
+public struct Stall: Sendable, Equatable {
+    public var seconds: Int
+    public var reason: String
+    public var advice: String
+
+    public init(seconds: Int, reason: String, advice: String) {
+        self.seconds = seconds
+        self.reason = reason
+        self.advice = advice
+    }
+}
+
+/// What a node tells the one who runs it.
+public enum Report: Sendable {
+    /// How much a line matters.
+    public enum Level: String, Sendable { case debug, info, warning, error }
+
+    /// A line of log.
+    case log(Level, String)
+    /// Where it stands; about once a second.
+    case progress(Progress)
+    /// The whole arc is held at `anchor`. `root` is made of the hashes of all sections, and equals the header's; nil
+    /// for an arc smaller than the ring, where each section was compared with the crown.
+    case complete(anchor: Anchor, root: Bytes32?)
+    /// All that is held was verified at this block's root.
+    case verified(StatePoint)
+    /// The bridge applied a block and its root is right.
+    case replayed(StatePoint)
+    /// A bridge's block does not hold: what its files say is not what its header commits to. The text says what was
+    /// found and what was expected; who has the files names them.
+    case blockRefused(StatePoint, String)
+    /// The store cannot be read or written; who has its directory names it.
+    case storeFailed(StoreError)
+    /// The node cannot go on: what happened and what helps.
+    case failed(String)
+}
+
+/// What a node received and did, for the summary at its end.
+public struct Totals: Sendable, Equatable {
+    /// Verified state bytes by sender.
+    public var stateBytesByPeer: [Bytes32: UInt64] = [:]
+    public var ranges = 0
+    public var sectionDiffs = 0
+    public var blockDiffs = 0
+    public var codes = 0
+    public var folds = 0
+    /// Partly fetched sections that were led on to another anchor; sections begun again.
+    public var carries = 0, drops = 0
+    /// Epoch boundaries passed while part of the arc was held and ranges were still missing.
+    public var crossingsWhileFetching = 0
+    public var invalidAnswers = 0
+    /// Ranges that were asked of peers who claimed the section and did not have it.
+    public var falseClaims = 0
+
+    /// Nothing yet.
+    public init() {}
+}

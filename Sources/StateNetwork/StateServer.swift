@@ -1,0 +1,108 @@
+import Chain
+import Discovery
+import MerklePatricia
+import Overlay
+import Primitives
+import StateStore
+
+/// What a request for content gets: an answer at once, from memory; a job on a snapshot; or the names of others. A
+/// bridge gives state to holders that fill their arcs and to nobody else, so that the network carries the load.
+struct StateServer: Sendable {
+    /// What comes of a request.
+    enum Reply: Sendable {
+        case content([UInt8])
+        case job(StateJob)
+        /// No content of this position here: those who cover it, or live near it, are named; nil: near the asker.
+        case names(near: Bytes32?)
+    }
+
+    private let role: Role
+    private let depth: Int
+
+    init(role: Role, depth: Int) {
+        self.role = role
+        self.depth = depth
+    }
+
+    /// The reply to a request of `asker`.
+    func reply(
+        to key: StateContentKey, from asker: StatePeer?, _ holdings: Holdings, _ gossip: DiffGossip,
+        _ chain: some AttestedHeaders
+    ) -> Reply {
+        if let trie = key.trie, trie != .accounts { return .content(StateStatus.placementNotSupported.encoded) }
+        guard mayServe(key, to: asker) else { return .names(near: key.position(sectionDepth: depth)) }
+        switch key {
+        case .availability: return .content(AvailabilityValue(served: holdings.servedAnchors()).encoded)
+        case .crown(let anchor):
+            return .content(holdings.crowns.crown(at: anchor).map { CrownValue.serve($0) } ?? notHere(holdings).encoded)
+        case .blockDiff(let key): return .content(gossip.recentDiff(key) ?? notHere(holdings).encoded)
+        case .range(let key): return range(key, holdings)
+        case .diffs(let key): return diffs(key, holdings, chain)
+        case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
+        }
+    }
+
+    private func mayServe(_ key: StateContentKey, to asker: StatePeer?) -> Bool {
+        guard role == .bridge else { return true }
+        if case .availability = key { return true }
+        guard let asker, asker.role == .holder else { return false }
+        return key.position(sectionDepth: depth).map { asker.covers($0) } ?? true
+    }
+
+    private func notHere(_ holdings: Holdings) -> StateStatus {
+        .notAtThisAnchor(served: holdings.servedAnchors().map(\.anchor))
+    }
+
+    private func range(_ key: RangeKey, _ holdings: Holdings) -> Reply {
+        let section = Section(of: key.origin.account, depth: depth)
+        guard let record = holdings.held(section.index)?.record, record.isComplete else {
+            return .names(near: key.origin.account)
+        }
+        let point = holdings.book.point(of: key.anchor)
+        guard record.working == point || record.previous == point, let crown = holdings.crowns.crown(at: key.anchor)
+        else { return .content(notHere(holdings).encoded) }
+        return .job(
+            .serveRange(
+                ServeRange(key: key, section: section, point: point, crown: crown, otherwise: notHere(holdings))))
+    }
+
+    private func diffs(_ key: DiffsKey, _ holdings: Holdings, _ chain: some AttestedHeaders) -> Reply {
+        guard chain.isAttested(key.to), let header = chain.header(of: key.to) else {
+            return .content(notHere(holdings).encoded)
+        }
+        // Nothing leads on from a block of another line, whatever is held at its height.
+        if let start = chain.header(at: key.from.number), start.point != key.from {
+            return .content(StateStatus.historyTooShort.encoded)
+        }
+        var sections: [ServeDiffs.Section] = []
+        for index in key.sections {
+            guard let held = holdings.held(index), held.isComplete,
+                let proven = holdings.crowns.provenHash(of: index, root: header.stateRoot),
+                holdings.canLead(index, to: key.to, proven: proven)
+            else { break }
+            let layers = held.layers.filter { $0.point.number <= key.to.number }
+            let proof = key.withProof ? holdings.crowns.proofNodes(of: index, root: header.stateRoot) : []
+            sections.append(ServeDiffs.Section(section: holdings.book.section(index), layers: layers, proof: proof))
+        }
+        guard !sections.isEmpty else { return .content(notHere(holdings).encoded) }
+        return .job(
+            .serveDiffs(ServeDiffs(key: key, depth: depth, sections: sections, otherwise: notHere(holdings))))
+    }
+
+    /// Records of peers that cover a position, for an asker who gets no content of it here: who claims it first, then
+    /// the nearest. A holder is told of a bridge too, since it may be the only one that can fill it.
+    func names(near position: Bytes32, for asker: Bytes32, _ peers: HolderDirectory) -> [NodeRecord] {
+        let section = Section(of: position, depth: depth).index
+        let askerRole = peers[asker]?.role ?? .holder
+        let able = peers.covering(section).filter { peer in
+            peer.id != asker && askerRole.takesState(from: peer.role) && !peer.isDoubtful
+        }.map { peer in
+            (peer: peer, claims: peer.isLiveClaimant(of: section))
+        }
+        let bridges = able.filter { $0.peer.role == .bridge }.prefix(1)
+        let others = able.filter { $0.peer.role != .bridge }.sorted { a, b in
+            a.claims == b.claims ? (a.peer.id ^ position) < (b.peer.id ^ position) : a.claims
+        }
+        return (bridges + others).map(\.peer.record)
+    }
+}

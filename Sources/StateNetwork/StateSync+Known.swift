@@ -1,0 +1,40 @@
+import Chain
+import Primitives
+import StateStore
+
+// What is told of the state network to those who watch.
+extension StateSync {
+    /// Where the walk stands.
+    public var phase: WalkPlanner.Phase { planner.phase }
+
+    /// Lanes that have a section now.
+    public var activeLanes: Int { planner.lanes.active.count }
+
+    /// Code that accounts of held sections name and the store lacks.
+    public var missingCodes: Int { holdings.codes.count }
+
+    /// Peers that serve something.
+    public var usefulPeers: Int {
+        holders.peers.values.count { configuration.role.takesState(from: $0.role) && !$0.served.isEmpty }
+    }
+
+    /// Sections that lanes are on and of which nothing is under way.
+    public var idleSections: [Int] { planner.idleSections(holdings.book) }
+
+    /// Fraction of the arc held and verified at any anchor, and at the newest one.
+    public func heldFraction(newest: Anchor?) -> (any: Double, newest: Double) {
+        planner.heldFraction(holdings.book, newest: newest)
+    }
+
+    /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
+    /// crown); nil where nothing is slow.
+    public func slowest(at now: Instant) -> (section: Int?, peer: Bytes32, since: Interval)? {
+        let slow = operations.asks.filter { now - $0.startedAt >= WalkLimits.slowAfter }
+        guard let oldest = slow.min(by: { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }), let peer = oldest.peer
+        else { return nil }
+        return (oldest.task?.subject, peer, now - oldest.startedAt)
+    }
+
+    /// The line that tells of sections begun again; nil where there is nothing to tell now.
+    public mutating func droppedLine(at now: Instant) -> String? { dropped.line(at: now) }
+}

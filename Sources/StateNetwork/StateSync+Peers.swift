@@ -1,0 +1,93 @@
+import Chain
+import Overlay
+import Primitives
+import StateStore
+
+// What peers say and ask for, and how those are found who have what is missing.
+extension StateSync {
+    /// Reads what a peer says it holds. A payload that does not decode costs the peer and changes nothing.
+    mutating func told(by info: PeerInfo) {
+        guard let told = info.lastExtension, holders[info.id]?.toldAt != told.receivedAt else { return }
+        do throws(StateContentError) {
+            let payload = try StatePingPayload(decoding: told.payload)
+            directives.append(.note(radius: payload.radius, of: info.id))
+            holders.told(payload, by: info, at: told.receivedAt)
+            planner.review()
+        } catch {
+            directives.append(.judge(info.id, .lie))
+            log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
+        }
+    }
+
+    /// Answers a request: at once from memory, by a job on a snapshot, or with the names of others.
+    mutating func asked(
+        _ bytes: [UInt8], by asker: Bytes32, _ token: Overlay.ContentToken, _ chain: some AttestedHeaders,
+        at now: Instant
+    ) {
+        let key: StateContentKey
+        do throws(StateContentError) {
+            key = try StateContentKey(decoding: bytes)
+        } catch {
+            directives.append(.judge(asker, .unhelpful))
+            // What a key of another network's making stands for is not known: the Portal networks hash it.
+            return directives.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
+        }
+        switch server.reply(to: key, from: holders[asker], holdings, gossip, chain) {
+        case .content(let value): directives.append(.answer(token, .content(value)))
+        case .names(let position):
+            let records = server.names(near: position ?? asker, for: asker, holders)
+            directives.append(.name(token, records, near: position ?? asker, asker: asker))
+        case .job where operations.servingCount >= StateNetworkLimits.servingJobs:
+            let busy = StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds)
+            directives.append(.answer(token, .content(busy.encoded)))
+        case .job(let job): run(job, for: .serve(token), at: now)
+        }
+    }
+
+    // MARK: Holders
+
+    /// Tells the directory at which anchors claims count.
+    mutating func tellAnchors(_ chain: some AttestedHeaders) {
+        guard let newest = chain.newestAnchor else { return }
+        let before = newest.epoch > 0 ? chain.anchor(epoch: newest.epoch - 1) : nil
+        holders.anchorsAdvanced(to: [newest] + (before.map { [$0] } ?? []))
+    }
+
+    /// Lets the directory look at what is short, and does what it asks for.
+    mutating func planSearches(_ chain: some AttestedHeaders, at now: Instant) {
+        let isWalking = replayer == nil && holders.isReviewDue(at: now)
+        let urgent = isWalking ? planner.sectionsAhead(holdings.book, newest: chain.newestAnchor, at: now) : []
+        holders.advance(to: now, urgent: urgent)
+        for directive in holders.drain() {
+            switch directive {
+            case .lookup(let search, let section, let width, let avoided):
+                directives.append(
+                    .lookup(
+                        search, near: holdings.book.section(section).firstKey, width: width, avoiding: avoided))
+            case .meet(let records): directives.append(.meet(records))
+            case .ask(let search, let peer, let section):
+                ask(peer, whoHas: holdings.book.section(section), for: search, chain, at: now)
+            case .keep(let id): directives.append(.keep(id))
+            case .release(let id): directives.append(.release(id))
+            }
+        }
+    }
+
+    /// Asks a node that does not have a section for the least of it: it answers with records of those who cover it.
+    private mutating func ask(
+        _ peer: Bytes32, whoHas section: Section, for search: HolderDirectory.SearchID, _ chain: some AttestedHeaders,
+        at now: Instant
+    ) {
+        let anchor = chain.newestAnchor ?? Anchor(epoch: 0, hash: configuration.network.checkpoint.hash)
+        let first = Cursor(account: section.firstKey, slot: .zero)
+        guard
+            let key = RangeKey(
+                anchor: anchor, origin: first, limit: first, maxBytes: StateNetworkLimits.namesBytes)
+        else { return holders.named(search, [], at: now) }
+        let id = operations.begin(.names(search), stage: .asked, peer: peer, at: now)
+        directives.append(
+            .request(
+                id, peer: peer, key: StateContentKey.range(key).encoded, limit: OverlayLimits.contentBytes,
+                timeout: StateNetworkLimits.namesTimeout))
+    }
+}

@@ -1,0 +1,154 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateStore
+
+// What comes of jobs and transactions. A job's result becomes a transaction; memory follows once it is committed.
+extension StateSync {
+    /// A job came back.
+    mutating func jobFinished(
+        _ id: OperationID, _ result: StateJobResult, _ chain: some AttestedHeaders, at moment: Moment
+    ) {
+        guard let operation = operations[id] else { return }
+        switch (operation.purpose, result) {
+        case (.serve(let token), .served(let value)):
+            directives.append(.answer(token, .content(value)))
+            end(id, .done(bytes: 0), at: moment.instant)
+        case (.replay(let block), .genesis(.success(let taken))):
+            commit(id, block, taken.batch, chain, at: moment) { .genesis(taken, $0) }
+        case (.replay(let block), .replay(.success(let taken))):
+            commit(id, block, taken.batch, chain, at: moment) { .block(taken, $0) }
+        case (.ask(.range, _), .range(.success(let taken))): write(id, taken.batch, .range(taken))
+        case (.ask(.diffs, .diffs(let key)), .diffs(.success(let taken))):
+            write(id, taken.batch, .diffs(taken, goal: key.to))
+        case (.ask(.crown(let anchor), _), .crown(.success(let crown))),
+            (.crown(let anchor), .crown(.success(let crown))):
+            write(id, StateWrites.crown(anchor, CrownValue.serve(crown)), .crown(anchor, crown))
+        case (.ask(.codes, _), .codes(.success(let codes))):
+            guard !codes.isEmpty else { return end(id, .refused, at: moment.instant) }
+            write(id, StateWrites.codes(codes), .codes(codes.map(\.hash)))
+        case (.blockDiff, .blockDiff(.success(let checked))): write(id, checked.batch, .layer(checked))
+        case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
+        default:
+            guard let error = result.error else {
+                // A world that answers a job with another job's result is broken; what the job held is given back.
+                log(.error, "a job came back with a result of another kind")
+                return end(id, .aborted, at: moment.instant)
+            }
+            failed(id, operation, error, at: moment.instant)
+        }
+    }
+
+    private mutating func failed(_ id: OperationID, _ operation: Operation, _ error: StateJobError, at now: Instant) {
+        switch (operation.purpose, error) {
+        case (.replay(let block), .lie(let what)), (.replay(let block), .falseDiff(let what)):
+            report(.blockRefused(block.header.point, what))
+            return end(id, .invalid, at: now)
+        case (.replay(let block), .outdated):
+            report(.failed("block \(block.header.point) cannot be applied: \(error): start the bridge again"))
+            return end(id, .invalid, at: now)
+        case (.replay, .store(let error)):
+            report(.storeFailed(error))
+            return end(id, .invalid, at: now)
+        case (.fold, .lie), (.fold, .falseDiff), (.fold, .outdated):
+            let section = operation.sections.first.map { "\(holdings.book.section($0))" } ?? ""
+            report(
+                .failed(
+                    "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
+                        + "damaged"))
+        case (.blockDiff(let diff), .lie(let what)), (.blockDiff(let diff), .falseDiff(let what)):
+            blame(diff.sender, "sent a diff of block \(diff.key.point) that does not hold: \(what)")
+            // The others who had the true one were told that it was on its way.
+            holdings.book.change(diff.key.section) { $0.needsCatchUp = true }
+        case (_, .lie(let what)): return lied(id, what, at: now)
+        case (_, .falseDiff(let what)):
+            for index in operation.sections {
+                guard let sender = holdings.held(index)?.carrying?.sender else { continue }
+                holdings.book.change(index) { $0.carrying = nil }
+                blame(sender, "sent an answer that does not hold: \(what)")
+            }
+        // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
+        case (_, .outdated): break
+        case (_, .store(let error)): report(.storeFailed(error))
+        }
+        end(id, .aborted, at: now)
+    }
+
+    /// A transaction was committed: memory follows.
+    mutating func committed(_ id: OperationID, _ chain: some AttestedHeaders, at moment: Moment) {
+        guard let operation = operations[id], case .writing(let change) = operation.stage else { return }
+        let (now, peer, bytes) = (moment.instant, operation.peer, operation.bytes)
+        switch change {
+        case .range(let taken):
+            totals.ranges += 1
+            if taken.isCarried, let index = operation.sections.first, let diff = holdings.held(index)?.carrying {
+                totals.carries += 1
+                helped(diff.sender, diff.byteCount, at: now)
+            }
+            forget(holdings.committed(taken.record, section: taken.record.section.index), at: now)
+            holdings.codes.want(taken.wantedCodes)
+        case .diffs(let taken, let goal):
+            holdings.note(taken.proof, at: goal.number)
+            for section in taken.sections { crossed(section, to: goal, chain, at: now) }
+            holdings.codes.want(taken.wantedCodes)
+        case .layer(let checked):
+            if case .blockDiff(let diff) = operation.purpose { layerStored(diff, checked, id, chain, at: now) }
+            return somethingCameAbout(at: now)
+        case .fold(let folded):
+            totals.folds += 1
+            forget(holdings.committed(folded.record, section: folded.record.section.index), at: now)
+            holdings.codes.want(folded.wantedCodes)
+        case .drop: for index in operation.sections { _ = holdings.committed(nil, section: index) }
+        case .codes(let hashes):
+            totals.codes += hashes.count
+            holdings.codes.stored(hashes)
+            planner.review()
+        case .crown(let anchor, let crown):
+            crownStored(anchor, crown, chain, at: now)
+            return end(id, .done(bytes: 0), at: now)
+        case .genesis(let taken, let word):
+            for record in taken.records {
+                _ = holdings.committed(record, section: record.section.index)
+                holdings.caughtUp(record.section.index)
+            }
+            holdings.store(taken.crown, at: Anchor(epoch: 0, hash: word.certified.point.hash))
+            return applied(id, word, [], chain, at: moment)
+        case .block(let taken, let word):
+            for change in taken.changes { _ = holdings.committed(change.layer, replacing: false) }
+            noteCrown(taken.crown, at: word.certified.point)
+            return applied(id, word, taken.changes, chain, at: moment)
+        case .nothing: return end(id, .done(bytes: 0), at: now)
+        }
+        if let peer { helped(peer, bytes, at: now) }
+        end(id, .done(bytes: bytes), at: now)
+        somethingCameAbout(at: now)
+    }
+
+    /// A peer sent state that held.
+    mutating func helped(_ peer: Bytes32, _ bytes: Int, at now: Instant) {
+        totals.stateBytesByPeer[peer, default: 0] += UInt64(bytes)
+        verifiedBytes.add(bytes, at: now)
+        directives.append(.judge(peer, .useful))
+    }
+
+    /// Layers that memory dropped go from the store too.
+    private mutating func forget(_ layers: [BlockLayer], at now: Instant) {
+        if !layers.isEmpty { note(StateWrites.dropLayers(layers), at: now) }
+    }
+
+    private mutating func crossed(
+        _ outcome: DiffsTaken.Section, to goal: StatePoint, _ chain: some AttestedHeaders, at now: Instant
+    ) {
+        totals.sectionDiffs += 1
+        switch outcome {
+        // The same transaction dropped the layers that do not fit.
+        case .folded(let record): _ = holdings.committed(record, section: record.section.index)
+        case .layered(let layer):
+            if chain.isCanonical(goal) != false, holdings.committed(layer, replacing: true) { return }
+            // The chain's head changed while the layer was written: it was right, of a block that lost.
+            forget([layer], at: now)
+            forget(holdings.layersLost(layer.section.index), at: now)
+        case .unchanged(let section, let layersStand): holdings.caughtUp(section.index, layersStand: layersStand)
+        }
+    }
+}

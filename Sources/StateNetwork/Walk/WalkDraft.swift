@@ -1,0 +1,101 @@
+import Chain
+import Primitives
+
+/// Chooses whom to ask, by what is known of how peers behave: the peer book of the wire below.
+public protocol PeerChooser {
+    /// The one of `candidates` to ask for about `bytes` of content; `load` is what it was asked already and has not
+    /// answered yet. nil where none of them is to be asked.
+    mutating func choose(among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant) -> Bytes32?
+}
+
+/// What is to be done now.
+struct WalkPlan: Sendable, Equatable {
+    /// One thing to ask of one peer, with the bytes of the download limit that are set aside for it.
+    struct Ask: Sendable, Equatable {
+        let task: WalkTask
+        let peer: Bytes32
+        let budgeted: UInt32
+    }
+
+    var asks: [Ask] = []
+    /// Sections at an anchor that nobody leads on from: to be dropped and begun again.
+    var drops: [Int] = []
+}
+
+/// A plan while it is made: who can be asked, by what was asked of them before and in this plan.
+struct WalkDraft {
+    /// A peer that state may be taken from.
+    struct Candidate {
+        let id: Bytes32
+        let served: [AnchorSections]
+        let head: StatePoint?
+        let pausedUntil: Instant
+        let isPaused: Bool
+        var load: Int
+
+        /// Whether it may be asked for something now.
+        var isFree: Bool { !isPaused && load < WalkLimits.requestsPerPeer }
+
+        /// Whether it says that it has the section complete at the anchor.
+        func holds(_ section: Int, at anchor: Anchor) -> Bool {
+            served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
+        }
+
+        /// Whether it says that it has the section complete at some anchor that is `usable`.
+        func holds(_ section: Int, atAny usable: (Anchor) -> Bool) -> Bool {
+            served.contains { usable($0.anchor) && $0.runs.contains { $0.contains(section) } }
+        }
+    }
+
+    private(set) var plan = WalkPlan()
+    private(set) var candidates: [Candidate]
+    /// Sections that something is under way for.
+    private(set) var taken: Set<Int>
+    private var inFlight: Int
+    /// Candidates of whom the chooser took none: it may think otherwise after a while.
+    private(set) var isBarred = false
+    let now: Instant
+
+    init(role: Role, _ peers: HolderDirectory, _ operations: OperationTable, at now: Instant) {
+        self.now = now
+        inFlight = operations.askCount
+        taken = Set(operations.asks.flatMap(\.sections))
+        candidates = []
+        for peer in peers.peers.values where role.takesState(from: peer.role) {
+            candidates.append(
+                Candidate(
+                    id: peer.id, served: peer.served, head: peer.head, pausedUntil: peer.pace.pausedUntil,
+                    isPaused: peer.pace.pausedUntil > now, load: operations.load(of: peer.id)))
+        }
+    }
+
+    /// Whether another request may begin at all.
+    var hasRoom: Bool { inFlight < WalkLimits.requestsInFlight }
+
+    func hasFree(where qualifies: (Candidate) -> Bool) -> Bool { candidates.contains { $0.isFree && qualifies($0) } }
+
+    func candidate(_ id: Bytes32) -> Candidate? { candidates.first { $0.id == id } }
+
+    /// The peer to ask of those that qualify and have room for another request: the chooser's choice.
+    mutating func choose(
+        bytes: Int = WalkLimits.unknownAnswerBytes, by chooser: inout some PeerChooser,
+        where qualifies: (Candidate) -> Bool
+    ) -> Bytes32? {
+        guard hasRoom else { return nil }
+        let able = candidates.filter { $0.isFree && qualifies($0) }
+        guard !able.isEmpty else { return nil }
+        let chosen = chooser.choose(among: able.map { (id: $0.id, load: $0.load) }, bytes: bytes, at: now)
+        if chosen == nil { isBarred = true }
+        return chosen
+    }
+
+    /// Asks a peer for something.
+    mutating func ask(_ task: WalkTask, of peer: Bytes32, budgeted: UInt32 = 0) {
+        plan.asks.append(WalkPlan.Ask(task: task, peer: peer, budgeted: budgeted))
+        taken.formUnion(task.sections)
+        inFlight += 1
+        if let place = candidates.firstIndex(where: { $0.id == peer }) { candidates[place].load += 1 }
+    }
+
+    mutating func drop(_ section: Int) { plan.drops.append(section) }
+}

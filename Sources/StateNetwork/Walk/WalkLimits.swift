@@ -1,0 +1,51 @@
+import Primitives
+
+/// Bounds of the walk. Each has its unit, its reason and its source.
+public enum WalkLimits {
+    /// Ranges, diffs, crowns and code requests outstanding at once, in all. A request holds at most its answer.
+    public static let requestsInFlight = 64
+    /// Requests outstanding to one peer, so that one slow peer cannot hold every lane.
+    public static let requestsPerPeer = 4
+    /// Sections asked for in one diff request: the bitmask of `0x41` has 256 bits.
+    public static let sectionsPerDiff = 64
+    /// Sections that holders are looked for ahead of each lane, and of those to be carried forward: a lookup takes
+    /// about as long as three sections of a small state.
+    static let sectionsAheadOfLane = 4, sectionsBehind = 64
+    /// Code hashes in one request (protocol: at most 20 hashes in a key).
+    public static let codesPerRequest = 20
+    /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.
+    public static let codesWanted = 65_536
+    /// What an answer whose size is not known beforehand (diffs, codes, a crown) is taken for when a peer is chosen for
+    /// it, bytes: a middling one.
+    public static let unknownAnswerBytes = 64 << 10
+    /// The largest range asked for, bytes: what one answer may be.
+    public static let rangeBytesMaximum: UInt32 = 32 << 20
+    /// A peer that failed a task is not given another for this long, doubled with each failure in a row.
+    public static let backoff = Interval.milliseconds(250)
+    /// The longest such pause.
+    public static let backoffMaximum = Interval.seconds(30)
+    /// A peer that said "busy" or "not at this anchor" is asked something else for this long.
+    public static let refusalPause = Interval.milliseconds(500)
+    /// How long those who were asked to lead a section on, or for a range at an anchor that nobody else serves, and
+    /// gave nothing, keep it waiting: two requests that run out, with the pause between them.
+    public static let uselessAfter = Interval.seconds(60)
+    /// How long all holders must have refused to lead a section on before it is begun again, where they are fewer than
+    /// `manyRefuse`: time for two searches for others. Where they are more one round of pings is enough
+    /// (`orphanGrace`).
+    public static let fewRefuseGrace = Interval.seconds(30), manyRefuse = 3
+    /// How long a partly fetched section may be without a holder at its anchor before it goes on at another, and one
+    /// that all refuse to lead on before it is begun again: long enough for one round of pings.
+    static let orphanGrace = Interval.seconds(8)
+    /// Anchors a holder serves: its working one and the one before. A section at an older one waits for nobody.
+    static let anchorsServed: UInt64 = 2
+    /// Where the peer book lets none of the able ones be asked (they are banned for a while) the plan is made again
+    /// after this.
+    static let barredPause = Interval.seconds(1)
+    /// No verified byte for this long is called a stall and given a reason.
+    public static let stallAfter = Interval.seconds(30)
+    /// An answer under way for longer than this is told as what is waited for: a round trip and a lost packet take
+    /// less.
+    static let slowAfter = Interval.seconds(3)
+    /// Every request's timeout, the stream included. Covers a 32 MiB answer at 1 MiB/s.
+    public static let requestTimeout = Interval.seconds(32)
+}

@@ -1,0 +1,359 @@
+import Chain
+import Primitives
+import StateStore
+
+/// The planner of the walk: what is held, what peers claim, what is under way and which anchors are final are lent to
+/// it, and it says what to ask whom. See the essay in `Walk.swift`.
+public struct WalkPlanner: Sendable {
+    /// What the walk covers and how hard it pulls.
+    struct Configuration: Sendable {
+        /// Whose state this node takes follows from its own part.
+        var role: Role
+        var lanes: Int
+        /// Upper bound of one range answer, bytes.
+        var rangeBytes: UInt32
+        /// nil: no limit.
+        var downloadBytesPerSecond: UInt64?
+    }
+
+    /// Where the walk stands.
+    public enum Phase: Sendable, Equatable {
+        case waiting
+        case walking
+        case following
+    }
+
+    let configuration: Configuration
+    private(set) var phase = Phase.waiting
+    private(set) var lanes: Lanes
+    private var budget: RateBudget
+    /// Sizes to ask for where the configured one did not hold a single item.
+    private var rangeBytes: [Int: UInt32] = [:]
+    private var refusals = Refusals()
+    /// When a partial section was first seen to have no holder left at its anchor.
+    private var orphanedSince: [Int: Instant] = [:]
+    /// Something happened since the last plan that may change what the next one says.
+    private var isDue = true
+    /// When time alone may.
+    private var deadline: Instant?
+    /// The revisions of what the last plan was made of.
+    private var planned: (book: UInt64, operations: UInt64) = (0, 0)
+
+    init(configuration: Configuration, _ book: SectionBook, at now: Instant) {
+        self.configuration = configuration
+        lanes = Lanes(sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes)
+        budget = RateBudget(
+            bytesPerSecond: configuration.downloadBytesPerSecond, requestBytes: configuration.rangeBytes, at: now)
+    }
+
+    // MARK: What happened
+
+    /// Peers, anchors, crowns or codes are other than they were.
+    mutating func review() { isDue = true }
+
+    /// Boundary blocks became final. Nothing under way is cancelled.
+    mutating func anchorsAdvanced(_ book: SectionBook) {
+        let held = book.pointsNeeded
+        refusals.keep { held.contains(book.point(of: $0)) }
+        review()
+    }
+
+    /// Takes up which sections have moved, and where the walk stands by that.
+    mutating func follow(_ holdings: inout Holdings, newest: Anchor?) {
+        for index in holdings.book.takeMoved() {
+            refusals.moved(index)
+            if holdings.book.isComplete(index) {
+                lanes.release(index)
+            } else if holdings.book.read(index, { $0.record }) == nil {
+                lanes.giveBack(index)
+            }
+        }
+        guard newest != nil else { return }
+        switch phase {
+        case .waiting, .walking: phase = holdings.completeAnchor != nil ? .following : .walking
+        // New code is missing for a moment again and again; that is no new walk.
+        case .following: if !holdings.book.isAllComplete { phase = .walking }
+        }
+    }
+
+    /// Something that was asked of a peer ended.
+    mutating func ended(
+        _ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, budgeted: UInt32, since startedAt: Instant
+    ) {
+        if budgeted > 0 || outcome.bytes > 0 { budget.settle(taken: budgeted, arrived: outcome.bytes) }
+        refusals.ended(task, of: peer, outcome, since: startedAt)
+        guard case .range(let section, _, _, _, let maxBytes) = task else { return }
+        switch outcome {
+        case .done: rangeBytes[section] = nil
+        case .tooLarge: rangeBytes[section] = min(maxBytes &* 2, WalkLimits.rangeBytesMaximum)
+        default: break
+        }
+    }
+
+    /// Whether block diffs that peers offer are to be taken. While the walk is held back by a limit they are not: each
+    /// brings a header and a proof of its own, and the diff to the next anchor brings the same changes for less. Who
+    /// follows takes them all, since the chain's own pace cannot be slowed down without falling behind.
+    var takesBlockDiffs: Bool { phase == .following || configuration.downloadBytesPerSecond == nil }
+
+    // MARK: Planning
+
+    /// When a plan may say something new although nothing happened.
+    var nextDeadline: Instant? { deadline }
+
+    /// Whether a plan may say something new.
+    func isDue(_ holdings: Holdings, _ operations: OperationTable, at now: Instant) -> Bool {
+        isDue || planned != (holdings.book.revision, operations.revision) || deadline.map { $0 <= now } ?? false
+    }
+
+    /// What to ask now, and whom by the choice of `chooser`.
+    mutating func plan(
+        _ holdings: Holdings, _ operations: OperationTable, _ peers: HolderDirectory, _ chain: some AttestedHeaders,
+        choosing chooser: inout some PeerChooser, at now: Instant
+    ) -> WalkPlan {
+        isDue = false
+        planned = (holdings.book.revision, operations.revision)
+        deadline = nil
+        // Nobody to ask: nothing but drops can come of it, and those wait for a free lane anyway.
+        guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
+            return WalkPlan()
+        }
+        var draft = WalkDraft(role: configuration.role, peers, operations, at: now)
+        planCrown(of: newest, holdings, operations, &draft, by: &chooser)
+        // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
+        // the limit allows. Ranges wait until all that they may bring is covered.
+        if !budget.isOverdrawn(at: now) {
+            planCrossings(to: newest, holdings, &draft, by: &chooser)
+            planCodes(holdings, operations, chain, &draft, by: &chooser)
+            if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
+        }
+        planRanges(at: newest, holdings, &draft, by: &chooser)
+        deadline = deadline(after: draft)
+        return draft.plan
+    }
+
+    private func deadline(after draft: WalkDraft) -> Instant? {
+        var times = draft.candidates.filter(\.isPaused).map(\.pausedUntil) + refusals.deadlines
+        // What was overdrawn comes in first, and with it diffs and codes.
+        if let ready = budget.ready(for: 0, at: draft.now) { times.append(ready) }
+        if let ready = budget.ready(for: configuration.rangeBytes, at: draft.now) { times.append(ready) }
+        times += orphanedSince.values.map { $0 + WalkLimits.orphanGrace }
+        if draft.isBarred { times.append(draft.now + WalkLimits.barredPause) }
+        return times.filter { $0 > draft.now }.min()
+    }
+
+    private mutating func planCrown(
+        of anchor: Anchor, _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
+    ) {
+        guard !holdings.crowns.contains(anchor), !operations.asks.contains(where: { $0.task == .crown(anchor) }) else {
+            return
+        }
+        let peer = draft.choose(by: &chooser) { $0.served.contains { $0.anchor == anchor } }
+        if let peer { draft.ask(.crown(anchor), of: peer) }
+    }
+
+    /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
+    /// Those that were away for longer than any holder's history reaches back are begun again.
+    private mutating func planCrossings(
+        to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+    ) {
+        guard holdings.crowns.contains(newest) else { return }
+        for (anchor, sections) in holdings.book.behind(newest) {
+            let behind = sections.indices.filter { !holdings.book.isLocked($0) && !draft.taken.contains($0) }
+            let refusing = refusals.lackHistory(from: anchor)
+            assignDiffs(behind, from: anchor, held: newest, &draft, by: &chooser) { peer in
+                refusing.contains(peer.id) ? nil : .anchor(newest)
+            }
+            // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
+            // diff that fits no answer.
+            let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
+            for section in behind where !draft.taken.contains(section) {
+                let holders = draft.candidates.filter { $0.holds(section, at: newest) }.map(\.id)
+                if refusals.isRefused(section, by: mayBeTooOld ? refusing : [], holders: holders, at: draft.now) {
+                    draft.drop(section)
+                }
+            }
+        }
+    }
+
+    /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
+    private func planCatchUp(
+        from newest: Anchor, _ holdings: Holdings, _ chain: some AttestedHeaders, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
+    ) {
+        let book = holdings.book
+        let gaps = book.gaps(at: draft.now).filter { index in
+            !book.isLocked(index) && !draft.taken.contains(index) && book.anchor(ofSection: index) == newest
+        }
+        // Sections at different blocks are asked for apart: a target must lie beyond all that a request names.
+        let byTop = Dictionary(grouping: gaps) { book.top(of: $0) }
+        for (top, sections) in byTop.sorted(by: { $0.key < $1.key }) {
+            assignDiffs(sections, from: newest, held: newest, &draft, by: &chooser) { peer in
+                guard let head = peer.head, head.number > top, chain.isAttested(head) else { return nil }
+                return .block(head)
+            }
+        }
+    }
+
+    /// Asks those who have the sections at the anchor `held` for diffs of them from `anchor` to what `target` names.
+    private func assignDiffs(
+        _ wanted: [Int], from anchor: Anchor, held: Anchor, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser, target: (WalkDraft.Candidate) -> WalkTask.DiffTarget?
+    ) {
+        guard !wanted.isEmpty else { return }
+        // Looked up once, since every section that nobody can lead would ask all peers in vain.
+        let able = draft.candidates.filter { $0.isFree && target($0) != nil }
+        let runs = able.flatMap { $0.served.filter { $0.anchor == held }.flatMap(\.runs) }
+        let covered = AnchorSections(anchor: held, runs: runs).runs
+        func serves(_ section: Int, _ peer: WalkDraft.Candidate) -> Bool {
+            peer.holds(section, at: held) && !refusals.isTooLarge(section, for: peer.id) && target(peer) != nil
+        }
+        for first in wanted where !draft.taken.contains(first) && covered.contains(where: { $0.contains(first) }) {
+            guard let id = draft.choose(by: &chooser, where: { serves(first, $0) }), let peer = draft.candidate(id),
+                let goal = target(peer)
+            else { continue }
+            // The bitmask of a diff request spans 256 sections from the first.
+            let group = wanted.filter { section in
+                (first..<first + 256).contains(section) && !draft.taken.contains(section) && serves(section, peer)
+            }.prefix(WalkLimits.sectionsPerDiff)
+            draft.ask(.diffs(sections: Array(group), from: anchor, to: goal), of: id)
+        }
+    }
+
+    private func planCodes(
+        _ holdings: Holdings, _ operations: OperationTable, _ chain: some AttestedHeaders, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
+    ) {
+        guard !holdings.codes.isEmpty, draft.hasRoom else { return }
+        var asked = Set<Bytes32>()
+        for operation in operations.asks {
+            if case .codes(let hashes, _)? = operation.task { asked.formUnion(hashes) }
+        }
+        for section in holdings.codes.lacking {
+            var rest = holdings.codes.of(section).filter { !asked.contains($0) }[...]
+            while !rest.isEmpty,
+                let peer = draft.choose(by: &chooser, where: { $0.holds(section, atAny: chain.isFinal) })
+            {
+                let group = Array(rest.prefix(WalkLimits.codesPerRequest))
+                rest = rest.dropFirst(group.count)
+                draft.ask(.codes(group, section: section), of: peer)
+            }
+        }
+    }
+
+    /// Each lane asks for the next range of the section it is on. Where the download limit does not cover a request for
+    /// every lane, the section that is first to lose its anchor goes first: lanes that all crept at the same pace would
+    /// all be overtaken.
+    private mutating func planRanges(
+        at newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+    ) {
+        guard holdings.codes.count < WalkLimits.codesWanted else { return }
+        let book = holdings.book
+        lanes.fill { book.begun.contains($0) }
+        // By anchor, sections not begun last, then by index.
+        let order = lanes.active.map { index in
+            (epoch: book.begun.contains(index) ? book.anchor(ofSection: index)?.epoch ?? .max : .max, index: index)
+        }.sorted { $0 < $1 }
+        for (_, index) in order where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index) {
+            let section = book.section(index)
+            let begun = book.read(index) { entry in
+                entry.begunUpTo.map { (next: $0, carriedTo: entry.carrying?.anchor) }
+            }
+            let stands = begun == nil ? nil : book.anchor(ofSection: index)
+            let anchor = begun?.carriedTo ?? stands ?? newest
+            if let stands, isOrphaned(index, at: anchor, newest, draft) {
+                planCarry(index, from: stands, to: newest, holdings, &draft, by: &chooser)
+                continue
+            }
+            let maxBytes = rangeBytes[index] ?? configuration.rangeBytes
+            guard draft.hasFree(where: { $0.holds(index, at: anchor) }) else { continue }
+            guard budget.take(maxBytes, at: draft.now) else { return }
+            guard
+                let peer = draft.choose(
+                    bytes: Int(maxBytes), by: &chooser, where: { $0.holds(index, at: anchor) })
+            else {
+                budget.settle(taken: maxBytes, arrived: 0)
+                continue
+            }
+            let task = WalkTask.range(
+                section: index, anchor: anchor,
+                origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
+                limit: Cursor(account: section.lastKey, slot: .max), maxBytes: maxBytes)
+            draft.ask(task, of: peer, budgeted: maxBytes)
+        }
+    }
+
+    /// A partly fetched section goes on at the newest anchor; where nobody's history leads there it is begun again.
+    private mutating func planCarry(
+        _ index: Int, from anchor: Anchor, to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
+    ) {
+        guard holdings.crowns.contains(newest), !budget.isOverdrawn(at: draft.now) else { return }
+        let refusing = refusals.lackHistory(from: anchor)
+        let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
+        guard !refusals.isRefused(index, by: refusing, holders: holders, at: draft.now) else {
+            draft.drop(index)
+            orphanedSince[index] = nil
+            return
+        }
+        let peer = draft.choose(by: &chooser) { [refusals] peer in
+            peer.holds(index, at: newest) && !refusing.contains(peer.id) && !refusals.isTooLarge(index, for: peer.id)
+        }
+        if let peer { draft.ask(.carry(section: index, from: anchor, to: newest), of: peer) }
+    }
+
+    /// Whether a partly fetched section cannot go on at its anchor: that is out of everybody's reach, or nobody of whom
+    /// anything is to be expected has claimed to serve it for a while.
+    private mutating func isOrphaned(_ index: Int, at anchor: Anchor, _ newest: Anchor, _ draft: WalkDraft) -> Bool {
+        let useless = refusals.feedsNot(index, at: draft.now)
+        func feeds(_ peer: WalkDraft.Candidate) -> Bool {
+            peer.holds(index, at: anchor) && !useless.contains(peer.id)
+        }
+        guard anchor != newest, !draft.candidates.contains(where: feeds) else {
+            orphanedSince[index] = nil
+            return false
+        }
+        if anchor.epoch + WalkLimits.anchorsServed <= newest.epoch { return true }
+        let since = orphanedSince[index] ?? draft.now
+        orphanedSince[index] = since
+        return draft.now - since >= WalkLimits.orphanGrace
+    }
+
+    // MARK: What is told
+
+    /// Sections that lanes are on and of which nothing is under way.
+    func idleSections(_ book: SectionBook) -> [Int] {
+        lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) }
+    }
+
+    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,
+    /// those behind the newest anchor or with a gap after it, those that lanes come to next.
+    func sectionsAhead(_ book: SectionBook, newest: Anchor?, at now: Instant) -> [Int] {
+        let behind = newest.map { book.behind($0).flatMap { $0.sections.indices.prefix(WalkLimits.sectionsBehind) } }
+        let pressing = ((behind ?? []) + book.gaps(at: now)).prefix(WalkLimits.sectionsBehind)
+        return lanes.active + pressing + lanes.ahead(WalkLimits.sectionsAheadOfLane)
+    }
+
+    /// Fraction of the arc held and verified at any anchor, and at the newest one.
+    func heldFraction(_ book: SectionBook, newest: Anchor?) -> (any: Double, newest: Double) {
+        var held = Double(book.completeCount)
+        var current = newest.map { Double(book.completeCount(at: $0)) } ?? 0
+        for index in book.begun.sorted() {
+            guard let next = book.read(index, { $0.begunUpTo }) else { continue }
+            let part = book.section(index).fraction(below: next.account)
+            held += part
+            if book.anchor(ofSection: index) == newest { current += part }
+        }
+        let count = Double(max(book.arc.count, 1))
+        return (held / count, current / count)
+    }
+}
+
+extension Section {
+    /// The part of the section's keyspace below `key`, 0…1.
+    func fraction(below key: Bytes32) -> Double {
+        let low = Double(firstKey.word0)
+        let high = Double(lastKey.word0)
+        return high > low ? min(max((Double(key.word0) - low) / (high - low), 0), 1) : 0
+    }
+}

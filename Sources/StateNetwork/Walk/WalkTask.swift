@@ -1,0 +1,85 @@
+import Chain
+import Primitives
+import StateStore
+
+/// One thing to ask a peer for.
+public enum WalkTask: Sendable, Hashable {
+    case crown(Anchor)
+    /// `maxBytes` bounds the answer.
+    case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32)
+    case diffs(sections: [Int], from: Anchor, to: DiffTarget)
+    /// The diff of a partly fetched section whose own anchor nobody serves any more.
+    case carry(section: Int, from: Anchor, to: Anchor)
+    /// Codes that accounts of one section name.
+    case codes([Bytes32], section: Int)
+
+    /// Where a diff leads: to an anchor (the sections are folded) or to a block after the newest one.
+    public enum DiffTarget: Sendable, Hashable {
+        case anchor(Anchor)
+        case block(StatePoint)
+    }
+
+    /// The section it is about, or the first of them; nil for a crown, which is about all.
+    var subject: Int? {
+        if case .codes(_, let section) = self { section } else { sections.first }
+    }
+
+    /// The sections it changes.
+    public var sections: [Int] {
+        switch self {
+        case .range(let section, _, _, _, _): [section]
+        case .diffs(let sections, _, _): sections
+        case .carry(let section, _, _): [section]
+        case .crown, .codes: []
+        }
+    }
+
+    /// The anchor that a diff is asked for from; nil for everything else.
+    var diffStart: Anchor? {
+        switch self {
+        case .diffs(_, let anchor, _), .carry(_, let anchor, _): anchor
+        case .crown, .range, .codes: nil
+        }
+    }
+
+    /// Sections that it is to lead to another anchor.
+    var sectionsLedOn: [Int] {
+        switch self {
+        case .diffs(let sections, _, .anchor): sections
+        case .carry(let section, _, _): [section]
+        case .crown, .range, .codes, .diffs(_, _, .block): []
+        }
+    }
+}
+
+/// How something that was asked of a peer ended.
+public enum AskOutcome: Sendable, Equatable {
+    /// Verified and committed.
+    case done(bytes: Int)
+    /// The peer asked for patience.
+    case busy(Interval)
+    /// The peer does not serve it (another anchor, history too short, not its section).
+    case refused
+    /// A diff was asked for from an anchor that the peer's history does not reach back to.
+    case tooOld
+    /// Not even one item fits the size asked for: the next request for that section asks for twice as much.
+    case tooLarge
+    /// No answer in time, or one that was lost on the way.
+    case failed
+    /// The answer was a lie or could not be read.
+    case invalid
+    /// Our own store could not take it; nobody's fault.
+    case aborted
+
+    /// Whether the peer helped; nil where that is not for it to say.
+    var hasHelped: Bool? {
+        switch self {
+        case .done: true
+        case .busy, .failed, .invalid: false
+        case .refused, .tooOld, .tooLarge, .aborted: nil
+        }
+    }
+
+    /// Bytes that it brought.
+    var bytes: Int { if case .done(let bytes) = self { bytes } else { 0 } }
+}
