@@ -65,7 +65,7 @@ import Testing
     /// Types of other floors that are over the limits: stored fields and methods. The numbers are true, and only fall.
     private static let large: [String: (fields: Int, methods: Int)] = [
         "Discovery.Discovery.Configuration": (38, 0),
-        "Overlay.Overlay": (7, 55),
+        "Overlay.Overlay": (7, 45),
         "Overlay.OverlayStatistics": (27, 0),
         "UTP.SendingSide": (24, 26),
         "UTP.Stream": (24, 21),
