@@ -181,8 +181,10 @@ import Testing
         let loopback = Endpoint.loopback(port: 1)
         let local = Endpoint(ipv4: (192, 168, 1, 1), port: 1)
         let global = Endpoint(ipv4: (8, 8, 8, 8), port: 1)
-        let nowhere = [Endpoint(ipv4: (0, 0, 0, 0), port: 1), Endpoint(ipv4: (224, 0, 0, 1), port: 1),
-            Endpoint(ipv4: (8, 8, 8, 8), port: 0)]
+        let nowhere = [
+            Endpoint(ipv4: (0, 0, 0, 0), port: 1), Endpoint(ipv4: (224, 0, 0, 1), port: 1),
+            Endpoint(ipv4: (8, 8, 8, 8), port: 0),
+        ]
         #expect(AddressScope.mayRelay(global, with: global))
         #expect(!AddressScope.mayRelay(local, with: global))
         #expect(!AddressScope.mayRelay(loopback, with: global))

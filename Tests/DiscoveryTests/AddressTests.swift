@@ -60,9 +60,10 @@ import Testing
         for index in 0..<10 { _ = votes.cast(lie, by: voter(100 + index), at: .zero) }
         for index in 0..<12 { #expect(votes.cast(truth, by: voter(index), at: .zero) == nil) }
         #expect(votes.cast(truth, by: voter(12), at: .zero) == truth)
-        #expect(votes.tallies == [
-            AddressTally(endpoint: truth, prefixes: 13), AddressTally(endpoint: lie, prefixes: 10),
-        ])
+        #expect(
+            votes.tallies == [
+                AddressTally(endpoint: truth, prefixes: 13), AddressTally(endpoint: lie, prefixes: 10),
+            ])
     }
 
     @Test func familiesVoteApart() throws {
@@ -70,8 +71,10 @@ import Testing
         let six = try #require(Endpoint(address: [0x20, 1] + [UInt8](repeating: 7, count: 14), port: 9_009))
         func voter6(_ index: Int) throws -> NodeAddress {
             let address = [0x20, 2, 0, 0, 0, UInt8(index)] + [UInt8](repeating: 1, count: 10)
-            return NodeAddress(id: Bytes32(UInt64(index), 6, 0, 0), endpoint: try #require(
-                Endpoint(address: address, port: 9_000)))
+            return NodeAddress(
+                id: Bytes32(UInt64(index), 6, 0, 0),
+                endpoint: try #require(
+                    Endpoint(address: address, port: 9_000)))
         }
         for index in 0..<30 { _ = votes.cast(truth, by: voter(index), at: .zero) }
         for index in 0..<9 { #expect(votes.cast(six, by: try voter6(index), at: .zero) == nil) }

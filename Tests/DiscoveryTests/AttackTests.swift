@@ -51,8 +51,9 @@ import Testing
             let four = Endpoint(ipv4: (45, 9, 9, UInt8(1 + index % 250)), port: UInt16(1_000 + index))
             try play(10_000 + UInt64(index), at: four, against: &node, at: now)
             let host = [UInt8(index >> 8), UInt8(index & 255)]
-            let six = try #require(Endpoint(
-                address: [0x2a, 1, 4, 5, 6, 7] + host + [UInt8](repeating: 1, count: 8), port: 1_000))
+            let six = try #require(
+                Endpoint(
+                    address: [0x2a, 1, 4, 5, 6, 7] + host + [UInt8](repeating: 1, count: 8), port: 1_000))
             try play(20_000 + UInt64(index), at: six, against: &node, at: now)
             now = now + .milliseconds(100)
             node.advance(to: now)

@@ -46,10 +46,12 @@ import Testing
         var node = try node()
         var peer = try HandPeer(50, at: here, against: node)
         let challenge = try node.first(peer.stranger(), from: here, at: now)
-        let long = [1] + RLPWriter.list { list in
-            list.append([UInt8](repeating: 9, count: 9))
-            list.append(UInt64(1))
-        }
+        let long =
+            [1]
+            + RLPWriter.list { list in
+                list.append([UInt8](repeating: 9, count: 9))
+                list.append(UInt64(1))
+            }
         let packet = try peer.handshake(challenge, long)
         let answers = node.exchange(packet, from: here, at: now).compactMap { peer.open($0) }
         for case .pong in answers { Issue.record("a request id of nine bytes was answered") }
@@ -217,9 +219,10 @@ import Testing
         _ = node.drain()
         let later = now + .seconds(1)
         let answers = node.exchange(try peer.seal(try ping([3])), from: here, at: later).compactMap { peer.open($0) }
-        #expect(answers == [
-            .pong(try #require(RequestID([3])), sequence: 1, address: [127, 0, 0, 1], port: 4_000),
-        ])
+        #expect(
+            answers == [
+                .pong(try #require(RequestID([3])), sequence: 1, address: [127, 0, 0, 1], port: 4_000)
+            ])
     }
 
     /// A peer in the node's table is asked for nodes; what it answers beyond the question is not taken.

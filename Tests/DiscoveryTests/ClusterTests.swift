@@ -267,9 +267,11 @@ import Testing
         let asked = try #require(world.requests(1).first)
         #expect(asked.request == request)
         let response = [UInt8](repeating: 8, count: DiscoveryLimits.talkResponseSize)
-        #expect(world.nodes[1].respond(to: TalkToken(
-            address: asked.from, requestID: try #require(RequestID([1, 2, 3, 4, 5, 6, 7, 8]))),
-            response: response + [1], at: world.now) == false)
+        #expect(
+            world.nodes[1].respond(
+                to: TalkToken(
+                    address: asked.from, requestID: try #require(RequestID([1, 2, 3, 4, 5, 6, 7, 8]))),
+                response: response + [1], at: world.now) == false)
         let token = try #require(world.requests(1).first?.token)
         #expect(world.nodes[1].respond(to: token, response: response, at: world.now) == true)
         world.run(.milliseconds(100))
@@ -324,8 +326,9 @@ import Testing
         world.run(.seconds(2))
         world.nodes[0].requests.sessions.held.remove(world.address(1))
         for byte in 0..<3 {
-            #expect(world.nodes[0].talkOneWay(
-                to: world.address(1), protocol: testProtocol, request: [UInt8(byte)], at: world.now) == true)
+            #expect(
+                world.nodes[0].talkOneWay(
+                    to: world.address(1), protocol: testProtocol, request: [UInt8(byte)], at: world.now) == true)
         }
         world.run(.seconds(1))
         #expect(world.requests(1).map(\.request) == [[0], [1], [2]])
@@ -351,8 +354,9 @@ import Testing
         var ids: [[TalkID]] = [[], []]
         for round in 0..<4 {
             for side in 0..<2 {
-                ids[side].append(world.nodes[side].talk(
-                    to: records[1 - side], protocol: testProtocol, request: [UInt8(round)], at: world.now))
+                ids[side].append(
+                    world.nodes[side].talk(
+                        to: records[1 - side], protocol: testProtocol, request: [UInt8(round)], at: world.now))
             }
         }
         var answers = [[Result<[UInt8], DiscoveryError>]](repeating: [], count: 2)
@@ -375,8 +379,9 @@ import Testing
         let record = world.nodes[1].localRecord
         var ids: [TalkID] = []
         for round in 0..<200 {
-            ids.append(world.nodes[0].talk(
-                to: record, protocol: testProtocol, request: [UInt8(round)], at: world.now))
+            ids.append(
+                world.nodes[0].talk(
+                    to: record, protocol: testProtocol, request: [UInt8(round)], at: world.now))
             world.run(.milliseconds(37))
             serve(&world, 1)
         }

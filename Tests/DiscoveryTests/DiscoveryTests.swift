@@ -150,8 +150,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [("p", RLPValue.list([.string([1])])), ("p", .string([])), ("ip", .string([1])),
-        ("udp", .string([0, 1])), ("udp", .string([1, 2, 3])), ("tcp6", .list([]))])
+    @Test(arguments: [
+        ("p", RLPValue.list([.string([1])])), ("p", .string([])), ("ip", .string([1])),
+        ("udp", .string([0, 1])), ("udp", .string([1, 2, 3])), ("tcp6", .list([])),
+    ])
     func malformedKnownValuesAreRefused(_ key: String, _ value: RLPValue) throws {
         var fields = fields()
         fields.set(key, value)

@@ -117,8 +117,9 @@ import Testing
             siege.node.advance(to: siege.now)
             siege.pump()
         }
-        print("attack 4, \(victims), \(attackers) attackers: \(siege.answers) answers, \(siege.sent) bytes of theirs, "
-            + "\(siege.caused) to victims, \(siege.node.statistics.contactsRefused) refused")
+        print(
+            "attack 4, \(victims), \(attackers) attackers: \(siege.answers) answers, \(siege.sent) bytes of theirs, "
+                + "\(siege.caused) to victims, \(siege.node.statistics.contactsRefused) refused")
         #expect(siege.answers > 100)
         #expect(siege.caused > 0)
         #expect(siege.node.statistics.contactsRefused > 0)

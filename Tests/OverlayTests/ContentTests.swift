@@ -137,10 +137,11 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         #expect(world.find(0, from: 1, key: long)?.result == .failure(.keyTooLong(long.count)))
         let unknown = NetworkID(value: 0x500a)
         #expect(world.find(0, from: 1, key: [1], network: unknown)?.result == .failure(.unknownNetwork))
-        let key = try #require(world.with(0) { node, now in
-            node.findContent(
-                network: .state, peer: Bytes32(1, 2, 3, 4), key: [1], limit: 10, timeout: .seconds(1), at: now)
-        })
+        let key = try #require(
+            world.with(0) { node, now in
+                node.findContent(
+                    network: .state, peer: Bytes32(1, 2, 3, 4), key: [1], limit: 10, timeout: .seconds(1), at: now)
+            })
         #expect(world.answer(0, key)?.result == .failure(.unknownPeer))
     }
 
@@ -158,12 +159,14 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         let world = try #require(try World.meshed(2, seed: 51))
         world.serves = { _, _ in .content(pattern(3_000)) }
         let target = world.id(1)
-        let requests = try #require(world.with(0) { node, now in
-            (0..<OverlayLimits.contentRequestsPerPeer + 1).map { index in
-                node.findContent(
-                    network: .state, peer: target, key: [UInt8(index)], limit: 5_000, timeout: .seconds(20), at: now)
-            }
-        })
+        let requests = try #require(
+            world.with(0) { node, now in
+                (0..<OverlayLimits.contentRequestsPerPeer + 1).map { index in
+                    node.findContent(
+                        network: .state, peer: target, key: [UInt8(index)], limit: 5_000, timeout: .seconds(20), at: now
+                    )
+                }
+            })
         world.run(.seconds(30))
         var good = 0, busy = 0
         for request in requests.dropLast() {
@@ -184,10 +187,11 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         let world = try #require(try World.meshed(2, seed: 52))
         world.serves = { _, _ in .content(pattern(1 << 20)) }
         let target = world.id(1)
-        let request = try #require(world.with(0) { node, now in
-            node.findContent(
-                network: .state, peer: target, key: [1], limit: 1 << 21, timeout: .seconds(20), at: now)
-        })
+        let request = try #require(
+            world.with(0) { node, now in
+                node.findContent(
+                    network: .state, peer: target, key: [1], limit: 1 << 21, timeout: .seconds(20), at: now)
+            })
         world.run(.milliseconds(15))
         world.with(0) { $0.cancel(request, at: $1) }
         world.run(.seconds(20))

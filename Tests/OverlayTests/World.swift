@@ -296,9 +296,13 @@ extension World {
         network: NetworkID = .state
     ) -> Answer? {
         let target = id(peer)
-        guard let request = with(index, { node, now in
-            node.findContent(network: network, peer: target, key: key, limit: limit, timeout: timeout, at: now)
-        }) else { return nil }
+        guard
+            let request = with(
+                index,
+                { node, now in
+                    node.findContent(network: network, peer: target, key: key, limit: limit, timeout: timeout, at: now)
+                })
+        else { return nil }
         run(timeout + .seconds(1)) { $0.answer(index, request) != nil }
         return answer(index, request)
     }

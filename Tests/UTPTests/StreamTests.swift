@@ -58,8 +58,9 @@ import UTPLab
         // for sixteen, and one a window.
         #expect(pair.packetsSent[0] == 347 + 1 + 2)
         let early = UTPLimits.earlyAckPackets
-        #expect(pair.packetsSent[1] 
-            <= (347 - early) / UTPLimits.packetsPerAck + early / UTPLimits.packetsPerEarlyAck + 10)
+        #expect(
+            pair.packetsSent[1]
+                <= (347 - early) / UTPLimits.packetsPerAck + early / UTPLimits.packetsPerEarlyAck + 10)
     }
 
     @Test func sequenceNumbersWrapTwice() throws {

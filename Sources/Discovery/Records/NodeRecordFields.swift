@@ -43,7 +43,7 @@ public struct NodeRecordFields: Sendable {
     }
 
     /// Removes what `set(endpoint:)` sets for a family.
-    public mutating func removeEndpoint(isIPv4: Bool) {
+    mutating func removeEndpoint(isIPv4: Bool) {
         set(isIPv4 ? "ip" : "ip6", nil)
         set(isIPv4 ? "udp" : "udp6", nil)
     }
@@ -51,9 +51,12 @@ public struct NodeRecordFields: Sendable {
     /// Sets Portal's `p`.
     public mutating func set(portal entry: NodeRecord.PortalEntry) {
         let numbers = [entry.lowestVersion, entry.highestVersion, entry.chainID]
-        set("p", .list(numbers.map { number in
-            .string(withUnsafeBytes(of: number.bigEndian) { Array($0.drop { $0 == 0 }) })
-        }))
+        set(
+            "p",
+            .list(
+                numbers.map { number in
+                    .string(withUnsafeBytes(of: number.bigEndian) { Array($0.drop { $0 == 0 }) })
+                }))
     }
 
     /// The record of these fields, `id` and `secp256k1` added, signed by `key`.
