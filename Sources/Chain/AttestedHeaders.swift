@@ -1,6 +1,6 @@
 import Primitives
 
-/// What the state network may know of the attested chain. The chain network owns it and lends it to be read.
+/// What the state network may know of the attested chain. The chain network owns that and lends it to be read.
 public protocol AttestedHeaders {
     /// The newest attested block; at first the checkpoint.
     var head: StatePoint { get }
@@ -54,3 +54,5 @@ extension AttestedHeaders {
         return point.number <= head.number ? false : nil
     }
 }
+
+extension AttestedChain: AttestedHeaders {}

@@ -3,7 +3,7 @@ import Primitives
 
 /// The chain network's machine: which headers to ask of whom, what to believe of the answers, what to pass on.
 /// See the essay in `ChainNetwork.swift`.
-public struct ChainSync: AttestedHeaders, Sendable {
+public struct ChainSync: Sendable {
     /// Names one request; comes back with its answer.
     public struct RequestTag: Hashable, Sendable {
         let value: UInt64

@@ -22,7 +22,7 @@ extension Node {
     public var replayedHead: StatePoint? { state.replayedHead }
 
     /// The first block that this bridge is to be given.
-    public var nextReplayed: UInt64 { state.nextReplayed(chain) }
+    public var nextReplayed: UInt64 { state.nextReplayed(chain.attested) }
 
     /// Blocks given to this bridge that are not applied yet.
     public var replayBacklog: Int { state.replayBacklog }

@@ -13,46 +13,46 @@ extension Node {
         switch directive {
         case .send(let bytes, let target): send(bytes, to: target)
         case .contentRequested(.state, let asker, let key, let token):
-            state.handle(.asked(key: key, by: asker.id, token), chain, at: moment)
+            state.handle(.asked(key: key, by: asker.id, token), chain.attested, at: moment)
         case .contentRequested(_, _, let key, let token): serveHeaders(key, token, at: moment.instant)
         case .contentAnswered(let id, let result, let report):
             switch requests.removeValue(forKey: id) {
             case .state(let operation)?:
-                state.handle(.answered(operation, result, bytes: report.bytes), chain, at: moment)
+                state.handle(.answered(operation, result, bytes: report.bytes), chain.attested, at: moment)
             case .chain(let tag)?:
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
                 chain.handle(.answered(tag, content: content), at: moment.instant)
             case nil: break
             }
         case .offered(.state, let peer, let keys, let token):
-            state.handle(.offered(keys: keys, by: peer.id, token), chain, at: moment)
+            state.handle(.offered(keys: keys, by: peer.id, token), chain.attested, at: moment)
         case .offered(_, let peer, let keys, let token):
             let codes = codes(forBlocks: keys, from: peer.id, at: moment.instant)
             let limit = codes.count { $0 == .accepted } * ChainNetworkLimits.newBlockBytes
             overlay.respond(toOffer: token, codes: codes, limit: limit, at: moment.instant)
         case .offerReceived(.state, let peer, let items):
-            state.handle(.received(items, from: peer.id), chain, at: moment)
+            state.handle(.received(items, from: peer.id), chain.attested, at: moment)
         case .offerReceived(_, let peer, let items):
             for item in items {
                 expectedBlocks.ended(item.key, from: peer.id)
                 chain.handle(.offered(key: item.key, value: item.value, by: peer.id), at: moment.instant)
             }
         case .offerBroken(.state, let peer, let keys, _):
-            state.handle(.broken(keys: keys, from: peer.id), chain, at: moment)
+            state.handle(.broken(keys: keys, from: peer.id), chain.attested, at: moment)
         case .offerBroken(_, let peer, let keys, _): for key in keys { expectedBlocks.ended(key, from: peer.id) }
         case .offerFinished: break
         case .lookupFinished(let id, let result):
             if let search = lookups.removeValue(forKey: id) {
-                state.handle(.lookedUp(search, result), chain, at: moment)
+                state.handle(.lookedUp(search, result), chain.attested, at: moment)
             }
-        case .peerUpdated(.state, let info): state.handle(.peerUpdated(info), chain, at: moment)
+        case .peerUpdated(.state, let info): state.handle(.peerUpdated(info), chain.attested, at: moment)
         case .peerUpdated(_, let info):
             if let payload = info.lastExtension?.payload {
                 chain.handle(.peerUpdated(info.id, payload: payload), at: moment.instant)
             }
-        case .peerMet(.state, let info): state.handle(.peerMet(info), chain, at: moment)
+        case .peerMet(.state, let info): state.handle(.peerMet(info), chain.attested, at: moment)
         case .peerMet: break
-        case .peerLost(.state, let id): state.handle(.peerLost(id), chain, at: moment)
+        case .peerLost(.state, let id): state.handle(.peerLost(id), chain.attested, at: moment)
         case .peerLost(_, let id): chain.handle(.peerLost(id), at: moment.instant)
         case .addressVoted(let endpoint): addressVoted(endpoint)
         case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
@@ -85,7 +85,7 @@ extension Node {
         case .meet(let records): overlay.meet(network: .state, records, at: now)
         case .keep(let peer):
             if !overlay.keep(network: .state, peer: peer, at: now) {
-                state.handle(.notKept(peer), chain, at: moment)
+                state.handle(.notKept(peer), chain.attested, at: moment)
             }
         case .release(let peer): overlay.release(network: .state, peer: peer, at: now)
         case .learned(let header, let peer): chain.handle(.learned(header, from: peer), at: now)
@@ -106,9 +106,9 @@ extension Node {
             _ = overlay.offer(
                 network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
         case .persist(let headers, let forgotten): persist(headers, forgetting: forgotten)
-        case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain, at: moment)
+        case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
         case .finalAdvanced(let anchors):
-            state.handle(.finalAdvanced(anchors), chain, at: moment)
+            state.handle(.finalAdvanced(anchors), chain.attested, at: moment)
             pruneHeaders()
         case .lacksFinality(let final):
             log(

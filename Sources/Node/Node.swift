@@ -127,7 +127,7 @@ public struct Node: Sendable {
                 configuration: configuration.network, restoring: stored.headers, storedFrom: stored.lowestHeader,
                 seed: entropy.bytes32().word0)
             state = try StateSync(
-                configuration: configuration.stateSync, stored: stored.held, chain: chain, at: moment)
+                configuration: configuration.stateSync, stored: stored.held, chain: chain.attested, at: moment)
         } catch let error as DiscoveryError {
             throw .record(error)
         } catch let error as ChainError {
@@ -159,7 +159,7 @@ public struct Node: Sendable {
             if let owner = jobs.removeValue(forKey: id) { finished(owner, result, at: moment) }
         case .committed(let id):
             switch commits.removeValue(forKey: id) {
-            case .state(let operation)?: state.handle(.committed(operation), chain, at: moment)
+            case .state(let operation)?: state.handle(.committed(operation), chain.attested, at: moment)
             case .pruning?:
                 headerStore.isPruning = false
                 pruneHeaders()
@@ -168,7 +168,7 @@ public struct Node: Sendable {
         case .commitFailed(let id, let error):
             if let owner = commits.removeValue(forKey: id) { commitFailed(owner, error, at: moment) }
         case .unsent(let endpoints): overlay.unsent(to: endpoints, at: now)
-        case .block(let block): state.handle(.block(block), chain, at: moment)
+        case .block(let block): state.handle(.block(block), chain.attested, at: moment)
         case .tick: break
         }
         settle(at: moment)
@@ -179,7 +179,7 @@ public struct Node: Sendable {
         overlay.advance(to: moment.instant)
         chain.advance(to: moment.instant)
         for _ in 0..<NodeLimits.settleRounds {
-            state.advance(to: moment, chain, choosing: &overlay)
+            state.advance(to: moment, chain.attested, choosing: &overlay)
             // What the state network wants is carried out before the wire is drained, so that what that makes it send
             // leaves with this event.
             let fromState = state.drain()
@@ -250,7 +250,7 @@ public struct Node: Sendable {
 
     private mutating func finished(_ owner: JobOwner, _ result: StateJobResult, at moment: Moment) {
         switch (owner, result) {
-        case (.state(let operation), _): state.handle(.jobFinished(operation, result), chain, at: moment)
+        case (.state(let operation), _): state.handle(.jobFinished(operation, result), chain.attested, at: moment)
         case (.headers(let token), .served(let value)):
             headerStore.reads -= 1
             overlay.answer(token, .content(value), at: moment.instant)
@@ -263,7 +263,7 @@ public struct Node: Sendable {
     /// The store refused a transaction: whoever waits for it is told, and so is the one who runs the node.
     private mutating func commitFailed(_ owner: CommitOwner, _ error: StoreError, at moment: Moment) {
         switch owner {
-        case .state(let operation): state.handle(.commitFailed(operation), chain, at: moment)
+        case .state(let operation): state.handle(.commitFailed(operation), chain.attested, at: moment)
         case .pruning: headerStore.isPruning = false
         case .nobody: break
         }
@@ -292,7 +292,6 @@ public struct Node: Sendable {
         if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
             log(.warning, Standing.text(of: gap))
         }
-        if let line = state.droppedLine(at: moment.instant) { log(.info, line) }
         report(.progress(progress(at: moment)))
     }
 

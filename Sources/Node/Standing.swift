@@ -23,9 +23,6 @@ enum Standing {
         progress.sectionsWanted = state.arc.count
         progress.stateBytes = state.verifiedBytes.total
         progress.bytesPerSecond = state.verifiedBytes.rate(at: now)
-        progress.ranges = state.totals.ranges
-        progress.diffs = state.totals.sectionDiffs
-        progress.crossings = state.totals.crossingsWhileFetching
         progress.peers = node.overlay.peerCount(network: .state).all
         progress.usefulPeers = state.usefulPeers
         progress.lanes = state.activeLanes
@@ -33,7 +30,7 @@ enum Standing {
         progress.waiting = waiting(node, at: now)
         progress.unheld = state.holders.unheld(at: now)
         progress.headAge = headAge(node, at: moment)
-        progress.isStale = node.chain.isStale(at: moment.unixSeconds)
+        progress.isStale = node.chain.attested.isStale(at: moment.unixSeconds)
         progress.head = node.chain.head.number
         progress.verifiedHead = state.verifiedPoint?.number ?? 0
         progress.stall = stall(of: node, at: moment)
@@ -52,7 +49,7 @@ enum Standing {
         if let index = node.state.idleSections.first(where: { holders.claimants(of: $0) == 0 }) {
             return waiting(for: index, search(node, for: index, at: now))
         }
-        return node.state.slowest(at: now).map { slow in
+        return node.state.operations.slowest(at: now).map { slow in
             let seconds = Int(slow.since.seconds)
             return waiting(
                 for: slow.section ?? node.arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
@@ -193,7 +190,7 @@ enum Standing {
     /// Everything is held and nothing new is attested, for longer than the network's rule allows: the head may be far
     /// from here. nil while it is not that old.
     private static func staleness(_ node: Node, at moment: Moment) -> Stall? {
-        guard node.chain.isStale(at: moment.unixSeconds) else { return nil }
+        guard node.chain.attested.isStale(at: moment.unixSeconds) else { return nil }
         let age = headAge(node, at: moment) ?? 0
         let (state, headers) = (
             node.overlay.peerCount(network: .state).all, node.overlay.peerCount(network: .chain).all

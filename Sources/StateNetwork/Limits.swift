@@ -1,3 +1,5 @@
+import StateStore
+
 /// What bounds the state network's content. Sizes are in bytes unless the name says otherwise; every limit is checked
 /// before anything is allocated for what it bounds.
 public enum StateNetworkLimits {
@@ -41,7 +43,7 @@ public enum StateNetworkLimits {
     public static let crownNodes = 69_905
     /// The bytes that a crown may have: full branches of 532 bytes, spanning nodes of 150, each behind its offset.
     public static func crownBytes(depth: Int) -> Int {
-        let sections = 1 << (4 * depth)
+        let sections = Section.count(depth: depth)
         return 1 + (sections - 1) / 15 * (532 + 4) + sections * (150 + 4)
     }
     /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.

@@ -78,7 +78,7 @@ struct Operation: Sendable {
 }
 
 /// Everything that is under way: one entry each, from the first moment to the last.
-struct OperationTable: Sendable {
+public struct OperationTable: Sendable {
     private var operations: [OperationID: Operation] = [:]
     private var next: UInt64 = 1
     /// What peers were asked for and have not given yet, by peer.
@@ -99,6 +99,15 @@ struct OperationTable: Sendable {
 
     /// What is asked of peers, in no order.
     var asks: some Sequence<Operation> { operations.values.lazy.filter { $0.task != nil } }
+
+    /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
+    /// crown); nil where nothing is slow.
+    public func slowest(at now: Instant) -> (section: Int?, peer: Bytes32, since: Interval)? {
+        let slow = asks.filter { now - $0.startedAt >= WalkLimits.slowAfter }
+        guard let oldest = slow.min(by: { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }), let peer = oldest.peer
+        else { return nil }
+        return (oldest.task?.subject, peer, now - oldest.startedAt)
+    }
 
     /// Begins one. Its sections are locked by the caller.
     mutating func begin(

@@ -26,10 +26,6 @@ public struct Progress: Sendable, Equatable {
     public var stateBytes: UInt64 = 0
     /// The same in the last ten seconds, per second.
     public var bytesPerSecond = 0.0
-    public var ranges = 0
-    public var diffs = 0
-    /// Epoch boundaries passed while ranges were still missing.
-    public var crossings = 0
     public var peers = 0
     /// Peers that serve something of our arc.
     public var usefulPeers = 0

@@ -8,42 +8,14 @@ import StateStore
 extension StateSync {
     /// Begins what the plan asks for.
     mutating func begin(_ ask: WalkPlan.Ask, at now: Instant) {
-        guard let key = contentKey(of: ask.task), holdings.book.lock(ask.task.sections) else { return }
+        guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(ask.task.sections) else { return }
         let id = operations.begin(
             .ask(ask.task, key: key), stage: .asked, sections: ask.task.sections, peer: ask.peer,
             budgeted: ask.budgeted, at: now)
-        directives.append(
+        outbox.append(
             .request(
                 id, peer: ask.peer, key: key.encoded, limit: key.askedBytes(sectionDepth: holdings.book.depth),
                 timeout: WalkLimits.requestTimeout))
-    }
-
-    private func contentKey(of task: WalkTask) -> StateContentKey? {
-        switch task {
-        case .crown(let anchor): return .crown(anchor)
-        case .range(_, let anchor, let origin, let limit, let maxBytes):
-            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
-        case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
-        case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
-        case .codes(let hashes, let section):
-            return CodesKey(near: holdings.book.section(section).firstKey, hashes: hashes).map { .codes($0) }
-        }
-    }
-
-    private func diffsKey(_ sections: [Int], from anchor: Anchor, to target: WalkTask.DiffTarget) -> StateContentKey? {
-        // An anchor's crown is held before its diffs are asked for; a block's proof comes with the diffs.
-        let withProof = if case .anchor(let goal) = target { !holdings.crowns.contains(goal) } else { true }
-        return DiffsKey(
-            from: holdings.book.point(of: anchor), to: point(of: target), sections: sections,
-            maxBytes: StateNetworkLimits.diffBytes, withProof: withProof
-        ).map { .diffs($0) }
-    }
-
-    private func point(of target: WalkTask.DiffTarget) -> StatePoint {
-        switch target {
-        case .anchor(let anchor): holdings.book.point(of: anchor)
-        case .block(let point): point
-        }
     }
 
     // MARK: Answers
@@ -61,7 +33,7 @@ extension StateSync {
         guard case .ask(let task, let key) = operation.purpose else { return end(id, .refused, at: now) }
         switch result {
         case .failure(let error):
-            log(.debug, "no answer from \(peer.short): \(error)")
+            outbox.log(.debug, "no answer from \(peer.short): \(error)")
             end(id, .failed, at: now)
         case .success(.records):
             disbelieve(peer, task, at: now)
@@ -97,8 +69,8 @@ extension StateSync {
         let claims = holders.disclaim(section, at: anchor, by: peer, now: now)
         guard claims > 0 else { return }
         totals.falseClaims += 1
-        log(.debug, "peer \(peer.short) does not have section \(section), which it claims")
-        directives.append(.judge(peer, claims < StateNetworkLimits.falseClaims ? .unhelpful : .lie))
+        outbox.log(.debug, "peer \(peer.short) does not have section \(section), which it claims")
+        outbox.append(.judge(peer, claims < StateNetworkLimits.falseClaims ? .unhelpful : .lie))
     }
 
     /// An answer with data becomes the job that checks it.
@@ -106,7 +78,7 @@ extension StateSync {
         _ value: [UInt8], _ id: OperationID, _ task: WalkTask, _ key: StateContentKey, bytes: Int,
         _ chain: some AttestedHeaders, at now: Instant
     ) {
-        guard let job = job(checking: value, for: task, key, chain) else {
+        guard let job = holdings.job(checking: value, for: task, key, chain) else {
             if case .carry(let index, _, let anchor) = task, case .diffs(let key) = key,
                 let peer = operations[id]?.peer
             {
@@ -119,39 +91,7 @@ extension StateSync {
             return end(id, .aborted, at: now)
         }
         operations.checks(id, bytes: bytes)
-        directives.append(.run(id, job))
-    }
-
-    /// nil where there is nothing to check it by.
-    private func job(
-        checking value: [UInt8], for task: WalkTask, _ key: StateContentKey, _ chain: some AttestedHeaders
-    ) -> StateJob? {
-        let book = holdings.book
-        switch (task, key) {
-        case (.crown(let anchor), _):
-            return chain.header(of: anchor).map { header in
-                .checkCrown(CheckCrown(value: value, stateRoot: header.stateRoot, depth: book.depth))
-            }
-        case (.codes, .codes(let key)): return .checkCodes(CheckCodes(value: value, key: key))
-        case (.range(let index, let anchor, _, _, _), .range(let key)):
-            let carrying = holdings.held(index)?.carrying
-            return chain.header(of: anchor).map { header in
-                .takeRange(
-                    TakeRange(
-                        value: value, key: key, section: book.section(index), point: book.point(of: anchor),
-                        stateRoot: header.stateRoot, carrying: carrying?.anchor == anchor ? carrying : nil))
-            }
-        case (.diffs(_, _, let target), .diffs(let key)):
-            let (crown, isAnchor) =
-                if case .anchor(let anchor) = target { (holdings.crowns.crown(at: anchor), true) } else { (nil, false) }
-            let goal = point(of: target)
-            guard let header = chain.header(of: goal), key.withProof || crown != nil else { return nil }
-            return .takeDiffs(
-                TakeDiffs(
-                    value: value, key: key, depth: book.depth, stateRoot: header.stateRoot, crown: crown,
-                    folds: isAnchor, keepHistoryFrom: historyStart(at: goal)))
-        default: return nil
-        }
+        outbox.append(.run(id, job))
     }
 
     /// What a peer sent does not hold: it pays, and what it was asked for is given back.
@@ -163,8 +103,8 @@ extension StateSync {
     /// A peer did what no honest one does.
     mutating func blame(_ peer: Bytes32, _ what: String) {
         totals.invalidAnswers += 1
-        log(.warning, "peer \(peer.short) \(what)")
-        directives.append(.judge(peer, .lie))
+        outbox.log(.warning, "peer \(peer.short) \(what)")
+        outbox.append(.judge(peer, .lie))
     }
 
     /// A section whose anchor nobody leads on from is begun again.
@@ -174,6 +114,6 @@ extension StateSync {
         let section = holdings.book.section(index)
         dropped.note(section)
         let id = operations.begin(.drop, stage: .writing(.drop), sections: [index], at: now)
-        directives.append(.commit(id, StateWrites.dropSection(section)))
+        outbox.append(.commit(id, StateWrites.dropSection(section)))
     }
 }

@@ -14,29 +14,14 @@ extension StateSync {
         // A key that does not decode is none that anybody here wants.
         let decoded = keys.map { try? StateContentKey(decoding: $0) }
         let codes = zip(keys, decoded).map { bytes, key in
-            let code = key.map { acceptCode(for: $0, bytes, from: peer, chain, at: now) } ?? .declined
+            guard let key, gossip.takesItems(from: holders[peer]?.role) else { return AcceptCode.declined }
+            guard !gossip.expected.isExpected(bytes, at: now) else { return .inProgress }
+            let code = holdings.acceptCode(
+                for: key, from: peer, beside: pending, takesDiffs: planner.takesBlockDiffs, chain)
             if code == .accepted { gossip.expected.expect(bytes, from: peer, at: now) }
             return code
         }
-        directives.append(.decide(token, codes, limit: gossip.bytes(of: decoded, accepted: codes)))
-    }
-
-    private func acceptCode(
-        for key: StateContentKey, _ bytes: [UInt8], from peer: Bytes32, _ chain: some AttestedHeaders, at now: Instant
-    ) -> AcceptCode {
-        guard gossip.takesItems(from: holders[peer]?.role) else { return .declined }
-        if gossip.expected.isExpected(bytes, at: now) { return .inProgress }
-        switch key {
-        case .crown(let anchor):
-            guard chain.isFinal(anchor) else { return .notVerifiable }
-            return holdings.crowns.contains(anchor) ? .alreadyStored : .accepted
-        case .blockDiff(let key):
-            guard key.trie == .accounts else { return .notVerifiable }
-            guard planner.takesBlockDiffs else { return .rateLimited }
-            let isCanonical = chain.isCanonical(key.point)
-            return AcceptCode(pending.admission(of: key, from: peer, isCanonical: isCanonical, holdings.book))
-        case .range, .diffs, .codes, .availability: return .declined
-        }
+        outbox.append(.decide(token, codes, limit: gossip.bytes(of: decoded, accepted: codes)))
     }
 
     /// An item that was offered and accepted has come. Here only its header is looked at, which the chain network may
@@ -51,7 +36,7 @@ extension StateSync {
                 let value = try BlockDiffValue(decoding: item.value)
                 let header = try BlockDiffCheck.header(of: value, key: key, depth: holdings.book.depth)
                 let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(header)
-                directives.append(.learned(header, from: peer))
+                outbox.append(.learned(header, from: peer))
                 let diff = PendingDiff(
                     key: key, value: value, encoded: item.value, sender: peer, receivedAt: now, isVouched: isVouched)
                 pending.enqueue(diff, holdings.book)
@@ -72,7 +57,9 @@ extension StateSync {
         if let time = pending.reviewAt, time <= now { planner.review() }
         for index in pending.takeDue(at: now) {
             var next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
-            if next == nil, refuteBlocking(index, chain) {
+            let refuted = next == nil ? pending.takeRefuted(index, &holdings.book, by: holdings.crowns, chain) : []
+            for diff in refuted { blame(diff.sender, diff.falsehood) }
+            if !refuted.isEmpty {
                 next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
             }
             guard let diff = next, let header = chain.header(of: diff.key.point), holdings.book.lock([index]),
@@ -84,8 +71,8 @@ extension StateSync {
             run(.checkBlockDiff(job), for: .blockDiff(diff), sections: [index], peer: diff.sender, at: now)
         }
         for sender in pending.takeSendersInVain() {
-            log(.debug, "peer \(sender.short) sent diffs of a block that no key speaks for")
-            directives.append(.judge(sender, .unhelpful))
+            outbox.log(.debug, "peer \(sender.short) sent diffs of a block that no key speaks for")
+            outbox.append(.judge(sender, .unhelpful))
         }
     }
 
@@ -94,7 +81,9 @@ extension StateSync {
         _ diff: PendingDiff, _ checked: CheckedDiff, _ id: OperationID, _ chain: some AttestedHeaders, at now: Instant
     ) {
         totals.blockDiffs += 1
-        for rival in pending.rivals(of: diff) where rival.isRefuted(by: holdings.crowns, chain) { refute(rival) }
+        for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
+            blame(rival.sender, rival.falsehood)
+        }
         let stands =
             chain.isCanonical(checked.layer.point) != false && holdings.committed(checked.layer, replacing: false)
         end(id, .done(bytes: 0), at: now)
@@ -109,34 +98,5 @@ extension StateSync {
         gossip.remember(diff, chain)
         gossip.passOn(
             diff.key, to: holders, except: diff.sender, fanout: StateNetworkLimits.gossipFanout, at: now)
-    }
-
-    // MARK: False ones
-
-    /// Throws the false ones away of the diffs whose turn it is; whether there were any.
-    private mutating func refuteBlocking(_ section: Int, _ chain: some AttestedHeaders) -> Bool {
-        let refuted = pending.blocking(section, holdings.book).filter { $0.isRefuted(by: holdings.crowns, chain) }
-        for diff in refuted { refute(diff) }
-        return !refuted.isEmpty
-    }
-
-    /// The sender of a false diff pays, and the section does not wait for it.
-    private mutating func refute(_ diff: PendingDiff) {
-        pending.discard(diff, &holdings.book)
-        blame(diff.sender, "sent a diff of block \(diff.key.point) that goes on from a state that never was")
-    }
-}
-
-extension AcceptCode {
-    /// What is said to the offerer of a block diff.
-    init(_ admission: BlockDiffAdmission) {
-        switch admission {
-        case .wanted: self = .accepted
-        case .known: self = .alreadyStored
-        case .inProgress: self = .inProgress
-        case .outsideArc: self = .outsideRadius
-        case .notVerifiable: self = .notVerifiable
-        case .busy: self = .rateLimited
-        }
     }
 }

@@ -25,16 +25,4 @@ extension StateSync {
     public func heldFraction(newest: Anchor?) -> (any: Double, newest: Double) {
         planner.heldFraction(holdings.book, newest: newest)
     }
-
-    /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
-    /// crown); nil where nothing is slow.
-    public func slowest(at now: Instant) -> (section: Int?, peer: Bytes32, since: Interval)? {
-        let slow = operations.asks.filter { now - $0.startedAt >= WalkLimits.slowAfter }
-        guard let oldest = slow.min(by: { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }), let peer = oldest.peer
-        else { return nil }
-        return (oldest.task?.subject, peer, now - oldest.startedAt)
-    }
-
-    /// The line that tells of sections begun again; nil where there is nothing to tell now.
-    public mutating func droppedLine(at now: Instant) -> String? { dropped.line(at: now) }
 }

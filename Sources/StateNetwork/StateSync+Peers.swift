@@ -10,12 +10,12 @@ extension StateSync {
         guard let told = info.lastExtension, holders[info.id]?.toldAt != told.receivedAt else { return }
         do throws(StateContentError) {
             let payload = try StatePingPayload(decoding: told.payload)
-            directives.append(.note(radius: payload.radius, of: info.id))
+            outbox.append(.note(radius: payload.radius, of: info.id))
             holders.told(payload, by: info, at: told.receivedAt)
             planner.review()
         } catch {
-            directives.append(.judge(info.id, .lie))
-            log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
+            outbox.append(.judge(info.id, .lie))
+            outbox.log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
         }
     }
 
@@ -28,30 +28,23 @@ extension StateSync {
         do throws(StateContentError) {
             key = try StateContentKey(decoding: bytes)
         } catch {
-            directives.append(.judge(asker, .unhelpful))
+            outbox.append(.judge(asker, .unhelpful))
             // What a key of another network's making stands for is not known: the Portal networks hash it.
-            return directives.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
+            return outbox.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
         }
         switch server.reply(to: key, from: holders[asker], holdings, gossip, chain) {
-        case .content(let value): directives.append(.answer(token, .content(value)))
+        case .content(let value): outbox.append(.answer(token, .content(value)))
         case .names(let position):
             let records = server.names(near: position ?? asker, for: asker, holders)
-            directives.append(.name(token, records, near: position ?? asker, asker: asker))
+            outbox.append(.name(token, records, near: position ?? asker, asker: asker))
         case .job where operations.servingCount >= StateNetworkLimits.servingJobs:
             let busy = StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds)
-            directives.append(.answer(token, .content(busy.encoded)))
+            outbox.append(.answer(token, .content(busy.encoded)))
         case .job(let job): run(job, for: .serve(token), at: now)
         }
     }
 
     // MARK: Holders
-
-    /// Tells the directory at which anchors claims count.
-    mutating func tellAnchors(_ chain: some AttestedHeaders) {
-        guard let newest = chain.newestAnchor else { return }
-        let before = newest.epoch > 0 ? chain.anchor(epoch: newest.epoch - 1) : nil
-        holders.anchorsAdvanced(to: [newest] + (before.map { [$0] } ?? []))
-    }
 
     /// Lets the directory look at what is short, and does what it asks for.
     mutating func planSearches(_ chain: some AttestedHeaders, at now: Instant) {
@@ -61,14 +54,14 @@ extension StateSync {
         for directive in holders.drain() {
             switch directive {
             case .lookup(let search, let section, let width, let avoided):
-                directives.append(
+                outbox.append(
                     .lookup(
                         search, near: holdings.book.section(section).firstKey, width: width, avoiding: avoided))
-            case .meet(let records): directives.append(.meet(records))
+            case .meet(let records): outbox.append(.meet(records))
             case .ask(let search, let peer, let section):
                 ask(peer, whoHas: holdings.book.section(section), for: search, chain, at: now)
-            case .keep(let id): directives.append(.keep(id))
-            case .release(let id): directives.append(.release(id))
+            case .keep(let id): outbox.append(.keep(id))
+            case .release(let id): outbox.append(.release(id))
             }
         }
     }
@@ -85,7 +78,7 @@ extension StateSync {
                 anchor: anchor, origin: first, limit: first, maxBytes: StateNetworkLimits.namesBytes)
         else { return holders.named(search, [], at: now) }
         let id = operations.begin(.names(search), stage: .asked, peer: peer, at: now)
-        directives.append(
+        outbox.append(
             .request(
                 id, peer: peer, key: StateContentKey.range(key).encoded, limit: OverlayLimits.contentBytes,
                 timeout: StateNetworkLimits.namesTimeout))

@@ -19,11 +19,11 @@ extension StateSync {
         while let step = replayer?.next(holdings.book, chain, at: moment) {
             switch step {
             case .wait: return
-            case .outOfOrder(let text): report(.failed(text))
-            case .tell(let level, let text): log(level, text)
+            case .outOfOrder(let text): outbox.report(.failed(text))
+            case .tell(let level, let text): outbox.log(level, text)
             case .passOver(let point, let header):
-                report(.replayed(point))
-                if let header { directives.append(.produced(header)) }
+                outbox.report(.replayed(point))
+                if let header { outbox.append(.produced(header)) }
             case .apply(let block):
                 guard holdings.book.lockAll() else { return }
                 replayer?.begin()
@@ -47,7 +47,7 @@ extension StateSync {
         }
         guard chain.joins(block.header) else {
             // The chain network says what it contradicts.
-            directives.append(.produced(word.certified))
+            outbox.append(.produced(word.certified))
             return end(id, .invalid, at: moment.instant)
         }
         var batch = batch
@@ -60,15 +60,6 @@ extension StateSync {
         write(id, batch, change(word))
     }
 
-    /// At an epoch's first block the crown is held until the block is final: then it is the anchor's.
-    mutating func noteCrown(_ crown: Crown, at point: StatePoint) {
-        if point.number.isMultiple(of: holdings.book.epochLength) {
-            holdings.store(crown, at: holdings.book.anchor(of: point))
-        } else {
-            holdings.note(crown.nodes, at: point.number)
-        }
-    }
-
     /// A block is applied and committed: the chain network hears of it, and its diffs go out.
     mutating func applied(
         _ id: OperationID, _ word: Attestation, _ changes: [ReplayTaken.Change], _ chain: some AttestedHeaders,
@@ -77,8 +68,8 @@ extension StateSync {
         let point = word.certified.point
         replayer?.applied(word)
         end(id, .done(bytes: 0), at: moment.instant)
-        directives.append(.produced(word.certified))
-        report(.replayed(point))
+        outbox.append(.produced(word.certified))
+        outbox.report(.replayed(point))
         for change in changes {
             let key = BlockDiffKey(point: point, section: change.layer.section.index)
             let value = BlockDiffValue(
@@ -86,15 +77,15 @@ extension StateSync {
                 sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,
                 pathProof: change.layer.pathProof)
             guard let encoded = value.encoded else {
-                log(.warning, "the diff of section \(change.layer.section) at \(point) is too large to gossip")
+                outbox.log(.warning, "the diff of section \(change.layer.section) at \(point) is too large to gossip")
                 continue
             }
             gossip.remember(key, encoded)
             gossip.passOn(key, to: holders, except: nil, fanout: .max, at: moment.instant)
         }
-        somethingCameAbout(at: moment.instant)
+        completion.somethingCameAbout(at: moment.instant)
         // Before the next block locks the sections again: with blocks waiting none would ever be folded.
-        if let newest = chain.newestAnchor { foldBehind(newest, at: moment.instant) }
+        if let newest = chain.newestAnchor { fold(to: newest, isNew: true, at: moment.instant) }
     }
 }
 

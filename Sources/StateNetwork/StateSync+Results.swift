@@ -12,7 +12,7 @@ extension StateSync {
         guard let operation = operations[id] else { return }
         switch (operation.purpose, result) {
         case (.serve(let token), .served(let value)):
-            directives.append(.answer(token, .content(value)))
+            outbox.append(.answer(token, .content(value)))
             end(id, .done(bytes: 0), at: moment.instant)
         case (.replay(let block), .genesis(.success(let taken))):
             commit(id, block, taken.batch, chain, at: moment) { .genesis(taken, $0) }
@@ -32,7 +32,7 @@ extension StateSync {
         default:
             guard let error = result.error else {
                 // A world that answers a job with another job's result is broken; what the job held is given back.
-                log(.error, "a job came back with a result of another kind")
+                outbox.log(.error, "a job came back with a result of another kind")
                 return end(id, .aborted, at: moment.instant)
             }
             failed(id, operation, error, at: moment.instant)
@@ -42,17 +42,17 @@ extension StateSync {
     private mutating func failed(_ id: OperationID, _ operation: Operation, _ error: StateJobError, at now: Instant) {
         switch (operation.purpose, error) {
         case (.replay(let block), .lie(let what)), (.replay(let block), .falseDiff(let what)):
-            report(.blockRefused(block.header.point, what))
+            outbox.report(.blockRefused(block.header.point, what))
             return end(id, .invalid, at: now)
         case (.replay(let block), .outdated):
-            report(.failed("block \(block.header.point) cannot be applied: \(error): start the bridge again"))
+            outbox.report(.failed("block \(block.header.point) cannot be applied: \(error): start the bridge again"))
             return end(id, .invalid, at: now)
         case (.replay, .store(let error)):
-            report(.storeFailed(error))
+            outbox.report(.storeFailed(error))
             return end(id, .invalid, at: now)
         case (.fold, .lie), (.fold, .falseDiff), (.fold, .outdated):
             let section = operation.sections.first.map { "\(holdings.book.section($0))" } ?? ""
-            report(
+            outbox.report(
                 .failed(
                     "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
                         + "damaged"))
@@ -69,7 +69,7 @@ extension StateSync {
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
         case (_, .outdated): break
-        case (_, .store(let error)): report(.storeFailed(error))
+        case (_, .store(let error)): outbox.report(.storeFailed(error))
         }
         end(id, .aborted, at: now)
     }
@@ -89,11 +89,14 @@ extension StateSync {
             holdings.codes.want(taken.wantedCodes)
         case .diffs(let taken, let goal):
             holdings.note(taken.proof, at: goal.number)
-            for section in taken.sections { crossed(section, to: goal, chain, at: now) }
+            for section in taken.sections {
+                totals.sectionDiffs += 1
+                forget(holdings.crossed(section, isCanonical: chain.isCanonical(goal)), at: now)
+            }
             holdings.codes.want(taken.wantedCodes)
         case .layer(let checked):
             if case .blockDiff(let diff) = operation.purpose { layerStored(diff, checked, id, chain, at: now) }
-            return somethingCameAbout(at: now)
+            return completion.somethingCameAbout(at: now)
         case .fold(let folded):
             totals.folds += 1
             forget(holdings.committed(folded.record, section: folded.record.section.index), at: now)
@@ -115,40 +118,24 @@ extension StateSync {
             return applied(id, word, [], chain, at: moment)
         case .block(let taken, let word):
             for change in taken.changes { _ = holdings.committed(change.layer, replacing: false) }
-            noteCrown(taken.crown, at: word.certified.point)
+            holdings.noteCrown(taken.crown, at: word.certified.point)
             return applied(id, word, taken.changes, chain, at: moment)
         case .nothing: return end(id, .done(bytes: 0), at: now)
         }
         if let peer { helped(peer, bytes, at: now) }
         end(id, .done(bytes: bytes), at: now)
-        somethingCameAbout(at: now)
+        completion.somethingCameAbout(at: now)
     }
 
     /// A peer sent state that held.
     mutating func helped(_ peer: Bytes32, _ bytes: Int, at now: Instant) {
         totals.stateBytesByPeer[peer, default: 0] += UInt64(bytes)
         verifiedBytes.add(bytes, at: now)
-        directives.append(.judge(peer, .useful))
+        outbox.append(.judge(peer, .useful))
     }
 
     /// Layers that memory dropped go from the store too.
     private mutating func forget(_ layers: [BlockLayer], at now: Instant) {
         if !layers.isEmpty { note(StateWrites.dropLayers(layers), at: now) }
-    }
-
-    private mutating func crossed(
-        _ outcome: DiffsTaken.Section, to goal: StatePoint, _ chain: some AttestedHeaders, at now: Instant
-    ) {
-        totals.sectionDiffs += 1
-        switch outcome {
-        // The same transaction dropped the layers that do not fit.
-        case .folded(let record): _ = holdings.committed(record, section: record.section.index)
-        case .layered(let layer):
-            if chain.isCanonical(goal) != false, holdings.committed(layer, replacing: true) { return }
-            // The chain's head changed while the layer was written: it was right, of a block that lost.
-            forget([layer], at: now)
-            forget(holdings.layersLost(layer.section.index), at: now)
-        case .unchanged(let section, let layersStand): holdings.caughtUp(section.index, layersStand: layersStand)
-        }
     }
 }

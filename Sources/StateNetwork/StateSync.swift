@@ -118,7 +118,7 @@ public struct StateSync: Sendable {
     public let configuration: Configuration
     public internal(set) var holdings: Holdings
     /// What is under way.
-    var operations = OperationTable()
+    public internal(set) var operations = OperationTable()
     var planner: WalkPlanner
     /// Who has what, as far as its peers have told this node.
     public internal(set) var holders: HolderDirectory
@@ -134,7 +134,7 @@ public struct StateSync: Sendable {
     public internal(set) var totals = Totals()
     /// What came and held.
     public internal(set) var verifiedBytes: VerifiedBytes
-    var directives: [Directive] = []
+    var outbox = Outbox()
 
     /// A machine that goes on from what the store holds.
     public init(
@@ -165,7 +165,8 @@ public struct StateSync: Sendable {
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)
         announcer = Announcer(role: role, radiusExponent: configuration.radiusExponent)
         // It counts as long as nothing of the arc was given up since.
-        completion = Completion(resumed: holdings.book.isAllComplete ? stored.completeAnchor : nil)
+        completion = Completion(
+            sections: arc.sections.count, resumed: holdings.book.isAllComplete ? stored.completeAnchor : nil)
         verifiedBytes = VerifiedBytes(at: moment.instant)
         if role == .bridge {
             replayer = try BlockReplayer(
@@ -178,17 +179,17 @@ public struct StateSync: Sendable {
     /// Takes up what the store held: anchors, crowns, and what is told to peers.
     private mutating func begin(_ chain: some AttestedHeaders, at moment: Moment) {
         // A crash may have come between a change of the head and the going of the layers that it excludes.
-        if let lowest = chain.lowest { rewind(from: lowest, chain, at: moment) }
-        noteOwnCrown(chain)
+        if let lowest = chain.lowest { rewind(from: lowest, chain, at: moment.instant) }
+        holdings.noteOwnCrown(chain, at: replayer?.head)
         planner.follow(&holdings, newest: chain.newestAnchor)
         if let newest = chain.newestAnchor {
-            tellAnchors(chain)
+            holders.anchorsAdvanced(chain)
             // A crash may have come between the anchor's finality and its crown, which nobody else may have.
-            if !holdings.crowns.contains(newest) { storeOwnCrown(of: newest, chain, at: moment) }
+            if !holdings.crowns.contains(newest) { storeOwnCrown(of: newest, chain, at: moment.instant) }
         }
         // Before anybody answers: whoever waits for a block need not wait for one that was verified before.
-        if let point = verifiedPoint, replayer == nil { report(.verified(point)) }
-        completion.somethingCameAbout(arc: holdings.book.arc.count, at: moment.instant)
+        if let point = verifiedPoint, replayer == nil { outbox.report(.verified(point)) }
+        completion.somethingCameAbout(at: moment.instant)
     }
 
     /// Section indices this node keeps or wants.
@@ -217,9 +218,9 @@ public struct StateSync: Sendable {
         case .committed(let id): committed(id, chain, at: moment)
         case .commitFailed(let id): end(id, .aborted, at: now)
         case .headAdvanced(let leaving):
-            if let leaving { rewind(from: leaving, chain, at: moment) }
-            chainMoved(at: now)
-        case .finalAdvanced(let anchors): finalAdvanced(anchors, chain, at: moment)
+            if let leaving { rewind(from: leaving, chain, at: now) }
+            chainMoved(final: [], chain, at: now)
+        case .finalAdvanced(let anchors): chainMoved(final: anchors, chain, at: now)
         case .block(let block): replayer?.give(block)
         }
     }
@@ -231,10 +232,11 @@ public struct StateSync: Sendable {
     ) {
         let now = moment.instant
         planner.follow(&holdings, newest: chain.newestAnchor)
-        if completion.isDue(at: now) { lookOver(chain, at: moment) }
+        if completion.isDue(at: now) { lookOver(chain, at: now) }
+        if let line = dropped.line(at: now) { outbox.log(.info, line) }
         pumpDiffs(chain, at: now)
         if planner.phase == .following, replayer == nil { headWatch.noticeBehind(&holdings, chain, at: now) }
-        for (peer, items) in gossip.takeOutgoing(at: now) { directives.append(.offer(items, to: peer)) }
+        for (peer, items) in gossip.takeOutgoing(at: now) { outbox.append(.offer(items, to: peer)) }
         if replayer != nil {
             replayNext(chain, at: moment)
         } else if planner.isDue(holdings, operations, at: now) {
@@ -256,15 +258,10 @@ public struct StateSync: Sendable {
 
     /// Takes what has come about, in order.
     public mutating func drain() -> [Directive] {
-        guard !directives.isEmpty else { return [] }
-        replayer?.chainHears()
-        defer { directives = [] }
+        let directives = outbox.drain()
+        if !directives.isEmpty { replayer?.chainHears() }
         return directives
     }
-
-    mutating func report(_ report: Report) { directives.append(.report(report)) }
-
-    mutating func log(_ level: Report.Level, _ text: String) { report(.log(level, text)) }
 
     // MARK: Operations
 
@@ -273,19 +270,19 @@ public struct StateSync: Sendable {
         _ job: StateJob, for purpose: Operation.Purpose, sections: [Int] = [], peer: Bytes32? = nil, at now: Instant
     ) {
         let id = operations.begin(purpose, stage: .checking, sections: sections, peer: peer, at: now)
-        directives.append(.run(id, job))
+        outbox.append(.run(id, job))
     }
 
     /// Has what an operation checked written, and memory follow.
     mutating func write(_ id: OperationID, _ batch: WriteBatch, _ change: Operation.Change) {
         operations.writes(id, change)
-        directives.append(.commit(id, batch))
+        outbox.append(.commit(id, batch))
     }
 
     /// Has something written that nothing waits for.
     mutating func note(_ batch: WriteBatch, at now: Instant) {
         let id = operations.begin(.note, stage: .writing(.nothing), at: now)
-        directives.append(.commit(id, batch))
+        outbox.append(.commit(id, batch))
     }
 
     /// The one end of every operation: all that it held is given back, whatever came of it.

@@ -263,12 +263,12 @@ import Testing
         let header = try MadeChain.run(on: made.genesis, 1)[0]
         let machine = try made.machine([])
         let one = made.certified(header, by: [1], final: nil)
-        #expect(machine.isSpokenFor(one) && !machine.isVouchedFor(one))
-        #expect(machine.isVouchedFor(made.certified(header, by: [1, 2], final: nil)))
-        #expect(!machine.isSpokenFor(CertifiedHeader(header: header)))
-        #expect(!machine.isSpokenFor(foreign.certified(header, by: [3], final: nil)))
+        #expect(machine.attested.isSpokenFor(one) && !machine.attested.isVouchedFor(one))
+        #expect(machine.attested.isVouchedFor(made.certified(header, by: [1, 2], final: nil)))
+        #expect(!machine.attested.isSpokenFor(CertifiedHeader(header: header)))
+        #expect(!machine.attested.isSpokenFor(foreign.certified(header, by: [3], final: nil)))
         let other = try MadeChain.run(on: made.genesis, 1, salt: 4)[0]
-        #expect(!machine.isSpokenFor(CertifiedHeader(header: other, certificate: one.certificate)))
+        #expect(!machine.attested.isSpokenFor(CertifiedHeader(header: other, certificate: one.certificate)))
     }
 
     /// Three keys, two of them needed: old words of one, said again in turn, are no news.

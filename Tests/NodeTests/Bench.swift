@@ -96,7 +96,7 @@ struct Bench {
 
     /// Something happens to the state network alone; what it wants.
     mutating func tell(_ event: StateSync.Event) -> [StateSync.Directive] {
-        node.state.handle(event, node.chain, at: moment)
+        node.state.handle(event, node.chain.attested, at: moment)
         return node.state.drain()
     }
 

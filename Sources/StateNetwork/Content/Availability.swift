@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateStore
 
 /// The complete sections that a node has at one anchor.
 public struct AnchorSections: Hashable, Sendable {
@@ -23,7 +24,7 @@ public struct AnchorSections: Hashable, Sendable {
     }
 
     /// Sections have at most 4 nibbles.
-    static let indexLimit = 1 << (4 * ChainLimits.sectionDepth)
+    static let indexLimit = Section.count(depth: ChainLimits.sectionDepth)
 
     /// A run is written as its first and its last index.
     static func schema(runLimit: Int) -> SSZType {

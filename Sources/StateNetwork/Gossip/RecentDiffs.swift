@@ -4,9 +4,8 @@ import Primitives
 struct RecentDiffs: Sendable {
     private let limit: Int
     private var values: [BlockDiffKey: [UInt8]] = [:]
-    /// Keys as they came. Those before `first` are gone.
-    private var order: [BlockDiffKey] = []
-    private var first = 0
+    /// Keys as they came.
+    private var order = Queue<BlockDiffKey>()
     private(set) var bytes = 0
 
     init(limit: Int) { self.limit = limit }
@@ -22,12 +21,8 @@ struct RecentDiffs: Sendable {
         bytes += value.count
         // The newest stays whatever its size: it is about to be passed on.
         while count > 1, count > limit || bytes > StateNetworkLimits.recentDiffBytes {
-            bytes -= values.removeValue(forKey: order[first])?.count ?? 0
-            first += 1
-        }
-        if first > order.count / 2 {
-            order.removeFirst(first)
-            first = 0
+            guard let oldest = order.removeFirst() else { return }
+            bytes -= values.removeValue(forKey: oldest)?.count ?? 0
         }
     }
 }

@@ -8,19 +8,23 @@ struct Completion: Sendable {
     private var reviewedAt: Instant?
     /// The anchor at which completeness was last told.
     private(set) var told: Anchor?
+    /// Sections of the arc, by which the next look is put off.
+    private let sections: Int
     /// After a start, the anchor at which everything was complete before.
     private let resumed: Anchor?
 
-    init(resumed: Anchor?) { self.resumed = resumed }
+    init(sections: Int, resumed: Anchor?) {
+        self.sections = sections
+        self.resumed = resumed
+    }
 
     /// The newest anchor at which everything of the arc was complete, in this run or the one before.
     var anchor: Anchor? { told ?? resumed }
 
-    /// Something was committed or attested: all that is held is to be looked over, soon. `arc`: the number of sections,
-    /// by which the next look is put off.
-    mutating func somethingCameAbout(arc: Int, at now: Instant) {
+    /// Something was committed or attested: all that is held is to be looked over, soon.
+    mutating func somethingCameAbout(at now: Instant) {
         guard reviewAt == nil else { return }
-        let gap = Interval(microseconds: StateNetworkLimits.reviewPerSection.microseconds * UInt64(arc))
+        let gap = Interval(microseconds: StateNetworkLimits.reviewPerSection.microseconds * UInt64(sections))
         reviewAt = reviewedAt.map { max($0 + gap, now) } ?? now
     }
 

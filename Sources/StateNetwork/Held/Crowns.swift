@@ -7,14 +7,14 @@ import StateStore
 /// node above the sections that was seen in crowns and path proofs.
 public struct Crowns: Sendable {
     private let depth: Int
-    private let epochLength: UInt64
+    private let epochs: Epochs
     /// Rising by epoch.
     private(set) var list: [(anchor: Anchor, crown: Crown)] = []
     private var pool = NodePool()
 
     init(depth: Int, epochLength: UInt64) {
         self.depth = depth
-        self.epochLength = epochLength
+        epochs = Epochs(length: epochLength)
     }
 
     /// How many crowns are held.
@@ -36,7 +36,7 @@ public struct Crowns: Sendable {
         list.removeAll { $0.anchor == anchor }
         list.append((anchor, crown))
         list.sort { $0.anchor.epoch < $1.anchor.epoch }
-        note(crown.nodes, at: anchor.epoch &* epochLength, beside: head)
+        note(crown.nodes, at: epochs.boundary(of: anchor.epoch) ?? 0, beside: head)
     }
 
     /// Adds nodes of the state after a block to what can be proven. Where that is too much, what proves neither an
@@ -56,11 +56,10 @@ public struct Crowns: Sendable {
     mutating func prune(needed: Set<StatePoint>, newestFinal: Anchor?) -> [Anchor] {
         let kept = [newestFinal, newest].compactMap { $0 }
         let dropped = list.map(\.anchor).filter { anchor in
-            !kept.contains(anchor)
-                && !needed.contains(StatePoint(number: anchor.epoch &* epochLength, hash: anchor.hash))
+            !kept.contains(anchor) && epochs.point(of: anchor).map { !needed.contains($0) } ?? true
         }
         list.removeAll { dropped.contains($0.anchor) }
-        if let oldest { pool.prune(before: oldest.epoch &* epochLength) }
+        if let oldest, let number = epochs.boundary(of: oldest.epoch) { pool.prune(before: number) }
         return dropped
     }
 

@@ -56,6 +56,21 @@ public struct Holdings: Sendable {
         return stands
     }
 
+    /// A section was led on by a diff. `isCanonical`: of the block it was led to. Gives the layers that the store has to forget.
+    mutating func crossed(_ outcome: DiffsTaken.Section, isCanonical: Bool?) -> [BlockLayer] {
+        switch outcome {
+        case .folded(let record):
+            // The same transaction dropped the layers that do not fit.
+            _ = committed(record, section: record.section.index)
+        case .layered(let layer):
+            if isCanonical != false, committed(layer, replacing: true) { return [] }
+            // The chain's head changed while the layer was written: it was right, of a block that lost.
+            return [layer] + layersLost(layer.section.index)
+        case .unchanged(let section, let layersStand): caughtUp(section.index, layersStand: layersStand)
+        }
+        return []
+    }
+
     /// Catching up found that the section is at the goal as its base is. Layers that say otherwise were dropped from
     /// the store (`layersStand` is false) and go here too.
     mutating func caughtUp(_ index: Int, layersStand: Bool = true) {
@@ -159,5 +174,31 @@ public struct Holdings: Sendable {
             return nil
         }
         return Crown(sections: subtrees, depth: book.depth)
+    }
+
+    /// The crown of an anchor, where it is held or all sections that it is made of are. After a start between the block
+    /// and its finality the crown is not in memory, but what it is made of is.
+    func ownCrown(of anchor: Anchor, _ chain: some AttestedHeaders) -> Crown? {
+        let crown = crowns.crown(at: anchor) ?? rebuiltCrown(at: book.point(of: anchor).number)
+        return crown?.root == chain.header(of: anchor)?.stateRoot ? crown : nil
+    }
+
+    /// Who holds the whole ring can prove its head (`applied`, or the attested one) by what it holds. The proof that was
+    /// written down may be of an earlier block: a kill may have come between a block and its proof.
+    mutating func noteOwnCrown(_ chain: some AttestedHeaders, at applied: StatePoint?) {
+        guard let header = applied.flatMap({ chain.header(of: $0) }) ?? chain.headHeader,
+            let crown = rebuiltCrown(at: header.number), crown.root == header.stateRoot
+        else { return }
+        note(crown.nodes, at: header.number)
+    }
+
+    /// The crown after a block of this bridge. At an epoch's first block it is held until the block is final: then it
+    /// is the anchor's.
+    mutating func noteCrown(_ crown: Crown, at point: StatePoint) {
+        if book.epochs.isBoundary(point.number) {
+            store(crown, at: book.epochs.anchor(at: point))
+        } else {
+            note(crown.nodes, at: point.number)
+        }
     }
 }

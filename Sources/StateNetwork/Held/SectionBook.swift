@@ -14,8 +14,8 @@ import StateStore
 public struct SectionBook: Sendable {
     /// Leading nibbles of a section's path.
     public let depth: Int
-    /// Blocks of an epoch.
-    public let epochLength: UInt64
+    /// How blocks fall into epochs.
+    public let epochs: Epochs
     /// Section indices of the arc.
     public let arc: Range<Int>
     private var entries: [SectionEntry]
@@ -49,7 +49,7 @@ public struct SectionBook: Sendable {
     /// What the store held at the start.
     init(depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer]) {
         self.depth = depth
-        self.epochLength = epochLength
+        epochs = Epochs(length: epochLength)
         self.arc = arc
         entries = Array(repeating: SectionEntry(), count: arc.count)
         for record in records {
@@ -89,14 +89,9 @@ public struct SectionBook: Sendable {
     /// The section of that index.
     public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
 
-    /// The block at an anchor's boundary.
+    /// The block at an anchor's boundary. An epoch beyond the last block number has none that anything stands at.
     public func point(of anchor: Anchor) -> StatePoint {
-        StatePoint(number: anchor.epoch &* epochLength, hash: anchor.hash)
-    }
-
-    /// The anchor whose boundary block that is.
-    public func anchor(of point: StatePoint) -> Anchor {
-        Anchor(epoch: point.number / epochLength, hash: point.hash)
+        epochs.point(of: anchor) ?? StatePoint(number: .max, hash: anchor.hash)
     }
 
     /// Whether every leaf of a section is held.
@@ -109,19 +104,19 @@ public struct SectionBook: Sendable {
     var isMidway: Bool { completeCount + begun.count > 0 && !isAllComplete }
 
     /// The anchor that a section is held at; nil where nothing is.
-    func anchor(ofSection index: Int) -> Anchor? { read(index) { $0.record.map { anchor(of: $0.working) } } }
+    func anchor(ofSection index: Int) -> Anchor? { read(index) { $0.record.map { epochs.anchor(at: $0.working) } } }
 
     /// The anchor at which the whole arc is complete; nil where there is none.
     var completeAnchor: Anchor? {
         guard byWorking.count == 1, let (point, runs) = byWorking.first, runs.count == arc.count else { return nil }
-        return anchor(of: point)
+        return epochs.anchor(at: point)
     }
 
     /// Complete sections whose base is at another anchor than this one, by that, the oldest first.
     func behind(_ newest: Anchor) -> [(anchor: Anchor, sections: SectionRuns)] {
         let goal = point(of: newest)
         guard byWorking.count > (byWorking[goal] == nil ? 0 : 1) else { return [] }
-        let others = byWorking.filter { $0.key != goal }.map { (anchor: anchor(of: $0.key), sections: $0.value) }
+        let others = byWorking.filter { $0.key != goal }.map { (anchor: epochs.anchor(at: $0.key), sections: $0.value) }
         return others.sorted { $0.anchor < $1.anchor }
     }
 
@@ -250,9 +245,9 @@ public struct SectionBook: Sendable {
         return moved.sorted()
     }
 
-    /// Takes the sections that may be ready for a fold now and were not before.
+    /// Takes the sections that may be ready for a fold now and were not before; none while all are locked.
     mutating func takeFoldable() -> [Int] {
-        guard !foldable.isEmpty else { return [] }
+        guard !foldable.isEmpty, !isAllLocked else { return [] }
         defer { foldable = [] }
         return foldable.sorted()
     }

@@ -1,3 +1,5 @@
+import Primitives
+
 /// A set of section indices, kept as the runs that peers are told: one more or one less costs by the number of runs.
 struct SectionRuns: Hashable, Sendable {
     /// Ascending, not empty, not touching each other.
@@ -41,11 +43,6 @@ struct SectionRuns: Hashable, Sendable {
 
     /// The first run that ends beyond `index`.
     private func place(of index: Int) -> Int {
-        var (low, high) = (0, runs.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if runs[middle].upperBound <= index { low = middle + 1 } else { high = middle }
-        }
-        return low
+        runs.partitionPoint { $0.upperBound <= index }
     }
 }

@@ -1,5 +1,6 @@
 import MerklePatricia
 import Primitives
+import StateStore
 
 /// Which sections may differ between two states: the two tries are gone down side by side, and what has the same hash
 /// in both is passed over, so it costs by what changed.
@@ -17,7 +18,7 @@ extension NodePool {
     /// See `TrieDifference`; `depth`: leading nibbles of a section's path.
     func difference(from old: Bytes32, to new: Bytes32, depth: Int) -> TrieDifference {
         var difference = TrieDifference()
-        compare(old, new, level: 0, sections: 0..<(1 << (4 * depth)), depth: depth, into: &difference)
+        compare(old, new, level: 0, sections: 0..<Section.count(depth: depth), depth: depth, into: &difference)
         return difference
     }
 

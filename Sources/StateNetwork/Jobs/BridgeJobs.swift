@@ -54,7 +54,7 @@ enum BlockChanges {
         var trieChanges: [TrieUpdate.LeafChange] = []
         for slot in change.storage {
             let key = FlatKey(account: change.key, slot: slot.key)
-            let value = slot.value == .zero ? nil : slot.value.minimalBytes
+            let value = SlotValue.stored(slot.value)
             guard try view.leaf(key) != value else { continue }
             slots.append(LeafChange(key: key, value: value))
             var writer = RLPWriter()

@@ -37,7 +37,6 @@ import Testing
         (progress.held, progress.atNewestAnchor) = (held, held / 2)
         (progress.sectionsComplete, progress.sectionsWanted) = (158, 256)
         (progress.stateBytes, progress.bytesPerSecond) = (432_013_312, 10_276_045)
-        (progress.ranges, progress.diffs, progress.crossings) = (5, 6, 7)
         (progress.peers, progress.usefulPeers, progress.lanes) = (23, 17, 12)
         (progress.head, progress.verifiedHead) = (400, 399)
         progress.stall = stall

@@ -84,7 +84,7 @@ struct DiffScene {
 
     mutating func receive(_ key: BlockDiffKey, _ value: [UInt8], from peer: Bytes32) {
         let item = ContentItem(key: StateContentKey.blockDiff(key).encoded, value: value)
-        node.state.handle(.received([item], from: peer), node.chain, at: moment)
+        node.state.handle(.received([item], from: peer), node.chain.attested, at: moment)
     }
 
     /// The value with another header or certificate.

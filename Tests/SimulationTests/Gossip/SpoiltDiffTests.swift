@@ -22,7 +22,7 @@ import Testing
             header: try BlockHeader(rlp: scene.value.header),
             certificate: try Certificate(decoding: scene.value.certificate))
         scene.node.chain.handle(.learned(header, from: honest), at: scene.moment.instant)
-        #expect(scene.node.chain.isAttested(scene.key.point))
+        #expect(scene.node.chain.attested.isAttested(scene.key.point))
         var certificate = scene.value.certificate
         certificate[certificate.count - 1] ^= 1
         scene.receive(scene.key, try #require(scene.altered(certificate: certificate).encoded), from: hostile)
@@ -59,7 +59,7 @@ import Testing
         #expect(waiting == StateNetworkLimits.unvouchedDiffsPerSender * min(senders, 8))
         let bytes = StateContentKey.blockDiff(scene.key).encoded
         let offer = StateSync.Event.offered(keys: [bytes], by: honest, Overlay.OfferToken(value: 1))
-        scene.node.state.handle(offer, scene.node.chain, at: scene.moment)
+        scene.node.state.handle(offer, scene.node.chain.attested, at: scene.moment)
         let codes = scene.node.state.drain().compactMap { directive in
             if case .decide(_, let codes, _) = directive { codes } else { nil }
         }
