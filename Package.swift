@@ -106,8 +106,9 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
-        // Tests, one target a floor's target; TestSupport finds the shared folder; UTPLab is the transport's network in
-        // virtual time, for its tests and for tools/soak, which runs rings of whole nodes too.
+        // Tests, one target a floor's target; TestSupport finds the shared folder; ChainLab makes headers and claims;
+        // UTPLab is the transport's network in virtual time, for its tests and for tools/soak, which runs rings of
+        // whole nodes too.
         .target(
             name: "UTPLab", dependencies: ["Primitives", "UTP"],
             path: "Tests/UTPLab", swiftSettings: settings),
@@ -118,10 +119,13 @@ let package = Package(
                 "StateNetwork",
             ],
             path: "Tests/soak", swiftSettings: settings),
+        .target(
+            name: "ChainLab", dependencies: ["Primitives", "Chain"],
+            path: "Tests/ChainLab", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),
-        tests("Chain", ["Chain", "MerklePatricia"]),
+        tests("Chain", ["Chain", "ChainLab", "MerklePatricia"]),
         tests("Discovery", ["Discovery", "CSecp256k1", "CSodium"]),
         tests("UTP", ["UTP", "UTPLab"]),
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
@@ -130,7 +134,7 @@ let package = Package(
         tests(
             "StateNetwork",
             ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
-        tests("ChainNetwork", ["ChainNetwork", "Chain", "StateStore"]),
+        tests("ChainNetwork", ["ChainNetwork", "Chain", "ChainLab", "StateStore"]),
         tests(
             "Node",
             [

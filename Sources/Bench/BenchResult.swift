@@ -2,7 +2,7 @@ import Foundation
 
 /// The measurement of one workload on a number of threads.
 public struct BenchResult: Hashable, Sendable, Encodable {
-    /// Whose.
+    /// The workload's name.
     public let name: String
     /// How much one run does, in the workload's items.
     public let items: Int

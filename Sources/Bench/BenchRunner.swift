@@ -107,13 +107,13 @@ public enum BenchLimits {
     /// Others on the machine were seen to slow it down by a third for a quarter of a second.
     public static let seconds = 1.0
     /// Stack of a thread, in bytes: scratch of the trie's batches lies on it. That of a main thread on Linux.
-    public static let stackBytes = 8 << 20
+    static let stackBytes = 8 << 20
     /// Leaves of the state that tries and stores are measured on. The size other clients were measured with.
-    public static let stateLeaves = 1_000_000
+    static let stateLeaves = 1_000_000
     /// Leaves of the state that memory is measured on.
-    public static let largeStateLeaves = 10_000_000
+    static let largeStateLeaves = 10_000_000
     /// Leaves of one proven range: what fits an answer of the networks many times over, and others' measure.
-    public static let rangeLeaves = 4_096
+    static let rangeLeaves = 4_096
     /// Changed leaves of one update: about ten blocks of mainnet.
-    public static let updateLeaves = 2_000
+    static let updateLeaves = 2_000
 }

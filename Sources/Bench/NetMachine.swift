@@ -65,7 +65,7 @@ struct NetMachine: NodeMachine {
         self.far = far
     }
 
-    /// By which the other end is found.
+    /// The record that the other end finds this machine by.
     var record: NodeRecord { discovery.localRecord }
 
     /// The bytes of every stream: a run of counters, so that one packet in the place of another is seen.
@@ -122,7 +122,7 @@ struct NetMachine: NodeMachine {
             let below = discovery.drainDirectives()
             if ended.isEmpty && below.isEmpty { return }
             for directive in below { handle(directive, at: now) }
-            for directive in ended { handle(directive) }
+            for end in ended { handle(end) }
         }
     }
 
@@ -142,8 +142,8 @@ struct NetMachine: NodeMachine {
         }
     }
 
-    private mutating func handle(_ directive: UTP.Directive) {
-        switch directive {
+    private mutating func handle(_ end: UTP.StreamEnd) {
+        switch end {
         case .received(let stream, let bytes):
             received[stream] = bytes
             if !order.isEmpty, received.count == order.count {
@@ -151,7 +151,7 @@ struct NetMachine: NodeMachine {
             }
         case .failed(let stream, let error):
             if order.contains(stream) { fail("a stream ended with \(error)") }
-        case .sent, .send: return
+        case .sent: return
         }
     }
 

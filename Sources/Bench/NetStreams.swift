@@ -6,9 +6,9 @@ import Shell
 /// Payloads from one process to another over loopback: uTP over real discv5 packets through real sockets.
 struct StreamWorkload: Workload {
     let name: String
-    /// At once.
+    /// Streams open at once.
     let streams: Int
-    /// Of each.
+    /// Bytes that each stream carries.
     let bytes: Int
     var offload = UDPSocket.Offload()
 

@@ -2,9 +2,9 @@ import Foundation
 
 /// Processor time in nanoseconds, kernel's and program's together: steadier than a clock on a busy machine.
 enum ProcessorTime {
-    /// Of the calling thread since it began.
+    /// What the calling thread has used since it began.
     static var ofThread: UInt64 { nanoseconds(CLOCK_THREAD_CPUTIME_ID) }
-    /// Of all threads of this process since it began.
+    /// What all threads of this process have used since it began.
     static var ofProcess: UInt64 { nanoseconds(CLOCK_PROCESS_CPUTIME_ID) }
 
     private static func nanoseconds(_ clock: clockid_t) -> UInt64 {

@@ -48,7 +48,7 @@ struct ServeWorkload: Workload {
 private struct ServeTrial: Trial {
     let stored: StoredAccounts
     let threads: Int
-    /// Of one walk.
+    /// Bytes of all answers that one walk round the ring gives.
     let bytes: Int
 
     func run() throws -> Work {

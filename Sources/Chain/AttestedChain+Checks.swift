@@ -2,11 +2,11 @@ import Primitives
 
 /// The newest vote of each voter. Where it stands is the tree's to know.
 struct VoteBook: Sendable {
-    /// By voter: its newest head claim. A later one moves the vote, so a signer may change its mind about the head.
+    /// Each voter's newest head claim. A later one moves the vote, so a signer may change its mind about the head.
     private var heads: [Claim?]
-    /// By voter: the time of its newest final claim.
+    /// When each voter made its newest final claim, unix seconds.
     private var finalTimes: [UInt64]
-    /// By voter: its deepest final claim above the final block, and the header that it came with.
+    /// Each voter's deepest final claim above the final block, and the header that it came with.
     private var finals: [(point: StatePoint, carrier: Bytes32)?]
 
     init(voterCount: Int) {

@@ -168,8 +168,8 @@ public struct AttestedChain: Sendable {
     /// The attested header at a height; nil above the head and below what is kept, save for boundary blocks.
     public func header(at number: UInt64) -> BlockHeader? {
         if let header = certifiedHeader(at: number)?.header { return header }
-        guard configuration.isBoundary(number) else { return nil }
-        return anchorHeaders[configuration.epoch(of: number)]
+        guard configuration.epochs.isBoundary(number) else { return nil }
+        return anchorHeaders[configuration.epochs.epoch(of: number)]
     }
 
     /// The attested header of that very block; nil for any other block.
@@ -339,10 +339,10 @@ public struct AttestedChain: Sendable {
 
     mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
         var added: [Anchor] = []
-        for entry in passed where configuration.isBoundary(entry.header.number) {
-            let epoch = configuration.epoch(of: entry.header.number)
-            anchorHeaders[epoch] = entry.header
-            added.append(Anchor(epoch: epoch, hash: entry.header.hash))
+        for entry in passed where configuration.epochs.isBoundary(entry.header.number) {
+            let anchor = configuration.epochs.anchor(at: entry.point)
+            anchorHeaders[anchor.epoch] = entry.header
+            added.append(anchor)
         }
         while anchorHeaders.count > ChainLimits.anchorHeaders, let oldest = anchorHeaders.keys.min() {
             anchorHeaders[oldest] = nil

@@ -44,7 +44,7 @@ public struct Block: Sendable {
     public let withdrawals: [Withdrawal]?
 
     /// Hash of a list of no uncles.
-    public static let emptyUnclesHash = Keccak.hash([0xc0])
+    static let emptyUnclesHash = Keccak.hash([0xc0])
 
     public init(
         header: BlockHeader, transactions: [Transaction], uncles: [BlockHeader] = [], withdrawals: [Withdrawal]?

@@ -113,8 +113,8 @@ public struct SignedClaim: Hashable, Sendable {
 public struct Certificate: Hashable, Sendable {
     public let claims: [SignedClaim]
 
-    /// A certificate of these claims, in order; of two with the same kind, number and key the newer stays. nil of none,
-    /// or of too many.
+    /// A certificate of these claims, in order; of two with the same kind, number and key the newer stays. nil where
+    /// there are no claims, or more than a certificate may have.
     public init?(_ claims: [SignedClaim]) {
         let newestFirst = claims.sorted {
             if SignedClaim.precedes($0, $1) { return true }

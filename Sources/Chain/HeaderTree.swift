@@ -10,27 +10,27 @@ struct HeaderTree: Sendable {
     struct Children: Sendable {
         /// Rising by hash, so that nothing depends on the order of arrival.
         fileprivate(set) var all: [Bytes32] = []
-        /// Those that some voter vouches for, in the same order.
+        /// The children that some voter vouches for, in the same order.
         fileprivate(set) var vouchedFor: [Bytes32] = []
     }
 
     struct Node: Sendable {
         fileprivate(set) var entry: CertifiedHeader
         fileprivate(set) var children = Children()
-        /// Whose newest head claim stands on this header or on a descendant.
+        /// The voters whose newest head claim stands on this header or on a descendant.
         fileprivate(set) var headVoters = VoterSet()
-        /// Who has called this header, or a descendant, final.
+        /// The voters who have called this header, or a descendant, final.
         fileprivate(set) var finalVoters = VoterSet()
-        /// Who has called this very header final.
+        /// The voters who have called this very header final.
         fileprivate var ownFinalVoters = VoterSet()
-        /// Whose deepest final claim came with this header or with a descendant.
+        /// The voters whose deepest final claim came with this header or with a descendant.
         fileprivate(set) var carriedVoters = VoterSet()
         /// Whether the header was given out to be kept on disk.
         var isStored = false
         /// Whether the header is on the attested line.
         var isAttested = false
 
-        /// Whose claims vouch for the header.
+        /// The voters whose claims vouch for the header.
         var voters: VoterSet {
             var all = headVoters
             all.formUnion(finalVoters)
@@ -51,7 +51,7 @@ struct HeaderTree: Sendable {
     /// The final block. Not one of `nodes`.
     private(set) var root: StatePoint
     private(set) var rootChildren = Children()
-    /// Whose claims stand on the root or above it.
+    /// The voters whose claims stand on the root or above it.
     private(set) var rootVoters = VoterSet()
     private(set) var nodes: [Bytes32: Node] = [:]
     /// Headers, the root among them, that voters have more than one child of.
@@ -104,22 +104,13 @@ struct HeaderTree: Sendable {
     }
 
     private static func insert(_ hash: Bytes32, into hashes: inout [Bytes32]) {
-        let place = lowerBound(hash, in: hashes)
+        let place = hashes.partitionPoint { $0 < hash }
         if place == hashes.count || hashes[place] != hash { hashes.insert(hash, at: place) }
     }
 
     private static func remove(_ hash: Bytes32, from hashes: inout [Bytes32]) {
-        let place = lowerBound(hash, in: hashes)
+        let place = hashes.partitionPoint { $0 < hash }
         if place < hashes.count, hashes[place] == hash { hashes.remove(at: place) }
-    }
-
-    private static func lowerBound(_ hash: Bytes32, in hashes: [Bytes32]) -> Int {
-        var (low, high) = (0, hashes.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if hashes[middle] < hash { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 
     /// The hashes from the root (left out) to `hash`; empty for the root and for a stranger.

@@ -9,7 +9,7 @@ public enum ChainLimits {
     /// One contract's code: twice the largest limit a fork has set or proposed so far.
     public static let codeBytes = 65_536
     /// Gas a listed address or slot stands for: a list has at most gas limit / 2,000 of them. Source: EIP-7928.
-    public static let accessListItemGas: UInt64 = 2_000
+    static let accessListItemGas: UInt64 = 2_000
     /// Keys a network's rule may name: a set of voters is one 64-bit word.
     public static let voters = 64
     /// Claims in one certificate: a head and a final one of each voter.
@@ -20,12 +20,10 @@ public enum ChainLimits {
     /// Headers held above the final one, attested or not, of all branches. Those beyond what bridges make are room for
     /// the blocks that bring the word of a later final block to who has not heard of it yet.
     public static let heldHeaders = unfinalHeaders + 1_024
-    /// State points with final claims whose header is not known yet.
-    public static let pendingFinals = 1_024
     /// Headers of epoch boundaries kept after pruning: 145 days of mainnet at 256 blocks an epoch.
     public static let anchorHeaders = 4_096
     /// Longest name of a network, characters.
-    public static let networkNameLength = 64
+    static let networkNameLength = 64
     /// Longest epoch, blocks: 9 days at 12 s a block. What a node keeps is counted in epochs: a longer one is a slip.
     public static let epochLength: UInt64 = 65_536
     /// Highest block number: no chain reaches it, and all arithmetic on numbers has room above it.

@@ -42,8 +42,10 @@ public struct NetworkConfiguration: Hashable, Sendable {
     public let genesisHash: Bytes32
     /// The block trusted by configuration; everything believed descends from it.
     public let checkpoint: StatePoint
+    /// How its blocks fall into epochs.
+    public let epochs: Epochs
     /// Blocks from one anchor to the next.
-    public let epochLength: UInt64
+    public var epochLength: UInt64 { epochs.length }
     /// d: there are 16^d sections.
     public let sectionDepth: Int
     /// w of storage placement; nil where large storage is not spread.
@@ -84,7 +86,7 @@ public struct NetworkConfiguration: Hashable, Sendable {
         self.chainID = chainID
         self.genesisHash = genesisHash
         self.checkpoint = checkpoint
-        self.epochLength = epochLength
+        epochs = Epochs(length: epochLength)
         self.sectionDepth = sectionDepth
         self.wideDepth = wideDepth
         guard bridges.count <= ChainLimits.bridges else {
@@ -92,17 +94,5 @@ public struct NetworkConfiguration: Hashable, Sendable {
         }
         self.rule = rule
         self.bridges = bridges
-    }
-
-    /// The epoch that block `number` lies in.
-    public func epoch(of number: UInt64) -> UInt64 { number / epochLength }
-
-    /// Whether the block begins an epoch: its state is an anchor.
-    public func isBoundary(_ number: UInt64) -> Bool { number.isMultiple(of: epochLength) }
-
-    /// The boundary block of an epoch; nil where it has no 64-bit number.
-    public func boundary(of epoch: UInt64) -> UInt64? {
-        let (number, overflow) = epoch.multipliedReportingOverflow(by: epochLength)
-        return overflow ? nil : number
     }
 }

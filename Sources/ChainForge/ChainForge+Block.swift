@@ -22,7 +22,7 @@ extension ChainForge {
     /// One block in so many is without transactions.
     private static let emptyEvery = 40
 
-    mutating func makeBlock() throws -> ForgedBlock {
+    mutating func makeBlock() throws -> MadeBlock {
         let fields = childFields()
         var draw = Draw(seed: seed, .block, Int(fields.number))
         let plan = state.plan
@@ -41,7 +41,7 @@ extension ChainForge {
         return try seal(&work, withdrawals)
     }
 
-    private mutating func seal(_ work: inout BlockWork, _ withdrawals: [Withdrawal]) throws -> ForgedBlock {
+    private mutating func seal(_ work: inout BlockWork, _ withdrawals: [Withdrawal]) throws -> MadeBlock {
         let list = try work.list.list()
         work.fields.stateRoot = try state.commit()
         work.fields.transactionsRoot = IndexedRoot.root(of: work.transactions.map(\.envelope))
@@ -51,7 +51,7 @@ extension ChainForge {
         work.fields.accessList?.hash = list.hash
         let header = try BlockHeader(work.fields)
         let block = Block(header: header, transactions: work.transactions, withdrawals: withdrawals)
-        return ForgedBlock(block: block, accessList: list)
+        return MadeBlock(block: block, accessList: list)
     }
 
     // MARK: Before and after the transactions
@@ -99,7 +99,7 @@ extension ChainForge {
             let place = work.draw.below(deleted.count)
             return deleted.remove(at: place)
         }
-        let index = state.add(ForgedAccount.address(seed: seed, state.accounts.count))
+        let index = state.add(CompactAccount.address(seed: seed, state.accounts.count))
         newPeople.append(index)
         return index
     }

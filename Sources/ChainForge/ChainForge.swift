@@ -6,7 +6,7 @@
 //
 // Picture.
 //
-//     seed, shape ──▶ GenesisPlan ──account n, storage n, code n──▶ ForgedState ── root, accounts in order ──▶ genesis
+//     seed, shape ──▶ GenesisPlan ──account n, storage n, code n──▶ MadeState ── root, accounts in order ──▶ genesis
 //                                                                       ▲  │                                and head
 //     seed, block ──▶ Draw ──▶ ChainForge+Block ── what it touched ──▶──┘  └── root ──▶ header
 //                                   └──▶ AccessRecorder ── access list ── hash ──────────▶──┘
@@ -41,7 +41,7 @@ import Chain
 import Primitives
 
 /// A block and its access list.
-public struct ForgedBlock: Sendable {
+public struct MadeBlock: Sendable {
     public let block: Block
     public let accessList: BlockAccessList
 }
@@ -57,7 +57,7 @@ public struct ChainForge: Sendable {
     /// The header of the newest block made.
     public internal(set) var head: BlockHeader
 
-    var state: ForgedState
+    var state: MadeState
     let keys: [TransactionKey]
     /// Accounts that blocks created: those without code, and contracts.
     var newPeople: [Int] = []
@@ -83,13 +83,13 @@ public struct ChainForge: Sendable {
             guard let key = TransactionKey(secret: draw.bytes32()) else { throw ForgeError.noKey(account: index) }
             return key
         }
-        state = ForgedState(plan: plan, keys: keys)
+        state = MadeState(plan: plan, keys: keys)
         genesis = try BlockHeader(ChainForge.genesisFields(root: state.root, shape: shape))
         head = genesis
     }
 
     /// Makes the next block; nil after the last.
-    public mutating func next() throws -> ForgedBlock? {
+    public mutating func next() throws -> MadeBlock? {
         guard head.number < UInt64(shape.blocks) else { return nil }
         let made = try makeBlock()
         head = made.block.header
@@ -97,7 +97,7 @@ public struct ChainForge: Sendable {
     }
 
     /// Every account of the state after the newest block made, by key, rising.
-    public func forEachAccount(_ body: (PlainAccount) throws -> Void) rethrows { try state.forEachAccount(body) }
+    public func forEachAccount(_ body: (MadeAccount) throws -> Void) rethrows { try state.forEachAccount(body) }
 
     // MARK: Headers
 

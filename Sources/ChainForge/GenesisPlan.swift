@@ -58,13 +58,7 @@ struct GenesisPlan: Sendable {
         func sizes(_ sixtyFourths: Int) -> [Int32] {
             roots.map { root in Int32(max(1, widest / power(root, sixtyFourths))) }
         }
-        var low = 0
-        var high = 192
-        while low < high {
-            let middle = (low + high) / 2
-            if sizes(middle).reduce(0, { $0 + Int($1) }) > total { low = middle + 1 } else { high = middle }
-        }
-        return sizes(low)
+        return sizes((0..<192).partitionPoint { sizes($0).reduce(0, { $0 + Int($1) }) > total })
     }
 
     private static func power(_ base: Double, _ exponent: Int) -> Double {
@@ -123,25 +117,25 @@ struct GenesisPlan: Sendable {
     var slotCount: Int { widths.reduce(0) { $0 + Int($1) } }
 
     /// Account `index` but for its storage root. A sender's address is its key's.
-    func account(_ index: Int, key: TransactionKey?) -> ForgedAccount {
+    func account(_ index: Int, key: TransactionKey?) -> CompactAccount {
         var draw = Draw(seed: seed, .account, index)
         if SystemContract.all.indices.contains(index) {
             let system = SystemContract.all[index]
-            return ForgedAccount(address: system.address, nonce: 1, balance: 0, code: Int32(codes.count + index))
+            return CompactAccount(address: system.address, nonce: 1, balance: 0, code: Int32(codes.count + index))
         }
-        let address = key?.address ?? ForgedAccount.address(seed: seed, index)
+        let address = key?.address ?? CompactAccount.address(seed: seed, index)
         if contracts.contains(index) {
             let isRich = draw.oneIn(10)
-            return ForgedAccount(
+            return CompactAccount(
                 address: address, nonce: 1, balance: isRich ? draw.wei(decimals: 9...19) : 0, code: code(index, &draw))
         }
         if senders.contains(index) {
-            return ForgedAccount(
+            return CompactAccount(
                 address: address, nonce: UInt64(draw.lowBelow(4_000)), balance: draw.wei(decimals: 17...20), code: -1)
         }
         // Half of the others have never sent.
         let nonce = draw.oneIn(2) ? 0 : UInt64(1 + draw.lowBelow(400))
-        return ForgedAccount(address: address, nonce: nonce, balance: draw.wei(decimals: 3...18), code: -1)
+        return CompactAccount(address: address, nonce: nonce, balance: draw.wei(decimals: 3...18), code: -1)
     }
 
     /// The widest contracts have a code of their own each, the others share by popularity.
@@ -149,13 +143,7 @@ struct GenesisPlan: Sendable {
         let place = index - contracts.lowerBound
         if place < codes.count { return Int32(codes.count - 1 - place) }
         let u = draw.unit()
-        var low = 0
-        var high = popularity.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if popularity[middle] < u { low = middle + 1 } else { high = middle }
-        }
-        return Int32(low)
+        return Int32(popularity.dropLast().partitionPoint { $0 < u })
     }
 
     /// The storage of account `index` in the order in which it was drawn: some variables in the lowest slots, then

@@ -20,8 +20,8 @@
 //   for.
 // - Every request is answered, times out or dies with its peer; a batch of a request that came to nothing is wanted
 //   again. At most `window` batches are under way, so out-of-order answers are bounded.
-// - A forged line costs its sender a long pause and us at most one walk above the final block: honest peers are asked
-//   from the attested head on, never from the forged tip.
+// - A false line costs its sender a long pause and us at most one walk above the final block: honest peers are asked
+//   from the attested head on, never from the false tip.
 // - A block is pushed on only with a key's word that was new here, so pushes end.
 // - The same seed and events give the same directives.
 //

@@ -8,19 +8,16 @@ import Primitives
 extension ChainSync {
     /// Asks a peer that claims to serve the checkpoint for its header, where it is missing and the walk is past it.
     mutating func askForCheckpoint(at now: Instant) {
-        let checkpoint = chain.configuration.checkpoint.number
-        guard chain.lacksCheckpoint, chain.head.number > checkpoint, checkpointRequest == nil else { return }
-        let able = peers.filter { _, peer in
-            peer.notBefore <= now && peer.serves(checkpoint) && peer.requests < ChainNetworkLimits.requestsPerPeer
-        }
-        guard let peer = able.keys.sorted().randomElement(using: &generator) else { return }
+        let checkpoint = attested.configuration.checkpoint.number
+        guard attested.lacksCheckpoint, attested.head.number > checkpoint, checkpointRequest == nil else { return }
+        guard let peer = peers.choose(for: checkpoint, at: now, using: &generator) else { return }
         checkpointRequest = request(checkpoint, 1, of: peer, at: now)
     }
 
     /// The answer to that. The hash decides, so nothing has to be believed.
     mutating func takeCheckpoint(_ run: [CertifiedHeader], from peer: Bytes32, at now: Instant) {
         do throws(ChainError) {
-            report(try chain.accept(run.map { CertifiedHeader(header: $0.header) }))
+            report(try attested.accept(run.map { CertifiedHeader(header: $0.header) }))
         } catch {
             penalise(peer, .invalid(error), at: now)
         }

@@ -7,7 +7,7 @@ extension ChainSync {
     /// A peer's ping payload (type 10102) came.
     public mutating func peerUpdated(_ id: Bytes32, _ payload: [UInt8], at now: Instant) {
         guard peers[id]?.payload != payload, peers[id] != nil || peers.count < ChainNetworkLimits.peers else { return }
-        var peer = peers[id] ?? Peer()
+        var peer = peers[id] ?? HeaderPeers.Peer()
         peer.payload = payload
         do throws(ChainNetworkError) {
             let claim = try ChainPingPayload(decoding: payload)
@@ -49,16 +49,16 @@ extension ChainSync {
         defer { plan(at: now) }
         let index = segments.firstIndex { if case .asked(tag) = $0.state { true } else { false } }
         let isCheckpoint = checkpointRequest == tag
-        guard let request = release(tag), chain.conflict == nil else { return }
+        guard let request = release(tag), attested.conflict == nil else { return }
         let peer = request.peer
         guard let content else {
-            failed(peer, at: now)
+            peers.failed(peer, at: now)
             return
         }
         do throws(ChainNetworkError) {
             switch try HeadersValue(decoding: content) {
             case .busy(let seconds):
-                pause(peer, min(.seconds(Int(seconds)), ChainNetworkLimits.longestPause), now)
+                peers.pause(peer, for: min(.seconds(Int(seconds)), ChainNetworkLimits.longestPause), at: now)
             case .notServed(let lowest, let highest): notServed(request, lowest: lowest, highest: highest, at: now)
             case .headers(let run):
                 guard run.count <= request.count, run.first?.header.number == request.first,
@@ -75,7 +75,7 @@ extension ChainSync {
             }
         } catch .unknownStatus(_?) {
             // A status of a later version says that there are no headers here, and no more.
-            failed(peer, at: now)
+            peers.failed(peer, at: now)
         } catch {
             penalise(peer, error, at: now)
         }
@@ -84,7 +84,7 @@ extension ChainSync {
     /// The peer says it does not have what its claims promised: then these are its claims.
     private mutating func notServed(_ request: Request, lowest: UInt64, highest: UInt64, at now: Instant) {
         guard lowest > request.first || highest < request.first else {
-            failed(request.peer, at: now)
+            peers.failed(request.peer, at: now)
             return
         }
         if var peer = peers[request.peer] {
@@ -93,7 +93,7 @@ extension ChainSync {
         }
         guard case .single(request.peer, _, _, _) = mode else { return }
         resetWalk()
-        failed(request.peer, at: now)
+        peers.failed(request.peer, at: now)
     }
 
     /// Takes in the batches whose turn has come.
@@ -119,13 +119,13 @@ extension ChainSync {
 
     /// Remembers who called attested what is not, and asks no further for what nobody vouches for.
     private mutating func noteProof(of last: UInt64, by id: Bytes32, at now: Instant) {
-        guard let peer = peers[id], last > chain.servedTip else { return }
-        if peer.certified > chain.head.number {
+        guard let peer = peers[id], last > attested.servedTip else { return }
+        if peer.certified > attested.head.number {
             unproven.append((peer: id, upTo: min(last, peer.certified)))
         } else if last >= peer.highest {
-            let tip = chain.servedTip
+            let tip = attested.servedTip
             peers[id]?.highest = tip
-            failed(id, at: now)
+            peers.failed(id, at: now)
         }
     }
 
@@ -141,24 +141,24 @@ extension ChainSync {
     /// Gives a run to the chain. true if it was taken; if not, the peer has been dealt with.
     private mutating func accept(_ run: [CertifiedHeader], from peer: Bytes32, at now: Instant) -> Bool {
         do throws(ChainError) {
-            report(try chain.accept(run))
+            report(try attested.accept(run))
             return true
         } catch .unknownParent {
             // Inside the run the links were checked first: it is the first parent that is not ours.
-            if mode == .parallel, (peers[peer]?.certified ?? 0) > chain.head.number {
+            if mode == .parallel, (peers[peer]?.certified ?? 0) > attested.head.number {
                 prove(peer, at: now)
             } else {
                 resetWalk()
-                failed(peer, at: now)
+                peers.failed(peer, at: now)
             }
         } catch .tooManyUnverified {
             resetWalk()
-            failed(peer, at: now)
+            peers.failed(peer, at: now)
             tellFull()
         } catch .belowFinal {
             // Another line, which lost: who has not heard of that yet is no liar.
             resetWalk()
-            failed(peer, at: now)
+            peers.failed(peer, at: now)
         } catch .conflictingFinals(let a, let b) {
             resetWalk()
             directives.append(.conflict(.conflictingFinals(a, b)))
@@ -171,9 +171,9 @@ extension ChainSync {
 
     /// Tells once that nothing goes on before a later block is final; junk alone is not worth it.
     private mutating func tellFull() {
-        guard chain.isFull, toldFull != chain.final.number else { return }
-        toldFull = chain.final.number
-        directives.append(.lacksFinality(above: chain.final.number))
+        guard attested.isFull, toldFull != attested.final.number else { return }
+        toldFull = attested.final.number
+        directives.append(.lacksFinality(above: attested.final.number))
     }
 
     mutating func report(_ advance: ChainAdvance) {
@@ -184,14 +184,14 @@ extension ChainSync {
         if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
         // The checkpoint's header may come after those above it.
         let checkpoint = configuration.checkpoint.number
-        if storedFrom == nil || (storedFrom == checkpoint + 1 && chain.lowest == checkpoint) {
-            storedFrom = chain.lowest
+        if storedFrom == nil || (storedFrom == checkpoint + 1 && attested.lowest == checkpoint) {
+            storedFrom = attested.lowest
         }
         tellFull()
-        if let lowest = chain.lowest,
-            chain.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
+        if let lowest = attested.lowest,
+            attested.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
         {
-            chain.prune(below: chain.final.number - ChainNetworkLimits.keptHeaders)
+            attested.prune(below: attested.final.number - ChainNetworkLimits.keptHeaders)
         }
     }
 
@@ -202,8 +202,8 @@ extension ChainSync {
         guard case .success(.newBlock(let point)) = Result(catching: { try ChainContentKey(decoding: key) }) else {
             return .notOffered
         }
-        guard chain.conflict == nil else { return .notVerifiable }
-        return point.number > chain.final.number && !chain.isAttested(point) ? .wanted : .known
+        guard attested.conflict == nil else { return .notVerifiable }
+        return point.number > attested.final.number && !attested.isAttested(point) ? .wanted : .known
     }
 
     /// Whether a key names a new block.
@@ -227,14 +227,14 @@ extension ChainSync {
     /// A header came by the way, with a block diff for instance.
     public mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
         let number = entry.header.number
-        guard chain.conflict == nil, number > chain.final.number else { return }
-        if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
+        guard attested.conflict == nil, number > attested.final.number else { return }
+        peers.heard(of: number, by: id)
         do throws(ChainError) {
             try takeNew(entry, from: id)
         } catch .unknownParent {
             // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer
             // that has it has what leads to it.
-            if var peer = peers[id], chain.isVouchedFor(entry) {
+            if var peer = peers[id], attested.isVouchedFor(entry) {
                 peer.claim(
                     lowest: peer.lowest, highest: max(peer.highest, number), certified: max(peer.certified, number))
                 peers[id] = peer
@@ -252,17 +252,11 @@ extension ChainSync {
         plan(at: now)
     }
 
-    /// Whether a header would be taken, whatever certificate came with it.
-    public func joins(_ header: BlockHeader) -> Bool {
-        let outcome = Result { () throws(ChainError) in try chain.check(header) }
-        return if case .success = outcome { true } else { false }
-    }
-
     /// Whether a block of the node's own making joins the attested chain; where it does not, that is a conflict: the
     /// node replays another chain than the one its network attests.
     public mutating func admits(_ header: BlockHeader) -> Bool {
         do throws(ChainError) {
-            try chain.check(header)
+            try attested.check(header)
             return true
         } catch {
             directives.append(.conflict(error))
@@ -273,7 +267,7 @@ extension ChainSync {
     /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain
     /// is a conflict: the node replays another chain than the one its network attests.
     public mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
-        guard chain.conflict == nil else { return }
+        guard attested.conflict == nil else { return }
         do throws(ChainError) {
             try takeNew(entry, from: nil)
         } catch {
@@ -283,27 +277,23 @@ extension ChainSync {
     }
 
     private mutating func takeNew(_ entry: CertifiedHeader, from source: Bytes32?) throws(ChainError) {
-        let advance = try chain.accept([entry])
+        let advance = try attested.accept([entry])
         report(advance)
         // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed
         // on.
-        guard advance.newVotes > 0, let held = chain.held(entry.header.hash), held.certificate != nil else { return }
+        guard advance.newVotes > 0, let held = attested.held(entry.header.hash), held.certificate != nil else { return }
         push(held, source: source)
     }
 
-    /// Offers a block to peers that are behind it. While too few keys have spoken all count as behind: each brings the
-    /// others the word it has.
+    /// Offers a block to peers that are behind it.
     private mutating func push(_ entry: CertifiedHeader, source: Bytes32?) {
         let number = entry.header.number
-        let isProven = chain.isAttested(entry.point)
-        let behind = peers.filter { id, peer in
-            id != source && !peer.payload.isEmpty && (peer.heardOf < number || !isProven)
-        }
+        let chosen = peers.behind(
+            number, isProven: attested.isAttested(entry.point), besides: source, using: &generator)
         let key = ChainContentKey.newBlock(entry.point).encoded
         let value = NewBlockValue.encode(entry)
-        let chosen = behind.keys.sorted().shuffled(using: &generator).prefix(ChainNetworkLimits.pushFanout)
         for id in chosen {
-            if let heardOf = peers[id]?.heardOf { peers[id]?.heardOf = max(heardOf, number) }
+            peers.heard(of: number, by: id)
             directives.append(.offer(peer: id, key: key, value: value))
         }
     }

@@ -14,42 +14,34 @@ extension ChainSync {
     /// The first header to ask for: the checkpoint itself at first; else what comes after the head, or after what some
     /// key vouches for if no peer claims that more is attested.
     private var base: UInt64 {
-        let head = chain.head
+        let head = attested.head
         if isWithoutCheckpoint {
             // Most nodes do not have it: they joined later. It is worth a try or two, but no walk waits for it.
-            let hasCheckpoint = peers.values.contains {
-                $0.serves(head.number) && $0.failures < ChainNetworkLimits.checkpointAttempts
-            }
-            return hasCheckpoint ? head.number : head.number + 1
+            let mayBeHad = peers.mayServe(head.number, failures: ChainNetworkLimits.checkpointAttempts)
+            return mayBeHad ? head.number : head.number + 1
         }
-        let isMoreCertified = peers.values.contains { $0.certified > head.number }
-        return (isMoreCertified ? head.number : chain.servedTip) + 1
+        return (peers.certifyMore(than: head.number) ? head.number : attested.servedTip) + 1
     }
 
     /// The next header that is needed, and the lowest that any peer serves, where no peer goes down to it and some have
     /// what comes after.
     public var gap: HeaderGap? {
-        let wanted = max(base, chain.final.number + 1)
-        var lowest: UInt64?
-        for peer in peers.values where peer.highest >= wanted && peer.lowest <= peer.highest {
-            if peer.lowest <= wanted { return nil }
-            lowest = min(lowest ?? peer.lowest, peer.lowest)
-        }
-        return lowest.map { HeaderGap(wanted: wanted, lowest: $0) }
+        let wanted = max(base, attested.final.number + 1)
+        return peers.lowestServed(beyond: wanted).map { HeaderGap(wanted: wanted, lowest: $0) }
     }
 
     /// Whether nothing is known yet, not even the checkpoint's header.
-    private var isWithoutCheckpoint: Bool { chain.lowest == nil && chain.head == chain.configuration.checkpoint }
+    private var isWithoutCheckpoint: Bool { attested.lowest == nil && attested.head == configuration.checkpoint }
 
     /// Whether the walk begins with the checkpoint's header and nobody is left who may have it.
     private var waitsInVainForCheckpoint: Bool {
         guard isWithoutCheckpoint, let first = segments.first, case .wanted = first.state else { return false }
-        return first.first == chain.head.number && base != first.first
+        return first.first == attested.head.number && base != first.first
     }
 
     /// Asks for what is missing.
     mutating func plan(at now: Instant) {
-        guard chain.conflict == nil else { return }
+        guard attested.conflict == nil else { return }
         settled = Settled(until: now, deadline: nil)
         if case .single = mode { planSingle(at: now) }
         if mode == .parallel { planParallel(at: now) }
@@ -64,19 +56,18 @@ extension ChainSync {
     private var nextEnd: Instant? {
         var first: Instant?
         for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
-        for peer in peers.values where peer.notBefore > .zero { first = min(first ?? peer.notBefore, peer.notBefore) }
-        return first
+        return [first, peers.firstRestEnd()].compactMap { $0 }.min()
     }
 
     private mutating func planParallel(at now: Instant) {
-        let head = chain.head.number
+        let head = attested.head.number
         if unproven.contains(where: { $0.upTo <= head }) { unproven.removeAll { $0.upTo <= head } }
         if waitsInVainForCheckpoint { resetWalk() }
         if segments.isEmpty, unproven.isEmpty {
             let base = base
             if frontier != base { frontier = base }
         }
-        let target = highestServed(from: frontier, at: now).map { min($0, highestHeld) }
+        let target = peers.highestServed(from: frontier, at: now).map { min($0, highestHeld) }
         while let last = segments.last, case .wanted = last.state, last.first > target ?? 0 { segments.removeLast() }
         while let target, segments.count < ChainNetworkLimits.window {
             let first = segments.last?.end ?? frontier
@@ -90,7 +81,7 @@ extension ChainSync {
         }
         for index in segments.indices {
             guard case .wanted = segments[index].state,
-                let peer = choose(for: segments[index].first, at: now),
+                let peer = peers.choose(for: segments[index].first, at: now, using: &generator),
                 let tag = request(segments[index].first, segments[index].count, of: peer, at: now)
             else { continue }
             segments[index].state = .asked(tag)
@@ -98,51 +89,27 @@ extension ChainSync {
     }
 
     /// The highest block for which there can be room above the final one.
-    private var highestHeld: UInt64 { chain.final.number + UInt64(ChainLimits.heldHeaders) }
-
-    /// The highest block that a peer claims to serve who may be asked and has what leads there. This is gone through
-    /// after every event: without an array.
-    private func highestServed(from number: UInt64, at now: Instant) -> UInt64? {
-        var highest: UInt64?
-        for peer in peers.values where peer.notBefore <= now && peer.lowest <= number {
-            highest = max(highest ?? 0, peer.highest)
-        }
-        return highest
-    }
-
-    /// One of the least busy peers that claim to serve `number` and may be asked.
-    private mutating func choose(for number: UInt64, at now: Instant) -> Bytes32? {
-        var least = ChainNetworkLimits.requestsPerPeer
-        var able: [Bytes32] = []
-        for (id, peer) in peers where peer.notBefore <= now && peer.serves(number) && peer.requests <= least {
-            if peer.requests < least { able.removeAll() }
-            least = peer.requests
-            able.append(id)
-        }
-        guard least < ChainNetworkLimits.requestsPerPeer else { return nil }
-        // By id, so that nothing depends on the map's order.
-        return able.sorted().randomElement(using: &generator)
-    }
+    private var highestHeld: UInt64 { attested.final.number + UInt64(ChainLimits.heldHeaders) }
 
     /// Asks one peer for its whole line above the final block, to see whether it proves what it claims.
     mutating func prove(_ id: Bytes32, at now: Instant) {
         resetWalk()
-        guard let peer = peers[id], peer.certified > chain.head.number else { return }
+        guard let peer = peers[id], peer.certified > attested.head.number else { return }
         // A claim beyond what may be held above the final block could not be proven anyway.
         let limit = highestHeld
         mode = .single(
-            peer: id, next: chain.final.number + 1, goal: min(peer.highest, limit),
+            peer: id, next: attested.final.number + 1, goal: min(peer.highest, limit),
             certified: min(peer.certified, limit))
         planSingle(at: now)
     }
 
     private mutating func planSingle(at now: Instant) {
         guard case .single(let id, let next, let goal, let certified) = mode else { return }
-        guard let peer = peers[id], peer.notBefore <= now else {
+        guard let peer = peers[id], !peer.isResting(at: now) else {
             resetWalk()
             return
         }
-        if chain.head.number >= certified {
+        if attested.head.number >= certified {
             peers[id]?.failures = 0
             resetWalk()
         } else if next > goal {
@@ -159,31 +126,19 @@ extension ChainSync {
     private mutating func disprove(_ id: Bytes32, _ certified: UInt64, at now: Instant) {
         if var peer = peers[id] {
             peer.claim(
-                lowest: peer.lowest, highest: min(peer.highest, chain.servedTip), certified: chain.head.number)
+                lowest: peer.lowest, highest: min(peer.highest, attested.servedTip), certified: attested.head.number)
             peers[id] = peer
         }
-        guard let last = lastOfSingle, chain.held(last)?.certificate != nil else {
+        guard let last = lastOfSingle, attested.held(last)?.certificate != nil else {
             penalise(id, .notAttested(number: certified), at: now)
             return
         }
-        failed(id, at: now)
-    }
-
-    /// A request came to nothing: the peer rests a while, longer each time.
-    mutating func failed(_ peer: Bytes32, at now: Instant) {
-        guard let failures = peers[peer]?.failures else { return }
-        peers[peer]?.failures = failures + 1
-        pause(peer, min(ChainNetworkLimits.firstPause * (1 << min(failures, 6)), ChainNetworkLimits.longestPause), now)
-    }
-
-    mutating func pause(_ peer: Bytes32, _ interval: Interval, _ now: Instant) {
-        guard let until = peers[peer]?.notBefore else { return }
-        peers[peer]?.notBefore = max(until, now + interval)
+        peers.failed(id, at: now)
     }
 
     mutating func penalise(_ peer: Bytes32, _ reason: ChainNetworkError, at now: Instant) {
         directives.append(.penalise(peer: peer, reason: reason))
-        pause(peer, ChainNetworkLimits.liarPause, now)
+        peers.pause(peer, for: ChainNetworkLimits.liarPause, at: now)
     }
 }
 

@@ -11,7 +11,7 @@ public struct ChainSync: AttestedHeaders, Sendable {
 
     /// What is to be done.
     public enum Directive: Equatable, Sendable {
-        /// Ask `peer` for the content of `key`; report with `answered(_:_:at:)`, whatever comes of it.
+        /// Ask `peer` for the content of `key`; report with `.answered`, whatever comes of it.
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
         /// Offer content to a peer.
         case offer(peer: Bytes32, key: [UInt8], value: [UInt8])
@@ -29,31 +29,6 @@ public struct ChainSync: AttestedHeaders, Sendable {
         /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
         /// attested chain.
         case conflict(ChainError)
-    }
-
-    /// What is known of a peer. All of it is only what it says; it chooses whom to ask and nothing else.
-    struct Peer: Sendable {
-        /// The payload as it came last, so that a bad one is judged once.
-        var payload: [UInt8] = []
-        var lowest: UInt64 = 1
-        var highest: UInt64 = 0
-        var certified: UInt64 = 0
-        /// Highest block that it is known to have heard of: nothing up to there needs to be pushed to it.
-        var heardOf: UInt64 = 0
-        var requests = 0
-        var failures = 0
-        /// Not asked before this.
-        var notBefore = Instant.zero
-
-        func serves(_ number: UInt64) -> Bool { lowest <= number && number <= highest }
-
-        /// Takes over what it says, cut to numbers that can be counted on from.
-        mutating func claim(lowest: UInt64, highest: UInt64, certified: UInt64) {
-            let limit = UInt64(Int64.max)
-            self.lowest = min(lowest, limit)
-            self.highest = min(highest, limit)
-            self.certified = min(certified, self.highest)
-        }
     }
 
     /// A run of headers that is wanted, asked for, or waiting for the runs before it.
@@ -98,8 +73,9 @@ public struct ChainSync: AttestedHeaders, Sendable {
     }
 
     // All that a plan depends on. Whoever changes any of it unsettles the machine.
-    var chain: AttestedChain { didSet { settled = nil } }
-    var peers: [Bytes32: Peer] = [:] { didSet { settled = nil } }
+    /// The attested chain as far as it is known: to be read, and lent to whoever needs to know it.
+    public internal(set) var attested: AttestedChain { didSet { settled = nil } }
+    var peers = HeaderPeers() { didSet { settled = nil } }
     var requests: [RequestTag: Request] = [:] { didSet { settled = nil } }
     var mode = Mode.parallel { didSet { settled = nil } }
     var segments: [Segment] = [] { didSet { settled = nil } }
@@ -128,11 +104,11 @@ public struct ChainSync: AttestedHeaders, Sendable {
         configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], storedFrom: UInt64? = nil,
         seed: UInt64
     ) throws(ChainError) {
-        chain = try AttestedChain(configuration: configuration, restoring: stored)
+        attested = try AttestedChain(configuration: configuration, restoring: stored)
         generator = SeededGenerator(seed: seed)
         resetWalk()
-        self.storedFrom = storedFrom ?? chain.lowest
-        if !chain.leftovers.isEmpty { directives.append(.persist([], forgetting: chain.leftovers)) }
+        self.storedFrom = storedFrom ?? attested.lowest
+        if !attested.leftovers.isEmpty { directives.append(.persist([], forgetting: attested.leftovers)) }
     }
 
     /// Takes what has come about, in order.
@@ -141,63 +117,6 @@ public struct ChainSync: AttestedHeaders, Sendable {
         return directives
     }
 
-    // MARK: What is known
-
-    /// The network this machine was made for.
-    public var configuration: NetworkConfiguration { chain.configuration }
-    /// The newest attested block; at first the checkpoint.
-    public var head: StatePoint { chain.head }
-    /// The newest final block; at first the checkpoint.
-    public var final: StatePoint { chain.final }
-    public var headHeader: BlockHeader? { chain.headHeader }
-    public var finalHeader: BlockHeader? { chain.finalHeader }
-    public var attestedAt: UInt64? { chain.attestedAt }
-    public var anchors: [Anchor] { chain.anchors }
-    public var newestAnchor: Anchor? { chain.newestAnchor }
-    /// Set once two finals contradict each other.
-    public var conflict: ChainError? { chain.conflict }
-    public func isStale(at unixSeconds: UInt64) -> Bool { chain.isStale(at: unixSeconds) }
-    /// Lowest block of the final line in memory; nil before the checkpoint's header is known.
-    public var lowest: UInt64? { chain.lowest }
-    /// Whether there are as many blocks above the final one as bridges make.
-    public var isFull: Bool { chain.isFull }
-    /// Whether the header is here, attested or not.
-    public func holds(_ hash: Bytes32) -> Bool { chain.holds(hash) }
-    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
-    public func line(to point: StatePoint) -> [StatePoint] { chain.line(to: point) }
-    /// The attested header at a height.
-    public func header(at number: UInt64) -> BlockHeader? { chain.header(at: number) }
-    /// The attested header of that very block.
-    public func header(of point: StatePoint) -> BlockHeader? { chain.header(of: point) }
-    /// The boundary block's header of a usable anchor.
-    public func header(of anchor: Anchor) -> BlockHeader? { chain.header(of: anchor) }
-    public func anchor(epoch: UInt64) -> Anchor? { chain.anchor(epoch: epoch) }
-    public func isAttested(_ point: StatePoint) -> Bool { chain.isAttested(point) }
-    public func isFinal(_ point: StatePoint) -> Bool { chain.isFinal(point) }
-    public func isFinal(_ anchor: Anchor) -> Bool { chain.isFinal(anchor) }
-    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet.
-    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool { chain.isVouchedFor(entry) }
-    /// The header with the claims that are known of it already beside those it comes with.
-    public func merged(_ entry: CertifiedHeader) -> CertifiedHeader {
-        guard let known = chain.held(entry.header.hash)?.certificate else { return entry }
-        let certificate = entry.certificate.map { known.merged(with: $0) ?? known } ?? known
-        return CertifiedHeader(header: entry.header, certificate: certificate)
-    }
-    /// Whether at least one key of the network has spoken for that very block.
-    public func isSpokenFor(_ entry: CertifiedHeader) -> Bool { chain.isSpokenFor(entry) }
-    /// The claims of an encoded certificate that hold for an attested block; nil where there are none.
-    public func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate? {
-        guard case .success(let certificate) = Result(catching: { try Certificate(decoding: certificate) }) else {
-            return nil
-        }
-        return chain.claimsThatHold(in: certificate, of: point)
-    }
-    /// The attested header at a height with its certificate, as block diffs carry it.
-    public func certifiedHeader(at number: UInt64) -> CertifiedHeader? { chain.certifiedHeader(at: number) }
-
-    /// The highest block any peer claims to serve; a claim, for progress lines only.
-    public var highestClaim: UInt64 { peers.values.map(\.highest).max() ?? 0 }
-
     // MARK: What is served
 
     /// The payload of our own pings (type 10102).
@@ -205,12 +124,12 @@ public struct ChainSync: AttestedHeaders, Sendable {
         let heights = servedHeights
         return ChainPingPayload(
             genesisHash: configuration.genesisHash, lowest: heights.lowest, highest: heights.highest,
-            headHash: chain.head.hash, certified: chain.head.number
+            headHash: attested.head.hash, certified: attested.head.number
         ).encoded
     }
 
     var servedHeights: (lowest: UInt64, highest: UInt64) {
-        (storedFrom ?? chain.lowest ?? chain.final.number + 1, chain.servedTip)
+        (storedFrom ?? attested.lowest ?? attested.final.number + 1, attested.servedTip)
     }
 
     /// The store has no headers below this one any more.
@@ -218,14 +137,14 @@ public struct ChainSync: AttestedHeaders, Sendable {
 
     /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
     public func reading(for key: [UInt8]) -> ServeHeaders? {
-        guard let storedFrom, let lowest = chain.lowest, storedFrom < lowest,
+        guard let storedFrom, let lowest = attested.lowest, storedFrom < lowest,
             case .success(.headers(let wanted)) = Result(catching: { try ChainContentKey(decoding: key) })
         else { return nil }
         switch wanted.start {
         case .number(let number): guard number >= storedFrom, number < lowest else { return nil }
-        case .hash(let hash): guard chain.header(hash: hash) == nil else { return nil }
+        case .hash(let hash): guard attested.header(hash: hash) == nil else { return nil }
         }
-        return ServeHeaders(key: wanted, stored: storedFrom...chain.final.number, highest: chain.servedTip)
+        return ServeHeaders(key: wanted, stored: storedFrom...attested.final.number, highest: attested.servedTip)
     }
 
     /// The value for a content key. A key that is none gets the same answer as one we have nothing for.
@@ -238,7 +157,7 @@ public struct ChainSync: AttestedHeaders, Sendable {
             let entries = headers(wanted)
             return entries.isEmpty ? nothing : HeadersValue.headers(entries).encoded()
         case .newBlock(let point):
-            guard let entry = chain.servedHeader(at: point.number), entry.point == point else { return nothing }
+            guard let entry = attested.servedHeader(at: point.number), entry.point == point else { return nothing }
             return NewBlockValue.encode(entry)
         }
     }
@@ -247,12 +166,12 @@ public struct ChainSync: AttestedHeaders, Sendable {
         let first: UInt64?
         switch key.start {
         case .number(let number): first = number
-        case .hash(let hash): first = chain.header(hash: hash)?.number
+        case .hash(let hash): first = attested.header(hash: hash)?.number
         }
         guard let first else { return [] }
         var entries: [CertifiedHeader] = []
         for number in key.numbers(from: first) {
-            guard let entry = chain.servedHeader(at: number) else { break }
+            guard let entry = attested.servedHeader(at: number) else { break }
             entries.append(entry)
         }
         return entries
@@ -265,11 +184,8 @@ public struct ChainSync: AttestedHeaders, Sendable {
         if let settled { return settled.deadline }
         var first: Instant?
         for request in requests.values { first = min(first ?? request.deadline, request.deadline) }
-        let (head, lacksCheckpoint) = (chain.head.number, chain.lacksCheckpoint)
-        for peer in peers.values where peer.notBefore > .zero && (peer.highest > head || lacksCheckpoint) {
-            first = min(first ?? peer.notBefore, peer.notBefore)
-        }
-        return first
+        let restEnd = peers.firstRestEnd(above: attested.lacksCheckpoint ? nil : attested.head.number)
+        return [first, restEnd].compactMap { $0 }.min()
     }
 
     /// Gives up requests that are overdue and asks anew.
@@ -277,9 +193,8 @@ public struct ChainSync: AttestedHeaders, Sendable {
         if let settled, settled.until.map({ now < $0 }) ?? true { return }
         let overdue = requests.lazy.filter { $0.value.deadline <= now }.map(\.key).sorted { $0.value < $1.value }
         for tag in overdue { answered(tag, nil, at: now) }
-        // Writing while the map is gone through would copy it, and most calls find no pause that has ended.
-        let rested = peers.lazy.filter { $0.value.notBefore > .zero && $0.value.notBefore <= now }.map(\.key)
-        for id in Array(rested) { peers[id]?.notBefore = .zero }
+        // To write is to plan anew, and most calls find no rest that has ended.
+        if peers.haveRested(at: now) { peers.endRests(at: now) }
         plan(at: now)
     }
 

@@ -3,10 +3,10 @@ import Primitives
 
 /// What bounds the chain network.
 public enum ChainNetworkLimits {
-    /// Headers asked for at once. Source: Soma's default batch.
+    /// Headers asked for at once: some 140 KB with their certificates, a fraction of what one answer may have.
     public static let batch = 100
     /// Most headers one request may ask for.
-    public static let headersPerRequest = 1_000
+    static let headersPerRequest = 1_000
     /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there. Several hundred headers
     /// with their certificates.
     public static let answerBytes = 512 << 10
@@ -19,11 +19,11 @@ public enum ChainNetworkLimits {
     /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
     static let checkpointAttempts = 2
     /// First pause after a failure of a peer; doubled with every further one.
-    public static let firstPause = Interval.seconds(1)
+    static let firstPause = Interval.seconds(1)
     /// Longest pause of a peer that fails.
-    public static let longestPause = Interval.seconds(60)
+    static let longestPause = Interval.seconds(60)
     /// Pause of a peer whose headers turned out to be vouched for by nobody, or broken.
-    public static let liarPause = Interval.seconds(300)
+    static let liarPause = Interval.seconds(300)
     /// Peers that one new block is pushed to by one node: with eight, a block reaches all of thousands in a few steps.
     public static let pushFanout = 8
     /// Peers kept in mind.

@@ -17,7 +17,7 @@ struct StateRecorder {
     let from: StatePoint
     let to: StatePoint
 
-    /// Of all content recorded here.
+    /// The section depth of all content recorded here.
     static let depth = 1
 
     init() throws {

@@ -107,7 +107,7 @@ enum ChangeMutation {
     }
 
     private static func fresh(slot: Bool, _ generator: inout some RandomNumberGenerator) -> [UInt8] {
-        slot ? World.value(&generator) : StateAccount(nonce: generator.next() >> 50).slim
+        slot ? SampleState.value(&generator) : StateAccount(nonce: generator.next() >> 50).slim
     }
 
     private static func addition(
@@ -154,12 +154,12 @@ enum ChangeMutation {
 
 /// Two states, and what leads from one to the other.
 private struct StatePair {
-    let before: World
-    let after: World
+    let before: SampleState
+    let after: SampleState
     let changes: [LeafChange]
 
     init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
-        before = try World(&generator, upTo: 16)
+        before = try SampleState(&generator, upTo: 16)
         after = try before.changed(&generator)
         changes = before.changes(to: after)
     }
@@ -305,7 +305,8 @@ struct BlockDiffScene: Scene {
         guard let header = try? BlockHeader(fields), let hash = try? pair.before.crown.sectionHash(section.index),
             let update = try? SectionChange.apply(changes, to: section, in: &view)
         else { throw .setup("a block") }
-        let codes = (UInt8(0)..<13).map { World.code($0) }.filter { update.newCodeHashes.contains(Keccak.hash($0)) }
+        let codes = (UInt8(0)..<13).map { SampleState.code($0) }
+            .filter { update.newCodeHashes.contains(Keccak.hash($0)) }
         value = BlockDiffValue(
             header: header.rlp, certificate: [], sectionHashBefore: hash, changes: changes, codes: codes,
             pathProof: try pair.proof(section.index))

@@ -11,7 +11,7 @@ extension RandomNumberGenerator {
     /// An index of a collection of this size; nil where it is empty.
     mutating func index(_ count: Int) -> Int? { count > 0 ? below(count) : nil }
 
-    /// One of these; nil of none.
+    /// One of the items, each as likely as the other; nil where there is none.
     mutating func pick<Element>(_ items: [Element]) -> Element? { index(items.count).map { items[$0] } }
 
     /// Any byte.

@@ -10,9 +10,9 @@ enum FileDecoders {
         guard let network = try? FileText.network(bytes) else { return false }
         try require((try? FileText.network(FileText.text(of: network))) == network, .notRoundTrip("network file"))
         for number in [0, network.checkpoint.number, ChainLimits.blockNumber, .max] {
-            let epoch = network.epoch(of: number)
-            let start = network.boundary(of: epoch)
-            try require(start.map { $0 <= number && network.isBoundary($0) } ?? false, .notCanonical("an epoch"))
+            let start = network.epochs.boundary(of: network.epochs.epoch(of: number))
+            try require(
+                start.map { $0 <= number && network.epochs.isBoundary($0) } ?? false, .notCanonical("an epoch"))
         }
         return true
     }

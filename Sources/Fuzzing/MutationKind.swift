@@ -38,7 +38,7 @@ public enum Verdict: Int, CaseIterable, Sendable {
 public struct Tally: Equatable, Sendable {
     private var counts = [Int](repeating: 0, count: MutationKind.allCases.count * Verdict.allCases.count)
 
-    /// None yet.
+    /// No mutant is counted yet.
     public init() {}
 
     /// Mutants of a kind with a verdict.

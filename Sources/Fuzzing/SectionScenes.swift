@@ -159,7 +159,7 @@ struct CrownScene: Scene {
             let same = Set(crown.nodes) == Set(cut.crown.nodes) && crown.nodes.count == cut.crown.nodes.count
             try require(same, .untruthAccepted("the nodes of a crown"))
         }
-        // Of 256 sections those that are told apart by the leaves.
+        // There are 256 sections; those with leaves and the two outermost stand for all.
         let known = Set(cut.trie.rows.map { Int($0.key.word0 >> 56) }).union([0, 255]).sorted()
         for section in known where depth == CutTrie.depth {
             let hash = try? crown.sectionHash(section)

@@ -93,7 +93,7 @@ enum WireColumns {
 
 /// A range of the state as it is served: accounts and their storage.
 struct StateRangeScene: Scene {
-    private let world: World
+    private let state: SampleState
     private let key: RangeKey
     private let honest: [UInt8]
     private let wire: WireRange
@@ -101,15 +101,15 @@ struct StateRangeScene: Scene {
     static let kinds: [MutationKind] = MutationKind.allCases.filter { $0 != .putTurned }
 
     init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
-        world = try World(&generator, upTo: 20)
-        let bounds = [world.cursor(&generator), world.cursor(&generator)].sorted()
+        state = try SampleState(&generator, upTo: 20)
+        let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
         let maxBytes: UInt32 = [2_500, 4_000, 1 << 20][generator.below(3)]
         let anchor = Anchor(epoch: 3, hash: .max)
         guard let key = RangeKey(anchor: anchor, origin: bounds[0], limit: bounds[1], maxBytes: maxBytes) else {
             throw .setup("a range key")
         }
-        var view = world.view
-        let served = try? RangeServer.serve(key, view: &view, crown: world.crown)
+        var view = state.view
+        let served = try? RangeServer.serve(key, view: &view, crown: state.crown)
         guard let value = served else { throw .setup("an answer") }
         // Mutants may be a little longer than what was asked for.
         guard let wide = RangeKey(anchor: anchor, origin: key.origin, limit: key.limit, maxBytes: 1 << 22) else {
@@ -120,7 +120,7 @@ struct StateRangeScene: Scene {
         guard value.first == 0 else { throw .setup("an answer with data, not status \(value.first ?? 255)") }
         wire = try WireRange(decoding: value)
         try require(wire.encoded == value, .readersDiffer("a range, by the server and by the schema"))
-        guard try judge(value, key: self.key, root: world.root) == .stillTrue else {
+        guard try judge(value, key: self.key, root: state.root) == .stillTrue else {
             throw .truthRefused("a range of a state")
         }
     }
@@ -130,15 +130,15 @@ struct StateRangeScene: Scene {
     ) throws(FuzzFailure) -> Verdict? {
         switch kind {
         case .wrongRoot:
-            let flipped = Bytes32(world.root.word0, world.root.word1 ^ 1, world.root.word2, world.root.word3)
-            let other = generator.pick(world.accounts)?.body.storageRoot ?? StateAccount.emptyRoot
+            let flipped = Bytes32(state.root.word0, state.root.word1 ^ 1, state.root.word2, state.root.word3)
+            let other = generator.pick(state.accounts)?.body.storageRoot ?? StateAccount.emptyRoot
             let root = generator.pick([flipped, other, StateAccount.emptyRoot]) ?? flipped
-            return root == world.root ? nil : try judge(honest, key: key, root: root)
+            return root == state.root ? nil : try judge(honest, key: key, root: root)
         case .otherQuestion:
-            let bounds = [world.cursor(&generator), generator.oneIn(2) ? key.origin : key.limit].sorted()
+            let bounds = [state.cursor(&generator), generator.oneIn(2) ? key.origin : key.limit].sorted()
             let asked = RangeKey(anchor: key.anchor, origin: bounds[0], limit: bounds[1], maxBytes: key.maxBytes)
             guard let asked, asked != key else { return nil }
-            return try judge(honest, key: asked, root: world.root)
+            return try judge(honest, key: asked, root: state.root)
         case .bytesChanged:
             var bytes = honest
             switch generator.below(4) {
@@ -146,21 +146,21 @@ struct StateRangeScene: Scene {
             case 1: bytes.append(generator.byte())
             default: _ = generator.flipBit(of: &bytes)
             }
-            return try judge(bytes, key: key, root: world.root)
+            return try judge(bytes, key: key, root: state.root)
         default:
             var mutant = wire
-            guard mutant.mutate(kind, world: world, &generator), mutant != wire, let bytes = mutant.encoded else {
+            guard mutant.mutate(kind, state: state, &generator), mutant != wire, let bytes = mutant.encoded else {
                 return nil
             }
-            return try judge(bytes, key: key, root: world.root)
+            return try judge(bytes, key: key, root: state.root)
         }
     }
 
     private func judge(_ value: [UInt8], key: RangeKey, root: Bytes32) throws(FuzzFailure) -> Verdict {
         guard let range = try? RangeCheck.verify(value, key: key, stateRoot: root) else { return .refused }
-        try require(root == world.root, .untruthAccepted("a range under a wrong root"))
+        try require(root == state.root, .untruthAccepted("a range under a wrong root"))
         try require(range.origin == key.origin && range.end <= key.limit, .untruthAccepted("the ends of a range"))
-        let truth = world.leaves(from: range.origin, through: range.end)
+        let truth = state.leaves(from: range.origin, through: range.end)
         let found = range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) }
         try require(found == truth, .untruthAccepted("the leaves of a range"))
         return .stillTrue
@@ -169,17 +169,19 @@ struct StateRangeScene: Scene {
 
 extension WireRange {
     /// Applies one change; false where there is nothing to change.
-    mutating func mutate(_ kind: MutationKind, world: World, _ generator: inout some RandomNumberGenerator) -> Bool {
+    mutating func mutate(
+        _ kind: MutationKind, state: SampleState, _ generator: inout some RandomNumberGenerator
+    ) -> Bool {
         switch kind {
         case .leafDropped, .leafAdded, .leafChanged, .leafMoved, .leavesReordered, .leafDuplicated, .keyOffByOne:
             return generator.oneIn(2) && !slotKeys.isEmpty ? slot(kind, &generator) : account(kind, &generator)
         case .nodeDropped, .nodeAdded, .nodeRepeated, .nodeBitFlipped, .nodesSwapped:
-            let spare = world.someNodes(&generator) + storageProofs.joined()
+            let spare = state.someNodes(&generator) + storageProofs.joined()
             if let place = generator.index(storageProofs.count), generator.oneIn(2) {
                 return NodeMutation.apply(kind, to: &storageProofs[place], spare: accountProof, &generator)
             }
             return NodeMutation.apply(kind, to: &accountProof, spare: spare, &generator)
-        case .edgeCut: return cutEdge(world, &generator)
+        case .edgeCut: return cutEdge(state, &generator)
         case .columnShifted:
             switch generator.below(6) {
             case 0: return WireColumns.shift(&slotKeys, &generator)
@@ -230,7 +232,7 @@ extension WireRange {
         guard let index = generator.index(slotKeys.count), let place = owner(of: index) else { return false }
         let range = slots(of: place)
         var rows = zip(slotKeys[range], slotValues[range]).map { Row(key: $0, value: $1) }
-        guard RowMutation.apply(kind, to: &rows, &generator, value: { SlotValue.rlp(World.value(&$0)) }) else {
+        guard RowMutation.apply(kind, to: &rows, &generator, value: { SlotValue.rlp(SampleState.value(&$0)) }) else {
             return false
         }
         slotKeys.replaceSubrange(range, with: rows.map(\.key))
@@ -240,9 +242,9 @@ extension WireRange {
     }
 
     /// The end moves, and the leaves behind it may go too; or leaves at an end go and the end stays.
-    private mutating func cutEdge(_ world: World, _ generator: inout some RandomNumberGenerator) -> Bool {
+    private mutating func cutEdge(_ state: SampleState, _ generator: inout some RandomNumberGenerator) -> Bool {
         switch generator.below(3) {
-        case 0: end = world.cursor(&generator)
+        case 0: end = state.cursor(&generator)
         case 1:
             guard kinds.last == 0 else { return false }
             keys.removeLast()

@@ -176,7 +176,7 @@ public struct BucketLeaves: ~Copyable {
     public var subtree: Subtree {
         guard count > 1 else { return isEmpty ? .empty : items.subtree(0) }
         var none = BranchColumns()
-        var forge = NodeForge(emittingAbove: nil, leaves: count)
-        return TrieBuilder.build(items, in: 0..<count, with: &forge, emitting: &none)
+        var batch = NodeBatch(emittingAbove: nil, leaves: count)
+        return TrieBuilder.build(items, in: 0..<count, with: &batch, emitting: &none)
     }
 }

@@ -62,13 +62,7 @@ public struct LeafColumns: Hashable, Sendable {
 
     /// The first index in `range` whose key is not below `key`.
     func firstIndex(notBelow key: Bytes32, in range: Range<Int>) -> Int {
-        var low = range.lowerBound
-        var high = range.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if keys[middle] < key { low = middle + 1 } else { high = middle }
-        }
-        return low
+        range.partitionPoint { keys[$0] < key }
     }
 
     /// The indices of the leaves whose keys are under `path`, where the keys strictly ascend.
@@ -131,7 +125,7 @@ public struct BranchColumns: Hashable, Sendable {
     public func node(at index: Int) -> [UInt8] { withNode(at: index) { Array($0) } }
 
     /// The RLP of branch `index` in place; the buffer is valid inside `body` only.
-    public func withNode<R, E: Error>(
+    func withNode<R, E: Error>(
         at index: Int, _ body: (UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
         let place = places[index]
@@ -167,7 +161,7 @@ public struct BranchColumns: Hashable, Sendable {
         return paths.count - count
     }
 
-    /// Says which branch a place is of.
+    /// Gives the place its branch, by the path.
     mutating func setPath(_ slot: Int, _ path: Nibbles) { paths[slot] = path }
 
     /// The number that the next buffer will have.
@@ -176,7 +170,7 @@ public struct BranchColumns: Hashable, Sendable {
     /// Adds a buffer of nodes.
     mutating func append(buffer: [UInt8]) { buffers.append(buffer) }
 
-    /// Says where the node of a place lies.
+    /// Gives the place its node, by where that lies in a buffer.
     mutating func fill(_ slot: Int, buffer: Int, offset: Int, length: Int) {
         places[slot] = Place(
             buffer: Int32(truncatingIfNeeded: buffer), length: Int32(truncatingIfNeeded: length), offset: offset)

@@ -14,7 +14,7 @@ public struct Crown: Sendable {
     /// Builds the crown of the trie that these sections, all 16^depth of them in order, make up; 0 ≤ depth ≤ 4.
     public init(sections: [Subtree], depth: Int) {
         precondition(depth >= 0 && depth <= MerklePatriciaLimits.crownDepth, "a crown's depth")
-        precondition(sections.count == 1 << (4 * depth), "one subtree a section")
+        precondition(sections.count == Nibbles.sectionCount(depth: depth), "one subtree a section")
         var branches = BranchColumns()
         let top = TrieBuilder.build(joining: sections, emitting: &branches)
         var collector = CrownCollector(
@@ -44,7 +44,7 @@ public struct Crown: Sendable {
         guard depth >= 0 && depth <= MerklePatriciaLimits.crownDepth else { throw .depth(depth) }
         var pool = try ProofPool(nodes)
         for index in sections {
-            guard index >= 0 && index < 1 << (4 * depth) else { throw .unknownSection(index) }
+            guard (0..<Nibbles.sectionCount(depth: depth)).contains(index) else { throw .unknownSection(index) }
             _ = try SectionProof.sectionHash(
                 root: root, pool: &pool, section: Nibbles(section: index, depth: depth))
         }
@@ -62,7 +62,7 @@ public struct Crown: Sendable {
     public var byteCount: Int { proof.byteCount }
 
     /// How many sections there are: 16^depth.
-    public var sectionCount: Int { 1 << (4 * depth) }
+    public var sectionCount: Int { Nibbles.sectionCount(depth: depth) }
 
     /// The section hash of section `index`: what `Subtree.hash(at: depth)` of that section is. Error:
     /// `.unknownSection` for a number that is none, and where this crown is a partial one without that section.
@@ -109,7 +109,7 @@ public struct Crown: Sendable {
             }
             var pool = ProofPool(proof)
             guard pool.has(reference) else {
-                throw .unknownSection(depth == 0 ? 0 : Int(key.word0 >> UInt64(64 - 4 * depth)))
+                throw .unknownSection(Nibbles.section(of: key, depth: depth))
             }
             let (node, bytes) = try pool.resolve(reference, at: path)
             target.insert(bytes, hash: hash)

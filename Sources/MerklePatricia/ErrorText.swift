@@ -1,6 +1,6 @@
 // The words of this target's errors. They name what is wrong with nodes and proofs; whoever asked says whose they are.
 
-extension NodeError: CustomStringConvertible {
+extension TrieNodeError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .tooLarge: "a trie node has too many bytes"

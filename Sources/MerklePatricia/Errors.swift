@@ -1,7 +1,7 @@
 import Primitives
 
 /// What is wrong with the bytes of one node.
-public enum NodeError: Error, Equatable, Sendable {
+public enum TrieNodeError: Error, Equatable, Sendable {
     /// More than `MerklePatriciaLimits.nodeBytes`.
     case tooLarge
     /// Not one canonical item.
@@ -31,7 +31,7 @@ public enum NodeError: Error, Equatable, Sendable {
 /// Why a proof does not show what it is meant to.
 public enum ProofError: Error, Equatable, Sendable {
     /// A proof node of the right hash, reached at a path, that is no valid node there.
-    case malformedNode(NodeError)
+    case malformedNode(TrieNodeError)
     /// A node that is needed at this path is not in the proof.
     case missingNode(Nibbles)
     /// A proof node that no trusted reference leads to, or that the claim does not need.

@@ -37,7 +37,7 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// The leaves with first ≤ key ≤ last, in columns.
     public func columns(from first: Bytes32, through last: Bytes32) -> LeafColumns {
         var result = LeafColumns()
-        for leaf in leaves[MemoryTrie.position(in: leaves.count) { leaves[$0].key < first }...] {
+        for leaf in leaves[leaves.partitionPoint { $0.key < first }...] {
             guard leaf.key <= last else { break }
             result.append(key: leaf.key, value: leaf.value)
         }
@@ -47,7 +47,7 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// See `TrieSource`.
     public mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
         reads += 1
-        let index = MemoryTrie.position(in: branches.count) { branches[$0].path < prefix }
+        let index = branches.partitionPoint { $0.path < prefix }
         guard index < branches.count, branches[index].path.hasPrefix(prefix) else { return nil }
         let (path, node) = branches[index]
         let goesOn = index + 1 < branches.count && branches[index + 1].path.hasPrefix(path)
@@ -57,7 +57,7 @@ public struct MemoryTrie: TrieSource, Sendable {
     /// See `TrieSource`.
     public mutating func leaves(under prefix: Nibbles, limit: Int, into found: inout BucketLeaves) {
         reads += 1
-        let start = MemoryTrie.position(in: leaves.count) { leaves[$0].key < prefix.lowestKey }
+        let start = leaves.partitionPoint { $0.key < prefix.lowestKey }
         for leaf in leaves[start...].prefix(limit) {
             guard prefix.contains(leaf.key) else { break }
             found.append(key: leaf.key, value: leaf.value)
@@ -69,27 +69,16 @@ public struct MemoryTrie: TrieSource, Sendable {
         let result = try TrieUpdate.apply(changes, under: .root, source: &self)
         subtree = result.subtree
         for change in changes {
-            let index = MemoryTrie.position(in: leaves.count) { leaves[$0].key < change.key }
+            let index = leaves.partitionPoint { $0.key < change.key }
             let exists = index < leaves.count && leaves[index].key == change.key
             let row = change.value.map { [(key: change.key, value: $0)] } ?? []
             leaves.replaceSubrange(index..<(exists ? index + 1 : index), with: row)
         }
         for change in result.changes {
-            let index = MemoryTrie.position(in: branches.count) { branches[$0].path < change.path }
+            let index = branches.partitionPoint { $0.path < change.path }
             let exists = index < branches.count && branches[index].path == change.path
             let row = change.node.map { [(path: change.path, node: $0)] } ?? []
             branches.replaceSubrange(index..<(exists ? index + 1 : index), with: row)
         }
-    }
-
-    /// The first index in 0..<count for which `isBefore` is false.
-    private static func position(in count: Int, isBefore: (Int) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBefore(middle) { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -39,7 +39,7 @@
 //
 //   build   sorted leaves in columns → root, and the branch records in the order of their paths (`TrieBuilder`). A pass
 //           over the keys finds all branches and their heights and hashes the leaves on its way; then one height after
-//           the other is written where the records are to be and hashed in one call (`NodeForge`).
+//           the other is written where the records are to be and hashed in one call (`NodeBatch`).
 //   verify  leaves of a key range, and the nodes across its ends → every branch in the range, ready to be stored, and
 //           whether more follows (`RangeVerifier`). From the trusted root down: inside the range the leaves must build
 //           what the parent names, outside nothing is looked at, across an end the node must be given. All

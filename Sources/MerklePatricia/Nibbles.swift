@@ -46,11 +46,23 @@ public struct Nibbles: Hashable, Sendable {
         self = path
     }
 
-    /// The path of section `index` of the 16^depth; 0 ≤ depth ≤ 8, 0 ≤ index < 16^depth.
+    // The 16^depth subtrees at a depth of 0 to 15 are the trie's *sections*, numbered in the order of their keys.
+
+    /// How many sections there are at a depth: 16^depth.
+    @inlinable
+    public static func sectionCount(depth: Int) -> Int { 1 << (4 * depth) }
+
+    /// The number of the section that a key lies in.
+    @inlinable
+    public static func section(of key: Bytes32, depth: Int) -> Int {
+        Int(truncatingIfNeeded: key.word0 >> UInt64(64 - 4 * depth))
+    }
+
+    /// The path of a section, given its number.
     public init(section index: Int, depth: Int) {
-        precondition(depth >= 0 && depth <= 8 && index >= 0 && index < 1 << (4 * depth), "a section's number")
-        let word = depth == 0 ? 0 : UInt64(index) << UInt64(64 - 4 * depth)
-        self.init(padded: Bytes32(word, 0, 0, 0), length: UInt8(depth))
+        precondition((0...15).contains(depth), "a section has at most 15 nibbles, so that its number fits")
+        precondition((0..<Nibbles.sectionCount(depth: depth)).contains(index), "a section's number")
+        self.init(padded: Bytes32(UInt64(index) << UInt64(64 - 4 * depth), 0, 0, 0), length: UInt8(depth))
     }
 
     /// How many nibbles.

@@ -1,7 +1,7 @@
 import Primitives
 
-// What a forge knows of the nodes that it is going to write.
-extension NodeForge {
+// What a batch knows of the nodes that it is going to write.
+extension NodeBatch {
     /// A branch whose place and children are known: to be written anew, or a stored one to be rewritten.
     struct Plan {
         /// A key under it.

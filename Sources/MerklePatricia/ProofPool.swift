@@ -46,7 +46,7 @@ struct ProofPool {
             guard bytes.count >= 32 || path.isEmpty else { throw .malformedNode(.shortNode) }
         }
         let node: TrieNode
-        do throws(NodeError) { node = try TrieNode(decoding: bytes) } catch { throw .malformedNode(error) }
+        do throws(TrieNodeError) { node = try TrieNode(decoding: bytes) } catch { throw .malformedNode(error) }
         let room = MerklePatriciaLimits.keyNibbles - path.count
         switch node {
         case .leaf(let suffix, _): guard suffix.count == room else { throw .malformedNode(.pathLength) }

@@ -63,7 +63,7 @@ private struct RangeWalk: ~Copyable {
     let last: Bytes32
     var pool: ProofPool
     var result = VerifiedRange()
-    var forge = NodeForge(emittingAbove: MerklePatriciaLimits.bucketLeaves)
+    var batch = NodeBatch(emittingAbove: MerklePatriciaLimits.bucketLeaves)
     private var parts: [Part] = []
 
     init(leaves: LeafColumns, items: LeafItems, first: Bytes32, last: Bytes32, pool: ProofPool) {
@@ -110,25 +110,25 @@ private struct RangeWalk: ~Copyable {
     private mutating func checkInside(
         _ reference: NodeReference, at path: Nibbles, range: Range<Int>, isBranch: Bool
     ) throws(ProofError) {
-        // One that is more than a batch is compared at once: the forge is needed for its parts.
+        // One that is more than a batch is compared at once: the batch is needed for its parts.
         let isLarge = range.count > MerklePatriciaLimits.batchLeaves
-        if isLarge || forge.itemCount + range.count > MerklePatriciaLimits.batchLeaves { try compare() }
+        if isLarge || batch.itemCount + range.count > MerklePatriciaLimits.batchLeaves { try compare() }
         if range.isEmpty {
             try compare()
             throw .leavesDiffer(path)
         } else if isLarge {
-            let subtree = TrieBuilder.build(items, in: range, with: &forge, emitting: &result.branches)
+            let subtree = TrieBuilder.build(items, in: range, with: &batch, emitting: &result.branches)
             let found = path.isEmpty ? .hash(subtree.hash(at: 0)) : subtree.reference(at: path.count)
             guard found == reference else { throw .leavesDiffer(path) }
             if isBranch {
                 guard case .branch(path, _) = subtree else { throw .malformedNode(.extensionChild) }
             }
-            forge.begin()
+            batch.begin()
         } else if range.count == 1 {
-            let cell = forge.add(items, at: range.lowerBound, seenAt: path.count)
+            let cell = batch.add(items, at: range.lowerBound, seenAt: path.count)
             parts.append(Part(cell: cell, expected: reference, path: path, mustBeBranch: isBranch, isBranch: false))
         } else {
-            let root = forge.add(items, in: range, seenAt: path.count, emitting: &result.branches)
+            let root = batch.add(items, in: range, seenAt: path.count, emitting: &result.branches)
             parts.append(
                 Part(
                     cell: root.cell, expected: reference, path: path, mustBeBranch: isBranch,
@@ -140,9 +140,9 @@ private struct RangeWalk: ~Copyable {
 
     /// Hashes the parts laid out so far and compares them with what their parents say.
     private mutating func compare() throws(ProofError) {
-        forge.finish(emitting: &result.branches)
+        batch.finish(emitting: &result.branches)
         for part in parts {
-            let found = forge.reference(part.cell)
+            let found = batch.reference(part.cell)
             // The root is named by its hash whatever its size.
             guard (part.path.isEmpty ? .hash(found.hash) : found) == part.expected else {
                 throw .leavesDiffer(part.path)
@@ -150,7 +150,7 @@ private struct RangeWalk: ~Copyable {
             guard part.isBranch || !part.mustBeBranch else { throw .malformedNode(.extensionChild) }
         }
         parts.removeAll(keepingCapacity: true)
-        forge.begin()
+        batch.begin()
     }
 
     /// Uses the nodes on the path to an end of the range that the proof has though they are not needed.

@@ -77,7 +77,7 @@ public enum Subtree: Hashable, Sendable {
         switch self {
         case .empty: 0
         case .leaf: 1
-        case .branch: NodeForge.many
+        case .branch: NodeBatch.many
         }
     }
 

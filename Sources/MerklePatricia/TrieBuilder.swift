@@ -1,6 +1,6 @@
 import Primitives
 
-/// Builds tries from sorted leaves. No object a node: see `NodeForge`.
+/// Builds tries from sorted leaves. No object a node: see `NodeBatch`.
 public enum TrieBuilder {
     /// Builds the trie part whose leaves are exactly those in `range`, strictly ascending and all under `prefix`, and
     /// appends the branches that a store keeps of it, in the order of the paths: those with more than `bucketLeaves`
@@ -12,16 +12,16 @@ public enum TrieBuilder {
     ) -> Subtree {
         assert(range.allSatisfy { prefix.contains(leaves.keys[$0]) }, "leaves under the prefix")
         if let few = fewest(leaves, in: range) { return few }
-        var forge = NodeForge(emittingAbove: bucketLeaves)
-        return build(leaves, in: range, with: &forge, emitting: &branches)
+        var batch = NodeBatch(emittingAbove: bucketLeaves)
+        return build(leaves, in: range, with: &batch, emitting: &branches)
     }
 
     /// The same without the branches, for one who wants only the hash.
     public static func subtree(of leaves: LeafColumns, in range: Range<Int>) -> Subtree {
         if let few = fewest(leaves, in: range) { return few }
         var none = BranchColumns()
-        var forge = NodeForge(emittingAbove: nil)
-        return build(leaves, in: range, with: &forge, emitting: &none)
+        var batch = NodeBatch(emittingAbove: nil)
+        return build(leaves, in: range, with: &batch, emitting: &none)
     }
 
     /// The root of the trie of these leaves, which strictly ascend.
@@ -39,27 +39,27 @@ public enum TrieBuilder {
     }
 
     static func build(
-        _ leaves: LeafColumns, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
+        _ leaves: LeafColumns, in range: Range<Int>, with batch: inout NodeBatch, emitting branches: inout BranchColumns
     ) -> Subtree {
-        leaves.withItems { build($0, in: range, with: &forge, emitting: &branches) }
+        leaves.withItems { build($0, in: range, with: &batch, emitting: &branches) }
     }
 
     /// Builds the trie part that these subtrees, ascending and none under another, make up, and appends the branches
     /// above them (not those in them).
     static func build(joining subtrees: [Subtree], emitting branches: inout BranchColumns) -> Subtree {
         let items = subtrees.filter { $0 != .empty }
-        var forge = NodeForge(emittingAbove: 0)
-        return build(SubtreeItems(subtrees: items), in: 0..<items.count, with: &forge, emitting: &branches)
+        var batch = NodeBatch(emittingAbove: 0)
+        return build(SubtreeItems(subtrees: items), in: 0..<items.count, with: &batch, emitting: &branches)
     }
 
     /// Large runs are split at their branch until a part is one batch.
     static func build<Items: TrieItems>(
-        _ items: Items, in range: Range<Int>, with forge: inout NodeForge, emitting branches: inout BranchColumns
+        _ items: Items, in range: Range<Int>, with batch: inout NodeBatch, emitting branches: inout BranchColumns
     ) -> Subtree {
         switch range.count {
         case 0: return .empty
         case 1: return items.subtree(range.lowerBound)
-        case ...MerklePatriciaLimits.batchLeaves: return forge.build(items, in: range, emitting: &branches)
+        case ...MerklePatriciaLimits.batchLeaves: return batch.build(items, in: range, emitting: &branches)
         default: break
         }
         let key = items.key(range.lowerBound)
@@ -72,7 +72,7 @@ public enum TrieBuilder {
         while start < range.upperBound {
             let nibble = items.key(start).nibble(depth)
             let end = items.end(of: nibble, at: depth, in: start..<range.upperBound)
-            let child = build(items, in: start..<end, with: &forge, emitting: &branches)
+            let child = build(items, in: start..<end, with: &batch, emitting: &branches)
             branch[nibble] = child.reference(at: depth + 1)
             start = end
         }
@@ -85,12 +85,6 @@ public enum TrieBuilder {
 extension TrieItems {
     /// Where the run of items ends that begin as the first of `range` does and then have `nibble`.
     fileprivate func end(of nibble: Int, at depth: Int, in range: Range<Int>) -> Int {
-        var low = range.lowerBound + 1
-        var high = range.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if key(middle).nibble(depth) == nibble { low = middle + 1 } else { high = middle }
-        }
-        return low
+        range.dropFirst().partitionPoint { key($0).nibble(depth) == nibble }
     }
 }

@@ -6,12 +6,12 @@ protocol TrieItems {
     func key(_ index: Int) -> Bytes32
     /// The item by itself.
     func subtree(_ index: Int) -> Subtree
-    /// Leaves under it; `NodeForge.many` where a store has a branch of it already.
+    /// Leaves under it; `NodeBatch.many` where a store has a branch of it already.
     func leafCount(_ index: Int) -> Int
-    /// Sees to it that the forge gets the item's reference under a parent that has consumed `depth` nibbles: writes its
+    /// Sees to it that the batch gets the item's reference under a parent that has consumed `depth` nibbles: writes its
     /// node, or gives the reference where it is known. Gives its cell, and how many heights of nodes must be hashed
     /// before; there must be room for a cell.
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8)
+    func place(_ index: Int, at depth: Int, in batch: inout NodeBatch) -> (cell: Int, height: UInt8)
 }
 
 /// Items that are leaves.
@@ -27,8 +27,8 @@ extension TrieLeaves {
     func leafCount(_ index: Int) -> Int { 1 }
 
     @inline(__always)
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
-        (forge.addLeaf(key(index), value(index), seenAt: depth), 0)
+    func place(_ index: Int, at depth: Int, in batch: inout NodeBatch) -> (cell: Int, height: UInt8) {
+        (batch.addLeaf(key(index), value(index), seenAt: depth), 0)
     }
 }
 
@@ -116,7 +116,7 @@ struct SubtreeItems: TrieItems {
 
     func leafCount(_ index: Int) -> Int { subtrees[index].leafCount }
 
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
-        (forge.add(subtrees[index], seenAt: depth), 0)
+    func place(_ index: Int, at depth: Int, in batch: inout NodeBatch) -> (cell: Int, height: UInt8) {
+        (batch.add(subtrees[index], seenAt: depth), 0)
     }
 }

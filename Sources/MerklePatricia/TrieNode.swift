@@ -10,16 +10,16 @@ public enum TrieNode: Hashable, Sendable {
     case branch(BranchNode)
 
     /// Reads one node, strictly: what a correct trie would not have written is an error.
-    public init(decoding bytes: [UInt8]) throws(NodeError) {
+    public init(decoding bytes: [UInt8]) throws(TrieNodeError) {
         guard bytes.count <= MerklePatriciaLimits.nodeBytes else { throw .tooLarge }
         let result = bytes.withUnsafeBytes { buffer in
-            Result { () throws(NodeError) in try TrieNode(in: buffer, at: 0, limit: buffer.count, whole: true) }
+            Result { () throws(TrieNodeError) in try TrieNode(in: buffer, at: 0, limit: buffer.count, whole: true) }
         }
         self = try result.get()
     }
 
     /// Reads the node that stands at `offset`; `whole`: and ends at `limit`.
-    init(in buffer: UnsafeRawBufferPointer, at offset: Int, limit: Int, whole: Bool) throws(NodeError) {
+    init(in buffer: UnsafeRawBufferPointer, at offset: Int, limit: Int, whole: Bool) throws(TrieNodeError) {
         let list = try TrieNode.item(in: buffer, at: offset, limit: limit)
         guard list.isList else { throw .itemCount }
         guard !whole || list.end == limit else { throw .rlp(.trailingBytes) }
@@ -58,13 +58,13 @@ public enum TrieNode: Hashable, Sendable {
 
     static func item(
         in buffer: UnsafeRawBufferPointer, at offset: Int, limit: Int
-    ) throws(NodeError) -> RLPItem {
+    ) throws(TrieNodeError) -> RLPItem {
         do throws(RLPError) { return try RLPItem(in: buffer, at: offset, limit: limit) } catch { throw .rlp(error) }
     }
 
     /// The reference an item is: nil for an empty string. An embedded node is read too, so that nothing is passed on
     /// that was not checked; it has fewer than 32 bytes, which bounds the depth.
-    static func reference(to item: RLPItem, in buffer: UnsafeRawBufferPointer) throws(NodeError) -> NodeReference? {
+    static func reference(to item: RLPItem, in buffer: UnsafeRawBufferPointer) throws(TrieNodeError) -> NodeReference? {
         if item.isList {
             guard item.end - item.start < 32 else { throw .childReference }
             _ = try TrieNode(in: buffer, at: item.start, limit: item.end, whole: true)
@@ -109,17 +109,14 @@ public struct BranchNode: Hashable, Sendable {
         set { children[nibble] = newValue }
     }
 
-    /// How many children there are.
-    public var childCount: Int { children.reduce(0) { $0 + ($1 == nil ? 0 : 1) } }
-
     /// Reads the RLP of a branch.
-    public init(decoding bytes: [UInt8]) throws(NodeError) {
+    public init(decoding bytes: [UInt8]) throws(TrieNodeError) {
         guard case .branch(let branch) = try TrieNode(decoding: bytes) else { throw .itemCount }
         self = branch
     }
 
     /// Reads a list that is known to have 17 items.
-    init(in buffer: UnsafeRawBufferPointer, list: RLPItem) throws(NodeError) {
+    init(in buffer: UnsafeRawBufferPointer, list: RLPItem) throws(TrieNodeError) {
         self.init()
         var position = list.contentStart
         var count = 0

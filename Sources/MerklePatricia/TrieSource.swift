@@ -37,7 +37,7 @@ public struct StoredBranch: Hashable, Sendable {
 }
 
 extension TrieSource where Self: ~Copyable {
-    /// That of the stores.
+    /// The limit that every store of ours has.
     public var bucketLeaves: Int { MerklePatriciaLimits.bucketLeaves }
 
     /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
@@ -89,7 +89,7 @@ extension TrieSource where Self: ~Copyable {
 
 /// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
 struct Bucket: BranchSource, ~Copyable {
-    private var forge = NodeForge(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
+    private var batch = NodeBatch(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
     private var leaves = BucketLeaves()
     private var branches = BranchColumns()
     private var room = ByteArena(capacity: 256)
@@ -102,10 +102,10 @@ struct Bucket: BranchSource, ~Copyable {
         try source.bucket(under: prefix, into: &leaves)
         if isNamed && leaves.isEmpty { throw TrieError.missingChild(prefix) }
         guard leaves.count > 1 else { return }
-        forge.begin()
-        let root = forge.add(leaves.items, in: 0..<leaves.count, emitting: &branches)
-        if isNamed && root.path == prefix { forge.leaveUnhashed(root) }
-        forge.finish(emitting: &branches)
+        batch.begin()
+        let root = batch.add(leaves.items, in: 0..<leaves.count, emitting: &branches)
+        if isNamed && root.path == prefix { batch.leaveUnhashed(root) }
+        batch.finish(emitting: &branches)
     }
 
     func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {

@@ -40,10 +40,10 @@ public enum TrieUpdate {
     }
 }
 
-/// What a part of the trie becomes. Its hash may not be known yet: the forge has it then.
+/// What a part of the trie becomes. Its hash may not be known yet: the batch has it then.
 private enum Growth {
     case known(Subtree)
-    case planned(NodeForge.Root)
+    case planned(NodeBatch.Root)
 
     var isEmpty: Bool {
         if case .known(.empty) = self { return true }
@@ -74,10 +74,10 @@ private struct GrowthItems: TrieItems {
         return .empty
     }
 
-    func place(_ index: Int, at depth: Int, in forge: inout NodeForge) -> (cell: Int, height: UInt8) {
+    func place(_ index: Int, at depth: Int, in batch: inout NodeBatch) -> (cell: Int, height: UInt8) {
         switch growths[index] {
-        case .known(let subtree): (forge.add(subtree, seenAt: depth), 0)
-        case .planned(let root): (forge.see(root, at: depth), root.height)
+        case .known(let subtree): (batch.add(subtree, seenAt: depth), 0)
+        case .planned(let root): (batch.see(root, at: depth), root.height)
         }
     }
 }
@@ -86,9 +86,9 @@ private struct GrowthItems: TrieItems {
 private struct UpdateWalk: ~Copyable {
     let changes: [TrieUpdate.LeafChange]
     private let isChecking: Bool
-    /// Of the changes.
+    /// The keys of `changes`.
     private let keys: [Bytes32]
-    private var forge: NodeForge
+    private var batch: NodeBatch
     private var check = RecordCheck()
     /// The bucket that is read, and changed then.
     private var bucket = BucketLeaves()
@@ -99,11 +99,11 @@ private struct UpdateWalk: ~Copyable {
     private var before: [[UInt8]?] = []
     /// Children that change, of the branches from the top to where the walk is.
     private var stack: [(nibble: Int, growth: Growth)] = []
-    private var edits: [NodeForge.Edit] = []
+    private var edits: [NodeBatch.Edit] = []
 
     init(changes: [TrieUpdate.LeafChange], bucketLeaves: Int, checking: Bool) {
         self.changes = changes
-        forge = NodeForge(emittingAbove: bucketLeaves)
+        batch = NodeBatch(emittingAbove: bucketLeaves)
         isChecking = checking
         keys = changes.map(\.key)
     }
@@ -111,7 +111,7 @@ private struct UpdateWalk: ~Copyable {
     /// Hashes, and gives what differs.
     mutating func finish(_ growth: Growth) throws(TrieError) -> (subtree: Subtree, changes: [TrieUpdate.BranchChange]) {
         try check.finish()
-        forge.finish(emitting: &records)
+        batch.finish(emitting: &records)
         var output: [TrieUpdate.BranchChange] = []
         output.reserveCapacity(records.count)
         var isSorted = true
@@ -130,7 +130,7 @@ private struct UpdateWalk: ~Copyable {
         if !isSorted { output.sort { $0.path < $1.path } }
         switch growth {
         case .known(let subtree): return (subtree, output)
-        case .planned(let root): return (forge.subtree(root), output)
+        case .planned(let root): return (batch.subtree(root), output)
         }
     }
 
@@ -189,7 +189,7 @@ private struct UpdateWalk: ~Copyable {
         var place = 0
         for index in range { bucket.change(keys[index], to: changes[index].value, from: &place) }
         guard bucket.count > 1 else { return .known(bucket.isEmpty ? .empty : bucket.items.subtree(0)) }
-        return .planned(forge.add(bucket.items, in: 0..<bucket.count, emitting: &records))
+        return .planned(batch.add(bucket.items, in: 0..<bucket.count, emitting: &records))
     }
 
     /// The same where this branch stands and all changes in `range`, one or more, are under it.
@@ -246,7 +246,7 @@ private struct UpdateWalk: ~Copyable {
     private mutating func rewrite(
         _ path: Nibbles, _ node: [UInt8], _ layout: BranchLayout, _ children: ArraySlice<(nibble: Int, growth: Growth)>,
         slot: Int
-    ) -> NodeForge.Root {
+    ) -> NodeBatch.Root {
         var height: UInt8 = 0
         edits.removeAll(keepingCapacity: true)
         for (nibble, growth) in children {
@@ -254,14 +254,14 @@ private struct UpdateWalk: ~Copyable {
             let cell: Int
             switch growth {
             case .known(.empty): cell = -1
-            case .known(let subtree): cell = forge.add(subtree, seenAt: path.count + 1)
+            case .known(let subtree): cell = batch.add(subtree, seenAt: path.count + 1)
             case .planned(let root):
-                cell = forge.see(root, at: path.count + 1)
+                cell = batch.see(root, at: path.count + 1)
                 height = max(height, root.height)
             }
-            edits.append(NodeForge.Edit(offset: place.lowerBound, size: place.count, cell: cell))
+            edits.append(NodeBatch.Edit(offset: place.lowerBound, size: place.count, cell: cell))
         }
-        return forge.rewrite(path: path, node: node, edits: edits, height: height, slot: slot)
+        return batch.rewrite(path: path, node: node, edits: edits, height: height, slot: slot)
     }
 
     /// A place for a stored branch; those of new ones before it have nothing stored.
@@ -275,7 +275,7 @@ private struct UpdateWalk: ~Copyable {
     /// The trie of these parts.
     private mutating func join(_ growths: [Growth]) -> Growth {
         guard growths.count > 1 else { return growths.first ?? .known(.empty) }
-        return .planned(forge.add(GrowthItems(growths: growths), in: 0..<growths.count, emitting: &records))
+        return .planned(batch.add(GrowthItems(growths: growths), in: 0..<growths.count, emitting: &records))
     }
 
     private func leaves(_ range: Range<Int>) -> [Growth] {

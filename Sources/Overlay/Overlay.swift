@@ -15,8 +15,14 @@ import UTP
 //                             ├─ TALKRESP of ours ──────▶ the exchange that waits for it
 //                             └─ nodes seen ────────────▶ candidates ──PING──▶ table
 //
+// Parts, each a value with its own rules. `PortalWire`: requests and streams, and the book of how peers behave; all the
+// others work through it, and it is lent to them with each call. `Subnetwork`: the peers of one network, PING and PONG.
+// `NetworkLookups`: FIND_NODES. `ContentRequests` and `ContentServer`: FIND_CONTENT, ours and those of others. `Offers`
+// and `InboundOffers`: OFFER, the same. This file passes what comes in to the part it concerns. What a part finds out
+// that the networks' tables must hear of is a *finding*, passed on when the part is done.
+//
 // Phases of an exchange. Ours: asked → (stream) → one directive. A peer's: token waits → answered inline, or stream
-// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a timer;
+// promised → stream → over. Each is an entry of a `SlotTable` from its first to its last moment and has a deadline;
 // removing the entry is the only way to end it, so a slot can neither be lost nor be given back twice. Streams are
 // entries of one dictionary that says whose they are; what arrives for a stream or a request that is over is ignored.
 //
@@ -35,7 +41,19 @@ import UTP
 // peer that lies on one network is no better on the other.
 
 /// The Portal wire of one node, all its sub-networks, as one machine.
-public struct Overlay: Sendable {
+public struct Overlay: Machine {
+    /// What can happen to it. What is asked of it, and has a result at once, is a method of its own.
+    public enum Event: Sendable {
+        /// A datagram came from there.
+        case received([UInt8], from: Endpoint)
+        /// The system would not send there: what waits goes to the node's other address, if it has one.
+        case unsent(to: [Endpoint])
+        /// Nodes to begin from. They are never given up.
+        case bootNodes([NodeRecord])
+        /// Nodes of an earlier run; each is tried once.
+        case knownNodes([NodeRecord])
+    }
+
     /// Names one request for content of ours.
     public struct RequestID: Hashable, Comparable, Sendable {
         /// Unique in this machine, ascending.
@@ -96,176 +114,266 @@ public struct Overlay: Sendable {
         case addressChecked(Endpoint, isReachable: Bool)
     }
 
-    /// A TALKREQ of ours that waits for its answer.
-    struct Talk: Sendable {
-        enum Purpose: Sendable {
-            case ping(type: UInt16)
-            case findNodes(Query)
-            case content(UInt64)
-            case offer(UInt64)
-        }
-
-        let network: Int
-        var contact: Contact
-        let purpose: Purpose
-        let sentAt: Instant
-        /// Whether a session stood, so that the answer's time is a round trip.
-        let hadSession: Bool
-    }
-
-    /// Whose a stream is.
-    enum StreamOwner: Sendable {
-        case request(UInt64)
-        case served(UInt64)
-        case offer(UInt64)
-        case inboundOffer(UInt64)
-    }
-
-    enum Timer: Sendable {
-        case ping(network: Int, peer: Bytes32)
-        case revisit(network: Int)
-        case refresh(network: Int)
-        case requestDeadline(UInt64)
-        case promiseContent(UInt64)
-        case serveDeadline(UInt64)
-        case relieveAnswers
-        case offerDeadline(UInt64)
-        case decideOffer(UInt64)
-        case inboundOfferDeadline(UInt64)
-        case offerAgain(UInt64)
-    }
-
-    /// Counts since the start.
-    public internal(set) var statistics = OverlayStatistics()
-    /// As it was given.
-    public let configuration: OverlayConfiguration
-    var discovery: Discovery
-    var utp: UTP
-    var generator: SeededGenerator
-    /// The time of the last event.
-    var clock = Instant.zero
-    var directives: [Directive] = []
-    var timers = TimerQueue<Timer>()
-    var lastID: UInt64 = 0
-
-    var networks: [NetworkState]
-    var book: PeerBook
-    var bootNodes: Set<Bytes32> = []
-    var talks: [TalkID: Talk] = [:]
-    var streams: [StreamID: StreamOwner] = [:]
-    var lookups: [UInt64: Lookup] = [:]
-    var requests = SlotTable<ContentRequest>(
-        limit: OverlayLimits.contentRequests, perPeer: OverlayLimits.contentRequestsPerPeer)
-    var served = SlotTable<ServedContent>(
-        limit: OverlayLimits.servedContents, perPeer: OverlayLimits.servedContentsPerPeer)
-    var answers = AnswerBudget()
-    /// Whether the timer runs that looks for slow readers.
-    var isReliefDue = false
-    var offers = SlotTable<Offer>(
-        limit: OverlayLimits.offers, perPeer: OverlayLimits.offersPerPeer, bytes: OverlayLimits.offerBytes,
-        bytesPerPeer: OverlayLimits.offerBytesPerPeer)
-    /// Offers that wait to be made once more.
-    var restingOffers = SlotTable<Offer>(
-        limit: OverlayLimits.restingOffers, perPeer: OverlayLimits.restingOffersPerPeer)
-    var inboundOffers = SlotTable<InboundOffer>(
-        limit: OverlayLimits.inboundOffers, perPeer: OverlayLimits.inboundOffersPerPeer,
-        bytes: OverlayLimits.inboundOfferBytes, bytesPerPeer: OverlayLimits.inboundOfferBytesPerPeer)
+    var wire: PortalWire
+    var networks: [Subnetwork]
+    var lookups = NetworkLookups()
+    var requests = ContentRequests()
+    var served = ContentServer()
+    var offers = Offers()
+    var inboundOffers = InboundOffers()
 
     /// Throws where the local record cannot be made.
     public init(
         key: IdentityKey, configuration: OverlayConfiguration, entropy: Entropy
     ) throws(DiscoveryError) {
-        self.configuration = configuration
-        var entropy = entropy
-        var fields = NodeRecordFields(sequence: configuration.recordSequence)
-        if let endpoint = configuration.endpoint { fields.set(endpoint: endpoint) }
-        fields.set(
-            portal: NodeRecord.PortalEntry(
-                lowestVersion: configuration.versions.lowerBound, highestVersion: configuration.versions.upperBound,
-                chainID: configuration.chainID))
-        let record: NodeRecord
-        do throws(NodeRecordError) { record = try fields.signed(by: key) } catch { throw .record(error) }
-        var below = configuration.discovery
-        below.talkProtocols = configuration.networks.map(\.id.bytes) + [Overlay.utpProtocol]
-        discovery = try Discovery(
-            key: key, record: record, configuration: below, entropy: Entropy(seed: entropy.bytes32()))
-        var transport = UTPConfiguration()
-        transport.streamsPerPeer = OverlayLimits.streamsPerPeer
-        utp = UTP(configuration: transport, entropy: Entropy(seed: entropy.bytes32()))
-        generator = entropy.generator()
-        networks = configuration.networks.map {
-            NetworkState($0, local: record.id, limitsSubnets: configuration.limitsSubnets)
-        }
-        book = PeerBook(networks: networks.count)
-        for network in networks.indices { timers.add(.refresh(network: network), at: .zero) }
+        wire = try PortalWire(key: key, configuration: configuration, entropy: entropy)
+        let local = wire.localRecord.id
+        networks = configuration.networks.indices.map { Subnetwork(configuration, index: $0, local: local) }
+        for network in networks.indices { wire.deadlines.add(.refresh(network: network), at: .zero) }
     }
 
-    /// The protocol id of uTP packets.
-    static let utpProtocol = Array("utp".utf8)
-
+    /// Counts since the start.
+    public var statistics: OverlayStatistics { wire.statistics }
+    /// As it was given.
+    public var configuration: OverlayConfiguration { wire.configuration }
     /// The record we are found by.
-    public var localRecord: NodeRecord { discovery.localRecord }
+    public var localRecord: NodeRecord { wire.localRecord }
+
+    func index(of network: NetworkID) -> Int? { networks.firstIndex { $0.profile.id == network } }
+
+    // MARK: Events, time and directives
+
+    /// Takes one event in.
+    public mutating func handle(_ event: Event, at now: Instant) {
+        wire.clock = now
+        switch event {
+        case .received(let datagram, let source):
+            datagram.withUnsafeBytes { receive($0, from: source, at: now) }
+        case .unsent(let endpoints):
+            for endpoint in endpoints { wire.discovery.unsent(to: endpoint, at: now) }
+            pump()
+        case .bootNodes(let records):
+            wire.discovery.addBootNodes(records, at: now)
+            for record in records {
+                for network in networks.indices { networks[network].addBootNode(record, through: &wire) }
+            }
+        case .knownNodes(let records):
+            wire.discovery.addKnownNodes(records, at: now)
+        }
+    }
+
+    /// Handles a datagram that came from `source` and lies somewhere else; it is not kept.
+    public mutating func receive(_ datagram: UnsafeRawBufferPointer, from source: Endpoint, at now: Instant) {
+        wire.receive(datagram, from: source, at: now)
+    }
 
     /// When `advance(to:)` is next due; events already taken in are worked off by `drain`.
-    public var nextDeadline: Instant? {
-        // Asked after every batch: without an array.
-        Overlay.earlier(timers.earliest, Overlay.earlier(discovery.nextDeadline, utp.nextDeadline))
-    }
-
-    private static func earlier(_ a: Instant?, _ b: Instant?) -> Instant? {
-        guard let a, let b else { return a ?? b }
-        return min(a, b)
-    }
+    public var nextDeadline: Instant? { wire.nextDeadline }
 
     /// Fires everything that is due at `now`.
     public mutating func advance(to now: Instant) {
         // Most calls come when nothing is due; what came in waits for `drain`, so that a batch gets one ack.
         guard let deadline = nextDeadline, deadline <= now else { return }
-        clock = now
-        discovery.advance(to: now)
-        utp.advance(to: now)
+        wire.clock = now
+        wire.discovery.advance(to: now)
+        wire.utp.advance(to: now)
         pump()
-        while let timer = timers.next(due: now) {
-            fire(timer)
+        while let deadline = wire.deadlines.next(due: now) {
+            act(on: deadline)
             pump()
         }
     }
 
-    /// Nodes to begin from. They are never given up.
-    public mutating func addBootNodes(_ records: [NodeRecord], at now: Instant) {
-        clock = now
-        discovery.addBootNodes(records, at: now)
-        for record in records {
-            bootNodes.insert(record.id)
-            for network in networks.indices { consider(record, .met(nil), network: network) }
+    /// Works off what came in and takes the directives that have come about.
+    public mutating func drain() -> [Directive] {
+        drainDirectives() + drainDatagrams().map { .send($0.bytes, to: $0.to) }
+    }
+
+    /// The same without the datagrams of streams, which `swapDatagrams` takes.
+    public mutating func drainDirectives() -> [Directive] {
+        pump()
+        guard !wire.directives.isEmpty else { return [] }
+        defer { wire.directives = [] }
+        return wire.directives
+    }
+
+    /// Gives the datagrams of streams away for an empty buffer.
+    public mutating func swapDatagrams(_ empty: inout DatagramBuffer) { wire.discovery.swapDatagrams(&empty) }
+
+    /// The datagrams of streams as values, for owners that want those.
+    public mutating func drainDatagrams() -> [(bytes: [UInt8], to: Endpoint)] { wire.discovery.drainDatagrams() }
+
+    // MARK: To the part it concerns
+
+    /// Works until neither machine below has anything to say.
+    private mutating func pump() {
+        while true {
+            settle()
+            // Streams first: what they send may begin a handshake.
+            let ended = wire.utp.drain(into: &wire.discovery)
+            let below = wire.discovery.drainDirectives()
+            if below.isEmpty && ended.isEmpty { return }
+            for directive in below {
+                handle(directive)
+                settle()
+            }
+            for end in ended {
+                handle(end)
+                settle()
+            }
         }
     }
 
-    /// The system would not send to an address: what waits there goes to the node's other address, if it has one.
-    public mutating func unsent(to endpoints: [Endpoint], at now: Instant) {
-        clock = now
-        for endpoint in endpoints { discovery.unsent(to: endpoint, at: now) }
-        pump()
+    /// Tells the networks what the other parts have found out.
+    mutating func settle() {
+        while true {
+            let findings = wire.takeFindings()
+            if findings.isEmpty { return }
+            for finding in findings {
+                switch finding {
+                case .record(let record, let notice, let network):
+                    networks[network].consider(record, notice, through: &wire)
+                case .wrongRadius(let peer, let network):
+                    networks[network].askRadius(of: peer, through: &wire)
+                case .lost(let peer):
+                    for network in networks.indices { networks[network].drop(peer, through: &wire) }
+                }
+            }
+        }
     }
 
-    /// How each family of addresses fared that the socket speaks.
-    public var familyReport: [(family: AddressFamilies, tally: FamilyTally)] { discovery.familyReport }
-
-    /// Nodes of an earlier run; each is tried once.
-    public mutating func addKnownNodes(_ records: [NodeRecord], at now: Instant) {
-        clock = now
-        discovery.addKnownNodes(records, at: now)
+    private mutating func handle(_ directive: Discovery.Directive) {
+        switch directive {
+        case .send(let datagram, let endpoint):
+            wire.directives.append(.send(datagram, to: endpoint))
+        case .talkRequested(let address, let name, let request, let token):
+            asked(request, of: name, by: address, token)
+        case .talkAnswered(let id, let result):
+            if let (talk, old) = wire.talk(answeredBy: id) {
+                if let old { follow(talk, from: old) }
+                answered(talk, PortalWire.read(result))
+            }
+        case .sessionEstablished(let address, let record):
+            guard let record else { return }
+            for network in networks.indices {
+                networks[network].consider(record, .met(address.endpoint), through: &wire)
+            }
+        case .nodeSeen(let record):
+            for network in networks.indices { networks[network].consider(record, .named, through: &wire) }
+        case .addressVoted(let endpoint):
+            wire.directives.append(.addressVoted(endpoint))
+        case .addressChecked(let endpoint, let isReachable):
+            wire.directives.append(.addressChecked(endpoint, isReachable: isReachable))
+        case .lookupFinished, .nodeLost:
+            // Its lookups serve its own table, and a peer's life is judged by its answers here.
+            return
+        }
     }
 
-    /// Up to `limit` nodes that answer, with the time of their last answer, the newest first.
-    public func knownNodes(limit: Int) -> [(record: NodeRecord, lastAnswer: Instant)] {
-        discovery.knownNodes(limit: limit)
+    /// A request of a peer's.
+    private mutating func asked(
+        _ request: [UInt8], of name: [UInt8], by address: NodeAddress, _ token: TalkToken
+    ) {
+        if name == PortalWire.utpProtocol {
+            // No TALKRESP for it: nobody waits for one, and it would double the packets.
+            wire.utp.receive(request, from: address, at: wire.clock)
+            return
+        }
+        guard let id = NetworkID(bytes: name), let network = index(of: id) else { return wire.refuse(token) }
+        guard wire.isWelcome(address) else {
+            wire.statistics.strangersRefused += 1
+            return wire.refuse(token)
+        }
+        switch Result(catching: { () throws(PortalMessageError) in try PortalMessage(decoding: request) }) {
+        case .success(.ping(let sequence, let type, let payload)):
+            guard wire.isInRate(address.id) else { return }
+            wire.statistics.pingsAnswered += 1
+            networks[network].pinged(
+                by: address, recordSequence: sequence, type: type, payload, token, through: &wire)
+        case .success(.findNodes(let distances)):
+            guard wire.isInRate(address.id) else { return }
+            wire.statistics.queriesAnswered += 1
+            networks[network].nodesAsked(by: address, distances: distances, token, through: &wire)
+        case .success(.findContent(let key)):
+            served.asked(for: key, by: address, token, on: networks[network], through: &wire)
+        case .success(.offer(let keys)):
+            inboundOffers.offered(keys, by: address, token, on: networks[network].profile, through: &wire)
+        case .success(.pong), .success(.nodes), .success(.content), .success(.accept), .failure:
+            // An answer that nobody asked for, or what does not decode.
+            wire.statistics.messagesRefused += 1
+            wire.refuse(token)
+            wire.breach(address.id)
+        }
     }
 
-    func index(of network: NetworkID) -> Int? { networks.firstIndex { $0.configuration.id == network } }
+    /// A request of ours was answered, or was not.
+    private mutating func answered(_ talk: Talk, _ answer: Result<PortalMessage, OverlayError>) {
+        let profile = networks[talk.network].profile
+        switch talk.purpose {
+        case .ping(let type):
+            networks[talk.network].pingAnswered(talk, type: type, answer, through: &wire)
+        case .findNodes(let query):
+            if lookups.answered(talk, query, answer, as: profile, through: &wire) {
+                networks[talk.network].recordFetched(talk.contact.record.id)
+            }
+        case .content(let number): requests.answered(number, answer, as: profile, through: &wire)
+        case .offer(let number): offers.answered(number, answer, as: profile, through: &wire)
+        }
+    }
 
-    mutating func nextID() -> UInt64 {
-        lastID += 1
-        return lastID
+    /// A request was answered from the node's other address: what is still to come goes there.
+    private mutating func follow(_ talk: Talk, from old: Contact) {
+        for network in networks.indices { networks[network].follow(old, to: talk.contact) }
+        switch talk.purpose {
+        case .content(let number): requests.follow(number, to: talk.contact)
+        case .offer(let number): offers.follow(number, to: talk.contact)
+        case .ping, .findNodes: break
+        }
+    }
+
+    private mutating func handle(_ end: UTP.StreamEnd) {
+        switch end {
+        case .received(let stream, let bytes): ended(stream, .success(bytes))
+        case .sent(let stream): ended(stream, .success([]))
+        case .failed(let stream, let error): ended(stream, .failure(error))
+        }
+    }
+
+    private mutating func ended(_ stream: StreamID, _ result: Result<[UInt8], UTPError>) {
+        switch wire.owner(ofEnded: stream) {
+        case .request(let number): requests.streamEnded(number, result, through: &wire)
+        case .served(let number): served.streamEnded(number, result, through: &wire)
+        case .offer(let number): offers.streamEnded(number, stream, result, through: &wire)
+        case .inboundOffer(let number): inboundOffers.streamEnded(number, result, through: &wire)
+        case nil: return
+        }
+    }
+
+    private mutating func act(on deadline: PortalWire.Deadline) {
+        switch deadline {
+        case .ping(let network, let peer): networks[network].pingDue(peer, through: &wire)
+        case .revisit(let network): networks[network].revisit(through: &wire)
+        case .refresh(let network): refresh(network)
+        case .request(let number): requests.timedOut(number, through: &wire)
+        case .promiseContent(let number):
+            guard let network = served.network(of: number) else { return }
+            served.promise(number, on: networks[network], through: &wire)
+        case .serve(let number): served.timedOut(number, through: &wire)
+        case .relieveAnswers: served.relieve(through: &wire)
+        case .offer(let number): offers.timedOut(number, through: &wire)
+        case .decideOffer(let number): inboundOffers.undecided(number, through: &wire)
+        case .inboundOffer(let number): inboundOffers.timedOut(number, through: &wire)
+        case .offerAgain(let number):
+            guard let network = offers.network(of: number) else { return }
+            offers.offerAgain(number, as: networks[network].profile, through: &wire)
+        }
+    }
+
+    /// Looks for new nodes: of the network by a lookup, of Discovery by its table.
+    private mutating func refresh(_ network: Int) {
+        guard let target = networks[network].refresh(through: &wire) else { return }
+        let lookup = NetworkLookup(
+            network: network, target: target, isReported: false, limitsSubnets: configuration.limitsSubnets)
+        _ = lookups.begin(lookup, wire.nextID(), on: networks[network], through: &wire)
     }
 }

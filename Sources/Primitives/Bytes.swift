@@ -67,22 +67,10 @@ public struct ByteReader: Sendable {
     /// One byte.
     public mutating func uint8() throws(ByteError) -> UInt8 { storage[try skip(1).lowerBound] }
 
-    /// Two bytes, the least significant first.
-    public mutating func uint16LittleEndian() throws(ByteError) -> UInt16 { UInt16(truncatingIfNeeded: try little(2)) }
-    /// Four bytes, the least significant first.
-    public mutating func uint32LittleEndian() throws(ByteError) -> UInt32 { UInt32(truncatingIfNeeded: try little(4)) }
-    /// Eight bytes, the least significant first.
-    public mutating func uint64LittleEndian() throws(ByteError) -> UInt64 { try little(8) }
-    /// Two bytes, the most significant first.
-    public mutating func uint16BigEndian() throws(ByteError) -> UInt16 { UInt16(truncatingIfNeeded: try big(2)) }
     /// Four bytes, the most significant first.
     public mutating func uint32BigEndian() throws(ByteError) -> UInt32 { UInt32(truncatingIfNeeded: try big(4)) }
     /// Eight bytes, the most significant first.
     public mutating func uint64BigEndian() throws(ByteError) -> UInt64 { try big(8) }
-
-    private mutating func little(_ size: Int) throws(ByteError) -> UInt64 {
-        storage[try skip(size)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
 
     private mutating func big(_ size: Int) throws(ByteError) -> UInt64 {
         storage[try skip(size)].reduce(0) { $0 << 8 | UInt64($1) }
@@ -176,13 +164,5 @@ public struct ByteWriter: Sendable {
     public mutating func appendVarintPrefixed(_ item: [UInt8]) {
         append(varint: UInt32(clamping: item.count))
         bytes.append(contentsOf: item)
-    }
-
-    /// Replaces the four bytes at `offset` (written before) by `value`, little endian: for counts known last.
-    public mutating func patch(littleEndian value: UInt32, at offset: Int) {
-        precondition(offset >= 0 && offset + 4 <= bytes.count, "a patch lies inside what was written")
-        withUnsafeBytes(of: value.littleEndian) { source in
-            for index in 0..<4 { bytes[offset + index] = source[index] }
-        }
     }
 }

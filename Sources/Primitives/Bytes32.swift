@@ -29,15 +29,9 @@ public struct Bytes32: Hashable, Comparable, Sendable {
     @inlinable
     public init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == 32 else { return nil }
-        self = Bytes32.zero
-        let contiguous: Void? = bytes.withContiguousStorageIfAvailable { buffer in
-            if let base = buffer.baseAddress { self = Bytes32(loading: base) }
-        }
-        if contiguous == nil {
-            self = Array(bytes).withUnsafeBytes { raw in
-                raw.baseAddress.map { Bytes32(loading: $0) } ?? Bytes32.zero
-            }
-        }
+        self =
+            bytes.withContiguousStorageIfAvailable { $0.baseAddress.map { Bytes32(loading: $0) } ?? .zero }
+            ?? Array(bytes).withUnsafeBytes { $0.baseAddress.map { Bytes32(loading: $0) } ?? .zero }
     }
 
     /// Writes 32 bytes to `pointer`.

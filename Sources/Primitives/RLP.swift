@@ -205,6 +205,13 @@ public struct RLPWriter: Sendable {
         bytes.append(contentsOf: inner.bytes)
     }
 
+    /// The encoding of one integer: what the storage trie has of a slot.
+    public static func integer(_ value: UInt256) -> [UInt8] {
+        var writer = RLPWriter()
+        writer.append(value)
+        return writer.bytes
+    }
+
     /// The encoding of one list.
     public static func list(_ body: (inout RLPWriter) throws -> Void) rethrows -> [UInt8] {
         var writer = RLPWriter()

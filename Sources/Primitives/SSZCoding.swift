@@ -103,9 +103,10 @@ struct SSZDecoder {
         var variable: [Int] = []
         var position = range.lowerBound
         for (index, field) in fields.enumerated() {
-            let size = field.type.fixedSize ?? 4
+            let fixedSize = field.type.fixedSize
+            let size = fixedSize ?? 4
             guard size <= range.upperBound - position else { throw .wrongSize }
-            if field.type.fixedSize == nil {
+            if fixedSize == nil {
                 let start = try offset(at: position, range)
                 ranges.append((range.lowerBound + start)..<range.upperBound)
                 variable.append(index)
@@ -165,13 +166,13 @@ enum SSZEncoder {
             bytes.append(contentsOf: packed(bits + [true]))
         case (.vector(let element, let count), .elements(let values)):
             guard values.count == count else { throw .wrongSize }
-            try append(values.map { ($0, element) }, to: &bytes)
+            try append(values.count, { (values[$0], element) }, to: &bytes)
         case (.list(let element, let limit), .elements(let values)):
             guard values.count <= limit else { throw .overLimit }
-            try append(values.map { ($0, element) }, to: &bytes)
+            try append(values.count, { (values[$0], element) }, to: &bytes)
         case (.container(let fields), .fields(let values)):
             guard values.count == fields.count else { throw .wrongShape }
-            try append(zip(values, fields).map { ($0, $1.type) }, to: &bytes)
+            try append(values.count, { (values[$0], fields[$0].type) }, to: &bytes)
         case (.union(let options), .union(let selector, let content)):
             guard Int(selector) < options.count else { throw .unknownSelector }
             bytes.append(selector)
@@ -191,12 +192,15 @@ enum SSZEncoder {
         return bytes
     }
 
-    /// Fixed parts with offsets, then the variable parts.
-    private static func append(_ parts: [(SSZValue, SSZType)], to bytes: inout [UInt8]) throws(SSZError) {
+    /// Fixed parts with offsets, then the variable parts, of `count` parts in all.
+    private static func append(
+        _ count: Int, _ part: (Int) -> (SSZValue, SSZType), to bytes: inout [UInt8]
+    ) throws(SSZError) {
         var fixedLength = 0
-        for (_, type) in parts { fixedLength += type.fixedSize ?? 4 }
+        for index in 0..<count { fixedLength += part(index).1.fixedSize ?? 4 }
         var tail: [UInt8] = []
-        for (value, type) in parts {
+        for index in 0..<count {
+            let (value, type) = part(index)
             if type.fixedSize != nil {
                 try append(value, type, to: &bytes)
             } else {

@@ -54,7 +54,7 @@ public struct UInt256: Hashable, Comparable, Sendable {
     }
 
     /// Quotient and remainder by a small divisor.
-    public func dividedBy(_ divisor: UInt64) -> (quotient: UInt256, remainder: UInt64) {
+    func dividedBy(_ divisor: UInt64) -> (quotient: UInt256, remainder: UInt64) {
         var remainder: UInt64 = 0
         func step(_ word: UInt64) -> UInt64 {
             let (quotient, rest) = divisor.dividingFullWidth((remainder, word))

@@ -30,8 +30,6 @@ public final class FaultyMap: OrderedStore {
         var tables = MemorySnapshot()
         /// The state before the last commit.
         var before = MemorySnapshot()
-        /// Writes of a commit that has no mark yet, as they would lie on a disk: gone at the restart.
-        var torn = 0
         var faults: StoreFaults
         var generator: SeededGenerator
         var writes = 0
@@ -57,8 +55,6 @@ public final class FaultyMap: OrderedStore {
     public var commits: Int { state.withLock { $0.commits } }
     /// Whether it waits for `restart()`.
     public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
-    /// Writes of a commit that the crash tore.
-    public var tornWrites: Int { state.withLock { $0.torn } }
 
     /// What goes wrong from now on.
     public var faults: StoreFaults {
@@ -80,10 +76,7 @@ public final class FaultyMap: OrderedStore {
 
     /// What a reopened store finds: whole commits only.
     public func restart() {
-        state.withLock {
-            $0.torn = 0
-            $0.hasCrashed = false
-        }
+        state.withLock { $0.hasCrashed = false }
     }
 
     private static func crash(_ state: inout State) {
@@ -102,7 +95,6 @@ public final class FaultyMap: OrderedStore {
         let first = state.writes
         if let index = state.faults.crashAtWrite, (first..<first + batch.count).contains(index) {
             state.writes = index + 1
-            state.torn = index - first
             crash(&state)
             return .closed
         }

@@ -2,9 +2,9 @@ import Primitives
 
 /// A host's own line: what it sends leaves one after the other, and both ways take longer.
 public struct Line: Sendable {
-    /// One way, on top of the network's.
+    /// What it adds to the network's latency, each way.
     public var latency: Interval
-    /// Of what it sends; nil: no limit.
+    /// How much it can send; nil: no limit.
     public var bytesPerSecond: UInt64?
     /// What would wait longer than this before it leaves is lost.
     public var longestWait: Interval
@@ -42,9 +42,9 @@ public struct Line: Sendable {
 public struct SimulatedNetwork: Sendable {
     /// How the wire behaves.
     public struct Conditions: Sendable {
-        /// Of each datagram, 0…1.
+        /// The share of all datagrams that is lost, 0…1.
         public var loss: Double
-        /// One way.
+        /// How long a datagram takes, one way.
         public var latency: Interval
         /// Up to this much more, drawn for each datagram: datagrams overtake each other.
         public var jitter: Interval
@@ -58,8 +58,6 @@ public struct SimulatedNetwork: Sendable {
 
     public var conditions: Conditions
     private var generator: SeededGenerator
-    public private(set) var delivered = 0
-    public private(set) var lost = 0
 
     public init(conditions: Conditions, seed: UInt64) {
         self.conditions = conditions
@@ -68,11 +66,7 @@ public struct SimulatedNetwork: Sendable {
 
     /// When a datagram sent now arrives; nil if it is lost.
     mutating func arrival(sentAt now: Instant) -> Instant? {
-        if conditions.loss > 0, Double.random(in: 0..<1, using: &generator) < conditions.loss {
-            lost += 1
-            return nil
-        }
-        delivered += 1
+        if conditions.loss > 0, Double.random(in: 0..<1, using: &generator) < conditions.loss { return nil }
         let extra = conditions.jitter.microseconds
         let jitter = extra > 0 ? UInt64.random(in: 0..<extra, using: &generator) : 0
         return now + conditions.latency + Interval(microseconds: jitter)

@@ -21,13 +21,12 @@ extension Scenario {
         /// The first block after genesis comes one interval after this time: holders have met by then.
         public var firstBlock = Instant(microseconds: 5_000_000)
         public var conditions = SimulatedNetwork.Conditions(latency: .milliseconds(20))
-        /// Over how long holders start, and walkers that are added together: evenly, so that not all shake hands in
-        /// one instant. Zero: all at once.
+        /// Over how long holders start, evenly, so that not all shake hands in one instant. Zero: all at once.
         public var startSpread = Interval.zero
         public var boot = Boot.bridge
-        /// Of a walker: sections it fetches side by side.
+        /// Sections that a walker fetches side by side.
         public var walkerLanes = 4
-        /// Of a walker, bytes a second; nil for no limit.
+        /// Bytes a second that a walker fetches at most; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096
         /// A second bridge with the same key, whose branch wins; nil: there is none.

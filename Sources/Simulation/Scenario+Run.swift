@@ -14,7 +14,7 @@ extension Scenario {
         public let events: Int
         /// From the client's start to its first report of the whole state; nil where none came.
         public let wholeStateAfter: Interval?
-        /// Of the client, UDP payload.
+        /// What the client sent and received, in bytes of UDP payload.
         public let traffic: World.Traffic
         /// From each holder's start to its first report of the whole arc, in the order of the holders; nil where none
         /// came.

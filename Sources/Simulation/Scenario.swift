@@ -122,21 +122,9 @@ public struct Scenario: Sendable {
         return walker
     }
 
-    /// Adds several, whose starts are spread as the plan says.
-    public mutating func addWalkers(_ count: Int) throws -> [HostID] {
-        var walkers: [HostID] = []
-        for place in 0..<count {
-            let walker = world.add(walkerConfiguration())
-            let delay = Interval(microseconds: plan.startSpread.microseconds * UInt64(place) / UInt64(count))
-            try start(walker, knowing: walkersBoot(), after: delay)
-            walkers.append(walker)
-        }
-        return walkers
-    }
-
     private mutating func walkersBoot() -> HostID {
         switch plan.boot {
-        case .bridge: holders.first { world.node($0) != nil } ?? bridge
+        case .bridge: holders.first { world.record(of: $0) != nil } ?? bridge
         case .earlierHolder: anyHolder ?? bridge
         }
     }

@@ -5,11 +5,11 @@ import Primitives
 /// A chain made from a seed: accounts with and without storage and code, and blocks that create, change, wipe and
 /// delete some of them. Every block has its access list and a header with the right state root.
 public struct SyntheticChain: Sendable {
-    /// From where on a chain is another one than that of its seed.
+    /// Where a chain leaves the one that its seed makes.
     public struct Fork: Sendable {
         /// The last block that both have.
         public var after: Int
-        /// Of what comes then.
+        /// The seed of the blocks after it.
         public var seed: UInt64
 
         public init(after: Int, seed: UInt64) {
@@ -42,16 +42,6 @@ public struct SyntheticChain: Sendable {
         }
     }
 
-    /// An account in plain form: the oracle's.
-    public struct PlainAccount: Sendable, Equatable {
-        public var nonce: UInt64 = 0
-        public var balance = UInt256.zero
-        public var code: [UInt8] = []
-        public var storage: [UInt256: UInt256] = [:]
-
-        public init() {}
-    }
-
     public let genesisHeader: BlockHeader
     public let genesisAccounts: [AccountChange]
     public private(set) var entries: [Entry] = []
@@ -59,7 +49,7 @@ public struct SyntheticChain: Sendable {
     public private(set) var finalState: [Address: PlainAccount]
 
     /// Throws only where a header or a trie cannot be made, which the shape cannot bring about. `fork`: where the chain
-    /// leaves that of the seed.
+    /// leaves the one that the seed makes.
     public init(shape: Shape, seed: UInt64, fork: Fork? = nil) throws {
         var generator = SeededGenerator(seed: seed)
         var state: [Address: PlainAccount] = [:]

@@ -10,13 +10,13 @@ struct SyntheticTrie: Sendable {
     private var storageRoots: [Address: Bytes32] = [:]
 
     /// The trie of these accounts.
-    init(_ state: [Address: SyntheticChain.PlainAccount]) {
+    init(_ state: [Address: PlainAccount]) {
         var leaves = LeafColumns()
         for (key, address) in state.keys.map({ ($0.key, $0) }).sorted(by: { $0.0 < $1.0 }) {
             guard let account = state[address] else { continue }
-            let root = SyntheticTrie.storageRoot(of: account)
+            let root = account.storageRoot
             if !account.storage.isEmpty { storageRoots[address] = root }
-            leaves.append(key: key, value: SyntheticTrie.leaf(account, storageRoot: root))
+            leaves.append(key: key, value: account.stateAccount(storageRoot: root).rlp)
         }
         trie = MemoryTrie(leaves)
     }
@@ -36,9 +36,9 @@ struct SyntheticTrie: Sendable {
             }
             let isSame = change.before?.storage == after.storage
             let known = isSame ? storageRoots[change.address] : nil
-            let root = known ?? SyntheticTrie.storageRoot(of: after)
+            let root = known ?? after.storageRoot
             storageRoots[change.address] = after.storage.isEmpty ? nil : root
-            leaves.append((change.address.key, SyntheticTrie.leaf(after, storageRoot: root)))
+            leaves.append((change.address.key, after.stateAccount(storageRoot: root).rlp))
         }
         try trie.apply(leaves.sorted { $0.key < $1.key })
     }
@@ -46,26 +46,7 @@ struct SyntheticTrie: Sendable {
     /// An account before and after a block.
     struct Change {
         let address: Address
-        let before: SyntheticChain.PlainAccount?
-        let after: SyntheticChain.PlainAccount?
-    }
-
-    private static func leaf(_ account: SyntheticChain.PlainAccount, storageRoot: Bytes32) -> [UInt8] {
-        StateAccount(
-            nonce: account.nonce, balance: account.balance, storageRoot: storageRoot,
-            codeHash: Keccak.hash(account.code)
-        ).rlp
-    }
-
-    private static func storageRoot(of account: SyntheticChain.PlainAccount) -> Bytes32 {
-        guard !account.storage.isEmpty else { return StateAccount.emptyRoot }
-        var slots = LeafColumns()
-        let hashed = account.storage.map { (Keccak.hash($0.key.big.bytes), $0.value) }
-        for (slot, value) in hashed.sorted(by: { $0.0 < $1.0 }) {
-            var writer = RLPWriter()
-            writer.append(value)
-            slots.append(key: slot, value: writer.bytes)
-        }
-        return TrieBuilder.root(of: slots)
+        let before: PlainAccount?
+        let after: PlainAccount?
     }
 }

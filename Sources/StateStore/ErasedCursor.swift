@@ -1,6 +1,7 @@
 /// A cursor of whatever store, without its type: walks are long and run in code that is not specialised for a store.
 /// Entries are taken in runs, so that a step is a look into a small array and only every hundredth asks the store.
-class ErasedCursor {
+final class ErasedCursor {
+    private let source: any EntrySource
     private let entries: UnsafeMutableBufferPointer<StoredEntry>
     private var count = 0
     private var position = 0
@@ -12,24 +13,20 @@ class ErasedCursor {
     /// Whether the last run was cut at a bound.
     private var isBounded = false
 
-    init() { entries = .allocate(capacity: StateStoreLimits.readAheadEntries) }
+    init(_ cursor: some StoreCursor) {
+        source = CursorBox(cursor)
+        entries = .allocate(capacity: StateStoreLimits.readAheadEntries)
+    }
 
     deinit { entries.deallocate() }
 
-    // What the one kind there is adds.
-    func start(at key: [UInt8]) throws(StoreError) -> Bool { false }
-    func step() throws(StoreError) -> Bool { false }
-    func read(
-        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
-    ) throws(StoreError) -> Int { 0 }
-
     /// The entry it is at; nil past the end.
-    final var current: StoredEntry? { position < count ? entries[position] : nil }
+    var current: StoredEntry? { position < count ? entries[position] : nil }
 
     /// Goes to the first entry at or after `key`, for one who goes through a table in leaps and asks for what stands
     /// behind each entry too: where both are at hand, the store is not asked. The more of those taken at once are of
     /// use, the more are taken.
-    final func leap(to key: [UInt8]) throws(StoreError) -> StoredEntry? {
+    func leap(to key: [UInt8]) throws(StoreError) -> StoredEntry? {
         let place = placeAtHand(of: key)
         if let place {
             used &+= 1
@@ -52,17 +49,17 @@ class ErasedCursor {
     }
 
     /// Goes to the first entry at or after `key`; takes `expected` of them at once, but hardly any above `bound`.
-    final func seek(
+    func seek(
         _ key: [UInt8], expecting expected: Int = 1, upTo bound: [UInt8]? = nil
     ) throws(StoreError) -> StoredEntry? {
         (position, count, ahead) = (0, 0, min(expected, entries.count))
         isBounded = bound != nil
-        if try start(at: key) { try fill(upTo: bound) }
+        if try source.seek(key) { try fill(upTo: bound) }
         return current
     }
 
     /// Goes to the next entry. Past the end it stays there.
-    final func next() throws(StoreError) -> StoredEntry? {
+    func next() throws(StoreError) -> StoredEntry? {
         if position &+ 1 < count {
             position &+= 1
             return entries[position]
@@ -73,7 +70,7 @@ class ErasedCursor {
 
     /// The entries at hand, from the current one on and before `bound`, which comes after it; goes to the last. They
     /// stand in an array that the next move writes over.
-    final func takeRun(before bound: UnsafeRawBufferPointer?) -> UnsafeBufferPointer<StoredEntry> {
+    func takeRun(before bound: UnsafeRawBufferPointer?) -> UnsafeBufferPointer<StoredEntry> {
         var end = count
         if let bound {
             while end > position, ByteOrder.compare(entries[end &- 1].key, bound) >= 0 { end &-= 1 }
@@ -84,7 +81,7 @@ class ErasedCursor {
     }
 
     /// The entry behind the current one, inner nil for none; nil where it was not taken yet.
-    final var following: StoredEntry?? {
+    var following: StoredEntry?? {
         if position &+ 1 < count { return .some(entries[position &+ 1]) }
         // Fewer were there than asked for.
         return count < ahead && !isBounded ? .some(nil) : nil
@@ -95,24 +92,33 @@ class ErasedCursor {
         (position, count) = (0, 0)
         ahead = min(ahead * 2, entries.count)
         isBounded = false
-        if try step() { try fill(upTo: nil) }
+        if try source.next() { try fill(upTo: nil) }
     }
 
     private func fill(upTo bound: [UInt8]?) throws(StoreError) {
         let run = UnsafeMutableBufferPointer(rebasing: entries[..<ahead])
         guard let bound else {
-            count = try read(into: run, upTo: nil)
+            count = try source.read(into: run, upTo: nil)
             return
         }
         let result = bound.withUnsafeBytes { bound in
-            Result { () throws(StoreError) in try read(into: run, upTo: bound) }
+            Result { () throws(StoreError) in try source.read(into: run, upTo: bound) }
         }
         count = try result.get()
     }
 }
 
-/// The one kind there is.
-final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
+/// What the erased cursor asks of the store's own: see `StoreCursor`.
+private protocol EntrySource: AnyObject {
+    func seek(_ key: [UInt8]) throws(StoreError) -> Bool
+    func next() throws(StoreError) -> Bool
+    func read(
+        into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
+    ) throws(StoreError) -> Int
+}
+
+/// Some store's cursor, in a place of its own.
+private final class CursorBox<Cursor: StoreCursor>: EntrySource {
     /// By itself and not within the object, where its exclusive use would be checked at every move, at run time.
     private let cursor: UnsafeMutablePointer<Cursor>
 
@@ -126,11 +132,11 @@ final class CursorBox<Cursor: StoreCursor>: ErasedCursor {
         cursor.deallocate()
     }
 
-    override func start(at key: [UInt8]) throws(StoreError) -> Bool { try cursor.pointee.seek(key) }
+    func seek(_ key: [UInt8]) throws(StoreError) -> Bool { try cursor.pointee.seek(key) }
 
-    override func step() throws(StoreError) -> Bool { try cursor.pointee.next() }
+    func next() throws(StoreError) -> Bool { try cursor.pointee.next() }
 
-    override func read(
+    func read(
         into run: UnsafeMutableBufferPointer<StoredEntry>, upTo bound: UnsafeRawBufferPointer?
     ) throws(StoreError) -> Int {
         try cursor.pointee.read(into: run, upTo: bound)

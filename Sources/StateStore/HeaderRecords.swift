@@ -114,7 +114,8 @@ public enum HeaderRecords {
         let rows = try headers(from: first, through: end - 1, limit: limit, in: snapshot)
         let lowest = rows.count < limit ? end : (rows.last?.point.number ?? end - 1) + 1
         var batch = WriteBatch()
-        for (point, _) in rows where !point.number.isMultiple(of: epochLength) { batch.append(deleting(point)) }
+        let epochs = Epochs(length: epochLength)
+        for (point, _) in rows where !epochs.isBoundary(point.number) { batch.append(deleting(point)) }
         batch.append(StateWrites.local(lowestName, withUnsafeBytes(of: lowest.bigEndian) { Array($0) }))
         return Pruning(batch: batch, lowest: lowest)
     }

@@ -45,13 +45,9 @@ struct HeldSections: Sendable {
             guard index < Section.count(depth: depth) else { return nil }
             return (Section(depth: depth, index: index), layering)
         case .some(let indices, let layerings):
-            var (low, high) = (0, indices.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if indices[middle] < index { low = middle + 1 } else { high = middle }
-            }
-            guard low < indices.count else { return nil }
-            return (Section(depth: depth, index: indices[low]), layerings[low])
+            let place = indices.partitionPoint { $0 < index }
+            guard place < indices.count else { return nil }
+            return (Section(depth: depth, index: indices[place]), layerings[place])
         }
     }
 }

@@ -3,7 +3,7 @@ import Primitives
 
 /// One fold of a section as history keeps it: the leaves that differ between two consecutive working points.
 public struct HistoryFold: Hashable, Sendable {
-    /// Whose.
+    /// The section that was folded.
     public let section: Section
     /// The working point before.
     public let from: StatePoint

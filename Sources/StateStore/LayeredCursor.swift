@@ -18,8 +18,8 @@ final class LayeredCursor {
     /// - Parameter withUndo: whether any layering to come reads the undo layer.
     init(_ snapshot: some StoreSnapshot, _ kind: StateTable, withUndo: Bool) throws(StoreError) {
         self.kind = kind
-        base = CursorBox(try snapshot.cursor(kind.base))
-        undo = withUndo ? CursorBox(try snapshot.cursor(kind.undo)) : nil
+        base = ErasedCursor(try snapshot.cursor(kind.base))
+        undo = withUndo ? ErasedCursor(try snapshot.cursor(kind.undo)) : nil
     }
 
     deinit { single.deallocate() }

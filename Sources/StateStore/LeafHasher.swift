@@ -16,7 +16,7 @@ public struct LeafHasher {
     /// How many came.
     public private(set) var accounts = 0
     public private(set) var slots = 0
-    /// Of the account that came last; nil where it has none.
+    /// The code hash of the account that came last; nil where it has no code.
     public private(set) var codeHash: Bytes32?
 
     /// Before the section's first leaf.

@@ -7,9 +7,9 @@ import Primitives
 public struct MemoryState: Sendable {
     /// One leaf: slim body, or slot value without leading zeros.
     public struct Leaf: Hashable, Sendable {
-        /// Whose it is.
+        /// The account, or the account's slot, that the leaf is of.
         public let key: FlatKey
-        /// As the store has it.
+        /// In the store's form.
         public let value: [UInt8]
 
         /// A leaf.

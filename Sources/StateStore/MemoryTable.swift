@@ -38,19 +38,11 @@ struct MemoryTable: Sendable {
     /// The first entry at or after `key`; one past the last chunk where there is none.
     func lowerBound(_ key: UnsafeRawBufferPointer) -> Place {
         // The last chunk whose first key is not above `key`, if any, else the first.
-        var (low, high) = (0, chunks.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ByteOrder.compare(chunks[middle][0].key, key) <= 0 { low = middle + 1 } else { high = middle }
-        }
-        guard low > 0 else { return Place(chunk: 0, item: 0) }
-        let chunk = chunks[low - 1]
-        var (first, end) = (0, chunk.count)
-        while first < end {
-            let middle = (first + end) / 2
-            if ByteOrder.compare(chunk[middle].key, key) < 0 { first = middle + 1 } else { end = middle }
-        }
-        return first < chunk.count ? Place(chunk: low - 1, item: first) : Place(chunk: low, item: 0)
+        let next = chunks.partitionPoint { ByteOrder.compare($0[0].key, key) <= 0 }
+        guard next > 0 else { return Place(chunk: 0, item: 0) }
+        let chunk = chunks[next - 1]
+        let item = chunk.partitionPoint { ByteOrder.compare($0.key, key) < 0 }
+        return item < chunk.count ? Place(chunk: next - 1, item: item) : Place(chunk: next, item: 0)
     }
 
     func entry(at place: Place) -> Entry? {

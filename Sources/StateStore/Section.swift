@@ -10,16 +10,15 @@ public struct Section: Hashable, Comparable, Sendable {
 
     /// `index` must lie in 0 ..< 16^depth.
     public init(depth: Int, index: Int) {
-        precondition(depth >= 0 && depth <= 15, "a section has at most 15 nibbles, so that its index fits")
-        precondition(index >= 0 && index < Section.count(depth: depth), "an index names a section")
+        precondition((0...15).contains(depth), "a section has at most 15 nibbles, so that its index fits")
+        precondition((0..<Section.count(depth: depth)).contains(index), "an index names a section")
         self.depth = depth
         self.index = index
     }
 
     /// The section that holds the account of this key.
     public init(of account: Bytes32, depth: Int) {
-        let index = depth == 0 ? 0 : Int(truncatingIfNeeded: account.word0 >> UInt64(64 - 4 * depth))
-        self.init(depth: depth, index: index)
+        self.init(depth: depth, index: Nibbles.section(of: account, depth: depth))
     }
 
     /// nil unless `path` has exactly `depth` nibbles or more: the section of its first ones.
@@ -29,7 +28,7 @@ public struct Section: Hashable, Comparable, Sendable {
     }
 
     /// 16^depth.
-    public static func count(depth: Int) -> Int { 1 << (4 * depth) }
+    public static func count(depth: Int) -> Int { Nibbles.sectionCount(depth: depth) }
 
     /// All of them, in order.
     public static func all(depth: Int) -> [Section] {
@@ -37,11 +36,9 @@ public struct Section: Hashable, Comparable, Sendable {
     }
 
     /// The leading nibbles of its keys.
-    public var path: Nibbles { Nibbles(firstKey, count: depth) }
+    public var path: Nibbles { Nibbles(section: index, depth: depth) }
     /// The lowest account key that lies in it.
-    public var firstKey: Bytes32 {
-        depth == 0 ? .zero : Bytes32(UInt64(index) << UInt64(64 - 4 * depth), 0, 0, 0)
-    }
+    public var firstKey: Bytes32 { path.lowestKey }
     /// The highest account key that lies in it.
     public var lastKey: Bytes32 { path.highestKey }
     /// The section after it; nil for the last.

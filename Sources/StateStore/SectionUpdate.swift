@@ -5,7 +5,7 @@ import Primitives
 public struct StorageBranchKey: Hashable, Comparable, Sendable {
     /// keccak256 of the address.
     public let account: Bytes32
-    /// From the root of the account's storage trie.
+    /// The branch's path from the root of the account's storage trie.
     public let path: Nibbles
 
     /// The place of one branch.
@@ -36,7 +36,7 @@ public struct EntryChange<Key: Hashable & Comparable & Sendable>: Hashable, Send
     /// The value after; nil: not there.
     public let after: [UInt8]?
 
-    /// A change.
+    /// Of an entry that is not the same before and after.
     public init(key: Key, before: [UInt8]?, after: [UInt8]?) {
         self.key = key
         self.before = before
@@ -53,9 +53,9 @@ public struct SectionUpdate: Hashable, Sendable {
     public let subtreeAfter: Subtree
     /// Slim bodies, and slot values without leading zeros. The slots of a deleted account are all listed.
     public let leaves: [EntryChange<FlatKey>]
-    /// By path from the root; RLP.
+    /// The account trie's branches, in RLP, by path from the root.
     public let accountBranches: [EntryChange<Nibbles>]
-    /// By account and path; RLP.
+    /// Branches of storage tries, in RLP, by account and path.
     public let storageBranches: [EntryChange<StorageBranchKey>]
     /// Code hashes of accounts whose code changed (or that are new), not the one of no code; ascending, each once.
     public let newCodeHashes: [Bytes32]

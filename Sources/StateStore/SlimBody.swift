@@ -1,12 +1,12 @@
 import Chain
 import Primitives
 
-/// An account's slim body read in place, as strictly as `StateAccount(slim:)` reads it: for those who have many to read
-/// and need no number of them.
+/// An account's slim body read in place, as strictly as `StateAccount(slim:)` reads it: for those who
+/// read many and need neither nonce nor balance.
 public struct SlimBody {
-    /// Of the storage trie; nil for that of an empty one.
+    /// The root of the account's storage trie; nil where that is empty.
     public let storageRoot: Bytes32?
-    /// Of the code; nil for that of no code.
+    /// The hash of the account's code; nil where it has none.
     public let codeHash: Bytes32?
     /// Where nonce and balance stand, with their headers.
     @usableFromInline let numbers: Range<Int>

@@ -29,7 +29,7 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     private let depth: Int
     private let layers: [Section: [BlockLayer]]
     private let wanted: Set<Bytes32>
-    /// Of every section of which something is held, in order.
+    /// The records of all sections of which something is held, in order.
     public let records: [SectionRecord]
 
     /// A check of what this snapshot holds; reads the records and no leaf yet.

@@ -122,12 +122,7 @@ final class OverlayTable: @unchecked Sendable {
     /// Index of the first entry at or after `key`.
     func lowerBound(_ key: [UInt8]) -> Int {
         key.withUnsafeBytes { key in
-            var (low, high) = (0, count)
-            while low < high {
-                let middle = (low + high) / 2
-                if ByteOrder.compare(self.key(at: middle), key) < 0 { low = middle + 1 } else { high = middle }
-            }
-            return low
+            (0..<count).partitionPoint { ByteOrder.compare(self.key(at: $0), key) < 0 }
         }
     }
 

@@ -4,8 +4,6 @@ public enum StateStoreLimits {
     public static let formatVersion: UInt32 = 2
     /// Bytes of a slot's value without leading zeros. Source: a storage value has 256 bits.
     public static let slotValueBytes = 32
-    /// Bytes of a slim body: list header, nonce 9, balance 33, two hashes 33 each, rounded up.
-    public static let accountBytes = 128
     /// Bytes of a branch's RLP: 16 references of 33, an empty value, the list header, rounded up. Source: RLP.
     public static let branchBytes = 544
     /// Folds that one chain of history may have, so that reading a damaged one ends: 2^16 epochs are over six years.
@@ -14,5 +12,5 @@ public enum StateStoreLimits {
     /// first-level cache.
     static let readAheadEntries = 128
     /// Bytes of a name in the table of local values; the store's keys end at 511.
-    public static let localNameBytes = 255
+    static let localNameBytes = 255
 }

@@ -7,7 +7,7 @@ public struct StoreMeta: Hashable, Sendable {
 
     /// The layout's version.
     public let formatVersion: UInt32
-    /// Of the chain.
+    /// The chain id of the network that the store is of.
     public let chainID: UInt64
     /// Hash of block 0.
     public let genesisHash: Bytes32

@@ -18,7 +18,7 @@ extension UTPError: CustomStringConvertible {
     }
 }
 
-extension PacketError: CustomStringConvertible {
+extension UTPPacketError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .tooShort: "fewer bytes than a header"

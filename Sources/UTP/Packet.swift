@@ -51,9 +51,9 @@ public struct Packet: Hashable, Sendable {
     public let payload: Range<Int>
 
     /// Reads a whole packet. Unknown extensions are stepped over.
-    public init(parsing bytes: [UInt8]) throws(PacketError) {
-        let result = bytes.withUnsafeBytes { buffer -> Result<Packet, PacketError> in
-            do throws(PacketError) {
+    public init(parsing bytes: [UInt8]) throws(UTPPacketError) {
+        let result = bytes.withUnsafeBytes { buffer -> Result<Packet, UTPPacketError> in
+            do throws(UTPPacketError) {
                 return .success(try Packet(parsing: buffer))
             } catch {
                 return .failure(error)
@@ -63,7 +63,7 @@ public struct Packet: Hashable, Sendable {
     }
 
     /// The same where the bytes lie.
-    public init(parsing bytes: UnsafeRawBufferPointer) throws(PacketError) {
+    public init(parsing bytes: UnsafeRawBufferPointer) throws(UTPPacketError) {
         guard bytes.count >= UTPLimits.headerBytes else { throw .tooShort }
         guard bytes[0] & 15 == 1 else { throw .unknownVersion(bytes[0] & 15) }
         guard let kind = PacketKind(rawValue: bytes[0] &>> 4) else { throw .unknownType(bytes[0] &>> 4) }

@@ -67,7 +67,13 @@ public struct StreamID: Hashable, Comparable, Sendable {
 }
 
 /// All uTP streams of a node. After every batch of events: `drain`, then `nextDeadline`.
-public struct UTP: Sendable {
+public struct UTP: Machine {
+    /// What can happen to it. What is asked of it, and has a result at once, is a method of its own.
+    public enum Event: Sendable {
+        /// A uTP packet came from this peer.
+        case received([UInt8], from: NodeAddress)
+    }
+
     /// What a stream carries: one payload, one way.
     public enum Transfer: Sendable {
         /// These bytes go to the peer, then FIN.
@@ -82,11 +88,17 @@ public struct UTP: Sendable {
     public enum Directive: Hashable, Sendable {
         /// Send this packet as TALKREQ "utp"; no answer is waited for.
         case send([UInt8], to: NodeAddress)
-        /// The whole payload, in order, its end seen. The stream is over.
+        /// A stream is over.
+        case ended(StreamEnd)
+    }
+
+    /// How a stream ended.
+    public enum StreamEnd: Hashable, Sendable {
+        /// The whole payload, in order, its end seen.
         case received(StreamID, [UInt8])
-        /// The peer has acknowledged the whole payload and its end. The stream is over.
+        /// The peer has acknowledged the whole payload and its end.
         case sent(StreamID)
-        /// The stream is over and its payload is not.
+        /// The payload did not get through whole.
         case failed(StreamID, UTPError)
     }
 
@@ -107,29 +119,21 @@ public struct UTP: Sendable {
     private let configuration: UTPConfiguration
     private let settings: StreamSettings
     private var entropy: Entropy
-    private var directives: [Directive] = []
+    private var ends: [StreamEnd] = []
     private var packets = PacketQueue()
     /// The latest time heard of; the time of what `drain` sends.
     private var clock = Instant.zero
     private var lastID: UInt64 = 0
 
-    // Streams stand in places that are reused; `deadlines` has one for each place, so that the next one is found by a
-    // scan over plain integers.
+    // Streams stand in places that are reused.
     private var places: [Stream?] = []
     private var fronts: [Front] = []
-    private var deadlines: [UInt64] = []
+    private var deadlines = Deadlines()
     private var freePlaces: [Int] = []
     private var placeOfKey: [Key: Int] = [:]
     private var placeOfStream: [StreamID: Int] = [:]
     private var streamsOfPeer: [Bytes32: Int] = [:]
-    /// One for each peer that streams are or were open with; places are reused, oldest first, once they are too many.
-    private var paths: [Path] = []
-    private var pathDeadlines: [UInt64] = []
-    private var pathOfPeer: [NodeAddress: Int] = [:]
-    /// Paths without a stream, the one longest so first; some have got one since.
-    private var idlePaths = Queue<Int>()
-    /// Paths to serve at the next `drain`, in the order they were touched.
-    private var touchedPaths: [Int] = []
+    private var paths = Paths()
     /// Places to settle at the next `drain`, in the order they were touched.
     private var touched: [Int] = []
     /// The place of the stream that last came with a receive id of these low bits, found without hashing.
@@ -201,7 +205,7 @@ public struct UTP: Sendable {
     ) -> StreamID {
         lastID += 1
         let stream = Stream(
-            id: StreamID(value: lastID), peer: peer, path: path(to: peer), connectionID: connectionID,
+            id: StreamID(value: lastID), peer: peer, path: paths.join(peer), connectionID: connectionID,
             isConnecting: isConnecting, transfer: transfer,
             firstSequence: configuration.firstSequence ?? randomNumber(), settings: settings, at: clock)
         if let roundTrip { paths[stream.path].roundTrip.expect(roundTrip) }
@@ -210,7 +214,7 @@ public struct UTP: Sendable {
         if place == places.count {
             places.append(stream)
             fronts.append(front)
-            deadlines.append(.max)
+            deadlines.append()
         } else {
             places[place] = stream
             fronts[place] = front
@@ -255,66 +259,27 @@ public struct UTP: Sendable {
         freePlaces.append(place)
         placeOfKey[Key(peer: stream.peer, receiveID: stream.receiveID)] = nil
         placeOfStream[stream.id] = nil
-        leave(stream, place)
+        paths.leave(stream, at: place)
         let others = streamsOfPeer[stream.peer.id, default: 1] - 1
         streamsOfPeer[stream.peer.id] = others > 0 ? others : nil
-    }
-
-    /// The path to `peer`, with one stream more.
-    private mutating func path(to peer: NodeAddress) -> Int {
-        if let known = pathOfPeer[peer] {
-            paths[known].streams += 1
-            return known
-        }
-        var index = paths.count
-        // Of those listed as idle some are in use again; they are listed anew when their last stream ends.
-        while index == paths.count, idlePaths.count >= UTPLimits.paths, let oldest = idlePaths.first {
-            idlePaths.removeFirst()
-            paths[oldest].isIdle = false
-            if paths[oldest].streams == 0 { index = oldest }
-        }
-        if index == paths.count {
-            paths.append(Path(peer: peer))
-            pathDeadlines.append(.max)
-        } else {
-            pathOfPeer[paths[index].peer] = nil
-            let isListed = paths[index].isListed
-            paths[index] = Path(peer: peer)
-            paths[index].isListed = isListed
-        }
-        pathOfPeer[peer] = index
-        paths[index].streams += 1
-        return index
-    }
-
-    /// Takes a stream off its path; what it leaves of the window is for the others.
-    private mutating func leave(_ stream: Stream, _ place: Int) {
-        paths[stream.path].flying -= stream.flying
-        paths[stream.path].streams -= 1
-        if stream.isWaiting { paths[stream.path].waiting.remove { $0 == place } }
-        if paths[stream.path].streams == 0, !paths[stream.path].isIdle {
-            paths[stream.path].isIdle = true
-            idlePaths.append(stream.path)
-        }
-        touchPath(stream.path)
     }
 
     private mutating func end(_ place: Int, _ ending: Ending) {
         guard let stream = places[place] else { return }
         switch ending {
         case .received(let payload):
-            directives.append(.received(stream.id, payload))
+            ends.append(.received(stream.id, payload))
             sayFarewell(stream, sendNow: true)
             // Where packets were lost, this one may be: the sender waits for nothing else.
             if stream.hadGap { say(stream.farewell().header(at: clock), to: stream.peer) }
         case .sent:
-            directives.append(.sent(stream.id))
+            ends.append(.sent(stream.id))
             sayFarewell(stream, sendNow: stream.owesAck)
         case .failed(let error):
-            directives.append(.failed(stream.id, error))
+            ends.append(.failed(stream.id, error))
         case .broken(let error):
             stream.emitReset(at: clock, into: &packets)
-            directives.append(.failed(stream.id, error))
+            ends.append(.failed(stream.id, error))
         }
         free(place)
     }
@@ -327,6 +292,13 @@ public struct UTP: Sendable {
 
     // MARK: Packets
 
+    /// Takes one event in.
+    public mutating func handle(_ event: Event, at now: Instant) {
+        switch event {
+        case .received(let packet, let peer): receive(packet, from: peer, at: now)
+        }
+    }
+
     /// A packet from `peer`. Acks and payload it gives rise to come out of the next `drain`: one ack a stream for the
     /// packets received between two drains (one for every `UTPLimits.packetsPerAck` of them). What is not a packet, or
     /// of no stream, changes nothing.
@@ -338,7 +310,7 @@ public struct UTP: Sendable {
     public mutating func receive(_ packet: UnsafeRawBufferPointer, from peer: NodeAddress, at now: Instant) {
         clock = max(clock, now)
         let parsed: Packet
-        do throws(PacketError) {
+        do throws(UTPPacketError) {
             parsed = try Packet(parsing: packet)
         } catch {
             // Whoever sends garbage in an authenticated session learns nothing and costs nothing.
@@ -407,18 +379,16 @@ public struct UTP: Sendable {
 
     /// When `advance` is to be called next.
     public var nextDeadline: Instant? {
-        if !touched.isEmpty || !touchedPaths.isEmpty || !packets.isEmpty { return clock }
-        let first = min(deadlines.min() ?? .max, pathDeadlines.min() ?? .max)
+        if !touched.isEmpty || !paths.touched.isEmpty || !packets.isEmpty { return clock }
+        let first = min(deadlines.earliest, paths.deadlines.earliest)
         return first == .max ? nil : Instant(microseconds: first)
     }
 
     /// Fires what is due at `now`.
     public mutating func advance(to now: Instant) {
         clock = max(clock, now)
-        for index in pathDeadlines.indices where pathDeadlines[index] <= clock.microseconds {
-            pathDeadlines[index] = .max
-            touchPath(index)
-        }
+        paths.touchDue(at: clock.microseconds)
+        guard deadlines.earliest <= clock.microseconds else { return }
         for place in deadlines.indices where deadlines[place] <= clock.microseconds {
             let path = fronts[place].path
             if let ending = places[place]?.advance(to: clock, on: &paths[path]) {
@@ -435,29 +405,25 @@ public struct UTP: Sendable {
         touched.append(place)
     }
 
-    private mutating func touchPath(_ index: Int) {
-        guard !paths[index].isListed else { return }
-        paths[index].isListed = true
-        touchedPaths.append(index)
-    }
-
     /// The directives since the last call, packets first; acks and payload that became due are made here.
     public mutating func drain() -> [Directive] {
         var sink = DirectiveSink()
-        let others = drain(into: &sink)
-        return sink.directives + others
+        let ended = drain(into: &sink)
+        return sink.directives + ended.map { .ended($0) }
     }
 
-    /// The same with the packets written straight to where they leave from; only the other directives come back.
-    public mutating func drain(into sink: inout some PacketSink) -> [Directive] {
+    /// The same with the packets written straight to where they leave from; what comes back is how streams ended.
+    public mutating func drain(into sink: inout some PacketSink) -> [StreamEnd] {
         packets.flush(into: &sink, at: clock)
         for place in touched { settle(place, into: &sink) }
         touched.removeAll(keepingCapacity: true)
-        for index in touchedPaths { serve(index, into: &sink) }
-        touchedPaths.removeAll(keepingCapacity: true)
-        guard !directives.isEmpty else { return [] }
-        defer { directives = [] }
-        return directives
+        for index in paths.touched { serve(index, into: &sink) }
+        paths.clearTouched()
+        deadlines.settle()
+        paths.deadlines.settle()
+        guard !ends.isEmpty else { return [] }
+        defer { ends = [] }
+        return ends
     }
 
     private mutating func settle(_ place: Int, into sink: inout some PacketSink) {
@@ -470,7 +436,7 @@ public struct UTP: Sendable {
             if paths[path].waiting.isEmpty { paths[path].begin(at: clock) }
             paths[path].waiting.append(place)
         }
-        touchPath(path)
+        paths.touch(path)
     }
 
     /// Lets the streams that wait on a path send by turns, as far as it has room.
@@ -485,6 +451,6 @@ public struct UTP: Sendable {
             if state?.isWaiting == true { paths[index].waiting.append(place) }
         }
         paths[index].endTurns()
-        pathDeadlines[index] = paths[index].deadline?.microseconds ?? .max
+        paths.deadlines[index] = paths[index].deadline?.microseconds ?? .max
     }
 }

@@ -28,7 +28,7 @@ public enum UTPError: Error, Hashable, Sendable {
 }
 
 /// What is wrong with the bytes of a packet.
-public enum PacketError: Error, Hashable, Sendable {
+public enum UTPPacketError: Error, Hashable, Sendable {
     /// Fewer than the 20 bytes of the header.
     case tooShort
     /// A version other than 1.

@@ -224,30 +224,18 @@ import Testing
 
 /// A state by address, which follows access lists.
 private struct Plain {
-    struct Account {
-        var nonce: UInt64 = 0
-        var balance = UInt256.zero
-        var code: [UInt8] = []
-        var storage: [UInt256: UInt256] = [:]
-    }
+    var accounts: [Address: PlainAccount] = [:]
 
-    var accounts: [Address: Account] = [:]
-
-    mutating func load(_ account: PlainAccount) {
-        accounts[account.address] = Account(
-            nonce: account.nonce, balance: account.balance, code: account.code,
-            storage: Dictionary(uniqueKeysWithValues: account.storage.map { ($0.slot, $0.value) }))
+    mutating func load(_ account: MadeAccount) {
+        var plain = PlainAccount()
+        (plain.nonce, plain.balance, plain.code) = (account.nonce, account.balance, account.code)
+        plain.storage = Dictionary(uniqueKeysWithValues: account.storage.map { ($0.slot, $0.value) })
+        accounts[account.address] = plain
     }
 
     mutating func apply(_ changes: [AccountChange]) {
         for change in changes {
-            var account = accounts[change.address] ?? Account()
-            account.nonce = change.nonce ?? account.nonce
-            account.balance = change.balance ?? account.balance
-            account.code = change.code ?? account.code
-            for slot in change.storage { account.storage[slot.slot] = slot.value == .zero ? nil : slot.value }
-            let isEmpty = account.nonce == 0 && account.balance == .zero && account.code.isEmpty
-            accounts[change.address] = isEmpty ? nil : account
+            accounts[change.address] = (accounts[change.address] ?? PlainAccount()).applying(change)
         }
     }
 

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import ChainNetwork
 import Primitives
 import Testing
@@ -94,7 +95,7 @@ import Testing
         other.add(1, claim: server.localPayload) { _ in nil }
         other.settle(limit: .zero)
         #expect(other.asked[Cluster.id(1)] == ChainNetworkLimits.requestsPerPeer)
-        other.client.peerLost(Cluster.id(1))
+        other.client.handle(.peerLost(Cluster.id(1)), at: .zero)
         other.add(3, server)
         other.settle(limit: .zero)
         #expect(other.client.head == headers[449].point)
@@ -226,17 +227,17 @@ import Testing
         }
         for round in 0..<400 {
             var client = try ChainSync(configuration: made.configuration, seed: UInt64(round))
-            client.peerUpdated(Cluster.id(1), server.localPayload, at: .zero)
-            client.peerUpdated(Cluster.id(2), damaged(server.localPayload), at: .zero)
+            client.handle(.peerUpdated(Cluster.id(1), payload: server.localPayload), at: .zero)
+            client.handle(.peerUpdated(Cluster.id(2), payload: damaged(server.localPayload)), at: .zero)
             for directive in client.drain() {
                 guard case .request(_, let key, let tag) = directive else { continue }
-                client.answered(tag, damaged(server.serve(key)), at: .zero)
+                client.handle(.answered(tag, content: damaged(server.serve(key))), at: .zero)
                 _ = client.serve(damaged(key))
             }
             let offer = entries[round % entries.count]
             let key = ChainContentKey.newBlock(offer.point).encoded
-            client.offered(damaged(key), NewBlockValue.encode(offer), by: Cluster.id(1), at: .zero)
-            client.offered(key, damaged(NewBlockValue.encode(offer)), by: Cluster.id(1), at: .zero)
+            client.handle(.offered(key: damaged(key), value: NewBlockValue.encode(offer), by: Cluster.id(1)), at: .zero)
+            client.handle(.offered(key: key, value: damaged(NewBlockValue.encode(offer)), by: Cluster.id(1)), at: .zero)
             client.advance(to: Instant.zero + .seconds(40))
             #expect(real.contains(client.head.hash) && real.contains(client.final.hash), "seed \(seed) round \(round)")
             for case .persist(let kept, _) in client.drain() {

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import ChainNetwork
 import Primitives
 import Testing

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import ChainNetwork
 import Primitives
 import Testing
@@ -17,14 +18,14 @@ import Testing
         let key = ChainContentKey.newBlock(headers[10].point).encoded
         #expect(cluster.client.wants(key))
         let value = NewBlockValue.encode(entries[10])
-        cluster.client.offered(key, value, by: Cluster.id(2), at: cluster.now)
+        cluster.offer(key, value, by: 2)
         cluster.settle(limit: .zero)
         #expect(cluster.client.head == headers[10].point && cluster.client.final == headers[5].point)
         #expect(Set(cluster.offers.map(\.peer)) == [Cluster.id(1), Cluster.id(3)])
         #expect(cluster.offers.allSatisfy { $0.key == key && $0.value == value })
         #expect(!cluster.client.wants(key))
         // An echo goes nowhere.
-        cluster.client.offered(key, value, by: Cluster.id(3), at: cluster.now)
+        cluster.offer(key, value, by: 3)
         cluster.settle(limit: .zero)
         #expect(cluster.offers.count == 2)
     }
@@ -35,7 +36,7 @@ import Testing
         let server = try made.machine([entries[0]])
         var cluster = Cluster(try made.machine([entries[0]]))
         for peer in 1...30 { cluster.add(UInt64(peer), server) }
-        cluster.client.produced(entries[1], at: cluster.now)
+        cluster.client.handle(.produced(entries[1]), at: cluster.now)
         cluster.settle(limit: .zero)
         #expect(Set(cluster.offers.map(\.peer)).count == ChainNetworkLimits.pushFanout)
     }
@@ -50,7 +51,7 @@ import Testing
         // Its last ping is old, but it pushes a block from far above.
         cluster.add(1, claim: old.localPayload) { server.serve($0) }
         let key = ChainContentKey.newBlock(headers[39].point).encoded
-        cluster.client.offered(key, NewBlockValue.encode(entries[39]), by: Cluster.id(1), at: cluster.now)
+        cluster.offer(key, NewBlockValue.encode(entries[39]), by: 1)
         cluster.settle()
         #expect(cluster.client.head == headers[39].point)
         #expect(cluster.persisted.map(\.header) == Array(headers[10...]))
@@ -83,9 +84,7 @@ import Testing
         var cluster = Cluster(try made.machine(made.published(old)))
         cluster.add(1, claim: before.localPayload) { server.serve($0) }
         let last = made.published(new)[35]
-        cluster.client.offered(
-            ChainContentKey.newBlock(last.point).encoded, NewBlockValue.encode(last), by: Cluster.id(1),
-            at: cluster.now)
+        cluster.offer(last, by: 1)
         cluster.settle()
         #expect(cluster.client.head == new[35].point)
         #expect(cluster.penalised.isEmpty)
@@ -112,7 +111,7 @@ import Testing
         let made = try MadeChain()
         var machine = try made.machine(made.published(try MadeChain.run(on: made.genesis, 20, salt: 1)))
         let other = try MadeChain.run(on: made.genesis, 20, salt: 2)
-        machine.produced(CertifiedHeader(header: other[10]), at: .zero)
+        machine.handle(.produced(CertifiedHeader(header: other[10])), at: .zero)
         #expect(machine.drain() == [.conflict(.belowFinal(number: 11))])
     }
 
@@ -124,7 +123,7 @@ import Testing
         cluster.add(1, try made.machine([entries[0]]))
         let key = ChainContentKey.newBlock(headers[1].point).encoded
         func offer(_ key: [UInt8], _ value: [UInt8]) {
-            cluster.client.offered(key, value, by: Cluster.id(1), at: cluster.now)
+            cluster.offer(key, value, by: 1)
             cluster.settle(limit: .zero)
         }
         offer(key, NewBlockValue.encode(entries[2]))
@@ -154,11 +153,11 @@ import Testing
         cluster.add(2, other)
         for (a, b) in zip(first, second) {
             let key = ChainContentKey.newBlock(a.point).encoded
-            cluster.client.offered(key, NewBlockValue.encode(a), by: Cluster.id(1), at: cluster.now)
+            cluster.offer(key, NewBlockValue.encode(a), by: 1)
             cluster.settle(limit: .zero)
             #expect(!cluster.client.isAttested(a.point) && cluster.client.wants(key))
             #expect(cluster.offers.last?.peer == Cluster.id(2))
-            cluster.client.offered(key, NewBlockValue.encode(b), by: Cluster.id(2), at: cluster.now)
+            cluster.offer(key, NewBlockValue.encode(b), by: 2)
             cluster.settle(limit: .zero)
             #expect(cluster.client.head == a.point)
         }
@@ -170,12 +169,8 @@ import Testing
         #expect(newcomer.client.head == headers[11].point && newcomer.client.final == headers[6].point)
         // A head proven only together with a block above it is proven to a newcomer too.
         let more = try MadeChain.run(on: headers[11], 2)
-        cluster.client.offered(
-            ChainContentKey.newBlock(more[0].point).encoded,
-            NewBlockValue.encode(made.certified(more[0], by: [0], final: nil)), by: Cluster.id(1), at: cluster.now)
-        cluster.client.offered(
-            ChainContentKey.newBlock(more[1].point).encoded,
-            NewBlockValue.encode(made.certified(more[1], by: [2], final: nil)), by: Cluster.id(1), at: cluster.now)
+        cluster.offer(made.certified(more[0], by: [0], final: nil), by: 1)
+        cluster.offer(made.certified(more[1], by: [2], final: nil), by: 1)
         #expect(cluster.client.head == more[0].point)
         var late = Cluster(try ChainSync(configuration: made.configuration, seed: 5))
         late.add(1, cluster.client)
@@ -197,7 +192,7 @@ import Testing
         cluster.add(1, behind)
         for entry in made.published(lost)[3...] {
             let key = ChainContentKey.newBlock(entry.point).encoded
-            cluster.client.offered(key, NewBlockValue.encode(entry), by: Cluster.id(1), at: cluster.now)
+            cluster.offer(key, NewBlockValue.encode(entry), by: 1)
         }
         cluster.settle(limit: .zero)
         #expect(cluster.penalised == [] && cluster.client.conflict == nil)
@@ -225,7 +220,7 @@ import Testing
         var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 3))
         for entry in entries.prefix(heard) {
             let key = ChainContentKey.newBlock(entry.point).encoded
-            cluster.client.offered(key, NewBlockValue.encode(entry), by: Cluster.id(1), at: cluster.now)
+            cluster.offer(key, NewBlockValue.encode(entry), by: 1)
         }
         cluster.settle(limit: .zero)
         #expect(cluster.client.head == headers[heard - 1].point && cluster.client.anchor(epoch: 0) == nil)
@@ -242,9 +237,8 @@ import Testing
         let made = try MadeChain()
         let entries = made.published(try MadeChain.run(on: made.genesis, 3))
         var client = try ChainSync(configuration: made.configuration, seed: 3)
-        client.offered(
-            ChainContentKey.newBlock(entries[0].point).encoded, NewBlockValue.encode(entries[0]), by: Cluster.id(1),
-            at: .zero)
+        let key = ChainContentKey.newBlock(entries[0].point).encoded
+        client.handle(.offered(key: key, value: NewBlockValue.encode(entries[0]), by: Cluster.id(1)), at: .zero)
         var cluster = Cluster(client)
         let server = try made.machine([entries[0]])
         let nothing = HeadersValue.notServed(lowest: 1, highest: 1).encoded()
@@ -292,7 +286,7 @@ import Testing
         for peer in UInt64(1)...8 { cluster.add(peer, other) }
         let key = ChainContentKey.newBlock(header.point).encoded
         for round in 0..<100 {
-            cluster.client.offered(key, word(UInt64(round % 2)), by: Cluster.id(1), at: cluster.now)
+            cluster.offer(key, word(UInt64(round % 2)), by: 1)
             cluster.settle(limit: .zero)
         }
         // The first word and the one that is newer, to seven others each.

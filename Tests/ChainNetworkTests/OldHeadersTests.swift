@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import ChainNetwork
 import Primitives
 import StateStore
@@ -16,14 +17,14 @@ private struct OldNetwork {
     init() throws {
         made = try MadeChain(epochLength: 256)
         var (server, store) = (try ChainSync(configuration: made.configuration, seed: 1), MemorySnapshot())
-        server.produced(CertifiedHeader(header: made.genesis), at: .zero)
+        server.handle(.produced(CertifiedHeader(header: made.genesis)), at: .zero)
         var (last, final) = (made.genesis, made.genesis)
         for number in 1...OldNetwork.blocks {
             last = try MadeChain.header(parent: last, salt: 0)
             if number % 100 == 95 { final = last }
             let isSigned = number % 100 == 0
-            server.produced(
-                isSigned ? made.certified(last, final: final) : CertifiedHeader(header: last), at: .zero)
+            let entry = isSigned ? made.certified(last, final: final) : CertifiedHeader(header: last)
+            server.handle(.produced(entry), at: .zero)
             if isSigned { OldNetwork.keep(server.drain(), in: &store) }
         }
         self.server = server
@@ -97,13 +98,13 @@ private struct OldNetwork {
         let made = try MadeChain()
         let headers = try MadeChain.run(on: made.genesis, 12_000)
         var server = try ChainSync(configuration: made.configuration, seed: 1)
-        server.produced(CertifiedHeader(header: made.genesis), at: .zero)
+        server.handle(.produced(CertifiedHeader(header: made.genesis)), at: .zero)
         var store = MemorySnapshot()
         for (index, header) in headers.enumerated() {
             let isSigned = index % 100 == 99
             let entry =
                 isSigned ? made.certified(header, final: headers[index - 5]) : CertifiedHeader(header: header)
-            server.produced(entry, at: .zero)
+            server.handle(.produced(entry), at: .zero)
             OldNetwork.keep(server.drain(), in: &store)
         }
         let all = [made.genesis] + headers
@@ -136,7 +137,7 @@ private struct OldNetwork {
         #expect(try ask(.hash(.max), 1) == .notServed(lowest: 0, highest: 12_000))
         #expect(try ask(.number(12_001), 1) == .notServed(lowest: 0, highest: 12_000))
         // Once the store has forgotten some.
-        server.pruned(below: 1_000)
+        server.handle(.pruned(below: 1_000), at: .zero)
         #expect(try ask(.number(999), 1) == .notServed(lowest: 1_000, highest: 12_000))
         #expect(numbers(try ask(.number(1_001), 9, down: true)) == [1_001, 1_000])
         #expect(try ChainPingPayload(decoding: server.localPayload).lowest == 1_000)

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import Primitives
 import Testing
 
@@ -41,7 +42,7 @@ import Testing
     func headAndFinalAreAsDefined(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         // With more than half of the keys needed at most one branch can have enough.
-        let made = try MadeChain(keys: 5, threshold: 3)
+        let made = try MadeChain.voted(by: 5, threshold: 3)
         var chain = AttestedChain(configuration: made.configuration)
         var oracle = Oracle(made: made)
         var blocks: [BlockHeader] = [made.genesis]

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import Primitives
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
     // MARK: Soundness
 
     @Test func forgedChildrenOfTheCheckpointProveNothing() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         var chain = AttestedChain(configuration: made.configuration)
         let advance = try chain.accept(made.bare([made.genesis] + MadeChain.run(on: made.genesis, 50)))
         #expect(advance.attested.map(\.header) == [made.genesis])
@@ -18,7 +19,7 @@ import Testing
     }
 
     @Test func anotherBlockInTheCheckpointsPlaceIsRefused() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         var chain = AttestedChain(configuration: made.configuration)
         let other = try MadeChain.header(parent: nil, salt: 5)
         #expect(throws: ChainError.notTheCheckpoint(expected: made.genesis.hash, found: other.hash)) {
@@ -27,7 +28,7 @@ import Testing
     }
 
     @Test func fewerKeysThanTheThresholdAreNotEnough() throws {
-        let made = try MadeChain(keys: 3, threshold: 2)
+        let made = try MadeChain.voted(by: 3, threshold: 2)
         let run = try MadeChain.run(on: made.genesis, 4)
         var chain = AttestedChain(configuration: made.configuration)
         let one = try chain.accept(made.bare(run.dropLast()) + [made.certified(run[3], by: [0], final: run[1])])
@@ -42,7 +43,7 @@ import Testing
 
     /// A key's word on a block is its word on all ancestors: two keys on different blocks of one line meet.
     @Test func claimsCountForAncestors() throws {
-        let made = try MadeChain(keys: 2, threshold: 2)
+        let made = try MadeChain.voted(by: 2, threshold: 2)
         let run = try MadeChain.run(on: made.genesis, 5)
         var chain = AttestedChain(configuration: made.configuration)
         _ = try chain.accept(made.bare(run))
@@ -53,7 +54,7 @@ import Testing
     }
 
     @Test func runsThatDoNotJoinAreRefusedWhole() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let run = try MadeChain.run(on: made.genesis, 6)
         var chain = AttestedChain(configuration: made.configuration)
         #expect(throws: ChainError.unknownParent(number: 3, parentHash: run[1].hash)) {
@@ -79,7 +80,7 @@ import Testing
     }
 
     @Test func unverifiedHeadersAreBounded() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         var chain = AttestedChain(configuration: made.configuration)
         let junk = try MadeChain.run(on: made.genesis, ChainLimits.heldHeaders, salt: 1)
         _ = try chain.accept(made.bare(junk))
@@ -97,7 +98,7 @@ import Testing
     // MARK: Conflicting finals
 
     @Test func twoFinalsNotOnOneLineStopTheChain() throws {
-        let made = try MadeChain(threshold: 2)
+        let made = try MadeChain.voted(threshold: 2)
         let (a, b) = (try MadeChain.run(on: made.genesis, 4, salt: 1), try MadeChain.run(on: made.genesis, 6, salt: 2))
         var chain = AttestedChain(configuration: made.configuration)
         _ = try chain.accept(made.bare(a.dropLast()) + [made.certified(a[3], by: [0, 1], final: a[2])])
@@ -120,7 +121,7 @@ import Testing
 
     /// The rival's run need not reach down to the fork: its parent hash already shows that it is another line.
     @Test func aRivalRunFromJustAboveTheFinalBlockIsEnough() throws {
-        let made = try MadeChain(threshold: 2)
+        let made = try MadeChain.voted(threshold: 2)
         let (a, b) = (try MadeChain.run(on: made.genesis, 3, salt: 1), try MadeChain.run(on: made.genesis, 6, salt: 2))
         var chain = AttestedChain(configuration: made.configuration)
         _ = try chain.accept(made.bare(a.dropLast()) + [made.certified(a[2], by: [0, 1], final: a[2])])
@@ -130,7 +131,7 @@ import Testing
     }
 
     @Test func finalsGatheredOnTwoBranchesConflict() throws {
-        let made = try MadeChain(keys: 4, threshold: 2)
+        let made = try MadeChain.voted(by: 4, threshold: 2)
         let (a, b) = (try MadeChain.run(on: made.genesis, 3, salt: 1), try MadeChain.run(on: made.genesis, 3, salt: 2))
         var chain = AttestedChain(configuration: made.configuration)
         for (run, signer) in [(a, 0), (b, 2), (a, 1)] {
@@ -149,7 +150,7 @@ import Testing
     // MARK: Head
 
     @Test func aReorganisationMovesTheHeadAboveTheFinalBlock() throws {
-        let made = try MadeChain(threshold: 2)
+        let made = try MadeChain.voted(threshold: 2)
         let common = try MadeChain.run(on: made.genesis, 3)
         let a = try MadeChain.run(on: common[2], 4, salt: 1)
         let b = try MadeChain.run(on: common[2], 2, salt: 2)
@@ -170,7 +171,7 @@ import Testing
     }
 
     @Test func staleness() throws {
-        let made = try MadeChain(keys: 3, threshold: 2, maxAgeSeconds: 60)
+        let made = try MadeChain.voted(by: 3, threshold: 2, maxAgeSeconds: 60)
         let run = try MadeChain.run(on: made.genesis, 1)
         var chain = AttestedChain(configuration: made.configuration)
         _ = try chain.accept([
@@ -191,7 +192,7 @@ import Testing
     // MARK: Anchors, pruning, restoring
 
     @Test func anchorsComeWithFinality() throws {
-        let made = try MadeChain(epochLength: 8)
+        let made = try MadeChain.voted(epochLength: 8)
         let run = try MadeChain.run(on: made.genesis, 30)
         var chain = AttestedChain(configuration: made.configuration)
         let first = try chain.accept(
@@ -219,7 +220,7 @@ import Testing
 
     /// Fed with what it said to keep, a chain comes to the same head and final block.
     @Test func aChainIsRestoredFromTheStore() throws {
-        let made = try MadeChain(epochLength: 8)
+        let made = try MadeChain.voted(epochLength: 8)
         let run = try MadeChain.run(on: made.genesis, 30)
         var chain = AttestedChain(configuration: made.configuration)
         var stored: [UInt64: CertifiedHeader] = [:]
@@ -249,7 +250,7 @@ import Testing
     }
 
     @Test func aChainMayBeginAtALaterCheckpoint() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let run = try MadeChain.run(on: made.genesis, 20)
         let configuration = try NetworkConfiguration(
             name: "later", chainID: MadeChain.chainID, genesisHash: made.genesis.hash, checkpoint: run[9].point,
@@ -263,7 +264,7 @@ import Testing
 
     /// In a long certified run only the last claims are checked, and only checked ones are kept.
     @Test func claimsThatAddNothingAreDropped() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let run = try MadeChain.run(on: made.genesis, 20)
         var chain = AttestedChain(configuration: made.configuration)
         let advance = try chain.accept(

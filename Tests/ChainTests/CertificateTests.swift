@@ -1,10 +1,11 @@
 import Chain
+import ChainLab
 import Primitives
 import Testing
 
 @Suite struct CertificateTests {
     @Test func theLayoutIsAsSpecified() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let certificate = try #require(made.certified(made.genesis, by: [1], final: made.genesis).certificate)
         let bytes = certificate.encoded
         #expect(bytes.count == 2 * SignedClaim.byteCount)
@@ -26,7 +27,7 @@ import Testing
     }
 
     @Test func sizesAndOrdersThatAreRefused() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let bytes = try #require(made.certified(made.genesis, by: [0, 1, 2]).certificate).encoded
         let size = SignedClaim.byteCount
         for length in [0, 1, size - 1, size + 1, bytes.count - 1] {
@@ -46,7 +47,7 @@ import Testing
     }
 
     @Test func aNewerClaimReplacesAnOlderOne() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let old = made.claim(.head, made.genesis, key: 0, time: 5)
         let new = made.claim(.head, made.genesis, key: 0, time: 6)
         #expect(Certificate([old, new])?.claims == [new])
@@ -56,7 +57,7 @@ import Testing
 
     /// Must-reject: no certificate with a bit flipped, in any place, makes its header attested.
     @Test func noDamagedCertificateIsAccepted() throws {
-        let made = try MadeChain(threshold: 1)
+        let made = try MadeChain.voted(threshold: 1)
         let header = try MadeChain.header(parent: made.genesis, salt: 1)
         let entry = made.certified(header, by: [0], final: header)
         let bytes = try #require(entry.certificate).encoded
@@ -76,7 +77,7 @@ import Testing
     }
 
     @Test func claimsDoNotTravelBetweenChains() throws {
-        let made = try MadeChain(threshold: 1)
+        let made = try MadeChain.voted(threshold: 1)
         let header = try MadeChain.header(parent: made.genesis, salt: 1)
         let claim = Claim(kind: .head, point: header.point, unixSeconds: 1)
         let foreign = [
@@ -93,7 +94,7 @@ import Testing
     }
 
     @Test func strangersAndOtherHeadersAreRefused() throws {
-        let made = try MadeChain(threshold: 1)
+        let made = try MadeChain.voted(threshold: 1)
         let run = try MadeChain.run(on: made.genesis, 3)
         let stranger = try #require(AttestingKey(seed: .max))
         var chain = AttestedChain(configuration: made.configuration)

@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import Primitives
 import Testing
 
@@ -96,7 +97,7 @@ import Testing
 
 @Suite struct ConfigurationTests {
     @Test func valuesThatCannotBeAreNamed() throws {
-        let made = try MadeChain()
+        let made = try MadeChain.voted()
         let keys = made.keys.map(\.publicKey)
         func rule(_ keys: [Bytes32], _ threshold: Int) throws {
             _ = try NetworkConfiguration.Rule(keys: keys, threshold: threshold, maxAgeSeconds: 1)
@@ -118,14 +119,5 @@ import Testing
                 name: "x", chainID: 1, genesisHash: made.genesis.hash, checkpoint: made.genesis.point, epochLength: 0,
                 sectionDepth: 1, rule: made.configuration.rule)
         }
-    }
-
-    @Test func boundaries() throws {
-        let configuration = try MadeChain(epochLength: 8).configuration
-        #expect(configuration.epoch(of: 7) == 0)
-        #expect(configuration.epoch(of: 8) == 1)
-        #expect(configuration.boundary(of: 3) == 24)
-        #expect(configuration.boundary(of: .max) == nil)
-        #expect(configuration.isBoundary(0) && configuration.isBoundary(16) && !configuration.isBoundary(15))
     }
 }

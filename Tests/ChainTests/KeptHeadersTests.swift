@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import Primitives
 import Testing
 
@@ -42,7 +43,7 @@ private struct Shelf {
     /// The head goes from block 5 to block 4 of another branch: what is stored is that branch and no more.
     @Test(arguments: [(1, 1), (2, 1), (3, 2)])
     func aReorganisationToAShorterBranchLeavesAStoreThatStarts(keys: Int, threshold: Int) throws {
-        let made = try MadeChain(keys: keys, threshold: threshold)
+        let made = try MadeChain.voted(by: keys, threshold: threshold)
         let common = try MadeChain.run(on: made.genesis, 3)
         let (long, short) = (try MadeChain.run(on: common[2], 2, salt: 1), try MadeChain.run(on: common[2], 1, salt: 2))
         let signers = Array(0..<threshold)
@@ -62,7 +63,7 @@ private struct Shelf {
     /// Earlier versions put a new header in the place of the one at its height and left those above.
     @Test(arguments: [(1, 1), (2, 1), (3, 2)])
     func aStoreOfAnEarlierVersionStartsToo(keys: Int, threshold: Int) throws {
-        let made = try MadeChain(keys: keys, threshold: threshold)
+        let made = try MadeChain.voted(by: keys, threshold: threshold)
         let common = try MadeChain.run(on: made.genesis, 3)
         let (long, short) = (try MadeChain.run(on: common[2], 4, salt: 1), try MadeChain.run(on: common[2], 2, salt: 2))
         let signers = Array(0..<threshold)
@@ -81,7 +82,7 @@ private struct Shelf {
     }
 
     @Test func branchesThatTheFinalBlockExcludesAreForgotten() throws {
-        let made = try MadeChain(keys: 2, threshold: 1)
+        let made = try MadeChain.voted(by: 2, threshold: 1)
         let common = try MadeChain.run(on: made.genesis, 2)
         let (a, b) = (try MadeChain.run(on: common[1], 3, salt: 1), try MadeChain.run(on: common[1], 4, salt: 2))
         var shelf = try Shelf(made)
@@ -97,7 +98,7 @@ private struct Shelf {
 
     /// Final claims count for ever, also where they came with a header that their signer has left.
     @Test func aFinalClaimIsKeptWithTheHeaderThatCarriesIt() throws {
-        let made = try MadeChain(keys: 3, threshold: 2)
+        let made = try MadeChain.voted(by: 3, threshold: 2)
         let common = try MadeChain.run(on: made.genesis, 3)
         let (a, b) = (try MadeChain.run(on: common[2], 2, salt: 1), try MadeChain.run(on: common[2], 1, salt: 2))
         var shelf = try Shelf(made)
@@ -118,7 +119,7 @@ private struct Shelf {
     func aStartComesToTheSameChainWhateverHappened(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let (keys, threshold) = [(1, 1), (2, 1), (3, 2), (5, 3)][Int(seed % 4)]
-        let made = try MadeChain(keys: keys, threshold: threshold)
+        let made = try MadeChain.voted(by: keys, threshold: threshold)
         var shelf = try Shelf(made)
         var blocks: [BlockHeader] = [made.genesis]
         var parents: [Bytes32: BlockHeader] = [:]

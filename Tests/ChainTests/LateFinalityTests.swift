@@ -1,4 +1,5 @@
 import Chain
+import ChainLab
 import Primitives
 import Synchronization
 import Testing
@@ -33,7 +34,7 @@ private struct CountingRule: ChainRule {
 @Suite struct LateFinalityTests {
     /// What is looked at for a block does not grow with the blocks above the final one.
     @Test(arguments: [1, 2]) func aBlockCostsTheSameHoweverManyAreNotFinal(threshold: Int) throws {
-        let made = try MadeChain(keys: 2, threshold: threshold)
+        let made = try MadeChain.voted(by: 2, threshold: threshold)
         let rule = CountingRule(rule: AttestedHeadRule(made.configuration))
         var chain = AttestedChain(configuration: made.configuration, rule: rule)
         _ = try chain.accept(made.bare([made.genesis]))
@@ -51,7 +52,7 @@ private struct CountingRule: ChainRule {
 
     /// The room is full, and the word that makes a later block final comes with known headers or new ones.
     @Test func aFullChainGoesOnWhenFinalityIsBack() throws {
-        let made = try MadeChain(keys: 2, threshold: 2)
+        let made = try MadeChain.voted(by: 2, threshold: 2)
         let run = try MadeChain.run(on: made.genesis, ChainLimits.heldHeaders + 40)
         var chain = AttestedChain(configuration: made.configuration)
         let limit = ChainLimits.heldHeaders

@@ -52,10 +52,10 @@ import Testing
             node.receive(packet, from: place, at: now)
             _ = node.drain()
         }
-        #expect(node.challenges.count <= 64)
-        #expect(node.limiter.count <= 64)
-        #expect(node.sessionCount == 0 && node.pending.isEmpty && node.peers.isEmpty && node.tails.isEmpty)
-        #expect(node.tableCount == 0 && node.timers.count == 0)
+        #expect(node.requests.sessions.challenges.count <= 64)
+        #expect(node.requests.sessions.limiter.count <= 64)
+        #expect(node.sessionCount == 0 && node.hasNothingUnderWay && node.requests.tails.isEmpty)
+        #expect(node.tableCount == 0 && node.requests.deadlineCount == 0)
     }
 
     @Test func strangersOfOneAddressAreHeldToARate() throws {

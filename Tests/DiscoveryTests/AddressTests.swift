@@ -132,8 +132,9 @@ import Testing
         world.run(.seconds(600))
         #expect(world.nodes[0].addressReport.tallies.first?.prefixes ?? 0 >= 10)
         #expect(world.nodes[0].localRecord.endpoint == nil)
-        #expect(world.nodes[0].reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(6 * 3_600)))
-        #expect(!world.nodes[0].reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(4 * 3_600)))
+        let reachability = world.nodes[0].ownAddress.reachability
+        #expect(reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(6 * 3_600)))
+        #expect(!reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(4 * 3_600)))
     }
 
     @Test func aFixedAddressIsOnlyToldOf() throws {

@@ -59,7 +59,8 @@ import Testing
             _ = node.drain()
         }
         var buckets: [Subnet: [Int: Int]] = [:]
-        for entry in node.table.entries + (1...256).flatMap({ node.table.replacements(at: $0) }) {
+        let table = node.directory.table
+        for entry in table.entries + (1...256).flatMap({ table.replacements(at: $0) }) {
             let distance = RoutingTable.distance(node.key.nodeID, entry.address.id)
             buckets[Subnet(entry.address.endpoint), default: [:]][distance, default: 0] += 1
         }
@@ -69,7 +70,7 @@ import Testing
             #expect(held.values.allSatisfy { $0 <= 2 })
         }
         #expect(node.sessionCount <= node.configuration.sessionLimit)
-        #expect(node.challenges.count <= node.configuration.challengeLimit)
+        #expect(node.requests.sessions.challenges.count <= node.configuration.challengeLimit)
         print("attack 1: 10,000 Sybils, \(node.statistics.handshakes) handshakes, table \(node.tableCount)")
     }
 
@@ -90,7 +91,7 @@ import Testing
             now = now + .milliseconds(50)
             node.advance(to: now)
             #expect(node.tableCount == 0)
-            #expect(node.table.replacementCount == 0)
+            #expect(node.directory.table.replacementCount == 0)
             _ = node.drain()
         }
         #expect(node.addressReport.tallies == [])
@@ -99,7 +100,7 @@ import Testing
             now = now + .seconds(1)
             node.advance(to: now)
         }
-        #expect(node.pending.isEmpty && node.peers.isEmpty)
+        #expect(node.requests.pending.isEmpty && node.requests.conversations.isEmpty)
     }
 
     /// 3a. Packets that ask for WHOAREYOU without end: one challenge a node and address, memory as configured.
@@ -114,7 +115,7 @@ import Testing
         for step in 0..<50 {
             let replies = node.exchange(peer.stranger(), from: place, at: start + .milliseconds(step * 10))
             #expect(replies.allSatisfy { $0 == first })
-            #expect(node.challenges.count == 1)
+            #expect(node.requests.sessions.challenges.count == 1)
         }
         for index in 0..<20_000 {
             let place = Endpoint(ipv4: (52, UInt8(index >> 8 & 255), UInt8(index & 255), 1), port: 30)
@@ -122,9 +123,9 @@ import Testing
             node.receive(other.stranger(), from: place, at: start + .milliseconds(600))
             _ = node.drain()
         }
-        #expect(node.challenges.count == 128)
-        #expect(node.limiter.count <= 128)
-        #expect(node.sessionCount == 0 && node.peers.isEmpty && node.tails.isEmpty && node.timers.count == 0)
+        #expect(node.requests.sessions.challenges.count == 128)
+        #expect(node.requests.sessions.limiter.count <= 128)
+        #expect(node.sessionCount == 0 && node.hasNothingUnderWay && node.requests.deadlineCount == 0)
     }
 
     /// 3b. WHOAREYOU of strangers, replayed or invented: no state, no packet, and the handshake that was answered once
@@ -156,7 +157,7 @@ import Testing
             }
         }
         #expect(world.nodes[0].sessionCount == sessions)
-        #expect(world.nodes[0].peers.values.allSatisfy { $0.attempt == nil })
+        #expect(world.nodes[0].requests.conversations.values.allSatisfy { $0.attempt == nil })
     }
 
     /// 3c. Handshakes to a challenge that is over, was replaced, or was another's: nothing.
@@ -206,7 +207,8 @@ import Testing
             let message = [UInt8](repeating: 0, count: max(0, size - 87))
             packets += [try insider.seal(ping(1)), try insider.seal(message), opening, own]
             // A handshake that answers the challenge to the victim, were it seen, but is not signed by the id.
-            if let challenge = node.challenges.peek(NodeAddress(id: insider.key.nodeID, endpoint: victim)) {
+            let address = NodeAddress(id: insider.key.nodeID, endpoint: victim)
+            if let challenge = node.requests.sessions.challenges.peek(address) {
                 let forged = try insider.handshake(challenge.packet, ping(1)) { $0[40] ^= 1 }
                 packets.append(forged)
             }
@@ -250,7 +252,7 @@ import Testing
         fields.set(endpoint: places[6])
         let double = try fields.signed(by: World.key(800))
         let doubleAddress = NodeAddress(id: double.id, endpoint: Endpoint(ipv4: (64, 1, 1, 1), port: 30))
-        #expect(node.table.insert(double, at: doubleAddress, now: start) == .added)
+        #expect(node.directory.table.insert(double, at: doubleAddress, now: start) == .added)
 
         let everything = Array(1...256)
         #expect(try named(by: &node, to: asker, everything) == [places[5]])
@@ -261,7 +263,8 @@ import Testing
         node.receive(try teller.handshake(challenge, ping(1)), from: asker, at: start + .seconds(5))
         _ = node.drain()
         let address = NodeAddress(id: teller.key.nodeID, endpoint: asker)
-        try node.send(.record, to: address, nil, distances: everything, at: start + .seconds(5)) {
+        let route = node.directory.route(to: address)
+        try node.requests.send(.record, to: route, distances: everything, at: start + .seconds(5)) {
             .findNode($0, distances: everything)
         }
         let asked = node.drain().compactMap { directive in

@@ -228,7 +228,7 @@ import Testing
         var peer = try connected(&node)
         let address = NodeAddress(id: peer.key.nodeID, endpoint: here)
         let distances = [255, 256]
-        try node.send(.record, to: address, nil, distances: distances, at: now) {
+        try node.requests.send(.record, to: node.directory.route(to: address), distances: distances, at: now) {
             .findNode($0, distances: distances)
         }
         let asked = node.drain().compactMap { directive in
@@ -250,7 +250,7 @@ import Testing
         for (index, packet) in [first, second].enumerated() {
             let message = Message.nodes(id, total: 2, records: packet).encoded
             node.receive(try peer.seal(message), from: here, at: now)
-            #expect(node.pending.contains { !$0.value.distances.isEmpty } == (index == 0))
+            #expect(node.requests.pending.contains { !$0.value.distances.isEmpty } == (index == 0))
         }
         #expect(right.count > 3 && wrong.count > 2)
         #expect(right.prefix(3).allSatisfy { node.record(of: $0.id) == $0 })
@@ -279,11 +279,11 @@ import Testing
         var stranger = try HandPeer(60, at: other, against: node)
         let challenge = try node.first(stranger.stranger(), from: other, at: now)
         node.receive(try stranger.handshake(challenge, answer), from: other, at: now)
-        #expect(node.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
+        #expect(node.requests.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
         // Another kind of answer under the same id is none either.
         let pong = Message.pong(requestID, sequence: 1, address: [1, 2, 3, 4], port: 1).encoded
         node.receive(try asked.seal(pong), from: here, at: now)
-        #expect(node.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
+        #expect(node.requests.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
         _ = node.drain()
         node.receive(try asked.seal(answer), from: here, at: now)
         guard case .talkAnswered(id, .success([9])) = node.drain().last else {

@@ -236,7 +236,7 @@ import Testing
         #expect(world.answer(0, id) == nil)
         world.run(.milliseconds(2))
         #expect(world.answer(0, id) == .failure(.timeout))
-        #expect(world.nodes[0].pending.isEmpty && world.nodes[0].peers.isEmpty && world.nodes[0].tails.isEmpty)
+        #expect(world.nodes[0].hasNothingUnderWay && world.nodes[0].requests.tails.isEmpty)
     }
 
     @Test func whatCannotBeSentFailsAtOnce() throws {
@@ -307,12 +307,12 @@ import Testing
         serve(&world, 1)
         world.run(.seconds(3))
         let requests = (0..<300).map { [UInt8](repeating: UInt8($0 & 255), count: $0 * 3) }
-        let pending = world.nodes[0].pending.count
+        let pending = world.nodes[0].requests.pending.count
         for request in requests {
             #expect(
                 world.nodes[0].talkOneWay(to: there, protocol: testProtocol, request: request, at: world.now) == true)
         }
-        #expect(world.nodes[0].pending.count == pending)
+        #expect(world.nodes[0].requests.pending.count == pending)
         world.run(.seconds(1))
         #expect(world.requests(1).map(\.request) == requests)
     }
@@ -322,7 +322,7 @@ import Testing
         // The record is known from the table, the session is lost.
         world.nodes[0].addBootNodes([world.nodes[1].localRecord], at: world.now)
         world.run(.seconds(2))
-        world.nodes[0].sessions.remove(world.address(1))
+        world.nodes[0].requests.sessions.held.remove(world.address(1))
         for byte in 0..<3 {
             #expect(world.nodes[0].talkOneWay(
                 to: world.address(1), protocol: testProtocol, request: [UInt8(byte)], at: world.now) == true)
@@ -389,7 +389,7 @@ import Testing
         }
         #expect(ids.allSatisfy { ends[$0] == 1 })
         #expect(successes > 80)
-        #expect(world.nodes[0].pending.isEmpty && world.nodes[0].peers.isEmpty)
+        #expect(world.nodes[0].requests.pending.isEmpty && world.nodes[0].requests.conversations.isEmpty)
     }
 
     @Test func queueBehindAHandshakeIsBounded() throws {

@@ -54,9 +54,9 @@ import Testing
 
     @Test func distancesOfALookupSurroundTheTarget() {
         let id = Bytes32(0, 0, 0, 0)
-        #expect(Lookup.distances(from: id, to: Bytes32(1 << 63, 0, 0, 0)) == [256, 255, 254])
-        #expect(Lookup.distances(from: id, to: Bytes32(0, 0, 0, 8)) == [4, 5, 3])
-        #expect(Lookup.distances(from: id, to: id) == [1, 2, 3])
+        #expect(NodeLookup.distances(from: id, to: Bytes32(1 << 63, 0, 0, 0)) == [256, 255, 254])
+        #expect(NodeLookup.distances(from: id, to: Bytes32(0, 0, 0, 8)) == [4, 5, 3])
+        #expect(NodeLookup.distances(from: id, to: id) == [1, 2, 3])
     }
 
     @Test func budgetsFillAtTheirRate() {

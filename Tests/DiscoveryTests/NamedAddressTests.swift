@@ -72,7 +72,7 @@ import Testing
                 for record in chosen {
                     if let place = record.endpoint { naming[place, default: 0] += record.encoded.count }
                 }
-                let packets = Discovery.packed(chosen.map(\.encoded)[...])
+                let packets = Directory.packed(chosen.map(\.encoded)[...])
                 for records in packets { seal(.nodes(id, total: packets.count, records: records), by: index) }
             default:
                 return
@@ -125,7 +125,7 @@ import Testing
         // What is sent to one prefix is bounded however much names it: twenty packets, and one a second.
         if victims != .manyPrefixes { #expect(siege.caused <= (20 + 300) * DiscoveryLimits.openingSize) }
         #expect(siege.node.tableCount == attackers)
-        #expect(siege.node.named.count <= 3 * DiscoveryLimits.namedAddresses)
+        #expect(siege.node.requests.addresses.named.count <= 3 * DiscoveryLimits.namedAddresses)
     }
 
     /// A node of the table says that it has moved to a victim's address, again and again: its record is paid for like
@@ -250,7 +250,7 @@ import Testing
             to: target, isHearsay: true, protocol: testProtocol, request: [1], at: world.now)
         world.collect(0)
         #expect(world.answer(0, id) == .failure(.unprovenAddress))
-        #expect(world.nodes[0].peers.isEmpty && world.nodes[0].pending.isEmpty)
+        #expect(world.nodes[0].requests.conversations.isEmpty && world.nodes[0].requests.pending.isEmpty)
     }
 }
 
@@ -291,7 +291,7 @@ import Testing
             #expect(targets(&node) == [expected])
             _ = node.talk(to: both, protocol: testProtocol, request: [1], at: start)
             #expect(targets(&node) == [])
-            #expect(node.peers.keys.map(\.endpoint) == [expected])
+            #expect(node.requests.conversations.keys.map(\.endpoint) == [expected])
         }
     }
 
@@ -308,7 +308,7 @@ import Testing
             Issue.record("the request was not refused")
             return
         }
-        #expect(node.bootNodes.isEmpty && node.peers.isEmpty && node.verifying.isEmpty)
+        #expect(node.directory.bootNodes.isEmpty && node.hasNothingUnderWay && node.directory.entrance.isEmpty)
     }
 
     /// Lookups leave such nodes out, and who moves to the other family leaves the table.
@@ -316,12 +316,12 @@ import Testing
         var node = try node(.ipv6)
         let peer = try record(3, four, try six(3))
         let address = NodeAddress(id: peer.id, endpoint: try six(3))
-        #expect(node.table.insert(peer, at: address, now: start) == .added)
+        #expect(node.directory.table.insert(peer, at: address, now: start) == .added)
         // Its IPv4 endpoint is no concern of ours.
         let elsewhere = Endpoint(ipv4: (20, 1, 1, 2), port: 41)
-        node.remember(try record(3, elsewhere, try six(3), sequence: 2), at: start)
+        node.directory.remember(try record(3, elsewhere, try six(3), sequence: 2), at: start, through: &node.requests)
         #expect(node.tableCount == 1 && node.record(of: peer.id)?.sequence == 2)
-        node.remember(try record(3, elsewhere, sequence: 3), at: start)
+        node.directory.remember(try record(3, elsewhere, sequence: 3), at: start, through: &node.requests)
         #expect(node.tableCount == 0)
         #expect(targets(&node) == [])
     }
@@ -331,7 +331,8 @@ import Testing
         var node = try node([.ipv4, .ipv6])
         let peer = try record(5, four, try six(5))
         #expect(node.endpoint(of: peer) == four)
-        #expect(node.table.insert(peer, at: NodeAddress(id: peer.id, endpoint: try six(5)), now: start) == .added)
+        let address = NodeAddress(id: peer.id, endpoint: try six(5))
+        #expect(node.directory.table.insert(peer, at: address, now: start) == .added)
         #expect(node.endpoint(of: peer) == (try six(5)))
         _ = node.lookup(peer.id, at: start)
         #expect(targets(&node) == [try six(5)])
@@ -342,12 +343,12 @@ import Testing
     @Test func candidatesArePingedWhereTheyWereMet() throws {
         var node = try node([.ipv4, .ipv6])
         let peer = try record(4, four, try six(4))
-        for index in 0..<16 { node.verifying.insert(Bytes32(UInt64(index), 0, 0, 0)) }
-        node.named.open(try six(4))
-        node.meet(peer, at: try six(4), now: start)
+        for index in 0..<16 { node.directory.entrance.began(Bytes32(UInt64(index), 0, 0, 0)) }
+        node.requests.addresses.proved(try six(4))
+        node.directory.meet(peer, at: try six(4), now: start, through: &node.requests)
         #expect(targets(&node) == [])
-        node.verifying = []
-        node.verifyNext(at: start)
+        for index in 0..<16 { node.directory.entrance.ended(Bytes32(UInt64(index), 0, 0, 0)) }
+        node.directory.verifyNext(at: start, through: &node.requests)
         #expect(targets(&node) == [try six(4)])
     }
 }

@@ -157,3 +157,8 @@ struct World {
 }
 
 let testProtocol = Array("test".utf8)
+
+extension Discovery {
+    /// No request and no handshake of its own is under way.
+    var hasNothingUnderWay: Bool { requests.pending.isEmpty && requests.conversations.isEmpty }
+}

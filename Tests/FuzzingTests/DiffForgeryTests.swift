@@ -10,13 +10,13 @@ import Testing
 /// Two small states and what leads from one to the other in one section, told truly or not, as a section diff and as a
 /// block diff.
 private struct Telling {
-    let before: World
-    let after: World
+    let before: SampleState
+    let after: SampleState
     let section: Section
 
-    init(_ before: [World.Account], _ after: [World.Account], in section: Int, depth: Int = 1) throws {
-        self.before = try World(before, depth: depth)
-        self.after = try World(after, depth: depth)
+    init(_ before: [SampleState.Account], _ after: [SampleState.Account], in section: Int, depth: Int = 1) throws {
+        self.before = try SampleState(before, depth: depth)
+        self.after = try SampleState(after, depth: depth)
         self.section = Section(depth: depth, index: section)
     }
 
@@ -103,11 +103,11 @@ private struct Telling {
         return Bytes32(key.word0, key.word1, key.word2, key.word3 ^ tail)
     }
 
-    private func account(_ key: Bytes32, _ nonce: UInt64, slots: [Row] = []) -> World.Account {
-        World.Account(key: key, nonce: nonce, codeHash: StateAccount.emptyCodeHash, slots: slots)
+    private func account(_ key: Bytes32, _ nonce: UInt64, slots: [Row] = []) -> SampleState.Account {
+        SampleState.Account(key: key, nonce: nonce, codeHash: StateAccount.emptyCodeHash, slots: slots)
     }
 
-    private func put(_ account: World.Account) -> LeafChange {
+    private func put(_ account: SampleState.Account) -> LeafChange {
         LeafChange(key: FlatKey(account: account.key), value: account.body.slim)
     }
 

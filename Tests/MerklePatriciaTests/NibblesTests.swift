@@ -66,7 +66,7 @@ import Testing
         RLPWriter.list { list in for item in items { list.append(raw: item) } }
     }
 
-    private func expect(_ error: NodeError, _ bytes: [UInt8], _ location: SourceLocation = #_sourceLocation) {
+    private func expect(_ error: TrieNodeError, _ bytes: [UInt8], _ location: SourceLocation = #_sourceLocation) {
         #expect(throws: error, sourceLocation: location) { try TrieNode(decoding: bytes) }
     }
 

@@ -314,7 +314,7 @@ enum Bounds {
         let value = [UInt8](repeating: 1, count: 40)
         func root(_ nodes: [[UInt8]]) -> Bytes32 { Keccak.hash(nodes[0]) }
         func expect(
-            _ error: NodeError, _ nodes: [[UInt8]], from first: Bytes32 = Bytes32(1, 0, 0, 0),
+            _ error: TrieNodeError, _ nodes: [[UInt8]], from first: Bytes32 = Bytes32(1, 0, 0, 0),
             through last: Bytes32 = Bytes32(2, 0, 0, 0)
         ) {
             #expect(throws: ProofError.malformedNode(error)) {

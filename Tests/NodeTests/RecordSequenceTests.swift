@@ -45,8 +45,8 @@ import Testing
         var bench = try Bench(.holder)
         _ = bench.handle(.tick)
         let before = bench.node.record.sequence
-        try bench.node.overlay.discovery.updateLocalRecord { _ in }
-        try bench.node.overlay.discovery.updateLocalRecord { _ in }
+        try bench.node.overlay.wire.discovery.updateLocalRecord { _ in }
+        try bench.node.overlay.wire.discovery.updateLocalRecord { _ in }
         #expect(bench.node.record.sequence == before + 2)
         bench.now = bench.now + NodeLimits.reportInterval
         var store = MemorySnapshot()

@@ -250,7 +250,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     @Test func manyItemsTakeSeveralOffers() throws {
         let world = try #require(try World.meshed(2, seed: 62))
         let (peer, items) = (world.id(1), items([Int](repeating: 300, count: 200)))
-        #expect(try Overlay.parts(of: items).map(\.count) == [64, 64, 64, 8])
+        #expect(try Offers.parts(of: items).map(\.count) == [64, 64, 64, 8])
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(20))
         #expect(world.outcome(0, offer) == .success(items.map { _ in .accepted }))
@@ -263,16 +263,16 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     @Test func offersAreFilledByBytes() throws {
         let long = (0..<9).map { ContentItem(key: pattern(240, UInt8($0)), value: [1]) }
         // 5 + n × 244 ≤ 1,024.
-        #expect(try Overlay.parts(of: long).map(\.count) == [4, 4, 1])
+        #expect(try Offers.parts(of: long).map(\.count) == [4, 4, 1])
         let heavy = (0..<3).map { ContentItem(key: [UInt8($0)], value: [UInt8](repeating: 0, count: 4 << 20)) }
-        #expect(try Overlay.parts(of: heavy).map(\.count) == [1, 1, 1])
-        #expect(try Overlay.parts(of: []).isEmpty)
+        #expect(try Offers.parts(of: heavy).map(\.count) == [1, 1, 1])
+        #expect(try Offers.parts(of: []).isEmpty)
         #expect(throws: OverlayError.keyTooLong(1_016)) {
-            try Overlay.parts(of: [ContentItem(key: pattern(1_016), value: [])])
+            try Offers.parts(of: [ContentItem(key: pattern(1_016), value: [])])
         }
         let size = OverlayLimits.offerStreamBytes
         #expect(throws: OverlayError.itemTooLarge(size)) {
-            try Overlay.parts(of: [ContentItem(key: [], value: [UInt8](repeating: 0, count: size))])
+            try Offers.parts(of: [ContentItem(key: [], value: [UInt8](repeating: 0, count: size))])
         }
     }
 

@@ -84,7 +84,7 @@ import Testing
         #expect(losses(world, of: id) == 1)
         let isKept = try #require(world.with(0) { $0.keep(network: .state, peer: id, at: $1) } as Bool?)
         #expect(!isKept, "it never answered")
-        #expect(try #require(world.nodes[0]).networks[0].sought.isEmpty)
+        #expect(try #require(world.nodes[0]).networks[0].visits.sought.isEmpty)
     }
 
     /// A node that keeps us pings us; it costs us one look at it a minute, and it gets no place by it.
@@ -120,9 +120,9 @@ import Testing
             }
         }
         #expect(table.keptCount == 8 && table.routedCount == 16 && table.count == 24)
-        #expect(table.peers(at: 256).count == 24)
+        #expect(table.records(at: 256).count == 24)
         // Its place in the routing table is free: a kept one takes it, and nobody new becomes a peer.
-        let first = table.peers(at: 256)[0].id
+        let first = table.records(at: 256)[0].id
         let (wasPeer, promoted) = table.remove(first)
         #expect(wasPeer && promoted == nil && table.routedCount == 16 && table.count == 23 && table.keptCount == 8)
     }
@@ -143,7 +143,7 @@ import Testing
 
     /// Three paths, one query each; what a node names stays on its path.
     @Test func aNodeLeadsNoPathButItsOwn() throws {
-        var lookup = Lookup(network: 0, target: .zero, isReported: true, width: 6)
+        var lookup = NetworkLookup(network: 0, target: .zero, isReported: true, width: 6)
         let begin = try contacts(3, seed: 1)
         lookup.begin(with: begin)
         let asked = (0..<4).map { _ in lookup.next()?.record.id }
@@ -163,10 +163,10 @@ import Testing
     }
 
     @Test func onePrefixHasAShare() throws {
-        var lookup = Lookup(network: 0, target: .zero, isReported: true)
+        var lookup = NetworkLookup(network: 0, target: .zero, isReported: true)
         lookup.begin(with: try contacts(60, seed: 4, subnet: 9))
         #expect(lookup.candidates.count == OverlayLimits.subnetNodesPerTable)
-        var free = Lookup(network: 0, target: .zero, isReported: true, limitsSubnets: false)
+        var free = NetworkLookup(network: 0, target: .zero, isReported: true, limitsSubnets: false)
         free.begin(with: try contacts(60, seed: 4, subnet: 9))
         #expect(free.candidates.count == 60)
     }
@@ -174,14 +174,14 @@ import Testing
     @Test func avoidedNodesAreNeitherAskedNorFound() throws {
         let some = try contacts(6, seed: 5)
         let avoided = Set(some.prefix(3).map(\.record.id))
-        var lookup = Lookup(network: 0, target: .zero, isReported: true, avoided: avoided)
+        var lookup = NetworkLookup(network: 0, target: .zero, isReported: true, avoided: avoided)
         lookup.begin(with: some)
         #expect(Set(lookup.result.nodes.map(\.record.id)) == Set(some.dropFirst(3).map(\.record.id)))
     }
 
     /// Silent nodes are passed by: the next nearest are asked, as long as there are queries left.
     @Test func silentNodesArePassedBy() throws {
-        var lookup = Lookup(network: 0, target: .zero, isReported: true, width: 3)
+        var lookup = NetworkLookup(network: 0, target: .zero, isReported: true, width: 3)
         let all = try contacts(40, seed: 6).sorted { $0.record.id < $1.record.id }
         lookup.begin(with: all)
         while let contact = lookup.next() {

@@ -29,8 +29,8 @@ import Testing
         ]
         #expect(taken == [true, false, true, false, true, true, false, false])
         #expect(table.bytes == 100 && table.bytes(of: a) == 60 && table.bytes(of: b) == 40)
-        table[1] = 7
-        #expect(table.bytes == 100)
+        table.update(1) { $0 = 7 }
+        #expect(table[1] == 7 && table.bytes == 100)
         table.remove(1)
         table.remove(1)
         #expect(table.bytes == 60 && table.bytes(of: a) == 20)

@@ -184,7 +184,7 @@ import UTP
     }
 
     @Test func asksForDistancesAroundTheTarget() {
-        let lookup = Lookup(network: 0, target: .zero, isReported: true)
+        let lookup = NetworkLookup(network: 0, target: .zero, isReported: true)
         #expect(lookup.distances(from: .max) == [256, 255, 254, 253, 252, 251, 250, 249])
         #expect(lookup.distances(from: Bytes32(0, 0, 0, 1 << 9)) == [10, 9, 11, 8, 12, 7, 13, 6])
         #expect(lookup.distances(from: .zero) == [1, 2, 3, 4, 5, 6, 7, 8])

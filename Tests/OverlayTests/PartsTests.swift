@@ -82,8 +82,8 @@ import Testing
         let (a, b) = (Bytes32(1, 0, 0, 0), Bytes32(2, 0, 0, 0))
         let taken = [(1, a), (2, a), (3, a), (4, b), (5, b)].map { table.insert("\($0.0)", id: $0.0, peer: $0.1) }
         #expect(taken == [true, true, false, true, false])
-        table[1] = "one"
-        table[9] = "nobody"
+        table.update(1) { $0 = "one" }
+        table.update(9) { $0 = "nobody" }
         #expect(table[1] == "one")
         #expect(table[9] == nil)
         let removed = [table.remove(1), table.remove(1)]
@@ -110,12 +110,12 @@ import Testing
     func chainAndVersionDecide(_ low: UInt64, _ high: UInt64, _ chain: UInt64, _ fits: Bool) throws {
         let world = try World(1, seed: 72)
         let record = try record(.init(lowestVersion: low, highestVersion: high, chainID: chain))
-        #expect(world.nodes[0]?.isCompatible(record) == fits)
+        #expect(world.nodes[0]?.wire.isCompatible(record) == fits)
     }
 
     @Test func aRecordWithoutTheEntryIsOfNoUse() throws {
         let world = try World(1, seed: 73)
-        #expect(world.nodes[0]?.isCompatible(try record(nil)) == false)
+        #expect(world.nodes[0]?.wire.isCompatible(try record(nil)) == false)
         #expect(world.record(0)?.portal == .init(lowestVersion: 2, highestVersion: 2, chainID: 1))
     }
 }
@@ -211,7 +211,7 @@ import Testing
         let twice = table.insert(peers[3])
         #expect(!twice)
         #expect(table.isReplacement(peers[16].id))
-        #expect(table.peers(at: 256).map(\.id) == peers.prefix(16).map(\.id))
+        #expect(table.records(at: 256).map(\.id) == peers.prefix(16).map(\.id))
         let (wasPeer, promoted) = table.remove(peers[3].id)
         #expect(wasPeer)
         #expect(promoted?.id == peers[17].id)

@@ -13,11 +13,11 @@ import Testing
         var overlay = try #require(world.nodes[0])
         let now = Instant(microseconds: 1_000_000)
         for (id, trip, seconds) in [(fast, 20, 2), (slow, 80, 40), (flaky, 10, 1)] {
-            overlay.book.measured(.milliseconds(trip), \.roundTrip, of: id, at: now)
-            overlay.book.measured(bytes: 4_000_000, in: .seconds(seconds), of: id, at: now)
-            for _ in 0..<12 { overlay.book.succeeded(id, at: now) }
+            overlay.wire.book.measured(.milliseconds(trip), \.roundTrip, of: id, at: now)
+            overlay.wire.book.measured(bytes: 4_000_000, in: .seconds(seconds), of: id, at: now)
+            for _ in 0..<12 { overlay.wire.book.succeeded(id, at: now) }
         }
-        for _ in 0..<30 { overlay.book.failed(flaky, silent: false, at: now) }
+        for _ in 0..<30 { overlay.wire.book.failed(flaky, silent: false, at: now) }
         return overlay
     }
 
@@ -41,7 +41,7 @@ import Testing
         let stranger = Bytes32(9, 0, 0, 0)
         let hoped = self.counts(&overlay, [slow, fast, stranger], at: now)
         #expect(hoped[stranger] ?? 0 > 1_000, "a stranger is hoped to be quick")
-        for _ in 0..<20 { overlay.book.failed(stranger, silent: false, at: now) }
+        for _ in 0..<20 { overlay.wire.book.failed(stranger, silent: false, at: now) }
         let failing = self.counts(&overlay, [slow, fast, stranger], at: now)
         #expect(failing[fast] ?? 0 > 1_800)
         #expect(failing[stranger] == nil)
@@ -113,7 +113,7 @@ import Testing
         let now = Instant(microseconds: 2_000_000)
         let before = try #require(overlay.standing(of: flaky))
         #expect(before.failureRate > 0.9 && before.sampleCount == 32)
-        for _ in 0..<32 { overlay.book.succeeded(flaky, at: now) }
+        for _ in 0..<32 { overlay.wire.book.succeeded(flaky, at: now) }
         let after = try #require(overlay.standing(of: flaky))
         #expect(after.failureRate == 0)
         #expect(after.expectedSeconds(for: 1_000) < before.expectedSeconds(for: 1_000) / 10)

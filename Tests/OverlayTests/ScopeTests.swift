@@ -29,12 +29,12 @@ import Testing
         let records = try records()
         for (count, place) in [(1, outside), (2, inside), (3, here)] {
             let peer = NodeAddress(id: Bytes32(9, 9, 9, 9), endpoint: place)
-            let taken = try overlay.read(records.map(\.encoded), from: peer, distances: nil)
+            let taken = try overlay.wire.read(records.map(\.encoded), from: peer, distances: nil)
             #expect(taken == Array(records[..<count]), "from \(place)")
-            #expect(overlay.told(records, to: peer) == records[..<count].map(\.encoded), "to \(place)")
+            #expect(overlay.wire.told(records, to: peer) == records[..<count].map(\.encoded), "to \(place)")
         }
         let own = NodeAddress(id: records[0].id, endpoint: outside)
-        #expect(overlay.told(records, to: own).isEmpty, "nobody is told of himself")
+        #expect(overlay.wire.told(records, to: own).isEmpty, "nobody is told of himself")
     }
 
     /// However often it is named from outside, nothing goes to an address inside.
@@ -44,13 +44,13 @@ import Testing
         let teller = NodeAddress(id: Bytes32(9, 9, 9, 9), endpoint: outside)
         for (number, place) in [outside, inside, here].enumerated() {
             let named = try record(UInt64(number) + 1, at: place)
-            for _ in 0..<10 { _ = try overlay.read([named.encoded], from: teller, distances: nil) }
+            for _ in 0..<10 { _ = try overlay.wire.read([named.encoded], from: teller, distances: nil) }
             let now = Instant(microseconds: 1_000)
-            _ = overlay.discovery.talk(
+            _ = overlay.wire.discovery.talk(
                 to: named, isHearsay: true, protocol: NetworkID.state.bytes, request: [1], at: now)
             var packets = 0
             var refusals = 0
-            for directive in overlay.discovery.drain() {
+            for directive in overlay.wire.discovery.drain() {
                 switch directive {
                 case .send(_, let target) where target == place: packets += 1
                 case .talkAnswered(_, .failure(.unprovenAddress)): refusals += 1

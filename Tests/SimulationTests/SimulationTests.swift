@@ -121,6 +121,25 @@ extension RestartTests {
         #expect(try run(12) != first)
     }
 
+    /// Hosts of a stretch may be run in any order and on any threads: what comes of it is the same, to the last event.
+    @Test func whoRunsTheHostsMakesNoDifference() throws {
+        let backwards: World.Executor = { count, body in (0..<count).reversed().forEach(body) }
+        let onThreads: World.Executor = { count, body in
+            DispatchQueue.concurrentPerform(iterations: count, execute: body)
+        }
+        func run(_ executor: World.Executor?) throws -> Scenario.Outcome {
+            var plan = Scenarios.lossy(seed: 13)
+            plan.shape.blocks = 12
+            var scenario = try Scenario(plan)
+            scenario.world.executor = executor
+            return try scenario.runClient(joining: .seconds(8), limit: .seconds(25)).outcome
+        }
+        let alone = try run(nil)
+        #expect(alone.events > 10_000)
+        #expect(try run(backwards) == alone)
+        #expect(try run(onThreads) == alone)
+    }
+
     /// The command line runs the scenario too; two of its processes must agree.
     @Test func twoProcessesAgree() throws {
         let binary = Bundle.main.bundleURL.appendingPathComponent("carousel")

@@ -113,17 +113,17 @@ import Testing
     private func walkByBook(_ holders: [Holder]) throws -> (seconds: Double, holders: [Holder]) {
         var book = Book(overlay: try Self.overlay())
         for (number, holder) in holders.enumerated() {
-            book.overlay.book.measured(holder.roundTrip, \.roundTrip, of: Self.id(number), at: .zero)
+            book.overlay.wire.book.measured(holder.roundTrip, \.roundTrip, of: Self.id(number), at: .zero)
         }
         return try walk(holders, by: &book) { book, number, holder, duration, succeeded in
             let (id, now) = (Self.id(number), Instant.zero + duration)
             if succeeded {
-                book.overlay.book.succeeded(id, at: now)
-                book.overlay.book.measured(holder.roundTrip, \.answerTime, of: id, at: now)
-                book.overlay.book.measured(bytes: Self.rangeBytes * holder.inFlight, in: duration, of: id, at: now)
+                book.overlay.wire.book.succeeded(id, at: now)
+                book.overlay.wire.book.measured(holder.roundTrip, \.answerTime, of: id, at: now)
+                book.overlay.wire.book.measured(bytes: Self.rangeBytes * holder.inFlight, in: duration, of: id, at: now)
             } else {
-                book.overlay.book.failed(id, silent: false, at: now)
-                book.overlay.book.measured(duration, \.failureTime, of: id, at: now)
+                book.overlay.wire.book.failed(id, silent: false, at: now)
+                book.overlay.wire.book.measured(duration, \.failureTime, of: id, at: now)
             }
         }
     }
@@ -149,10 +149,10 @@ import Testing
         var book = Book(overlay: try Self.overlay())
         let (steady, changing) = (Self.id(0), Self.id(1))
         func answer(_ id: Bytes32, _ bytesPerSecond: Double) {
-            book.overlay.book.succeeded(id, at: .zero)
-            book.overlay.book.measured(.milliseconds(20), \.answerTime, of: id, at: .zero)
+            book.overlay.wire.book.succeeded(id, at: .zero)
+            book.overlay.wire.book.measured(.milliseconds(20), \.answerTime, of: id, at: .zero)
             let time = Interval(microseconds: UInt64(Double(Self.rangeBytes) / bytesPerSecond * 1e6))
-            book.overlay.book.measured(bytes: Self.rangeBytes, in: time, of: id, at: .zero)
+            book.overlay.wire.book.measured(bytes: Self.rangeBytes, in: time, of: id, at: .zero)
         }
         for _ in 0..<8 {
             answer(steady, 400_000)

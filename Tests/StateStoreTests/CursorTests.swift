@@ -25,7 +25,7 @@ import Testing
             var generator = SeededGenerator(seed: seed)
             let snapshot = try CursorTests.snapshot(count, &generator)
             let sorted = try snapshot.contents(.accountBranches).keys.sorted { ByteOrder.isLess($0, $1) }
-            let cursor = CursorBox(try snapshot.cursor(.accountBranches))
+            let cursor = ErasedCursor(try snapshot.cursor(.accountBranches))
             var probe = CursorTests.key(&generator)
             for step in 0..<400 {
                 // Mostly on, a little at a time, so that runs grow; now and then anywhere, or the same again.
@@ -56,7 +56,7 @@ import Testing
             var generator = SeededGenerator(seed: seed)
             let snapshot = try CursorTests.snapshot(500, &generator)
             let sorted = try snapshot.contents(.accountBranches).keys.sorted { ByteOrder.isLess($0, $1) }
-            let cursor = CursorBox(try snapshot.cursor(.accountBranches))
+            let cursor = ErasedCursor(try snapshot.cursor(.accountBranches))
             var at: Int?
             for step in 0..<10_000 {
                 let comment = Comment(rawValue: "seed \(seed) step \(step)")
@@ -145,7 +145,7 @@ import Testing
         let snapshot = try CursorTests.snapshot(3_000, &generator)
         let sorted = try snapshot.contents(.accountBranches).keys.sorted { ByteOrder.isLess($0, $1) }
         let counted = CountingSnapshot(snapshot)
-        let cursor = CursorBox(try counted.cursor(.accountBranches))
+        let cursor = ErasedCursor(try counted.cursor(.accountBranches))
         let counter = counted.counter
         for key in sorted { #expect(try cursor.leap(to: key).map { Array($0.key) } == key) }
         #expect(counter.seeks * 50 < sorted.count, "\(counter.seeks) seeks for \(sorted.count) entries")

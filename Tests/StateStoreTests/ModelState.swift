@@ -74,7 +74,7 @@ struct ModelState: Equatable {
         }
     }
 
-    /// By the naive trie.
+    /// The storage root by the reference trie.
     func storageRoot(_ key: Bytes32) -> Bytes32 {
         var trie = ReferenceTrie()
         for (slot, value) in accounts[key]?.slots ?? [:] {

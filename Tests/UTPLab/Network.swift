@@ -42,7 +42,7 @@ package struct Pair {
     private var order = 0
     private var busyUntil = [0.0, 0.0]
     /// Directives other than sends, by machine.
-    package var outcomes: [[UTP.Directive]]
+    package var outcomes: [[UTP.StreamEnd]]
     /// Packets sent, by machine; and bytes.
     package var packetsSent: [Int]
     package var bytesSent: [Int]
@@ -81,14 +81,15 @@ package struct Pair {
 
     package mutating func collect(_ machine: Int) {
         for directive in machines[machine].drain() {
-            guard case .send(let packet, let peer) = directive else {
-                outcomes[machine].append(directive)
-                continue
+            switch directive {
+            case .send(let packet, let peer):
+                guard let target = addresses.firstIndex(of: peer) else { continue }
+                packetsSent[machine] += 1
+                bytesSent[machine] += packet.count
+                launch(packet, from: machine, to: target)
+            case .ended(let end):
+                outcomes[machine].append(end)
             }
-            guard let target = addresses.firstIndex(of: peer) else { continue }
-            packetsSent[machine] += 1
-            bytesSent[machine] += packet.count
-            launch(packet, from: machine, to: target)
         }
     }
 

@@ -27,18 +27,22 @@ private struct Bench {
         machine.receive(bytes, from: peer, at: now)
     }
 
-    /// Packets and other directives since the last time.
-    mutating func take() -> (packets: [(header: PacketHeader, bits: [UInt8])], others: [UTP.Directive]) {
+    /// Packets, and how streams ended, since the last time.
+    mutating func take() -> (packets: [(header: PacketHeader, bits: [UInt8])], ends: [UTP.StreamEnd]) {
         var packets: [(header: PacketHeader, bits: [UInt8])] = []
-        var others: [UTP.Directive] = []
+        var ends: [UTP.StreamEnd] = []
         for directive in machine.drain() {
-            guard case .send(let bytes, _) = directive, let packet = try? Packet(parsing: bytes) else {
-                others.append(directive)
-                continue
+            switch directive {
+            case .send(let bytes, _):
+                guard let packet = try? Packet(parsing: bytes) else {
+                    Issue.record("what was sent is no packet")
+                    continue
+                }
+                packets.append((packet.header, packet.selectiveAck.map { Array(bytes[$0]) } ?? []))
+            case .ended(let end): ends.append(end)
             }
-            packets.append((packet.header, packet.selectiveAck.map { Array(bytes[$0]) } ?? []))
         }
-        return (packets, others)
+        return (packets, ends)
     }
 
     /// A stream that receives, opened by the peer's SYN 100; the peer's next number is 101.
@@ -71,7 +75,7 @@ private struct Bench {
         bench.give(.data, id: id, sequence: 103, ack: 499, payload: [3])
         bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1])
         let second = bench.take()
-        #expect(second.others == [.received(stream, [1, 2, 3])])
+        #expect(second.ends == [.received(stream, [1, 2, 3])])
         // The last ack is our own FIN; twice, where packets came out of order and so may get lost.
         #expect(second.packets.map { $0.header.kind } == [.fin, .fin])
         #expect(second.packets.first?.header.acknowledgement == 104)
@@ -102,7 +106,7 @@ private struct Bench {
             bench.give(.data, id: id, sequence: isEarly ? 102 : 101, ack: 499, payload: [UInt8](repeating: 1, count: 6))
             bench.give(.data, id: id, sequence: isEarly ? 101 : 102, ack: 499, payload: [UInt8](repeating: 1, count: 6))
             let taken = bench.take()
-            #expect(taken.others == [.failed(stream, .payloadTooLarge(limit: 10))])
+            #expect(taken.ends == [.failed(stream, .payloadTooLarge(limit: 10))])
             #expect(taken.packets.map { $0.header.kind } == [.reset])
             #expect(bench.machine.streamCount == 0 && bench.machine.earlyByteCount == 0)
         }
@@ -113,7 +117,7 @@ private struct Bench {
         let (stream, id) = try bench.receiver(limit: 6)
         bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1, 2, 3, 4, 5, 6])
         bench.give(.fin, id: id, sequence: 102, ack: 499)
-        #expect(bench.take().others == [.received(stream, [1, 2, 3, 4, 5, 6])])
+        #expect(bench.take().ends == [.received(stream, [1, 2, 3, 4, 5, 6])])
     }
 
     @Test func twoEnds() throws {
@@ -122,7 +126,7 @@ private struct Bench {
             let (stream, id) = try bench.receiver()
             bench.give(.fin, id: id, sequence: first, ack: 499)
             bench.give(.fin, id: id, sequence: second, ack: 499)
-            #expect(bench.take().others == [.failed(stream, .conflictingEnd)])
+            #expect(bench.take().ends == [.failed(stream, .conflictingEnd)])
         }
     }
 
@@ -133,7 +137,7 @@ private struct Bench {
             if isEndFirst { bench.give(.fin, id: id, sequence: 103, ack: 499) }
             bench.give(.data, id: id, sequence: 104, ack: 499, payload: [1])
             if !isEndFirst { bench.give(.fin, id: id, sequence: 103, ack: 499) }
-            #expect(bench.take().others == [.failed(stream, .conflictingEnd)])
+            #expect(bench.take().ends == [.failed(stream, .conflictingEnd)])
         }
     }
 
@@ -142,7 +146,7 @@ private struct Bench {
         let (stream, id) = try bench.receiver()
         bench.give(.fin, id: id, sequence: 102, ack: 499, payload: [2])
         bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1])
-        #expect(bench.take().others == [.received(stream, [1, 2])])
+        #expect(bench.take().ends == [.received(stream, [1, 2])])
     }
 
     @Test func earlyPacketsAreBoundedAndAdvertised() throws {
@@ -169,16 +173,16 @@ private struct Bench {
             var bench = Bench()
             let (stream, id) = try bench.receiver()
             bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1])
-            var others = bench.take().others
+            var ends = bench.take().ends
             let start = bench.now
-            for _ in 0..<1_000 where others.isEmpty {
+            for _ in 0..<1_000 where ends.isEmpty {
                 bench.now = bench.now + .milliseconds(100)
                 // The same packet again and again is no progress.
                 if repeats { bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1]) }
                 bench.machine.advance(to: bench.now)
-                others = bench.take().others
+                ends = bench.take().ends
             }
-            #expect(others == [.failed(stream, .idle)])
+            #expect(ends == [.failed(stream, .idle)])
             #expect(bench.now - start == UTPLimits.idleTime)
         }
     }
@@ -211,7 +215,7 @@ private struct Bench {
         #expect(bench.take().packets.map { $0.header.sequence } == [501])
         bench.now = bench.now + .milliseconds(20)
         bench.give(.state, id: id, sequence: 101, ack: 506)
-        #expect(bench.take().others == [.sent(stream)])
+        #expect(bench.take().ends == [.sent(stream)])
     }
 
     @Test func acksOfWhatWasNeverSentAreIgnored() throws {
@@ -221,7 +225,7 @@ private struct Bench {
         for ack in [503, 504, 20_000, 40_000] as [UInt16] {
             bench.give(.state, id: id, sequence: 101, ack: ack, bits: [UInt8](repeating: 255, count: 252))
         }
-        #expect(bench.take().others.isEmpty)
+        #expect(bench.take().ends.isEmpty)
         #expect(bench.machine.streamCount == 1)
     }
 
@@ -248,7 +252,7 @@ private struct Bench {
         let (stream, id) = try bench.sender([1])
         bench.give(.data, id: id, sequence: 101, ack: 499, payload: [1])
         let taken = bench.take()
-        #expect(taken.others == [.failed(stream, .payloadFromReceiver)])
+        #expect(taken.ends == [.failed(stream, .payloadFromReceiver)])
         #expect(taken.packets.contains { $0.header.kind == .reset })
     }
 
@@ -256,18 +260,18 @@ private struct Bench {
         var bench = Bench()
         let (stream, id) = try bench.sender([UInt8](repeating: 1, count: 100_000))
         var packets = 0
-        var others: [UTP.Directive] = []
+        var ends: [UTP.StreamEnd] = []
         let start = bench.now
-        while others.isEmpty, let deadline = bench.machine.nextDeadline {
+        while ends.isEmpty, let deadline = bench.machine.nextDeadline {
             bench.now = max(bench.now, deadline)
             bench.machine.advance(to: bench.now)
             // It speaks, but acknowledges nothing.
             bench.give(.state, id: id, sequence: 101, ack: 499)
             let taken = bench.take()
             packets += taken.packets.count
-            others = taken.others
+            ends = taken.ends
         }
-        #expect(others == [.failed(stream, .idle)])
+        #expect(ends == [.failed(stream, .idle)])
         #expect(bench.now - start == UTPLimits.idleTime)
         #expect(packets < 100)
         #expect(bench.machine.nextDeadline == nil)
@@ -280,7 +284,7 @@ private struct Bench {
             _ = bench.take()
             bench.give(.reset, id: isOurs ? id : id &- 1, sequence: 101, ack: 499)
             let taken = bench.take()
-            #expect(taken.others == [.failed(stream, .reset)])
+            #expect(taken.ends == [.failed(stream, .reset)])
             #expect(taken.packets.isEmpty)
         }
     }
@@ -293,7 +297,7 @@ private struct Bench {
         bench.machine.close(stream, at: bench.now)
         let taken = bench.take()
         #expect(taken.packets.map { $0.header.kind } == [.reset])
-        #expect(taken.others.isEmpty)
+        #expect(taken.ends.isEmpty)
         #expect(bench.machine.streamCount == 0 && bench.machine.nextDeadline == nil)
     }
 }
@@ -320,7 +324,7 @@ private struct Bench {
             kind: .reset, connectionID: id, timestamp: 0, timestampDifference: 0, window: 0, sequence: 101,
             acknowledgement: 0)
         bench.machine.receive(Packet.encode(header), from: other, at: bench.now)
-        #expect(bench.take().others.isEmpty)
+        #expect(bench.take().ends.isEmpty)
         #expect(bench.machine.streamCount == 1)
     }
 

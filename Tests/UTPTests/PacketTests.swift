@@ -28,10 +28,10 @@ import UTPLab
     }
 
     @Test func refusals() throws {
-        func error(_ change: (inout [UInt8]) -> Void) -> PacketError? {
+        func error(_ change: (inout [UInt8]) -> Void) -> UTPPacketError? {
             var bytes = Packet.encode(PacketTests.header, selectiveAck: [0, 0, 0, 1])
             change(&bytes)
-            do throws(PacketError) {
+            do throws(UTPPacketError) {
                 _ = try Packet(parsing: bytes)
                 return nil
             } catch {

@@ -29,8 +29,8 @@ import UTPLab
                         for directive in pair.machines[machine].drain() {
                             switch directive {
                             case .send(let bytes, _): queues[1 - machine].append(bytes)
-                            case .received(_, let bytes): #expect(bytes == payload)
-                            default: break
+                            case .ended(.received(_, let bytes)): #expect(bytes == payload)
+                            case .ended: break
                             }
                         }
                     } while index < arrived.count

@@ -73,6 +73,7 @@ struct Ring {
     func run() throws -> Bool {
         let began = ContinuousClock.now
         var scenario = try Scenario(plan)
+        scenario.world.executor = { count, body in DispatchQueue.concurrentPerform(iterations: count, execute: body) }
         let kinds = groups.map { "\($0.count) of 1/\(1 << (256 - $0.radiusExponent))" }.joined(separator: ", ")
         tell(
             "\(nodes) holders (\(kinds)), depth \(depth), seed \(seed), \(latency) ms, \(loss) % lost, "
@@ -106,7 +107,7 @@ struct Ring {
             // handshake with its record 800, by the layouts of Specs/wire.md.
             let pings = counts.pingsSent + counts.pingsAnswered
             let queries = counts.queriesSent + counts.queriesAnswered
-            let handshakes = overlay.discovery.statistics.handshakes
+            let handshakes = overlay.wire.discovery.statistics.handshakes
             let bound = Double(700 * pings + 1_420 * queries + 800 * handshakes)
             tell(
                 "finding and keeping: \(pings) PINGs, \(queries) queries, \(handshakes) handshakes: "

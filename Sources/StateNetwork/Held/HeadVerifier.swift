@@ -12,8 +12,8 @@ struct VerifiedHead: Sendable, Equatable {
 /// Compares all that is held with the section hashes that a block's state root proves.
 ///
 /// A diff that never came leaves no trace by itself; only this comparison shows that nothing is missing. After the
-/// first time it costs by what changed: a section is looked at again where the two tries differ, or where something was done
-/// to it since.
+/// first time it costs by what changed: a section is looked at again where the two tries differ, or where something
+/// was done to it since.
 struct HeadVerifier: Sendable {
     /// nil before the first, and after a reorganisation that took it back.
     private(set) var head: VerifiedHead?

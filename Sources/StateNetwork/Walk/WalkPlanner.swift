@@ -230,7 +230,6 @@ public struct WalkPlanner: Sendable {
             if case .codes(let hashes, _)? = operation.task { asked.formUnion(hashes) }
         }
         for section in holdings.codes.lacking {
-            guard draft.hasFree(where: { $0.holds(section, atAny: chain.isFinal) }) else { continue }
             var rest = holdings.codes.of(section).filter { !asked.contains($0) }[...]
             while !rest.isEmpty,
                 let peer = draft.choose(by: &chooser, where: { $0.holds(section, atAny: chain.isFinal) })

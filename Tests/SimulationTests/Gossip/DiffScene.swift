@@ -1,10 +1,10 @@
 import Chain
-import Overlay
 import Primitives
 import StateStore
 import Testing
 
 @testable import Node
+@testable import Overlay
 @testable import Simulation
 @testable import StateNetwork
 
@@ -38,6 +38,7 @@ struct DiffScene {
             for section in node.arc {
                 let key = BlockDiffKey(point: point, section: section)
                 guard let encoded = bridge.state.gossip.recentDiff(key) else { continue }
+                guard DiffScene.takes(key, node, at: moment) else { continue }
                 self.node = node
                 self.moment = moment
                 self.snapshot = snapshot
@@ -48,6 +49,16 @@ struct DiffScene {
             }
         }
         throw NodeError.unexpected("no block changed anything in the holder's arc")
+    }
+
+    /// Whether the node accepts an offer of this diff: at some moments it is on its way to it already.
+    private static func takes(_ key: BlockDiffKey, _ node: Node, at moment: Moment) -> Bool {
+        var asked = node
+        let keys = [StateContentKey.blockDiff(key).encoded]
+        asked.state.handle(.offered(keys: keys, by: .max, Overlay.OfferToken(value: 1)), asked.chain, at: moment)
+        return asked.state.drain().contains { directive in
+            if case .decide(_, let codes, _) = directive { codes == [.accepted] } else { false }
+        }
     }
 
     /// Jobs that check a block diff, begun since the last call.

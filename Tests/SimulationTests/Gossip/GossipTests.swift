@@ -66,7 +66,7 @@ struct GossipFigures {
     /// One block at one holder.
     struct Arrival {
         let after: Interval
-        /// By offers alone, not one section asked for.
+        /// Whether it came by offers alone, and no section had to be asked for.
         let isPushed: Bool
     }
 
@@ -173,7 +173,7 @@ struct GossipFigures {
         }
     }
 
-    /// Of all blocks at all holders.
+    /// The share of all arrivals, each block at each holder, that took no longer than `limit`.
     func share(within limit: Interval) -> Double {
         Double(arrivals.count { $0.after <= limit }) / Double(needed.count * 60)
     }

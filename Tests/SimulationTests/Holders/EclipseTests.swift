@@ -9,7 +9,7 @@ import Testing
 @testable import Overlay
 @testable import Simulation
 
-/// D.3 item 9: the sixteen nodes nearest to a section's position are hostile. A client that joins finds the section's
+/// The sixteen nodes nearest to a section's position are hostile. A client that joins finds the section's
 /// holders behind them, and says what it waits for.
 @Suite("Eclipse of a section") struct SectionEclipseTests {
     enum Attack: String, CaseIterable, Sendable {
@@ -144,7 +144,7 @@ extension World {
     fileprivate mutating func claimTheRing(_ host: HostID) {
         let (now, whole) = (now, 0..<256)
         guard let overlay = hosts[host.index].node?.overlay, let network = overlay.index(of: .state),
-            let told = overlay.networks[network].extensionPayload,
+            let told = overlay.networks[network].profile.extensionPayload,
             let payload = try? StatePingPayload(decoding: told),
             payload.served.contains(where: { $0.runs != [whole] })
         else { return }

@@ -11,9 +11,9 @@ import Testing
 @testable import StateNetwork
 @testable import UTP
 
-/// D.3 item 7, those that do not send what is plainly false: holders that claim sections they do not have, prove an
-/// old state rightly, or send a byte a second. Two of six are such, one in each half of the ring. The sync ends in
-/// time, they pay, and what they held is given back.
+/// Liars that send nothing plainly false: holders that claim sections they do not have, prove an old state rightly, or
+/// send a byte a second. Two of six are such, one in each half of the ring. The sync ends in time, they are charged for
+/// it, and what was locked for them is free again.
 @Suite("Sly holders") struct SlyHolderTests {
     private struct Run {
         var scenario: Scenario
@@ -105,7 +105,7 @@ import Testing
         var (scenario, sly) = try scenario(seed: 42)
         let chain = scenario.chain
         for host in sly {
-            scenario.world.corrupt(host, forging: { job, value, store in
+            scenario.world.corrupt(host, tampering: { job, value, store in
                 oldAnswer(to: job, from: store, in: chain) ?? value
             })
         }
@@ -178,7 +178,7 @@ extension World {
     fileprivate mutating func claimEverything(_ host: HostID) {
         let now = now
         guard let node = hosts[host.index].node, let network = node.overlay.index(of: .state),
-            let told = node.overlay.networks[network].extensionPayload,
+            let told = node.overlay.networks[network].profile.extensionPayload,
             let payload = try? StatePingPayload(decoding: told),
             payload.served.contains(where: { $0.runs != [0..<16] })
         else { return }
@@ -193,7 +193,7 @@ extension World {
     fileprivate mutating func makeTrickle(_ host: HostID) throws {
         var configuration = UTPConfiguration()
         configuration.payloadBytes = 1
-        hosts[host.index].node?.overlay.utp = UTP(configuration: configuration, entropy: Entropy(seed: .max))
+        hosts[host.index].node?.overlay.wire.utp = UTP(configuration: configuration, entropy: Entropy(seed: .max))
         // A uTP packet with one byte in a discv5 packet; answers and requests of the Portal wire are smaller or larger.
         set(line: Line(trickling: 115...126), of: host)
     }

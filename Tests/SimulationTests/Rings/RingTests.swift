@@ -45,6 +45,7 @@ import Testing
         let scenario = try Scenario(plan)
         let arcs = scenario.holders.map { scenario.world.hosts[$0.index].configuration.key.nodeID.nibble(0) }
         for arc in 0..<16 { #expect(arcs.count { $0 == arc } == 2) }
+        #expect(Set(scenario.world.hosts.map(\.configuration.key.nodeID)).count == 33, "each has a key of its own")
         let running = scenario.holders.count { scenario.world.record(of: $0) != nil }
         #expect(running == 1, "the others start later")
     }
