@@ -9,13 +9,13 @@ public enum OverlayLimits {
     public static let responseBytes = 1_175
     /// Content that travels inside its CONTENT message; the Portal clients' own figure, a little below `responseBytes`.
     public static let inlineContentBytes = 1_165
-    /// A request of ours: a TALKREQ carries the protocol id too. `protocol.md` §1.
+    /// A request of ours: a TALKREQ carries the protocol id too. Source: Specs/wire.md §2.
     public static let requestBytes = 1_024
     /// A key we ask for: a request less selector and offset.
     public static let askedKeyBytes = requestBytes - 5
     /// Selector and offset of an OFFER, before its keys.
     public static let offerOverhead = 5
-    /// A request that may have to ride in a handshake packet beside our record (up to 300 bytes). `protocol.md` §1.
+    /// A request that may have to ride in a handshake packet beside our record (up to 300 bytes). Specs/wire.md §2.
     public static let handshakeRequestBytes = 700
 
     // Limits of the SSZ containers. Portal wire, version 2.
@@ -45,9 +45,9 @@ public enum OverlayLimits {
 
     /// Nodes in a bucket (k), and in the replacement list beside it. As discv5.
     public static let bucketSize = 16
-    /// Nodes of one IPv4 /24 or IPv6 /48 in a bucket. `protocol.md` §9.
+    /// Nodes of one IPv4 /24 or IPv6 /48 in a bucket. Source: Specs/wire.md §1.1.
     public static let subnetNodesPerBucket = 2
-    /// Nodes of one IPv4 /24 or IPv6 /48 in a table. `protocol.md` §9.
+    /// Nodes of one IPv4 /24 or IPv6 /48 in a table. Source: Specs/wire.md §1.1.
     public static let subnetNodesPerTable = 10
     /// Peers that the network above keeps, in the routing table or not: three holders for each of 4,096 sections, and a
     /// third more for what moves; some 700 bytes each.
@@ -119,9 +119,9 @@ public enum OverlayLimits {
     /// Bytes that their accepted items may have, in all and from one peer: what they may make us hold at once. Sixteen
     /// offers of the largest kind; without it the slots alone would promise half a gigabyte.
     public static let inboundOfferBytes = 16 * offerStreamBytes, inboundOfferBytesPerPeer = 4 * offerStreamBytes
-    /// Bytes of the items accepted from one OFFER. A block's diffs are far below it (protocol.md §4: 80 KB of mainnet).
+    /// Bytes of the items accepted from one OFFER: far more than the diffs of a block have. Source: Specs/wire.md §1.3.
     public static let offerStreamBytes = 8 << 20
-    /// Bytes of one answer. `protocol.md` §1.
+    /// Bytes of one answer. Source: Specs/wire.md §2.
     public static let answerBytes = 32 << 20
     /// Streams with one peer: what all its exchanges may need.
     public static let streamsPerPeer =
@@ -143,7 +143,7 @@ public enum OverlayLimits {
 
     // PING.
 
-    /// Bytes of a network's own ping payload. `protocol.md` §5.
+    /// Bytes of a network's own ping payload. Source: Specs/wire.md §5.
     public static let extensionPayloadBytes = 700
     /// PINGs a second that the upkeep of kept peers takes at most: with more of them each is pinged less often. At 600
     /// bytes for a PING with its PONG that is 12 KB/s.
@@ -157,7 +157,7 @@ public enum OverlayLimits {
 
     /// Nodes with a standing. The least recently used one without traffic makes room.
     public static let standings = 8_192
-    /// Between two PINGs that carry a changed payload to the same peer. `protocol.md` §5.
+    /// Between two PINGs that carry a changed payload to the same peer. Source: Specs/wire.md §11.
     public static let payloadPingGap = Interval.seconds(5)
     /// The same for a payload that peers wait for, such as a new anchor: once in an epoch.
     public static let urgentPingGap = Interval.milliseconds(250)

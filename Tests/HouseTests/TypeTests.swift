@@ -25,9 +25,6 @@ import Testing
 
     /// Names that stand in two targets today. The list may only get shorter.
     private static let knownCollisions: [String: String] = [
-        "Lookup": "a walk to a target in Discovery, and the same in Overlay: being renamed",
-        "NodeError": "of a trie's node and of the whole program: being renamed",
-        "PacketError": "of a discv5 packet and of a uTP packet: being renamed",
         "PacketHeader": "of a discv5 packet and of a uTP packet: being renamed",
         "Role": "of a node, and of an end in the transport's laboratory: being renamed",
         "Workload": "of the bench, and of tests of changed tries: being renamed",
@@ -67,19 +64,17 @@ import Testing
 
     /// Types of other floors that are over the limits: stored fields and methods. The numbers are true, and only fall.
     private static let large: [String: (fields: Int, methods: Int)] = [
-        "Discovery.Discovery": (37, 98),
+        "Chain.AttestedChain": (14, 42),
         "Discovery.Discovery.Configuration": (38, 0),
-        "Overlay.Overlay": (22, 139),
+        "Overlay.Overlay": (7, 45),
         "Overlay.OverlayStatistics": (27, 0),
-        "UTP.CongestionWindow": (37, 18),
         "UTP.SendingSide": (24, 26),
         "UTP.Stream": (24, 21),
-        "UTP.UTP": (23, 26),
     ]
 
     /// The same on the floors that have none when the state network is one machine: a list on its way out.
     private static let largeForNow: [String: (fields: Int, methods: Int)] = [
-        "ChainNetwork.ChainSync": (15, 56),
+        "ChainNetwork.ChainSync": (15, 53),
         "StateNetwork.Progress": (22, 0),
         "StateNetwork.StateSync": (16, 60),
     ]

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Overlay
 
-/// D.3 item 9: those nearest to a position are hostile, and say so of each other only. A wide lookup goes past them.
+/// Those nearest to a position are hostile, and say so of each other only. A wide lookup goes past them.
 @Suite("Eclipse of a position") struct EclipseTests {
     private static let target = Bytes32(0x5a00_0000_0000_0000, 0, 0, 0)
     private static let honest = 24

@@ -5,7 +5,7 @@ import UTP
 
 @testable import Overlay
 
-/// D.3 item 12: what is promised and never sent takes no slot for good, and is remembered.
+/// What is promised and never sent takes no slot for good, and is remembered.
 @Suite struct WithholdingTests {
     private func bytes(_ message: PortalMessage) -> [UInt8] { (try? message.encoded()) ?? [] }
 
