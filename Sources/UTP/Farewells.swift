@@ -4,7 +4,7 @@ import Primitives
 /// grows old: it is dropped when the next comes, and not used before.
 struct Farewells: Sendable {
     enum Answer: Equatable {
-        case packet(PacketHeader)
+        case packet(UTPHeader)
         /// Of a known stream, but nothing needs saying.
         case silence
         case unknown
@@ -34,7 +34,7 @@ struct Farewells: Sendable {
         words[Key(peer: peer, receiveID: receiveID)].map { $0.until > now } ?? false
     }
 
-    mutating func answer(to header: PacketHeader, _ receiveID: UInt16, _ peer: NodeAddress, at now: Instant) -> Answer {
+    mutating func answer(to header: UTPHeader, _ receiveID: UInt16, _ peer: NodeAddress, at now: Instant) -> Answer {
         let key = Key(peer: peer, receiveID: receiveID)
         guard var word = words[key], word.until > now else { return .unknown }
         guard word.farewell.takes(header, at: now) else { return .silence }

@@ -10,7 +10,7 @@ public enum PacketKind: UInt8, Sendable {
 }
 
 /// The fixed fields of a packet, in host order.
-public struct PacketHeader: Hashable, Sendable {
+public struct UTPHeader: Hashable, Sendable {
     public var kind: PacketKind
     /// The receiving end's id of the stream; in a SYN the sender's own receive id.
     public var connectionID: UInt16
@@ -42,7 +42,7 @@ public struct PacketHeader: Hashable, Sendable {
 
 /// A packet read in place: its header, and where in its bytes the rest lies.
 public struct Packet: Hashable, Sendable {
-    public let header: PacketHeader
+    public let header: UTPHeader
     /// The number of the first extension; 0 for none.
     public let firstExtension: UInt8
     /// Where the bits of the selective ack are; bit 0 (lowest of the first byte) stands for acknowledgement + 2.
@@ -69,7 +69,7 @@ public struct Packet: Hashable, Sendable {
         guard let kind = PacketKind(rawValue: bytes[0] &>> 4) else { throw .unknownType(bytes[0] &>> 4) }
         func word(_ at: Int) -> UInt16 { UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self)) }
         func long(_ at: Int) -> UInt32 { UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
-        header = PacketHeader(
+        header = UTPHeader(
             kind: kind, connectionID: word(2), timestamp: long(4), timestampDifference: long(8), window: long(12),
             sequence: word(16), acknowledgement: word(18))
         firstExtension = bytes[1]
@@ -98,7 +98,7 @@ public struct Packet: Hashable, Sendable {
     /// The bytes of a packet. `selectiveAck`: a multiple of 4 bytes, at most 252; none where empty. `payload`: a part
     /// of `source`.
     public static func encode(
-        _ header: PacketHeader, selectiveAck: [UInt8] = [], payload: Range<Int> = 0..<0, of source: [UInt8] = []
+        _ header: UTPHeader, selectiveAck: [UInt8] = [], payload: Range<Int> = 0..<0, of source: [UInt8] = []
     ) -> [UInt8] {
         let layout = PacketLayout(header, selectiveAckBytes: selectiveAck.count, payloadBytes: payload.count)
         return [UInt8](unsafeUninitializedCapacity: layout.size) { buffer, count in
@@ -113,12 +113,12 @@ public struct Packet: Hashable, Sendable {
 
 /// A packet to be written in place, part by part.
 struct PacketLayout {
-    let header: PacketHeader
+    let header: UTPHeader
     /// Bytes of the selective ack's bits; 0 for none.
     let selectiveAckBytes: Int
     let payloadBytes: Int
 
-    init(_ header: PacketHeader, selectiveAckBytes: Int = 0, payloadBytes: Int = 0) {
+    init(_ header: UTPHeader, selectiveAckBytes: Int = 0, payloadBytes: Int = 0) {
         self.header = header
         self.selectiveAckBytes = selectiveAckBytes
         self.payloadBytes = payloadBytes

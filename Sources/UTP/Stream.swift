@@ -193,7 +193,7 @@ struct Stream: Sendable {
         return nil
     }
 
-    private mutating func note(_ header: PacketHeader, at now: Instant) {
+    private mutating func note(_ header: UTPHeader, at now: Instant) {
         difference = UInt32(truncatingIfNeeded: now.microseconds) &- header.timestamp
     }
 
@@ -366,8 +366,8 @@ struct Stream: Sendable {
 
     private var acknowledgement: UInt16 { receiving.map { $0.expected &- 1 } ?? acknowledged }
 
-    private func header(_ kind: PacketKind, connectionID: UInt16, sequence: UInt16, at now: Instant) -> PacketHeader {
-        PacketHeader(
+    private func header(_ kind: PacketKind, connectionID: UInt16, sequence: UInt16, at now: Instant) -> UTPHeader {
+        UTPHeader(
             kind: kind, connectionID: connectionID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
             timestampDifference: difference,
             window: UInt32(clamping: receiving?.window ?? settings.windowBytes),
@@ -427,7 +427,7 @@ struct Farewell: Sendable {
     var difference: UInt32
 
     /// The peer's packet after the end; whether it asks for the last word again.
-    mutating func takes(_ header: PacketHeader, at now: Instant) -> Bool {
+    mutating func takes(_ header: UTPHeader, at now: Instant) -> Bool {
         guard header.kind == .data || header.kind == .fin else { return false }
         if header.kind == .fin, kind == .state, header.sequence == acknowledgement &+ 1 {
             acknowledgement = header.sequence
@@ -436,8 +436,8 @@ struct Farewell: Sendable {
         return true
     }
 
-    func header(at now: Instant) -> PacketHeader {
-        PacketHeader(
+    func header(at now: Instant) -> UTPHeader {
+        UTPHeader(
             kind: kind, connectionID: sendID, timestamp: UInt32(truncatingIfNeeded: now.microseconds),
             timestampDifference: difference, window: window, sequence: sequence, acknowledgement: acknowledgement)
     }

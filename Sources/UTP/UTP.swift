@@ -329,7 +329,7 @@ public struct UTP: Machine {
         if let ending = taken.ending { end(place, ending) } else { touch(place) }
     }
 
-    private mutating func place(of header: PacketHeader, _ peer: NodeAddress) -> Int? {
+    private mutating func place(of header: UTPHeader, _ peer: NodeAddress) -> Int? {
         let id = header.connectionID
         switch header.kind {
         case .data, .fin, .state:
@@ -355,14 +355,14 @@ public struct UTP: Machine {
     }
 
     /// The last word again where the stream ended well, else a RESET: no larger than what it answers, never to a RESET.
-    private mutating func answerStranger(_ header: PacketHeader, _ peer: NodeAddress) {
+    private mutating func answerStranger(_ header: UTPHeader, _ peer: NodeAddress) {
         guard header.kind != .reset else { return }
         let receiveID = header.kind == .syn ? header.connectionID &+ 1 : header.connectionID
         switch farewells.answer(to: header, receiveID, peer, at: clock) {
         case .packet(let header): say(header, to: peer)
         case .silence: return
         case .unknown:
-            let reset = PacketHeader(
+            let reset = UTPHeader(
                 kind: .reset, connectionID: header.connectionID,
                 timestamp: UInt32(truncatingIfNeeded: clock.microseconds), timestampDifference: 0, window: 0,
                 sequence: 0, acknowledgement: header.sequence)
@@ -370,7 +370,7 @@ public struct UTP: Machine {
         }
     }
 
-    private mutating func say(_ header: PacketHeader, to peer: NodeAddress) {
+    private mutating func say(_ header: UTPHeader, to peer: NodeAddress) {
         let layout = PacketLayout(header)
         packets.send(layout.size, to: peer, at: clock) { layout.writeHeader(to: $0) }
     }

@@ -10,7 +10,7 @@ import Testing
     let now = Instant(microseconds: 1_000)
 
     private func node() throws -> Discovery {
-        var world = World(seed: 1)
+        var world = DiscoveryWorld(seed: 1)
         try world.add(1, at: .loopback(port: 9_000))
         return world.nodes[0]
     }
@@ -46,10 +46,12 @@ import Testing
         var node = try node()
         var peer = try HandPeer(50, at: here, against: node)
         let challenge = try node.first(peer.stranger(), from: here, at: now)
-        let long = [1] + RLPWriter.list { list in
-            list.append([UInt8](repeating: 9, count: 9))
-            list.append(UInt64(1))
-        }
+        let long =
+            [1]
+            + RLPWriter.list { list in
+                list.append([UInt8](repeating: 9, count: 9))
+                list.append(UInt64(1))
+            }
         let packet = try peer.handshake(challenge, long)
         let answers = node.exchange(packet, from: here, at: now).compactMap { peer.open($0) }
         for case .pong in answers { Issue.record("a request id of nine bytes was answered") }
@@ -63,7 +65,7 @@ import Testing
             let replies = node.exchange(packet, from: place, at: now)
             let challenge = try #require(replies.first)
             #expect(replies.count == 1)
-            #expect(World.header(challenge, to: peer.key.nodeID)?.flag == .whoAreYou)
+            #expect(DiscoveryWorld.header(challenge, to: peer.key.nodeID)?.flag == .whoAreYou)
         }
         // The session itself is unharmed.
         let packet = try peer.seal(try ping([3]))
@@ -108,7 +110,7 @@ import Testing
     }
 
     @Test func bystandersArePingedBackAndThenNamed() throws {
-        var world = World(seed: 3)
+        var world = DiscoveryWorld(seed: 3)
         try world.add(1, at: .loopback(port: 9_000))
         var bystanders: [Int] = []
         for index in 0..<5 {
@@ -217,9 +219,10 @@ import Testing
         _ = node.drain()
         let later = now + .seconds(1)
         let answers = node.exchange(try peer.seal(try ping([3])), from: here, at: later).compactMap { peer.open($0) }
-        #expect(answers == [
-            .pong(try #require(RequestID([3])), sequence: 1, address: [127, 0, 0, 1], port: 4_000),
-        ])
+        #expect(
+            answers == [
+                .pong(try #require(RequestID([3])), sequence: 1, address: [127, 0, 0, 1], port: 4_000)
+            ])
     }
 
     /// A peer in the node's table is asked for nodes; what it answers beyond the question is not taken.
@@ -240,7 +243,9 @@ import Testing
             return
         }
         // Many nodes, every one at its true distance from the peer; a forged record; the same one twice.
-        let records = try (0..<40).map { try World.record(World.key(500 + $0), World.endpoint(Int($0))) }
+        let records = try (0..<40).map {
+            try DiscoveryWorld.record(DiscoveryWorld.key(500 + $0), DiscoveryWorld.endpoint(Int($0)))
+        }
         let right = records.filter { distances.contains(RoutingTable.distance(address.id, $0.id)) }
         let wrong = records.filter { !distances.contains(RoutingTable.distance(address.id, $0.id)) }
         var forged = try #require(right.first).encoded

@@ -23,14 +23,6 @@ import Testing
 
     // MARK: Names
 
-    /// Names that stand in two targets today. The list may only get shorter.
-    private static let knownCollisions: [String: String] = [
-        "PacketHeader": "of a discv5 packet and of a uTP packet: being renamed",
-        "Role": "of a node, and of an end in the transport's laboratory: being renamed",
-        "Workload": "of the bench, and of tests of changed tries: being renamed",
-        "World": "of the simulation, of a fuzzer's scene and of two tests: being renamed",
-    ]
-
     /// A name that any target shows to others stands for nothing else anywhere, tests included; and what two targets of
     /// the program keep to themselves has two names as well, since people read across targets. What is private
     /// to a file is read in that file only.
@@ -46,11 +38,8 @@ import Testing
         let collisions = targets.filter { name, places in
             places.count > 1 && (shown.contains(name) || places.intersection(isProgram).count > 1)
         }
-        for (name, places) in collisions.sorted(by: { $0.key < $1.key }) where Self.knownCollisions[name] == nil {
+        for (name, places) in collisions.sorted(by: { $0.key < $1.key }) {
             Issue.record("\(name) is declared in \(places.sorted().joined(separator: ", ")): give one another name")
-        }
-        for name in Self.knownCollisions.keys where collisions[name] == nil {
-            Issue.record("\(name) stands for one type now: take it from the list")
         }
         #expect(shown.count > 200)
     }

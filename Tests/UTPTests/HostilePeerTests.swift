@@ -20,7 +20,7 @@ private struct Bench {
         _ kind: PacketKind, id: UInt16, sequence: UInt16, ack: UInt16, payload: [UInt8] = [], bits: [UInt8] = [],
         window: UInt32 = 1 << 20
     ) {
-        let header = PacketHeader(
+        let header = UTPHeader(
             kind: kind, connectionID: id, timestamp: 1, timestampDifference: 0, window: window, sequence: sequence,
             acknowledgement: ack)
         let bytes = Packet.encode(header, selectiveAck: bits, payload: 0..<payload.count, of: payload)
@@ -28,8 +28,8 @@ private struct Bench {
     }
 
     /// Packets, and how streams ended, since the last time.
-    mutating func take() -> (packets: [(header: PacketHeader, bits: [UInt8])], ends: [UTP.StreamEnd]) {
-        var packets: [(header: PacketHeader, bits: [UInt8])] = []
+    mutating func take() -> (packets: [(header: UTPHeader, bits: [UInt8])], ends: [UTP.StreamEnd]) {
+        var packets: [(header: UTPHeader, bits: [UInt8])] = []
         var ends: [UTP.StreamEnd] = []
         for directive in machine.drain() {
             switch directive {
@@ -320,7 +320,7 @@ private struct Bench {
         var bench = Bench()
         let (_, id) = try bench.receiver()
         let other = NodeAddress(id: bench.peer.id, endpoint: .loopback(port: 9_002))
-        let header = PacketHeader(
+        let header = UTPHeader(
             kind: .reset, connectionID: id, timestamp: 0, timestampDifference: 0, window: 0, sequence: 101,
             acknowledgement: 0)
         bench.machine.receive(Packet.encode(header), from: other, at: bench.now)
@@ -341,8 +341,9 @@ private struct Bench {
             for _ in 0..<Int.random(in: 1...3, using: &generator) {
                 switch Int.random(in: 0..<4, using: &generator) {
                 case 0: packet[Int.random(in: 0..<min(packet.count, 28), using: &generator)] ^= 1 << UInt8(seed % 8)
-                case 1: packet[Int.random(in: 0..<packet.count, using: &generator)] = UInt8.random(
-                    in: 0...255, using: &generator)
+                case 1:
+                    packet[Int.random(in: 0..<packet.count, using: &generator)] = UInt8.random(
+                        in: 0...255, using: &generator)
                 case 2 where packet.count > 1: packet.removeLast(Int.random(in: 1..<packet.count, using: &generator))
                 default: packet.insert(UInt8.random(in: 0...255, using: &generator), at: packet.count)
                 }

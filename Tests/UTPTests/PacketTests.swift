@@ -4,7 +4,7 @@ import UTP
 import UTPLab
 
 @Suite struct PacketTests {
-    private static let header = PacketHeader(
+    private static let header = UTPHeader(
         kind: .data, connectionID: 26_237, timestamp: 252_492_495, timestampDifference: 242_289_855, window: 1_048_576,
         sequence: 8_334, acknowledgement: 16_806)
 
@@ -47,9 +47,18 @@ import UTPLab
         #expect(error { $0.removeLast() } == .extensionCut)
         #expect(error { $0[21] = 3 } == .selectiveAckLength(3))
         #expect(error { $0[21] = 0 } == .selectiveAckLength(0))
-        #expect(error { $0[20] = 1; $0 += [0, 4, 0, 0, 0, 1] } == .repeatedSelectiveAck)
-        #expect(error { $0[0] = 0x21; $0.append(1) } == .unexpectedPayload)
-        #expect(error { $0[0] = 0x41; $0.append(1) } == .unexpectedPayload)
+        #expect(
+            error {
+                $0[20] = 1; $0 += [0, 4, 0, 0, 0, 1]
+            } == .repeatedSelectiveAck)
+        #expect(
+            error {
+                $0[0] = 0x21; $0.append(1)
+            } == .unexpectedPayload)
+        #expect(
+            error {
+                $0[0] = 0x41; $0.append(1)
+            } == .unexpectedPayload)
     }
 
     @Test func aFullPacketFillsADiscv5Packet() {
