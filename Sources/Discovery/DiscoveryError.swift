@@ -77,4 +77,3 @@ package enum MessageError: Error, Equatable, Sendable {
     /// NODES that claims no packet at all, or more than a bucket can fill.
     case total
 }
-

@@ -64,8 +64,9 @@ import Testing
         func take(_ milliseconds: Int) -> Bool {
             bucket.take(rate: 10, burst: 2, at: .zero + .milliseconds(milliseconds))
         }
-        #expect([take(0), take(0), take(0), take(99), take(100), take(150), take(200)]
-            == [true, true, false, false, true, false, true])
+        #expect(
+            [take(0), take(0), take(0), take(99), take(100), take(150), take(200)]
+                == [true, true, false, false, true, false, true])
         #expect([take(100_000), take(100_000), take(100_000)] == [true, true, false])
     }
 }

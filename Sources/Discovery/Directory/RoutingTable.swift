@@ -96,8 +96,9 @@ struct RoutingTable: Sendable {
     func hasRoom(for address: NodeAddress) -> Bool {
         guard let index = index(of: address.id) else { return false }
         let bucket = buckets[index]
-        guard bucket.entries.count < configuration.bucketSize
-            || bucket.replacements.count < configuration.replacementsPerBucket
+        guard
+            bucket.entries.count < configuration.bucketSize
+                || bucket.replacements.count < configuration.replacementsPerBucket
         else { return false }
         guard !address.endpoint.isLoopback else { return true }
         let subnet = Subnet(address.endpoint)

@@ -27,7 +27,8 @@ struct CurvePoint: Sendable {
     init?(compressed bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
         var raw = secp256k1_pubkey()
-        let read = bytes.count == CurvePoint.compressedSize
+        let read =
+            bytes.count == CurvePoint.compressedSize
             ? Curve.run { secp256k1_ec_pubkey_parse($0, &raw, base, bytes.count) } : 0
         guard read == 1 else { return nil }
         self.raw = raw

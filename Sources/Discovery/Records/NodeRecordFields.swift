@@ -51,9 +51,12 @@ public struct NodeRecordFields: Sendable {
     /// Sets Portal's `p`.
     public mutating func set(portal entry: NodeRecord.PortalEntry) {
         let numbers = [entry.lowestVersion, entry.highestVersion, entry.chainID]
-        set("p", .list(numbers.map { number in
-            .string(withUnsafeBytes(of: number.bigEndian) { Array($0.drop { $0 == 0 }) })
-        }))
+        set(
+            "p",
+            .list(
+                numbers.map { number in
+                    .string(withUnsafeBytes(of: number.bigEndian) { Array($0.drop { $0 == 0 }) })
+                }))
     }
 
     /// The record of these fields, `id` and `secp256k1` added, signed by `key`.

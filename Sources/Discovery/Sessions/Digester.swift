@@ -87,8 +87,9 @@ struct Digester: ~Copyable {
 
     private static func flip(_ block: UnsafeMutableRawPointer, _ mask: UInt64) {
         for offset in stride(from: 0, to: blockSize, by: 8) {
-            block.storeBytes(of: block.load(fromByteOffset: offset, as: UInt64.self) ^ mask, toByteOffset: offset,
-                             as: UInt64.self)
+            block.storeBytes(
+                of: block.load(fromByteOffset: offset, as: UInt64.self) ^ mask, toByteOffset: offset,
+                as: UInt64.self)
         }
     }
 }

@@ -296,7 +296,8 @@ struct CongestionWindow: Sendable {
         }
         // What arrives bounds what it makes sense to send, whatever delay and loss seem to say.
         let useful =
-            !mayGrow || isBlind ? packets + max(step, 0)
+            !mayGrow || isBlind
+            ? packets + max(step, 0)
             : max(1.25 * deliveries.recent / (1 - losses.background) + 4, packets / 2)
         let next = min(max(min(packets + step, useful), CongestionWindow.minimum), CongestionWindow.maximum)
         // Down at once; up with the acks of the coming round, for a step at once would be a burst.
