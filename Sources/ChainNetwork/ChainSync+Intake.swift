@@ -5,7 +5,7 @@ extension ChainSync {
     // MARK: Peers
 
     /// A peer's ping payload (type 10102) came.
-    public mutating func peerUpdated(_ id: Bytes32, _ payload: [UInt8], at now: Instant) {
+    mutating func peerUpdated(_ id: Bytes32, _ payload: [UInt8], at now: Instant) {
         guard peers[id]?.payload != payload, peers[id] != nil || peers.count < ChainNetworkLimits.peers else { return }
         var peer = peers[id] ?? HeaderPeers.Peer()
         peer.payload = payload
@@ -25,7 +25,7 @@ extension ChainSync {
     }
 
     /// The peer is gone; what it was asked is asked of others.
-    public mutating func peerLost(_ id: Bytes32) {
+    mutating func peerLost(_ id: Bytes32) {
         peers[id] = nil
         for tag in requests.filter({ $0.value.peer == id }).keys { _ = release(tag) }
         if case .single(id, _, _, _) = mode { resetWalk() }
@@ -45,7 +45,7 @@ extension ChainSync {
     // MARK: Answers
 
     /// What a request gave: the content, or nil where none came (no answer, an error, a list of other nodes).
-    public mutating func answered(_ tag: RequestTag, _ content: [UInt8]?, at now: Instant) {
+    mutating func answered(_ tag: RequestTag, _ content: [UInt8]?, at now: Instant) {
         defer { plan(at: now) }
         let index = segments.firstIndex { if case .asked(tag) = $0.state { true } else { false } }
         let isCheckpoint = checkpointRequest == tag
@@ -215,7 +215,7 @@ extension ChainSync {
     public func wants(_ key: [UInt8]) -> Bool { admission(of: key) == .wanted }
 
     /// An offered item came.
-    public mutating func offered(_ key: [UInt8], _ value: [UInt8], by peer: Bytes32, at now: Instant) {
+    mutating func offered(_ key: [UInt8], _ value: [UInt8], by peer: Bytes32, at now: Instant) {
         do throws(ChainNetworkError) {
             guard case .newBlock(let point) = try ChainContentKey(decoding: key) else { throw .malformedKey }
             learned(try NewBlockValue.decode(value, point: point), from: peer, at: now)
@@ -225,7 +225,7 @@ extension ChainSync {
     }
 
     /// A header came by the way, with a block diff for instance.
-    public mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
+    mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
         let number = entry.header.number
         guard attested.conflict == nil, number > attested.final.number else { return }
         peers.heard(of: number, by: id)
@@ -252,21 +252,9 @@ extension ChainSync {
         plan(at: now)
     }
 
-    /// Whether a block of the node's own making joins the attested chain; where it does not, that is a conflict: the
-    /// node replays another chain than the one its network attests.
-    public mutating func admits(_ header: BlockHeader) -> Bool {
-        do throws(ChainError) {
-            try attested.check(header)
-            return true
-        } catch {
-            directives.append(.conflict(error))
-            return false
-        }
-    }
-
     /// Takes a block of the node's own making (a bridge's) and passes it on. One that does not fit the attested chain
     /// is a conflict: the node replays another chain than the one its network attests.
-    public mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
+    mutating func produced(_ entry: CertifiedHeader, at now: Instant) {
         guard attested.conflict == nil else { return }
         do throws(ChainError) {
             try takeNew(entry, from: nil)

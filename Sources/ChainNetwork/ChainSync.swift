@@ -132,9 +132,6 @@ public struct ChainSync: AttestedHeaders, Sendable {
         (storedFrom ?? attested.lowest ?? attested.final.number + 1, attested.servedTip)
     }
 
-    /// The store has no headers below this one any more.
-    public mutating func pruned(below number: UInt64) { storedFrom = max(storedFrom ?? number, number) }
-
     /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
     public func reading(for key: [UInt8]) -> ServeHeaders? {
         guard let storedFrom, let lowest = attested.lowest, storedFrom < lowest,

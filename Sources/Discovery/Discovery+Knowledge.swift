@@ -14,7 +14,7 @@ extension Discovery {
 
     /// Up to `limit` nodes of the table, nearest to `target` first.
     public func closest(to target: Bytes32, limit: Int) -> [NodeRecord] {
-        directory.table.closest(to: target, limit: limit).map(\.record)
+        directory.table.closest(to: target, limit: limit)
     }
 
     /// Up to `limit` nodes of the table with the time of their last answer, the newest first: what is worth keeping for

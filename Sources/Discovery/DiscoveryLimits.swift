@@ -6,40 +6,40 @@ public enum DiscoveryLimits {
     /// Addresses remembered from which nothing came back: as many as records beside the table.
     static let silentAddresses = 2_048
     /// Bytes of a record at most. EIP-778.
-    public static let recordSize = 300
+    static let recordSize = 300
     /// Bytes of a packet. discv5: the smallest is a WHOAREYOU; 1,280 passes every IPv6 path whole.
     public static let packetSizes = 63...1_280
     /// Bytes of a plaintext message in an ordinary packet: 1,280 − masking IV 16 − header 23 − source id 32 − tag 16.
-    public static let messageSize = 1_193
+    static let messageSize = 1_193
     /// Bytes of the packet that asks for a WHOAREYOU: as long as one with a PING sealed in it.
-    public static let openingSize = 99
+    package static let openingSize = 99
     /// Bytes of a TALKRESP's response at most, whatever the request id: message − type 1 − list 3 − id 9 − string 3.
-    public static let talkResponseSize = 1_177
+    package static let talkResponseSize = 1_177
     /// Bytes of a request id at most. discv5.
-    public static let requestIDSize = 8
+    static let requestIDSize = 8
     /// Bytes of our own request ids: enough never to repeat, and 4 bytes more for the payload than 8 would leave.
-    public static let ownRequestIDSize = 4
+    static let ownRequestIDSize = 4
     /// Bytes of stream packets between two drains; those beyond are lost. Several times what one batch of received
     /// datagrams lets streams send.
-    public static let outboxBytes = 16 << 20
+    static let outboxBytes = 16 << 20
     /// Votes on our own address that are kept, of as many prefixes. Those that count are of two minutes.
-    public static let addressVotesKept = 256
+    package static let addressVotesKept = 256
     /// Addresses remembered at which nobody reached us.
-    public static let withdrawnAddresses = 16
+    static let withdrawnAddresses = 16
     /// Hosts remembered to which we wrote: a node meets some hundreds in ten minutes.
-    public static let contactedHosts = 4_096
+    static let contactedHosts = 4_096
     /// Addresses remembered that records name, and as many that have proven themselves: a node meets some hundreds.
-    public static let namedAddresses = 4_096
+    package static let namedAddresses = 4_096
     /// Bytes that an address may have been named with and still be sent: a dozen packets, so that nobody saves them up.
-    public static let namedCredit = 1_200
+    package static let namedCredit = 1_200
     /// Records one FINDNODE is answered with at most. discv5: a bucket.
-    public static let nodesPerAnswer = 16
+    static let nodesPerAnswer = 16
     /// NODES packets one answer may come in at most: one record each is the worst that is sensible.
-    public static let nodesPackets = 16
+    static let nodesPackets = 16
 
     /// Bytes of a TALKREQ's request at most under a protocol id of `protocolSize` bytes (below 56): message − type 1 −
     /// list 3 − id 5 − protocol − string 3.
-    public static func talkRequestSize(protocolSize: Int) -> Int {
+    package static func talkRequestSize(protocolSize: Int) -> Int {
         messageSize - 1 - 3 - (1 + ownRequestIDSize) - (1 + protocolSize) - 3
     }
 }

@@ -21,7 +21,7 @@ extension Node {
                 state.handle(.answered(operation, result, bytes: report.bytes), chain, at: moment)
             case .chain(let tag)?:
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
-                chain.answered(tag, content, at: moment.instant)
+                chain.handle(.answered(tag, content: content), at: moment.instant)
             case nil: break
             }
         case .offered(.state, let peer, let keys, let token):
@@ -35,7 +35,7 @@ extension Node {
         case .offerReceived(_, let peer, let items):
             for item in items {
                 expectedBlocks.ended(item.key, from: peer.id)
-                chain.offered(item.key, item.value, by: peer.id, at: moment.instant)
+                chain.handle(.offered(key: item.key, value: item.value, by: peer.id), at: moment.instant)
             }
         case .offerBroken(.state, let peer, let keys, _):
             state.handle(.broken(keys: keys, from: peer.id), chain, at: moment)
@@ -47,11 +47,13 @@ extension Node {
             }
         case .peerUpdated(.state, let info): state.handle(.peerUpdated(info), chain, at: moment)
         case .peerUpdated(_, let info):
-            if let payload = info.lastExtension?.payload { chain.peerUpdated(info.id, payload, at: moment.instant) }
+            if let payload = info.lastExtension?.payload {
+                chain.handle(.peerUpdated(info.id, payload: payload), at: moment.instant)
+            }
         case .peerMet(.state, let info): state.handle(.peerMet(info), chain, at: moment)
         case .peerMet: break
         case .peerLost(.state, let id): state.handle(.peerLost(id), chain, at: moment)
-        case .peerLost(_, let id): chain.peerLost(id)
+        case .peerLost(_, let id): chain.handle(.peerLost(id), at: moment.instant)
         case .addressVoted(let endpoint): addressVoted(endpoint)
         case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
         }
@@ -86,8 +88,8 @@ extension Node {
                 state.handle(.notKept(peer), chain, at: moment)
             }
         case .release(let peer): overlay.release(network: .state, peer: peer, at: now)
-        case .learned(let header, let peer): chain.learned(header, from: peer, at: now)
-        case .produced(let header): chain.produced(header, at: now)
+        case .learned(let header, let peer): chain.handle(.learned(header, from: peer), at: now)
+        case .produced(let header): chain.handle(.produced(header), at: now)
         case .report(let report): self.report(report)
         }
     }
@@ -204,10 +206,10 @@ extension Node {
     }
 
     /// What is about to go is not served any more.
-    mutating func headersPruned(_ outcome: Result<HeaderRecords.Pruning, StateJobError>) {
+    mutating func headersPruned(_ outcome: Result<HeaderRecords.Pruning, StateJobError>, at now: Instant) {
         switch outcome {
         case .success(let pruning):
-            chain.pruned(below: pruning.lowest)
+            chain.handle(.pruned(below: pruning.lowest), at: now)
             commit(pruning.batch, for: .pruning)
         case .failure(let error):
             headerStore.isPruning = false

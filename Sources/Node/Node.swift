@@ -255,7 +255,7 @@ public struct Node: Sendable {
             headerStore.reads -= 1
             overlay.answer(token, .content(value), at: moment.instant)
         case (.headers, _): headerStore.reads -= 1
-        case (.pruning, .pruned(let outcome)): headersPruned(outcome)
+        case (.pruning, .pruned(let outcome)): headersPruned(outcome, at: moment.instant)
         case (.pruning, _): headerStore.isPruning = false
         }
     }

@@ -36,7 +36,10 @@ extension Overlay {
 
     /// Up to `limit` peers of the network nearest to `target`, nearest first.
     public func closest(to target: Bytes32, network id: NetworkID, limit: Int) -> [PeerInfo] {
-        index(of: id).map { networks[$0].table.closest(to: target, limit: limit).map(wire.book.info) } ?? []
+        guard let network = index(of: id) else { return [] }
+        return networks[network].table.closest(to: target, limit: limit).compactMap { peer in
+            networks[network].table.look(at: peer) { wire.book.info($0) }
+        }
     }
 
     /// Peers of the network whose radius, as they last told it, covers `position`, nearest to it first.
@@ -46,7 +49,9 @@ extension Overlay {
 
     /// Records of the network's peers nearest to `target`, nearest first, for an asker that gets no content from us.
     public func closestRecords(to target: Bytes32, network id: NetworkID, besides asker: Bytes32) -> [NodeRecord] {
-        closest(to: target, network: id, limit: OverlayLimits.records + 1).map(\.record).filter { $0.id != asker }
+        guard let network = index(of: id) else { return [] }
+        return networks[network].table.closest(to: target, limit: OverlayLimits.records + 1)
+            .compactMap { $0 == asker ? nil : networks[network].table.contact(of: $0)?.record }
     }
 
     /// How a node behaved so far; nil for one never dealt with.

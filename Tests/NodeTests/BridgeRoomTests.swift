@@ -77,7 +77,7 @@ private struct Replaying {
                 Claim(kind: kind, point: headers[number - 1].point, unixSeconds: bench.moment.unixSeconds), in: context)
         }
         let entry = CertifiedHeader(header: headers[head - 1], certificate: Certificate(claims))
-        bench.node.chain.produced(entry, at: bench.now)
+        bench.node.chain.handle(.produced(entry), at: bench.now)
         try work(bench.handle(.tick))
     }
 

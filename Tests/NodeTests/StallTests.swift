@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: [false, true]) func headersWithoutAnAnchorAreToldSo(isFinal: Bool) throws {
         var bench = try Bench(.walker, isFull: false)
         #expect(Standing.noAnchor(bench.node, 31).reason == "no attested header above the checkpoint was seen")
-        bench.node.chain.learned(try block(isFinal: isFinal), from: Bench.peer, at: bench.now)
+        bench.node.chain.handle(.learned(try block(isFinal: isFinal), from: Bench.peer), at: bench.now)
         #expect(bench.node.chain.head.number == 1 && bench.node.chain.newestAnchor == nil)
         let stall = Standing.noAnchor(bench.node, 31)
         let final = isFinal ? 1 : 0

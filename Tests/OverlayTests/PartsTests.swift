@@ -220,7 +220,7 @@ import Testing
         #expect(!wasThere)
         #expect(table.peers.map(\.id) == table.peers.map(\.id).sorted())
         let target = Bytes32(0x8f << 56, 0, 0, 0)
-        let near = table.closest(to: target, limit: 5).map { $0.id ^ target }
+        let near = table.closest(to: target, limit: 5).map { $0 ^ target }
         #expect(near == near.sorted())
         #expect(near.count == 5)
     }

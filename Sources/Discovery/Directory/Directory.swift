@@ -434,7 +434,7 @@ struct Directory: Sendable {
     ) {
         lookups.running[id] = NodeLookup(
             target: target, isPublic: isPublic, localID: table.localID,
-            seeds: table.closest(to: target, limit: configuration.bucketSize).map(\.record),
+            seeds: table.closest(to: target, limit: configuration.bucketSize),
             parallelism: configuration.lookupParallelism, resultSize: configuration.bucketSize)
         drive(id, at: now, through: &requests)
     }

@@ -27,8 +27,6 @@ struct RoutingTable: Sendable {
     struct Bucket: Sendable {
         var entries: [TableEntry] = []
         var replacements: [TableEntry] = []
-
-        var all: [TableEntry] { entries + replacements }
     }
 
     enum Insertion: Equatable, Sendable {
@@ -63,13 +61,6 @@ struct RoutingTable: Sendable {
         index(of: id).flatMap { buckets[$0].entries.first { $0.address.id == id } }
     }
 
-    /// What is held of `id`, as entry or replacement.
-    func held(_ id: Bytes32) -> TableEntry? {
-        guard let bucket = index(of: id) else { return nil }
-        return buckets[bucket].entries.first { $0.address.id == id }
-            ?? buckets[bucket].replacements.first { $0.address.id == id }
-    }
-
     // Asked for every packet and record: without a copy of the entry.
 
     /// The record held of `id`, as entry or replacement.
@@ -95,15 +86,17 @@ struct RoutingTable: Sendable {
     /// Whether a node there would find a place, so that it is worth a PING.
     func hasRoom(for address: NodeAddress) -> Bool {
         guard let index = index(of: address.id) else { return false }
-        let bucket = buckets[index]
         guard
-            bucket.entries.count < configuration.bucketSize
-                || bucket.replacements.count < configuration.replacementsPerBucket
+            buckets[index].entries.count < configuration.bucketSize
+                || buckets[index].replacements.count < configuration.replacementsPerBucket
         else { return false }
         guard !address.endpoint.isLoopback else { return true }
         let subnet = Subnet(address.endpoint)
-        return subnets[subnet, default: 0] < configuration.tableSubnetLimit
-            && bucket.all.count { $0.subnet == subnet } < configuration.bucketSubnetLimit
+        guard subnets[subnet, default: 0] < configuration.tableSubnetLimit else { return false }
+        let neighbours =
+            buckets[index].entries.count { $0.subnet == subnet }
+            + buckets[index].replacements.count { $0.subnet == subnet }
+        return neighbours < configuration.bucketSubnetLimit
     }
 
     /// Puts in a node that has just answered a PING.
@@ -126,10 +119,10 @@ struct RoutingTable: Sendable {
     mutating func noteAnswer(_ id: Bytes32, at now: Instant) {
         guard let index = index(of: id), let place = buckets[index].entries.firstIndex(where: { $0.address.id == id })
         else { return }
-        var entry = buckets[index].entries.remove(at: place)
-        entry.failures = 0
-        entry.lastAnswer = now
-        buckets[index].entries.append(entry)
+        buckets[index].entries[place].failures = 0
+        buckets[index].entries[place].lastAnswer = now
+        guard place < buckets[index].entries.count - 1 else { return }
+        buckets[index].entries.append(buckets[index].entries.remove(at: place))
     }
 
     /// Notes that `id` did not answer. Gives its failures in a row; nil where it is not in the table.
@@ -191,11 +184,20 @@ struct RoutingTable: Sendable {
         (1...256).contains(distance) ? buckets[distance - 1].entries.reversed() : []
     }
 
-    /// Up to `limit` entries, nearest to `target` first.
-    func closest(to target: Bytes32, limit: Int) -> [TableEntry] {
-        let sorted = buckets.lazy.flatMap(\.entries).map { (distance: $0.address.id ^ target, entry: $0) }
-            .sorted { $0.distance < $1.distance }
-        return sorted.prefix(max(0, limit)).map(\.entry)
+    /// Records of up to `limit` entries, nearest to `target` first.
+    func closest(to target: Bytes32, limit: Int) -> [NodeRecord] {
+        guard limit > 0 else { return [] }
+        var nearest: [(distance: Bytes32, record: NodeRecord)] = []
+        for bucket in buckets.indices {
+            for place in buckets[bucket].entries.indices {
+                let distance = buckets[bucket].entries[place].address.id ^ target
+                if nearest.count == limit, let last = nearest.last, last.distance < distance { continue }
+                let rank = nearest.firstIndex { distance < $0.distance } ?? nearest.endIndex
+                nearest.insert((distance, buckets[bucket].entries[place].record), at: rank)
+                if nearest.count > limit { nearest.removeLast() }
+            }
+        }
+        return nearest.map(\.record)
     }
 
     /// An entry chosen evenly.

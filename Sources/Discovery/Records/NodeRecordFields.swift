@@ -43,7 +43,7 @@ public struct NodeRecordFields: Sendable {
     }
 
     /// Removes what `set(endpoint:)` sets for a family.
-    public mutating func removeEndpoint(isIPv4: Bool) {
+    mutating func removeEndpoint(isIPv4: Bool) {
         set(isIPv4 ? "ip" : "ip6", nil)
         set(isIPv4 ? "udp" : "udp6", nil)
     }

@@ -137,7 +137,8 @@ struct ContentServer: Sendable {
             return
         }
         let nearest = network.table.closest(to: SHA256.hash(entry.key), limit: OverlayLimits.records + 1)
-        wire.respond(nearest.map(\.contact.record), to: entry.address, entry.token)
+        wire.respond(
+            nearest.compactMap { network.table.contact(of: $0)?.record }, to: entry.address, entry.token)
     }
 
     // MARK: Answers

@@ -24,7 +24,7 @@ struct NetworkLookups: Sendable {
         guard running.count < OverlayLimits.lookups else { return false }
         var lookup = lookup
         let nearest = network.table.closest(to: lookup.target, limit: OverlayLimits.bucketSize)
-        lookup.begin(with: nearest.map(\.contact))
+        lookup.begin(with: nearest.compactMap { network.table.contact(of: $0) })
         running[number] = lookup
         proceed(number, as: network.profile, through: &wire)
         return true

@@ -81,6 +81,11 @@ struct NetworkTable: Sendable {
         known.index(forKey: id).map { known.values[$0].contact }
     }
 
+    /// Looks at a peer without a copy of it; nil where there is none.
+    func look<Result>(at id: Bytes32, _ body: (TablePeer) -> Result) -> Result? {
+        known.index(forKey: id).map { body(known.values[$0]) }
+    }
+
     /// Changes a peer in place; nil where there is none.
     @discardableResult
     mutating func update<Result>(_ id: Bytes32, _ change: (inout TablePeer) -> Result) -> Result? {
@@ -233,7 +238,7 @@ struct NetworkTable: Sendable {
     }
 
     /// Up to `limit` peers nearest to `target`, nearest first.
-    func closest(to target: Bytes32, limit: Int) -> [TablePeer] {
+    func closest(to target: Bytes32, limit: Int) -> [Bytes32] {
         var nearest: [(distance: Bytes32, id: Bytes32)] = []
         for id in known.keys {
             let distance = id ^ target
@@ -242,6 +247,6 @@ struct NetworkTable: Sendable {
             nearest.insert((distance, id), at: place)
             if nearest.count > limit { nearest.removeLast() }
         }
-        return nearest.compactMap { known[$0.id] }
+        return nearest.map(\.id)
     }
 }

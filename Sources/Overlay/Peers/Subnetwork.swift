@@ -183,7 +183,7 @@ struct Subnetwork: Sendable {
     }
 
     private func announce(_ peer: Bytes32, through wire: inout PortalWire) {
-        if let peer = table[peer] { wire.directives.append(.peerUpdated(id, wire.book.info(peer))) }
+        if let info = table.look(at: peer, { wire.book.info($0) }) { wire.directives.append(.peerUpdated(id, info)) }
     }
 
     // MARK: When a PING is due
@@ -202,13 +202,13 @@ struct Subnetwork: Sendable {
 
     /// Moves the next PING to the next chance, if that is earlier: `gap` after the last one.
     private mutating func schedule(_ peer: Bytes32, after gap: Interval, through wire: inout PortalWire) {
-        guard let last = table[peer]?.lastPing else { return }
+        guard let last = table.look(at: peer, { $0.lastPing }) else { return }
         schedule(peer, at: max(wire.clock, last + gap), through: &wire)
     }
 
     /// The next PING comes after the usual pause, ±25 %, so that peers met together are not pinged together for ever.
     private mutating func scheduleNext(_ peer: Bytes32, through wire: inout PortalWire) {
-        let isKept = table[peer]?.isKept == true
+        let isKept = table.look(at: peer) { $0.isKept } == true
         let pause = isKept ? keptPingInterval(wire.configuration) : wire.configuration.pingInterval
         let quarter = pause.microseconds / 4
         let jittered = pause.microseconds - quarter + wire.generator.next() % (2 * quarter + 1)
@@ -227,7 +227,7 @@ struct Subnetwork: Sendable {
 
     /// A deadline of a peer's PING has come.
     mutating func pingDue(_ peer: Bytes32, through wire: inout PortalWire) {
-        if let due = table[peer]?.nextPing, due <= wire.clock { ping(peer, through: &wire) }
+        if let due = table.look(at: peer, { $0.nextPing }), due <= wire.clock { ping(peer, through: &wire) }
     }
 
     /// Pings a peer, unless it is being pinged.
@@ -263,7 +263,7 @@ struct Subnetwork: Sendable {
         let gap = isUrgent ? OverlayLimits.urgentPingGap : max(OverlayLimits.payloadPingGap, shareOfKeptPings)
         for (rank, peer) in table.ids(onlyKept: !isUrgent).enumerated() {
             let turn = Interval(microseconds: UInt64(rank) * 1_000_000 / UInt64(OverlayLimits.urgentPingRate))
-            guard let last = table[peer]?.lastPing else { continue }
+            guard let last = table.look(at: peer, { $0.lastPing }) else { continue }
             schedule(peer, at: max(wire.clock + turn, last + gap), through: &wire)
         }
         return true
@@ -419,7 +419,7 @@ struct Subnetwork: Sendable {
         }
         heard(said, type: type, payload, from: address.id, through: &wire)
         fetchRecord(contact, announced: recordSequence, through: &wire)
-        if type == PingPayload.clientInfoType, table[address.id]?.lastExtension != nil {
+        if type == PingPayload.clientInfoType, table.look(at: address.id, { $0.lastExtension != nil }) == true {
             // A peer that had spoken its extension and now sends a first PING has been started anew: what it said is
             // out of date.
             schedule(address.id, after: OverlayLimits.payloadPingGap, through: &wire)

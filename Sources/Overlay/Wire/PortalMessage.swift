@@ -43,7 +43,7 @@ public struct AcceptCode: RawRepresentable, Hashable, Sendable {
     public static let notVerifiable = AcceptCode(rawValue: 6)
 }
 
-/// The eight messages of the Portal wire, version 2: a selector byte and an SSZ container (Specs/wire.md §1.3).
+/// The eight messages of the Portal wire, version 2: a selector byte and an SSZ container. Specs/wire.md, 1.3.
 public enum PortalMessage: Hashable, Sendable {
     case ping(recordSequence: UInt64, type: UInt16, payload: [UInt8])
     case pong(recordSequence: UInt64, type: UInt16, payload: [UInt8])

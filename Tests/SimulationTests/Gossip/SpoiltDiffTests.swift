@@ -21,7 +21,7 @@ import Testing
         let header = CertifiedHeader(
             header: try BlockHeader(rlp: scene.value.header),
             certificate: try Certificate(decoding: scene.value.certificate))
-        scene.node.chain.learned(header, from: honest, at: scene.moment.instant)
+        scene.node.chain.handle(.learned(header, from: honest), at: scene.moment.instant)
         #expect(scene.node.chain.isAttested(scene.key.point))
         var certificate = scene.value.certificate
         certificate[certificate.count - 1] ^= 1
