@@ -70,7 +70,8 @@ let package = Package(
         floor(
             "Shell",
             [
-                "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "StateStore", "StateNetwork",
+                "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "StateStore",
+                "StateNetwork",
                 "CNet", "CLMDB", "CSodium",
             ]),
         floor(
@@ -92,7 +93,8 @@ let package = Package(
         floor(
             "Bench",
             [
-                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateNetwork", "Discovery", "UTP",
+                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateNetwork", "Discovery",
+                "UTP",
                 "Overlay", "CCrypto",
             ]),
         // Floor 10

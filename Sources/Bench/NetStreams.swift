@@ -50,8 +50,10 @@ final class StreamTrial: Trial {
     private var payloads: [[UInt8]] = []
 
     func run() throws -> Work {
-        guard case .fetched(let payloads) = try near.ask(
-            .fetch(streams: workload.streams, bytes: workload.bytes)).report
+        guard
+            case .fetched(let payloads) = try near.ask(
+                .fetch(streams: workload.streams, bytes: workload.bytes)
+            ).report
         else { throw BenchError.wrongResult(workload: workload.name, what: "no payload") }
         self.payloads = payloads
         return Work(items: workload.streams, bytes: workload.streams * workload.bytes)

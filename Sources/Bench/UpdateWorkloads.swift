@@ -9,7 +9,8 @@ struct DurableUpdateWorkload: Workload {
     let name = "trie.update.2000.durable"
     let items = "updates"
     let scales = false
-    let summary = "2,000 random changes of 1,000,000 accounts in the store: the new root; base, undo layer and history "
+    let summary =
+        "2,000 random changes of 1,000,000 accounts in the store: the new root; base, undo layer and history "
         + "written and durable"
 
     func prepare(_ material: BenchMaterial, threads: Int) throws -> any Trial {

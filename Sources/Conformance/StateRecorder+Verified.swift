@@ -37,9 +37,11 @@ extension StateRecorder {
         }
         // At depth 2 the long common path of section 2 is an extension that spans the boundary.
         let deep = try MemoryState(before.leaves, depth: 2)
-        for index in [0x00, 0x10] + deep.leaves.filter({ $0.key.account.word0 >> 60 == 2 }).prefix(1).flatMap({
-            [Int($0.key.account.word0 >> 56), Int($0.key.account.word0 >> 56) ^ 1]
-        }) {
+        for index in [0x00, 0x10]
+            + deep.leaves.filter({ $0.key.account.word0 >> 60 == 2 }).prefix(1).flatMap({
+                [Int($0.key.account.word0 >> 56), Int($0.key.account.word0 >> 56) ^ 1]
+            })
+        {
             let nodes = try SSZ.encode(
                 .elements(try deep.crown.proofNodes(forSection: index).map { .bytes($0) }), as: schema)
             lists.add(

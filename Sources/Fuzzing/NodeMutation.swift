@@ -12,7 +12,9 @@ enum NodeMutation {
             guard let place = generator.index(nodes.count) else { return false }
             nodes.remove(at: place)
         case .nodeAdded:
-            let node = generator.oneIn(4) ? Array(generator.hash().bytes.prefix(generator.below(33)))
+            let node =
+                generator.oneIn(4)
+                ? Array(generator.hash().bytes.prefix(generator.below(33)))
                 : generator.pick(spare) ?? [0xc0]
             guard !nodes.contains(node) else { return false }
             nodes.insert(node, at: generator.below(nodes.count + 1))

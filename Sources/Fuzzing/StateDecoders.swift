@@ -66,10 +66,12 @@ enum StateDecoders {
     static func blockDiff(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         guard let value = try? BlockDiffValue(decoding: bytes) else { return false }
         try sameBySchema(bytes, BlockDiffValue.schema, "block diff")
-        guard let again = BlockDiffValue(
-            header: value.header, certificate: value.certificate, sectionHashBefore: value.sectionHashBefore,
-            changes: value.changes, codes: value.codes, pathProof: value.pathProof
-        ).encoded else { throw .notRoundTrip("block diff without encoding") }
+        guard
+            let again = BlockDiffValue(
+                header: value.header, certificate: value.certificate, sectionHashBefore: value.sectionHashBefore,
+                changes: value.changes, codes: value.codes, pathProof: value.pathProof
+            ).encoded
+        else { throw .notRoundTrip("block diff without encoding") }
         // Codes are put in order when a value is made; a received one may have them otherwise, and is refused later.
         try require(again.count == bytes.count, .notRoundTrip("block diff"))
         try require(value.encoded == bytes, .notCanonical("block diff"))

@@ -11,8 +11,9 @@ public enum Keccak {
     public static func hash(_ buffer: UnsafeRawBufferPointer) -> Bytes32 {
         withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { output in
             guard let target = output.baseAddress else { return .zero }
-            ckeccak_256(buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), buffer.count,
-                        target.assumingMemoryBound(to: UInt8.self))
+            ckeccak_256(
+                buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), buffer.count,
+                target.assumingMemoryBound(to: UInt8.self))
             return Bytes32(loading: target)
         }
     }

@@ -3,8 +3,8 @@ import StateStore
 /// What bounds the state network's content. Sizes are in bytes unless the name says otherwise; every limit is checked
 /// before anything is allocated for what it bounds.
 public enum StateNetworkLimits {
-    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source: protocol.md
-    /// §1.
+    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source:
+    /// Specs/wire.md §2.
     public static let answerBytes = 32 * 1_024 * 1_024
     /// Headers that one transaction forgets: some megabytes of pages.
     static let prunedHeaders = 4_096
@@ -13,11 +13,11 @@ public enum StateNetworkLimits {
     public static let servedRangeBytes = 4 << 20, servedDiffBytes = 16 << 20
     /// Bytes of history gone through for one section's diff, per byte that the answer may have, and in any case.
     static let historyFactor = 8, historyFloor = 256 << 10
-    /// A request of ours: it must fit a packet beside a header. Source: protocol.md §1.
+    /// A request of ours: it must fit a packet beside a header. Source: Specs/wire.md §3.
     public static let keyBytes = 1_024
-    /// Leaves (accounts and slots) of one answer. Source: protocol.md §1.
+    /// Leaves (accounts and slots) of one answer. Source: Specs/wire.md §4.1.
     public static let leaves = 65_536
-    /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: protocol.md §1.
+    /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: Specs/wire.md §4.1.
     public static let edgeProofNodes = 256
     /// Both edges of a range.
     public static let rangeProofNodes = 2 * edgeProofNodes
@@ -29,13 +29,13 @@ public enum StateNetworkLimits {
     public static let slotValueBytes = 33
     /// Accounts of a range whose storage starts or ends inside it: the first and the last.
     public static let partialAccounts = 2
-    /// Sections that one key may name: the width of its mask in bits. Source: protocol.md §5.
+    /// Sections that one key may name: the width of its mask in bits. Source: Specs/wire.md §3.
     public static let maskBits = 256
     /// Path proof nodes of one diffs answer: of 256 sections at most 4 branches, each once, and a spanning node each.
     public static let diffProofNodes = 2_048
     /// Path proof nodes of one section.
     public static let pathProofNodes = 64
-    /// Code hashes in one key. Source: protocol.md §1.
+    /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
     /// New codes in one block diff of one section: a block of 100 M gas deploys at most some 3,000 tiny contracts.
     public static let blockCodes = 4_096
@@ -48,9 +48,9 @@ public enum StateNetworkLimits {
     }
     /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.
     public static let servedAnchors = 4
-    /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: protocol.md §5.
+    /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: Specs/wire.md §5.
     public static let pingPayloadBytes = 700
-    /// Anchors in the ping payload. Source: protocol.md §5.
+    /// Anchors in the ping payload. Source: Specs/wire.md §5.
     public static let pingAnchors = 2
     /// Runs of sections in the ping payload: as many as fit its bytes, rounded up.
     public static let pingRuns = 256

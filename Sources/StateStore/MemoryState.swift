@@ -64,9 +64,11 @@ public struct MemoryState: Sendable {
         while start < leaves.count {
             let account = leaves[start].key.account
             guard leaves[start].key.slot == nil else { throw .slotsWithoutAccount(account) }
-            guard case .success(let body) = Result(catching: { [leaves] in
-                try StateAccount(slim: leaves[start].value)
-            }) else { throw .malformedBody(account) }
+            guard
+                case .success(let body) = Result(catching: { [leaves] in
+                    try StateAccount(slim: leaves[start].value)
+                })
+            else { throw .malformedBody(account) }
             var slots = LeafColumns()
             start += 1
             while start < leaves.count, let slot = leaves[start].key.slot, leaves[start].key.account == account {

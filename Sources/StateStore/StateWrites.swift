@@ -294,4 +294,3 @@ extension StatePoint {
         return withUnsafeBytes(of: (number + 1).bigEndian) { Array($0) }
     }
 }
-

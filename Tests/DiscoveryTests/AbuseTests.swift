@@ -7,8 +7,8 @@ import Testing
 @Suite struct AbuseTests {
     let now = Instant(microseconds: 1_000)
 
-    private func node(_ configuration: Discovery.Configuration = World.configuration) throws -> Discovery {
-        var world = World(seed: 1)
+    private func node(_ configuration: Discovery.Configuration = DiscoveryWorld.configuration) throws -> Discovery {
+        var world = DiscoveryWorld(seed: 1)
         try world.add(1, at: .loopback(port: 9_000), configuration: configuration)
         return world.nodes[0]
     }
@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test func floodFromInventedNodesAndAddressesStaysBounded() throws {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.challengeLimit = 64
         configuration.rateLimitedAddresses = 32
         var node = try node(configuration)
@@ -73,7 +73,7 @@ import Testing
 
     @Test func garbageOfEverySizeIsDropped() throws {
         var node = try node()
-        var entropy = World.entropy(5)
+        var entropy = DiscoveryWorld.entropy(5)
         for size in 0...1_400 {
             node.receive(entropy.bytes(size), from: .loopback(port: 1), at: now)
         }
@@ -146,10 +146,10 @@ import Testing
     }
 
     @Test func subnetsCannotFillTheTable() throws {
-        let configuration = World.configuration
-        var table = RoutingTable(localID: World.key(1).nodeID, configuration: configuration)
+        let configuration = DiscoveryWorld.configuration
+        var table = RoutingTable(localID: DiscoveryWorld.key(1).nodeID, configuration: configuration)
         var generator = SeededGenerator(seed: 2)
-        let record = try World.record(World.key(2), World.endpoint(1))
+        let record = try DiscoveryWorld.record(DiscoveryWorld.key(2), DiscoveryWorld.endpoint(1))
         func fill(_ place: (Int) -> Endpoint?) -> [Int: Int] {
             var buckets: [Int: Int] = [:]
             for index in 0..<2_000 {

@@ -15,28 +15,28 @@ import Testing
     }
 
     /// A node whose record names no address, and `others` that know it as a boot node.
-    private func world(_ others: Int, adopts: Bool = true) throws -> World {
-        var world = World(seed: 11)
-        var configuration = World.configuration
+    private func world(_ others: Int, adopts: Bool = true) throws -> DiscoveryWorld {
+        var world = DiscoveryWorld(seed: 11)
+        var configuration = DiscoveryWorld.configuration
         configuration.revalidationInterval = .seconds(1)
         configuration.adoptsVotedAddress = adopts
-        let key = World.key(1)
+        let key = DiscoveryWorld.key(1)
         let nameless = try NodeRecordFields(sequence: 1).signed(by: key)
         world.nodes.append(
-            try Discovery(key: key, record: nameless, configuration: configuration, entropy: World.entropy(1)))
+            try Discovery(key: key, record: nameless, configuration: configuration, entropy: DiscoveryWorld.entropy(1)))
         world.told.append([])
-        world.places.append(World.endpoint(1))
+        world.places.append(DiscoveryWorld.endpoint(1))
         for index in 0..<others { try world.add(10 + UInt64(index)) }
         return world
     }
 
     /// All find each other; the nameless node pings the others, which vote.
-    private func join(_ world: inout World) {
+    private func join(_ world: inout DiscoveryWorld) {
         let first = world.nodes[1].localRecord
         for index in world.nodes.indices where index != 1 { world.nodes[index].addBootNodes([first], at: world.now) }
     }
 
-    private func checks(_ world: World) -> [Bool] {
+    private func checks(_ world: DiscoveryWorld) -> [Bool] {
         world.told[0].compactMap { directive in
             guard case .addressChecked(_, let isReachable) = directive else { return nil }
             return isReachable
@@ -105,9 +105,9 @@ import Testing
         var world = try world(12)
         join(&world)
         world.run(.seconds(20))
-        #expect(world.nodes[0].localRecord.endpoint == World.endpoint(1))
+        #expect(world.nodes[0].localRecord.endpoint == DiscoveryWorld.endpoint(1))
         #expect(world.nodes[0].localRecord.sequence == 2)
-        #expect(world.nodes[0].addressReport.testing == [World.endpoint(1)])
+        #expect(world.nodes[0].addressReport.testing == [DiscoveryWorld.endpoint(1)])
         #expect(checks(world) == [])
         // Two that it never wrote to, of different prefixes, make contact.
         for index in 0..<2 {
@@ -117,8 +117,8 @@ import Testing
             #expect(checks(world) == (index == 0 ? [] : [true]))
         }
         world.run(.seconds(400))
-        #expect(world.nodes[0].localRecord.endpoint == World.endpoint(1))
-        #expect(world.nodes[0].addressReport.proven == [World.endpoint(1)])
+        #expect(world.nodes[0].localRecord.endpoint == DiscoveryWorld.endpoint(1))
+        #expect(world.nodes[0].addressReport.proven == [DiscoveryWorld.endpoint(1)])
         #expect(checks(world) == [true])
     }
 
@@ -126,7 +126,7 @@ import Testing
         var world = try world(12)
         join(&world)
         world.run(.seconds(20))
-        #expect(world.nodes[0].localRecord.endpoint == World.endpoint(1))
+        #expect(world.nodes[0].localRecord.endpoint == DiscoveryWorld.endpoint(1))
         world.run(.seconds(310))
         #expect(checks(world) == [false])
         #expect(world.nodes[0].localRecord.endpoint == nil)
@@ -136,8 +136,8 @@ import Testing
         #expect(world.nodes[0].addressReport.tallies.first?.prefixes ?? 0 >= 10)
         #expect(world.nodes[0].localRecord.endpoint == nil)
         let reachability = world.nodes[0].ownAddress.reachability
-        #expect(reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(6 * 3_600)))
-        #expect(!reachability.mayAdopt(World.endpoint(1), at: world.now + .seconds(4 * 3_600)))
+        #expect(reachability.mayAdopt(DiscoveryWorld.endpoint(1), at: world.now + .seconds(6 * 3_600)))
+        #expect(!reachability.mayAdopt(DiscoveryWorld.endpoint(1), at: world.now + .seconds(4 * 3_600)))
     }
 
     @Test func aFixedAddressIsOnlyToldOf() throws {
@@ -177,17 +177,18 @@ import Testing
         var both = NodeRecordFields(sequence: 1)
         both.set(endpoint: truth)
         both.set(endpoint: six)
-        let record = try both.signed(by: World.key(5))
+        let record = try both.signed(by: DiscoveryWorld.key(5))
         let cases: [(AddressFamilies, Endpoint?)] = [
             ([.ipv4, .ipv6], truth), (.ipv4, truth), (.ipv6, six), ([], nil),
         ]
         for (families, expected) in cases {
-            var configuration = World.configuration
+            var configuration = DiscoveryWorld.configuration
             configuration.families = families
-            let key = World.key(1)
+            let key = DiscoveryWorld.key(1)
             var node = try Discovery(
-                key: key, record: try World.record(key, World.endpoint(1)), configuration: configuration,
-                entropy: World.entropy(1))
+                key: key, record: try DiscoveryWorld.record(key, DiscoveryWorld.endpoint(1)),
+                configuration: configuration,
+                entropy: DiscoveryWorld.entropy(1))
             node.addBootNodes([record], at: .zero)
             let targets = node.drain().compactMap { directive in
                 if case .send(_, let to) = directive { to } else { Endpoint?.none }

@@ -10,13 +10,13 @@ import Testing
 
     /// A node at a public address; its first key gives a place on the ring that the tests do not depend on.
     private func node(
-        _ configuration: Discovery.Configuration = World.configuration, seed: UInt64 = 1
+        _ configuration: Discovery.Configuration = DiscoveryWorld.configuration, seed: UInt64 = 1
     ) throws -> Discovery {
-        let key = World.key(seed)
+        let key = DiscoveryWorld.key(seed)
         let place = Endpoint(ipv4: (93, 184, 1, 1), port: 9_009)
         return try Discovery(
-            key: key, record: try World.record(key, place), configuration: configuration,
-            entropy: World.entropy(seed))
+            key: key, record: try DiscoveryWorld.record(key, place), configuration: configuration,
+            entropy: DiscoveryWorld.entropy(seed))
     }
 
     private func ping(_ number: UInt32) -> [UInt8] { Message.ping(RequestID(own: number), sequence: 1).encoded }
@@ -106,7 +106,7 @@ import Testing
 
     /// 3a. Packets that ask for WHOAREYOU without end: one challenge a node and address, memory as configured.
     @Test func attack3OneChallengeForEachNodeAndAddress() throws {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.challengeLimit = 128
         configuration.rateLimitedAddresses = 64
         var node = try node(configuration)
@@ -132,18 +132,18 @@ import Testing
     /// 3b. WHOAREYOU of strangers, replayed or invented: no state, no packet, and the handshake that was answered once
     /// is not answered again.
     @Test func attack3ReplayedAndInventedChallenges() throws {
-        var world = World(seed: 33)
+        var world = DiscoveryWorld(seed: 33)
         try world.add(1)
         try world.add(2)
         world.nodes[0].addBootNodes([world.nodes[1].localRecord], at: world.now)
         world.run(.seconds(3))
         let (here, there) = (world.places[0], world.places[1])
         let challenges = world.log.filter { $0.to == here && $0.from == there }.map(\.bytes).filter {
-            World.header($0, to: world.nodes[0].key.nodeID)?.flag == .whoAreYou
+            DiscoveryWorld.header($0, to: world.nodes[0].key.nodeID)?.flag == .whoAreYou
         }
         let challenge = try #require(challenges.first)
         let sessions = world.nodes[0].sessionCount
-        var entropy = World.entropy(4)
+        var entropy = DiscoveryWorld.entropy(4)
         for index in 0..<2_000 {
             var mask = MaskCipher(to: world.nodes[0].key.nodeID)
             let number = entropy.bytes32()
@@ -152,7 +152,7 @@ import Testing
                 nonce: Nonce(counter: UInt32(index), tail: number.word2), authSize: 24, tail: [], mask: &mask
             ) { $0.initializeMemory(as: UInt8.self, repeating: 0, count: 24) }.packet
             for packet in [challenge, invented] {
-                for source in [there, World.endpoint(99)] {
+                for source in [there, DiscoveryWorld.endpoint(99)] {
                     #expect(world.nodes[0].exchange(packet, from: source, at: world.now) == [])
                 }
             }
@@ -251,7 +251,7 @@ import Testing
         var fields = NodeRecordFields(sequence: 1)
         fields.set(endpoint: Endpoint(ipv4: (64, 1, 1, 1), port: 30))
         fields.set(endpoint: places[6])
-        let double = try fields.signed(by: World.key(800))
+        let double = try fields.signed(by: DiscoveryWorld.key(800))
         let doubleAddress = NodeAddress(id: double.id, endpoint: Endpoint(ipv4: (64, 1, 1, 1), port: 30))
         #expect(node.directory.table.insert(double, at: doubleAddress, now: start) == .added)
 
@@ -275,7 +275,10 @@ import Testing
             Issue.record("no FINDNODE")
             return
         }
-        let told = try places.enumerated().map { try World.record(World.key(1_000 + UInt64($0)), $1) } + [double]
+        let told =
+            try places.enumerated().map { try DiscoveryWorld.record(DiscoveryWorld.key(1_000 + UInt64($0)), $1) } + [
+                double
+            ]
         for (index, half) in [told.prefix(4), told.dropFirst(4)].enumerated() {
             let message = Message.nodes(id, total: 2, records: half.map(\.encoded)).encoded
             node.receive(try teller.seal(message), from: asker, at: start + .milliseconds(5_010 + index))

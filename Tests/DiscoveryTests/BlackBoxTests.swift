@@ -10,7 +10,7 @@ import Testing
     let now = Instant(microseconds: 1_000)
 
     private func node() throws -> Discovery {
-        var world = World(seed: 1)
+        var world = DiscoveryWorld(seed: 1)
         try world.add(1, at: .loopback(port: 9_000))
         return world.nodes[0]
     }
@@ -65,7 +65,7 @@ import Testing
             let replies = node.exchange(packet, from: place, at: now)
             let challenge = try #require(replies.first)
             #expect(replies.count == 1)
-            #expect(World.header(challenge, to: peer.key.nodeID)?.flag == .whoAreYou)
+            #expect(DiscoveryWorld.header(challenge, to: peer.key.nodeID)?.flag == .whoAreYou)
         }
         // The session itself is unharmed.
         let packet = try peer.seal(try ping([3]))
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test func bystandersArePingedBackAndThenNamed() throws {
-        var world = World(seed: 3)
+        var world = DiscoveryWorld(seed: 3)
         try world.add(1, at: .loopback(port: 9_000))
         var bystanders: [Int] = []
         for index in 0..<5 {
@@ -243,7 +243,9 @@ import Testing
             return
         }
         // Many nodes, every one at its true distance from the peer; a forged record; the same one twice.
-        let records = try (0..<40).map { try World.record(World.key(500 + $0), World.endpoint(Int($0))) }
+        let records = try (0..<40).map {
+            try DiscoveryWorld.record(DiscoveryWorld.key(500 + $0), DiscoveryWorld.endpoint(Int($0)))
+        }
         let right = records.filter { distances.contains(RoutingTable.distance(address.id, $0.id)) }
         let wrong = records.filter { !distances.contains(RoutingTable.distance(address.id, $0.id)) }
         var forged = try #require(right.first).encoded

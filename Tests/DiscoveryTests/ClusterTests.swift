@@ -7,9 +7,9 @@ import Testing
 @Suite struct ClusterTests {
     private func network(
         _ count: Int, seed: UInt64, loss: Int = 0, latency: Interval = .milliseconds(20),
-        _ configuration: Discovery.Configuration = World.configuration
-    ) throws -> World {
-        var world = World(seed: seed)
+        _ configuration: Discovery.Configuration = DiscoveryWorld.configuration
+    ) throws -> DiscoveryWorld {
+        var world = DiscoveryWorld(seed: seed)
         world.lossPercent = loss
         world.latency = latency
         for index in 0..<count { try world.add(seed * 1_000 + UInt64(index), configuration: configuration) }
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func lookupWithoutNodesEndsAtOnce() throws {
-        var world = World(seed: 5)
+        var world = DiscoveryWorld(seed: 5)
         try world.add(1)
         let id = world.nodes[0].lookup(.zero, at: world.now)
         world.collect(0)
@@ -85,9 +85,9 @@ import Testing
     }
 
     @Test func bootNodeThatIsLateIsTriedAgain() throws {
-        var world = World(seed: 6)
+        var world = DiscoveryWorld(seed: 6)
         try world.add(1)
-        let absent = try World.record(World.key(2), World.endpoint(2))
+        let absent = try DiscoveryWorld.record(DiscoveryWorld.key(2), DiscoveryWorld.endpoint(2))
         world.nodes[0].addBootNodes([absent], at: world.now)
         world.run(.seconds(7))
         #expect(world.nodes[0].tableCount == 0)
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func deadNodeLeavesEveryTable() throws {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.revalidationInterval = .seconds(1)
         var world = try network(5, seed: 7, configuration)
         world.run(.seconds(20))
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func newerRecordSpreads() throws {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.revalidationInterval = .seconds(1)
         var world = try network(4, seed: 8, configuration)
         world.run(.seconds(10))
@@ -129,7 +129,7 @@ import Testing
 
     /// A stranger who pings is not in the table before it has answered a PING of ours at its record's endpoint.
     @Test func onlyWhoAnswersAPingEnters() throws {
-        var world = World(seed: 9)
+        var world = DiscoveryWorld(seed: 9)
         try world.add(1)
         let place = Endpoint(ipv4: (7, 7, 7, 7), port: 7)
         var peer = try HandPeer(50, at: place, against: world.nodes[0])
@@ -145,14 +145,14 @@ import Testing
         }
         let pong = Message.pong(id, sequence: 1, address: [10, 0, 1, 1], port: 9_000).encoded
         // From anybody else it is no answer.
-        _ = world.nodes[0].exchange(try peer.seal(pong), from: World.endpoint(77), at: world.now)
+        _ = world.nodes[0].exchange(try peer.seal(pong), from: DiscoveryWorld.endpoint(77), at: world.now)
         #expect(world.nodes[0].tableCount == 0)
         _ = world.nodes[0].exchange(try peer.seal(pong), from: place, at: world.now)
         #expect(world.nodes[0].tableCount == 1)
     }
 
     @Test func recordOfAnotherPlaceIsNotPingedThere() throws {
-        var world = World(seed: 10)
+        var world = DiscoveryWorld(seed: 10)
         try world.add(1)
         let victim = Endpoint(ipv4: (7, 7, 7, 7), port: 7)
         let place = Endpoint(ipv4: (6, 6, 6, 6), port: 6)
@@ -168,15 +168,15 @@ import Testing
 }
 
 @Suite struct TalkTests {
-    private func pair(loss: Int = 0, seed: UInt64 = 1) throws -> World {
-        var world = World(seed: seed)
+    private func pair(loss: Int = 0, seed: UInt64 = 1) throws -> DiscoveryWorld {
+        var world = DiscoveryWorld(seed: seed)
         try world.add(1)
         try world.add(2)
         world.lossPercent = loss
         return world
     }
 
-    private func serve(_ world: inout World, _ index: Int) {
+    private func serve(_ world: inout DiscoveryWorld, _ index: Int) {
         for request in world.requests(index) {
             world.nodes[index].respond(to: request.token, response: request.request + [0xee], at: world.now)
         }
@@ -230,7 +230,7 @@ import Testing
 
     @Test func silenceIsATimeout() throws {
         var world = try pair()
-        let absent = try World.record(World.key(9), World.endpoint(99))
+        let absent = try DiscoveryWorld.record(DiscoveryWorld.key(9), DiscoveryWorld.endpoint(99))
         let id = world.nodes[0].talk(to: absent, protocol: testProtocol, request: [1], at: world.now)
         world.run(.milliseconds(999))
         #expect(world.answer(0, id) == nil)
@@ -247,7 +247,7 @@ import Testing
             to: record, protocol: testProtocol, request: [UInt8](repeating: 1, count: limit + 1), at: world.now)
         let own = world.nodes[0].localRecord
         let self0 = world.nodes[0].talk(to: own, protocol: testProtocol, request: [], at: world.now)
-        let nowhere = try NodeRecordFields(sequence: 1).signed(by: World.key(8))
+        let nowhere = try NodeRecordFields(sequence: 1).signed(by: DiscoveryWorld.key(8))
         let lost = world.nodes[0].talk(to: nowhere, protocol: testProtocol, request: [], at: world.now)
         world.collect(0)
         #expect(world.answer(0, large) == .failure(.messageTooLarge(limit: 1_193)))
@@ -399,7 +399,7 @@ import Testing
 
     @Test func queueBehindAHandshakeIsBounded() throws {
         var world = try pair()
-        let absent = try World.record(World.key(9), World.endpoint(99))
+        let absent = try DiscoveryWorld.record(DiscoveryWorld.key(9), DiscoveryWorld.endpoint(99))
         let ids = (0..<100).map { _ in
             world.nodes[0].talk(to: absent, protocol: testProtocol, request: [1], at: world.now)
         }

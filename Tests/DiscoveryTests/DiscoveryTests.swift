@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func neitherPrintingNorReflectionShowsTheSecret() {
-        let key = World.key(1)
+        let key = DiscoveryWorld.key(1)
         let secret = Hex.encode(key.exportSecret())
         var dumped = ""
         dump(key, to: &dumped)
@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func findsAKeyForAnArc() throws {
-        var entropy = World.entropy(4)
+        var entropy = DiscoveryWorld.entropy(4)
         let prefix = Bytes32(0xa500_0000_0000_0000, 0, 0, 0)
         let key = try #require(IdentityKey(idPrefix: prefix, bits: 7, from: &entropy))
         #expect(key.nodeID.word0 >> 57 == 0xa5 >> 1)
@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test func secretsAgreeAndSignaturesVerify() {
-        let (a, b) = (World.key(1), World.key(2))
+        let (a, b) = (DiscoveryWorld.key(1), DiscoveryWorld.key(2))
         #expect(a.sharedSecret(with: b.publicKey) == b.sharedSecret(with: a.publicKey))
         let digest = Keccak.hash([1, 2, 3])
         #expect(a.publicKey.verifies(a.sign(digest), digest: digest))
@@ -45,7 +45,7 @@ import Testing
 @Suite struct CurveTests {
     /// A secret or message for every case: random ones, and a few at the edges.
     private static func numbers(_ seed: UInt64) -> [Bytes32] {
-        var entropy = World.entropy(seed)
+        var entropy = DiscoveryWorld.entropy(seed)
         let order = Bytes32(.max, .max - 1, 0xbaae_dce6_af48_a03b, 0xbfd2_5e8c_d036_4141)
         var above = order
         above.word3 = 0
@@ -66,9 +66,9 @@ import Testing
     }
 
     @Test func aOneTimeKeyAgreesWithAnyOther() {
-        var entropy = World.entropy(3)
+        var entropy = DiscoveryWorld.entropy(3)
         for seed: UInt64 in 0..<50 {
-            let key = World.key(seed)
+            let key = DiscoveryWorld.key(seed)
             let oneTime = OneTimeKey(from: &entropy)
             let point = oneTime.point
             let other = PublicKey(compressed: point)
@@ -80,7 +80,7 @@ import Testing
     @Test(arguments: [0, 1, 32, 55, 63, 64, 65, 127, 200])
     func digestsAreThoseOfTheLibrary(_ size: Int) {
         let digester = Digester()
-        var entropy = World.entropy(UInt64(size))
+        var entropy = DiscoveryWorld.entropy(UInt64(size))
         let (key, message) = (entropy.bytes(size) + [7], entropy.bytes(size))
         digester.begin()
         digester.add(message)
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func builtRecordReadsBack() throws {
-        let record = try fields().signed(by: World.key(1))
+        let record = try fields().signed(by: DiscoveryWorld.key(1))
         let read = try NodeRecord(decoding: record.encoded)
         #expect(read == record)
         #expect(read.sequence == 7)
@@ -117,11 +117,11 @@ import Testing
     @Test func tooLargeIsNotSigned() {
         var fields = fields()
         fields.set("x", .string([UInt8](repeating: 1, count: 200)))
-        #expect(throws: NodeRecordError.tooLarge(344)) { try fields.signed(by: World.key(1)) }
+        #expect(throws: NodeRecordError.tooLarge(344)) { try fields.signed(by: DiscoveryWorld.key(1)) }
     }
 
     @Test func updatingRaisesTheSequence() throws {
-        var world = World(seed: 1)
+        var world = DiscoveryWorld(seed: 1)
         try world.add(1)
         let before = world.nodes[0].localRecord
         try world.nodes[0].updateLocalRecord { $0.set("c", .string([1])) }
@@ -131,15 +131,15 @@ import Testing
     }
 
     @Test func aForeignRecordIsNoLocalOne() throws {
-        let record = try World.record(World.key(2), World.endpoint(1))
+        let record = try DiscoveryWorld.record(DiscoveryWorld.key(2), DiscoveryWorld.endpoint(1))
         #expect(throws: DiscoveryError.recordOfAnotherKey) {
-            _ = try Discovery(key: World.key(1), record: record, entropy: World.entropy(1))
+            _ = try Discovery(key: DiscoveryWorld.key(1), record: record, entropy: DiscoveryWorld.entropy(1))
         }
     }
 
     /// Every byte changed and every length cut: refused, never accepted, never a trap.
     @Test func mutationsAreRefused() throws {
-        let encoded = try fields().signed(by: World.key(1)).encoded
+        let encoded = try fields().signed(by: DiscoveryWorld.key(1)).encoded
         for index in encoded.indices {
             for change: UInt8 in [1, 0x80, 0xff] {
                 var bytes = encoded
@@ -157,6 +157,6 @@ import Testing
     func malformedKnownValuesAreRefused(_ key: String, _ value: RLPValue) throws {
         var fields = fields()
         fields.set(key, value)
-        #expect(throws: NodeRecordError.malformedValue(key)) { try fields.signed(by: World.key(1)) }
+        #expect(throws: NodeRecordError.malformedValue(key)) { try fields.signed(by: DiscoveryWorld.key(1)) }
     }
 }

@@ -15,13 +15,13 @@ struct HandPeer {
     var session: Session?
 
     init(_ seed: UInt64, at endpoint: Endpoint, against node: Discovery) throws {
-        key = World.key(seed)
-        record = try World.record(key, endpoint)
+        key = DiscoveryWorld.key(seed)
+        record = try DiscoveryWorld.record(key, endpoint)
         self.endpoint = endpoint
         remote = node.key.nodeID
         remoteKey = node.key.publicKey
         remoteRecord = node.localRecord
-        entropy = World.entropy(seed &+ 77)
+        entropy = DiscoveryWorld.entropy(seed &+ 77)
     }
 
     private mutating func random() -> Random16 {

@@ -85,13 +85,15 @@ import Testing
     }
 
     private func siege(_ victims: Victims, attackers: Int) throws -> Siege {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.refreshInterval = .seconds(2)
-        let key = World.key(1)
+        let key = DiscoveryWorld.key(1)
         let node = try Discovery(
-            key: key, record: try World.record(key, Endpoint(ipv4: (93, 184, 1, 1), port: 9_009)),
-            configuration: configuration, entropy: World.entropy(1))
-        let records = try (0..<300).map { try World.record(World.key(5_000 + UInt64($0)), victims.endpoint($0)) }
+            key: key, record: try DiscoveryWorld.record(key, Endpoint(ipv4: (93, 184, 1, 1), port: 9_009)),
+            configuration: configuration, entropy: DiscoveryWorld.entropy(1))
+        let records = try (0..<300).map {
+            try DiscoveryWorld.record(DiscoveryWorld.key(5_000 + UInt64($0)), victims.endpoint($0))
+        }
         var siege = Siege(node: node, now: start, records: records)
         for index in 0..<attackers {
             let place = Endpoint(ipv4: (45, UInt8(index), 1, 1), port: 30)
@@ -137,7 +139,7 @@ import Testing
         let attacker = siege.attackers[0]
         for sequence: UInt64 in 2..<60 {
             siege.now = siege.now + .seconds(1)
-            let moved = try World.record(attacker.peer.key, victim, sequence: sequence)
+            let moved = try DiscoveryWorld.record(attacker.peer.key, victim, sequence: sequence)
             let id = RequestID(own: UInt32(sequence))
             siege.send(try siege.attackers[0].peer.seal(Message.ping(id, sequence: sequence).encoded), from: 0)
             // The record that it is asked for comes in a handshake, too.
@@ -211,12 +213,12 @@ import Testing
 
     /// What the caller vouches for is tried twice; a record that came from a stranger, as often as it came.
     @Test func hearsayIsTriedOnce() throws {
-        let target = try World.record(World.key(7), Endpoint(ipv4: (60, 1, 1, 1), port: 53))
+        let target = try DiscoveryWorld.record(DiscoveryWorld.key(7), Endpoint(ipv4: (60, 1, 1, 1), port: 53))
         func packets(_ tell: (inout Discovery) throws -> Void) throws -> Int {
-            let key = World.key(1)
+            let key = DiscoveryWorld.key(1)
             var node = try Discovery(
-                key: key, record: try World.record(key, Endpoint(ipv4: (93, 184, 1, 1), port: 9_009)),
-                configuration: World.configuration, entropy: World.entropy(1))
+                key: key, record: try DiscoveryWorld.record(key, Endpoint(ipv4: (93, 184, 1, 1), port: 9_009)),
+                configuration: DiscoveryWorld.configuration, entropy: DiscoveryWorld.entropy(1))
             try tell(&node)
             var now = start
             var count = 0
@@ -244,8 +246,8 @@ import Testing
     }
 
     @Test func hearsayWithoutCreditFailsByName() throws {
-        let target = try World.record(World.key(7), Endpoint(ipv4: (60, 1, 1, 1), port: 53))
-        var world = World(seed: 1)
+        let target = try DiscoveryWorld.record(DiscoveryWorld.key(7), Endpoint(ipv4: (60, 1, 1, 1), port: 53))
+        var world = DiscoveryWorld(seed: 1)
         try world.add(1)
         let id = world.nodes[0].talk(
             to: target, isHearsay: true, protocol: testProtocol, request: [1], at: world.now)
@@ -265,18 +267,18 @@ import Testing
     }
 
     private func node(_ families: AddressFamilies) throws -> Discovery {
-        var configuration = World.configuration
+        var configuration = DiscoveryWorld.configuration
         configuration.families = families
-        let key = World.key(1)
+        let key = DiscoveryWorld.key(1)
         return try Discovery(
-            key: key, record: try World.record(key, try six(99)), configuration: configuration,
-            entropy: World.entropy(1))
+            key: key, record: try DiscoveryWorld.record(key, try six(99)), configuration: configuration,
+            entropy: DiscoveryWorld.entropy(1))
     }
 
     private func record(_ seed: UInt64, _ endpoints: Endpoint..., sequence: UInt64 = 1) throws -> NodeRecord {
         var fields = NodeRecordFields(sequence: sequence)
         for endpoint in endpoints { fields.set(endpoint: endpoint) }
-        return try fields.signed(by: World.key(seed))
+        return try fields.signed(by: DiscoveryWorld.key(seed))
     }
 
     private func targets(_ node: inout Discovery) -> [Endpoint] {

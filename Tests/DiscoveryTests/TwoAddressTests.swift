@@ -14,8 +14,8 @@ import Testing
     }
 
     /// One who asks, and one at an IPv6 address whose record names an IPv4 address too, where nobody is.
-    private static func pair() throws -> (world: World, asker: Int, target: Int) {
-        var world = World(seed: 17)
+    private static func pair() throws -> (world: DiscoveryWorld, asker: Int, target: Int) {
+        var world = DiscoveryWorld(seed: 17)
         let asker = try world.add(1, at: ipv6(1))
         let target = try world.add(2, at: ipv6(2))
         try world.nodes[target].updateLocalRecord { $0.set(endpoint: dead) }
@@ -79,7 +79,7 @@ import Testing
 
     /// A peer in the table whose IPv4 address dies is found again at the other.
     @Test func aNodeOfTheTableMayChangeItsAddress() throws {
-        var world = World(seed: 18)
+        var world = DiscoveryWorld(seed: 18)
         let asker = try world.add(1, at: Self.ipv6(1))
         let alive = Endpoint(ipv4: (10, 1, 2, 3), port: 9_000)
         let target = try world.add(2, at: alive)

@@ -48,7 +48,9 @@ import Testing
             let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
             for part in text.utf8.split(separator: UInt8(ascii: "\"")) where (3...4_002).contains(part.count) {
                 let word = Substring(part)
-                let bytes = asText ? word.hasPrefix("enr:") ? Array(part) : nil
+                let bytes =
+                    asText
+                    ? word.hasPrefix("enr:") ? Array(part) : nil
                     : word.hasPrefix("0x") ? Hex.decode(word.dropFirst(2)) : nil
                 guard let bytes, !bytes.isEmpty, seen.insert(bytes).inserted else { continue }
                 found.append(bytes)

@@ -131,12 +131,14 @@ private struct Telling {
         let rows = [[1], [2], [3], [4]].enumerated().map { Row(key: slots[$0.offset], value: $0.element) }
         var changed = rows[1]
         changed.value = [0x99, 0x99]
-        let before = common + [
-            account(at("b"), 3), account(at("c"), 4), account(at("e"), 5, slots: Array(rows[..<3])),
-        ]
-        let after = common + [
-            account(at("b"), 30), account(at("d"), 6), account(at("e"), 5, slots: [rows[0], changed, rows[3]]),
-        ]
+        let before =
+            common + [
+                account(at("b"), 3), account(at("c"), 4), account(at("e"), 5, slots: Array(rows[..<3])),
+            ]
+        let after =
+            common + [
+                account(at("b"), 30), account(at("d"), 6), account(at("e"), 5, slots: [rows[0], changed, rows[3]]),
+            ]
         return (try Telling(before, after, in: 3), keys, slots)
     }
 
@@ -215,7 +217,7 @@ private struct Telling {
         let foreign = account(try #require(keys["other"]), 99)
         let error = telling.change(.foreignKey(FlatKey(account: foreign.key)))
         try telling.expect(telling.truth + [put(foreign)], refusedAs: error)
-        try telling.expect([put(foreign)] , refusedAs: error)
+        try telling.expect([put(foreign)], refusedAs: error)
         // Below the section; order is judged after place.
         let below = account(key("2fff"), 1)
         try telling.expect(

@@ -13,7 +13,7 @@ import Testing
             (100_000, "b80bc7f8641adb2d0893ef33dbb592e4b284281a76b3b2085a92f95479568f8f"),
         ])
     func workload(count: Int, root: String) {
-        let leaves = Workload.leaves(count)
+        let leaves = SampleLeaves.leaves(count)
         var branches = BranchColumns()
         let subtree = TrieBuilder.build(leaves, in: 0..<count, under: .root, emitting: &branches)
         #expect(subtree.hash(at: 0) == Bytes32(hex: root))
@@ -121,7 +121,7 @@ import Testing
     func large() {
         // One nibble has far more than the others, so that splitting and batching both happen.
         var leaves = LeafColumns()
-        for (key, value) in Workload.leaves(12_000).rows {
+        for (key, value) in SampleLeaves.leaves(12_000).rows {
             leaves.append(key: Bytes32(key.word0 >> 8, key.word1, key.word2, key.word3), value: value)
         }
         leaves.append(key: .max, value: [1])

@@ -113,7 +113,7 @@ import Testing
 
     @Test("A partial crown answers for its sections and says so for others")
     func partial() throws {
-        let leaves = Workload.leaves(4_000)
+        let leaves = SampleLeaves.leaves(4_000)
         let parts = sections(of: leaves, depth: 2)
         let crown = Crown(sections: parts, depth: 2)
         var union = ProofNodes()
@@ -146,7 +146,7 @@ import Testing
 
     @Test("A section proof takes exactly its nodes")
     func exact() throws {
-        let leaves = Workload.leaves(2_000)
+        let leaves = SampleLeaves.leaves(2_000)
         let crown = Crown(sections: sections(of: leaves, depth: 2), depth: 2)
         let section = Nibbles(section: 0x21, depth: 2)
         let nodes = try crown.proofNodes(forSection: 0x21)
@@ -179,7 +179,7 @@ import Testing
 
     @Test("Nodes that two proofs share stand once")
     func shared() throws {
-        let trie = MemoryTrie(Workload.leaves(100))
+        let trie = MemoryTrie(SampleLeaves.leaves(100))
         let key = trie.leaves[0].key
         #expect(try proof(trie, key, key) == proof(trie, key))
     }

@@ -75,7 +75,9 @@ import Testing
         var branch = [[UInt8]](repeating: [0x80], count: 17)
         branch[3] = NodeTests.hash
         branch[9] = [0xc2, 0x20, 5]
-        for node in [list(branch), list([[0x20], [5]]), list([[0x16], NodeTests.hash]), list([[0x35], [0x81, 0x80]])] {
+        for node in [
+            list(branch), list([[0x20], [5]]), list([[0x16], NodeTests.hash]), list([[0x35], [0x81, 0x80]]),
+        ] {
             #expect(try TrieNode(decoding: node).encoded == node)
         }
     }

@@ -52,7 +52,7 @@ import Testing
 
     @Test("Without a proof the whole keyspace can be shown, and nothing less")
     func whole() throws {
-        let trie = MemoryTrie(Workload.leaves(100))
+        let trie = MemoryTrie(SampleLeaves.leaves(100))
         let leaves = trie.columns
         let result = try RangeVerifier.verify(root: trie.root, proof: [], leaves: leaves, first: .zero, last: .max)
         #expect(result.branches.count == trie.branches.count)
@@ -64,7 +64,7 @@ import Testing
 
     @Test("A proof of a section's ends need only hold the nodes above it")
     func minimal() throws {
-        let trie = MemoryTrie(Workload.leaves(3_000))
+        let trie = MemoryTrie(SampleLeaves.leaves(3_000))
         let crown = Crown(sections: sections(of: trie.columns, depth: 2), depth: 2)
         for index in [0, 0x7f, 0xff] {
             let section = Nibbles(section: index, depth: 2)
@@ -78,7 +78,7 @@ import Testing
 
     @Test("Ranges of many batches: whole, and cut in the middle; a leaf changed anywhere is found")
     func large() throws {
-        let trie = MemoryTrie(Workload.leaves(30_000))
+        let trie = MemoryTrie(SampleLeaves.leaves(30_000))
         let leaves = trie.columns
         for range in [0..<30_000, 1..<29_999, 5_000..<24_000, 11_111..<20_500] {
             let (first, last) = (leaves.keys[range.lowerBound], leaves.keys[range.upperBound - 1])
@@ -294,7 +294,7 @@ enum Bounds {
 
     @Test("Ill-formed claims are refused by name")
     func named() throws {
-        let trie = MemoryTrie(Workload.leaves(50))
+        let trie = MemoryTrie(SampleLeaves.leaves(50))
         let keys = trie.leaves.map(\.key)
         let nodes = try proof(trie, keys[10], keys[20])
         let leaves = trie.columns(from: keys[10], through: keys[20])

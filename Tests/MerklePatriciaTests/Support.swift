@@ -66,7 +66,7 @@ extension LeafColumns {
 }
 
 /// The published workload: key_i = keccak256(i), an account with nonce i.
-enum Workload {
+enum SampleLeaves {
     static func leaves(_ count: Int) -> LeafColumns {
         let rows = (0..<UInt64(count)).map { index in
             (key: Keccak.hash(withUnsafeBytes(of: index.bigEndian) { Array($0) }), index: index)

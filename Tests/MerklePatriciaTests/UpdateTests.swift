@@ -131,7 +131,7 @@ import Testing
 
     @Test("The cost is that of the paths, not of the trie")
     func cost() throws {
-        var trie = MemoryTrie(Workload.leaves(20_000))
+        var trie = MemoryTrie(SampleLeaves.leaves(20_000))
         let before = trie.reads
         let keys = stride(from: 0, to: 20_000, by: 2_000).map { trie.leaves[$0].key }
         _ = try TrieUpdate.apply(keys.map { ($0, [1, 2, 3]) }, under: .root, source: &trie)
@@ -141,7 +141,7 @@ import Testing
 
     @Test("What must not be asked is refused by name")
     func refused() throws {
-        var trie = MemoryTrie(Workload.leaves(50))
+        var trie = MemoryTrie(SampleLeaves.leaves(50))
         let low = Bytes32(1, 0, 0, 0)
         #expect(throws: TrieError.unsortedChanges) {
             try TrieUpdate.apply([(.max, [1]), (low, [1])], under: .root, source: &trie)
@@ -188,7 +188,7 @@ import Testing
 
     @Test("A stored branch that is not the one the branch above names is an error, wherever it is", arguments: [0, 32])
     func altered(bucketLeaves: Int) throws {
-        let trie = MemoryTrie(Workload.leaves(3_000), bucketLeaves: bucketLeaves)
+        let trie = MemoryTrie(SampleLeaves.leaves(3_000), bucketLeaves: bucketLeaves)
         let drawn = stride(from: 0, to: 3_000, by: 311).map { (key: trie.leaves[$0].key, value: [7, 7] as [UInt8]?) }
         var whole = trie
         try whole.apply(drawn)
@@ -211,8 +211,8 @@ import Testing
 
     @Test("The topmost node is checked where its hash is known: as a branch, behind an extension, as a bucket, as none")
     func topmost() throws {
-        let whole = MemoryTrie(Workload.leaves(1_000))
-        let few = MemoryTrie(Workload.leaves(20))
+        let whole = MemoryTrie(SampleLeaves.leaves(1_000))
+        let few = MemoryTrie(SampleLeaves.leaves(20))
         let deep = Nibbles(section: 0x35, depth: 2)
         var behind = LeafColumns()
         for index in UInt64(0)..<60 { behind.append(key: Bytes32(0x35 << 56 | index << 40, 0, 0, 0), value: [1, 2]) }
@@ -240,7 +240,7 @@ import Testing
 
     @Test("A leaf of a bucket that is not the one its branch names is an error; unchecked it gives another root")
     func alteredLeaf() throws {
-        let trie = MemoryTrie(Workload.leaves(3_000))
+        let trie = MemoryTrie(SampleLeaves.leaves(3_000))
         var whole = trie
         let changed = trie.leaves[1_500].key
         let drawn: [TrieUpdate.LeafChange] = [(changed, [7, 7])]
@@ -263,7 +263,7 @@ import Testing
 
     @Test("More leaves than a bucket may have say that a record is missing")
     func missingRecord() throws {
-        var strict = FewBuckets(trie: MemoryTrie(Workload.leaves(1_000), bucketLeaves: 1_000))
+        var strict = FewBuckets(trie: MemoryTrie(SampleLeaves.leaves(1_000), bucketLeaves: 1_000))
         #expect(throws: TrieError.corruptRecord(.root)) {
             try TrieUpdate.apply([(.zero, [1])], under: .root, source: &strict)
         }

@@ -11,7 +11,8 @@ import Testing
 
 @Suite("Roles") struct RoleTests {
     private let key = StateContentKey.blockDiff(
-        BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)).encoded
+        BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)
+    ).encoded
 
     private func code(_ role: Role, from other: Role?) throws -> AcceptCode? {
         var bench = try Bench(role)

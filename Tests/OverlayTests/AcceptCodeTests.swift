@@ -11,8 +11,8 @@ import UTP
     /// and again).
     private func offered(
         _ codes: [AcceptCode], seed: UInt64
-    ) throws -> (world: World, outcome: Result<[AcceptCode], OverlayError>?, offers: Int, received: Int) {
-        let world = try #require(try World.meshed(2, seed: seed))
+    ) throws -> (world: OverlayWorld, outcome: Result<[AcceptCode], OverlayError>?, offers: Int, received: Int) {
+        let world = try #require(try OverlayWorld.meshed(2, seed: seed))
         var left = codes
         world.decides = { _, keys in
             let code = left.count > 1 ? left.removeFirst() : left[0]
@@ -57,13 +57,13 @@ import UTP
 
     /// Its radius has shrunk, and we did not know: the next PING, out of turn, brings the new one.
     @Test func code3OutsideRadiusTheRadiusIsAsked() throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.pingInterval = .seconds(120)
-        let world = try #require(try World.meshed(2, seed: 203, settings))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 203, settings))
         world.decides = { _, keys in keys.map { _ in .outsideRadius } }
         world.run(.seconds(20))
         // Known to itself only: its own PINGs, which would tell, do not get through.
-        world.blocks = { from, _ in from == World.endpoint(1) }
+        world.blocks = { from, _ in from == OverlayWorld.endpoint(1) }
         world.with(1) { $0.setLocal(network: .state, radius: UInt256(7), extensionPayload: nil, at: $1) }
         world.run(.seconds(6))
         world.blocks = { _, _ in false }
@@ -87,7 +87,7 @@ import UTP
     }
 
     @Test func code4OnlyTheItemsThatNeedItAreOfferedOnceMore() throws {
-        let world = try #require(try World.meshed(2, seed: 205))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 205))
         var asked: [[[UInt8]]] = []
         world.decides = { _, keys in
             asked.append(keys)
@@ -114,7 +114,7 @@ import UTP
     }
 
     @Test func code5WaitsLongerThanCode4() throws {
-        let world = try #require(try World.meshed(2, seed: 212))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 212))
         world.decides = { _, keys in keys.map { _ in .inProgress } }
         let peer = world.id(1)
         let items = [ContentItem(key: [1], value: [7])]
@@ -139,7 +139,7 @@ import UTP
 
     /// What rests is bounded: beyond that a "rate limited" is final.
     @Test func offersThatRestAreBounded() throws {
-        let world = try #require(try World.meshed(2, seed: 209))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 209))
         world.decides = { _, keys in keys.map { _ in .rateLimited } }
         let peer = world.id(1)
         let count = OverlayLimits.restingOffersPerPeer + 3

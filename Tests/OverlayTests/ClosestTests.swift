@@ -7,9 +7,9 @@ import Testing
 @Suite struct ClosestRecordsTests {
     /// All slots in use, and no way to say so: the asker is sent to the nodes nearest to the key's hash.
     @Test func whoHasNoRoomNamesTheNearest() throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.networks = [.init(id: .state)]
-        let world = try World(12, seed: 240, settings)
+        let world = try OverlayWorld(12, seed: 240, settings)
         world.bootstrap()
         try #require(world.run(.seconds(60)) { $0.isMeshed() })
         world.serves = { _, _ in nil }
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func theRadiusCacheTellsWhoCoversAPosition() throws {
-        let world = try #require(try World.meshed(4, seed: 241))
+        let world = try #require(try OverlayWorld.meshed(4, seed: 241))
         let position = world.id(1)
         for index in 1..<4 {
             let radius = index == 3 ? UInt256.zero : .max
@@ -53,7 +53,7 @@ import Testing
 
     /// Another version of the wire, or another chain: known to discovery, in no table, and answered by nothing.
     @Test func anotherVersionNeverEntersATable() throws {
-        let world = try World(2, seed: 242)
+        let world = try OverlayWorld(2, seed: 242)
         let (index, liar) = try world.addLiar(versions: 3...4)
         let record = try #require(world.record(0))
         world.with(0) { $0.addBootNodes([liar.discovery.localRecord], at: $1) }

@@ -6,7 +6,7 @@ import UTP
 @testable import Overlay
 
 /// Everything that was taken is given back.
-func expectIdle(_ world: World, _ location: SourceLocation = #_sourceLocation) {
+func expectIdle(_ world: OverlayWorld, _ location: SourceLocation = #_sourceLocation) {
     for node in world.nodes.compactMap({ $0 }) {
         #expect(node.load.requests == 0, sourceLocation: location)
         #expect(node.load.served == 0, sourceLocation: location)
@@ -24,7 +24,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 @Suite struct ContentTests {
     @Test(arguments: [0, 1, 1_165])
     func smallContentComesInline(_ size: Int) throws {
-        let world = try #require(try World.meshed(2, seed: 40))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 40))
         world.serves = { _, key in key == [7] ? .content(pattern(size)) : nil }
         let answer = try #require(world.find(0, from: 1, key: [7]))
         #expect(answer.content == pattern(size))
@@ -38,9 +38,9 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
 
     @Test(arguments: [1_166, 1 << 20])
     func largeContentComesByStream(_ size: Int) throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.loss = 5
-        let world = try #require(try World.meshed(2, seed: 41, settings))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 41, settings))
         world.serves = { _, _ in .content(pattern(size)) }
         let answer = try #require(world.find(0, from: 1, key: [7]))
         #expect(answer.content == pattern(size))
@@ -55,7 +55,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func slowContentIsPromisedFirst() throws {
-        let world = try #require(try World.meshed(2, seed: 42))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 42))
         world.servingTime = .milliseconds(1_500)
         world.serves = { _, key in .content(pattern(Int(key[0]) * 100)) }
         for size in [UInt8(0), 3, 200] {
@@ -69,7 +69,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func recordsAreReturnedAndMet() throws {
-        let world = try #require(try World.meshed(3, seed: 43))
+        let world = try #require(try OverlayWorld.meshed(3, seed: 43))
         let record = try #require(world.record(2))
         world.serves = { _, _ in .records([record]) }
         #expect(world.find(0, from: 1, key: [1])?.result == .success(.records([record])))
@@ -79,7 +79,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func contentThatNeverComesTimesOut() throws {
-        let world = try #require(try World.meshed(2, seed: 44))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 44))
         world.serves = { _, _ in nil }
         let answer = try #require(world.find(0, from: 1, key: [1], timeout: .seconds(3)))
         #expect(answer.result == .failure(.timeout))
@@ -90,7 +90,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aLateAnswerIsIgnored() throws {
-        let world = try #require(try World.meshed(2, seed: 45))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 45))
         world.servingTime = .seconds(121)
         world.serves = { _, _ in .content([1]) }
         #expect(world.find(0, from: 1, key: [1], timeout: .seconds(2))?.result == .failure(.timeout))
@@ -99,7 +99,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aDeadPeerFailsTheRequest() throws {
-        let world = try #require(try World.meshed(2, seed: 46))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 46))
         world.stop(1)
         let answer = try #require(world.find(0, from: 1, key: [1]))
         #expect(answer.result == .failure(.unanswered(.timeout)))
@@ -108,7 +108,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aPeerThatDiesDuringTheStreamFailsTheRequest() throws {
-        let world = try #require(try World.meshed(2, seed: 47))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 47))
         world.serves = { _, _ in .content(pattern(4 << 20)) }
         world.at(world.now + .milliseconds(25)) { $0.stop(1) }
         let answer = try #require(world.find(0, from: 1, key: [1], timeout: .seconds(60)))
@@ -118,7 +118,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func anAnswerOverTheLimitIsRefused() throws {
-        let world = try #require(try World.meshed(2, seed: 48))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 48))
         world.serves = { _, key in .content(pattern(key[0] == 0 ? 1_000 : 100_000)) }
         let before = try #require(world.nodes[0]?.standing(of: world.id(1))?.score)
         #expect(world.find(0, from: 1, key: [0], limit: 999)?.result == .failure(.contentTooLarge(1_000)))
@@ -132,7 +132,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func requestsThatCannotBeAreRefusedAtOnce() throws {
-        let world = try #require(try World.meshed(2, seed: 49))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 49))
         let long = [UInt8](repeating: 0, count: OverlayLimits.askedKeyBytes + 1)
         #expect(world.find(0, from: 1, key: long)?.result == .failure(.keyTooLong(long.count)))
         let unknown = NetworkID(value: 0x500a)
@@ -146,7 +146,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func theLongestKeyFits() throws {
-        let world = try #require(try World.meshed(2, seed: 50))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 50))
         let long = pattern(OverlayLimits.askedKeyBytes)
         world.serves = { _, key in .content([UInt8(key.count & 255)]) }
         #expect(world.find(0, from: 1, key: long)?.result == .success(.content([UInt8(long.count & 255)])))
@@ -156,7 +156,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func moreRequestsThanSlotsAreRefusedAndOthersGoOn() throws {
-        let world = try #require(try World.meshed(2, seed: 51))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 51))
         world.serves = { _, _ in .content(pattern(3_000)) }
         let target = world.id(1)
         let requests = try #require(
@@ -184,7 +184,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aCancelledRequestIsSilent() throws {
-        let world = try #require(try World.meshed(2, seed: 52))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 52))
         world.serves = { _, _ in .content(pattern(1 << 20)) }
         let target = world.id(1)
         let request = try #require(
@@ -200,7 +200,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aBanExpires() throws {
-        let world = try #require(try World.meshed(2, seed: 53))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 53))
         world.serves = { _, _ in .content([0]) }
         let peer = world.id(1)
         world.with(0) { $0.judge(peer, .lie, at: $1) }
@@ -222,7 +222,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func acceptedItemsArriveAndTheOthersDoNot() throws {
-        let world = try #require(try World.meshed(2, seed: 60))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 60))
         world.decides = { _, _ in [.accepted, .alreadyStored, .accepted] }
         let items = items([5_000, 10, 0])
         let peer = world.id(1)
@@ -240,7 +240,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func nothingAcceptedNeedsNoStream() throws {
-        let world = try #require(try World.meshed(2, seed: 61))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 61))
         let codes: [AcceptCode] = [.declined, .outsideRadius, .rateLimited, .inProgress, .notVerifiable]
         // What was refused for the rate, or is on its way from another, is offered once more and refused again.
         world.decides = { _, keys in keys.count == codes.count ? codes : [.rateLimited, .inProgress] }
@@ -252,7 +252,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func manyItemsTakeSeveralOffers() throws {
-        let world = try #require(try World.meshed(2, seed: 62))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 62))
         let (peer, items) = (world.id(1), items([Int](repeating: 300, count: 200)))
         #expect(try Offers.parts(of: items).map(\.count) == [64, 64, 64, 8])
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
@@ -281,10 +281,10 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func anOfferWhoseAcceptWasLostIsOneOffer() throws {
-        let world = try #require(try World.meshed(2, seed: 67))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 67))
         let (peer, items, start) = (world.id(1), items([3_000]), world.now)
         world.blocks = { [unowned world] from, _ in
-            from == World.endpoint(1) && world.now < start + .milliseconds(100)
+            from == OverlayWorld.endpoint(1) && world.now < start + .milliseconds(100)
         }
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
         world.run(.seconds(5))
@@ -303,7 +303,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func anUndecidedOfferIsDeclinedForNow() throws {
-        let world = try #require(try World.meshed(2, seed: 63))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 63))
         world.decides = { _, _ in nil }
         let (peer, items) = (world.id(1), items([1, 2]))
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })
@@ -313,7 +313,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func anEmptyOfferIsOverAtOnce() throws {
-        let world = try #require(try World.meshed(2, seed: 64))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 64))
         let peer = world.id(1)
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: [], at: $1) })
         #expect(world.outcome(0, offer) == .success([]))
@@ -321,7 +321,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func anOffererThatDiesBreaksTheOffer() throws {
-        let world = try #require(try World.meshed(2, seed: 65))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 65))
         let (peer, items) = (world.id(1), items([4 << 20]))
         world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) }
         world.at(world.now + .milliseconds(25)) { $0.stop(0) }
@@ -336,7 +336,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
     }
 
     @Test func aDeadReceiverFailsTheOffer() throws {
-        let world = try #require(try World.meshed(2, seed: 66))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 66))
         let (peer, items) = (world.id(1), items([1]))
         world.stop(1)
         let offer = try #require(world.with(0) { $0.offer(network: .state, peer: peer, items: items, at: $1) })

@@ -10,16 +10,16 @@ import Testing
     private static let honest = 24
 
     /// Honest nodes that know each other.
-    private func world(seed: UInt64) throws -> World {
+    private func world(seed: UInt64) throws -> OverlayWorld {
         print("seed \(seed)")
-        let world = try World(EclipseTests.honest, seed: seed)
+        let world = try OverlayWorld(EclipseTests.honest, seed: seed)
         world.bootstrap()
         try #require(world.run(.seconds(120)) { $0.isMeshed() })
         return world
     }
 
     /// Makes every honest node acquainted with the liars, as far as its table has room for them.
-    private func introduce(_ liars: [Liar], in world: World) {
+    private func introduce(_ liars: [Liar], in world: OverlayWorld) {
         let records = liars.map(\.discovery.localRecord)
         for index in 0..<EclipseTests.honest { world.with(index) { $0.addBootNodes(records, at: $1) } }
         world.run(.seconds(20))
@@ -30,14 +30,14 @@ import Testing
     }
 
     /// The honest nodes nearest to the target, nearest first.
-    private func nearest(_ count: Int, in world: World) -> [Bytes32] {
+    private func nearest(_ count: Int, in world: OverlayWorld) -> [Bytes32] {
         let ids = (0..<EclipseTests.honest).map { world.id($0) }
         return Array(ids.sorted { ($0 ^ EclipseTests.target) < ($1 ^ EclipseTests.target) }.prefix(count))
     }
 
     /// A newcomer that knows one node looks for the target, and says what it found.
     private func lookup(
-        in world: World, by asker: Int, knowing boot: Int, width: Int
+        in world: OverlayWorld, by asker: Int, knowing boot: Int, width: Int
     ) throws -> (result: LookupResult, took: Interval) {
         let record = try #require(world.record(boot))
         world.with(asker) { $0.addBootNodes([record], at: $1) }
@@ -90,7 +90,7 @@ import Testing
         // Records of nodes that are not there, all nearer to the target: never the same twice.
         var invented = try (0..<48).map { number in
             var fields = NodeRecordFields(sequence: 1)
-            fields.set(endpoint: World.endpoint(20_000 + number))
+            fields.set(endpoint: OverlayWorld.endpoint(20_000 + number))
             fields.set(portal: NodeRecord.PortalEntry(lowestVersion: 2, highestVersion: 2, chainID: 1))
             return try fields.signed(by: world.key(near: EclipseTests.target, bits: 9))
         }
@@ -143,7 +143,7 @@ extension Liar {
     }
 }
 
-extension World {
+extension OverlayWorld {
     /// The end of a lookup of node `index`.
     fileprivate func found(_ index: Int, _ lookup: Overlay.LookupID) -> LookupResult? {
         for case .lookupFinished(lookup, let result) in heard[index] { return result }

@@ -8,8 +8,8 @@ import Testing
 @Suite struct KeepingTests {
     /// Forty-eight nodes: more of them lie in the far half of the ring than its bucket holds. `stranger`: one of those
     /// that node 0's table has no place for.
-    private func world(seed: UInt64) throws -> (world: World, stranger: Int) {
-        let world = try World(48, seed: seed)
+    private func world(seed: UInt64) throws -> (world: OverlayWorld, stranger: Int) {
+        let world = try OverlayWorld(48, seed: seed)
         world.bootstrap()
         world.run(.seconds(40))
         let node = try #require(world.nodes[0])
@@ -19,13 +19,13 @@ import Testing
         return (world, stranger)
     }
 
-    private func updates(_ world: World, of id: Bytes32) -> [PeerInfo] {
+    private func updates(_ world: OverlayWorld, of id: Bytes32) -> [PeerInfo] {
         world.heard[0].compactMap {
             if case .peerUpdated(.state, let info) = $0, info.id == id { info } else { nil }
         }
     }
 
-    private func losses(_ world: World, of id: Bytes32) -> Int {
+    private func losses(_ world: OverlayWorld, of id: Bytes32) -> Int {
         world.heard[0].count { if case .peerLost(.state, id) = $0 { true } else { false } }
     }
 
@@ -73,7 +73,7 @@ import Testing
 
     /// Whoever cannot be met is lost at once or after the PING's timeout; nothing is left of it.
     @Test func whoDoesNotAnswerIsLost() throws {
-        let world = try World(4, seed: 302)
+        let world = try OverlayWorld(4, seed: 302)
         world.bootstrap()
         world.run(.seconds(10))
         let newcomer = try world.addNode(chainID: 1)

@@ -8,8 +8,8 @@ import UTP
 /// What peers may send that they should not: each is an error of its own name, costs them, and takes no slot for good.
 @Suite struct LiarTests {
     /// A node with a liar in its table.
-    static func world(seed: UInt64, network: NetworkID = .state) throws -> (World, Int, Liar) {
-        let world = try World(1, seed: seed)
+    static func world(seed: UInt64, network: NetworkID = .state) throws -> (OverlayWorld, Int, Liar) {
+        let world = try OverlayWorld(1, seed: seed)
         let (index, liar) = try world.addLiar()
         world.with(0) { $0.addBootNodes([liar.discovery.localRecord], at: $1) }
         let met = world.run(.seconds(10)) { $0.nodes[0]?.peer($0.id(index), network: network) != nil }

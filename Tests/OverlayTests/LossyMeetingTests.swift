@@ -6,12 +6,12 @@ import Testing
 @Suite("Meeting on a lossy wire") struct LossyMeetingTests {
     /// Every fifth packet is lost: a lost first PING is repeated soon, not after five seconds and then ten.
     @Test func aNodeBecomesAPeerWithinSeconds() throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.loss = 200
         settings.latency = .milliseconds(50)
         var times: [Interval] = []
         for seed in UInt64(400)..<440 {
-            let world = try World(2, seed: seed, settings)
+            let world = try OverlayWorld(2, seed: seed, settings)
             world.bootstrap()
             let target = world.id(0)
             let met = world.run(.seconds(20)) { $0.nodes[1]?.peer(target, network: .state) != nil }
@@ -25,7 +25,7 @@ import Testing
 
     /// The network doubles every datagram: a request is served once.
     @Test func aDoubledRequestIsServedOnce() throws {
-        let world = try #require(try World.meshed(2, seed: 441))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 441))
         world.serves = { _, _ in .content([1, 2, 3]) }
         world.copies = 2
         #expect(world.find(1, from: 0, key: [7])?.content == [1, 2, 3])

@@ -78,7 +78,7 @@ import Testing
 
     /// The bytes come back when the items have come, so that one peer may bring any number one after the other.
     @Test func bytesComeBackWithTheItems() throws {
-        let world = try #require(try World.meshed(2, seed: 241))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 241))
         world.offerLimit = OverlayLimits.offerStreamBytes
         let target = world.id(1)
         var finished = 0
@@ -96,7 +96,7 @@ import Testing
 
     /// A stream may bring no more than was promised for it.
     @Test func moreThanThePromiseIsABreach() throws {
-        let world = try #require(try World.meshed(2, seed: 242))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 242))
         world.offerLimit = 1_000
         let target = world.id(1)
         let items = [ContentItem(key: [1], value: pattern(20_000))]

@@ -7,22 +7,22 @@ import UTP
 
 @Suite struct BootstrapTests {
     @Test func tenNodesFindEachOtherOnBothNetworks() throws {
-        let world = try World(10, seed: 1)
+        let world = try OverlayWorld(10, seed: 1)
         world.bootstrap()
         #expect(world.run(.seconds(60)) { $0.isMeshed() && $0.isMeshed(.chain) })
         #expect(world.largest <= 1_280)
     }
 
     @Test func tenNodesFindEachOtherDespiteLoss() throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.loss = 50
-        let world = try World(10, seed: 2, settings)
+        let world = try OverlayWorld(10, seed: 2, settings)
         world.bootstrap()
         #expect(world.run(.seconds(120)) { $0.isMeshed() && $0.isMeshed(.chain) })
     }
 
     @Test func anotherChainNeverEnters() throws {
-        let world = try World(3, seed: 3)
+        let world = try OverlayWorld(3, seed: 3)
         let stranger = try world.addNode(chainID: 5)
         world.bootstrap()
         world.run(.seconds(60))
@@ -41,9 +41,9 @@ import UTP
 
     @Test func theSameSeedTellsTheSameStory() throws {
         func story(_ seed: UInt64) throws -> UInt64 {
-            var settings = World.Settings()
+            var settings = OverlayWorld.Settings()
             settings.loss = 20
-            let world = try World(6, seed: seed, settings)
+            let world = try OverlayWorld(6, seed: seed, settings)
             world.logs = true
             world.serves = { _, key in .content([UInt8](repeating: key[0], count: 40_000)) }
             world.bootstrap()
@@ -59,7 +59,7 @@ import UTP
     }
 
     @Test func aRestartedPeerIsMetAgain() throws {
-        let world = try #require(try World.meshed(4, seed: 6))
+        let world = try #require(try OverlayWorld.meshed(4, seed: 6))
         world.serves = { _, _ in .content([0, 42]) }
         try world.start(2)
         #expect(world.nodes[2]?.peers(network: .state).isEmpty == true)
@@ -74,7 +74,7 @@ import UTP
 
     @Test(arguments: 7..<23)
     func aDeadPeerIsLostOnceAndComesBack(_ seed: UInt64) throws {
-        let world = try #require(try World.meshed(3, seed: seed))
+        let world = try #require(try OverlayWorld.meshed(3, seed: seed))
         world.stop(2)
         #expect(
             world.run(.seconds(60)) { world in
@@ -92,7 +92,7 @@ import UTP
 
 @Suite struct PingTests {
     @Test func payloadsAreDeliveredBothWaysAfterTypeZero() throws {
-        let world = try World(3, seed: 20)
+        let world = try OverlayWorld(3, seed: 20)
         for index in 0..<3 {
             world.with(index) { node, now in
                 node.setLocal(
@@ -120,9 +120,9 @@ import UTP
     }
 
     @Test func aChangedPayloadIsToldOnceInFiveSeconds() throws {
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.pingInterval = .seconds(1_000)
-        let world = try #require(try World.meshed(2, seed: 21, settings))
+        let world = try #require(try OverlayWorld.meshed(2, seed: 21, settings))
         let peer = world.id(1)
         world.with(0) { _ = $0.keep(network: .state, peer: peer, at: $1) }
         world.run(.seconds(10))
@@ -146,7 +146,7 @@ import UTP
     }
 
     @Test func aPayloadThatDoesNotFitIsRefused() throws {
-        let world = try World(1, seed: 22)
+        let world = try OverlayWorld(1, seed: 22)
         let tooLong = [UInt8](repeating: 0, count: OverlayLimits.extensionPayloadBytes + 1)
         let unknown = NetworkID(value: 0x500a)
         let answers = world.with(0) { node, now in
@@ -162,7 +162,7 @@ import UTP
 
 @Suite struct LookupTests {
     @Test func findsTheNearestNodes() throws {
-        let world = try #require(try World.meshed(10, seed: 30))
+        let world = try #require(try OverlayWorld.meshed(10, seed: 30))
         let target = Bytes32(5 << 60, 1, 2, 3)
         let lookup = try #require(world.with(3) { $0.lookup(network: .state, target: target, at: $1) })
         world.run(.seconds(10))
@@ -173,7 +173,7 @@ import UTP
     }
 
     @Test func anUnknownNetworkFindsNobody() throws {
-        let world = try World(1, seed: 31)
+        let world = try OverlayWorld(1, seed: 31)
         let lookup = try #require(
             world.with(0) { $0.lookup(network: NetworkID(value: 1), target: .zero, at: $1) })
         guard case .lookupFinished(lookup, let result) = try #require(world.heard[0].last) else {

@@ -108,13 +108,13 @@ import Testing
         (4, 1, 1, false),
     ])
     func chainAndVersionDecide(_ low: UInt64, _ high: UInt64, _ chain: UInt64, _ fits: Bool) throws {
-        let world = try World(1, seed: 72)
+        let world = try OverlayWorld(1, seed: 72)
         let record = try record(.init(lowestVersion: low, highestVersion: high, chainID: chain))
         #expect(world.nodes[0]?.wire.isCompatible(record) == fits)
     }
 
     @Test func aRecordWithoutTheEntryIsOfNoUse() throws {
-        let world = try World(1, seed: 73)
+        let world = try OverlayWorld(1, seed: 73)
         #expect(world.nodes[0]?.wire.isCompatible(try record(nil)) == false)
         #expect(world.record(0)?.portal == .init(lowestVersion: 2, highestVersion: 2, chainID: 1))
     }

@@ -9,7 +9,7 @@ import Testing
 
     /// Three peers that were dealt with: a fast one, a slow one, and a fast one that mostly fails.
     private func overlay() throws -> Overlay {
-        let world = try World(1, seed: 230)
+        let world = try OverlayWorld(1, seed: 230)
         var overlay = try #require(world.nodes[0])
         let now = Instant(microseconds: 1_000_000)
         for (id, trip, seconds) in [(fast, 20, 2), (slow, 80, 40), (flaky, 10, 1)] {

@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func addressesInsideAreNeitherTakenFromOutsideNorToldThere() throws {
-        let world = try World(1, seed: 260)
+        let world = try OverlayWorld(1, seed: 260)
         var overlay = try #require(world.nodes[0])
         let records = try records()
         for (count, place) in [(1, outside), (2, inside), (3, here)] {
@@ -39,7 +39,7 @@ import Testing
 
     /// However often it is named from outside, nothing goes to an address inside.
     @Test func whatIsNamedFromOutsideBringsNothingInside() throws {
-        let world = try World(1, seed: 261)
+        let world = try OverlayWorld(1, seed: 261)
         var overlay = try #require(world.nodes[0])
         let teller = NodeAddress(id: Bytes32(9, 9, 9, 9), endpoint: outside)
         for (number, place) in [outside, inside, here].enumerated() {

@@ -10,12 +10,12 @@ import Testing
 
     /// Node 0 answers with `size` bytes; 1…16 keep asking and let one large datagram through in four seconds; the last
     /// node reads as fast as it comes.
-    private func world(seed: UInt64, size: Int, areSlow: Bool) throws -> World {
+    private func world(seed: UInt64, size: Int, areSlow: Bool) throws -> OverlayWorld {
         print("seed \(seed)")
-        var settings = World.Settings()
+        var settings = OverlayWorld.Settings()
         settings.networks[0].answerBytes = { _ in size }
         let count = SlowReaderTests.slow + 2
-        let world = try #require(try World.meshed(count, seed: seed, settings))
+        let world = try #require(try OverlayWorld.meshed(count, seed: seed, settings))
         let content = pattern(size)
         world.serves = { _, _ in .content(content) }
         guard areSlow else { return world }
@@ -31,7 +31,7 @@ import Testing
     }
 
     /// Each slow one has as many requests open as it may.
-    private static func ask(_ world: World, size: Int) {
+    private static func ask(_ world: OverlayWorld, size: Int) {
         let target = world.id(0)
         for index in 1...slow {
             world.with(index) { node, now in
@@ -44,7 +44,7 @@ import Testing
     }
 
     /// How long the honest one's requests take, one after the other, rising.
-    private func times(_ world: World, size: Int, _ count: Int) -> [Interval] {
+    private func times(_ world: OverlayWorld, size: Int, _ count: Int) -> [Interval] {
         let honest = SlowReaderTests.slow + 1
         var times: [Interval] = []
         for _ in 0..<count {

@@ -9,13 +9,13 @@ import UTP
 @Suite struct WithholdingTests {
     private func bytes(_ message: PortalMessage) -> [UInt8] { (try? message.encoded()) ?? [] }
 
-    private func world(_ count: Int, seed: UInt64) throws -> (World, [(index: Int, liar: Liar)]) {
+    private func world(_ count: Int, seed: UInt64) throws -> (OverlayWorld, [(index: Int, liar: Liar)]) {
         try WithholdingTests.world(count, seed: seed)
     }
 
     /// A node in whose table are `count` liars.
-    static func world(_ count: Int, seed: UInt64) throws -> (World, [(index: Int, liar: Liar)]) {
-        let world = try World(2, seed: seed)
+    static func world(_ count: Int, seed: UInt64) throws -> (OverlayWorld, [(index: Int, liar: Liar)]) {
+        let world = try OverlayWorld(2, seed: seed)
         world.bootstrap()
         let liars = try (0..<count).map { _ in try world.addLiar() }
         let records = liars.map(\.liar.discovery.localRecord)

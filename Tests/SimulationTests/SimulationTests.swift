@@ -143,8 +143,10 @@ extension RestartTests {
     /// The command line runs the scenario too; two of its processes must agree.
     @Test func twoProcessesAgree() throws {
         let binary = Bundle.main.bundleURL.appendingPathComponent("carousel")
-        let tool = FileManager.default.isExecutableFile(atPath: binary.path)
-            ? binary : URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let tool =
+            FileManager.default.isExecutableFile(atPath: binary.path)
+            ? binary
+            : URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
                 .appendingPathComponent("carousel")
         try #require(FileManager.default.isExecutableFile(atPath: tool.path), "\(tool.path) is not built")
         func run() throws -> String {

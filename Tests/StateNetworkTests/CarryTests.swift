@@ -46,7 +46,11 @@ import Testing
 
         func diff(_ changes: [LeafChange]) throws -> CarryingDiff {
             let key = try pair.key([section.index], withProof: false)
-            let value = DiffsServer.serve(key, depth: DiffTests.depth) { _ in [] } changes: { _ in changes }
+            let value = DiffsServer.serve(key, depth: DiffTests.depth) { _ in
+                []
+            } changes: { _ in
+                changes
+            }
             let anchor = Anchor(epoch: 2, hash: to.hash)
             return CarryingDiff(value: value, key: key, anchor: anchor, sender: Bytes32(7, 7, 7, 7))
         }

@@ -81,9 +81,11 @@ import Testing
                 let transfer = Double(Self.rangeBytes) / holders[number].bytesPerSecond * 1e6
                 let end = start + Interval(microseconds: UInt64(transfer))
                 holders[number].busyUntil = end
-                ends.append((
-                    holders[number].fails ? walk.now + Self.timeout : end + holders[number].roundTrip, walk.now,
-                    assignment))
+                ends.append(
+                    (
+                        holders[number].fails ? walk.now + Self.timeout : end + holders[number].roundTrip, walk.now,
+                        assignment
+                    ))
             }
             let deadline = walk.planner.nextDeadline
             let next = ends.indices.min { ends[$0].at < ends[$1].at }
@@ -103,7 +105,8 @@ import Testing
             fetched[section] += 1
             let position = Cursor(account: Bytes32(UInt64(section) << 60 | UInt64(fetched[section]) << 32, 0, 0, 0))
             walk.hold(
-                section, fetched[section] == Self.rangesPerSection
+                section,
+                fetched[section] == Self.rangesPerSection
                     ? .complete(anchor: anchor) : .partial(anchor: anchor, next: position))
             walk.finish(assignment, .done(bytes: Self.rangeBytes))
         }

@@ -227,7 +227,8 @@ import Testing
         }
         #expect(failure(value, try pair.key([3, 5]), root: pair.after.root) == .wrongSections)
         #expect(failure(value, try pair.key([3, 4], withProof: false), root: pair.after.root) == .unaskedProof)
-        #expect(failure(value, try pair.key([3, 4], maxBytes: 10), root: pair.after.root) == .overMaxBytes(value.count))
+        #expect(
+            failure(value, try pair.key([3, 4], maxBytes: 10), root: pair.after.root) == .overMaxBytes(value.count))
         #expect(failure(value, key, root: pair.before.root) == .proof(.missingNode(.root)))
         #expect(failure([0], key, root: pair.after.root) == .malformed(.wrongSize))
         let unproven = try pair.key([3, 4], withProof: false)

@@ -400,7 +400,8 @@ struct Ring {
         #expect(pool.path(to: path, root: old.root) == [] && !pool.path(to: path, root: new.root).isEmpty)
         #expect(pool[new.root] != nil && pool[old.root] == nil)
         pool.add([[0xff, 0xff]], at: 3)
-        #expect(pool.path(to: path, root: Keccak.hash([0xff, 0xff])) == [[0xff, 0xff]], "what is no node ends the way")
+        #expect(
+            pool.path(to: path, root: Keccak.hash([0xff, 0xff])) == [[0xff, 0xff]], "what is no node ends the way")
     }
 }
 

@@ -176,7 +176,8 @@ import Testing
         }
     }
 
-    @Test("Growing and shrinking through buckets, each state read at its anchor, before it and between",
+    @Test(
+        "Growing and shrinking through buckets, each state read at its anchor, before it and between",
         arguments: [UInt64(1), 2, 3])
     func through(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)

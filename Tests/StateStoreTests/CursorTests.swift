@@ -86,7 +86,8 @@ import Testing
                     at = here + 1 < sorted.count ? here + 1 : nil
                 case (let kind, let here?):
                     let bound = kind == 5 && here + 3 < sorted.count ? sorted[here + 3] : nil
-                    let run = bound.map { bound in bound.withUnsafeBytes { cursor.takeRun(before: $0) } }
+                    let run =
+                        bound.map { bound in bound.withUnsafeBytes { cursor.takeRun(before: $0) } }
                         ?? cursor.takeRun(before: nil)
                     #expect(!run.isEmpty && (bound == nil || run.count <= 3), comment)
                     for (offset, entry) in run.enumerated() { expect(entry, here + offset) }

@@ -92,7 +92,7 @@ package struct Point: Sendable, CustomStringConvertible {
             Link(
                 delay: .milliseconds(delay), loss: share(loss), reorder: share(reorder),
                 duplication: share(duplication)), seed: seed &* 1_000_003 &+ UInt64(size + delay))
-        let role: Role = seed % 2 == 0 ? .connectorSends : .accepterSends
+        let role: Direction = seed % 2 == 0 ? .connectorSends : .accepterSends
         let payload = Pair.payload(size, seed: seed)
         try pair.open(role, payload, roundTrip: known > 0 ? .milliseconds(2 * delay) : nil)
         let start = pair.now
@@ -103,7 +103,7 @@ package struct Point: Sendable, CustomStringConvertible {
             packets: pair.packetsSent[role.sender], needed: size / UTPLimits.payloadBytes + 1)
     }
 
-    private func verdict(_ pair: Pair, _ role: Role, _ payload: [UInt8]) -> Verdict {
+    private func verdict(_ pair: Pair, _ role: Direction, _ payload: [UInt8]) -> Verdict {
         guard pair.outcomes.allSatisfy({ $0.count == 1 }) else { return .wrong("\(pair.outcomes.map(\.count)) ends") }
         if let received = pair.received(by: role.receiver) {
             return received == payload ? .exact : .wrong("other bytes")

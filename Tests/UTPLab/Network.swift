@@ -175,7 +175,7 @@ package struct Pair {
 }
 
 /// Who sends: the machine that connects, or the one that accepts.
-package enum Role: Int, CaseIterable, Sendable {
+package enum Direction: Int, CaseIterable, Sendable {
     case connectorSends, accepterSends
 
     package var sender: Int { rawValue }
@@ -186,7 +186,7 @@ extension Pair {
     /// Opens a stream in a pair.
     @discardableResult
     package mutating func open(
-        _ role: Role, _ payload: [UInt8], limit: Int? = nil, pair: Int = 0, roundTrip: Interval? = nil
+        _ role: Direction, _ payload: [UInt8], limit: Int? = nil, pair: Int = 0, roundTrip: Interval? = nil
     ) throws -> (connector: StreamID, accepter: StreamID) {
         let limit = limit ?? payload.count
         let send = UTP.Transfer.send(payload)

@@ -4,8 +4,8 @@ import UTP
 import UTPLab
 
 @Suite struct TransferTests {
-    @Test(arguments: Role.allCases, [0, 1, 1_152, 1_153, 1_154, 10_000, 300_000])
-    func wholeAndInOrder(_ role: Role, _ size: Int) throws {
+    @Test(arguments: Direction.allCases, [0, 1, 1_152, 1_153, 1_154, 10_000, 300_000])
+    func wholeAndInOrder(_ role: Direction, _ size: Int) throws {
         var pair = Pair()
         let payload = Pair.payload(size, seed: UInt64(size))
         let ids = try pair.open(role, payload)
@@ -16,8 +16,8 @@ import UTPLab
         #expect(pair.outcomes[role.receiver] == [.received(receiver, payload)])
     }
 
-    @Test(arguments: Role.allCases)
-    func payloadSuppliedLater(_ role: Role) throws {
+    @Test(arguments: Direction.allCases)
+    func payloadSuppliedLater(_ role: Direction) throws {
         var pair = Pair()
         let payload = Pair.payload(5_000, seed: 5)
         let receive = UTP.Transfer.receive(limit: 5_000)
@@ -76,8 +76,8 @@ import UTPLab
         #expect(pair.packetsSent[1] > 140_001)
     }
 
-    @Test(arguments: Role.allCases)
-    func manyStreamsAtOnce(_ role: Role) throws {
+    @Test(arguments: Direction.allCases)
+    func manyStreamsAtOnce(_ role: Direction) throws {
         var pair = Pair(Link(delay: .milliseconds(20), loss: 0.02, reorder: 0.1), seed: 5)
         var expected: Set<[UInt8]> = []
         for number in 0..<50 as Range<UInt64> {

@@ -209,9 +209,11 @@ public struct SectionBook: Sendable {
         layerBytes += entries[slot].index.byteCount - bytes
         lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
         completeCount += (after.isComplete ? 1 : 0) - (before.isComplete ? 1 : 0)
-        SectionBook.list(index, in: &byWorking, from: before.isComplete ? before.working : nil,
+        SectionBook.list(
+            index, in: &byWorking, from: before.isComplete ? before.working : nil,
             to: after.isComplete ? after.working : nil)
-        SectionBook.list(index, in: &byPrevious, from: before.isComplete ? before.previous : nil,
+        SectionBook.list(
+            index, in: &byPrevious, from: before.isComplete ? before.previous : nil,
             to: after.isComplete ? after.previous : nil)
         SectionBook.set(&begun, index, after.begunUpTo != nil)
         SectionBook.set(&missing, index, after.isMissing)

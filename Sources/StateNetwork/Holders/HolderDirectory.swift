@@ -191,9 +191,11 @@ public struct HolderDirectory: Sendable {
         // The next search tries others first.
         if let place = stored.firstIndex(where: { $0.record.id == id }) { stored.append(stored.remove(at: place)) }
         if let peer = book.remove(id), peer.hasFailed {
-            if former.count >= HolderLimits.formerPeers, let oldest = former.min(by: { a, b in
-                (a.value.toldAt, a.key) < (b.value.toldAt, b.key)
-            }) {
+            if former.count >= HolderLimits.formerPeers,
+                let oldest = former.min(by: { a, b in
+                    (a.value.toldAt, a.key) < (b.value.toldAt, b.key)
+                })
+            {
                 former[oldest.key] = nil
             }
             former[id] = peer.asStranger

@@ -105,9 +105,11 @@ import Testing
         var (scenario, sly) = try scenario(seed: 42)
         let chain = scenario.chain
         for host in sly {
-            scenario.world.corrupt(host, tampering: { job, value, store in
-                oldAnswer(to: job, from: store, in: chain) ?? value
-            })
+            scenario.world.corrupt(
+                host,
+                tampering: { job, value, store in
+                    oldAnswer(to: job, from: store, in: chain) ?? value
+                })
         }
         let run = try run(scenario, until: .seconds(150))
         let node = try #require(run.scenario.world.node(run.client))
@@ -156,7 +158,8 @@ private func oldAnswer(to job: StateJob, from store: MemorySnapshot, in chain: S
         let record = try? SectionRecord.read(job.section, in: store), record.working == job.point,
         let old = record.previous
     else { return nil }
-    let root = old.number == 0
+    let root =
+        old.number == 0
         ? chain.genesisHeader.stateRoot : chain.entries[Int(old.number) - 1].block.header.stateRoot
     var view = StateView(store, depth: 1, at: old, records: [record])
     // A crown is only looked up in: one of the whole old state, built from what this host holds of it, proves its own.

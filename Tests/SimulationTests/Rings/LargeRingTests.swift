@@ -50,8 +50,11 @@ import Testing
         let wait = longestWait(&scenario, client, limit: .seconds(60))
         #expect(try #require(wait) <= .seconds(2), "no section waits long for a holder that exists")
         let node = try #require(scenario.world.node(client))
-        print("the whole state after \(scenario.world.now - begin), \(node.holders.searchCount) searches, "
-            + "\(node.holders.queryCount) queries, \(node.holders.keptCount) kept peers, longest wait \(wait ?? .zero)")
+        print(
+            "the whole state after \(scenario.world.now - begin), \(node.holders.searchCount) searches, "
+                + "\(node.holders.queryCount) queries, \(node.holders.keptCount) kept peers, "
+                + "longest wait \(wait ?? .zero)"
+        )
         #expect(node.holders.searchCount <= 2 * 16, "two for each arc of the ring")
         #expect((0..<256).allSatisfy { node.holders.claimants(of: $0) >= 3 })
         #expect(node.totals.invalidAnswers == 0 && node.totals.falseClaims == 0)

@@ -77,13 +77,15 @@ import Testing
         _ = scenario.world.run(until: .seconds(12))
         let sly = [scenario.holders[0], scenario.holders[1]]
         for host in sly {
-            scenario.world.corrupt(host, tampering: { job, value, _ in
-                guard case .serveDiffs = job, value.count > 200 else { return value }
-                var value = value
-                // Inside the columns, where bodies and slots are.
-                value[value.count - 40] ^= 1
-                return value
-            })
+            scenario.world.corrupt(
+                host,
+                tampering: { job, value, _ in
+                    guard case .serveDiffs = job, value.count > 200 else { return value }
+                    var value = value
+                    // Inside the columns, where bodies and slots are.
+                    value[value.count - 40] ^= 1
+                    return value
+                })
         }
         let client = try scenario.addWalker()
         try expectEnd(of: client, in: &scenario, until: .seconds(350))

@@ -3,7 +3,7 @@ import Overlay
 import Primitives
 
 /// Several overlays in one process: virtual time, datagrams with delay and loss, everything from one seed.
-final class World {
+final class OverlayWorld {
     struct Settings {
         var chainID: UInt64 = 1
         var networks: [OverlayConfiguration.Network] = [
@@ -19,7 +19,7 @@ final class World {
 
     private enum Event {
         case datagram([UInt8], from: Endpoint, to: Endpoint)
-        case action((World) -> Void)
+        case action((OverlayWorld) -> Void)
     }
 
     let settings: Settings
@@ -92,7 +92,8 @@ final class World {
         let index = nodes.count
         let key = key ?? IdentityKey(from: &entropy)
         let liar = try Liar(
-            key: key, endpoint: World.endpoint(index), entropy: Entropy(seed: entropy.bytes32()), versions: versions)
+            key: key, endpoint: OverlayWorld.endpoint(index), entropy: Entropy(seed: entropy.bytes32()),
+            versions: versions)
         keys.append(key)
         nodes.append(nil)
         deadlines.append(nil)
@@ -107,7 +108,7 @@ final class World {
         births[index] += 1
         var configuration = OverlayConfiguration(
             chainID: chainID ?? settings.chainID, networks: settings.networks)
-        configuration.endpoint = World.endpoint(index)
+        configuration.endpoint = OverlayWorld.endpoint(index)
         configuration.recordSequence = births[index]
         configuration.pingInterval = settings.pingInterval
         configuration.keptPingInterval = settings.pingInterval
@@ -146,7 +147,7 @@ final class World {
         for index in nodes.indices.dropFirst() { with(index) { $0.addBootNodes([first], at: $1) } }
     }
 
-    func at(_ instant: Instant, _ action: @escaping (World) -> Void) { push(.action(action), at: instant) }
+    func at(_ instant: Instant, _ action: @escaping (OverlayWorld) -> Void) { push(.action(action), at: instant) }
 
     private func push(_ event: Event, at instant: Instant) {
         queue.append((instant, order, event))
@@ -179,11 +180,13 @@ final class World {
 
     /// Runs for `interval`, or until `condition` holds. True if it does.
     @discardableResult
-    func run(_ interval: Interval, until condition: (World) -> Bool = { _ in false }) -> Bool {
+    func run(_ interval: Interval, until condition: (OverlayWorld) -> Bool = { _ in false }) -> Bool {
         let end = now + interval
         while !condition(self) {
             for (index, liar) in liars.sorted(by: { $0.key < $1.key }) {
-                for (bytes, target) in liar.drain(at: now) { send(bytes, from: World.endpoint(index), to: target) }
+                for (bytes, target) in liar.drain(at: now) {
+                    send(bytes, from: OverlayWorld.endpoint(index), to: target)
+                }
             }
             var next = queue.first?.at ?? end
             for deadline in deadlines { if let deadline { next = min(next, max(deadline, now)) } }
@@ -220,7 +223,7 @@ final class World {
     private func handle(_ directive: Overlay.Directive, of index: Int) {
         switch directive {
         case .send(let bytes, let endpoint):
-            send(bytes, from: World.endpoint(index), to: endpoint)
+            send(bytes, from: OverlayWorld.endpoint(index), to: endpoint)
             return
         case .contentRequested(_, _, let key, let token):
             if let answer = serves(index, key) {
@@ -269,7 +272,7 @@ struct Answer {
     var error: OverlayError? { if case .failure(let error) = result { error } else { nil } }
 }
 
-extension World {
+extension OverlayWorld {
     /// Whether every running node has every other one as its peer on the network.
     func isMeshed(_ network: NetworkID = .state) -> Bool {
         let running = nodes.compactMap { $0 }
@@ -308,8 +311,8 @@ extension World {
     }
 
     /// Two or more nodes that know each other on both networks, what they said so far forgotten.
-    static func meshed(_ count: Int, seed: UInt64, _ settings: Settings = Settings()) throws -> World? {
-        let world = try World(count, seed: seed, settings)
+    static func meshed(_ count: Int, seed: UInt64, _ settings: Settings = Settings()) throws -> OverlayWorld? {
+        let world = try OverlayWorld(count, seed: seed, settings)
         world.bootstrap()
         guard world.run(.seconds(60), until: { $0.isMeshed() && $0.isMeshed(.chain) }) else { return nil }
         // Extensions and records settle.

@@ -3,7 +3,7 @@ import Primitives
 @testable import Discovery
 
 /// Machines on a wire in virtual time: latency, loss, and a log of every datagram. Everything follows from the seed.
-struct World {
+struct DiscoveryWorld {
     struct Delivery {
         let at: Instant
         let bytes: [UInt8]
@@ -57,14 +57,15 @@ struct World {
 
     @discardableResult
     mutating func add(
-        _ seed: UInt64, at endpoint: Endpoint? = nil, configuration: Discovery.Configuration = World.configuration
+        _ seed: UInt64, at endpoint: Endpoint? = nil,
+        configuration: Discovery.Configuration = DiscoveryWorld.configuration
     ) throws -> Int {
-        let place = endpoint ?? World.endpoint(nodes.count + 1)
-        let key = World.key(seed)
+        let place = endpoint ?? DiscoveryWorld.endpoint(nodes.count + 1)
+        let key = DiscoveryWorld.key(seed)
         nodes.append(
             try Discovery(
-                key: key, record: try World.record(key, place), configuration: configuration,
-                entropy: World.entropy(seed)))
+                key: key, record: try DiscoveryWorld.record(key, place), configuration: configuration,
+                entropy: DiscoveryWorld.entropy(seed)))
         told.append([])
         places.append(place)
         return nodes.count - 1
@@ -74,7 +75,8 @@ struct World {
     mutating func restart(_ index: Int, seed: UInt64) throws {
         let old = nodes[index]
         nodes[index] = try Discovery(
-            key: old.key, record: old.localRecord, configuration: old.configuration, entropy: World.entropy(seed))
+            key: old.key, record: old.localRecord, configuration: old.configuration,
+            entropy: DiscoveryWorld.entropy(seed))
     }
 
     func address(_ index: Int) -> NodeAddress { NodeAddress(id: nodes[index].key.nodeID, endpoint: places[index]) }
@@ -100,7 +102,7 @@ struct World {
     }
 
     /// Runs until `duration` has passed. `outside` gets what goes to an endpoint that is no node's.
-    mutating func run(_ duration: Interval, outside: (inout World, Delivery) -> Void = { _, _ in }) {
+    mutating func run(_ duration: Interval, outside: (inout DiscoveryWorld, Delivery) -> Void = { _, _ in }) {
         let end = now + duration
         for index in nodes.indices { collect(index) }
         while true {
@@ -145,7 +147,7 @@ struct World {
     /// Flags of the packets from one endpoint to another, read with the eyes of the receiver.
     func flags(from: Endpoint, to index: Int) -> [UInt8] {
         log.filter { $0.from == from && $0.to == places[index] }.compactMap { delivery in
-            World.header(delivery.bytes, to: nodes[index].key.nodeID)?.flag.rawValue
+            DiscoveryWorld.header(delivery.bytes, to: nodes[index].key.nodeID)?.flag.rawValue
         }
     }
 
