@@ -48,6 +48,13 @@ public protocol AttestedHeaders {
 }
 
 extension AttestedHeaders {
+    /// The newest usable anchor and the one before it: those that holders serve.
+    public var newestAnchors: [Anchor] {
+        guard let newestAnchor else { return [] }
+        let before = newestAnchor.epoch > 0 ? anchor(epoch: newestAnchor.epoch - 1) : nil
+        return [newestAnchor] + (before.map { [$0] } ?? [])
+    }
+
     /// true: attested; false: another block stands at its height; nil: not known yet.
     public func isCanonical(_ point: StatePoint) -> Bool? {
         if isAttested(point) { return true }

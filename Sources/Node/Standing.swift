@@ -8,15 +8,15 @@ import StateNetwork
 /// is not told as something that is.
 enum Standing {
     /// The line that a person reads.
-    static func progress(of node: Node, at moment: Moment) -> Progress {
+    static func progress(of node: CarouselNode, at moment: Moment) -> NodeProgress {
         let (state, now) = (node.state, moment.instant)
-        let phase: Progress.Phase =
+        let phase: NodeProgress.Phase =
             switch state.phase {
             case .waiting: .headers
             case .walking: .walking
             case .following: .following
             }
-        var progress = Progress(phase: phase)
+        var progress = NodeProgress(phase: phase)
         progress.anchor = node.chain.newestAnchor
         (progress.held, progress.atNewestAnchor) = state.heldFraction(newest: node.chain.newestAnchor)
         progress.sectionsComplete = state.holdings.book.completeCount
@@ -38,11 +38,11 @@ enum Standing {
     }
 
     /// The first section that a lane is on and nobody known has; else the one that a peer lets wait longest.
-    private static func waiting(_ node: Node, at now: Instant) -> Progress.Waiting? {
+    private static func waiting(_ node: CarouselNode, at now: Instant) -> NodeProgress.Waiting? {
         guard node.configuration.role != .bridge, node.chain.newestAnchor != nil else { return nil }
         let holders = node.state.holders
-        func waiting(for index: Int, _ why: String) -> Progress.Waiting {
-            Progress.Waiting(
+        func waiting(for index: Int, _ why: String) -> NodeProgress.Waiting {
+            NodeProgress.Waiting(
                 section: "\(node.state.holdings.book.section(index))", claimants: holders.claimants(of: index),
                 keepers: holders.keepers(of: index), why: why)
         }
@@ -57,7 +57,7 @@ enum Standing {
     }
 
     /// What is being done to find somebody who has a section.
-    private static func search(_ node: Node, for index: Int, at now: Instant) -> String {
+    private static func search(_ node: CarouselNode, for index: Int, at now: Instant) -> String {
         func ordinal(_ attempt: Int) -> String { attempt > 0 ? " (search \(attempt + 1))" : "" }
         return switch node.state.holders.state(of: index, at: now) {
         case .supplied: "waiting for its holders to answer"
@@ -78,7 +78,7 @@ enum Standing {
     }
 
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
-    private static func stall(of node: Node, at moment: Moment) -> Stall? {
+    private static func stall(of node: CarouselNode, at moment: Moment) -> Stall? {
         let (chain, state) = (node.chain, node.state)
         let quiet = state.verifiedBytes.quiet(at: moment.instant)
         guard node.configuration.role != .bridge, quiet >= WalkLimits.stallAfter else { return nil }
@@ -112,7 +112,7 @@ enum Standing {
     }
 
     /// No anchor is final yet: whether that is for want of headers, or because no epoch's first block is.
-    static func noAnchor(_ node: Node, _ seconds: Int) -> Stall {
+    static func noAnchor(_ node: CarouselNode, _ seconds: Int) -> Stall {
         let (chain, network) = (node.chain, node.configuration.network)
         guard chain.head.number > network.checkpoint.number else {
             return Stall(
@@ -129,14 +129,14 @@ enum Standing {
     }
 
     /// What helps against missing headers.
-    private static func headerAdvice(_ node: Node) -> String {
+    private static func headerAdvice(_ node: CarouselNode) -> String {
         node.overlay.peerCount(network: .chain).all == 0
             ? "no peer answers in the chain network, which brings headers: give a boot node that speaks it"
             : "the attesting keys of the network file must be those of bridges that run"
     }
 
     /// The newest epoch that peers serve, where it is later than the newest anchor here and nobody serves that one.
-    static func epochAhead(_ node: Node, of newest: Anchor) -> UInt64? {
+    static func epochAhead(_ node: CarouselNode, of newest: Anchor) -> UInt64? {
         let served = node.holders.peers.values.filter { node.configuration.role.takesState(from: $0.role) }
             .flatMap(\.served).filter { !$0.runs.isEmpty }.map(\.anchor)
         guard let last = served.max(), last.epoch > newest.epoch, !served.contains(newest) else { return nil }
@@ -144,7 +144,7 @@ enum Standing {
     }
 
     private static func missingSection(
-        _ node: Node, _ seconds: Int, _ newest: Anchor, at now: Instant
+        _ node: CarouselNode, _ seconds: Int, _ newest: Anchor, at now: Instant
     ) -> Stall? {
         let book = node.state.holdings.book
         guard let missing = node.arc.first(where: { !book.isComplete($0) }) else { return nil }
@@ -156,11 +156,11 @@ enum Standing {
     }
 
     /// Whether sections are complete at an older anchor than the newest, which they cannot be led on from.
-    private static func hasSectionsBehind(_ node: Node) -> Bool {
+    private static func hasSectionsBehind(_ node: CarouselNode) -> Bool {
         node.chain.newestAnchor.map { node.state.holdings.book.firstBehind($0) != nil } ?? false
     }
 
-    private static func sectionBehind(_ node: Node, _ seconds: Int, _ newest: Anchor) -> Stall? {
+    private static func sectionBehind(_ node: CarouselNode, _ seconds: Int, _ newest: Anchor) -> Stall? {
         let book = node.state.holdings.book
         guard let (behind, anchor) = book.firstBehind(newest) else { return nil }
         let ready = claimants(node, of: behind, at: newest)
@@ -171,25 +171,25 @@ enum Standing {
             advice: "asking all of them; where they keep refusing it is begun again")
     }
 
-    private static func claimants(_ node: Node, of section: Int, at anchor: Anchor) -> Int {
+    private static func claimants(_ node: CarouselNode, of section: Int, at anchor: Anchor) -> Int {
         node.holders.covering(section).count { peer in
             node.configuration.role.takesState(from: peer.role) && peer.claims(section, at: anchor)
         }
     }
 
     /// How the families of addresses fared at which nodes were tried.
-    private static func families(_ node: Node) -> String {
+    private static func families(_ node: CarouselNode) -> String {
         node.overlay.familyReport.map { "\($0.family): \($0.tally)" }.joined(separator: "; ")
     }
 
     /// Seconds since the newest attestation of the head was made.
-    private static func headAge(_ node: Node, at moment: Moment) -> UInt64? {
+    private static func headAge(_ node: CarouselNode, at moment: Moment) -> UInt64? {
         node.chain.attestedAt.map { moment.unixSeconds - min($0, moment.unixSeconds) }
     }
 
     /// Everything is held and nothing new is attested, for longer than the network's rule allows: the head may be far
     /// from here. nil while it is not that old.
-    private static func staleness(_ node: Node, at moment: Moment) -> Stall? {
+    private static func staleness(_ node: CarouselNode, at moment: Moment) -> Stall? {
         guard node.chain.attested.isStale(at: moment.unixSeconds) else { return nil }
         let age = headAge(node, at: moment) ?? 0
         let (state, headers) = (
@@ -210,7 +210,7 @@ enum Standing {
     }
 
     /// Everything is held, the head has gone on, and what it changed does not come.
-    private static func lag(_ node: Node, _ seconds: Int, at now: Instant) -> Stall? {
+    private static func lag(_ node: CarouselNode, _ seconds: Int, at now: Instant) -> Stall? {
         let (chain, book) = (node.chain, node.state.holdings.book)
         let verified = node.state.verifiedPoint?.number ?? 0
         guard verified < chain.head.number else { return nil }

@@ -24,9 +24,9 @@ struct Host: Sendable {
     /// Where a node lies: apart from its host, so that looking at a host copies no node.
     final class Seat: @unchecked Sendable {
         // Only the host that alone has the seat changes what is in it; see `ownSeat`.
-        var node: Node
+        var node: CarouselNode
 
-        init(_ node: Node) { self.node = node }
+        init(_ node: CarouselNode) { self.node = node }
     }
 
     /// What a host's events have brought about for others, in their order.
@@ -41,7 +41,7 @@ struct Host: Sendable {
         var datagrams: [Datagram] = []
         /// Its own events after the stretch.
         var later: [(event: Event, time: Instant)] = []
-        var reports: [(time: Instant, report: Report)] = []
+        var reports: [(time: Instant, report: NodeReport)] = []
         /// Whether it reported all of its arc for the first time.
         var isComplete = false
 
@@ -58,14 +58,14 @@ struct Host: Sendable {
     var configuration: NodeConfiguration
     let store = FaultyMap()
     var seat: Seat?
-    var node: Node? {
+    var node: CarouselNode? {
         get { seat?.node }
         set { seat = newValue.map { Seat($0) } }
     }
     /// Counts restarts: what was under way for an earlier life is lost.
     private(set) var life = 0
     private var nextWake: Instant?
-    private(set) var progress: Progress?
+    private(set) var progress: NodeProgress?
     private(set) var firstStart: Instant?
     /// When it first reported all of its arc.
     private(set) var completion: Instant?
@@ -102,7 +102,8 @@ struct Host: Sendable {
         now = time
         firstStart = firstStart ?? time
         let seat = Seat(
-            try Node(configuration: configuration, stored: stored, entropy: entropy, at: World.moment(at: time)))
+            try CarouselNode(configuration: configuration, stored: stored, entropy: entropy, at: World.moment(at: time))
+        )
         self.seat = seat
         settle(seat)
     }
@@ -182,7 +183,7 @@ struct Host: Sendable {
         hasReceived = true
     }
 
-    private mutating func give(_ event: Node.Event) {
+    private mutating func give(_ event: CarouselNode.Event) {
         hasReceived = false
         guard let seat = ownSeat() else { return }
         seat.node.handle(event, at: World.moment(at: now))
@@ -222,7 +223,9 @@ struct Host: Sendable {
     }
 
     /// Asked in place: to read a node that lies in an object would copy it.
-    private static func deadline(of node: inout Node, at moment: Moment) -> Instant { node.nextDeadline(at: moment) }
+    private static func deadline(of node: inout CarouselNode, at moment: Moment) -> Instant {
+        node.nextDeadline(at: moment)
+    }
 
     private mutating func send(_ bytes: [UInt8], to target: Endpoint, isStream: Bool) {
         traffic.sent += UInt64(bytes.count)
@@ -234,7 +237,7 @@ struct Host: Sendable {
         if time <= last { inbox.add(event, at: time) } else { outbox.later.append((event, time)) }
     }
 
-    private mutating func note(_ report: Report) {
+    private mutating func note(_ report: NodeReport) {
         if case .progress(let progress) = report {
             self.progress = progress
             return

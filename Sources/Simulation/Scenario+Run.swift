@@ -60,7 +60,8 @@ extension Scenario {
             return Outcome.Completion(anchor: anchor, root: root)
         }
         return Outcome(
-            reachedHead: reachedHead, completions: completions, crossings: world.node(client)?.totals.crossingsWhileFetching ?? 0,
+            reachedHead: reachedHead, completions: completions,
+            crossings: world.node(client)?.totals.crossingsWhileFetching ?? 0,
             virtualSeconds: Int(world.now.microseconds / 1_000_000), events: world.eventCount,
             wholeStateAfter: filledAfter(client), traffic: world.traffic(of: client),
             holdersFilledAfter: holders.map { filledAfter($0) }, logHash: world.logHash)

@@ -33,7 +33,7 @@ public struct World: Sendable {
     public internal(set) var now = Instant.zero
     public var network: SimulatedNetwork
     /// Everything nodes reported that is not progress, with time and host, by time.
-    public internal(set) var reports: [(time: Instant, host: HostID, report: Report)] = []
+    public internal(set) var reports: [(time: Instant, host: HostID, report: NodeReport)] = []
     /// Called with what a host's store has after each of its commits: what a kill at any later write would leave. One
     /// host's commits come in their order; on which thread is the executor's business.
     public var committed: CommitWatcher?
@@ -151,11 +151,11 @@ public struct World: Sendable {
     // MARK: What is to be seen
 
     /// The node of a host; nil while it is stopped.
-    public func node(_ id: HostID) -> Node? { hosts[id.index].node }
+    public func node(_ id: HostID) -> CarouselNode? { hosts[id.index].node }
     /// What the host's disk has.
     public func store(_ id: HostID) -> FaultyMap { hosts[id.index].store }
     /// What the host last said of its progress.
-    public func progress(_ id: HostID) -> Progress? { hosts[id.index].progress }
+    public func progress(_ id: HostID) -> NodeProgress? { hosts[id.index].progress }
     /// The record of a host's node, without a copy of the node; nil while it is stopped.
     public func record(of id: HostID) -> NodeRecord? { hosts[id.index].seat?.node.record }
     /// When a host was first started; nil before.

@@ -7,9 +7,9 @@ struct Outbox: Sendable {
 
     mutating func append(_ directive: StateSync.Directive) { directives.append(directive) }
 
-    mutating func report(_ report: Report) { append(.report(report)) }
+    mutating func report(_ report: NodeReport) { append(.report(report)) }
 
-    mutating func log(_ level: Report.Level, _ text: String) { report(.log(level, text)) }
+    mutating func log(_ level: NodeReport.Level, _ text: String) { report(.log(level, text)) }
 
     /// Takes it all.
     mutating func drain() -> [StateSync.Directive] {

@@ -16,7 +16,7 @@ extension StateSync {
         outbox.log(.info, "\(newest) is final")
         if planner.phase == .walking, holdings.book.isMidway { totals.crossingsWhileFetching += anchors.count }
         planner.anchorsAdvanced(holdings.book)
-        holders.anchorsAdvanced(chain)
+        holders.anchorsAdvanced(to: chain.newestAnchors)
         if replayer != nil { storeOwnCrown(of: newest, chain, at: now) }
         fold(to: newest, isNew: true, at: now)
     }

@@ -72,7 +72,7 @@ public struct StateSync: Sendable {
         case learned(CertifiedHeader, from: Bytes32)
         /// A header of this bridge's own making.
         case produced(CertifiedHeader)
-        case report(Report)
+        case report(NodeReport)
     }
 
     /// What it is told at its start.
@@ -183,7 +183,7 @@ public struct StateSync: Sendable {
         holdings.noteOwnCrown(chain, at: replayer?.head)
         planner.follow(&holdings, newest: chain.newestAnchor)
         if let newest = chain.newestAnchor {
-            holders.anchorsAdvanced(chain)
+            holders.anchorsAdvanced(to: chain.newestAnchors)
             // A crash may have come between the anchor's finality and its crown, which nobody else may have.
             if !holdings.crowns.contains(newest) { storeOwnCrown(of: newest, chain, at: moment.instant) }
         }

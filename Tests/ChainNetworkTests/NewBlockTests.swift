@@ -68,7 +68,7 @@ import Testing
         cluster.add(1, server)
         cluster.settle()
         #expect(cluster.client.head == new[35].point && cluster.client.final == new[30].point)
-        #expect(cluster.client.header(at: 31) == new[30])
+        #expect(cluster.client.attested.header(at: 31) == new[30])
         #expect(cluster.penalised.isEmpty)
         #expect(cluster.persisted.map(\.header) == Array(new[30...]))
         #expect(cluster.log.contains { if case .headAdvanced(new[35].point, _) = $0 { true } else { false } })
@@ -155,7 +155,7 @@ import Testing
             let key = ChainContentKey.newBlock(a.point).encoded
             cluster.offer(key, NewBlockValue.encode(a), by: 1)
             cluster.settle(limit: .zero)
-            #expect(!cluster.client.isAttested(a.point) && cluster.client.wants(key))
+            #expect(!cluster.client.attested.isAttested(a.point) && cluster.client.wants(key))
             #expect(cluster.offers.last?.peer == Cluster.id(2))
             cluster.offer(key, NewBlockValue.encode(b), by: 2)
             cluster.settle(limit: .zero)
@@ -223,11 +223,11 @@ import Testing
             cluster.offer(key, NewBlockValue.encode(entry), by: 1)
         }
         cluster.settle(limit: .zero)
-        #expect(cluster.client.head == headers[heard - 1].point && cluster.client.anchor(epoch: 0) == nil)
+        #expect(cluster.client.head == headers[heard - 1].point && cluster.client.attested.anchor(epoch: 0) == nil)
         cluster.add(1, try made.machine(entries.prefix(heard).map { $0 }))
         cluster.settle(limit: .zero)
-        #expect(cluster.client.anchor(epoch: 0) == Anchor(epoch: 0, hash: made.genesis.hash))
-        #expect(cluster.client.header(at: 0) == made.genesis)
+        #expect(cluster.client.attested.anchor(epoch: 0) == Anchor(epoch: 0, hash: made.genesis.hash))
+        #expect(cluster.client.attested.header(at: 0) == made.genesis)
         let told = cluster.log.contains(.finalAdvanced([Anchor(epoch: 0, hash: made.genesis.hash)]))
         #expect(told && cluster.persisted.contains { $0.header == made.genesis })
     }
@@ -245,7 +245,7 @@ import Testing
         for peer in UInt64(1)...12 { cluster.add(peer, claim: server.localPayload) { _ in nothing } }
         cluster.settle(limit: .seconds(300))
         #expect(cluster.asked.values.allSatisfy { $0 == 1 } && cluster.penalised.isEmpty)
-        #expect(cluster.client.anchor(epoch: 0) == nil)
+        #expect(cluster.client.attested.anchor(epoch: 0) == nil)
         // The cluster asks twice for each answer: whether there is one, and for it.
         var calls = 0
         cluster.add(20, claim: server.localPayload) { key in
@@ -253,7 +253,7 @@ import Testing
             return calls <= 4 ? [2, 1, 0] : server.serve(key)
         }
         cluster.settle(limit: .seconds(300))
-        #expect(cluster.client.anchor(epoch: 0) != nil && calls > 4, "busy at first")
+        #expect(cluster.client.attested.anchor(epoch: 0) != nil && calls > 4, "busy at first")
     }
 
     /// Two keys are needed: a block that one has spoken for is not attested, and not made up either.

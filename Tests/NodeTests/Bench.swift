@@ -30,7 +30,7 @@ struct Bench {
 
     private static func id(_ index: UInt64) -> Bytes32 { info(index)?.id ?? .zero }
 
-    var node: Node
+    var node: CarouselNode
     var now = Instant(microseconds: 1_000_000)
 
     var moment: Moment { Moment(instant: now, unixSeconds: 1_800_000_000) }
@@ -76,7 +76,7 @@ struct Bench {
             stored.held.crowns = [(Bench.anchor, Bench.crown)]
         }
         if role == .bridge { stored.held.replayedHead = isFull ? Bench.genesis : nil }
-        node = try Node(
+        node = try CarouselNode(
             configuration: try Bench.configuration(role, threshold: threshold), stored: stored,
             entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
         meet(.holder, 0)
@@ -89,7 +89,7 @@ struct Bench {
         node.state.holders.told(payload, by: info, at: .zero)
     }
 
-    mutating func handle(_ event: Node.Event) -> [Node.Directive] {
+    mutating func handle(_ event: CarouselNode.Event) -> [CarouselNode.Directive] {
         node.handle(event, at: moment)
         return node.drain()
     }

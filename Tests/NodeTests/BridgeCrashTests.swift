@@ -16,7 +16,7 @@ import Testing
         stored.held.crowns = [(Bench.anchor, Bench.crown)]
         stored.held.replayedHead = try Bench.block(1).header.point
         stored.headers = headers
-        bench.node = try Node(
+        bench.node = try CarouselNode(
             configuration: try Bench.configuration(.bridge), stored: stored,
             entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
         return bench

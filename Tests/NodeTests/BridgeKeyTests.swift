@@ -6,10 +6,10 @@ import Testing
 @testable import StateNetwork
 
 @Suite("A bridge's keys") struct BridgeKeyTests {
-    private func begin(with seeds: [[UInt8]]) throws -> Node {
+    private func begin(with seeds: [[UInt8]]) throws -> CarouselNode {
         var configuration = try Bench.configuration(.bridge)
         configuration.attestingSeeds = seeds
-        return try Node(
+        return try CarouselNode(
             configuration: configuration, stored: StoredState(), entropy: Entropy(seed: .zero),
             at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
     }

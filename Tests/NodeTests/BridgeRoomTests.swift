@@ -13,7 +13,7 @@ private struct Replaying {
     static let section = 3
     var bench: Bench
     var headers: [BlockHeader] = []
-    var logs: [(level: Report.Level, text: String)] = []
+    var logs: [(level: NodeReport.Level, text: String)] = []
     /// Folds that the world has not run yet.
     var folds: [JobID] = []
 
@@ -38,7 +38,7 @@ private struct Replaying {
         }
     }
 
-    mutating func work(_ directives: [Node.Directive]) throws {
+    mutating func work(_ directives: [CarouselNode.Directive]) throws {
         var left = directives[...]
         while let next = left.popFirst() {
             switch next {
@@ -156,7 +156,7 @@ private struct Replaying {
         var world = try Replaying(threshold: 1, layers: 1_000)
         try world.apply(blocks: 8)
         // The world is slow: the next blocks all come before one of them is replayed.
-        var jobs: [Node.Directive] = []
+        var jobs: [CarouselNode.Directive] = []
         for number in 10...15 {
             let header = try BlockHeader(
                 BlockHeader.Fields(

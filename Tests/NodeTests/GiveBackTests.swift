@@ -72,7 +72,7 @@ import Testing
     /// Begins it, and has the store refuse its transaction, or the job come back with another one's result.
     private func outcome(
         _ operation: UnderWay, in role: Role = .holder, begin: (inout Bench) -> Void = { _ in }
-    ) throws -> (Bench, [Node.Directive]) {
+    ) throws -> (Bench, [CarouselNode.Directive]) {
         var bench = try Bench(role)
         _ = bench.handle(.tick)
         let before = bench.node.state.operations.count
@@ -92,7 +92,7 @@ import Testing
     }
 
     /// Every lock is free again and the one who runs the node is told why.
-    private func expectAllFree(_ result: (Bench, [Node.Directive]), _ comment: Comment) {
+    private func expectAllFree(_ result: (Bench, [CarouselNode.Directive]), _ comment: Comment) {
         let locked = (0..<16).filter { result.0.book.isLocked($0) }
         #expect(locked == [], comment)
         let operations = result.0.node.state.operations

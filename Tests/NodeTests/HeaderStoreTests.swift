@@ -48,14 +48,14 @@ private struct LongStore {
         head = top.point
     }
 
-    func node() throws -> Node {
-        try Node(
+    func node() throws -> CarouselNode {
+        try CarouselNode(
             configuration: configuration, stored: try StoredState.load(from: store, network: configuration.network),
             entropy: Entropy(seed: Bytes32(0, 0, 0, 9)), at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
     }
 
     /// Lets a node do all that it wants to be done with the store.
-    mutating func settle(_ node: inout Node) {
+    mutating func settle(_ node: inout CarouselNode) {
         let moment = Moment(instant: .zero, unixSeconds: 1_800_000_000)
         var left = node.drain()[...]
         while let next = left.popFirst() {

@@ -24,7 +24,7 @@ import Testing
         var state = StoredState()
         state.knownNodes = stored
         let moment = Moment(instant: .zero, unixSeconds: now)
-        var node = try Node(
+        var node = try CarouselNode(
             configuration: try Bench.configuration(.holder), stored: state, entropy: Entropy(seed: Bytes32(0, 0, 0, 9)),
             at: moment)
         node.handle(.tick, at: moment)

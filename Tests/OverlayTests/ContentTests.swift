@@ -344,4 +344,22 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         #expect(world.outcome(0, offer) == .failure(.unanswered(.timeout)))
         expectIdle(world)
     }
+
+    /// The answer to a request is lost, and the peer asks again: what was promised first, and nobody will read, does
+    /// not keep the second from its turn, however large both may become.
+    @Test func whatIsAskedForAgainDoesNotWaitForWhatWasLost() throws {
+        var settings = OverlayWorld.Settings()
+        settings.networks[0].answerBytes = { _ in 2 * OverlayLimits.answerWindow }
+        let world = try #require(try OverlayWorld.meshed(2, seed: 67, settings))
+        world.serves = { _, _ in .content([UInt8](repeating: 7, count: 5_000)) }
+        let restored = world.now + .milliseconds(300)
+        let (client, server) = (OverlayWorld.endpoint(0), OverlayWorld.endpoint(1))
+        world.blocks = { [unowned world] from, to in from == server && to == client && world.now < restored }
+        let answer = try #require(world.find(0, from: 1, key: [1, 2, 3]))
+        #expect(answer.content?.count == 5_000)
+        #expect(answer.report.duration < .seconds(2), "\(answer.report.duration)")
+        #expect(world.nodes[1]?.statistics.requestsAdmitted == 2, "asked twice")
+        world.run(.seconds(15))
+        expectIdle(world)
+    }
 }

@@ -19,7 +19,7 @@ enum Headers {
         var entropy = Entropy(seed: Bytes32(1, 2, 3, 4))
         let configuration = NodeConfiguration(
             network: network, role: .holder, key: IdentityKey(from: &entropy), clientInfo: "carousel/soak")
-        let node = try Node(
+        let node = try CarouselNode(
             configuration: configuration, stored: stored, entropy: entropy,
             at: Moment(instant: .zero, unixSeconds: 1_800_000_000))
         let seconds = (ContinuousClock.now - began) / .seconds(1)

@@ -42,6 +42,7 @@ struct ContentServer: Sendable {
     ) {
         // A datagram that the network doubles asks for nothing more.
         guard !served.ids(of: address.id).contains(where: { served[$0]?.token == token }) else { return }
+        giveUpLost(key, of: address.id, on: network, through: &wire)
         let number = wire.nextID()
         let entry = ServedContent(network: network.profile.index, address: address, key: key, token: token)
         if !served.hasRoom(for: address.id) { makeSlot(for: address.id, on: network, through: &wire) }
@@ -54,6 +55,21 @@ struct ContentServer: Sendable {
             number, peer: address.id, subnet: Subnet(limiting: address.endpoint),
             bytes: network.configuration.answerBytes(key))
         beginAnswers(through: &wire)
+    }
+
+    /// Whoever asks for the same again has not got the answer, and waits for that to the new request. The one that was
+    /// lost would keep its room for nobody, and so keep the new one from its turn.
+    private mutating func giveUpLost(
+        _ key: [UInt8], of peer: Bytes32, on network: Subnetwork, through wire: inout PortalWire
+    ) {
+        for number in served.ids(of: peer) {
+            guard let entry = served[number], entry.key == key, entry.network == network.profile.index else { continue }
+            release(number)
+            switch entry.stage {
+            case .waiting: break
+            case .promised(let stream), .streaming(let stream, _, _): wire.close(stream)
+            }
+        }
     }
 
     // MARK: Turns

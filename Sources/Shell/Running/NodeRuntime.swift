@@ -63,7 +63,7 @@ public enum NodeRuntime {
                     try StoredState.load(from: try store.snapshot(), network: network)
                 )
             }
-            let node = try Node(
+            let node = try CarouselNode(
                 configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
             ending = try run(node, parts, signals)
             radius = (configuration.radiusExponent - 1, true)
@@ -172,7 +172,7 @@ public enum NodeRuntime {
     /// Keeps the record file up to what peers are told, which changes where the node learns its address.
     private static func recordFile(
         from sequence: UInt64, _ parts: Parts
-    ) -> (_ node: Node) -> Void {
+    ) -> (_ node: CarouselNode) -> Void {
         var written = sequence
         return { node in
             guard node.record.sequence != written else { return }
@@ -186,7 +186,7 @@ public enum NodeRuntime {
     }
 
     /// Connects the node and runs it until a signal, what it reports or a store that is too small ends it.
-    private static func run(_ node: Node, _ parts: Parts, _ signals: Signals) throws -> Ending {
+    private static func run(_ node: CarouselNode, _ parts: Parts, _ signals: Signals) throws -> Ending {
         let (settings, store) = (parts.settings, parts.store)
         let mailbox = try Mailbox<MachineEvent<RunningNode>>()
         let pool = WorkerPool<JobID, StateJob>(count: settings.workers) { id, job in

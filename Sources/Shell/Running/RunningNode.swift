@@ -6,9 +6,9 @@ import StateStore
 /// The node as the loop drives it.
 struct RunningNode: NodeMachine {
     /// The node itself, for its figures.
-    private(set) var node: Node
+    private(set) var node: CarouselNode
 
-    init(_ node: Node) { self.node = node }
+    init(_ node: CarouselNode) { self.node = node }
 
     /// Hands the event on to the node, under the node's own name for it.
     mutating func handle(_ event: MachineEvent<RunningNode>, at moment: Moment) {
@@ -50,8 +50,8 @@ struct RunningNode: NodeMachine {
 
 extension RunningNode {
     /// The node's own types, as the loop's protocol names them.
-    typealias JobID = NodeJobID
-    typealias CommitID = NodeCommitID
+    typealias JobID = Node.JobID
+    typealias CommitID = Node.CommitID
     typealias Job = StateJob
     typealias JobResult = StateJobResult
     typealias Batch = WriteBatch

@@ -14,7 +14,7 @@ enum ProgressLine {
     }
 
     /// The line, without its end. On a terminal it is cut to its width.
-    static func text(_ progress: Progress, role: Role, style: Style) -> String {
+    static func text(_ progress: NodeProgress, role: Role, style: Style) -> String {
         var parts: [String]
         switch (role, progress.phase) {
         case (.bridge, _): parts = ["bridge  block \(progress.head)", epoch(progress)]
@@ -42,7 +42,7 @@ enum ProgressLine {
     }
 
     /// A holder fills its arc, a walker the whole keyspace: the same figures.
-    private static func walking(_ progress: Progress, _ role: Role, _ style: Style) -> [String] {
+    private static func walking(_ progress: NodeProgress, _ role: Role, _ style: Style) -> [String] {
         var parts = [role == .holder ? "fill" : "sync", epoch(progress)]
         parts.append("\(role == .holder ? "arc" : "keyspace") \(percent(progress)) %")
         if case .terminal = style { parts.append("[\(bar(shown(progress), cells: 10))]") }
@@ -52,23 +52,23 @@ enum ProgressLine {
         return parts
     }
 
-    private static func epoch(_ progress: Progress) -> String {
+    private static func epoch(_ progress: NodeProgress) -> String {
         progress.anchor.map { "epoch \($0.epoch)" } ?? "no epoch yet"
     }
 
-    private static func peers(_ progress: Progress) -> String {
+    private static func peers(_ progress: NodeProgress) -> String {
         let word = progress.peers == 1 ? "peer" : "peers"
         return "\(progress.peers) \(word) (\(progress.usefulPeers) useful)"
     }
 
     /// The share as shown: never the whole before the root of the whole is verified, never above the truth.
-    private static func shown(_ progress: Progress) -> Double {
+    private static func shown(_ progress: NodeProgress) -> Double {
         guard progress.phase != .following else { return 1 }
         return min(max(progress.held, 0), 0.999)
     }
 
     /// The share in percent with one decimal, rounded down.
-    static func percent(_ progress: Progress) -> String {
+    static func percent(_ progress: NodeProgress) -> String {
         let tenths = Int(shown(progress) * 1_000)
         return "\(tenths / 10).\(tenths % 10)"
     }

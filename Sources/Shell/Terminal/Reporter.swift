@@ -31,7 +31,7 @@ final class Reporter {
     }
 
     /// Takes a report; says whether to go on.
-    func handle(_ report: NodeReport, from node: Node) -> LoopVerdict {
+    func handle(_ report: NodeReport, from node: CarouselNode) -> LoopVerdict {
         switch report {
         case .log(let level, let text): terminal.log(LogLevel(level), text)
         case .progress(let progress): return take(progress, from: node)
@@ -66,7 +66,7 @@ final class Reporter {
         return .stop(1)
     }
 
-    private func take(_ progress: NodeProgress, from node: Node) -> LoopVerdict {
+    private func take(_ progress: NodeProgress, from node: CarouselNode) -> LoopVerdict {
         let wasStalled = self.progress?.stall != nil
         let isUrgent = progress.phase != self.progress?.phase || (progress.stall != nil) != wasStalled
         self.progress = progress
@@ -86,7 +86,7 @@ final class Reporter {
         return .goOn
     }
 
-    private func take(complete anchor: Anchor, _ root: Bytes32?, from node: Node) -> LoopVerdict {
+    private func take(complete anchor: Anchor, _ root: Bytes32?, from node: CarouselNode) -> LoopVerdict {
         let isFirst = complete == nil
         complete = (anchor, root)
         let what = root.map { "the whole state is held; the root over its sections, \($0), is the header's" }
@@ -100,12 +100,12 @@ final class Reporter {
     var hasSynced: Bool { settings.end == .synced && complete != nil }
 
     /// The last figures, and the end of the progress line.
-    func finish(_ node: Node) {
+    func finish(_ node: CarouselNode) {
         if settings.role != .bridge || progress != nil { writeStatus(of: node) }
         terminal.endProgress()
     }
 
-    private func writeStatus(of node: Node) {
+    private func writeStatus(of node: CarouselNode) {
         guard let file = settings.statusFile, !isStatusRefused else { return }
         do {
             try file.write(figures(of: node))
@@ -116,7 +116,7 @@ final class Reporter {
     }
 
     /// What `--status-file` says, in a fixed order.
-    private func figures(of node: Node) -> [(name: String, value: String)] {
+    private func figures(of node: CarouselNode) -> [(name: String, value: String)] {
         let now = clock.now()
         let progress = node.progress(at: now)
         let sections = 1 << (4 * node.configuration.network.sectionDepth)

@@ -40,7 +40,7 @@ struct BlockReplayer: Sendable {
         /// A block does not follow on the last one.
         case outOfOrder(String)
         /// What there is to tell about waiting for finality.
-        case tell(Report.Level, String)
+        case tell(NodeReport.Level, String)
     }
 
     private let keys: [AttestingKey]

@@ -56,7 +56,8 @@ public struct Holdings: Sendable {
         return stands
     }
 
-    /// A section was led on by a diff. `isCanonical`: of the block it was led to. Gives the layers that the store has to forget.
+    /// A section was led on by a diff. `isCanonical`: of the block it was led to. Gives the layers that the store has
+    /// to forget.
     mutating func crossed(_ outcome: DiffsTaken.Section, isCanonical: Bool?) -> [BlockLayer] {
         switch outcome {
         case .folded(let record):
@@ -183,8 +184,8 @@ public struct Holdings: Sendable {
         return crown?.root == chain.header(of: anchor)?.stateRoot ? crown : nil
     }
 
-    /// Who holds the whole ring can prove its head (`applied`, or the attested one) by what it holds. The proof that was
-    /// written down may be of an earlier block: a kill may have come between a block and its proof.
+    /// Who holds the whole ring can prove its head (`applied`, or the attested one) by what it holds. The proof that
+    /// was written down may be of an earlier block: a kill may have come between a block and its proof.
     mutating func noteOwnCrown(_ chain: some AttestedHeaders, at applied: StatePoint?) {
         guard let header = applied.flatMap({ chain.header(of: $0) }) ?? chain.headHeader,
             let crown = rebuiltCrown(at: header.number), crown.root == header.stateRoot

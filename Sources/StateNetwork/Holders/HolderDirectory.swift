@@ -212,15 +212,8 @@ public struct HolderDirectory: Sendable {
         settled(id)
     }
 
-    /// The anchors at which claims count: the chain's newest final one and the one before it.
-    mutating func anchorsAdvanced(_ chain: some AttestedHeaders) {
-        guard let newest = chain.newestAnchor else { return }
-        let before = newest.epoch > 0 ? chain.anchor(epoch: newest.epoch - 1) : nil
-        anchorsAdvanced(to: [newest] + (before.map { [$0] } ?? []))
-    }
-
-    /// The anchors that are of use.
-    public mutating func anchorsAdvanced(to anchors: [Anchor]) {
+    /// The anchors that are of use: the newest final one and the one before it.
+    mutating func anchorsAdvanced(to anchors: [Anchor]) {
         book.setUsable(anchors)
         endPauses()
     }

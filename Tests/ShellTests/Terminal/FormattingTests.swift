@@ -31,8 +31,8 @@ import Testing
 }
 
 @Suite struct ProgressLineTests {
-    private func progress(_ phase: Progress.Phase, held: Double = 0, stall: Stall? = nil) -> Progress {
-        var progress = Progress(phase: phase)
+    private func progress(_ phase: NodeProgress.Phase, held: Double = 0, stall: Stall? = nil) -> NodeProgress {
+        var progress = NodeProgress(phase: phase)
         progress.anchor = Anchor(epoch: 1_842, hash: .zero)
         (progress.held, progress.atNewestAnchor) = (held, held / 2)
         (progress.sectionsComplete, progress.sectionsWanted) = (158, 256)
@@ -43,7 +43,7 @@ import Testing
         return progress
     }
 
-    private func plain(_ progress: Progress, _ role: Role = .walker) -> String {
+    private func plain(_ progress: NodeProgress, _ role: Role = .walker) -> String {
         ProgressLine.text(progress, role: role, style: .plain)
     }
 

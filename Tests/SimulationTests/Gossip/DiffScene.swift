@@ -10,7 +10,7 @@ import Testing
 
 /// A holder that stands at a block, and the next block's true diff of one of its sections, as it went round later.
 struct DiffScene {
-    var node: Node
+    var node: CarouselNode
     var moment: Moment
     let key: BlockDiffKey
     let value: BlockDiffValue
@@ -52,10 +52,11 @@ struct DiffScene {
     }
 
     /// Whether the node accepts an offer of this diff: at some moments it is on its way to it already.
-    private static func takes(_ key: BlockDiffKey, _ node: Node, at moment: Moment) -> Bool {
+    private static func takes(_ key: BlockDiffKey, _ node: CarouselNode, at moment: Moment) -> Bool {
         var asked = node
         let keys = [StateContentKey.blockDiff(key).encoded]
-        asked.state.handle(.offered(keys: keys, by: .max, Overlay.OfferToken(value: 1)), asked.chain, at: moment)
+        let offer = StateSync.Event.offered(keys: keys, by: .max, Overlay.OfferToken(value: 1))
+        asked.state.handle(offer, asked.chain.attested, at: moment)
         return asked.state.drain().contains { directive in
             if case .decide(_, let codes, _) = directive { codes == [.accepted] } else { false }
         }

@@ -21,7 +21,7 @@ import Testing
         _ = scenario.world.run(until: scenario.world.now + time)
     }
 
-    private static func expectOld(_ progress: Progress?, limit: UInt64) {
+    private static func expectOld(_ progress: NodeProgress?, limit: UInt64) {
         #expect(progress?.isStale == true)
         #expect(progress?.headAge ?? 0 > limit)
         let reason = progress?.stall?.reason ?? ""

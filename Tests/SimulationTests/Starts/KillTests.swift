@@ -30,7 +30,7 @@ import Testing
         for (host, store) in stores {
             let configuration = scenario.world.hosts[host.index].configuration
             let stored = try StoredState.load(from: store, network: scenario.network)
-            let node = try Node(
+            let node = try CarouselNode(
                 configuration: configuration, stored: stored, entropy: Entropy(seed: Bytes32(0, 0, 0, seed)),
                 at: scenario.world.moment)
             if bridges.contains(host), let head = stored.held.replayedHead {

@@ -46,7 +46,7 @@ public struct CommitID: Hashable, Sendable {
 }
 
 /// One node.
-public struct Node: Sendable {
+public struct CarouselNode: Sendable {
     /// What happens to it.
     public enum Event: Sendable {
         case datagram([UInt8], from: Endpoint)
@@ -69,7 +69,7 @@ public struct Node: Sendable {
         case run(JobID, StateJob)
         /// One transaction, in the order given.
         case commit(CommitID, WriteBatch)
-        case report(Report)
+        case report(NodeReport)
     }
 
     /// Who waits for a job.
@@ -244,9 +244,9 @@ public struct Node: Sendable {
         directives.append(.commit(id, batch))
     }
 
-    mutating func report(_ report: Report) { directives.append(.report(report)) }
+    mutating func report(_ report: NodeReport) { directives.append(.report(report)) }
 
-    mutating func log(_ level: Report.Level, _ text: String) { report(.log(level, text)) }
+    mutating func log(_ level: NodeReport.Level, _ text: String) { report(.log(level, text)) }
 
     private mutating func finished(_ owner: JobOwner, _ result: StateJobResult, at moment: Moment) {
         switch (owner, result) {

@@ -3,7 +3,7 @@ import Primitives
 import StateStore
 
 /// Where a node stands, for the line a person reads and for machines. Every figure is of verified things.
-public struct Progress: Sendable, Equatable {
+public struct NodeProgress: Sendable, Equatable {
     /// What it is at.
     public enum Phase: String, Sendable {
         /// No attested header yet.
@@ -50,7 +50,7 @@ public struct Progress: Sendable, Equatable {
     public init(phase: Phase) { self.phase = phase }
 }
 
-extension Progress {
+extension NodeProgress {
     /// What the walk waits for.
     public struct Waiting: Sendable, Equatable {
         /// Its leading nibbles.
@@ -83,14 +83,14 @@ public struct Stall: Sendable, Equatable {
 }
 
 /// What a node tells the one who runs it.
-public enum Report: Sendable {
+public enum NodeReport: Sendable {
     /// How much a line matters.
     public enum Level: String, Sendable { case debug, info, warning, error }
 
     /// A line of log.
     case log(Level, String)
     /// Where it stands; about once a second.
-    case progress(Progress)
+    case progress(NodeProgress)
     /// The whole arc is held at `anchor`. `root` is made of the hashes of all sections, and equals the header's; nil
     /// for an arc smaller than the ring, where each section was compared with the crown.
     case complete(anchor: Anchor, root: Bytes32?)

@@ -5,7 +5,7 @@ import Primitives
 import StateNetwork
 
 // What those who run or watch a node may ask it.
-extension Node {
+extension CarouselNode {
     /// The record others find this node by.
     public var record: NodeRecord { overlay.localRecord }
 
@@ -28,5 +28,5 @@ extension Node {
     public var replayBacklog: Int { state.replayBacklog }
 
     /// Where this node stands.
-    public func progress(at moment: Moment) -> Progress { Standing.progress(of: self, at: moment) }
+    public func progress(at moment: Moment) -> NodeProgress { Standing.progress(of: self, at: moment) }
 }

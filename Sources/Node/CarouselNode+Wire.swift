@@ -7,7 +7,7 @@ import StateNetwork
 import StateStore
 
 // What each machine wants, carried to the one that does it.
-extension Node {
+extension CarouselNode {
     /// What the Portal wire brought.
     mutating func perform(_ directive: Overlay.Directive, at moment: Moment) {
         switch directive {
