@@ -79,26 +79,29 @@ struct Operation: Sendable {
 
 /// Everything that is under way: one entry each, from the first moment to the last.
 public struct OperationTable: Sendable {
-    private var operations: [OperationID: Operation] = [:]
+    /// What is asked of peers, which is few and often looked through, and everything else.
+    private var asking: [OperationID: Operation] = [:]
+    private var others: [OperationID: Operation] = [:]
     private var next: UInt64 = 1
     /// What peers were asked for and have not given yet, by peer.
     private var asked: [Bytes32: Int] = [:]
-    /// The same in all.
-    private(set) var askCount = 0
     /// Jobs that serve peers under way.
     private(set) var servingCount = 0
     /// Grows with every beginning and every end.
     private(set) var revision: UInt64 = 0
 
-    var count: Int { operations.count }
+    var count: Int { asking.count + others.count }
 
-    subscript(id: OperationID) -> Operation? { operations[id] }
+    subscript(id: OperationID) -> Operation? { asking[id] ?? others[id] }
+
+    /// What peers were asked for and have not given yet, in all.
+    var askCount: Int { asking.count }
 
     /// What a peer was asked for and has not given yet.
     func load(of peer: Bytes32) -> Int { asked[peer] ?? 0 }
 
     /// What is asked of peers, in no order.
-    var asks: some Sequence<Operation> { operations.values.lazy.filter { $0.task != nil } }
+    var asks: some Sequence<Operation> { asking.values }
 
     /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
     /// crown); nil where nothing is slow.
@@ -118,23 +121,26 @@ public struct OperationTable: Sendable {
         next += 1
         let operation = Operation(
             id: id, purpose: purpose, sections: sections, peer: peer, startedAt: now, budgeted: budgeted, stage: stage)
-        operations[id] = operation
+        if operation.task != nil { asking[id] = operation } else { others[id] = operation }
         count(operation, 1)
         return id
     }
 
     /// The answer came and is checked.
     mutating func checks(_ id: OperationID, bytes: Int) {
-        operations[id]?.stage = .checking
-        operations[id]?.bytes = bytes
+        asking[id]?.stage = .checking
+        asking[id]?.bytes = bytes
     }
 
     /// What was checked is written.
-    mutating func writes(_ id: OperationID, _ change: Operation.Change) { operations[id]?.stage = .writing(change) }
+    mutating func writes(_ id: OperationID, _ change: Operation.Change) {
+        asking[id]?.stage = .writing(change)
+        others[id]?.stage = .writing(change)
+    }
 
     /// Ends one; nil where it has ended before. The caller gives back what it held.
     mutating func end(_ id: OperationID) -> Operation? {
-        guard let operation = operations.removeValue(forKey: id) else { return nil }
+        guard let operation = asking.removeValue(forKey: id) ?? others.removeValue(forKey: id) else { return nil }
         count(operation, -1)
         return operation
     }
@@ -144,7 +150,6 @@ public struct OperationTable: Sendable {
         switch operation.purpose {
         case .serve: servingCount += change
         case .ask:
-            askCount += change
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             asked[peer] = sum == 0 ? nil : sum

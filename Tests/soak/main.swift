@@ -211,6 +211,8 @@ if arguments.first == "--replay" {
         exit(2)
     }
     exit(try Headers.run(count: count) ? 0 : 1)
+} else if arguments.first == "idle" {
+    exit(try Idle.run() ? 0 : 1)
 } else if arguments.first == "ring" {
     guard let ring = Ring(Array(arguments.dropFirst())) else {
         print("usage: \(Ring.usage)")
@@ -221,7 +223,7 @@ if arguments.first == "--replay" {
     guard let seeds = UInt64(arguments.first ?? "2") else {
         print(
             "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory "
-                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT]")
+                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT] | soak idle")
         exit(2)
     }
     let began = ContinuousClock.now

@@ -46,9 +46,11 @@ public struct SectionEntry: Sendable {
     // MARK: What was committed
 
     /// The record is this now (nil: nothing is held). Layers at or below the working anchor are part of the base; those
-    /// above it stay only where they still fit onto it. Gives the layers that do not.
+    /// above it stay only where they still fit onto it. Gives the layers that do not. Where that state was known
+    /// before, as it is where layers are folded, no block is missing that was not missing then.
     mutating func take(_ newRecord: SectionRecord?) -> [BlockLayer] {
         let wasComplete = isComplete
+        let known = newRecord.flatMap { stateHash(at: $0.working.number) }
         record = newRecord
         carrying = nil
         guard let record, let hash = record.sectionHash else {
@@ -56,8 +58,8 @@ public struct SectionEntry: Sendable {
             return []
         }
         let above = layers.filter { $0.point.number > record.working.number }
-        let fits = above.first.map { $0.sectionHashBefore == hash } ?? false
-        if !fits || !wasComplete { needsCatchUp = true }
+        let fits = above.first.map { $0.sectionHashBefore == hash } ?? true
+        if !fits || !wasComplete || known != hash { needsCatchUp = true }
         layers = fits ? above : []
         return fits ? [] : above
     }

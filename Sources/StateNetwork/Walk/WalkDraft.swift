@@ -59,7 +59,8 @@ struct WalkDraft {
     init(role: Role, _ peers: HolderDirectory, _ operations: OperationTable, at now: Instant) {
         self.now = now
         inFlight = operations.askCount
-        taken = Set(operations.asks.flatMap(\.sections))
+        taken = []
+        for operation in operations.asks { taken.formUnion(operation.sections) }
         candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(
