@@ -119,13 +119,12 @@ enum Standing {
                 seconds: seconds, reason: "no attested header above the checkpoint was seen",
                 advice: headerAdvice(node))
         }
-        let next = (chain.final.number / network.epochLength + 1).multipliedReportingOverflow(by: network.epochLength)
+        let next = network.epochs.boundary(after: chain.final.number)
         return Stall(
             seconds: seconds,
             reason: "headers are here up to block \(chain.head.number), final up to \(chain.final.number), and none "
                 + "that is final begins an epoch",
-            advice: next.overflow
-                ? "waiting for finality" : "waiting until block \(next.partialValue), which begins one, is final")
+            advice: next.map { "waiting until block \($0), which begins one, is final" } ?? "waiting for finality")
     }
 
     /// What helps against missing headers.

@@ -40,14 +40,12 @@ public struct StoredState: Sendable {
         let held = UInt64(ChainLimits.heldHeaders)
         let first = highest > held ? highest - held : 0
         var boundaries: [CertifiedHeader] = []
-        var number = first - first % network.epochLength
-        if number == first { number = first >= network.epochLength ? first - network.epochLength : .max }
-        while number < first, boundaries.count < ChainLimits.anchorHeaders {
+        var next = network.epochs.boundary(before: first)
+        while let number = next, boundaries.count < ChainLimits.anchorHeaders {
             let found = try headers(from: number, through: number, in: snapshot)
             guard !found.isEmpty else { break }
             boundaries += found
-            guard number >= network.epochLength else { break }
-            number -= network.epochLength
+            next = network.epochs.boundary(before: number)
         }
         return try boundaries.reversed() + headers(from: first, through: .max, in: snapshot)
     }

@@ -42,11 +42,6 @@ extension Overlay {
         }
     }
 
-    /// Peers of the network whose radius, as they last told it, covers `position`, nearest to it first.
-    public func covering(_ position: Bytes32, network id: NetworkID, limit: Int) -> [PeerInfo] {
-        index(of: id).map { networks[$0].table.covering(position, limit: limit).map(wire.book.info) } ?? []
-    }
-
     /// Records of the network's peers nearest to `target`, nearest first, for an asker that gets no content from us.
     public func closestRecords(to target: Bytes32, network id: NetworkID, besides asker: Bytes32) -> [NodeRecord] {
         guard let network = index(of: id) else { return [] }

@@ -55,7 +55,7 @@ import Testing
     private static let large: [String: (fields: Int, methods: Int)] = [
         "Chain.AttestedChain": (14, 42),
         "Discovery.Discovery.Configuration": (38, 0),
-        "Overlay.Overlay": (7, 45),
+        "Overlay.Overlay": (7, 44),
         "Overlay.OverlayStatistics": (27, 0),
         "UTP.SendingSide": (24, 26),
         "UTP.Stream": (24, 21),

@@ -231,12 +231,6 @@ struct NetworkTable: Sendable {
         return (buckets[distance].routed + buckets[distance].keptOnly).compactMap { contact(of: $0)?.record }
     }
 
-    /// Up to `limit` peers whose radius covers `position`, nearest to it first.
-    func covering(_ position: Bytes32, limit: Int) -> [TablePeer] {
-        known.values.lazy.filter { ($0.id ^ position) <= $0.radius.big }
-            .sorted { ($0.id ^ position) < ($1.id ^ position) }.prefix(limit).map { $0 }
-    }
-
     /// Up to `limit` peers nearest to `target`, nearest first.
     func closest(to target: Bytes32, limit: Int) -> [Bytes32] {
         var nearest: [(distance: Bytes32, id: Bytes32)] = []

@@ -35,7 +35,7 @@ import Testing
         world.run(.seconds(30))
     }
 
-    @Test func theRadiusCacheTellsWhoCoversAPosition() throws {
+    @Test func aPeersRadiusIsWhatItLastTold() throws {
         let world = try #require(try OverlayWorld.meshed(4, seed: 241))
         let position = world.id(1)
         for index in 1..<4 {
@@ -43,12 +43,14 @@ import Testing
             world.with(index) { $0.setLocal(network: .state, radius: radius, extensionPayload: nil, at: $1) }
         }
         world.run(.seconds(20))
-        let able = try #require(world.nodes[0]).covering(position, network: .state, limit: 8)
-        #expect(able.map(\.id) == [world.id(1), world.id(2)], "nearest first, without who covers only itself")
-        #expect(try #require(world.nodes[0]).covering(position, network: .state, limit: 1).count == 1)
+        func covering() throws -> Set<Bytes32> {
+            let peers = try #require(world.nodes[0]).peers(network: .state)
+            return Set(peers.filter { ($0.id ^ position) <= $0.radius.big }.map(\.id))
+        }
+        #expect(try covering() == [world.id(1), world.id(2)], "without who covers only itself")
         let narrow = world.id(3)
         world.with(0) { node, _ in node.noteRadius(.max, network: .state, peer: narrow) }
-        #expect(try #require(world.nodes[0]).covering(position, network: .state, limit: 8).count == 3)
+        #expect(try covering().count == 3)
     }
 
     /// Another version of the wire, or another chain: known to discovery, in no table, and answered by nothing.
