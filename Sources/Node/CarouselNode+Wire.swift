@@ -28,7 +28,7 @@ extension CarouselNode {
             state.handle(.offered(keys: keys, by: peer.id, token), chain.attested, at: moment)
         case .offered(_, let peer, let keys, let token):
             let codes = codes(forBlocks: keys, from: peer.id, at: moment.instant)
-            let limit = codes.count { $0 == .accepted } * ChainNetworkLimits.newBlockBytes
+            let limit = CarouselNode.bytes(ofBlocks: codes)
             overlay.respond(toOffer: token, codes: codes, limit: limit, at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             state.handle(.received(items, from: peer.id), chain.attested, at: moment)
@@ -139,6 +139,11 @@ extension CarouselNode {
         overlay.setLocal(
             network: .state, radius: payload.radius, extensionPayload: payload.encoded, isUrgent: isUrgent, at: now)
         overlay.setLocal(network: .chain, radius: .max, extensionPayload: chain.localPayload, at: now)
+    }
+
+    /// Bytes that the accepted ones of the offered blocks may bring in all.
+    static func bytes(ofBlocks codes: [AcceptCode]) -> Int {
+        codes.count { $0 == .accepted } * ChainNetworkLimits.newBlockBytes
     }
 
     /// Which of the offered new blocks are wanted. As many peers at once as there are keys to hear may bring one: each

@@ -8,7 +8,9 @@ import StateStore
 extension StateSync {
     /// Begins what the plan asks for.
     mutating func begin(_ ask: WalkPlan.Ask, at now: Instant) {
-        guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(ask.task.sections) else { return }
+        guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(ask.task.sections) else {
+            return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, since: now)
+        }
         let id = operations.begin(
             .ask(ask.task, key: key), stage: .asked, sections: ask.task.sections, peer: ask.peer,
             budgeted: ask.budgeted, at: now)

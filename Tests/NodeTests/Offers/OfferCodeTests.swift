@@ -108,6 +108,8 @@ import Testing
     /// What is promised to an offerer is what its keys may bring.
     @Test func theBytesOfAnOfferAreBoundedByItsKeys() throws {
         var bench = try Bench(.holder)
+        let blocks = CarouselNode.bytes(ofBlocks: [.accepted, .inProgress, .accepted])
+        #expect(blocks == 2 * ChainNetworkLimits.newBlockBytes && blocks < 1 << 16)
         let crown = CrownValue.serve(Bench.crown)
         #expect(crown.count <= StateNetworkLimits.crownBytes(depth: 1))
         let keys: [StateContentKey?] = [
