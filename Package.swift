@@ -56,14 +56,18 @@ let package = Package(
         floor("Overlay", ["Primitives", "Discovery", "UTP"]),
         floor("ChainForge", ["Primitives", "MerklePatricia", "Chain"]),
         // Floor 5
-        floor("StateNetwork", ["Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay"]),
+        floor("StateContent", ["Primitives", "MerklePatricia", "Chain", "StateStore"]),
+        // Floor 6
+        floor(
+            "StateNetwork",
+            ["Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay", "StateContent"]),
         floor("ChainNetwork", ["Primitives", "Chain", "StateStore", "Overlay"]),
-        // Floor 6 is free: what chooses how to catch up will stand there.
         // Floor 7
         floor(
             "Node",
             [
-                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateContent",
+                "StateNetwork",
                 "ChainNetwork",
             ]),
         // Floor 8
@@ -71,16 +75,20 @@ let package = Package(
             "Shell",
             [
                 "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "StateStore",
-                "StateNetwork",
+                "StateContent", "StateNetwork",
                 "CNet", "CLMDB", "CSodium",
             ]),
         floor(
             "Simulation",
-            ["Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateNetwork"]),
+            [
+                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateContent",
+                "StateNetwork",
+            ]),
         floor(
             "Conformance",
             [
-                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateNetwork",
+                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateContent",
+                "StateNetwork",
                 "ChainNetwork",
             ]),
         // Floor 9
@@ -88,12 +96,13 @@ let package = Package(
             "Fuzzing",
             [
                 "Shell", "Conformance", "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore",
-                "Overlay", "StateNetwork", "ChainNetwork",
+                "Overlay", "StateContent", "StateNetwork", "ChainNetwork",
             ]),
         floor(
             "Bench",
             [
-                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateNetwork", "Discovery",
+                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateContent", "StateNetwork",
+                "Discovery",
                 "UTP",
                 "Overlay", "CCrypto",
             ]),
@@ -102,13 +111,13 @@ let package = Package(
             name: "carousel",
             dependencies: [
                 "Bench", "Shell", "Simulation", "Node", "Conformance", "Primitives", "Chain", "ChainForge", "Discovery",
-                "StateStore", "StateNetwork",
+                "StateStore", "StateContent", "StateNetwork",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], swiftSettings: settings),
 
-        // Tests, one target a floor's target; TestSupport finds the shared folder; ChainLab makes headers and claims;
+        // Tests, one target a floor's target; TestSupport finds the shared folder; ChainLab makes headers and claims, StateLab states;
         // UTPLab is the transport's network in virtual time, for its tests and for tools/soak, which runs rings of
         // whole nodes too.
         .target(
@@ -118,12 +127,15 @@ let package = Package(
             name: "soak",
             dependencies: [
                 "UTPLab", "Simulation", "Shell", "Node", "Primitives", "Chain", "Discovery", "Overlay", "StateStore",
-                "StateNetwork",
+                "StateContent", "StateNetwork",
             ],
             path: "Tests/soak", swiftSettings: settings),
         .target(
             name: "ChainLab", dependencies: ["Primitives", "Chain"],
             path: "Tests/ChainLab", swiftSettings: settings),
+        .target(
+            name: "StateLab", dependencies: ["Primitives", "MerklePatricia", "Chain", "StateStore", "StateContent"],
+            path: "Tests/StateLab", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),
@@ -133,27 +145,39 @@ let package = Package(
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
         tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("Overlay", ["Overlay", "Discovery", "UTP"]),
+        tests("StateContent", ["StateContent", "StateLab", "StateStore", "MerklePatricia", "Chain"]),
         tests(
             "StateNetwork",
-            ["StateNetwork", "StateStore", "MerklePatricia", "Chain", "Discovery", "Overlay", "Simulation"]),
+            [
+                "StateNetwork", "StateContent", "StateLab", "StateStore", "MerklePatricia", "Chain", "Discovery",
+                "Overlay",
+                "Simulation",
+            ]),
         tests("ChainNetwork", ["ChainNetwork", "Chain", "ChainLab", "StateStore"]),
         tests(
             "Node",
             [
-                "Node", "Overlay", "Discovery", "Chain", "ChainNetwork", "MerklePatricia", "StateStore", "StateNetwork",
+                "Node", "Overlay", "Discovery", "Chain", "ChainNetwork", "MerklePatricia", "StateStore", "StateContent",
+                "StateNetwork",
             ]),
         tests(
             "Shell",
-            ["Shell", "Node", "StateStore", "StateNetwork", "Chain", "ChainForge", "MerklePatricia", "Discovery"]),
+            [
+                "Shell", "Node", "StateStore", "StateContent", "StateNetwork", "Chain", "ChainForge", "MerklePatricia",
+                "Discovery",
+            ]),
         tests(
             "Simulation",
             [
-                "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateNetwork", "StateStore", "Chain",
+                "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateContent", "StateNetwork", "StateStore",
+                "Chain",
                 "MerklePatricia",
             ]),
         tests("Conformance", ["Conformance"]),
         tests("Bench", ["Bench", "MerklePatricia"]),
-        tests("Fuzzing", ["Fuzzing", "Conformance", "MerklePatricia", "Chain", "StateStore", "StateNetwork"]),
+        tests(
+            "Fuzzing",
+            ["Fuzzing", "Conformance", "MerklePatricia", "Chain", "StateStore", "StateContent", "StateNetwork"]),
         tests("House", []),
     ]
 )

@@ -3,6 +3,7 @@ import Foundation
 import MerklePatricia
 import Primitives
 import Shell
+import StateContent
 import StateNetwork
 import StateStore
 
@@ -90,7 +91,7 @@ final class StoredAccounts: Sendable {
     func range(of section: Section) throws -> (key: RangeKey, value: [UInt8]) {
         let key = try StoredAccounts.key(
             Cursor(account: section.firstKey), Cursor.end(of: section.lastKey),
-            maxBytes: StateNetworkLimits.answerBytes)
+            maxBytes: StateContentLimits.answerBytes)
         var view = StateView(try store.snapshot(), depth: depth)
         guard let value = try RangeServer.serve(key, view: &view, crown: crown) else {
             throw BenchError.wrongResult(workload: "store", what: "a section that is held is not served")

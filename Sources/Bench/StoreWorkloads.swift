@@ -3,6 +3,7 @@ import Foundation
 import MerklePatricia
 import Primitives
 import Shell
+import StateContent
 import StateNetwork
 import StateStore
 

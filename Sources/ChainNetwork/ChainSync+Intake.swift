@@ -206,11 +206,6 @@ extension ChainSync {
         return point.number > attested.final.number && !attested.isAttested(point) ? .wanted : .known
     }
 
-    /// Whether a key names a new block.
-    public static func isNewBlock(_ key: [UInt8]) -> Bool {
-        if case .success(.newBlock) = Result(catching: { try ChainContentKey(decoding: key) }) { true } else { false }
-    }
-
     /// Whether an offered item is wanted: a new block that is not attested here yet.
     public func wants(_ key: [UInt8]) -> Bool { admission(of: key) == .wanted }
 

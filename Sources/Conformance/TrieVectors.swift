@@ -66,10 +66,10 @@ enum TrieVectors: VectorSuite {
 
         var columns = LeafColumns()
         for entry in reference.entries { columns.append(key: try key(entry.key), value: entry.value) }
-        let built = MemoryTrie(columns, bucketLeaves: 0)
+        let built = MemoryTrie(columns, twigLeaves: 0)
         if let difference = CaseOutcome.difference("root built at once", built.root, root) { return difference }
-        // Without buckets, so that each of the few branches has a record; and as the store keeps it.
-        var changed = MemoryTrie(LeafColumns(), bucketLeaves: 0)
+        // Without twigs, so that each of the few branches has a record; and as the store keeps it.
+        var changed = MemoryTrie(LeafColumns(), twigLeaves: 0)
         var stored = MemoryTrie()
         for operation in operations {
             // An empty value deletes, as a missing one does.
@@ -78,7 +78,7 @@ enum TrieVectors: VectorSuite {
             try stored.apply([(key: try key(operation.path), value: value)])
         }
         if let difference = CaseOutcome.difference("root after changes", changed.root, root) { return difference }
-        if let difference = CaseOutcome.difference("root with buckets", stored.root, root) { return difference }
+        if let difference = CaseOutcome.difference("root with twigs", stored.root, root) { return difference }
         guard changed.branches.elementsEqual(built.branches, by: { $0.path == $1.path && $0.node == $1.node }) else {
             return "the branch records after changes differ from those built at once"
         }

@@ -1,6 +1,7 @@
 import Chain
 import ChainNetwork
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 

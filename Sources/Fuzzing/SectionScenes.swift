@@ -1,5 +1,6 @@
 import MerklePatricia
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 

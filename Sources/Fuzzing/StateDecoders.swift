@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateNetwork
 
 /// Decoders of the state network and of trie nodes.

@@ -49,9 +49,9 @@ struct TestTrie {
         }
         self.reference = reference
         rows = reference.entries.map { Row(key: Bytes32($0.key) ?? .zero, value: $0.value) }
-        let bucketLeaves = generator.pick([0, 4, MerklePatriciaLimits.bucketLeaves]) ?? 0
-        trie = MemoryTrie(LeafColumns(rows), bucketLeaves: bucketLeaves)
-        let all = MemoryTrie(LeafColumns(rows), bucketLeaves: 0).branches
+        let twigLeaves = generator.pick([0, 4, MerklePatriciaLimits.twigLeaves]) ?? 0
+        trie = MemoryTrie(LeafColumns(rows), twigLeaves: twigLeaves)
+        let all = MemoryTrie(LeafColumns(rows), twigLeaves: 0).branches
         branches = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0.node) })
         try require(trie.root == reference.root, .readersDiffer("a trie's root, built and by the reference"))
     }

@@ -32,7 +32,7 @@ public enum LeftPart {
             let stem = Nibbles(boundary, count: depth)
             // Deeper there is nothing to the left, neither held nor to come.
             if start == changes.count, !expected.keys.contains(where: { $0.hasPrefix(stem) }) {
-                var first = BucketLeaves()
+                var first = TwigLeaves()
                 try source.leaves(under: stem, limit: 1, into: &first)
                 guard !first.isEmpty, first.key(at: 0) < boundary else { break }
             }

@@ -15,9 +15,9 @@ public enum MerklePatriciaLimits {
     /// cache still; a call costs nothing beside so many.
     static let hashBatch = 256
 
-    /// Leaves that a part of the trie may have without its branches being stored, in leaves: such a part is a bucket,
-    /// read as leaves and built when it is needed. Figures: the essay of `MerklePatricia.swift`, "Why buckets".
-    public static let bucketLeaves = 32
+    /// Leaves that a part of the trie may have without its branches being stored, in leaves: such a part is a twig,
+    /// read as leaves and built when it is needed. Figures: the essay of `MerklePatricia.swift`, "Why twigs".
+    public static let twigLeaves = 32
 
     /// Depth of a crown, in nibbles. 4 would be 4,369 nodes, about 2.3 MB; the networks use 1 to 3.
     static let crownDepth = 4

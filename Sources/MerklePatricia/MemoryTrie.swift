@@ -13,17 +13,17 @@ public struct MemoryTrie: TrieSource, Sendable {
     public private(set) var reads = 0
 
     /// See `TrieSource`.
-    public let bucketLeaves: Int
+    public let twigLeaves: Int
 
     /// A trie without leaves.
-    public init() { bucketLeaves = MerklePatriciaLimits.bucketLeaves }
+    public init() { twigLeaves = MerklePatriciaLimits.twigLeaves }
 
     /// Builds the trie of these leaves, which strictly ascend.
-    public init(_ columns: LeafColumns, bucketLeaves: Int = MerklePatriciaLimits.bucketLeaves) {
-        self.bucketLeaves = bucketLeaves
+    public init(_ columns: LeafColumns, twigLeaves: Int = MerklePatriciaLimits.twigLeaves) {
+        self.twigLeaves = twigLeaves
         var built = BranchColumns()
         subtree = TrieBuilder.build(
-            columns, in: 0..<columns.count, under: .root, emitting: &built, bucketLeaves: bucketLeaves)
+            columns, in: 0..<columns.count, under: .root, emitting: &built, twigLeaves: twigLeaves)
         leaves = (0..<columns.count).map { (columns.keys[$0], columns.value(at: $0)) }
         branches = (0..<built.count).map { (built.paths[$0], built.node(at: $0)) }
     }
@@ -55,7 +55,7 @@ public struct MemoryTrie: TrieSource, Sendable {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into found: inout BucketLeaves) {
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into found: inout TwigLeaves) {
         reads += 1
         let start = leaves.partitionPoint { $0.key < prefix.lowestKey }
         for leaf in leaves[start...].prefix(limit) {

@@ -31,7 +31,7 @@
 //
 // Leaves by key and branches by path, no other node. A leaf node follows from the key and the place of its parent, an
 // extension from the paths of two branches. Nor are the branches stored of a part with at most 32 leaves: such a part
-// is a *bucket*, read as leaves and built when something in it is proven or changed. A store therefore needs one
+// is a *twig*, read as leaves and built when something in it is proven or changed. A store therefore needs one
 // ordered table a kind and answers two questions (`TrieSource`): the first branch at or below a path, the leaves under
 // it. Reading a proof is a walk of these; copying a run of either table is copying a part of the trie.
 //
@@ -45,7 +45,7 @@
 //           what the parent names, outside nothing is looked at, across an end the node must be given. All
 //           parts inside are hashed together.
 //   change  sorted changes → the new subtree and exactly the records that differ (`TrieUpdate`). Only paths of changed
-//           leaves are read. A branch that changes is the old one with pieces replaced, a bucket is built anew, and all
+//           leaves are read. A branch that changes is the old one with pieces replaced, a twig is built anew, and all
 //           are hashed at the end, height by height. On demand each record read is held against the branch that names
 //           it (`RecordCheck`): that is for the day on which a result does not fit, to know who is wrong.
 //   prove   a key → the nodes on its path (`TrieProver`); a section → those above it (`Crown`, `SectionProof`).
@@ -54,7 +54,7 @@
 // Invariants
 //
 //   · One set of leaves has one trie: change and build give the same bytes, and so do whole and joined. Of its branches
-//     those with more leaves than a bucket are stored; others may be, left over from more leaves or from the end of a
+//     those with more leaves than a twig are stored; others may be, left over from more leaves or from the end of a
 //     range, and are true as well. Above a stored branch every branch is stored.
 //   · The order in which records and nodes come out is the order of paths, in every process: nothing depends on hashing
 //     of a dictionary.
@@ -70,10 +70,10 @@
 //     with nodes of one height hashed eight at a time 8.0 M.
 //   · Why records by path and not by hash: a table by hash is written all over at every change, must count references
 //     to know what may go, and a range of it means nothing. By path an update overwrites, a section is one run.
-//   · Why buckets: the lowest branches are nearly all there are. With a million accounts, buckets of 32 leave 4,369
+//   · Why twigs: the lowest branches are nearly all there are. With a million accounts, twigs of 32 leave 4,369
 //     records of 346,000; the store has 61 MB instead of 113 and takes in 1.6 times as many verified leaves a second;
-//     2,000 changes write half as many pages, in half of the time. Building a bucket costs no more than reading its
-//     records did, a proof of both edges two microseconds. Buckets of 16 were slower: too many of the branches that
+//     2,000 changes write half as many pages, in half of the time. Building a twig costs no more than reading its
+//     records did, a proof of both edges two microseconds. Twigs of 16 were slower: too many of the branches that
 //     every change has to write are stored again.
 //   · Why the branch's whole RLP as the record and not its children's hashes alone: it is what a proof sends and what
 //     a parent hashes. 532 bytes at most.

@@ -9,7 +9,7 @@ import Primitives
 ///
 /// A stored branch some of whose children change is added by `rewrite`: its node is the old one with pieces replaced.
 struct NodeBatch: ~Copyable {
-    /// Leaves of a part whose branch a store has already, however many there are: more than any bucket's.
+    /// Leaves of a part whose branch a store has already, however many there are: more than any twig's.
     static let many = 1 << 32
 
     /// A branch with more leaves is appended to the columns given; nil: none is, only their hashes are wanted.

@@ -3,7 +3,7 @@ import Primitives
 /// What a proven range shows.
 public struct VerifiedRange: Hashable, Sendable {
     /// Branches of the trie, in the order of their paths, ready to be stored: of those wholly inside the range the ones
-    /// with more than `MerklePatriciaLimits.bucketLeaves` leaves, and all that lie across an end of it, since nobody
+    /// with more than `MerklePatriciaLimits.twigLeaves` leaves, and all that lie across an end of it, since nobody
     /// knows how many leaves they have outside. All are verified: each was built from verified leaves or reached by
     /// its hash.
     public internal(set) var branches = BranchColumns()
@@ -63,7 +63,7 @@ private struct RangeWalk: ~Copyable {
     let last: Bytes32
     var pool: ProofPool
     var result = VerifiedRange()
-    var batch = NodeBatch(emittingAbove: MerklePatriciaLimits.bucketLeaves)
+    var batch = NodeBatch(emittingAbove: MerklePatriciaLimits.twigLeaves)
     private var parts: [Part] = []
 
     init(leaves: LeafColumns, items: LeafItems, first: Bytes32, last: Bytes32, pool: ProofPool) {

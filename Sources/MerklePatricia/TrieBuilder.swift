@@ -3,16 +3,16 @@ import Primitives
 /// Builds tries from sorted leaves. No object a node: see `NodeBatch`.
 public enum TrieBuilder {
     /// Builds the trie part whose leaves are exactly those in `range`, strictly ascending and all under `prefix`, and
-    /// appends the branches that a store keeps of it, in the order of the paths: those with more than `bucketLeaves`
+    /// appends the branches that a store keeps of it, in the order of the paths: those with more than `twigLeaves`
     /// leaves. (The result does not depend on the prefix: a parent sees
     /// it with `reference(at:)`.)
     public static func build(
         _ leaves: LeafColumns, in range: Range<Int>, under prefix: Nibbles, emitting branches: inout BranchColumns,
-        bucketLeaves: Int = MerklePatriciaLimits.bucketLeaves
+        twigLeaves: Int = MerklePatriciaLimits.twigLeaves
     ) -> Subtree {
         assert(range.allSatisfy { prefix.contains(leaves.keys[$0]) }, "leaves under the prefix")
         if let few = fewest(leaves, in: range) { return few }
-        var batch = NodeBatch(emittingAbove: bucketLeaves)
+        var batch = NodeBatch(emittingAbove: twigLeaves)
         return build(leaves, in: range, with: &batch, emitting: &branches)
     }
 

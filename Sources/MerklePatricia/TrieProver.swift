@@ -2,7 +2,7 @@ import Primitives
 
 /// Collects the nodes that prove what stands at a key. One prover for several keys saves it making its room anew.
 public struct TrieProver: ~Copyable {
-    private var bucket = Bucket()
+    private var twig = Twig()
 
     /// A prover that has proven nothing.
     public init() {}
@@ -22,9 +22,9 @@ public struct TrieProver: ~Copyable {
             place = Place(prefix: rest.path, name: rest.name)
         }
         guard try TrieProver.descend(to: key, from: &place, source: &source, into: &proof) else { return }
-        try bucket.fill(under: place.prefix, of: &source, isNamed: place.name != nil)
-        guard try TrieProver.descend(to: key, from: &place, source: &bucket, into: &proof) else { return }
-        guard let leaf = bucket.leafNode(at: place.prefix) else { return }
+        try twig.fill(under: place.prefix, of: &source, isNamed: place.name != nil)
+        guard try TrieProver.descend(to: key, from: &place, source: &twig, into: &proof) else { return }
+        guard let leaf = twig.leafNode(at: place.prefix) else { return }
         TrieProver.add(leaf, at: place, to: &proof)
     }
 

@@ -1,20 +1,20 @@
 import Primitives
 
 /// Where the stored part of a trie is read from: branch records by path, leaves by key. Not stored are extensions and
-/// leaf nodes, which follow from these, nor the branches of a bucket: of a part with few leaves, which is built from
+/// leaf nodes, which follow from these, nor the branches of a twig: of a part with few leaves, which is built from
 /// them when it is needed.
 public protocol TrieSource: BranchSource, ~Copyable {
-    /// Leaves of its largest buckets: every branch with more is stored. A branch with fewer may be, where leaves were
+    /// Leaves of its largest twigs: every branch with more is stored. A branch with fewer may be, where leaves were
     /// deleted or where it lay across the end of a range.
-    var bucketLeaves: Int { get }
+    var twigLeaves: Int { get }
     /// Appends the leaves under `prefix`, ascending, at most `limit` of them; the values as they stand in the trie.
-    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws
+    mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout TwigLeaves) throws
 }
 
 /// Where the branches of a trie, or of the upper part of one, are read from.
 public protocol BranchSource: ~Copyable {
     /// The shallowest branch whose path begins with `prefix` (in a store: the first record at or after it, if it begins
-    /// with it), with its RLP. nil where there is none: of a `TrieSource` at most `bucketLeaves` leaves are then under
+    /// with it), with its RLP. nil where there is none: of a `TrieSource` at most `twigLeaves` leaves are then under
     /// the prefix. Above a branch that is there every branch is.
     mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch?
 }
@@ -25,7 +25,7 @@ public struct StoredBranch: Hashable, Sendable {
     public let path: Nibbles
     /// Its RLP.
     public let node: [UInt8]
-    /// Whether no branch below it is stored, so that each of its children is a bucket. False where that is not known.
+    /// Whether no branch below it is stored, so that each of its children is a twig. False where that is not known.
     public let isLowest: Bool
 
     /// A record of a store.
@@ -38,14 +38,14 @@ public struct StoredBranch: Hashable, Sendable {
 
 extension TrieSource where Self: ~Copyable {
     /// The limit that every store of ours has.
-    public var bucketLeaves: Int { MerklePatriciaLimits.bucketLeaves }
+    public var twigLeaves: Int { MerklePatriciaLimits.twigLeaves }
 
-    /// Appends the leaves of the bucket under `prefix`, where there is no stored branch.
-    mutating func bucket(under prefix: Nibbles, into leaves: inout BucketLeaves) throws {
+    /// Appends the leaves of the twig under `prefix`, where there is no stored branch.
+    mutating func twig(under prefix: Nibbles, into leaves: inout TwigLeaves) throws {
         let before = leaves.count
-        try self.leaves(under: prefix, limit: max(1, bucketLeaves) + 1, into: &leaves)
+        try self.leaves(under: prefix, limit: max(1, twigLeaves) + 1, into: &leaves)
         // More would have a branch: its record is missing.
-        guard leaves.count - before <= max(1, bucketLeaves) else { throw TrieError.corruptRecord(prefix) }
+        guard leaves.count - before <= max(1, twigLeaves) else { throw TrieError.corruptRecord(prefix) }
     }
 
     /// What is under `prefix`.
@@ -56,13 +56,13 @@ extension TrieSource where Self: ~Copyable {
             guard branch.path.isBranchPath(under: prefix) else { throw TrieError.corruptRecord(branch.path) }
             return .branch(path: branch.path, node: NodeReference(encodedNode: branch.node))
         }
-        return try bucketSubtree(under: prefix)
+        return try twigSubtree(under: prefix)
     }
 
     /// The same where no branch is stored.
-    private mutating func bucketSubtree(under prefix: Nibbles) throws -> Subtree {
-        var leaves = BucketLeaves()
-        try bucket(under: prefix, into: &leaves)
+    private mutating func twigSubtree(under prefix: Nibbles) throws -> Subtree {
+        var leaves = TwigLeaves()
+        try twig(under: prefix, into: &leaves)
         return leaves.subtree
     }
 
@@ -72,7 +72,7 @@ extension TrieSource where Self: ~Copyable {
     /// Errors: `corruptRecord` for a branch that its leaves do not make or that is missing, or the source's own.
     @discardableResult
     mutating func checkedSubtree(under prefix: Nibbles) throws -> Subtree {
-        guard let stored = try branch(atOrBelow: prefix) else { return try bucketSubtree(under: prefix) }
+        guard let stored = try branch(atOrBelow: prefix) else { return try twigSubtree(under: prefix) }
         let (path, node) = (stored.path, stored.node)
         guard path.isBranchPath(under: prefix), let layout = BranchLayout(node) else {
             throw TrieError.corruptRecord(path)
@@ -88,9 +88,9 @@ extension TrieSource where Self: ~Copyable {
 }
 
 /// A part of a trie built from its leaves, with all of its branches; one after the other may be put into it.
-struct Bucket: BranchSource, ~Copyable {
-    private var batch = NodeBatch(emittingAbove: 0, leaves: MerklePatriciaLimits.bucketLeaves)
-    private var leaves = BucketLeaves()
+struct Twig: BranchSource, ~Copyable {
+    private var batch = NodeBatch(emittingAbove: 0, leaves: MerklePatriciaLimits.twigLeaves)
+    private var leaves = TwigLeaves()
     private var branches = BranchColumns()
     private var room = ByteArena(capacity: 256)
 
@@ -99,7 +99,7 @@ struct Bucket: BranchSource, ~Copyable {
     mutating func fill(under prefix: Nibbles, of source: inout some TrieSource, isNamed: Bool) throws {
         leaves.removeAll()
         branches.removeAll()
-        try source.bucket(under: prefix, into: &leaves)
+        try source.twig(under: prefix, into: &leaves)
         if isNamed && leaves.isEmpty { throw TrieError.missingChild(prefix) }
         guard leaves.count > 1 else { return }
         batch.begin()

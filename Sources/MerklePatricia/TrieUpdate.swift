@@ -29,7 +29,7 @@ public enum TrieUpdate {
             guard prefix.contains(key) else { throw TrieError.keyOutsidePrefix(key) }
             if changes[index].value?.isEmpty == true { throw TrieError.emptyValue(key) }
         }
-        var walk = UpdateWalk(changes: changes, bucketLeaves: source.bucketLeaves, checking: checking)
+        var walk = UpdateWalk(changes: changes, twigLeaves: source.twigLeaves, checking: checking)
         let before = checking ? before : nil
         if before == Subtree.emptyRoot {
             guard try source.subtree(under: prefix) == .empty else { throw TrieError.corruptRecord(prefix) }
@@ -90,8 +90,8 @@ private struct UpdateWalk: ~Copyable {
     private let keys: [Bytes32]
     private var batch: NodeBatch
     private var check = RecordCheck()
-    /// The bucket that is read, and changed then.
-    private var bucket = BucketLeaves()
+    /// The twig that is read, and changed then.
+    private var twig = TwigLeaves()
     /// Every record that may differ. No path twice: a new branch stands strictly above the shallowest record of the
     /// part it covers, or where there was none.
     private var records = BranchColumns()
@@ -101,9 +101,9 @@ private struct UpdateWalk: ~Copyable {
     private var stack: [(nibble: Int, growth: Growth)] = []
     private var edits: [NodeBatch.Edit] = []
 
-    init(changes: [TrieUpdate.LeafChange], bucketLeaves: Int, checking: Bool) {
+    init(changes: [TrieUpdate.LeafChange], twigLeaves: Int, checking: Bool) {
         self.changes = changes
-        batch = NodeBatch(emittingAbove: bucketLeaves)
+        batch = NodeBatch(emittingAbove: twigLeaves)
         isChecking = checking
         keys = changes.map(\.key)
     }
@@ -170,26 +170,26 @@ private struct UpdateWalk: ~Copyable {
         return join((leaves + [below] + after).filter { !$0.isEmpty })
     }
 
-    /// The same where no branch is stored: there is a bucket, or nothing.
+    /// The same where no branch is stored: there is a twig, or nothing.
     private mutating func rebuild<Source: TrieSource>(
         _ range: Range<Int>, under prefix: Nibbles, named name: Name, source: inout Source
     ) throws -> Growth {
-        bucket.removeAll()
-        try source.bucket(under: prefix, into: &bucket)
+        twig.removeAll()
+        try source.twig(under: prefix, into: &twig)
         switch name {
         case .unknown: break
         case .present, .checked:
-            if bucket.isEmpty { throw TrieError.missingChild(prefix) }
+            if twig.isEmpty { throw TrieError.missingChild(prefix) }
         }
-        if case .checked(let name) = name, bucket.subtree.hash(at: prefix.count) != name.hash {
+        if case .checked(let name) = name, twig.subtree.hash(at: prefix.count) != name.hash {
             // Perhaps it is the branch above that is another.
             try check.finish()
             throw TrieError.corruptRecord(prefix)
         }
         var place = 0
-        for index in range { bucket.change(keys[index], to: changes[index].value, from: &place) }
-        guard bucket.count > 1 else { return .known(bucket.isEmpty ? .empty : bucket.items.subtree(0)) }
-        return .planned(batch.add(bucket.items, in: 0..<bucket.count, emitting: &records))
+        for index in range { twig.change(keys[index], to: changes[index].value, from: &place) }
+        guard twig.count > 1 else { return .known(twig.isEmpty ? .empty : twig.items.subtree(0)) }
+        return .planned(batch.add(twig.items, in: 0..<twig.count, emitting: &records))
     }
 
     /// The same where this branch stands and all changes in `range`, one or more, are under it.

@@ -3,6 +3,7 @@ import ChainNetwork
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 

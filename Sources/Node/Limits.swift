@@ -16,7 +16,7 @@ public enum NodeLimits {
     static let headerJobs = 64
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
-    /// PINGs to peers that the directory keeps are this far apart, so that claims are fresh.
+    /// PINGs to peers that the directory keeps are this far apart, so that what they announce is fresh.
     static let pingInterval = Interval.seconds(5)
     /// Nodes kept for the next start, some 200 bytes each, and how many of them are tried at once then (geth: 30).
     static let knownNodes = 128

@@ -43,10 +43,10 @@ enum Standing {
         let holders = node.state.holders
         func waiting(for index: Int, _ why: String) -> NodeProgress.Waiting {
             NodeProgress.Waiting(
-                section: "\(node.state.holdings.book.section(index))", claimants: holders.claimants(of: index),
+                section: "\(node.state.holdings.book.section(index))", providers: holders.providers(of: index),
                 keepers: holders.keepers(of: index), why: why)
         }
-        if let index = node.state.idleSections.first(where: { holders.claimants(of: $0) == 0 }) {
+        if let index = node.state.idleSections.first(where: { holders.providers(of: $0) == 0 }) {
             return waiting(for: index, search(node, for: index, at: now))
         }
         return node.state.operations.slowest(at: now).map { slow in
@@ -147,7 +147,7 @@ enum Standing {
     ) -> Stall? {
         let book = node.state.holdings.book
         guard let missing = node.arc.first(where: { !book.isComplete($0) }) else { return nil }
-        let ready = claimants(node, of: missing, at: newest)
+        let ready = providers(node, of: missing, at: newest)
         return Stall(
             seconds: seconds,
             reason: "section \(book.section(missing)) has \(ready) reachable holders at \(newest)",
@@ -162,7 +162,7 @@ enum Standing {
     private static func sectionBehind(_ node: CarouselNode, _ seconds: Int, _ newest: Anchor) -> Stall? {
         let book = node.state.holdings.book
         guard let (behind, anchor) = book.firstBehind(newest) else { return nil }
-        let ready = claimants(node, of: behind, at: newest)
+        let ready = providers(node, of: behind, at: newest)
         return Stall(
             seconds: seconds,
             reason: "section \(book.section(behind)) is held at \(anchor), and none of its \(ready) reachable "
@@ -170,9 +170,9 @@ enum Standing {
             advice: "asking all of them; where they keep refusing it is begun again")
     }
 
-    private static func claimants(_ node: CarouselNode, of section: Int, at anchor: Anchor) -> Int {
+    private static func providers(_ node: CarouselNode, of section: Int, at anchor: Anchor) -> Int {
         node.holders.covering(section).count { peer in
-            node.configuration.role.takesState(from: peer.role) && peer.claims(section, at: anchor)
+            node.configuration.role.takesState(from: peer.role) && peer.announces(section, at: anchor)
         }
     }
 

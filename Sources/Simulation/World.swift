@@ -126,8 +126,8 @@ public struct World: Sendable {
     /// Stops a host as `kill -9` would: what was not committed is gone.
     public mutating func kill(_ id: HostID) { hosts[id.index].kill() }
 
-    /// Makes a host byzantine from now on: what it claims is true, and what it serves of the state is what `lie` makes
-    /// of it.
+    /// Makes a host byzantine from now on: it announces what is true, and what it serves of the state is what `lie`
+    /// makes of it.
     public mutating func corrupt(_ id: HostID, _ lie: @escaping Lie) {
         hosts[id.index].tampering = { _, value, _ in lie(value) }
     }

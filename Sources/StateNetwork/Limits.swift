@@ -1,63 +1,80 @@
-import StateStore
+import Overlay
+import Primitives
 
-/// What bounds the state network's content. Sizes are in bytes unless the name says otherwise; every limit is checked
-/// before anything is allocated for what it bounds.
+/// What bounds the state network's machine: how many things are under way, how long is waited, and how much may wait.
 public enum StateNetworkLimits {
-    /// One answer, status byte included. A range of this size takes half a minute at a poor 1 MB/s. Source:
-    /// Specs/wire.md §2.
-    public static let answerBytes = 32 * 1_024 * 1_024
+    /// Diffs of one block and section kept while they disagree about the state before: the first need not be the true
+    /// one.
+    static let rivalDiffs = 3
+    /// Block diffs of one section that wait for their turn or for their predecessor. Beyond it a catch-up by `0x41` is
+    /// cheaper anyway.
+    public static let pendingDiffsPerSection = 64
+    /// The same of blocks that nobody vouches for yet: anybody can make those up, so they have room of their own, and
+    /// no sender takes more than its share of it.
+    public static let unvouchedDiffsPerSection = 16, unvouchedDiffsPerSender = 2
+    /// Bytes of block diffs that wait, over all sections: dozens of whole mainnet blocks, which have some MiB each.
+    public static let pendingDiffBytes = 64 << 20
+    /// The same of blocks that nobody vouches for yet, in all and of one sender.
+    public static let unvouchedDiffBytes = 64 << 20, unvouchedDiffBytesPerSender = 8 << 20
+    /// Bytes of block layers in memory, over all sections. An epoch of a whole mainnet has some 60 MiB of changes; this
+    /// is many epochs without an anchor. Beyond it block diffs are refused, and sections are led to the head by one
+    /// layer for the whole way, which takes the place of all they have.
+    public static let layerBytes = 512 << 20
+    /// Bytes of the pool of nodes above the sections: two crowns of the deepest network, and every node above the
+    /// sections of a hundred blocks.
+    public static let poolBytes = 64 << 20
+    /// Blocks for which it is remembered where their comparison failed; a few heads are compared at a time.
+    static let suspectBlocks = 64
+    /// Bytes of recent block diffs kept beside `recentDiffs`.
+    public static let recentDiffBytes = 128 << 20
+    /// How long a diff waits for its header.
+    public static let unknownHeaderWait = Interval.seconds(12)
+    /// How long a diff waits for its predecessor before the section counts as having a gap: a few round trips, since
+    /// diffs of neighbouring blocks travel different ways.
+    public static let gapPatience = Interval.milliseconds(1_500)
+
+    /// Values of recent block diffs kept in memory to be passed on and served: sixteen blocks that touch everything.
+    public static func recentDiffs(sections: Int) -> Int { 16 * max(sections, 16) }
+
+    /// Peers that a block diff is passed on to by a node that received it.
+    public static let gossipFanout = 6
+    /// Keys for one peer are collected this long, so that a block's diffs travel in one OFFER and one stream.
+    public static let gossipGather = Interval.milliseconds(20)
+    /// Accepted offers whose items have not come yet.
+    public static let expectedOffers = 8_192
+    /// How long an accepted item is waited for before another offer of it is accepted: a little less than the wait
+    /// after which those that were put off offer it once more, so that one who accepts to withhold delays an item by
+    /// that and no longer.
+    static let expectedWait = Interval(microseconds: OverlayLimits.inProgressDelay.microseconds * 5 / 6)
+
+    /// Jobs that serve peers under way.
+    static let servingJobs = 64
+    /// Seconds after which an asker for whom there is no job is told to come back (status 2).
+    public static let busyAnswerSeconds: UInt16 = 1
+    /// Records given to an asker that must look elsewhere; the overlay sends as many as fit.
+    public static let recordsInAnswer = 8
+    /// What one asks for who wants names and no content: less than any range has, so that nobody reads for it. How long
+    /// such an answer may take: two tries of a request.
+    static let namesBytes: UInt32 = 1
+    static let namesTimeout = Interval.seconds(2)
+    /// A diffs answer. One epoch of a whole mainnet is 10 to 20 MiB; a group of 64 of its 4,096 sections far less.
+    static let diffBytes: UInt32 = 8 << 20
+    /// How often a peer may turn out not to have what it announces before that is a lie: by mistake it happens where a
+    /// section was lost between two of its PINGs.
+    static let falseAnnouncements = 2
     /// Headers that one transaction forgets: some megabytes of pages.
     static let prunedHeaders = 4_096
-    /// What we give of that at once: a range of more is cut to this, and the asker goes on from there. Whole sections'
-    /// diffs cannot be cut, so they may have more. It bounds what one request makes us hold.
-    public static let servedRangeBytes = 4 << 20, servedDiffBytes = 16 << 20
-    /// Bytes of history gone through for one section's diff, per byte that the answer may have, and in any case.
-    static let historyFactor = 8, historyFloor = 256 << 10
-    /// A request of ours: it must fit a packet beside a header. Source: Specs/wire.md §3.
-    public static let keyBytes = 1_024
-    /// Leaves (accounts and slots) of one answer. Source: Specs/wire.md §4.1.
-    public static let leaves = 65_536
-    /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: Specs/wire.md §4.1.
-    public static let edgeProofNodes = 256
-    /// Both edges of a range.
-    public static let rangeProofNodes = 2 * edgeProofNodes
-    /// One trie node: a full branch of hashes has 532 bytes, a leaf with an account at most 150.
-    public static let nodeBytes = 1_024
-    /// An account in slim form: nonce 9, balance 33, root 33, code hash 33, list header 2.
-    public static let bodyBytes = 110
-    /// A slot value as RLP: header and 32 bytes.
-    public static let slotValueBytes = 33
-    /// Accounts of a range whose storage starts or ends inside it: the first and the last.
-    public static let partialAccounts = 2
-    /// Sections that one key may name: the width of its mask in bits. Source: Specs/wire.md §3.
-    public static let maskBits = 256
-    /// Path proof nodes of one diffs answer: of 256 sections at most 4 branches, each once, and a spanning node each.
-    public static let diffProofNodes = 2_048
-    /// Path proof nodes of one section.
-    public static let pathProofNodes = 64
-    /// Code hashes in one key. Source: Specs/wire.md §3.
-    public static let codeHashes = 20
-    /// New codes in one block diff of one section: a block of 100 M gas deploys at most some 3,000 tiny contracts.
-    public static let blockCodes = 4_096
-    /// Crown nodes: all branches above depth 4 and as many spanning nodes as there are sections.
-    public static let crownNodes = 69_905
-    /// The bytes that a crown may have: full branches of 532 bytes, spanning nodes of 150, each behind its offset.
-    public static func crownBytes(depth: Int) -> Int {
-        let sections = Section.count(depth: depth)
-        return 1 + (sections - 1) / 15 * (532 + 4) + sections * (150 + 4)
-    }
-    /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.
-    public static let servedAnchors = 4
-    /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: Specs/wire.md §5.
-    public static let pingPayloadBytes = 700
-    /// Anchors in the ping payload. Source: Specs/wire.md §5.
-    public static let pingAnchors = 2
-    /// Runs of sections in the ping payload: as many as fit its bytes, rounded up.
-    public static let pingRuns = 256
-    /// Runs in an availability answer: every second section of 16^4.
-    public static let availabilityRuns = 32_768
-    /// The bytes that it may have: for each anchor its runs of 4 bytes, the anchor, and two offsets.
-    static let availabilityBytes = 1 + servedAnchors * (availabilityRuns * 4 + 40 + 8)
-    /// Seconds that a busy answer may ask for; longer ones are read as this.
-    public static let busySeconds: UInt16 = 600
+
+    /// Blocks below the head at which all that is held is compared, where it does not stand at the head.
+    static let headsCompared: UInt64 = 8
+    /// How long after the last verified head a node that follows looks for sections that were left behind.
+    static let headPatience = Interval.seconds(2)
+    /// Between two looks at what was completed, per section of the arc: 4,096 sections are looked over every 41 ms.
+    static let reviewPerSection = Interval(microseconds: 10)
+    /// Between two lines that tell of sections begun again: there may be thousands at once, and again soon.
+    static let droppedLines = Interval.seconds(60)
+    /// How long a bridge waits after its store refused a block.
+    public static let storeRetry = Interval.seconds(1)
+    /// Anchors behind the newest whose history of leaves is kept: weeks are cheap as leaves.
+    static let historyFolds = 512
 }

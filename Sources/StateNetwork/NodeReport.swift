@@ -55,14 +55,14 @@ extension NodeProgress {
     public struct Waiting: Sendable, Equatable {
         /// Its leading nibbles.
         public var section: String
-        /// Live claimants and kept peers that cover it.
-        public var claimants, keepers: Int
+        /// Live providers and kept peers that cover it.
+        public var providers, keepers: Int
         /// What is being done about it.
         public var why: String
 
-        public init(section: String, claimants: Int, keepers: Int, why: String) {
+        public init(section: String, providers: Int, keepers: Int, why: String) {
             self.section = section
-            self.claimants = claimants
+            self.providers = providers
             self.keepers = keepers
             self.why = why
         }
@@ -121,8 +121,8 @@ public struct Totals: Sendable, Equatable {
     /// Epoch boundaries passed while part of the arc was held and ranges were still missing.
     public var crossingsWhileFetching = 0
     public var invalidAnswers = 0
-    /// Ranges that were asked of peers who claimed the section and did not have it.
-    public var falseClaims = 0
+    /// Ranges that were asked of peers who announced the section and did not have it.
+    public var falseAnnouncements = 0
 
     /// Nothing yet.
     public init() {}

@@ -2,6 +2,7 @@ import Chain
 import MerklePatricia
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 /// Names one thing that is under way, from its first moment to its last: the request, the job and the transaction that
@@ -63,7 +64,7 @@ struct Operation: Sendable {
     let id: OperationID
     let purpose: Purpose
     /// Locked until it ends.
-    let sections: [Int]
+    var sections: [Int]
     /// Who was asked.
     let peer: Bytes32?
     let startedAt: Instant
@@ -126,9 +127,10 @@ public struct OperationTable: Sendable {
         return id
     }
 
-    /// The answer came and is checked.
-    mutating func checks(_ id: OperationID, bytes: Int) {
+    /// The answer came and is checked; these sections are locked by the caller.
+    mutating func checks(_ id: OperationID, sections: [Int], bytes: Int) {
         asking[id]?.stage = .checking
+        asking[id]?.sections = sections
         asking[id]?.bytes = bytes
     }
 

@@ -3,6 +3,7 @@ import Discovery
 import MerklePatricia
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 /// What a request for content gets: an answer at once, from memory; a job on a snapshot; or the names of others. A
@@ -89,19 +90,17 @@ struct StateServer: Sendable {
             .serveDiffs(ServeDiffs(key: key, depth: depth, sections: sections, otherwise: notHere(holdings))))
     }
 
-    /// Records of peers that cover a position, for an asker who gets no content of it here: who claims it first, then
+    /// Records of peers that cover a position, for an asker who gets no content of it here: its providers first, then
     /// the nearest. A holder is told of a bridge too, since it may be the only one that can fill it.
     func names(near position: Bytes32, for asker: Bytes32, _ peers: HolderDirectory) -> [NodeRecord] {
         let section = Section(of: position, depth: depth).index
         let askerRole = peers[asker]?.role ?? .holder
         let able = peers.covering(section).filter { peer in
             peer.id != asker && askerRole.takesState(from: peer.role) && !peer.isDoubtful
-        }.map { peer in
-            (peer: peer, claims: peer.isLiveClaimant(of: section))
-        }
+        }.map { (peer: $0, provides: $0.isLiveProvider(of: section)) }
         let bridges = able.filter { $0.peer.role == .bridge }.prefix(1)
         let others = able.filter { $0.peer.role != .bridge }.sorted { a, b in
-            a.claims == b.claims ? (a.peer.id ^ position) < (b.peer.id ^ position) : a.claims
+            a.provides == b.provides ? (a.peer.id ^ position) < (b.peer.id ^ position) : a.provides
         }
         return (bridges + others).map(\.peer.record)
     }

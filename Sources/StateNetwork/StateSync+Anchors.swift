@@ -2,6 +2,7 @@ import Chain
 import MerklePatricia
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 // The chain moves on: layers of a branch that lost go, sections are folded to a new anchor, and what is complete or
@@ -10,7 +11,6 @@ extension StateSync {
     /// The chain knows other blocks than before, and boundary blocks among them may have become final.
     mutating func chainMoved(final anchors: [Anchor], _ chain: some AttestedHeaders, at now: Instant) {
         pending.reviewAll()
-        planner.review()
         completion.somethingCameAbout(at: now)
         guard let newest = anchors.last else { return }
         outbox.log(.info, "\(newest) is final")
@@ -36,7 +36,6 @@ extension StateSync {
     /// A crown is verified and written.
     mutating func crownStored(_ anchor: Anchor, _ crown: Crown, _ chain: some AttestedHeaders, at now: Instant) {
         holdings.store(crown, at: anchor)
-        planner.review()
         let item = ContentItem(key: StateContentKey.crown(anchor).encoded, value: CrownValue.serve(crown))
         for peer in gossip.lacking(anchor, holders) { outbox.append(.offer([item], to: peer)) }
         if let newest = chain.newestAnchor { fold(to: newest, isNew: true, at: now) }

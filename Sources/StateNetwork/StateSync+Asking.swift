@@ -2,18 +2,19 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 // What this node asks of peers: a plan becomes requests, an answer becomes a job, a job's result a transaction.
 extension StateSync {
     /// Begins what the plan asks for.
     mutating func begin(_ ask: WalkPlan.Ask, at now: Instant) {
-        guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(ask.task.sections) else {
+        let locked = ask.task.sectionsLockedWhileAsked
+        guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(locked) else {
             return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, since: now)
         }
         let id = operations.begin(
-            .ask(ask.task, key: key), stage: .asked, sections: ask.task.sections, peer: ask.peer,
-            budgeted: ask.budgeted, at: now)
+            .ask(ask.task, key: key), stage: .asked, sections: locked, peer: ask.peer, budgeted: ask.budgeted, at: now)
         outbox.append(
             .request(
                 id, peer: ask.peer, key: key.encoded, limit: key.askedBytes(sectionDepth: holdings.book.depth),
@@ -63,16 +64,16 @@ extension StateSync {
         }
     }
 
-    /// A peer does not have the range of a section that it claims to hold at that anchor. It may have lost it since it
+    /// A peer does not have the range of a section that it announces at that anchor. It may have lost it since it
     /// said so; but who says anew what it holds and again does not have it, lies. Until it says anew what it holds it
     /// is asked for nothing.
     private mutating func disbelieve(_ peer: Bytes32, _ task: WalkTask, at now: Instant) {
         guard case .range(let section, let anchor, _, _, _) = task else { return }
-        let claims = holders.disclaim(section, at: anchor, by: peer, now: now)
-        guard claims > 0 else { return }
-        totals.falseClaims += 1
-        outbox.log(.debug, "peer \(peer.short) does not have section \(section), which it claims")
-        outbox.append(.judge(peer, claims < StateNetworkLimits.falseClaims ? .unhelpful : .lie))
+        let times = holders.disbelieve(section, at: anchor, by: peer, now: now)
+        guard times > 0 else { return }
+        totals.falseAnnouncements += 1
+        outbox.log(.debug, "peer \(peer.short) does not have section \(section), which it announces")
+        outbox.append(.judge(peer, times < StateNetworkLimits.falseAnnouncements ? .unhelpful : .lie))
     }
 
     /// An answer with data becomes the job that checks it.
@@ -80,7 +81,13 @@ extension StateSync {
         _ value: [UInt8], _ id: OperationID, _ task: WalkTask, _ key: StateContentKey, bytes: Int,
         _ chain: some AttestedHeaders, at now: Instant
     ) {
-        guard let job = holdings.job(checking: value, for: task, key, chain) else {
+        var sections = task.sections
+        if case .diffs(_, let anchor, .block(let goal)) = task {
+            sections = holdings.takeable(sections, from: anchor, to: goal)
+            guard !sections.isEmpty, holdings.book.lock(sections) else { return end(id, .aborted, at: now) }
+        }
+        operations.checks(id, sections: sections, bytes: bytes)
+        guard let job = holdings.job(checking: value, for: task, key, taking: sections, chain) else {
             if case .carry(let index, _, let anchor) = task, case .diffs(let key) = key,
                 let peer = operations[id]?.peer
             {
@@ -92,7 +99,6 @@ extension StateSync {
             // What the answer is checked by is gone meanwhile: that is not the sender's fault.
             return end(id, .aborted, at: now)
         }
-        operations.checks(id, bytes: bytes)
         outbox.append(.run(id, job))
     }
 

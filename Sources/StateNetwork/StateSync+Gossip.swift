@@ -2,6 +2,7 @@ import Chain
 import MerklePatricia
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 // Block diffs and crowns as they go round: offered, received, checked by a job, committed as a layer, passed on.
@@ -53,8 +54,6 @@ extension StateSync {
 
     /// Has what waits and fits checked, one diff a section at a time.
     mutating func pumpDiffs(_ chain: some AttestedHeaders, at now: Instant) {
-        // With its patience over a gap is one that the walk has to close.
-        if let time = pending.reviewAt, time <= now { planner.review() }
         for index in pending.takeDue(at: now) {
             var next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
             let refuted = next == nil ? pending.takeRefuted(index, &holdings.book, by: holdings.crowns, chain) : []
@@ -93,7 +92,6 @@ extension StateSync {
         }
         holdings.codes.stored(checked.codeHashes)
         holdings.codes.want(checked.wantedCodes)
-        planner.review()
         helped(diff.sender, diff.encoded.count, at: now)
         gossip.remember(diff, chain)
         gossip.passOn(

@@ -1,6 +1,7 @@
 import Chain
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 // What peers say and ask for, and how those are found who have what is missing.
@@ -12,7 +13,6 @@ extension StateSync {
             let payload = try StatePingPayload(decoding: told.payload)
             outbox.append(.note(radius: payload.radius, of: info.id))
             holders.told(payload, by: info, at: told.receivedAt)
-            planner.review()
         } catch {
             outbox.append(.judge(info.id, .lie))
             outbox.log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 // A bridge's blocks: each is applied to the whole state by a job, and committed with its header and the bridge's word.

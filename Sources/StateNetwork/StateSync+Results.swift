@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 // What comes of jobs and transactions. A job's result becomes a transaction; memory follows once it is committed.
@@ -105,7 +106,6 @@ extension StateSync {
         case .codes(let hashes):
             totals.codes += hashes.count
             holdings.codes.stored(hashes)
-            planner.review()
         case .crown(let anchor, let crown):
             crownStored(anchor, crown, chain, at: now)
             return end(id, .done(bytes: 0), at: now)

@@ -3,6 +3,7 @@ import Discovery
 import MerklePatricia
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 /// The state network's machine: what this node holds of the state, how it gets the rest, and what it gives to others.
@@ -200,12 +201,11 @@ public struct StateSync: Sendable {
     /// Takes one event in.
     public mutating func handle(_ event: Event, _ chain: some AttestedHeaders, at moment: Moment) {
         let now = moment.instant
+        planner.heard(event)
         switch event {
         case .peerUpdated(let info): told(by: info)
         case .peerMet(let info): holders.met(info)
-        case .peerLost(let id):
-            holders.lost(id)
-            planner.review()
+        case .peerLost(let id): holders.lost(id)
         case .notKept(let id): holders.notKept(id)
         case .asked(let key, let asker, let token): asked(key, by: asker, token, chain, at: now)
         case .answered(let id, let result, let bytes): answered(id, result, bytes: bytes, chain, at: now)

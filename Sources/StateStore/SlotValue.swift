@@ -13,7 +13,7 @@ public enum SlotValue {
 
     /// Appends the leaf of a slot.
     static func append(
-        _ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout BucketLeaves
+        _ value: UnsafeRawBufferPointer, of slot: Bytes32, to leaves: inout TwigLeaves
     ) throws(StoreError) {
         guard (1...StateStoreLimits.slotValueBytes).contains(value.count) else { throw .corrupt(table: .leaves) }
         if value.count == 1, let byte = value.first, byte < 0x80 { return leaves.append(key: slot, bytes: value) }

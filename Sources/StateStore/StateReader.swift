@@ -92,7 +92,7 @@ private final class SectionCursor {
         from key: [UInt8], through last: [UInt8], accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
-        let expected = MerklePatriciaLimits.bucketLeaves
+        let expected = MerklePatriciaLimits.twigLeaves
         var found = try cursor.seek(key, accountsOnly: accountsOnly, expecting: expected, upTo: last)
         while found {
             switch try body(cursor.takeRun()) {

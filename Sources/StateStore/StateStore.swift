@@ -26,8 +26,8 @@
 // before it), so stepping from account to account is one seek each, whatever storage lies in between. Branch records
 // are keyed by one byte a nibble: a path sorts right before what continues it, so "the shallowest branch at or below"
 // is one seek. Extensions and leaf nodes are not stored: they follow. Nor are the branches over few leaves, which are
-// built from those when needed (`MerklePatricia.swift`, "Why buckets"); nor those above depth d: they are the crown,
-// and change with every section. Accounts of a bucket may have any amount of storage between them: it is jumped over by
+// built from those when needed (`MerklePatricia.swift`, "Why twigs"); nor those above depth d: they are the crown,
+// and change with every section. Accounts of a twig may have any amount of storage between them: it is jumped over by
 // one seek an account (`StateReader`), also where a layer deletes it.
 //
 // Invariants. A batch is a whole step: data, coverage and watermark together, so a crash leaves a step done or not

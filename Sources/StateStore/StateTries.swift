@@ -41,7 +41,7 @@ struct LeafWatch {
 public struct AccountTrie: TrieSource {
     private var reader: StateReader
     private(set) var watch: LeafWatch
-    /// Where reading begins and ends: kept, since a thousand buckets are read one after the other.
+    /// Where reading begins and ends: kept, since a thousand twigs are read one after the other.
     private var (from, through): ([UInt8], [UInt8]) = ([], [])
 
     init(_ reader: StateReader, watching keys: [Bytes32] = []) {
@@ -63,7 +63,7 @@ public struct AccountTrie: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout TwigLeaves) throws {
         let (first, last) = (prefix.lowestKey, prefix.highestKey)
         let section = Section(of: first, depth: reader.depth)
         FlatKey(account: first).write(over: &from)
@@ -119,7 +119,7 @@ public struct StorageTrie: TrieSource {
     }
 
     /// See `TrieSource`.
-    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) throws {
+    public mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout TwigLeaves) throws {
         watch.begin(at: prefix.lowestKey)
         FlatKey(account: account, slot: prefix.lowestKey).write(over: &from)
         FlatKey(account: account, slot: prefix.highestKey).write(over: &through)

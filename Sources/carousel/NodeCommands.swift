@@ -3,6 +3,7 @@ import Chain
 import Foundation
 import Node
 import Shell
+import StateContent
 import StateNetwork
 
 extension Carousel {

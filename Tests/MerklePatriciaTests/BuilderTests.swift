@@ -47,7 +47,7 @@ import Testing
         for seed in UInt64(0)..<20 {
             var generator = SeededGenerator(seed: seed)
             let leaves = space.leaves(80, &generator)
-            let trie = MemoryTrie(leaves, bucketLeaves: 0)
+            let trie = MemoryTrie(leaves, twigLeaves: 0)
             for (path, node) in trie.branches {
                 let branch = try BranchNode(decoding: node)
                 for nibble in 0..<16 {
@@ -68,7 +68,7 @@ import Testing
             let leaves = space.leaves(Int(seed % 30) * 2 + 2, &generator)
             var branches = BranchColumns()
             let subtree = TrieBuilder.build(
-                leaves, in: 0..<leaves.count, under: .root, emitting: &branches, bucketLeaves: 0)
+                leaves, in: 0..<leaves.count, under: .root, emitting: &branches, twigLeaves: 0)
             #expect(subtree.hash(at: 0) == leaves.reference.root, "seed \(seed)")
             #expect(zip(branches.paths, branches.paths.dropFirst()).allSatisfy { $0 < $1 }, "seed \(seed)")
             #expect(subtree == TrieBuilder.subtree(of: leaves, in: 0..<leaves.count), "seed \(seed)")
@@ -83,18 +83,18 @@ import Testing
         }
     }
 
-    @Test("With buckets the branches with more leaves are emitted, and no others", arguments: KeySpace.allCases)
-    func buckets(space: KeySpace) {
+    @Test("With twigs the branches with more leaves are emitted, and no others", arguments: KeySpace.allCases)
+    func twigs(space: KeySpace) {
         for seed in UInt64(40)..<70 {
             var generator = SeededGenerator(seed: seed)
             let leaves = space.leaves(Int(seed) * 3, &generator)
-            let all = MemoryTrie(leaves, bucketLeaves: 0).branches
+            let all = MemoryTrie(leaves, twigLeaves: 0).branches
             for size in [1, 2, 5, 16, 40, 1_000] {
-                let trie = MemoryTrie(leaves, bucketLeaves: size)
+                let trie = MemoryTrie(leaves, twigLeaves: size)
                 let expected = all.filter { leaves.slice(under: $0.path).count > size }
-                #expect(trie.branches.map(\.path) == expected.map(\.path), "seed \(seed), buckets of \(size)")
-                #expect(trie.branches.map(\.node) == expected.map(\.node), "seed \(seed), buckets of \(size)")
-                #expect(trie.root == leaves.reference.root, "seed \(seed), buckets of \(size)")
+                #expect(trie.branches.map(\.path) == expected.map(\.path), "seed \(seed), twigs of \(size)")
+                #expect(trie.branches.map(\.node) == expected.map(\.node), "seed \(seed), twigs of \(size)")
+                #expect(trie.root == leaves.reference.root, "seed \(seed), twigs of \(size)")
             }
         }
     }

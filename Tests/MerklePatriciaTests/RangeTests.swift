@@ -3,14 +3,14 @@ import Primitives
 import Testing
 
 @Suite("Ranges: completeness") struct RangeAcceptTests {
-    /// The records a range must show: of the branches inside those that are no bucket's, and all across its ends.
+    /// The records a range must show: of the branches inside those that are no twig's, and all across its ends.
     private func records(_ trie: MemoryTrie, _ first: Bytes32, _ last: Bytes32) -> BranchColumns {
         let leaves = trie.columns
         var columns = BranchColumns()
-        for (path, node) in MemoryTrie(leaves, bucketLeaves: 0).branches
+        for (path, node) in MemoryTrie(leaves, twigLeaves: 0).branches
         where path.highestKey >= first && path.lowestKey <= last {
             let isInside = first <= path.lowestKey && path.highestKey <= last
-            guard !isInside || leaves.slice(under: path).count > MerklePatriciaLimits.bucketLeaves else { continue }
+            guard !isInside || leaves.slice(under: path).count > MerklePatriciaLimits.twigLeaves else { continue }
             columns.append(path: path, node: node)
         }
         return columns
@@ -272,7 +272,7 @@ enum Bounds {
     /// Whether a node lies wholly inside the range, so that the leaves alone give it.
     private func isOptional(_ node: [UInt8], _ claim: Claim) throws -> Bool {
         var inside: Set<[UInt8]> = []
-        let whole = MemoryTrie(LeafColumns(claim.rows), bucketLeaves: 0)
+        let whole = MemoryTrie(LeafColumns(claim.rows), twigLeaves: 0)
         for (key, value) in claim.rows {
             for depth in 0...64 {
                 let path = Nibbles(key, count: depth)
@@ -329,7 +329,7 @@ enum Bounds {
         let above = TrieNode.extension(path: Nibbles(.zero, count: 2), child: NodeReference(encodedNode: leaf)).encoded
         expect(.extensionChild, [above, leaf])
         // A short node named by its hash.
-        let twins = MemoryTrie(LeafColumns([(.zero, [1]), (Bytes32(0, 0, 0, 1), [1])]), bucketLeaves: 0)
+        let twins = MemoryTrie(LeafColumns([(.zero, [1]), (Bytes32(0, 0, 0, 1), [1])]), twigLeaves: 0)
         let short = twins.branches[0].node
         let over = TrieNode.extension(path: Nibbles(.zero, count: 63), child: .hash(Keccak.hash(short))).encoded
         #expect(short.count < 32)

@@ -21,28 +21,28 @@ import Testing
     /// A trie changed in place must be the trie built anew: root, leaves, every record that must be stored and no
     /// wrong one; above a record all branches have theirs.
     private func expectRebuilt(_ trie: MemoryTrie, _ comment: Comment) {
-        let rebuilt = MemoryTrie(trie.columns, bucketLeaves: trie.bucketLeaves)
+        let rebuilt = MemoryTrie(trie.columns, twigLeaves: trie.twigLeaves)
         #expect(trie.subtree == rebuilt.subtree, comment)
         let stored = Dictionary(uniqueKeysWithValues: trie.branches.map { ($0.path, $0.node) })
         #expect(rebuilt.branches.allSatisfy { stored[$0.path] == $0.node }, comment)
-        let whole = MemoryTrie(trie.columns, bucketLeaves: 0).branches
+        let whole = MemoryTrie(trie.columns, twigLeaves: 0).branches
         let all = Dictionary(uniqueKeysWithValues: whole.map { ($0.path, $0.node) })
         for (path, node) in trie.branches {
             #expect(all[path] == node, comment)
             #expect(whole.allSatisfy { !path.hasPrefix($0.path) || stored[$0.path] != nil }, comment)
         }
-        // Without buckets one set of leaves has one set of records.
-        if trie.bucketLeaves == 0 { #expect(trie.branches.map(\.path) == whole.map(\.path), comment) }
+        // Without twigs one set of leaves has one set of records.
+        if trie.twigLeaves == 0 { #expect(trie.branches.map(\.path) == whole.map(\.path), comment) }
     }
 
     /// None, small ones, and those of the store.
-    static let bucketSizes = [0, 3, 8, MerklePatriciaLimits.bucketLeaves]
+    static let twigSizes = [0, 3, 8, MerklePatriciaLimits.twigLeaves]
 
-    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases, bucketSizes)
-    func random(space: KeySpace, bucketLeaves: Int) throws {
+    @Test("Thousands of random changes give what a rebuild gives", arguments: KeySpace.allCases, twigSizes)
+    func random(space: KeySpace, twigLeaves: Int) throws {
         for seed in UInt64(0)..<40 {
             var generator = SeededGenerator(seed: seed)
-            var trie = MemoryTrie(space.leaves(Int(seed) * 3, &generator), bucketLeaves: bucketLeaves)
+            var trie = MemoryTrie(space.leaves(Int(seed) * 3, &generator), twigLeaves: twigLeaves)
             for round in 0..<20 {
                 // Periods of growth and of decay, down to nothing and up again.
                 let share = [2, 5, 9, 10][(round / 5 + Int(seed)) % 4]
@@ -69,12 +69,12 @@ import Testing
         #expect(result.changes.allSatisfy { $0.node == new[$0.path] }, comment)
     }
 
-    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3], bucketSizes)
-    func sectioned(depth: Int, bucketLeaves: Int) throws {
+    @Test("Section by section gives the same as all at once", arguments: [0, 1, 2, 3], twigSizes)
+    func sectioned(depth: Int, twigLeaves: Int) throws {
         for space in KeySpace.allCases {
             for seed in UInt64(100)..<112 {
                 var generator = SeededGenerator(seed: seed)
-                var trie = MemoryTrie(space.leaves(50, &generator), bucketLeaves: bucketLeaves)
+                var trie = MemoryTrie(space.leaves(50, &generator), twigLeaves: twigLeaves)
                 let drawn = changes(trie, space, 30, deleting: 6, &generator)
                 var parts: [Subtree] = []
                 for index in 0..<(1 << (4 * depth)) {
@@ -90,18 +90,18 @@ import Testing
         }
     }
 
-    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases, bucketSizes)
-    func toEmpty(space: KeySpace, bucketLeaves: Int) throws {
+    @Test("Deleting all leaves gives the empty trie and no record", arguments: KeySpace.allCases, twigSizes)
+    func toEmpty(space: KeySpace, twigLeaves: Int) throws {
         var generator = SeededGenerator(seed: 9)
-        var trie = MemoryTrie(space.leaves(60, &generator), bucketLeaves: bucketLeaves)
+        var trie = MemoryTrie(space.leaves(60, &generator), twigLeaves: twigLeaves)
         try trie.apply(trie.leaves.map { ($0.key, nil) })
         #expect(trie.subtree == .empty)
         #expect(trie.root == Subtree.emptyRoot)
         #expect(trie.branches.isEmpty)
     }
 
-    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes", arguments: bucketSizes)
-    func collapse(bucketLeaves: Int) throws {
+    @Test("A branch whose one remaining child is a leaf, an extension or a branch goes", arguments: twigSizes)
+    func collapse(twigLeaves: Int) throws {
         func key(_ nibbles: [UInt8]) throws -> Bytes32 { try #require(Nibbles(storeKey: nibbles)).lowestKey }
         let far = try key([9])
         let tails: [[[UInt8]]] = [[[1]], [[1, 2, 3], [1, 2, 4]], [[1, 2], [1, 3]]]
@@ -109,7 +109,7 @@ import Testing
             var columns = LeafColumns()
             for nibbles in tail { columns.append(key: try key(nibbles), value: [1]) }
             columns.append(key: far, value: [2])
-            var trie = MemoryTrie(columns, bucketLeaves: bucketLeaves)
+            var trie = MemoryTrie(columns, twigLeaves: twigLeaves)
             try trie.apply([(far, nil)])
             expectRebuilt(trie, "\(tail)")
             #expect(trie.leaves.count == tail.count)
@@ -135,7 +135,7 @@ import Testing
         let before = trie.reads
         let keys = stride(from: 0, to: 20_000, by: 2_000).map { trie.leaves[$0].key }
         _ = try TrieUpdate.apply(keys.map { ($0, [1, 2, 3]) }, under: .root, source: &trie)
-        // 10 leaves, about 3 branches each and a bucket.
+        // 10 leaves, about 3 branches each and a twig.
         #expect(trie.reads - before < 10 * 5)
     }
 
@@ -168,7 +168,7 @@ import Testing
         /// Only the leaf of this key is another.
         var alteredLeaf: Bytes32?
 
-        var bucketLeaves: Int { trie.bucketLeaves }
+        var twigLeaves: Int { trie.twigLeaves }
 
         mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? {
             guard let found = trie.branch(atOrBelow: prefix), found.path != hidden else { return nil }
@@ -176,8 +176,8 @@ import Testing
             return StoredBranch(path: place ?? found.path, node: node ?? found.node)
         }
 
-        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) {
-            var found = BucketLeaves()
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout TwigLeaves) {
+            var found = TwigLeaves()
             trie.leaves(under: prefix, limit: limit, into: &found)
             for index in 0..<found.count where hidden?.contains(found.key(at: index)) != true {
                 let (key, value) = (found.key(at: index), found.value(at: index))
@@ -187,8 +187,8 @@ import Testing
     }
 
     @Test("A stored branch that is not the one the branch above names is an error, wherever it is", arguments: [0, 32])
-    func altered(bucketLeaves: Int) throws {
-        let trie = MemoryTrie(SampleLeaves.leaves(3_000), bucketLeaves: bucketLeaves)
+    func altered(twigLeaves: Int) throws {
+        let trie = MemoryTrie(SampleLeaves.leaves(3_000), twigLeaves: twigLeaves)
         let drawn = stride(from: 0, to: 3_000, by: 311).map { (key: trie.leaves[$0].key, value: [7, 7] as [UInt8]?) }
         var whole = trie
         try whole.apply(drawn)
@@ -209,7 +209,7 @@ import Testing
         }
     }
 
-    @Test("The topmost node is checked where its hash is known: as a branch, behind an extension, as a bucket, as none")
+    @Test("The topmost node is checked where its hash is known: as a branch, behind an extension, as a twig, as none")
     func topmost() throws {
         let whole = MemoryTrie(SampleLeaves.leaves(1_000))
         let few = MemoryTrie(SampleLeaves.leaves(20))
@@ -238,7 +238,7 @@ import Testing
         }
     }
 
-    @Test("A leaf of a bucket that is not the one its branch names is an error; unchecked it gives another root")
+    @Test("A leaf of a twig that is not the one its branch names is an error; unchecked it gives another root")
     func alteredLeaf() throws {
         let trie = MemoryTrie(SampleLeaves.leaves(3_000))
         var whole = trie
@@ -247,12 +247,12 @@ import Testing
         try whole.apply(drawn)
         var plain = trie
         let branch = try #require(trie.branches.last { $0.path.contains(changed) })
-        let bucket = branch.path.appending(changed.nibble(branch.path.count))
-        var neighbours = BucketLeaves()
-        plain.leaves(under: bucket, limit: 64, into: &neighbours)
+        let twig = branch.path.appending(changed.nibble(branch.path.count))
+        var neighbours = TwigLeaves()
+        plain.leaves(under: twig, limit: 64, into: &neighbours)
         for key in neighbours.keys where key != changed {
             var source = BrokenSource(trie: trie, alteredLeaf: key)
-            #expect(throws: TrieError.corruptRecord(bucket)) {
+            #expect(throws: TrieError.corruptRecord(twig)) {
                 try TrieUpdate.apply(drawn, under: .root, source: &source)
             }
             let unchecked = try TrieUpdate.apply(drawn, under: .root, source: &source, checking: false)
@@ -261,29 +261,29 @@ import Testing
         #expect(neighbours.count > 1, "there is a neighbour")
     }
 
-    @Test("More leaves than a bucket may have say that a record is missing")
+    @Test("More leaves than a twig may have say that a record is missing")
     func missingRecord() throws {
-        var strict = FewBuckets(trie: MemoryTrie(SampleLeaves.leaves(1_000), bucketLeaves: 1_000))
+        var strict = FewTwigs(trie: MemoryTrie(SampleLeaves.leaves(1_000), twigLeaves: 1_000))
         #expect(throws: TrieError.corruptRecord(.root)) {
             try TrieUpdate.apply([(.zero, [1])], under: .root, source: &strict)
         }
     }
 
-    /// A trie without records that claims to have small buckets only.
-    private struct FewBuckets: TrieSource {
+    /// A trie without records that claims to have small twigs only.
+    private struct FewTwigs: TrieSource {
         var trie: MemoryTrie
         mutating func branch(atOrBelow prefix: Nibbles) -> StoredBranch? { trie.branch(atOrBelow: prefix) }
-        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout BucketLeaves) {
+        mutating func leaves(under prefix: Nibbles, limit: Int, into leaves: inout TwigLeaves) {
             trie.leaves(under: prefix, limit: limit, into: &leaves)
         }
     }
 
     @Test("Without checks the result is the same, and what stood there before is what the trie had")
     func unchecked() throws {
-        for (space, bucketLeaves) in zip(KeySpace.allCases, UpdateTests.bucketSizes) {
+        for (space, twigLeaves) in zip(KeySpace.allCases, UpdateTests.twigSizes) {
             for seed in UInt64(200)..<230 {
                 var generator = SeededGenerator(seed: seed)
-                var trie = MemoryTrie(space.leaves(80, &generator), bucketLeaves: bucketLeaves)
+                var trie = MemoryTrie(space.leaves(80, &generator), twigLeaves: twigLeaves)
                 let drawn = changes(trie, space, 25, deleting: 4, &generator)
                 let plain = try TrieUpdate.apply(drawn, under: .root, source: &trie)
                 let unchecked = try TrieUpdate.apply(drawn, under: .root, source: &trie, checking: false)
@@ -301,7 +301,7 @@ import Testing
         let a = Bytes32(0, 0, 0, 0)
         let b = Bytes32(1, 0, 0, 0)
         let c = Bytes32.max
-        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]), bucketLeaves: 0)
+        let trie = MemoryTrie(LeafColumns([(a, [1]), (b, [2]), (c, [3])]), twigLeaves: 0)
         var garbled = BrokenSource(trie: trie, node: [0xc0])
         #expect(throws: TrieError.corruptRecord(.root)) {
             try TrieUpdate.apply([(c, nil)], under: .root, source: &garbled)

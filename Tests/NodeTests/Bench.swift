@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 import Testing
 

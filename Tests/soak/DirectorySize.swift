@@ -1,6 +1,7 @@
 import Discovery
 import Foundation
 import Primitives
+import StateContent
 
 @testable import Overlay
 @testable import StateNetwork

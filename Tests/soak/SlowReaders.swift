@@ -4,6 +4,7 @@ import Foundation
 import Overlay
 import Primitives
 import Shell
+import StateContent
 import StateNetwork
 import StateStore
 

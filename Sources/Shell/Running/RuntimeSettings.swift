@@ -2,6 +2,7 @@ import Discovery
 import Foundation
 import Node
 import Primitives
+import StateContent
 import StateNetwork
 
 /// Everything that the command line says about a node's run.

@@ -37,7 +37,7 @@ public final class LMDBCursor: StoreCursor {
 
     public func last() throws(StoreError) -> Bool { try move(MDB_LAST) }
 
-    /// Lines of the processor's cache fetched ahead at most: about a bucket of accounts.
+    /// Lines of the processor's cache fetched ahead at most: about a twig of accounts.
     private static let linesAhead = 16
 
     /// Has the entries behind one fetched before they are looked at. What follows an entry mostly lies in front of it,

@@ -2,6 +2,7 @@ import Chain
 import Foundation
 import MerklePatricia
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 import Synchronization

@@ -1,6 +1,7 @@
 import Chain
 import Node
 import Primitives
+import StateContent
 import StateNetwork
 
 /// The one line that shows a `Progress`: with a bar on a terminal, plain in a pipe.
@@ -31,7 +32,7 @@ enum ProgressLine {
             parts.append("\(unheld.count) \(word) without a complete holder, from \(unheld.first) on")
         }
         if let waiting = progress.waiting, progress.stall == nil {
-            parts.append("section \(waiting.section) waits, \(waiting.claimants) known to have it: \(waiting.why)")
+            parts.append("section \(waiting.section) waits, \(waiting.providers) known to have it: \(waiting.why)")
         }
         if let stall = progress.stall {
             parts.append("STALLED for \(stall.seconds) s: \(stall.reason); \(stall.advice)")

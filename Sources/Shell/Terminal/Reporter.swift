@@ -156,8 +156,8 @@ final class Reporter {
             ("unheld_sections", "\(progress.unheld?.count ?? 0)"),
         ]
         for run in node.holders.supply {
-            // Live claimants and kept holders that cover it, of each section from the first to the last.
-            figures.append(("holders.\(run.first)-\(run.last)", "\(run.claimants)/\(run.keepers)"))
+            // Live providers and kept holders that cover it, of each section from the first to the last.
+            figures.append(("holders.\(run.first)-\(run.last)", "\(run.providers)/\(run.keepers)"))
         }
         if let complete {
             figures.append(("complete_epoch", "\(complete.anchor.epoch)"))

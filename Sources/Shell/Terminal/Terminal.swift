@@ -1,6 +1,7 @@
 import Foundation
 import Node
 import Primitives
+import StateContent
 import StateNetwork
 import Synchronization
 

@@ -1,6 +1,7 @@
 import Chain
 import Overlay
 import Primitives
+import StateContent
 
 // Which of the items that peers offer are wanted.
 extension Holdings {

@@ -1,6 +1,7 @@
 import Chain
 import Overlay
 import Primitives
+import StateContent
 
 /// The way of block diffs and crowns from peer to peer: what is expected from accepted offers, what came lately, and
 /// what is to be offered to whom.
@@ -39,7 +40,7 @@ struct DiffGossip: Sendable {
     func bytes(of keys: [StateContentKey?], accepted codes: [AcceptCode]) -> Int {
         zip(keys, codes).reduce(0) { sum, item in
             switch item {
-            case (.crown?, .accepted): sum + StateNetworkLimits.crownBytes(depth: sectionDepth)
+            case (.crown?, .accepted): sum + StateContentLimits.crownBytes(depth: sectionDepth)
             case (_, .accepted): sum + OverlayLimits.offerStreamBytes
             default: sum
             }

@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 
 /// A block diff that was received and is not yet verified.

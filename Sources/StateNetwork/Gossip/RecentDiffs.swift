@@ -1,4 +1,5 @@
 import Primitives
+import StateContent
 
 /// The values of recent block diffs, bounded by number and by bytes; the oldest go first.
 struct RecentDiffs: Sendable {

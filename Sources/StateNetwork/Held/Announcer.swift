@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 
 /// What peers are told of this node, and when it is time to look at what is held for it.
 struct Announcer: Sendable {

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// What this node holds of the state, as far as decisions need it in memory: the book of sections, the crowns with the

@@ -167,6 +167,12 @@ public struct SectionBook: Sendable {
     /// Sections with a gap, in order.
     public func gaps(at now: Instant) -> [Int] { missing.filter { hasGap($0, at: now) }.sorted() }
 
+    /// When the patience with the next gap ends; nil where none is waited for.
+    func nextGap(after now: Instant) -> Instant? {
+        let since = missing.compactMap { index in read(index) { $0.gapSince } ?? nil }
+        return since.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) }.filter { $0 > now }.min()
+    }
+
     // MARK: Changing
 
     /// What the sums are made of.

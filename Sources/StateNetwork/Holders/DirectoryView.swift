@@ -5,7 +5,7 @@ import StateStore
 extension HolderDirectory {
     /// How it stands with the holders of a section.
     public enum SectionState: Sendable, Equatable {
-        /// As many claim it as are wanted.
+        /// As many announce it as are wanted.
         case supplied
         case due
         /// `attempt`: searches before that found too few.
@@ -28,8 +28,8 @@ extension HolderDirectory {
     public struct SupplyRun: Sendable, Equatable {
         public let first: Section
         public internal(set) var last: Section
-        /// Live claimants of each, and kept holders that cover it.
-        public let claimants, keepers: Int
+        /// Live providers of each, and kept holders that cover it.
+        public let providers, keepers: Int
     }
 
     /// Needed sections in order, those with the same numbers together.
@@ -37,11 +37,11 @@ extension HolderDirectory {
         var runs: [SupplyRun] = []
         for index in needed {
             let section = Section(depth: arc.depth, index: index)
-            let (claimants, keepers) = (claimants(of: index), keepers(of: index))
-            if let last = runs.last, last.claimants == claimants, last.keepers == keepers {
+            let (providers, keepers) = (providers(of: index), keepers(of: index))
+            if let last = runs.last, last.providers == providers, last.keepers == keepers {
                 runs[runs.count - 1].last = section
             } else {
-                runs.append(SupplyRun(first: section, last: section, claimants: claimants, keepers: keepers))
+                runs.append(SupplyRun(first: section, last: section, providers: providers, keepers: keepers))
             }
         }
         return runs
@@ -53,9 +53,9 @@ extension HolderDirectory {
         public let first: Section
     }
 
-    /// Needed sections without any live claimant for longer than `HolderLimits.unheldAfter`; nil where there are none.
+    /// Needed sections without any live provider for longer than `HolderLimits.unheldAfter`; nil where there are none.
     public func unheld(at now: Instant) -> Unheld? {
-        let sections = unclaimedSince.filter { now - $0.value >= HolderLimits.unheldAfter }.keys
+        let sections = unprovidedSince.filter { now - $0.value >= HolderLimits.unheldAfter }.keys
         guard let first = sections.min() else { return nil }
         return Unheld(count: sections.count, first: Section(depth: arc.depth, index: first))
     }

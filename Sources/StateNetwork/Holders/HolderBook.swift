@@ -2,38 +2,39 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 /// What the peers of the state network say of themselves, each once, with two sums that follow from it: how many live
-/// claimants each section has, and how many kept peers cover it.
+/// providers each section has, and how many kept peers cover it.
 struct HolderBook: Sendable {
     let role: Role
     let depth: Int
     private(set) var peers: [Bytes32: StatePeer] = [:]
     /// Ids by what they cover, ascending: the peers that cover a section are found under the few arcs round it.
     private var byArc: [Arc: [Bytes32]] = [:]
-    /// By section: peers that claim it at an anchor of use, that may be asked, and whose word is not doubted.
-    private(set) var claimants: [UInt16]
+    /// By section: peers that announce it at an anchor of use, that may be asked, and whose word is not doubted.
+    private(set) var providers: [UInt16]
     /// By section: kept holders that cover it and are not doubted, whether they have filled it or not.
     private(set) var keepers: [UInt16]
     private(set) var keptCount = 0
     private var keptBySubnet: [Subnet: Int] = [:]
-    /// Anchors at which a claim is of use: the newest final one and the one before it, which holders serve.
+    /// Anchors at which an announcement is of use: the newest final one and the one before it, which holders serve.
     private var usable: [Anchor] = []
-    /// Sections whose last live claimant or keeper went, since they were last taken.
+    /// Sections whose last live provider or keeper went, since they were last taken.
     private var emptied: [Int] = []
 
     init(role: Role, depth: Int) {
         self.role = role
         self.depth = depth
-        claimants = [UInt16](repeating: 0, count: Section.count(depth: depth))
-        keepers = claimants
+        providers = [UInt16](repeating: 0, count: Section.count(depth: depth))
+        keepers = providers
     }
 
     /// What is known of one peer.
     subscript(id: Bytes32) -> StatePeer? { peers[id] }
 
-    /// Takes in what a peer says now. Sections it claimed before and does not any more are given back.
+    /// Takes in what a peer says now. Sections it announced before and does not any more are given back.
     mutating func update(_ peer: StatePeer) {
         if let old = peers[peer.id] {
             if old.arc != peer.arc { unlist(old) }
@@ -81,7 +82,7 @@ struct HolderBook: Sendable {
         for id in peers.keys.sorted() { recount(id) }
     }
 
-    /// Whether it is known at which anchor claims count.
+    /// Whether it is known at which anchor an announcement counts.
     var hasAnchor: Bool { !usable.isEmpty }
 
     /// Takes the sections whose supply went.
@@ -106,22 +107,22 @@ struct HolderBook: Sendable {
         var worth = StatePeer.Counted()
         if role.takesState(from: peer.role) {
             let useful = peer.served.filter { usable.contains($0.anchor) }
-            worth.claims =
+            worth.provides =
                 useful.count == 1
                 ? useful[0].runs
                 : useful.first.map { AnchorSections(anchor: $0.anchor, runs: useful.flatMap(\.runs)).runs } ?? []
         }
         // That one covers the whole ring is easily said: it counts where something is shown for it.
-        let isCredible = !peer.arc.isWhole || !worth.claims.isEmpty
+        let isCredible = !peer.arc.isWhole || !worth.provides.isEmpty
         if peer.isKept, peer.role == .holder, isCredible { worth.keeps = peer.arc.sections }
         return worth
     }
 
     private mutating func count(_ counted: StatePeer.Counted, of peer: StatePeer, _ change: Int) {
-        for run in counted.claims {
-            for section in run.clamped(to: 0..<claimants.count) {
-                claimants[section] = UInt16(clamping: Int(claimants[section]) + change)
-                if claimants[section] == 0 { emptied.append(section) }
+        for run in counted.provides {
+            for section in run.clamped(to: 0..<providers.count) {
+                providers[section] = UInt16(clamping: Int(providers[section]) + change)
+                if providers[section] == 0 { emptied.append(section) }
             }
         }
         for section in counted.keeps {

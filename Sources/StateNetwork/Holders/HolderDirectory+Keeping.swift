@@ -3,7 +3,7 @@ import Primitives
 
 // Which nodes are worth hearing from, and who leaves when there are too many.
 extension HolderDirectory {
-    /// Whether hearing from a node helps: a needed section that it covers, or (`told`) claims, has too few yet.
+    /// Whether hearing from a node helps: a needed section that it covers, or (`told`) announces, has too few yet.
     func isOfUse(_ peerArc: Arc, subnet: Subnet?, told peer: StatePeer?) -> Bool {
         if let peer {
             // A bridge has nothing for those who take no state from it, and offers to holders only.
@@ -13,9 +13,9 @@ extension HolderDirectory {
         }
         if peerArc.isWhole, !arc.isWhole || peer?.role != .holder {
             // One that shows something for it takes no account of those that do not.
-            let mustClaim = peer.map { !$0.counted.claims.isEmpty } ?? false
+            let mustProvide = peer.map { !$0.counted.provides.isEmpty } ?? false
             let others = book.peers(of: peerArc).filter {
-                $0.isKept && $0.id != peer?.id && !$0.isDoubtful && (!mustClaim || !$0.counted.claims.isEmpty)
+                $0.isKept && $0.id != peer?.id && !$0.isDoubtful && (!mustProvide || !$0.counted.provides.isEmpty)
             }
             let neighbours = subnet == nil ? 0 : others.count { $0.subnet == subnet }
             return others.count < HolderLimits.keptWhole && neighbours < HolderLimits.keptPerSectionAndSubnet
@@ -23,10 +23,10 @@ extension HolderDirectory {
         return peerArc.sections.clamped(to: needed).contains { section in
             let mine = peer?.counted
             let keepers = keepers(of: section) - (mine?.keeps.contains(section) == true ? 1 : 0)
-            let claims = mine?.claims.contains { $0.contains(section) } == true
+            let announces = mine?.provides.contains { $0.contains(section) } == true
             let isWelcome =
                 keepers < HolderLimits.keptPerSection
-                || (peer == nil ? isShort(section) : claims && claimants(of: section) <= HolderLimits.keptPerSection)
+                || (peer == nil ? isShort(section) : announces && providers(of: section) <= HolderLimits.keptPerSection)
             return isWelcome && subnetAllows(subnet, in: section, besides: peer?.id)
         }
     }
@@ -62,7 +62,7 @@ extension HolderDirectory {
         let rank: DirectoryRank
         if peer.isDoubtful {
             rank = .doubtful
-        } else if urgent.contains(where: { section in peer.counted.claims.contains { $0.contains(section) } }) {
+        } else if urgent.contains(where: { section in peer.counted.provides.contains { $0.contains(section) } }) {
             rank = .isWaitedFor
         } else {
             let isScarce = peer.arc.sections.clamped(to: needed).contains { supply($0) <= target($0) }

@@ -2,14 +2,15 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 // HolderDirectory: who has which section, and how whoever has it is found, in a ring of any size.
 //
-// Terms. A *claimant* of a section says that it has it complete, at an anchor of use; it is *live* as long as asking it
+// Terms. A *provider* of a section says that it has it complete, at an anchor of use; it is *live* as long as asking it
 // brings something now and then. A *keeper* covers the section by its radius, whether it has filled it or not. *Needed*
 // are the sections that this node walks, fills, keeps or catches up: all of them for a walker or a bridge, the arc and
-// the one beside it for a holder. A needed section is *short* while it has fewer live claimants than are wanted (for a
+// the one beside it for a holder. A needed section is *short* while it has fewer live providers than are wanted (for a
 // bridge: keepers, since it brings the first copies to those who have nothing yet). *Kept* are peers that the overlay
 // pings for the directory's sake, whether its routing table has a place for them or not.
 //
@@ -27,14 +28,14 @@ import StateStore
 //
 // Phases of a needed section: supplied; short and due; searched for; short and pausing. A search that changed nothing
 // is repeated after a pause that doubles, and more widely each time: from the three nearest nodes to as many as a
-// lookup may ask, none of those whose word turned out to be worth nothing. That the last claimant is lost ends the
+// lookup may ask, none of those whose word turned out to be worth nothing. That the last provider is lost ends the
 // pause.
 //
 // Invariants.
-// - What peers say decides whom to ask and nothing else; who claims and does not help is passed by, whatever its
+// - What peers say decides whom to ask and nothing else; who announces and does not help is passed by, whatever its
 //   reason.
 // - Searches are bounded at once and a second, kept peers by section, by network prefix and in all (`HolderLimits`).
-//   Whoever claims everything, or brings many records, gets his share of the directory and of the searches, no more.
+//   Whoever announces everything, or brings many records, gets his share of the directory and of the searches, no more.
 // - One search finds whoever has the sections round its target too: no other is made there while nothing changed.
 // - Every search ends, and each of its steps has a deadline.
 //
@@ -77,14 +78,14 @@ public struct HolderDirectory: Sendable {
     private(set) var pending: [Bytes32: Pending] = [:]
     /// How nodes behaved that are no peers any more.
     private var former: [Bytes32: StatePeer] = [:]
-    /// Needed sections all of whose claimants share one network prefix.
+    /// Needed sections all of whose providers share one network prefix.
     var uniform: Set<Int> = []
     private(set) var urgent: [Int] = []
-    /// Needed sections that no live claimant is known of, and since when.
-    var unclaimedSince: [Int: Instant] = [:]
+    /// Needed sections that no live provider is known of, and since when.
+    var unprovidedSince: [Int: Instant] = [:]
     private var nextReview = Instant.zero
     private var nextSearch: UInt64 = 1
-    /// The next section whose claimants' network prefixes are looked at.
+    /// The next section whose providers' network prefixes are looked at.
     private var nextDiversity = 0
     var directives: [Directive] = []
     /// Searches begun since the start, and FIND_NODES that they took.
@@ -118,8 +119,8 @@ public struct HolderDirectory: Sendable {
     /// Peers whose radius covers the section, the larger arcs first.
     public func covering(_ section: Int) -> [StatePeer] { book.covering(section) }
 
-    /// Live claimants of a section.
-    public func claimants(of section: Int) -> Int { Int(book.claimants[section]) }
+    /// Live providers of a section.
+    public func providers(of section: Int) -> Int { Int(book.providers[section]) }
 
     /// Kept holders that cover a section.
     public func keepers(of section: Int) -> Int { Int(book.keepers[section]) }
@@ -136,7 +137,7 @@ public struct HolderDirectory: Sendable {
         return arc.sections.contains(section) ? HolderLimits.wanted : HolderLimits.wantedBeside
     }
 
-    func supply(_ section: Int) -> Int { role == .bridge ? keepers(of: section) : claimants(of: section) }
+    func supply(_ section: Int) -> Int { role == .bridge ? keepers(of: section) : providers(of: section) }
 
     func isShort(_ section: Int) -> Bool { supply(section) < target(section) || uniform.contains(section) }
 
@@ -247,10 +248,10 @@ public struct HolderDirectory: Sendable {
         endPauses()
     }
 
-    /// See `StatePeer`: a peer does not have what it claimed. How often that has happened lately.
-    public mutating func disclaim(_ section: Int, at anchor: Anchor, by id: Bytes32, now: Instant) -> Int {
+    /// See `StatePeer`: a peer does not have what it announced. How often that has happened lately.
+    public mutating func disbelieve(_ section: Int, at anchor: Anchor, by id: Bytes32, now: Instant) -> Int {
         defer { endPauses() }
-        return book.change(id) { $0.disclaim(section, at: anchor, now) } ?? 0
+        return book.change(id) { $0.disbelieve(section, at: anchor, now) } ?? 0
     }
 
     // MARK: Time
@@ -278,7 +279,7 @@ public struct HolderDirectory: Sendable {
         self.urgent = urgent.filter { needed.contains($0) }
         releaseSilent(at: now)
         lookForDiversity()
-        noteUnclaimed(at: now)
+        noteUnprovided(at: now)
         let isAnythingShort = beginSearches(at: now)
         nextReview = now + (isAnythingShort ? HolderLimits.reviewInterval : HolderLimits.idleInterval)
     }
@@ -305,7 +306,7 @@ public struct HolderDirectory: Sendable {
         var isAnythingShort = false
         // Without a peer there is nobody to ask.
         guard !book.peers.isEmpty || !stored.isEmpty || !named.isEmpty else { return true }
-        // Whose claims count is not known before an anchor is; a bridge looks for those who have nothing yet.
+        // Whose announcements count is not known before an anchor is; a bridge looks for those who have nothing yet.
         guard book.hasAnchor || role == .bridge else { return true }
         // What nothing waits for yet is looked for as long as there is room to keep those who have it.
         let hasRoom = role == .bridge || book.keptCount < HolderLimits.kept(role, sections: needed.count) / 4 * 3
@@ -323,17 +324,17 @@ public struct HolderDirectory: Sendable {
         return isAnythingShort
     }
 
-    private mutating func noteUnclaimed(at now: Instant) {
+    private mutating func noteUnprovided(at now: Instant) {
         for section in needed {
-            if claimants(of: section) > 0 {
-                if !unclaimedSince.isEmpty { unclaimedSince[section] = nil }
-            } else if unclaimedSince[section] == nil {
-                unclaimedSince[section] = now
+            if providers(of: section) > 0 {
+                if !unprovidedSince.isEmpty { unprovidedSince[section] = nil }
+            } else if unprovidedSince[section] == nil {
+                unprovidedSince[section] = now
             }
         }
     }
 
-    /// Sections all of whose claimants are of one network prefix are short, however many those are. Some are looked at
+    /// Sections all of whose providers are of one network prefix are short, however many those are. Some are looked at
     /// each time, in turn.
     private mutating func lookForDiversity() {
         for _ in 0..<min(HolderLimits.diversityStep, needed.count) {
@@ -342,7 +343,7 @@ public struct HolderDirectory: Sendable {
             guard supply(section) >= target(section), target(section) > 1 else { continue }
             let subnets = book.covering(section).filter { peer in
                 role == .bridge
-                    ? peer.counted.keeps.contains(section) : peer.counted.claims.contains { $0.contains(section) }
+                    ? peer.counted.keeps.contains(section) : peer.counted.provides.contains { $0.contains(section) }
             }.map(\.subnet)
             let isUniform = Set(subnets).count == 1 && subnets[0] != nil
             if isUniform { uniform.insert(section) } else { uniform.remove(section) }
@@ -397,11 +398,11 @@ public struct HolderDirectory: Sendable {
         searches[id] = search
     }
 
-    /// Whom to ask for names: the nearest that do not claim the section, and the farthest, in case the nearest are all
-    /// of one mind.
+    /// Whom to ask for names: the nearest that do not announce the section, and the farthest, in case the nearest are
+    /// all of one mind.
     private func toAsk(_ search: HolderSearch) -> [Bytes32] {
         let able = search.neighbours.filter { id in
-            book[id].map { peer in !peer.counted.claims.contains { $0.contains(search.section) } } ?? true
+            book[id].map { peer in !peer.counted.provides.contains { $0.contains(search.section) } } ?? true
         }
         guard able.count > HolderLimits.asked else { return able }
         return able.prefix(HolderLimits.asked - 1) + able.suffix(1)
@@ -460,11 +461,11 @@ public struct HolderDirectory: Sendable {
     }
 
     /// The sections of which a search under way may find holders: of the arc in which its lookup found every node, or
-    /// of the smallest arc of a live claimant of its own section.
+    /// of the smallest arc of a live provider of its own section.
     func reach(of search: HolderSearch) -> Range<Int> {
-        let claimants = book.covering(search.section).filter { $0.isLiveClaimant(of: search.section) }
-        let claimed = claimants.map(\.arc.bits).max()
-        let bits = [search.horizon, claimed.flatMap { $0 > 0 ? $0 : nil }].compactMap { $0 }.min() ?? 4 * arc.depth
+        let providers = book.covering(search.section).filter { $0.isLiveProvider(of: search.section) }
+        let announced = providers.map(\.arc.bits).max()
+        let bits = [search.horizon, announced.flatMap { $0 > 0 ? $0 : nil }].compactMap { $0 }.min() ?? 4 * arc.depth
         return Arc(around: search.section, bits: bits, depth: arc.depth).sections
     }
 }

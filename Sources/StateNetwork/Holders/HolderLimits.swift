@@ -1,9 +1,10 @@
 import Overlay
 import Primitives
+import StateContent
 
 /// Bounds of the directory of holders and of the searches that fill it. Each has its unit, its reason and its source.
 public enum HolderLimits {
-    /// Live claimants of a section below which more are looked for: one to ask, one if that fails, one besides.
+    /// Live providers of a section below which more are looked for: one to ask, one if that fails, one besides.
     public static let wanted = 3
     /// The same for the arc beside a holder's own, which it may have to take over one day.
     public static let wantedBeside = 1
@@ -35,8 +36,8 @@ public enum HolderLimits {
     /// Nodes asked by the first search for a section, and by those after the first, second, … that found too few: wider
     /// each time, so that a position whose nearest nodes are hostile or silent is left behind.
     static let widths = [3, 16, 32, 48]
-    /// The wait before a section is searched for again, where nobody claims it and where too few do; doubled with every
-    /// search that changed nothing, up to the longest.
+    /// The wait before a section is searched for again, where nobody announces it and where too few do; doubled with
+    /// every search that changed nothing, up to the longest.
     static let pauseWithout = Interval.seconds(2), pauseWithFew = Interval.seconds(20)
     static let longestPauseWithout = Interval.seconds(60), longestPauseWithFew = Interval.seconds(600)
     /// How long found nodes may take to say what they have: a handshake, two PINGs, and one lost packet of each.
@@ -51,19 +52,20 @@ public enum HolderLimits {
     static let surelyFound = 8
     /// Between two looks at what is short, while something is; and while nothing is.
     static let reviewInterval = Interval.milliseconds(250), idleInterval = Interval.seconds(2)
-    /// How long a section may be without a claimant before that is told: a holder that was started again says what it
+    /// How long a section may be without a provider before that is told: a holder that was started again says what it
     /// has within seconds.
     public static let unheldAfter = Interval.seconds(60)
-    /// Sections looked at in turn for claimants of one network prefix only, at each review.
+    /// Sections looked at in turn for providers of one network prefix only, at each review.
     static let diversityStep = 16
 
-    /// Requests in a row without use, over at least this long, after which a claim does not count, however one was put
-    /// off; and after how long without another failure it counts again, so that whoever was only busy is tried again.
+    /// Requests in a row without use, over at least this long, after which an announcement does not count, however one
+    /// was put off; and after how long without another failure it counts again, so that whoever was only busy is tried
+    /// again.
     static let failuresBeforeDoubt = 2, doubtTerm = Interval.seconds(2), doubtMemory = Interval.seconds(60)
     /// Nodes that are no peers any more whose behaviour is remembered: whoever goes and comes back is still who he was.
     static let formerPeers = 512
-    /// How long it is remembered that a peer had not what it claimed.
-    static let falseClaimMemory = Interval.seconds(600)
+    /// How long it is remembered that a peer had not what it announced.
+    static let falseAnnouncementMemory = Interval.seconds(600)
 
     /// Holders kept for the next start, some 250 bytes each, and how many of them one search tries.
     public static let stored = 512

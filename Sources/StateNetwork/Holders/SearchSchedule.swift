@@ -42,7 +42,7 @@ struct SearchSchedule: Sendable {
     /// Things have changed for a section: its pause is over. How often it was searched for in vain still counts.
     mutating func endPause(_ section: Int) { pauses[section - sections.lowerBound].until = .zero }
 
-    /// A claimant of the section has helped: it is as if it had never been searched for.
+    /// A provider of the section has helped: it is as if it had never been searched for.
     mutating func reset(_ section: Int) { pauses[section - sections.lowerBound] = Pause() }
 
     /// A search found too few for a section, or (`hasAny`) some.

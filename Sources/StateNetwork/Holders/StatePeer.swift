@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 
 /// What is known of one peer of the state network: what it last said of itself, and how it kept to it.
@@ -19,13 +20,14 @@ public struct StatePeer: Sendable {
     public let toldAt: Instant
     /// Whether it is pinged because the directory wants to hear from it, in the routing table or not.
     var isKept = false
-    /// What it counts for in the directory's sums: the sections it claims, and whether it is one that covers its arc.
+    /// What it counts for in the directory's sums: the sections it announces, and whether it is one that covers its
+    /// arc.
     var counted = Counted()
     /// When it may be asked for state.
     var pace = AskingPace()
 
-    /// How often it had not what it claimed, and when last.
-    private var falseClaims = 0
+    /// How often it had not what it announced, and when last.
+    private var falseAnnouncements = 0
     private var falseAt: Instant?
     /// Requests in a row that brought nothing, and since when that is so.
     private var failures = 0
@@ -34,8 +36,8 @@ public struct StatePeer: Sendable {
 
     /// What a peer adds to the counts of the directory, so that the same can be taken away.
     struct Counted: Sendable, Equatable {
-        /// Sections it is a live claimant of.
-        var claims: [Range<Int>] = []
+        /// Sections it is a live provider of.
+        var provides: [Range<Int>] = []
         /// Sections it covers as a kept holder.
         var keeps: Range<Int> = 0..<0
     }
@@ -54,7 +56,7 @@ public struct StatePeer: Sendable {
         isKept = before.isKept
         counted = before.counted
         pace = before.pace
-        falseClaims = before.falseClaims
+        falseAnnouncements = before.falseAnnouncements
         falseAt = before.falseAt
         failures = before.failures
         unhelpfulSince = before.unhelpfulSince
@@ -70,7 +72,7 @@ public struct StatePeer: Sendable {
     }
 
     /// Whether it says that it has the section complete at the anchor.
-    public func claims(_ section: Int, at anchor: Anchor) -> Bool {
+    public func announces(_ section: Int, at anchor: Anchor) -> Bool {
         served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
     }
 
@@ -81,13 +83,13 @@ public struct StatePeer: Sendable {
 
     /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
     /// that has happened lately, this time included; 0 where it had not said so.
-    mutating func disclaim(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
-        guard claims(section, at: anchor) else { return 0 }
+    mutating func disbelieve(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
+        guard announces(section, at: anchor) else { return 0 }
         served = []
-        let isLate = falseAt.map { now - $0 > HolderLimits.falseClaimMemory } ?? true
-        falseClaims = isLate ? 1 : falseClaims + 1
+        let isLate = falseAt.map { now - $0 > HolderLimits.falseAnnouncementMemory } ?? true
+        falseAnnouncements = isLate ? 1 : falseAnnouncements + 1
         falseAt = now
-        return falseClaims
+        return falseAnnouncements
     }
 
     /// A request to it ended: with what was asked for, or without.
@@ -101,21 +103,21 @@ public struct StatePeer: Sendable {
         lastFailure = now
     }
 
-    /// Whether its claims count for nothing: several requests in a row brought nothing, over more than a moment, since
-    /// what goes wrong at one moment is one failure.
+    /// Whether its announcements count for nothing: several requests in a row brought nothing, over more than a moment,
+    /// since what goes wrong at one moment is one failure.
     public var isDoubtful: Bool {
         guard let since = unhelpfulSince, let last = lastFailure else { return false }
         return failures >= HolderLimits.failuresBeforeDoubt && last - since >= HolderLimits.doubtTerm
     }
 
-    /// Whether it claims the section as a live claimant.
-    public func isLiveClaimant(of section: Int) -> Bool { counted.claims.contains { $0.contains(section) } }
+    /// Whether it announces the section as a live provider.
+    public func isLiveProvider(of section: Int) -> Bool { counted.provides.contains { $0.contains(section) } }
 
     /// Whether its last failure is so long ago that it deserves another try.
     func isForgiven(at now: Instant) -> Bool { lastFailure.map { now - $0 >= HolderLimits.doubtMemory } ?? true }
 
     /// Whether there is anything to remember of it.
-    var hasFailed: Bool { failures > 0 || falseClaims > 0 }
+    var hasFailed: Bool { failures > 0 || falseAnnouncements > 0 }
 
     /// What is remembered of one that is no peer any more: how it behaved, and nothing else.
     var asStranger: StatePeer {

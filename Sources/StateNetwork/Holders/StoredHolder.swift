@@ -73,7 +73,7 @@ public struct StoredHolder: Sendable, Equatable {
 }
 
 extension HolderDirectory {
-    /// What is worth keeping for the next start: kept peers whose word is good, those of few claimants' sections first
+    /// What is worth keeping for the next start: kept peers whose word is good, those of few providers' sections first
     /// as long as not all fit; then holders of earlier runs that were not met.
     public func worthStoring(at now: Instant, unixSeconds: UInt64) -> [StoredHolder] {
         let kept = peers.values.filter { $0.isKept && !$0.isDoubtful && $0.role != .walker }

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// A block of an execution chain as a bridge replays it: its header, and what its access list changes. For genesis the

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// Checks and applies an answer with section diffs. Led to an anchor, the sections are folded: base, undo and history
@@ -8,6 +9,8 @@ import StateStore
 public struct TakeDiffs: Sendable {
     let value: [UInt8]
     let key: DiffsKey
+    /// Those of the key that are changed; the others are checked only.
+    let sections: [Int]
     let depth: Int
     /// The state root at the key's `to`.
     let stateRoot: Bytes32
@@ -19,11 +22,12 @@ public struct TakeDiffs: Sendable {
     let keepHistoryFrom: UInt64
 
     public init(
-        value: [UInt8], key: DiffsKey, depth: Int, stateRoot: Bytes32, crown: Crown?, folds: Bool,
+        value: [UInt8], key: DiffsKey, sections: [Int], depth: Int, stateRoot: Bytes32, crown: Crown?, folds: Bool,
         keepHistoryFrom: UInt64
     ) {
         self.value = value
         self.key = key
+        self.sections = sections
         self.depth = depth
         self.stateRoot = stateRoot
         self.crown = crown
@@ -35,7 +39,7 @@ public struct TakeDiffs: Sendable {
         let diffs = try DiffsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
         var taken = DiffsTaken()
         if key.withProof { taken.proof = try SectionDiffsValue(decoding: value).proof }
-        for diff in diffs {
+        for diff in diffs where sections.contains(diff.section.index) {
             guard let record = try SectionRecord.read(diff.section, in: snapshot), record.isComplete,
                 record.working == key.from
             else { throw StateJobError.outdated }

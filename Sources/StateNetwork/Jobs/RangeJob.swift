@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// The diff by which what is held of a partly fetched section is led to another anchor. It is believed only together
@@ -113,7 +114,7 @@ public struct TakeRange: Sendable {
     }
 
     /// What the whole section hashes to, now that its last range is here: its topmost branch is in this range or was
-    /// stored with an earlier one; without a branch all of it is one bucket. Where the earlier ones were led to another
+    /// stored with an earlier one; without a branch all of it is one twig. Where the earlier ones were led to another
     /// anchor, `advanced` has what they are now, and a branch above several of its parts is in the range.
     private func subtree(
         completedBy range: VerifiedStateRange, _ advanced: PartialSection.Advanced?, in snapshot: some StoreSnapshot
@@ -122,7 +123,7 @@ public struct TakeRange: Sendable {
         let branches = range.accountBranches
         let top = branches.paths.indices.filter { branches.paths[$0].hasPrefix(path) }
             .min { branches.paths[$0].count < branches.paths[$1].count }
-        var leaves = BucketLeaves()
+        var leaves = TwigLeaves()
         if let advanced {
             if top == nil, let part = advanced.parts.first { return part }
         } else {
@@ -134,7 +135,7 @@ public struct TakeRange: Sendable {
                 return .branch(path: stored.path, node: NodeReference(encodedNode: stored.node))
             }
             if top == nil {
-                try trie.leaves(under: path, limit: MerklePatriciaLimits.bucketLeaves, into: &leaves)
+                try trie.leaves(under: path, limit: MerklePatriciaLimits.twigLeaves, into: &leaves)
             }
         }
         if let top {

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// Answers a range request from one section at one served anchor. A request that goes on past the section is answered
@@ -82,8 +83,8 @@ public struct ServeDiffs: Sendable {
     /// Changes gone through for an answer, bytes. Newer ones may undo older ones, so they may be more than the answer
     /// has; but an answer of one byte is not worth a whole history.
     private var historyBytes: Int {
-        let served = min(Int(key.maxBytes), StateNetworkLimits.servedDiffBytes)
-        return max(StateNetworkLimits.historyFloor, served * StateNetworkLimits.historyFactor)
+        let served = min(Int(key.maxBytes), StateContentLimits.servedDiffBytes)
+        return max(StateContentLimits.historyFloor, served * StateContentLimits.historyFactor)
     }
 
     /// nil where history does not reach back to the start; throws where it is too long for the answer.

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// Heavy work on the state, as data: what to do and on what. The world runs it on a snapshot of the store, on whatever

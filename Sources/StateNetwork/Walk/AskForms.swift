@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 
 // What is asked of peers as it goes on the wire, and the job that checks what comes back.
@@ -33,9 +34,19 @@ extension Holdings {
         }
     }
 
-    /// The job that checks an answer with data; nil where there is nothing to check it by.
+    /// The sections of a catch-up that its answer still leads on: those that block diffs brought there meanwhile, that
+    /// were folded to another anchor, or that another operation has, are left as they are.
+    func takeable(_ indices: [Int], from anchor: Anchor, to goal: StatePoint) -> [Int] {
+        indices.filter { index in
+            !book.isLocked(index) && book.anchor(ofSection: index) == anchor && book.top(of: index) < goal.number
+        }
+    }
+
+    /// The job that checks an answer with data, and takes these sections of it; nil where there is nothing to check it
+    /// by.
     func job(
-        checking value: [UInt8], for task: WalkTask, _ key: StateContentKey, _ chain: some AttestedHeaders
+        checking value: [UInt8], for task: WalkTask, _ key: StateContentKey, taking sections: [Int],
+        _ chain: some AttestedHeaders
     ) -> StateJob? {
         switch (task, key) {
         case (.crown(let anchor), _):
@@ -58,8 +69,8 @@ extension Holdings {
             guard let header = chain.header(of: goal), key.withProof || crown != nil else { return nil }
             return .takeDiffs(
                 TakeDiffs(
-                    value: value, key: key, depth: book.depth, stateRoot: header.stateRoot, crown: crown,
-                    folds: isAnchor, keepHistoryFrom: historyStart(at: goal)))
+                    value: value, key: key, sections: sections, depth: book.depth, stateRoot: header.stateRoot,
+                    crown: crown, folds: isAnchor, keepHistoryFrom: historyStart(at: goal)))
         default: return nil
         }
     }

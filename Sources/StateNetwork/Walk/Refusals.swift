@@ -61,9 +61,9 @@ struct Refusals: Sendable {
 
     /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
     /// for it, for others it is too large, and the rest was asked and gave nothing, for `WalkLimits.uselessAfter`. It
-    /// has to stay so for a while, longer where few say so: whoever is first to claim a new anchor is its only holder
-    /// for a moment, and could make us throw away what is held by one word. Where none refuses, nothing would be won by
-    /// beginning again.
+    /// has to stay so for a while, longer where few say so: whoever is first to announce a new anchor is its only
+    /// holder for a moment, and could make us throw away what is held by one word. Where none refuses, nothing would be
+    /// won by beginning again.
     mutating func isRefused(
         _ section: Int, by refusing: Set<Bytes32>, holders: [Bytes32], at now: Instant
     ) -> Bool {
@@ -84,8 +84,8 @@ struct Refusals: Sendable {
     }
 
     /// Holders of a partly fetched section that were asked for a range of it and gave nothing, where that has gone on
-    /// for so long that nothing is expected of them: one that claims an anchor everybody else has left could keep the
-    /// section there for ever.
+    /// for so long that nothing is expected of them: one that announces an anchor everybody else has left could keep
+    /// the section there for ever.
     func feedsNot(_ section: Int, at now: Instant) -> Set<Bytes32> { Refusals.useless(unfed[section], at: now) }
 
     /// Who gave nothing, where that has gone on for so long that nothing is expected of them.

@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 
 /// Chooses whom to ask, by what is known of how peers behave: the peer book of the wire below.
 public protocol PeerChooser {
@@ -60,7 +61,7 @@ struct WalkDraft {
         self.now = now
         inFlight = operations.askCount
         taken = []
-        for operation in operations.asks { taken.formUnion(operation.sections) }
+        for operation in operations.asks { taken.formUnion(operation.task?.sections ?? []) }
         candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(

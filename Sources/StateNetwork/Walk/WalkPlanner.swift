@@ -1,9 +1,10 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 
-/// The planner of the walk: what is held, what peers claim, what is under way and which anchors are final are lent to
-/// it, and it says what to ask whom. See the essay in `Walk.swift`.
+/// The planner of the walk: what is held, what peers announce, what is under way and which anchors are final are
+/// lent to it, and it says what to ask whom. See the essay in `Walk.swift`.
 public struct WalkPlanner: Sendable {
     /// What the walk covers and how hard it pulls.
     struct Configuration: Sendable {
@@ -48,14 +49,19 @@ public struct WalkPlanner: Sendable {
 
     // MARK: What happened
 
-    /// Peers, anchors, crowns or codes are other than they were.
-    mutating func review() { isDue = true }
+    /// Notes events after which peers or anchors are other than they were. What is held and what is under way are seen
+    /// by their revisions, and crowns and code only come and go with an operation's end.
+    mutating func heard(_ event: StateSync.Event) {
+        switch event {
+        case .peerUpdated, .peerLost, .headAdvanced, .finalAdvanced: isDue = true
+        default: break
+        }
+    }
 
     /// Boundary blocks became final. Nothing under way is cancelled.
     mutating func anchorsAdvanced(_ book: SectionBook) {
         let held = book.pointsNeeded
         refusals.keep { held.contains(book.point(of: $0)) }
-        review()
     }
 
     /// Takes up which sections have moved, and where the walk stands by that.
@@ -127,16 +133,17 @@ public struct WalkPlanner: Sendable {
             if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
         }
         planRanges(at: newest, holdings, &draft, by: &chooser)
-        deadline = deadline(after: draft)
+        deadline = deadline(after: draft, book: holdings.book)
         return draft.plan
     }
 
-    private func deadline(after draft: WalkDraft) -> Instant? {
+    private func deadline(after draft: WalkDraft, book: SectionBook) -> Instant? {
         var times = draft.candidates.filter(\.isPaused).map(\.pausedUntil) + refusals.deadlines
         // What was overdrawn comes in first, and with it diffs and codes.
         if let ready = budget.ready(for: 0, at: draft.now) { times.append(ready) }
         if let ready = budget.ready(for: configuration.rangeBytes, at: draft.now) { times.append(ready) }
         times += orphanedSince.values.map { $0 + WalkLimits.orphanGrace }
+        if phase == .following, let end = book.nextGap(after: draft.now) { times.append(end) }
         if draft.isBarred { times.append(draft.now + WalkLimits.barredPause) }
         return times.filter { $0 > draft.now }.min()
     }
@@ -303,7 +310,7 @@ public struct WalkPlanner: Sendable {
     }
 
     /// Whether a partly fetched section cannot go on at its anchor: that is out of everybody's reach, or nobody of whom
-    /// anything is to be expected has claimed to serve it for a while.
+    /// anything is to be expected has announced it for a while.
     private mutating func isOrphaned(_ index: Int, at anchor: Anchor, _ newest: Anchor, _ draft: WalkDraft) -> Bool {
         let useless = refusals.feedsNot(index, at: draft.now)
         func feeds(_ peer: WalkDraft.Candidate) -> Bool {

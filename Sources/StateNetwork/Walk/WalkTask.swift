@@ -34,6 +34,10 @@ public enum WalkTask: Sendable, Hashable {
         }
     }
 
+    /// The sections that are locked as long as the answer has not come. Those that are caught up are not: what they
+    /// miss may come as a block's diff before that.
+    var sectionsLockedWhileAsked: [Int] { if case .diffs(_, _, .block) = self { [] } else { sections } }
+
     /// The anchor that a diff is asked for from; nil for everything else.
     var diffStart: Anchor? {
         switch self {

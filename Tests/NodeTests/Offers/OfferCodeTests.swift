@@ -2,6 +2,7 @@ import Chain
 import ChainNetwork
 import Discovery
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -111,14 +112,14 @@ import Testing
         let blocks = CarouselNode.bytes(ofBlocks: [.accepted, .inProgress, .accepted])
         #expect(blocks == 2 * ChainNetworkLimits.newBlockBytes && blocks < 1 << 16)
         let crown = CrownValue.serve(Bench.crown)
-        #expect(crown.count <= StateNetworkLimits.crownBytes(depth: 1))
+        #expect(crown.count <= StateContentLimits.crownBytes(depth: 1))
         let keys: [StateContentKey?] = [
             .crown(Bench.anchor), .crown(Bench.anchor), nil,
             .blockDiff(BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3)),
         ]
         let gossip = bench.node.state.gossip
         let small = gossip.bytes(of: keys, accepted: [.accepted, .inProgress, .declined, .alreadyStored])
-        #expect(small == StateNetworkLimits.crownBytes(depth: 1) && small < 1 << 16)
+        #expect(small == StateContentLimits.crownBytes(depth: 1) && small < 1 << 16)
         let (codes, limit) = bench.offer(keys.map { $0?.encoded ?? [] })
         #expect(codes.count == 4 && codes[2] == .declined && codes[3] == .accepted)
         #expect(!codes.prefix(2).contains(.accepted), "no anchor is final yet")

@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 import Testing
 

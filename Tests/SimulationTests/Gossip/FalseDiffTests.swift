@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -27,7 +28,7 @@ import Testing
         let code = scene.node.state.pending.admission(
             of: scene.key, from: honest, isCanonical: true, scene.node.state.holdings.book)
         #expect(code == .wanted, "nothing stands in its way")
-        // The same instant: no wait, no pause. Where some peer claims to be ahead, the gap is being filled already.
+        // The same instant: no wait, no pause. Where some peer says that it is ahead, the gap is being filled already.
         let isBeingFilled = scene.node.state.holdings.book.isLocked(scene.key.section)
         scene.receive(scene.key, scene.encoded, from: honest)
         scene.node.handle(.tick, at: scene.moment)

@@ -1,6 +1,7 @@
 import Chain
 import Overlay
 import Primitives
+import StateContent
 import Testing
 
 @testable import Node

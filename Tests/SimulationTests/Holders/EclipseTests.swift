@@ -1,6 +1,7 @@
 import Chain
 import Discovery
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 import Testing
@@ -15,7 +16,7 @@ import Testing
     enum Attack: String, CaseIterable, Sendable {
         /// There are none: what a run takes otherwise.
         case none
-        /// They claim everything, and never answer a request for what they do have: the section and those around it.
+        /// They announce everything, and never answer a request for what they do have: the section and those around it.
         case silent
         /// Everybody has met them, and now they are gone.
         case dead
@@ -76,7 +77,7 @@ import Testing
 
     /// Runs the client to the whole state; its waits of more than 3 s, with the reasons it gave.
     private func run(
-        _ scenario: inout Scenario, claiming: [HostID], limit: Interval
+        _ scenario: inout Scenario, announcing: [HostID], limit: Interval
     ) throws -> (client: HostID, after: Interval?, waits: [Wait]) {
         let client = try scenario.addWalker()
         let start = scenario.world.now
@@ -85,7 +86,7 @@ import Testing
         var waits: [Wait] = []
         while scenario.world.now < start + limit, scenario.world.completion(of: client) == nil {
             _ = scenario.world.run(until: scenario.world.now + .milliseconds(250))
-            for host in claiming { scenario.world.claimTheRing(host) }
+            for host in announcing { scenario.world.announceTheRing(host) }
             wait.until = scenario.world.now
             if let progress = scenario.world.progress(client) {
                 if progress.sectionsComplete > complete {
@@ -114,15 +115,15 @@ import Testing
         let first = lacking.first.flatMap { scenario.world.progress($0) }
         try #require(filled, "\(lacking.count) have not filled: \(String(describing: first))")
         let filledAt = scenario.world.now
-        let claiming = attack == .silent ? hostile : []
+        let announcing = attack == .silent ? hostile : []
         // A round of PINGs and another: everybody has met the hostile ones and knows what they say.
         for second in 1...12 {
-            for host in claiming { scenario.world.claimTheRing(host) }
+            for host in announcing { scenario.world.announceTheRing(host) }
             _ = scenario.world.run(until: filledAt + .seconds(second))
         }
-        for host in claiming { scenario.world.corrupt(host) { _ in nil } }
+        for host in announcing { scenario.world.corrupt(host) { _ in nil } }
         if attack == .dead { for host in hostile { scenario.world.kill(host) } }
-        let (client, after, waits) = try run(&scenario, claiming: claiming, limit: .seconds(60))
+        let (client, after, waits) = try run(&scenario, announcing: announcing, limit: .seconds(60))
         let progress = scenario.world.progress(client)
         let node = try #require(scenario.world.node(client))
         let known = node.holders.covering(SectionEclipseTests.section)
@@ -141,7 +142,7 @@ import Testing
 
 extension World {
     /// Makes a host say that it has the whole ring at each anchor it serves.
-    fileprivate mutating func claimTheRing(_ host: HostID) {
+    fileprivate mutating func announceTheRing(_ host: HostID) {
         let (now, whole) = (now, 0..<256)
         guard let overlay = hosts[host.index].node?.overlay, let network = overlay.index(of: .state),
             let told = overlay.networks[network].profile.extensionPayload,

@@ -6,7 +6,7 @@ import Testing
 @testable import Overlay
 @testable import Simulation
 
-/// Holders that claim what is true and serve what is not. A third of each half's holders does; the client
+/// Holders that announce what is true and serve what is not. A third of each half's holders does; the client
 /// ends with the right state all the same, and knows who lied.
 @Suite("Liar holders") struct LiarHolderTests {
     private func run(

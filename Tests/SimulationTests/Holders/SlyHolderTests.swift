@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -11,9 +12,9 @@ import Testing
 @testable import StateNetwork
 @testable import UTP
 
-/// Liars that send nothing plainly false: holders that claim sections they do not have, prove an old state rightly, or
-/// send a byte a second. Two of six are such, one in each half of the ring. The sync ends in time, they are charged for
-/// it, and what was locked for them is free again.
+/// Liars that send nothing plainly false: holders that announce sections they do not have, prove an old state rightly,
+/// or send a byte a second. Two of six are such, one in each half of the ring. The sync ends in time, they are charged
+/// for it, and what was locked for them is free again.
 @Suite("Sly holders") struct SlyHolderTests {
     private struct Run {
         var scenario: Scenario
@@ -79,19 +80,19 @@ import Testing
     private let lastBlockAt = Instant.seconds(65)
 
     /// Whether one is asked twice for what it does not have is a matter of chance: in one of a few runs it is.
-    @Test func sectionsClaimedThatAreNotThere() throws {
-        let bans = try [UInt64(41), 44, 45, 46].map { try claimEverything(seed: $0) }
-        #expect(bans.reduce(0, +) > 0, "one claimed again what it did not have")
+    @Test func sectionsAnnouncedThatAreNotThere() throws {
+        let bans = try [UInt64(41), 44, 45, 46].map { try announceEverything(seed: $0) }
+        #expect(bans.reduce(0, +) > 0, "one announced again what it did not have")
     }
 
-    /// How many of those who claim the whole ring, at every anchor they serve, are banned for it.
-    private func claimEverything(seed: UInt64) throws -> Int {
+    /// How many of those who announce the whole ring, at every anchor they serve, are banned for it.
+    private func announceEverything(seed: UInt64) throws -> Int {
         let (scenario, sly) = try scenario(seed: seed)
         let run = try run(scenario, until: .seconds(150)) { world in
-            for host in sly { world.claimEverything(host) }
+            for host in sly { world.announceEverything(host) }
         }
         let node = try #require(run.scenario.world.node(run.client))
-        #expect(node.totals.falseClaims > 0)
+        #expect(node.totals.falseAnnouncements > 0)
         #expect(node.totals.invalidAnswers == 0, "nothing false was sent")
         let standings = try sly.map { try run.standing(of: $0) }
         let asked = standings.filter { $0.sampleCount > 0 }
@@ -178,7 +179,7 @@ private func oldCrown(root: Bytes32, in store: MemorySnapshot) throws -> Crown? 
 
 extension World {
     /// Makes a host say that it holds the whole ring at each anchor it serves.
-    fileprivate mutating func claimEverything(_ host: HostID) {
+    fileprivate mutating func announceEverything(_ host: HostID) {
         let now = now
         guard let node = hosts[host.index].node, let network = node.overlay.index(of: .state),
             let told = node.overlay.networks[network].profile.extensionPayload,

@@ -56,8 +56,8 @@ import Testing
                 + "longest wait \(wait ?? .zero)"
         )
         #expect(node.holders.searchCount <= 2 * 16, "two for each arc of the ring")
-        #expect((0..<256).allSatisfy { node.holders.claimants(of: $0) >= 3 })
-        #expect(node.totals.invalidAnswers == 0 && node.totals.falseClaims == 0)
+        #expect((0..<256).allSatisfy { node.holders.providers(of: $0) >= 3 })
+        #expect(node.totals.invalidAnswers == 0 && node.totals.falseAnnouncements == 0)
     }
 
     /// Each arc has one holder, and a quarter of the ring is crowded by nodes of one section each. The client is killed

@@ -1,4 +1,5 @@
 import Primitives
+import StateContent
 import StateStore
 import Testing
 

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -154,7 +155,7 @@ import Testing
         let fold = table.begin(.fold, stage: .checking, sections: [3], at: .zero)
         let serve = table.begin(.serve(Overlay.ContentToken(value: 1)), stage: .checking, at: .zero)
         #expect(table.count == 3 && table.askCount == 1 && table.servingCount == 1 && table.load(of: peer) == 1)
-        table.checks(asked, bytes: 70)
+        table.checks(asked, sections: [], bytes: 70)
         #expect(table[asked]?.bytes == 70)
         table.writes(fold, .drop)
         if case .writing(.drop)? = table[fold]?.stage {} else { Issue.record("the stage is not kept") }

@@ -1,6 +1,7 @@
 import Chain
 import Discovery
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -40,9 +41,9 @@ struct DirectoryBench {
 
     /// A peer says that it has these sections at the anchor.
     mutating func tell(
-        _ info: PeerInfo, _ role: Role = .holder, claims: [Range<Int>] = [], at anchor: Anchor = anchor
+        _ info: PeerInfo, _ role: Role = .holder, providing: [Range<Int>] = [], at anchor: Anchor = anchor
     ) {
-        let served = claims.isEmpty ? [] : [AnchorSections(anchor: anchor, runs: claims)]
+        let served = providing.isEmpty ? [] : [AnchorSections(anchor: anchor, runs: providing)]
         let payload = StatePingPayload(role: role, radius: info.radius, head: nil, served: served)
         directory.told(payload, by: info, at: now)
     }

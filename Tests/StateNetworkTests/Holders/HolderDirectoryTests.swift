@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -10,20 +11,20 @@ import Testing
 @Suite("Directory of holders") struct HolderDirectoryTests {
     // MARK: Who counts
 
-    @Test func claimsAreCountedAndGivenBack() throws {
+    @Test func providersAreCountedAndGivenBack() throws {
         var bench = DirectoryBench(.walker)
         let (one, two) = (try bench.node(near: 3, radius: 254), try bench.node(near: 3, radius: 256))
-        bench.tell(one, claims: [0..<2, 3..<4])
-        bench.tell(two, .walker, claims: [3..<9])
-        let counts = (0..<16).map { bench.directory.claimants(of: $0) }
+        bench.tell(one, providing: [0..<2, 3..<4])
+        bench.tell(two, .walker, providing: [3..<9])
+        let counts = (0..<16).map { bench.directory.providers(of: $0) }
         #expect(counts == [1, 1, 0, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
-        bench.tell(two, .walker, claims: [8..<9])
-        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory.claimants(of: 8) == 1)
+        bench.tell(two, .walker, providing: [8..<9])
+        #expect(bench.directory.providers(of: 3) == 1 && bench.directory.providers(of: 8) == 1)
         #expect(bench.directory.covering(3).map(\.id) == [two.id, one.id], "the larger arc first")
         #expect(bench.directory.covering(9).map(\.id) == [two.id])
         bench.directory.lost(one.id)
         bench.directory.lost(two.id)
-        #expect((0..<16).allSatisfy { bench.directory.claimants(of: $0) == 0 && bench.directory.covering($0).isEmpty })
+        #expect((0..<16).allSatisfy { bench.directory.providers(of: $0) == 0 && bench.directory.covering($0).isEmpty })
         #expect(bench.directory.keptCount == 0)
     }
 
@@ -31,12 +32,12 @@ import Testing
     @Test func onlyAnchorsOfUseCount() throws {
         var bench = DirectoryBench(.walker)
         let info = try bench.node(near: 3)
-        bench.tell(info, claims: [3..<4], at: DirectoryBench.before)
-        #expect(bench.directory.claimants(of: 3) == 1)
+        bench.tell(info, providing: [3..<4], at: DirectoryBench.before)
+        #expect(bench.directory.providers(of: 3) == 1)
         let others: [(UInt64, Bytes32)] = [(7, .max), (.max, .zero), (5, .zero)]
         for invented in others.map({ Anchor(epoch: $0, hash: $1) }) {
-            bench.tell(info, claims: [0..<16], at: invented)
-            #expect(bench.directory.claimants(of: 3) == 0)
+            bench.tell(info, providing: [0..<16], at: invented)
+            #expect(bench.directory.providers(of: 3) == 0)
         }
         let payload = StatePingPayload(
             role: .holder, radius: info.radius, head: nil,
@@ -45,35 +46,35 @@ import Testing
                 AnchorSections(anchor: DirectoryBench.anchor, runs: [3..<5]),
             ])
         bench.directory.told(payload, by: info, at: bench.now)
-        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory.claimants(of: 4) == 1)
+        #expect(bench.directory.providers(of: 3) == 1 && bench.directory.providers(of: 4) == 1)
         let next = Anchor(epoch: 8, hash: .zero)
         bench.directory.anchorsAdvanced(to: [next, DirectoryBench.anchor])
-        #expect(bench.directory.claimants(of: 3) == 1)
+        #expect(bench.directory.providers(of: 3) == 1)
         bench.directory.anchorsAdvanced(to: [Anchor(epoch: 9, hash: .zero), next])
-        #expect(bench.directory.claimants(of: 3) == 0)
+        #expect(bench.directory.providers(of: 3) == 0)
     }
 
     @Test func aWalkerCountsNoBridge() throws {
         for (role, count) in [(Role.walker, 0), (.holder, 1)] {
             var bench = DirectoryBench(role, arc: Arc(around: 3, bits: role == .holder ? 4 : 0, depth: 1))
             let bridge = try bench.node(near: 8, radius: 256)
-            bench.tell(bridge, .bridge, claims: [0..<16])
-            #expect(bench.directory.claimants(of: 3) == count)
+            bench.tell(bridge, .bridge, providing: [0..<16])
+            #expect(bench.directory.providers(of: 3) == count)
             #expect(bench.directory.drain().kept == (role == .holder ? [bridge.id] : []))
         }
     }
 
-    /// A node that does not have what it claimed is believed nothing it said; twice is remembered.
-    @Test func aDisclaimedSectionTakesAllClaimsWithIt() throws {
+    /// A node that does not have what it announced is believed nothing it said; twice is remembered.
+    @Test func aSectionThatIsNotThereTakesAllThatWasAnnouncedWithIt() throws {
         var bench = DirectoryBench(.walker)
         let info = try bench.node(near: 3)
-        bench.tell(info, claims: [3..<5])
+        bench.tell(info, providing: [3..<5])
         let directory = bench.directory
-        #expect(bench.directory.disclaim(9, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 0)
-        #expect(bench.directory.disclaim(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 1)
-        #expect(directory.claimants(of: 4) == 1 && bench.directory.claimants(of: 4) == 0)
-        bench.tell(info, claims: [3..<5])
-        #expect(bench.directory.disclaim(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 2)
+        #expect(bench.directory.disbelieve(9, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 0)
+        #expect(bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 1)
+        #expect(directory.providers(of: 4) == 1 && bench.directory.providers(of: 4) == 0)
+        bench.tell(info, providing: [3..<5])
+        #expect(bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 2)
     }
 
     // MARK: Who is kept
@@ -85,7 +86,7 @@ import Testing
             let info = try bench.node(near: 3, host: [10, 1, UInt8(host), 1])
             bench.directory.met(info)
             guard bench.directory.drain().kept == [info.id] else { continue }
-            bench.tell(info, claims: [3..<4])
+            bench.tell(info, providing: [3..<4])
         }
         #expect(bench.directory.keptCount == HolderLimits.keptPerSection)
         #expect(bench.directory.keepers(of: 3) == HolderLimits.keptPerSection)
@@ -104,8 +105,8 @@ import Testing
         let holder = try bench.node(near: 3, host: [10, 2, 1, 1])
         bench.directory.met(holder)
         #expect(bench.directory.drain().kept == [holder.id], "the section is short, so it is heard")
-        bench.tell(holder, claims: [3..<4])
-        #expect(bench.directory.claimants(of: 3) == 1 && bench.directory[holder.id]?.isKept == true)
+        bench.tell(holder, providing: [3..<4])
+        #expect(bench.directory.providers(of: 3) == 1 && bench.directory[holder.id]?.isKept == true)
     }
 
     /// Kept by its radius alone, a node that never says what it has is let go, and takes no place for longer.
@@ -141,7 +142,7 @@ import Testing
         #expect(bench.directory.keptCount == HolderLimits.keptWhole)
         _ = bench.directory.drain()
         let bridge = try bench.node(near: 9, radius: 256, host: [10, 2, 2, 2])
-        bench.tell(bridge, .bridge, claims: [0..<16])
+        bench.tell(bridge, .bridge, providing: [0..<16])
         #expect(bench.directory.drain().kept == [bridge.id])
     }
 
@@ -149,14 +150,14 @@ import Testing
     @Test func doubtOutlivesTheConnection() throws {
         var bench = DirectoryBench(.walker)
         let liar = try bench.node(near: 5)
-        bench.tell(liar, claims: [5..<6])
+        bench.tell(liar, providing: [5..<6])
         for _ in 0..<HolderLimits.failuresBeforeDoubt {
             bench.directory.note(liar.id, helped: false, at: bench.now)
             bench.now = bench.now + HolderLimits.doubtTerm
         }
         bench.directory.lost(liar.id)
-        bench.tell(liar, claims: [5..<6])
-        #expect(bench.directory.claimants(of: 5) == 0)
+        bench.tell(liar, providing: [5..<6])
+        #expect(bench.directory.providers(of: 5) == 0)
         // Gone again, it is left out of lookups for a while and not for ever.
         bench.directory.lost(liar.id)
         bench.tell(try bench.node(near: 0, radius: 256))
@@ -173,7 +174,7 @@ import Testing
         let bridge = try bench.node(near: 3, radius: 256, isKept: true)
         bench.directory.met(bridge)
         #expect(bench.directory.drain().kept == [bridge.id])
-        bench.tell(bridge, .bridge, claims: [0..<16])
+        bench.tell(bridge, .bridge, providing: [0..<16])
         #expect(bench.directory.drain().released == [bridge.id])
         #expect(bench.directory.keptCount == 0)
     }
@@ -183,7 +184,7 @@ import Testing
         for host in 0..<10 {
             let info = try bench.node(near: 3, host: [10, 1, 1, UInt8(host)])
             bench.directory.met(info)
-            if bench.directory.drain().kept == [info.id] { bench.tell(info, claims: [3..<4]) }
+            if bench.directory.drain().kept == [info.id] { bench.tell(info, providing: [3..<4]) }
         }
         #expect(bench.directory.keptCount == HolderLimits.keptPerSectionAndSubnet)
     }
@@ -194,7 +195,7 @@ import Testing
         for host in 0..<40 {
             let info = try bench.node(near: host % 16, radius: 256, host: [10, 1, UInt8(host), 1])
             bench.directory.met(info)
-            if bench.directory.drain().kept == [info.id] { bench.tell(info, .walker, claims: [0..<16]) }
+            if bench.directory.drain().kept == [info.id] { bench.tell(info, .walker, providing: [0..<16]) }
         }
         #expect(bench.directory.keptCount == HolderLimits.keptWhole)
     }
@@ -222,7 +223,7 @@ import Testing
             bench.directory.met(info)
             if bench.directory.drain().kept.contains(info.id) {
                 kept += 1
-                bench.tell(info, claims: [index % 128..<index % 128 + 1])
+                bench.tell(info, providing: [index % 128..<index % 128 + 1])
             }
             #expect(bench.directory.keptCount <= limit)
         }
@@ -231,18 +232,18 @@ import Testing
 
     // MARK: Network prefixes
 
-    /// Three claimants of one prefix are one operator: another is looked for, and ends that.
-    @Test func claimantsOfOnePrefixAreNotEnough() throws {
+    /// Three providers of one prefix are one operator: another is looked for, and ends that.
+    @Test func providersOfOnePrefixAreNotEnough() throws {
         var bench = DirectoryBench(.walker)
         for section in 0..<16 {
             for host in 0..<3 {
                 let address: [UInt8] = section == 7 ? [10, 1, 1, UInt8(host)] : [10, 1, UInt8(host), 1]
-                bench.tell(try bench.node(near: section, host: address), claims: [section..<section + 1])
+                bench.tell(try bench.node(near: section, host: address), providing: [section..<section + 1])
             }
         }
         let lookup = try #require(bench.advance().lookups.first)
-        #expect(lookup.section == 7 && bench.directory.claimants(of: 7) == 3)
-        bench.tell(try bench.node(near: 7, host: [10, 9, 9, 9]), claims: [7..<8])
+        #expect(lookup.section == 7 && bench.directory.providers(of: 7) == 3)
+        bench.tell(try bench.node(near: 7, host: [10, 9, 9, 9]), providing: [7..<8])
         bench.directory.lookedUp(lookup.id, LookupResult(nodes: [], queries: 3), at: bench.now)
         _ = bench.advance(by: .seconds(3))
         #expect(bench.directory.state(of: 7, at: bench.now) == .supplied)
@@ -259,7 +260,7 @@ import Testing
         #expect((1..<16).allSatisfy { bench.directory.keepers(of: $0) == 3 })
         #expect(bench.advance().lookups.map(\.section) == [0])
         #expect(bench.directory.unheld(at: bench.now) == nil, "they have had no time yet")
-        bench.tell(try bench.node(near: 2, host: [10, 7, 0, 1]), claims: [2..<3])
+        bench.tell(try bench.node(near: 2, host: [10, 7, 0, 1]), providing: [2..<3])
         _ = bench.advance(by: HolderLimits.unheldAfter + .seconds(3))
         let unheld = try #require(bench.directory.unheld(at: bench.now))
         #expect(unheld.count == 15 && unheld.first.index == 0)
@@ -271,7 +272,7 @@ import Testing
     @Test func whatIsWrittenIsRead() throws {
         var bench = DirectoryBench(.walker)
         for (section, exponent) in [(3, 252), (9, 255), (12, 240)] {
-            bench.tell(try bench.node(near: section, radius: exponent), claims: [section..<section + 1])
+            bench.tell(try bench.node(near: section, radius: exponent), providing: [section..<section + 1])
         }
         bench.now = bench.now + .seconds(30)
         let worth = bench.directory.worthStoring(at: bench.now, unixSeconds: 1_000_000)

@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
@@ -21,7 +22,7 @@ import Testing
         #expect(bench.advance(urgent: [3, 9]).isEmpty, "no more at once")
     }
 
-    /// The nearest are met first, a few at a time; with enough claimants the search is over.
+    /// The nearest are met first, a few at a time; with enough providers the search is over.
     @Test func foundNodesAreMetUntilThereAreEnough() throws {
         var bench = DirectoryBench(.walker)
         bench.tell(try bench.node(near: 0, radius: 256))
@@ -33,13 +34,13 @@ import Testing
         // One does not answer, one has nothing, two have it: not enough.
         bench.directory.lost(found[0].id)
         bench.tell(found[1])
-        bench.tell(found[2], claims: [3..<4])
-        bench.tell(found[3], claims: [3..<4])
-        #expect(bench.directory.claimants(of: 3) == 2)
+        bench.tell(found[2], providing: [3..<4])
+        bench.tell(found[3], providing: [3..<4])
+        #expect(bench.directory.providers(of: 3) == 2)
         let second = bench.advance(urgent: [3]).met
         #expect(second == found[4...].map(\.id), "the next wave is twice as large, and there are six")
-        bench.tell(found[4], claims: [3..<4])
-        #expect(bench.directory.claimants(of: 3) == 3)
+        bench.tell(found[4], providing: [3..<4])
+        #expect(bench.directory.providers(of: 3) == 3)
         let rest = bench.advance(urgent: [3])
         #expect(rest.met.isEmpty && rest.asked.isEmpty)
         #expect(bench.directory.state(of: 3, at: bench.now) == .supplied, "the others are not waited for")
@@ -102,10 +103,10 @@ import Testing
         }
     }
 
-    @Test func theLastClaimantLostEndsThePause() throws {
+    @Test func theLastProviderLostEndsThePause() throws {
         var bench = DirectoryBench(.walker)
         let holder = try bench.node(near: 5)
-        bench.tell(holder, claims: [5..<6])
+        bench.tell(holder, providing: [5..<6])
         _ = try fruitless(&bench, 5)
         let others = bench.advance(by: .seconds(5), urgent: [5]).lookups
         #expect(others.allSatisfy { $0.section != 5 })
@@ -122,32 +123,32 @@ import Testing
     @Test func doubtfulNodesAreAvoided() throws {
         var bench = DirectoryBench(.walker)
         let liar = try bench.node(near: 5)
-        bench.tell(liar, claims: [0..<16])
-        #expect(bench.directory.claimants(of: 5) == 1)
+        bench.tell(liar, providing: [0..<16])
+        #expect(bench.directory.providers(of: 5) == 1)
         for _ in 0..<HolderLimits.failuresBeforeDoubt {
-            #expect(bench.directory.claimants(of: 5) == 1)
+            #expect(bench.directory.providers(of: 5) == 1)
             bench.directory.note(liar.id, helped: false, at: bench.now)
             bench.now = bench.now + HolderLimits.doubtTerm
         }
-        #expect(bench.directory.claimants(of: 5) == 0)
+        #expect(bench.directory.providers(of: 5) == 0)
         #expect(try fruitless(&bench, 5).avoided == [liar.id])
         bench.directory.note(liar.id, helped: true, at: bench.now)
-        #expect(bench.directory.claimants(of: 5) == 1, "a claim is made good by help")
+        #expect(bench.directory.providers(of: 5) == 1, "an announcement is made good by help")
     }
 
     /// Whoever puts one off again, however politely, counts no more; what goes wrong in one moment is one failure; and
     /// after a while anybody gets another chance.
-    @Test func aClaimHasATerm() throws {
+    @Test func anAnnouncementHasATerm() throws {
         var bench = DirectoryBench(.walker)
         let busy = try bench.node(near: 5)
-        bench.tell(busy, claims: [5..<6])
+        bench.tell(busy, providing: [5..<6])
         for _ in 0..<4 { bench.directory.note(busy.id, helped: false, at: bench.now) }
-        #expect(bench.directory.claimants(of: 5) == 1)
+        #expect(bench.directory.providers(of: 5) == 1)
         bench.now = bench.now + HolderLimits.doubtTerm
         bench.directory.note(busy.id, helped: false, at: bench.now)
-        #expect(bench.directory.claimants(of: 5) == 0)
+        #expect(bench.directory.providers(of: 5) == 0)
         _ = bench.advance(by: HolderLimits.doubtMemory)
-        #expect(bench.directory.claimants(of: 5) == 1)
+        #expect(bench.directory.providers(of: 5) == 1)
     }
 
     /// In a small network one lookup finds everybody, so no other section is searched for at once.

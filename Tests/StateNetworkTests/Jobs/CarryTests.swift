@@ -2,6 +2,8 @@ import Chain
 import MerklePatricia
 import Primitives
 import Simulation
+import StateContent
+import StateLab
 import StateStore
 import Testing
 
@@ -11,7 +13,7 @@ import Testing
 /// fetched at the next anchor alone.
 @Suite("Carrying a partly fetched section") struct CarryTests {
     private static let seed: UInt64 = 7_001
-    private typealias Pair = DiffTests.Pair
+    private typealias Pair = StatePair
 
     /// A walk of one section at the first of two states up to some position.
     private struct Scene {
@@ -35,9 +37,9 @@ import Testing
             _ origin: Cursor, _ limit: Cursor, of state: TestState, at point: StatePoint, into map: FaultyMap,
             carrying: CarryingDiff? = nil
         ) throws {
-            let key = try RangeTests.key(origin, limit)
+            let key = try TestState.key(origin, limit)
             let job = TakeRange(
-                value: try RangeTests.serve(key, state), key: key, section: section, point: point,
+                value: try state.serve(key), key: key, section: section, point: point,
                 stateRoot: state.root, carrying: carrying)
             let taken = try StateJobError.result { try job.run(on: map.snapshot()) }.get()
             #expect(taken.isCarried == (carrying != nil))
@@ -46,7 +48,7 @@ import Testing
 
         func diff(_ changes: [LeafChange]) throws -> CarryingDiff {
             let key = try pair.key([section.index], withProof: false)
-            let value = DiffsServer.serve(key, depth: DiffTests.depth) { _ in
+            let value = DiffsServer.serve(key, depth: StatePair.depth) { _ in
                 []
             } changes: { _ in
                 changes
@@ -107,9 +109,9 @@ import Testing
         var accounts = LeafColumns()
         for account in state.accounts { accounts.append(key: account.key, value: account.body.rlp) }
         var truth: [[UInt8]: [UInt8]] = [:]
-        for branch in MemoryTrie(accounts, bucketLeaves: 0).branches { truth[branch.path.storeKey] = branch.node }
+        for branch in MemoryTrie(accounts, twigLeaves: 0).branches { truth[branch.path.storeKey] = branch.node }
         for account in state.accounts {
-            for branch in MemoryTrie(account.storageColumns, bucketLeaves: 0).branches {
+            for branch in MemoryTrie(account.storageColumns, twigLeaves: 0).branches {
                 truth[StorageBranchKey(account: account.key, path: branch.path).bytes] = branch.node
             }
         }
@@ -136,7 +138,7 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed)
         var (runs, inside, completed) = (0, 0, 0)
         for round in 0..<45 {
-            let pair = Pair(&generator, accounts: [20, 100, 700][round % 3])
+            let pair = try Pair(&generator, accounts: [20, 100, 700][round % 3])
             for section in Section.all(depth: 1) {
                 guard let end = Self.stop(section, in: [pair.before, pair.after], &generator) else { continue }
                 let whole = Cursor.end(of: section.lastKey)
@@ -163,7 +165,7 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed + 1)
         var refused = 0
         for round in 0..<40 {
-            let pair = Pair(&generator, accounts: 60)
+            let pair = try Pair(&generator, accounts: 60)
             for section in Section.all(depth: 1) {
                 let changes = pair.changes(in: section)
                 guard let end = Self.stop(section, in: [pair.before], &generator) else { continue }
@@ -202,13 +204,13 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed + 3)
         var (found, unread) = (0, 0)
         // So many that branches are stored below the topmost of a section; most of these see no change.
-        let before = TestState.random(&generator, accounts: 12_000, depth: DiffTests.depth)
+        let before = try TestState.random(&generator, accounts: 12_000, depth: StatePair.depth)
         let after = before.accounts.enumerated().map { index, account in
             TestState.Account(
                 key: account.key, nonce: account.body.nonce &+ (index % 200 == 0 ? 1 : 0),
                 codeHash: account.body.codeHash, slots: account.slots)
         }
-        let pair = Pair(before, after)
+        let pair = try Pair(before, after)
         for section in Section.all(depth: 1) {
             guard let end = Self.stop(section, in: [pair.before], &generator) else { continue }
             let scene = try Scene(pair, section, upTo: end)
@@ -243,12 +245,12 @@ import Testing
     /// The other way round: the range is the lie, and the diff is kept for the next one.
     @Test func aFalseRangeIsNotTheDiffsFault() throws {
         var generator = SeededGenerator(seed: Self.seed + 2)
-        let pair = Pair(&generator, accounts: 160)
+        let pair = try Pair(&generator, accounts: 160)
         let section = Section(depth: 1, index: 3)
         let end = try #require(Self.stop(section, in: [pair.before], &generator))
         let scene = try Scene(pair, section, upTo: end)
-        let key = try RangeTests.key(scene.next, Cursor.end(of: section.lastKey))
-        var value = try RangeTests.serve(key, pair.after)
+        let key = try TestState.key(scene.next, Cursor.end(of: section.lastKey))
+        var value = try pair.after.serve(key)
         value[value.count / 2] ^= 1
         let job = TakeRange(
             value: value, key: key, section: section, point: scene.to, stateRoot: pair.after.root,
@@ -262,12 +264,12 @@ import Testing
     /// A diff that leads elsewhere than the range is no use, and nobody's fault.
     @Test func aDiffOfAnotherAnchorIsOutdated() throws {
         var generator = SeededGenerator(seed: Self.seed + 3)
-        let pair = Pair(&generator, accounts: 60)
+        let pair = try Pair(&generator, accounts: 60)
         let section = Section(depth: 1, index: 3)
         let scene = try Scene(pair, section, upTo: try #require(Cursor(account: section.firstKey).successor))
-        let key = try RangeTests.key(scene.next, Cursor.end(of: section.lastKey))
+        let key = try TestState.key(scene.next, Cursor.end(of: section.lastKey))
         let job = TakeRange(
-            value: try RangeTests.serve(key, pair.after), key: key, section: section,
+            value: try pair.after.serve(key), key: key, section: section,
             point: StatePoint(number: 3, hash: .max), stateRoot: pair.after.root,
             carrying: try scene.diff(pair.changes(in: section)))
         guard case .failure(.outdated) = StateJobError.result({ try job.run(on: scene.map.snapshot()) }) else {

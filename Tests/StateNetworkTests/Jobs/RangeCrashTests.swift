@@ -2,6 +2,7 @@ import Chain
 import MerklePatricia
 import Primitives
 import Simulation
+import StateLab
 import StateStore
 import Testing
 
@@ -10,11 +11,14 @@ import Testing
 /// A walk over the whole state, stored range by range, on a machine that crashes.
 @Suite struct RangeCrashTests {
     private static let seed: UInt64 = 4_101
-    private static let state: TestState = {
-        var generator = SeededGenerator(seed: seed)
-        return TestState.random(&generator, accounts: 24)
-    }()
-    private static let point = StatePoint(number: 24, hash: RangeTests.anchor.hash)
+    private let state: TestState
+
+    init() throws {
+        var generator = SeededGenerator(seed: Self.seed)
+        state = try TestState.random(&generator, accounts: 24)
+    }
+
+    private static let point = StatePoint(number: 24, hash: TestState.anchor.hash)
 
     /// Fetches what is missing, section after section, as a walker does: from where its record says.
     private func walk(_ map: FaultyMap) throws {
@@ -25,10 +29,10 @@ import Testing
                     try SectionRecord.read(section, in: snapshot)
                     ?? SectionRecord(starting: section, at: Self.point)
                 guard case .partial(let origin) = record.coverage else { break }
-                let key = try RangeTests.key(origin, Cursor.end(of: section.lastKey), maxBytes: 4_500)
+                let key = try TestState.key(origin, Cursor.end(of: section.lastKey), maxBytes: 4_500)
                 let job = TakeRange(
-                    value: try RangeTests.serve(key, Self.state), key: key, section: section, point: Self.point,
-                    stateRoot: Self.state.root)
+                    value: try state.serve(key), key: key, section: section, point: Self.point,
+                    stateRoot: state.root)
                 try map.commit(try job.run(on: snapshot).batch)
             }
         }
@@ -50,7 +54,7 @@ import Testing
         let snapshot = map.snapshot()
         var leaves: [MemoryState.Leaf] = []
         for record in try SectionRecord.all(in: snapshot) {
-            leaves += Self.state.leaves.filter { leaf in
+            leaves += state.leaves.filter { leaf in
                 guard record.section.contains(leaf.key.account) else { return false }
                 guard case .partial(let next) = record.coverage else { return true }
                 // An account's own leaf is there once a range has begun with it.

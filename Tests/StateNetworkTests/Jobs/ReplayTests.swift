@@ -123,10 +123,10 @@ import Testing
         #expect(what.contains("\(account.address)") && what.contains("\(other)") && what.contains("\(none)"))
     }
 
-    @Test func anotherSlotOfTheBucketIsTheStoresFault() throws {
+    @Test func anotherSlotOfTheTwigIsTheStoresFault() throws {
         let scene = try Scene()
         let changed = scene.changes[0].storage.map(\.key)
-        // A neighbour in the bucket of the first changed slot: the branch above them stands at the root.
+        // A neighbour in the twig of the first changed slot: the branch above them stands at the root.
         let near = try #require(
             scene.wide.storage.map(\.key).first {
                 !changed.contains($0) && $0.nibble(0) == changed[0].nibble(0)

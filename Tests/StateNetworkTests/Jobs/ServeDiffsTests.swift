@@ -2,6 +2,8 @@ import Chain
 import MerklePatricia
 import Primitives
 import Simulation
+@testable import StateContent
+import StateLab
 import StateStore
 import Testing
 
@@ -13,7 +15,7 @@ import Testing
     private static let working = StatePoint(number: 16, hash: Bytes32(16, 16, 16, 16))
 
     /// One section, folded from one anchor to the next.
-    private func store(_ section: Section, _ pair: DiffTests.Pair) throws -> FaultyMap {
+    private func store(_ section: Section, _ pair: StatePair) throws -> FaultyMap {
         let map = FaultyMap()
         var batch = WriteBatch()
         for table in [Table.leaves, .accountBranches, .storageBranches] {
@@ -27,7 +29,7 @@ import Testing
         let record = SectionRecord(section: section, working: Self.before, coverage: .complete(subtree))
         batch.append(StateWrites.record(record))
         try map.commit(batch)
-        var changed = StateView(map.snapshot(), depth: DiffTests.depth)
+        var changed = StateView(map.snapshot(), depth: StatePair.depth)
         let update = try SectionChange.apply(pair.changes(in: section), to: section, in: &changed)
         try map.commit(StateWrites.fold(update, record: record, to: Self.working).batch)
         return map
@@ -40,15 +42,15 @@ import Testing
             DiffsKey(from: from, to: to, sections: [section.index], maxBytes: maxBytes, withProof: false))
         let source = ServeDiffs.Section(section: section, layers: [], proof: [])
         let job = ServeDiffs(
-            key: key, depth: DiffTests.depth, sections: [source], otherwise: .busy(seconds: 9))
+            key: key, depth: StatePair.depth, sections: [source], otherwise: .busy(seconds: 9))
         return job.run(on: map.snapshot())
     }
 
     /// A start of the right number and another hash gets status 3: the asker could not use what leads on from ours.
     @Test func aRivalOfTheStartGetsStatusThree() throws {
         var generator = SeededGenerator(seed: 6_101)
-        let pair = DiffTests.Pair(&generator)
-        let section = try #require(Section.all(depth: DiffTests.depth).first { !pair.changes(in: $0).isEmpty })
+        let pair = try StatePair(&generator)
+        let section = try #require(Section.all(depth: StatePair.depth).first { !pair.changes(in: $0).isEmpty })
         let map = try store(section, pair)
         let later = StatePoint(number: 20, hash: .max)
         for number in [Self.before.number, Self.working.number] {

@@ -2,6 +2,8 @@ import Chain
 import MerklePatricia
 import Primitives
 import Simulation
+import StateContent
+import StateLab
 import StateStore
 import Testing
 
@@ -38,7 +40,7 @@ import Testing
     private func serve(
         _ section: Section, at point: StatePoint, _ state: TestState, on snapshot: MemorySnapshot
     ) throws -> VerifiedStateRange? {
-        let key = try RangeTests.key(Cursor(account: section.firstKey), Cursor.end(of: section.lastKey))
+        let key = try TestState.key(Cursor(account: section.firstKey), Cursor.end(of: section.lastKey))
         let otherwise = StateStatus.busy(seconds: 9)
         let job = ServeRange(key: key, section: section, point: point, crown: state.crown, otherwise: otherwise)
         let value = job.run(on: snapshot)
@@ -47,29 +49,29 @@ import Testing
 
     @Test(arguments: [UInt64(4_201), 4_202]) func bothAnchorsAreServedAtEveryStep(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        let pair = DiffTests.Pair(&generator)
+        let pair = try StatePair(&generator)
         let map = try store(pair.before)
         let opened = map.snapshot()
         var folded: Set<Int> = []
-        for section in Section.all(depth: DiffTests.depth).shuffled(using: &generator) {
+        for section in Section.all(depth: StatePair.depth).shuffled(using: &generator) {
             let snapshot = map.snapshot()
             let record = try #require(try SectionRecord.read(section, in: snapshot))
-            var view = StateView(snapshot, depth: DiffTests.depth)
+            var view = StateView(snapshot, depth: StatePair.depth)
             let update = try SectionChange.apply(pair.changes(in: section), to: section, in: &view)
             try map.commit(StateWrites.fold(update, record: record, to: Self.points[1]).batch)
             folded.insert(section.index)
-            for other in Section.all(depth: DiffTests.depth) {
+            for other in Section.all(depth: StatePair.depth) {
                 let old = try #require(try serve(other, at: Self.points[0], pair.before, on: map.snapshot()))
-                #expect(RangeTests.isTrue(old, of: pair.before))
+                #expect(pair.before.has(old))
                 let new = try serve(other, at: Self.points[1], pair.after, on: map.snapshot())
                 #expect((new != nil) == folded.contains(other.index))
-                if let new { #expect(RangeTests.isTrue(new, of: pair.after)) }
+                if let new { #expect(pair.after.has(new)) }
             }
         }
         // Who opened the store before all that still reads what was there.
-        for section in Section.all(depth: DiffTests.depth) {
+        for section in Section.all(depth: StatePair.depth) {
             let range = try #require(try serve(section, at: Self.points[0], pair.before, on: opened))
-            #expect(RangeTests.isTrue(range, of: pair.before))
+            #expect(pair.before.has(range))
             #expect(try serve(section, at: Self.points[1], pair.after, on: opened) == nil)
         }
     }

@@ -5,11 +5,11 @@ import Testing
 
 @testable import StateNetwork
 
-/// Holders that claim a section at the newest anchor and do not lead it there from where it is held.
+/// Holders that announce a section at the newest anchor and do not lead it there from where it is held.
 @Suite("Holders that do not lead on") struct UselessHolderTests {
     private static func id(_ number: UInt64) -> Bytes32 { Walk.id(number) }
 
-    /// Everything is at anchor 9 but section 3, which was away; peers 1… claim all of it.
+    /// Everything is at anchor 9 but section 3, which was away; peers 1… announce all of it.
     private func returning(peers: UInt64) -> Walk {
         var walk = Walk(lanes: 1)
         for peer in 1...peers { walk.peer(peer, [9]) }

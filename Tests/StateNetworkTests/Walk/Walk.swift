@@ -2,6 +2,7 @@ import Chain
 import Discovery
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 @testable import Overlay
@@ -99,7 +100,7 @@ struct Walk {
         let served = epochs.map { AnchorSections(anchor: Walk.anchor($0), runs: [sections]) }
         if let head { chain.attested.insert(head) }
         holders.told(StatePingPayload(role: .holder, radius: .max, head: head, served: served), by: info, at: now)
-        planner.review()
+        planner.heard(.headAdvanced(leaving: nil))
     }
 
     /// An anchor is final.
@@ -111,7 +112,7 @@ struct Walk {
 
     mutating func store(crownOf anchor: Anchor) {
         holdings.store(Crown(sections: (0..<16).map { _ in .empty }, depth: 1), at: anchor)
-        planner.review()
+        planner.heard(.headAdvanced(leaving: nil))
     }
 
     /// What is to be asked now, each begun as the machine begins it.
@@ -119,9 +120,10 @@ struct Walk {
         planner.follow(&holdings, newest: chain.newestAnchor)
         let plan = planner.plan(holdings, operations, holders, chain, choosing: &chooser, at: now)
         let asked = plan.asks.compactMap { ask -> Operation? in
-            guard holdings.book.lock(ask.task.sections) else { return nil }
+            guard holdings.book.lock(ask.task.sectionsLockedWhileAsked) else { return nil }
             let id = operations.begin(
-                .ask(ask.task, key: .availability), stage: .asked, sections: ask.task.sections, peer: ask.peer,
+                .ask(ask.task, key: .availability), stage: .asked, sections: ask.task.sectionsLockedWhileAsked,
+                peer: ask.peer,
                 budgeted: ask.budgeted, at: now)
             return operations[id]
         }

@@ -121,7 +121,7 @@ import Testing
         #expect(again == [.carry(section: 0, from: Walk.anchor(3), to: Walk.anchor(7))])
     }
 
-    /// It claims an anchor that everybody else has left, and never gives a range of it.
+    /// It announces an anchor that everybody else has left, and never gives a range of it.
     @Test(arguments: [AskOutcome.failed, .busy(.seconds(2)), .invalid])
     func oneThatGivesNothingDoesNotKeepAPartialSection(outcome: AskOutcome) throws {
         var walk = stranded(at: 3, peersAt: [5, 3])
@@ -155,7 +155,7 @@ import Testing
         #expect(walk.plan().drops == [0])
     }
 
-    /// Whoever claims a new anchor before all others is its only holder, and refuses.
+    /// Whoever announces a new anchor before all others is its only holder, and refuses.
     @Test(arguments: [AskOutcome.tooOld, .tooLarge], [true, false])
     func theFirstAtAnAnchorCannotMakeUsBeginAgain(outcome: AskOutcome, isPartial: Bool) throws {
         var walk = Walk(lanes: 1)

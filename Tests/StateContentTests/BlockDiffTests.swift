@@ -1,13 +1,14 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateLab
 import StateStore
 import Testing
 
-@testable import StateNetwork
+@testable import StateContent
 
 @Suite struct BlockDiffTests {
-    private let pair: DiffTests.Pair
+    private let pair: StatePair
     private let header: BlockHeader
     private let section: Section
     private let value: BlockDiffValue
@@ -15,7 +16,7 @@ import Testing
 
     init() throws {
         var generator = SeededGenerator(seed: 7_001)
-        let pair = DiffTests.Pair(&generator)
+        let pair = try StatePair(&generator)
         func newCodeHashes(_ section: Section) throws -> [Bytes32] {
             var view = pair.before.view
             return try SectionChange.apply(pair.changes(in: section), to: section, in: &view).newCodeHashes
@@ -108,7 +109,7 @@ import Testing
 
     @Test func whatBreaksALimitHasNoEncoding() {
         #expect(changed(header: [UInt8](repeating: 1, count: ChainLimits.headerBytes + 1)).encoded == nil)
-        #expect(changed(proof: Array(repeating: [1], count: StateNetworkLimits.pathProofNodes + 1)).encoded == nil)
+        #expect(changed(proof: Array(repeating: [1], count: StateContentLimits.pathProofNodes + 1)).encoded == nil)
         #expect(changed(changes: [LeafChange(key: FlatKey(account: .zero, slot: .zero), value: [1])]).encoded == nil)
     }
 
@@ -148,7 +149,7 @@ import Testing
 
     @Test(arguments: [1, 2]) func crownsSurvive(depth: Int) throws {
         var generator = SeededGenerator(seed: 8_001)
-        let state = TestState.random(&generator, accounts: 80, depth: depth)
+        let state = try TestState.random(&generator, accounts: 80, depth: depth)
         let value = CrownValue.serve(state.crown)
         let crown = try CrownValue.verify(value, stateRoot: state.root, depth: depth)
         #expect(crown.root == state.root)

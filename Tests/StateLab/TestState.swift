@@ -2,43 +2,42 @@ import Chain
 import MerklePatricia
 import Primitives
 import StateStore
-import Testing
 
 /// A whole state in memory, built plainly from its leaves: what every answer is compared with.
-struct TestState {
-    struct Account {
-        let key: Bytes32
-        var body: StateAccount
+public struct TestState: Sendable {
+    public struct Account: Sendable {
+        public let key: Bytes32
+        public var body: StateAccount
         /// Ascending; values without leading zeros.
-        var slots: [(key: Bytes32, value: [UInt8])]
+        public var slots: [(key: Bytes32, value: [UInt8])]
 
-        init(key: Bytes32, nonce: UInt64, codeHash: Bytes32, slots: [(key: Bytes32, value: [UInt8])]) {
+        public init(key: Bytes32, nonce: UInt64, codeHash: Bytes32, slots: [(key: Bytes32, value: [UInt8])]) {
             self.key = key
             self.slots = slots.sorted { $0.key < $1.key }
             body = StateAccount(nonce: nonce, balance: UInt256(nonce &* 3), codeHash: codeHash)
             body.storageRoot = TrieBuilder.root(of: storageColumns)
         }
 
-        var storageColumns: LeafColumns {
+        public var storageColumns: LeafColumns {
             var columns = LeafColumns()
             for slot in slots { columns.append(key: slot.key, value: SlotValue.rlp(slot.value)) }
             return columns
         }
     }
 
-    let accounts: [Account]
+    public let accounts: [Account]
     private let state: MemoryState
 
-    var depth: Int { state.depth }
-    var snapshot: MemorySnapshot { state.snapshot }
-    var crown: Crown { state.crown }
+    public var depth: Int { state.depth }
+    public var snapshot: MemorySnapshot { state.snapshot }
+    public var crown: Crown { state.crown }
     /// Every leaf in flat order.
-    var leaves: [MemoryState.Leaf] { state.leaves }
-    var root: Bytes32 { state.root }
-    var view: StateView<MemorySnapshot> { state.view }
+    public var leaves: [MemoryState.Leaf] { state.leaves }
+    public var root: Bytes32 { state.root }
+    public var view: StateView<MemorySnapshot> { state.view }
 
     /// Accounts in any order, no two of the same key.
-    init(_ unsorted: [Account], depth: Int) {
+    public init(_ unsorted: [Account], depth: Int) throws {
         accounts = unsorted.sorted { $0.key < $1.key }
         let leaves = accounts.flatMap { account in
             [MemoryState.Leaf(key: FlatKey(account: account.key), value: account.body.slim)]
@@ -46,19 +45,16 @@ struct TestState {
                     MemoryState.Leaf(key: FlatKey(account: account.key, slot: $0.key), value: $0.value)
                 }
         }
-        do {
-            state = try MemoryState(leaves, depth: depth)
-        } catch {
-            Issue.record("a test's state is none: \(error)")
-            state = MemoryState(emptyOf: depth)
-        }
+        state = try MemoryState(leaves, depth: depth)
     }
 
     /// The difference to another state in its wire form, found plainly.
-    func changes(to other: TestState) -> [LeafChange] { state.changes(to: other.state) }
+    public func changes(to other: TestState) -> [LeafChange] { state.changes(to: other.state) }
 
     /// A seeded state: keys spread and in clusters, at the ends of the ring and of sections; storage of none to many.
-    static func random(_ generator: inout SeededGenerator, accounts count: Int, depth: Int = 1) -> TestState {
+    public static func random(_ generator: inout SeededGenerator, accounts count: Int, depth: Int = 1) throws
+        -> TestState
+    {
         var keys: Set<Bytes32> = [.zero, .max, Bytes32(0x3fff_ffff_ffff_ffff, .max, .max, .max)]
         // A set is asked, never walked: the list keeps the order in which keys were made.
         var list = keys.sorted()
@@ -66,10 +62,10 @@ struct TestState {
             let key = nextKey(like: list, &generator)
             if keys.insert(key).inserted { list.append(key) }
         }
-        return TestState(list.map { account($0, &generator) }, depth: depth)
+        return try TestState(list.map { account($0, &generator) }, depth: depth)
     }
 
-    static func nextKey(like others: [Bytes32], _ generator: inout SeededGenerator) -> Bytes32 {
+    public static func nextKey(like others: [Bytes32], _ generator: inout SeededGenerator) -> Bytes32 {
         let fresh = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
         guard let other = others.randomElement(using: &generator) else { return fresh }
         switch Int.random(in: 0..<4, using: &generator) {
@@ -79,7 +75,7 @@ struct TestState {
         }
     }
 
-    static func account(_ key: Bytes32, _ generator: inout SeededGenerator) -> Account {
+    public static func account(_ key: Bytes32, _ generator: inout SeededGenerator) -> Account {
         let count = [0, 0, 0, 1, 2, 5, 40].randomElement(using: &generator) ?? 0
         var keys: [Bytes32] = []
         while keys.count < count {
@@ -92,19 +88,19 @@ struct TestState {
             slots: keys.map { ($0, value(&generator)) })
     }
 
-    static func value(_ generator: inout SeededGenerator) -> [UInt8] {
+    public static func value(_ generator: inout SeededGenerator) -> [UInt8] {
         let count = [1, 1, 2, 20, 32].randomElement(using: &generator) ?? 1
         return [UInt8.random(in: 1...255, using: &generator)]
             + (1..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
     /// The leaves that a range from `origin` to `end` consists of, the account that the origin lies inside included.
-    func leaves(from origin: Cursor, through end: Cursor) -> [MemoryState.Leaf] {
+    public func leaves(from origin: Cursor, through end: Cursor) -> [MemoryState.Leaf] {
         state.leaves(from: origin, through: end)
     }
 
     /// A position that is somewhere interesting: at a leaf, beside one, or anywhere.
-    func cursor(_ generator: inout SeededGenerator) -> Cursor {
+    public func cursor(_ generator: inout SeededGenerator) -> Cursor {
         let fresh = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
         guard let leaf = leaves.randomElement(using: &generator) else { return Cursor(account: fresh) }
         let at = Cursor(account: leaf.key.account, slot: leaf.key.slot ?? .zero)

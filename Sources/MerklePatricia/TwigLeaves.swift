@@ -1,8 +1,8 @@
 import Primitives
 
-/// The leaves of a bucket, or of another part that has few: read one after the other, then changed in place. The room
-/// is kept from one bucket to the next, so that reading one costs no allocation and a leaf no more than its bytes.
-public struct BucketLeaves: ~Copyable {
+/// The leaves of a twig, or of another part that has few: read one after the other, then changed in place. The room
+/// is kept from one twig to the next, so that reading one costs no allocation and a leaf no more than its bytes.
+public struct TwigLeaves: ~Copyable {
     /// Where a value lies.
     @usableFromInline
     struct Place {
@@ -30,7 +30,7 @@ public struct BucketLeaves: ~Copyable {
 
     /// No leaves.
     public init() {
-        capacity = 2 * MerklePatriciaLimits.bucketLeaves
+        capacity = 2 * MerklePatriciaLimits.twigLeaves
         keyRoom = .allocate(capacity: capacity)
         places = .allocate(capacity: capacity)
         values = .allocate(byteCount: 4_096, alignment: 8)

@@ -49,8 +49,8 @@ public struct VerifiedStateRange: Sendable {
 
     /// Nodes that lie across its ends: of the account trie, and of the storage trie of the account that the origin lies
     /// inside.
-    var accountProof: [[UInt8]] = []
-    var originStorageProof: [[UInt8]] = []
+    public var accountProof: [[UInt8]] = []
+    public var originStorageProof: [[UInt8]] = []
 
     /// Accounts and slots.
     public var leafCount: Int { accounts.count + slots.count }

@@ -43,24 +43,24 @@ public struct BlockDiffValue: Hashable, Sendable {
     package static let schema = SSZType.container([
         ("section_hash_before", .bytes32), ("header", .byteList(ChainLimits.headerBytes)),
         ("certificate", .byteList(certificateBytes)), ("changes", ChangeColumns.schema),
-        ("codes", .list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.blockCodes)),
-        ("path_proof", .list(.byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.pathProofNodes)),
+        ("codes", .list(.byteList(ChainLimits.codeBytes), limit: StateContentLimits.blockCodes)),
+        ("path_proof", .list(.byteList(StateContentLimits.nodeBytes), limit: StateContentLimits.pathProofNodes)),
     ])
 
     /// The value, status byte included; nil where it would break a limit or the changes are not in their wire form.
     public var encoded: [UInt8]? {
         guard let columns = ChangeColumns(changes), header.count <= ChainLimits.headerBytes,
-            certificate.count <= Self.certificateBytes, codes.count <= StateNetworkLimits.blockCodes,
+            certificate.count <= Self.certificateBytes, codes.count <= StateContentLimits.blockCodes,
             codes.allSatisfy({ $0.count <= ChainLimits.codeBytes }),
-            pathProof.count <= StateNetworkLimits.pathProofNodes,
-            pathProof.allSatisfy({ $0.count <= StateNetworkLimits.nodeBytes })
+            pathProof.count <= StateContentLimits.pathProofNodes,
+            pathProof.allSatisfy({ $0.count <= StateContentLimits.nodeBytes })
         else { return nil }
         let bytes =
             [0]
             + ColumnWriter.container(
                 fixed: sectionHashBefore.bytes,
                 [header, certificate, columns.encoded, ColumnWriter.items(codes), ColumnWriter.items(pathProof)])
-        return bytes.count <= StateNetworkLimits.answerBytes ? bytes : nil
+        return bytes.count <= StateContentLimits.answerBytes ? bytes : nil
     }
 
     /// Reads a whole value. Layout, order and limits are checked, nothing is believed yet.
@@ -77,9 +77,9 @@ public struct BlockDiffValue: Hashable, Sendable {
             certificate = Array(value[fields[1]])
             changes = try ChangeColumns(reader, fields[2]).changes
             codes = try reader.byteLists(
-                fields[3], limit: StateNetworkLimits.blockCodes, itemLimit: ChainLimits.codeBytes)
+                fields[3], limit: StateContentLimits.blockCodes, itemLimit: ChainLimits.codeBytes)
             pathProof = try reader.byteLists(
-                fields[4], limit: StateNetworkLimits.pathProofNodes, itemLimit: StateNetworkLimits.nodeBytes)
+                fields[4], limit: StateContentLimits.pathProofNodes, itemLimit: StateContentLimits.nodeBytes)
         } catch {
             throw .malformed(error)
         }

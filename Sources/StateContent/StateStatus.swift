@@ -17,12 +17,12 @@ public enum StateStatus: Hashable, Sendable {
     /// 5: the key names a storage trie or a placement that this network does not have.
     case placementNotSupported
 
-    static let anchorsSchema = SSZType.list(StateContentKey.anchorSchema, limit: StateNetworkLimits.servedAnchors)
+    static let anchorsSchema = SSZType.list(StateContentKey.anchorSchema, limit: StateContentLimits.servedAnchors)
 
     /// Reads the status of a value. The content after status 0 is not looked at; the others must be exact.
     public init(decoding value: [UInt8]) throws(StateContentError) {
         guard let first = value.first else { throw .empty }
-        guard value.count <= StateNetworkLimits.answerBytes else { throw .valueTooLong(bytes: value.count) }
+        guard value.count <= StateContentLimits.answerBytes else { throw .valueTooLong(bytes: value.count) }
         switch first {
         case 0:
             self = .data
@@ -40,7 +40,7 @@ public enum StateStatus: Hashable, Sendable {
             }
         case 2:
             guard value.count == 3 else { throw .malformed(.wrongSize) }
-            self = .busy(seconds: min(UInt16(value[1]) | UInt16(value[2]) << 8, StateNetworkLimits.busySeconds))
+            self = .busy(seconds: min(UInt16(value[1]) | UInt16(value[2]) << 8, StateContentLimits.busySeconds))
             return
         case 3: self = .historyTooShort
         case 4: self = .itemTooLarge
@@ -56,7 +56,7 @@ public enum StateStatus: Hashable, Sendable {
         case .data: return [0]
         case .notAtThisAnchor(let served):
             // Newest first where there are more than may be listed.
-            let listed = served.sorted(by: >).prefix(StateNetworkLimits.servedAnchors).sorted()
+            let listed = served.sorted(by: >).prefix(StateContentLimits.servedAnchors).sorted()
             return [1] + listed.flatMap { StateContentKey.bytes($0) }
         case .busy(let seconds): return [2, UInt8(truncatingIfNeeded: seconds), UInt8(seconds >> 8)]
         case .historyTooShort: return [3]

@@ -3,7 +3,7 @@ import Primitives
 import StateStore
 import Testing
 
-@testable import StateNetwork
+@testable import StateContent
 
 @Suite struct ContentKeyTests {
     static let seed: UInt64 = 77
@@ -143,7 +143,7 @@ import Testing
 
     @Test func patienceAskedForIsBounded() throws {
         #expect(
-            try StateStatus(decoding: [2, 0xff, 0xff]) == .busy(seconds: StateNetworkLimits.busySeconds))
+            try StateStatus(decoding: [2, 0xff, 0xff]) == .busy(seconds: StateContentLimits.busySeconds))
     }
 }
 

@@ -1,5 +1,4 @@
 import Chain
-import Overlay
 import Primitives
 import StateStore
 
@@ -69,7 +68,7 @@ public struct DiffsKey: Hashable, Sendable {
         withProof: Bool
     ) {
         guard let first = sections.first, let last = sections.last, first >= 0,
-            UInt32(exactly: last) != nil, last - first < StateNetworkLimits.maskBits,
+            UInt32(exactly: last) != nil, last - first < StateContentLimits.maskBits,
             zip(sections, sections.dropFirst()).allSatisfy({ $0 < $1 })
         else { return nil }
         self.trie = trie
@@ -89,7 +88,7 @@ public struct CodesKey: Hashable, Sendable {
 
     /// nil without a hash or with more than 20.
     public init?(near: Bytes32, hashes: [Bytes32]) {
-        guard (1...StateNetworkLimits.codeHashes).contains(hashes.count) else { return nil }
+        guard (1...StateContentLimits.codeHashes).contains(hashes.count) else { return nil }
         self.near = near
         self.hashes = hashes
     }
@@ -171,19 +170,19 @@ public enum StateContentKey: Hashable, Sendable {
             case .range(let key): Int(key.maxBytes)
             case .diffs(let key): Int(key.maxBytes)
             case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
-            case .blockDiff: OverlayLimits.offerStreamBytes
-            case .crown: StateNetworkLimits.crownBytes(depth: sectionDepth)
-            case .availability: StateNetworkLimits.availabilityBytes
+            case .blockDiff: StateContentLimits.offeredDiffBytes
+            case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
+            case .availability: StateContentLimits.availabilityBytes
             }
-        return min(bytes, StateNetworkLimits.answerBytes)
+        return min(bytes, StateContentLimits.answerBytes)
     }
 
     /// The most bytes that our own answer to it has.
     public func servedBytes(sectionDepth: Int) -> Int {
         let asked = askedBytes(sectionDepth: sectionDepth)
         return switch self {
-        case .range: min(asked, StateNetworkLimits.servedRangeBytes)
-        case .diffs: min(asked, StateNetworkLimits.servedDiffBytes)
+        case .range: min(asked, StateContentLimits.servedRangeBytes)
+        case .diffs: min(asked, StateContentLimits.servedDiffBytes)
         default: asked
         }
     }

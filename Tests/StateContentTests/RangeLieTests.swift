@@ -1,10 +1,11 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateLab
 import StateStore
 import Testing
 
-@testable import StateNetwork
+@testable import StateContent
 
 /// Soundness: no answer is accepted that says anything of the state that is not so.
 @Suite struct RangeLieTests {
@@ -178,11 +179,11 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed)
         var (told, harmlessTold) = (0, 0)
         for _ in 0..<4 {
-            let state = TestState.random(&generator, accounts: 50)
+            let state = try TestState.random(&generator, accounts: 50)
             for _ in 0..<40 {
                 let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
-                let key = try RangeTests.key(bounds[0], bounds[1], maxBytes: 12_000)
-                let honest = try RangeTests.serve(key, state)
+                let key = try TestState.key(bounds[0], bounds[1], maxBytes: 12_000)
+                let honest = try state.serve(key)
                 var liar = Liar(value: try RangeValue(decoding: honest), state: state, generator: generator)
                 generator = SeededGenerator(seed: generator.next())
                 guard liar.tell(lie), liar.value.encoded != honest else { continue }
@@ -192,7 +193,7 @@ import Testing
                 guard let range else { continue }
                 let harmless: [Lie] = [.moveEnd, .dropProofNode, .dropStorageProofNode]
                 #expect(harmless.contains(lie), "seed \(Self.seed): accepted")
-                #expect(RangeTests.isTrue(range, of: state), "seed \(Self.seed): accepted what is not so")
+                #expect(state.has(range), "seed \(Self.seed): accepted what is not so")
                 harmlessTold += 1
             }
         }
@@ -203,20 +204,20 @@ import Testing
     /// The same answer under another root, or to another question, is refused or still true.
     @Test func anotherRootOrQuestion() throws {
         var generator = SeededGenerator(seed: Self.seed + 1)
-        let state = TestState.random(&generator, accounts: 50)
+        let state = try TestState.random(&generator, accounts: 50)
         var other = state.accounts
         other[20].body.nonce &+= 1
-        let otherRoot = TestState(other, depth: 1).root
+        let otherRoot = try TestState(other, depth: 1).root
         var accepted = 0
         for _ in 0..<100 {
             let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
-            let key = try RangeTests.key(bounds[0], bounds[1])
-            let value = try RangeTests.serve(key, state)
+            let key = try TestState.key(bounds[0], bounds[1])
+            let value = try state.serve(key)
             #expect(throws: RangeError.self) { try RangeCheck.verify(value, key: key, stateRoot: otherRoot) }
             let asked = [state.cursor(&generator), state.cursor(&generator)].sorted()
-            let question = try RangeTests.key(asked[0], asked[1])
+            let question = try TestState.key(asked[0], asked[1])
             guard let range = try? RangeCheck.verify(value, key: question, stateRoot: state.root) else { continue }
-            #expect(RangeTests.isTrue(range, of: state))
+            #expect(state.has(range))
             accepted += 1
         }
         #expect(accepted < 20)
@@ -227,10 +228,10 @@ import Testing
         var generator = SeededGenerator(seed: Self.seed + 2)
         var accepted = 0
         for _ in 0..<6 {
-            let state = TestState.random(&generator, accounts: 30)
+            let state = try TestState.random(&generator, accounts: 30)
             let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
-            let key = try RangeTests.key(bounds[0], bounds[1])
-            let honest = try RangeTests.serve(key, state)
+            let key = try TestState.key(bounds[0], bounds[1])
+            let honest = try state.serve(key)
             for _ in 0..<400 {
                 var value = honest
                 switch Int.random(in: 0..<6, using: &generator) {
@@ -241,7 +242,7 @@ import Testing
                     value[place] ^= UInt8.random(in: 1...255, using: &generator)
                 }
                 guard let range = try? RangeCheck.verify(value, key: key, stateRoot: state.root) else { continue }
-                #expect(RangeTests.isTrue(range, of: state))
+                #expect(state.has(range))
                 accepted += 1
             }
         }
@@ -250,9 +251,9 @@ import Testing
 
     @Test func namesWhatIsWrong() throws {
         var generator = SeededGenerator(seed: Self.seed + 3)
-        let state = TestState.random(&generator, accounts: 40)
-        let key = try RangeTests.key(.first, .last)
-        let honest = try RangeTests.serve(key, state)
+        let state = try TestState.random(&generator, accounts: 40)
+        let key = try TestState.key(.first, .last)
+        let honest = try state.serve(key)
         func failure(_ change: (inout RangeValue) -> Void) throws -> RangeError? {
             var value = try RangeValue(decoding: honest)
             change(&value)
@@ -276,7 +277,7 @@ import Testing
         let index = try #require(slots.firstIndex { $0.key.account == complete.key })
         #expect(try failure { $0.slotKeys.swapAt(index, index + 1) } == .slotOrder(account: complete.key))
         let value = Array(repeating: UInt8(1), count: 200)
-        let small = try RangeTests.key(.first, .last, maxBytes: 100)
+        let small = try TestState.key(.first, .last, maxBytes: 100)
         #expect(throws: RangeError.status(.unknownStatus(9))) {
             try RangeCheck.verify([0x09] + value, key: small, stateRoot: state.root)
         }
@@ -287,7 +288,7 @@ import Testing
 
     /// A count that no input can back is refused before anything is made for it.
     @Test func hugeCountsAreRefused() throws {
-        let limit = StateNetworkLimits.leaves
+        let limit = StateContentLimits.leaves
         var value = RangeValue(end: .last)
         value.accountKeys = Array(repeating: .zero, count: limit + 1)
         #expect(throws: SSZError.overLimit) { try RangeValue(decoding: value.encoded) }
@@ -302,10 +303,10 @@ import Testing
     /// The columns are what the schema says, byte for byte.
     @Test func columnsAreTheSchema() throws {
         var generator = SeededGenerator(seed: Self.seed + 4)
-        let state = TestState.random(&generator, accounts: 40)
+        let state = try TestState.random(&generator, accounts: 40)
         for _ in 0..<20 {
             let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
-            let value = try RangeTests.serve(try RangeTests.key(bounds[0], bounds[1], maxBytes: 9_000), state)
+            let value = try state.serve(try TestState.key(bounds[0], bounds[1], maxBytes: 9_000))
             let decoded = try SSZ.decode(value.dropFirst(), as: RangeValue.schema)
             #expect(try SSZ.encode(decoded, as: RangeValue.schema) == Array(value.dropFirst()))
             #expect(try RangeValue(decoding: value).encoded == value)

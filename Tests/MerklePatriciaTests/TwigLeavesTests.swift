@@ -2,9 +2,9 @@
 import Primitives
 import Testing
 
-/// The leaves of a bucket in their room, held against a plain dictionary.
-@Suite struct BucketLeavesTests {
-    private static func rows(_ leaves: borrowing BucketLeaves) -> [Bytes32: [UInt8]] {
+/// The leaves of a twig in their room, held against a plain dictionary.
+@Suite struct TwigLeavesTests {
+    private static func rows(_ leaves: borrowing TwigLeaves) -> [Bytes32: [UInt8]] {
         var rows: [Bytes32: [UInt8]] = [:]
         for index in 0..<leaves.count { rows[leaves.key(at: index)] = leaves.value(at: index) }
         return rows
@@ -31,7 +31,7 @@ import Testing
 
     @Test("Changes leave what a dictionary has, ascending, whatever room they need", arguments: KeySpace.allCases)
     func changes(space: KeySpace) {
-        var leaves = BucketLeaves()
+        var leaves = TwigLeaves()
         for seed in UInt64(0)..<200 {
             var generator = SeededGenerator(seed: seed)
             leaves.removeAll()
@@ -53,7 +53,7 @@ import Testing
                 leaves.change(key, to: value, from: &place)
                 model[key] = value
             }
-            #expect(BucketLeavesTests.rows(leaves) == model, "\(space) seed \(seed)")
+            #expect(TwigLeavesTests.rows(leaves) == model, "\(space) seed \(seed)")
             let keys = leaves.keys
             #expect(keys == model.keys.sorted(), "\(space) seed \(seed)")
             let columns = LeafColumns(model.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })

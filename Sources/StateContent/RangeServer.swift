@@ -14,7 +14,7 @@ public enum RangeServer {
     ) throws -> [UInt8]? {
         guard key.trie == .accounts else { return StateStatus.placementNotSupported.encoded }
         guard let limit = heldEnd(of: key, view: view) else { return nil }
-        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.servedRangeBytes)
+        let maxBytes = min(Int(key.maxBytes), StateContentLimits.servedRangeBytes)
         // The proof of the right edge is known only when the end is: the left one's size is a fair guess for it.
         var accounts = view.accountTrie
         var edge = ProofNodes()
@@ -149,7 +149,7 @@ private struct RangeGathering: ~Copyable {
             throw .corrupt(table: .leaves)
         }
         let cost = Self.accountCost &+ body.count &+ (isStored ? Self.countCost : 0)
-        guard cost <= budget &- spent, accounts &+ slots < StateNetworkLimits.leaves else { return false }
+        guard cost <= budget &- spent, accounts &+ slots < StateContentLimits.leaves else { return false }
         closeCount()
         spent &+= cost
         accountKeys.append(account)
@@ -170,7 +170,7 @@ private struct RangeGathering: ~Copyable {
         else { throw .corrupt(table: .leaves) }
         let isOneByte = bytes.count == 1 && bytes[0] < 0x80
         let cost = 32 &+ bytes.count &+ (isOneByte ? 0 : 1)
-        guard cost <= budget &- spent, accounts &+ slots < StateNetworkLimits.leaves else { return false }
+        guard cost <= budget &- spent, accounts &+ slots < StateContentLimits.leaves else { return false }
         spent &+= cost
         slotKeys.append(UnsafeRawBufferPointer(rebasing: slot[32...]))
         // As its RLP.

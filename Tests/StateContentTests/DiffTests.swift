@@ -1,75 +1,20 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateLab
 import StateStore
 import Testing
 
-@testable import StateNetwork
+@testable import StateContent
 
 @Suite struct DiffTests {
     static let seed: UInt64 = 6_001
-    static let depth = 1
-
-    /// Two states and what leads from one to the other.
-    struct Pair {
-        let before: TestState
-        let after: TestState
-        let changes: [LeafChange]
-
-        /// Every kind of change: accounts new, gone, changed, re-created; slots new, gone, changed; storage wiped;
-        /// sections emptied.
-        init(_ generator: inout SeededGenerator, accounts count: Int = 60) {
-            let before = TestState.random(&generator, accounts: count, depth: DiffTests.depth)
-            let emptied = Int.random(in: 0..<16, using: &generator)
-            var accounts: [TestState.Account] = []
-            for account in before.accounts {
-                if Section(of: account.key, depth: DiffTests.depth).index == emptied { continue }
-                switch Int.random(in: 0..<8, using: &generator) {
-                case 0: continue
-                case 1: accounts.append(TestState.account(account.key, &generator))
-                case 2:
-                    accounts.append(
-                        TestState.Account(
-                            key: account.key, nonce: account.body.nonce &+ 1, codeHash: account.body.codeHash,
-                            slots: account.slots.enumerated().filter { $0.offset % 3 != 0 }.map(\.element)))
-                default: accounts.append(account)
-                }
-            }
-            let keys = before.accounts.map(\.key)
-            for _ in 0..<6 {
-                let key = TestState.nextKey(like: keys, &generator)
-                guard !keys.contains(key), !accounts.contains(where: { $0.key == key }) else { continue }
-                accounts.append(TestState.account(key, &generator))
-            }
-            self.init(before, accounts)
-        }
-
-        init(_ before: TestState, _ accounts: [TestState.Account]) {
-            self.before = before
-            after = TestState(accounts, depth: DiffTests.depth)
-            changes = before.changes(to: after)
-        }
-
-        func changes(in section: Section) -> [LeafChange] { changes.filter { section.contains($0.key.account) } }
-
-        func key(_ sections: [Int], maxBytes: UInt32 = 1 << 20, withProof: Bool = true) throws -> DiffsKey {
-            try #require(
-                DiffsKey(
-                    from: StatePoint(number: 1, hash: before.root), to: StatePoint(number: 2, hash: after.root),
-                    sections: sections, maxBytes: maxBytes, withProof: withProof))
-        }
-
-        func serve(_ key: DiffsKey) throws -> [UInt8] {
-            try DiffsServer.serve(
-                key, depth: DiffTests.depth, path: { try after.crown.proofNodes(forSection: $0.index) },
-                changes: { changes(in: $0) })
-        }
-    }
+    static let depth = StatePair.depth
 
     @Test func diffsLeadFromOneStateToTheOther() throws {
         var generator = SeededGenerator(seed: Self.seed)
         for _ in 0..<15 {
-            let pair = Pair(&generator)
+            let pair = try StatePair(&generator)
             let key = try pair.key(Array(0..<16))
             let diffs = try DiffsCheck.verify(
                 try pair.serve(key), key: key, depth: Self.depth, stateRoot: pair.after.root)
@@ -90,7 +35,7 @@ import Testing
 
     @Test func wholeSectionsAsFarAsTheyFit() throws {
         var generator = SeededGenerator(seed: Self.seed + 1)
-        let pair = Pair(&generator, accounts: 120)
+        let pair = try StatePair(&generator, accounts: 120)
         var given: [Int] = []
         var next = Array(0..<16)
         while !next.isEmpty {
@@ -107,7 +52,7 @@ import Testing
 
     @Test func statusesForWhatIsNotThere() throws {
         var generator = SeededGenerator(seed: Self.seed + 2)
-        let pair = Pair(&generator)
+        let pair = try StatePair(&generator)
         let key = try pair.key([1, 2])
         let nothing = DiffsServer.serve(key, depth: 1, path: { _ in [] }, changes: { _ in nil })
         #expect(nothing == StateStatus.historyTooShort.encoded)
@@ -125,7 +70,7 @@ import Testing
     /// Each leaf of a diff in turn left out, changed, or given a neighbour: refused on one of the two levels.
     @Test func lieIsRefused() throws {
         var generator = SeededGenerator(seed: Self.seed + 3)
-        let pair = Pair(&generator)
+        let pair = try StatePair(&generator)
         for section in Section.all(depth: Self.depth) {
             let honest = pair.changes(in: section)
             let hash = try pair.after.crown.sectionHash(section.index)
@@ -161,7 +106,7 @@ import Testing
 
     @Test func bytesAreRefusedOrLeadNowhereElse() throws {
         var generator = SeededGenerator(seed: Self.seed + 4)
-        let pair = Pair(&generator)
+        let pair = try StatePair(&generator)
         let key = try pair.key([3, 4, 9])
         let honest = try pair.serve(key)
         let expected = try DiffsCheck.verify(honest, key: key, depth: 1, stateRoot: pair.after.root)
@@ -192,7 +137,7 @@ import Testing
     @Test func columnsAreTheSchema() throws {
         var generator = SeededGenerator(seed: Self.seed + 5)
         for _ in 0..<10 {
-            let pair = Pair(&generator)
+            let pair = try StatePair(&generator)
             let value = try pair.serve(try pair.key(Array(0..<16)))
             let decoded = try SSZ.decode(value.dropFirst(), as: SectionDiffsValue.schema)
             #expect(try SSZ.encode(decoded, as: SectionDiffsValue.schema) == Array(value.dropFirst()))
@@ -214,7 +159,7 @@ import Testing
 
     @Test func namesWhatIsWrong() throws {
         var generator = SeededGenerator(seed: Self.seed + 6)
-        let pair = Pair(&generator)
+        let pair = try StatePair(&generator)
         let key = try pair.key([3, 4])
         let value = try pair.serve(key)
         func failure(_ value: [UInt8], _ key: DiffsKey, root: Bytes32) -> DiffError? {

@@ -18,10 +18,10 @@ extension StateContentKey {
         case .diffs:
             .container([
                 ("trie", StateTrie.schema), ("from", pointSchema), ("to", pointSchema), ("first_section", .uint32),
-                ("sections", .bitlist(StateNetworkLimits.maskBits)), ("max_bytes", .uint32), ("with_proof", .boolean),
+                ("sections", .bitlist(StateContentLimits.maskBits)), ("max_bytes", .uint32), ("with_proof", .boolean),
             ])
         case .codes:
-            .container([("near", .bytes32), ("hashes", .list(.bytes32, limit: StateNetworkLimits.codeHashes))])
+            .container([("near", .bytes32), ("hashes", .list(.bytes32, limit: StateContentLimits.codeHashes))])
         case .blockDiff: .container([("trie", StateTrie.schema), ("block", pointSchema), ("section", .uint32)])
         case .crown: .container([("trie", StateTrie.schema), ("anchor", anchorSchema)])
         case .availability: nil
@@ -31,7 +31,7 @@ extension StateContentKey {
     /// Reads exactly one key.
     public init(decoding bytes: [UInt8]) throws(StateContentError) {
         guard let first = bytes.first else { throw .empty }
-        guard bytes.count <= StateNetworkLimits.keyBytes else { throw .keyTooLong(bytes: bytes.count) }
+        guard bytes.count <= StateContentLimits.keyBytes else { throw .keyTooLong(bytes: bytes.count) }
         guard let selector = Selector(rawValue: first) else { throw .unknownContent(first) }
         guard let schema = Self.schema(selector) else {
             guard bytes.count == 1 else { throw .malformed(.wrongSize) }

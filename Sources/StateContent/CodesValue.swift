@@ -16,7 +16,7 @@ public enum ContentError: Error, Equatable, Sendable {
 /// Bytecodes by hash: those that are known, in the order asked for.
 public enum CodesValue {
     /// The list after the status byte.
-    package static let schema = SSZType.list(.byteList(ChainLimits.codeBytes), limit: StateNetworkLimits.codeHashes)
+    package static let schema = SSZType.list(.byteList(ChainLimits.codeBytes), limit: StateContentLimits.codeHashes)
 
     /// The answer to `key`, status byte included. `code` gives what is known; nil for others. Codes that this network
     /// could not carry are left out.
@@ -36,7 +36,7 @@ public enum CodesValue {
         let codes: [[UInt8]]
         do throws(SSZError) {
             codes = try ColumnReader(bytes: value).byteLists(
-                1..<value.count, limit: StateNetworkLimits.codeHashes, itemLimit: ChainLimits.codeBytes)
+                1..<value.count, limit: StateContentLimits.codeHashes, itemLimit: ChainLimits.codeBytes)
         } catch {
             throw .malformed(error)
         }
@@ -56,7 +56,7 @@ public enum CodesValue {
 public enum CrownValue {
     /// The list after the status byte.
     package static let schema = SSZType.list(
-        .byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.crownNodes)
+        .byteList(StateContentLimits.nodeBytes), limit: StateContentLimits.crownNodes)
 
     /// The answer, status byte included.
     public static func serve(_ crown: Crown) -> [UInt8] { [0] + ColumnWriter.items(crown.nodes) }
@@ -67,7 +67,7 @@ public enum CrownValue {
         let nodes: [[UInt8]]
         do throws(SSZError) {
             nodes = try ColumnReader(bytes: value).byteLists(
-                1..<value.count, limit: StateNetworkLimits.crownNodes, itemLimit: StateNetworkLimits.nodeBytes)
+                1..<value.count, limit: StateContentLimits.crownNodes, itemLimit: StateContentLimits.nodeBytes)
         } catch {
             throw .malformed(error)
         }

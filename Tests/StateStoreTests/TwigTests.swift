@@ -5,9 +5,9 @@ import Simulation
 import StateStore
 import Testing
 
-/// States wide enough that sections and storage tries have stored branches and buckets below them, grown and shrunk
+/// States wide enough that sections and storage tries have stored branches and twigs below them, grown and shrunk
 /// through both: folded, undone, looked through layers, and held against a plain model after each step.
-@Suite struct BucketTests {
+@Suite struct TwigTests {
     /// Section 3 has stored branches on two levels, 8 on one, 0xa now and then behind an extension, 0xf none.
     private static func key(_ generator: inout SeededGenerator) -> Bytes32 {
         let tops: [UInt64] = [0x3, 0x3, 0x3, 0x8, 0xa, 0xf]
@@ -103,7 +103,7 @@ import Testing
         let trie = state.referenceTrie
         var prover = TrieProver()
         for _ in 0..<3 {
-            let key = BucketTests.key(&generator)
+            let key = TwigTests.key(&generator)
             var proof = ProofNodes()
             try prover.prove(key, upper: crown, source: &accounts, into: &proof)
             #expect(Set(proof.nodes) == Set(trie.proof(for: key.bytes)), comment)
@@ -119,7 +119,7 @@ import Testing
         var plain = ReferenceTrie()
         for (slot, value) in widest.value.slots { plain[slot.bytes] = SlotValue.rlp(value) }
         for _ in 0..<3 where !slots.isEmpty {
-            let slot = BucketTests.slotKey(&generator)
+            let slot = TwigTests.slotKey(&generator)
             var proof = ProofNodes()
             try prover.prove(slot, upper: nil, source: &storage, into: &proof)
             #expect(Set(proof.nodes) == Set(plain.proof(for: slot.bytes)), comment)
@@ -131,7 +131,7 @@ import Testing
     ) throws {
         var all = BranchColumns()
         _ = TrieBuilder.build(
-            leaves, in: leaves.slice(under: prefix), under: prefix, emitting: &all, bucketLeaves: 0)
+            leaves, in: leaves.slice(under: prefix), under: prefix, emitting: &all, twigLeaves: 0)
         var missing: [Nibbles] = []
         for index in 0..<all.count {
             let path = all.paths[index]
@@ -143,7 +143,7 @@ import Testing
                 #expect(isLowest || !found.isLowest, comment)
             } else {
                 #expect(found == nil, "nothing is stored below what is not")
-                #expect(leaves.slice(under: path).count <= MerklePatriciaLimits.bucketLeaves, comment)
+                #expect(leaves.slice(under: path).count <= MerklePatriciaLimits.twigLeaves, comment)
                 missing.append(path)
             }
         }
@@ -170,18 +170,18 @@ import Testing
         return try Section.all(depth: 1).map { section in
             let before = try SectionChange.subtree(of: section, in: &view).hash(at: 1)
             let update = try SectionChange.apply(
-                BucketTests.wire(difference, in: section), to: section, in: &view, checking: checking, from: before)
+                TwigTests.wire(difference, in: section), to: section, in: &view, checking: checking, from: before)
             #expect(update.leaves == difference.filter { section.contains($0.key.account) })
             return update
         }
     }
 
     @Test(
-        "Growing and shrinking through buckets, each state read at its anchor, before it and between",
+        "Growing and shrinking through twigs, each state read at its anchor, before it and between",
         arguments: [UInt64(1), 2, 3])
     func through(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        var state = BucketTests.mutate(ModelState(), steps: 400, deleting: 0, &generator)
+        var state = TwigTests.mutate(ModelState(), steps: 400, deleting: 0, &generator)
         var flat = state.flat
         var store = try ModelStore(state)
         let base = [SectionLayering](repeating: .base, count: 16)
@@ -189,18 +189,18 @@ import Testing
         for round in 1...9 {
             let comment: Comment = "seed \(seed), round \(round)"
             let share = [1, 5, 3, 8, 0, 4][(round + Int(seed)) % 6]
-            let middle = BucketTests.mutate(state, steps: 35, deleting: share, &generator)
-            let next = BucketTests.mutate(middle, steps: 35, deleting: share, &generator)
+            let middle = TwigTests.mutate(state, steps: 35, deleting: share, &generator)
+            let next = TwigTests.mutate(middle, steps: 35, deleting: share, &generator)
             let (middleFlat, nextFlat) = (middle.flat, next.flat)
             let first = try updates(
-                BucketTests.difference(flat, middleFlat), over: base, in: store.map, checking: round % 2 == 0)
+                TwigTests.difference(flat, middleFlat), over: base, in: store.map, checking: round % 2 == 0)
             let over = first.map { SectionLayering(overlays: [StateOverlay($0)]) }
             let between = StateView(
                 store.map.snapshot(), depth: 1,
                 sections: Section.all(depth: 1).map { (section: $0, layering: over[$0.index]) })
             try expect(between, is: middle, flat: middleFlat, comment, &generator)
             let second = try updates(
-                BucketTests.difference(middleFlat, nextFlat), over: over, in: store.map, checking: round % 2 == 1)
+                TwigTests.difference(middleFlat, nextFlat), over: over, in: store.map, checking: round % 2 == 1)
             let both = try zip(first, second).map { try #require(SectionUpdate.merged([$0, $1])) }
             for (table, changes) in [
                 (Table.accountBranches, both.flatMap { $0.accountBranches.map { ($0.key.storeKey, $0.before) } }),
@@ -227,7 +227,7 @@ import Testing
         #expect(seen.stored > 20 && seen.storage > 20, "records of both kinds changed: \(seen)")
     }
 
-    /// The neighbours of an account in its bucket are found whatever slots lie between them.
+    /// The neighbours of an account in its twig are found whatever slots lie between them.
     @Test func slotsBetweenAccountsAreJumpedOver() throws {
         let map = FaultyMap()
         var batch = WriteBatch()
@@ -259,7 +259,7 @@ import Testing
             let counted = CountingSnapshot(map.snapshot())
             let view = StateView(counted, depth: 1, sections: [(section: section, layering: layering)])
             var trie = view.accountTrie
-            var found = BucketLeaves()
+            var found = TwigLeaves()
             try trie.leaves(under: section.path, limit: 10, into: &found)
             #expect(found.keys == Array(expected))
             // One look ahead an account, not one a slot.

@@ -35,18 +35,18 @@ struct ChangeColumns: Hashable, Sendable {
             slotValues.append(change.value.map(SlotValue.rlp) ?? Self.gone)
             slotCounts[slotCounts.count - 1] += 1
         }
-        guard leafCount <= StateNetworkLimits.leaves else { return nil }
+        guard leafCount <= StateContentLimits.leaves else { return nil }
     }
 
     var leafCount: Int { accountKeys.count + slotKeys.count }
 
     static let schema: SSZType = {
-        let leaves = StateNetworkLimits.leaves
+        let leaves = StateContentLimits.leaves
         return .container([
             ("account_keys", .list(.bytes32, limit: leaves)),
-            ("bodies", .byteList(leaves * StateNetworkLimits.bodyBytes)),
+            ("bodies", .byteList(leaves * StateContentLimits.bodyBytes)),
             ("slot_counts", .list(.uint32, limit: leaves)), ("slot_keys", .list(.bytes32, limit: leaves)),
-            ("slot_values", .byteList(leaves * StateNetworkLimits.slotValueBytes)),
+            ("slot_values", .byteList(leaves * StateContentLimits.slotValueBytes)),
         ])
     }()
 
@@ -67,18 +67,18 @@ struct ChangeColumns: Hashable, Sendable {
     /// Reads a container. Layout and order are checked: accounts ascend, slots ascend within each, and an account that
     /// is gone has none.
     init(_ reader: ColumnReader, _ range: Range<Int>) throws(SSZError) {
-        let leaves = StateNetworkLimits.leaves
+        let leaves = StateContentLimits.leaves
         let fields = try reader.container(range, fixed: 0, count: Self.columnCount)
         accountKeys = try reader.hashes(fields[0], limit: leaves)
         bodies = try ByteColumn(
-            items: reader.bytes, in: fields[1], count: accountKeys.count, limit: StateNetworkLimits.bodyBytes
+            items: reader.bytes, in: fields[1], count: accountKeys.count, limit: StateContentLimits.bodyBytes
         ) { item, _ in item.isList || item.end == item.contentStart }
         slotCounts = try reader.counts(fields[2], limit: leaves)
         guard slotCounts.count == accountKeys.count else { throw .wrongSize }
         slotKeys = try reader.hashes(fields[3], limit: leaves - accountKeys.count)
         guard slotCounts.reduce(0, +) == slotKeys.count else { throw .wrongSize }
         slotValues = try ByteColumn(
-            items: reader.bytes, in: fields[4], count: slotKeys.count, limit: StateNetworkLimits.slotValueBytes
+            items: reader.bytes, in: fields[4], count: slotKeys.count, limit: StateContentLimits.slotValueBytes
         ) { item, buffer in
             ByteColumn.isSlotValue(item, buffer) || !item.isList && item.end == item.contentStart
         }

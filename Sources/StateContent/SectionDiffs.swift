@@ -50,13 +50,13 @@ package struct SectionDiffsValue: Sendable {
     var sections: [Int] = []
     /// One for each section.
     var changes: [ChangeColumns] = []
-    var proof: [[UInt8]] = []
+    public var proof: [[UInt8]] = []
 
     /// The container: what `encoded` writes and `init(decoding:)` reads.
     package static let schema = SSZType.container([
-        ("sections", .list(.uint32, limit: StateNetworkLimits.maskBits)),
-        ("changes", .list(ChangeColumns.schema, limit: StateNetworkLimits.maskBits)),
-        ("proof", .list(.byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.diffProofNodes)),
+        ("sections", .list(.uint32, limit: StateContentLimits.maskBits)),
+        ("changes", .list(ChangeColumns.schema, limit: StateContentLimits.maskBits)),
+        ("proof", .list(.byteList(StateContentLimits.nodeBytes), limit: StateContentLimits.diffProofNodes)),
     ])
 
     init() {}
@@ -73,17 +73,17 @@ package struct SectionDiffsValue: Sendable {
     package init(decoding value: [UInt8]) throws(SSZError) {
         let reader = ColumnReader(bytes: value)
         let fields = try reader.container(min(1, value.count)..<value.count, fixed: 0, count: 3)
-        sections = try reader.counts(fields[0], limit: StateNetworkLimits.maskBits)
+        sections = try reader.counts(fields[0], limit: StateContentLimits.maskBits)
         var leaves = 0
-        for place in try reader.items(fields[1], limit: StateNetworkLimits.maskBits) {
+        for place in try reader.items(fields[1], limit: StateContentLimits.maskBits) {
             let columns = try ChangeColumns(reader, place)
             leaves += columns.leafCount
-            guard leaves <= StateNetworkLimits.leaves else { throw .overLimit }
+            guard leaves <= StateContentLimits.leaves else { throw .overLimit }
             changes.append(columns)
         }
         guard changes.count == sections.count else { throw .wrongSize }
         proof = try reader.byteLists(
-            fields[2], limit: StateNetworkLimits.diffProofNodes, itemLimit: StateNetworkLimits.nodeBytes)
+            fields[2], limit: StateContentLimits.diffProofNodes, itemLimit: StateContentLimits.nodeBytes)
     }
 }
 
@@ -108,7 +108,7 @@ public enum DiffsServer {
         var leaves = 0
         var size = 1 + 3 * 4
         var isCut = false
-        let maxBytes = min(Int(key.maxBytes), StateNetworkLimits.servedDiffBytes)
+        let maxBytes = min(Int(key.maxBytes), StateContentLimits.servedDiffBytes)
         for index in key.sections where index < Section.count(depth: depth) {
             let section = Section(depth: depth, index: index)
             let known: [LeafChange]?
@@ -126,8 +126,8 @@ public enum DiffsServer {
                 (columns?.encodedCount ?? 0) + 8 + proofAfter.byteCount - proof.byteCount
                 + 4 * (proofAfter.count - proof.count)
             guard let columns, size + growth <= maxBytes,
-                leaves + columns.leafCount <= StateNetworkLimits.leaves,
-                proofAfter.count <= StateNetworkLimits.diffProofNodes
+                leaves + columns.leafCount <= StateContentLimits.leaves,
+                proofAfter.count <= StateContentLimits.diffProofNodes
             else {
                 isCut = true
                 break

@@ -70,15 +70,15 @@ public struct RangeValue: Sendable {
 
     /// The container: what `encoded` writes and `init(decoding:)` reads.
     public static let schema: SSZType = {
-        let leaves = StateNetworkLimits.leaves
+        let leaves = StateContentLimits.leaves
         let nodes = SSZType.list(
-            .byteList(StateNetworkLimits.nodeBytes), limit: StateNetworkLimits.rangeProofNodes)
+            .byteList(StateContentLimits.nodeBytes), limit: StateContentLimits.rangeProofNodes)
         return .container([
             ("end", StateContentKey.cursorSchema), ("account_keys", .list(.bytes32, limit: leaves)),
-            ("kinds", .byteList(leaves)), ("bodies", .byteList(leaves * StateNetworkLimits.bodyBytes)),
+            ("kinds", .byteList(leaves)), ("bodies", .byteList(leaves * StateContentLimits.bodyBytes)),
             ("slot_counts", .list(.uint32, limit: leaves)), ("slot_keys", .list(.bytes32, limit: leaves)),
-            ("slot_values", .byteList(leaves * StateNetworkLimits.slotValueBytes)), ("account_proof", nodes),
-            ("storage_proofs", .list(nodes, limit: StateNetworkLimits.partialAccounts)),
+            ("slot_values", .byteList(leaves * StateContentLimits.slotValueBytes)), ("account_proof", nodes),
+            ("storage_proofs", .list(nodes, limit: StateContentLimits.partialAccounts)),
         ])
     }()
 
@@ -99,7 +99,7 @@ public struct RangeValue: Sendable {
     /// lists, slot values RLP strings of 1 to 32 bytes without leading zeros, numbers of items agree.
     package init(decoding value: [UInt8]) throws(SSZError) {
         let reader = ColumnReader(bytes: value)
-        let leaves = StateNetworkLimits.leaves
+        let leaves = StateContentLimits.leaves
         let fields = try reader.container(
             min(1, value.count)..<value.count, fixed: Self.cursorBytes, count: Self.columnCount)
         end = Cursor(account: reader.bytes32(at: 1), slot: reader.bytes32(at: 33))
@@ -111,7 +111,7 @@ public struct RangeValue: Sendable {
             kinds.append(kind)
         }
         bodies = try ByteColumn(
-            items: value, in: fields[2], count: accountKeys.count, limit: StateNetworkLimits.bodyBytes
+            items: value, in: fields[2], count: accountKeys.count, limit: StateContentLimits.bodyBytes
         ) { item, _ in item.isList }
         slotCounts = try reader.counts(fields[3], limit: leaves)
         guard slotCounts.count == kinds.count(where: { $0 == .complete || $0 == .partial }) else { throw .wrongSize }
@@ -119,14 +119,14 @@ public struct RangeValue: Sendable {
         // Each count is below 2^32 and there are at most 65,536 of them: the sum cannot overflow.
         guard slotCounts.reduce(0, +) == slotKeys.count else { throw .wrongSize }
         slotValues = try ByteColumn(
-            items: value, in: fields[5], count: slotKeys.count, limit: StateNetworkLimits.slotValueBytes,
+            items: value, in: fields[5], count: slotKeys.count, limit: StateContentLimits.slotValueBytes,
             check: ByteColumn.isSlotValue)
         accountProof = try reader.byteLists(
-            fields[6], limit: StateNetworkLimits.rangeProofNodes, itemLimit: StateNetworkLimits.nodeBytes)
-        for place in try reader.items(fields[7], limit: StateNetworkLimits.partialAccounts) {
+            fields[6], limit: StateContentLimits.rangeProofNodes, itemLimit: StateContentLimits.nodeBytes)
+        for place in try reader.items(fields[7], limit: StateContentLimits.partialAccounts) {
             storageProofs.append(
                 try reader.byteLists(
-                    place, limit: StateNetworkLimits.rangeProofNodes, itemLimit: StateNetworkLimits.nodeBytes))
+                    place, limit: StateContentLimits.rangeProofNodes, itemLimit: StateContentLimits.nodeBytes))
         }
         guard storageProofs.count == kinds.count(where: { $0 == .partial }) else { throw .wrongSize }
     }

@@ -70,15 +70,15 @@ public struct AnchorSections: Hashable, Sendable {
 /// The content of `0x48`: the complete sections at each served anchor, whole. Storage parts of placed tries would
 /// follow here; no network of today has any.
 public struct AvailabilityValue: Hashable, Sendable {
-    /// At most `StateNetworkLimits.servedAnchors`.
+    /// At most `StateContentLimits.servedAnchors`.
     public let served: [AnchorSections]
 
     static let schema = SSZType.list(
-        AnchorSections.schema(runLimit: StateNetworkLimits.availabilityRuns), limit: StateNetworkLimits.servedAnchors)
+        AnchorSections.schema(runLimit: StateContentLimits.availabilityRuns), limit: StateContentLimits.servedAnchors)
 
     /// The newest anchors, where there are more than may be listed; ascending.
     public init(served: [AnchorSections]) {
-        self.served = served.sorted { $0.anchor < $1.anchor }.suffix(StateNetworkLimits.servedAnchors)
+        self.served = served.sorted { $0.anchor < $1.anchor }.suffix(StateContentLimits.servedAnchors)
     }
 
     /// The value, status byte included.
@@ -122,7 +122,7 @@ public struct StatePingPayload: Hashable, Sendable {
         (
             "served",
             .list(
-                AnchorSections.schema(runLimit: StateNetworkLimits.pingRuns), limit: StateNetworkLimits.pingAnchors)
+                AnchorSections.schema(runLimit: StateContentLimits.pingRuns), limit: StateContentLimits.pingAnchors)
         ),
     ])
 
@@ -137,8 +137,8 @@ public struct StatePingPayload: Hashable, Sendable {
         self.role = role
         self.radius = radius
         self.head = head
-        var kept = Array(served.sorted { $0.anchor < $1.anchor }.suffix(StateNetworkLimits.pingAnchors))
-        while Self.size(kept) > StateNetworkLimits.pingPayloadBytes {
+        var kept = Array(served.sorted { $0.anchor < $1.anchor }.suffix(StateContentLimits.pingAnchors))
+        while Self.size(kept) > StateContentLimits.pingPayloadBytes {
             // The anchor with the shortest run of all loses it; of equals the older one does.
             let shortest = kept.map { $0.runs.map(\.count).min() ?? Int.max }
             guard let place = shortest.indices.min(by: { shortest[$0] < shortest[$1] }) else { break }
@@ -161,7 +161,7 @@ public struct StatePingPayload: Hashable, Sendable {
 
     /// Reads exactly one payload.
     public init(decoding bytes: [UInt8]) throws(StateContentError) {
-        guard bytes.count <= StateNetworkLimits.pingPayloadBytes else { throw .valueTooLong(bytes: bytes.count) }
+        guard bytes.count <= StateContentLimits.pingPayloadBytes else { throw .valueTooLong(bytes: bytes.count) }
         do throws(SSZError) {
             let fields = try SSZ.decode(bytes, as: Self.schema).fields
             let point = try StateContentKey.point(fields[2])
