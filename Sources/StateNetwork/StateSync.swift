@@ -201,7 +201,7 @@ public struct StateSync: Sendable {
     /// Takes one event in.
     public mutating func handle(_ event: Event, _ chain: some AttestedHeaders, at moment: Moment) {
         let now = moment.instant
-        planner.heard(event)
+        planner.hear(event, holders)
         switch event {
         case .peerUpdated(let info): told(by: info)
         case .peerMet(let info): holders.met(info)

@@ -10,6 +10,8 @@ struct HeadWatch: Sendable {
     private var awaited: StatePoint?
     /// After a start, the block at which everything was verified before; nil once that is done again.
     private var resumed: StatePoint?
+    /// The state root whose proof is written down: a block that changes nothing needs no other.
+    private var written: Bytes32?
 
     init(resumed: StatePoint?, at now: Instant) {
         self.resumed = resumed
@@ -17,7 +19,7 @@ struct HeadWatch: Sendable {
     }
 
     /// The newest attested block at which all that is held matches the proven section hashes, where that is another
-    /// than before. `isNew`: it was not verified in an earlier run, so its proof is to be written down.
+    /// than before. `isNew`: its proof is to be written down, which no earlier run or block has done.
     mutating func verify(
         _ holdings: inout Holdings, _ chain: some AttestedHeaders, at now: Instant
     ) -> (point: StatePoint, root: Bytes32, isNew: Bool)? {
@@ -28,7 +30,8 @@ struct HeadWatch: Sendable {
             let point = header.point
             guard holdings.verify(at: point, root: header.stateRoot, isHead: point == head) else { continue }
             lookedAt = now
-            return (point, header.stateRoot, true)
+            defer { written = header.stateRoot }
+            return (point, header.stateRoot, written != header.stateRoot)
         }
         // After a start: the block at which everything was verified when the node stopped may lie further below the
         // head than blocks are looked at else.
@@ -36,6 +39,7 @@ struct HeadWatch: Sendable {
             holdings.verify(at: point, root: header.stateRoot, isHead: point == head)
         else { return nil }
         resumed = nil
+        written = header.stateRoot
         lookedAt = now
         return (point, header.stateRoot, false)
     }

@@ -218,7 +218,7 @@ public struct ReplayBlock: Sendable {
     private func replay(on snapshot: some StoreSnapshot, checking: Bool) throws -> ReplayTaken {
         let records = sections.compactMap { $0.isComplete ? $0.record : nil }
         guard records.count == Section.count(depth: depth) else { throw BridgeError.notWhole(sections: records.count) }
-        let tops = sections.map(\.layers.last)
+        let tops = sections.map { $0.layers.last }
         // Only what the block touches is read, and no layer is merged for it that has been before: with an epoch of
         // blocks above the anchor most of a block's time would go into that.
         let changed = Set(block.changes.map { Section(of: $0.key, depth: depth) }).sorted { $0.index < $1.index }

@@ -51,9 +51,10 @@ public struct WalkPlanner: Sendable {
 
     /// Notes events after which peers or anchors are other than they were. What is held and what is under way are seen
     /// by their revisions, and crowns and code only come and go with an operation's end.
-    mutating func heard(_ event: StateSync.Event) {
+    mutating func hear(_ event: StateSync.Event, _ peers: HolderDirectory) {
         switch event {
-        case .peerUpdated, .peerLost, .headAdvanced, .finalAdvanced: isDue = true
+        case .peerUpdated(let info): if peers.isNews(info) { isDue = true }
+        case .peerLost, .headAdvanced, .finalAdvanced: isDue = true
         default: break
         }
     }

@@ -100,7 +100,7 @@ struct Walk {
         let served = epochs.map { AnchorSections(anchor: Walk.anchor($0), runs: [sections]) }
         if let head { chain.attested.insert(head) }
         holders.told(StatePingPayload(role: .holder, radius: .max, head: head, served: served), by: info, at: now)
-        planner.heard(.headAdvanced(leaving: nil))
+        planner.hear(.headAdvanced(leaving: nil), holders)
     }
 
     /// An anchor is final.
@@ -112,7 +112,7 @@ struct Walk {
 
     mutating func store(crownOf anchor: Anchor) {
         holdings.store(Crown(sections: (0..<16).map { _ in .empty }, depth: 1), at: anchor)
-        planner.heard(.headAdvanced(leaving: nil))
+        planner.hear(.headAdvanced(leaving: nil), holders)
     }
 
     /// What is to be asked now, each begun as the machine begins it.
