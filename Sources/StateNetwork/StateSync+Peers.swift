@@ -8,7 +8,7 @@ import StateStore
 extension StateSync {
     /// Reads what a peer says it holds. A payload that does not decode costs the peer and changes nothing.
     mutating func told(by info: PeerInfo) {
-        guard let told = info.lastExtension, holders.isNews(info) else { return }
+        guard let told = info.lastExtension, StatePeer.isNews(info, after: holders[info.id]) else { return }
         do throws(StateContentError) {
             let payload = try StatePingPayload(decoding: told.payload)
             outbox.append(.note(radius: payload.radius, of: info.id))

@@ -116,11 +116,6 @@ public struct HolderDirectory: Sendable {
     /// One of them.
     public subscript(id: Bytes32) -> StatePeer? { book[id] }
 
-    /// Whether a peer says something of what it holds that was not taken in yet.
-    func isNews(_ info: PeerInfo) -> Bool {
-        info.lastExtension.map { $0.receivedAt != book[info.id]?.toldAt } ?? false
-    }
-
     /// Peers whose radius covers the section, the larger arcs first.
     public func covering(_ section: Int) -> [StatePeer] { book.covering(section) }
 

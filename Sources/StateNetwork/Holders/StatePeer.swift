@@ -71,6 +71,11 @@ public struct StatePeer: Sendable {
         arc.sections.contains(Section(of: position, depth: arc.depth).index)
     }
 
+    /// Whether a peer says something of what it holds that was not taken in yet.
+    static func isNews(_ info: PeerInfo, after known: StatePeer?) -> Bool {
+        info.lastExtension.map { $0.receivedAt != known?.toldAt } ?? false
+    }
+
     /// Whether it says that it has the section complete at the anchor.
     public func announces(_ section: Int, at anchor: Anchor) -> Bool {
         served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }

@@ -53,7 +53,7 @@ public struct WalkPlanner: Sendable {
     /// by their revisions, and crowns and code only come and go with an operation's end.
     mutating func hear(_ event: StateSync.Event, _ peers: HolderDirectory) {
         switch event {
-        case .peerUpdated(let info): if peers.isNews(info) { isDue = true }
+        case .peerUpdated(let info): if StatePeer.isNews(info, after: peers[info.id]) { isDue = true }
         case .peerLost, .headAdvanced, .finalAdvanced: isDue = true
         default: break
         }
