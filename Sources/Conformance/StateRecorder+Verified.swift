@@ -230,16 +230,13 @@ extension StateRecorder {
             certificate = Certificate([key.sign(claim, in: context)])?.encoded ?? []
         }
         let known = Set(states.before.map(\.code))
+        var all: [(section: Int, value: BlockDiffValue)] = []
+        for index in 0..<Section.count(depth: Self.depth) {
+            let diff = try blockDiff(of: index, header, certificate, known: known)
+            if !diff.changes.isEmpty { all.append((index, diff)) }
+        }
         for (index, certified) in [(2, true), (3, true), (5, true), (7, false), (9, true)] {
-            let section = Section(depth: Self.depth, index: index)
-            let changes = changes(in: section)
-            let mentioned = Set(changes.compactMap { $0.value.flatMap { try? StateAccount(slim: $0).codeHash } })
-            let codes = states.after.filter { section.contains($0.key) && !$0.code.isEmpty && !known.contains($0.code) }
-                .map(\.code).filter { mentioned.contains(Keccak.hash($0)) }
-            let value = BlockDiffValue(
-                header: header.rlp, certificate: certified ? certificate : [],
-                sectionHashBefore: try before.crown.sectionHash(index), changes: changes, codes: codes,
-                pathProof: try after.crown.proofNodes(forSection: index))
+            let value = try blockDiff(of: index, header, certified ? certificate : [], known: known)
             guard let bytes = value.encoded else { continue }
             let key = BlockDiffKey(point: header.point, section: index)
             let request: [String: JSONValue] = [
@@ -251,9 +248,24 @@ extension StateRecorder {
                 request.merging([
                     "sectionHashAfter": WireFields.hash(try after.crown.sectionHash(index)),
                     "codeHashes": .array(value.codes.map { WireFields.hash(Keccak.hash($0)) }),
-                    "changes": WireFields.array(changes),
+                    "changes": WireFields.array(value.changes),
                 ]) { $1 })
             if index == 9 { try recordBlockDiffLies(value, bytes, request) }
         }
+        try recordStretches(of: all, at: header.point)
+    }
+
+    /// What the block changed in one section. `known`: codes that were there before.
+    private func blockDiff(
+        of index: Int, _ header: BlockHeader, _ certificate: [UInt8], known: Set<[UInt8]>
+    ) throws -> BlockDiffValue {
+        let section = Section(depth: Self.depth, index: index)
+        let changes = changes(in: section)
+        let mentioned = Set(changes.compactMap { $0.value.flatMap { try? StateAccount(slim: $0).codeHash } })
+        let codes = states.after.filter { section.contains($0.key) && !$0.code.isEmpty && !known.contains($0.code) }
+            .map(\.code).filter { mentioned.contains(Keccak.hash($0)) }
+        return BlockDiffValue(
+            header: header.rlp, certificate: certificate, sectionHashBefore: try before.crown.sectionHash(index),
+            changes: changes, codes: codes, pathProof: try after.crown.proofNodes(forSection: index))
     }
 }

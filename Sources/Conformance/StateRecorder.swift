@@ -104,6 +104,13 @@ struct StateRecorder {
         add("crown", .crown(anchor))
         add("crown-genesis", .crown(Anchor(epoch: 0, hash: account)))
         add("availability", .availability)
+        for (name, trie, first, last) in [
+            ("block-diffs", StateTrie.accounts, 0, 4_095), ("block-diffs-of-one-section", .accounts, 7, 7),
+            ("block-diffs-of-a-storage-trie", storage, 1, 2),
+        ] {
+            let key = BlockDiffsKey(trie: trie, point: to, first: first, last: last)
+            if let key { add(name, .blockDiffs(key)) }
+        }
     }
 
     private mutating func recordMalformedKeys() {
@@ -118,6 +125,12 @@ struct StateRecorder {
             refused("selector-\(Hex.encode([selector]))", [selector])
         }
         refused("availability-and-a-byte", [0x48, 0])
+        if let stretch = BlockDiffsKey(point: to, first: 2, last: 2) {
+            let key = StateContentKey.blockDiffs(stretch).encoded
+            refused("block-diffs-cut", Array(key.dropLast()))
+            // The sections stand behind the selector, the trie's offset and the block; the last comes second.
+            refused("block-diffs-last-before-first", changed(key, [1 + 4 + 40 + 4: 1]))
+        }
         refused("longer-than-a-request", [0x40] + [UInt8](repeating: 0, count: 1_100))
         guard let range = RangeKey(anchor: anchor, origin: .first, limit: .last, maxBytes: 1 << 20),
             let diffs = DiffsKey(from: from, to: to, sections: [5, 7], maxBytes: 4_096, withProof: true),

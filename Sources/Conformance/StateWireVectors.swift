@@ -23,7 +23,7 @@ enum StateWireVectors: VectorSuite {
             ("keys", key), ("statuses", status), ("pings", ping), ("availability", availability),
             ("sectionHashes", { try sectionHash($0, $1) }), ("codes", codes), ("crowns", { try crown($0, $1, book) }),
             ("ranges", { try range($0, $1, book) }), ("diffs", { try diffs($0, $1, book) }),
-            ("blockDiffs", { try blockDiff($0, $1, book) }),
+            ("blockDiffs", { try blockDiff($0, $1, book) }), ("stretches", { try stretch($0, $1, book) }),
         ]
         var outcomes: [CaseOutcome] = []
         for (list, check) in lists {
@@ -208,6 +208,39 @@ enum StateWireVectors: VectorSuite {
             ?? CaseOutcome.difference("changes", WireFields.array(value.changes), vector["changes"])
             ?? CaseOutcome.difference("re-encoding", bytes: value.encoded ?? [], bytes)
             ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.blockDiff)
+    }
+
+    private static func stretch(_ vector: JSONValue, _ bytes: [UInt8], _ book: StateBook) throws -> String? {
+        guard case .blockDiffs(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a key of block diffs")
+        }
+        let depth = try vector["depth"].int
+        guard let before = try book.state(vector["before"], depth: depth) else {
+            throw VectorError.malformed("no state before")
+        }
+        let value = try BlockDiffsValue(decoding: bytes)
+        let parts = try BlockDiffsCheck.verify(value, key: key, depth: depth).parts
+        var codes: Set<Bytes32> = []
+        for part in parts {
+            guard part.value.sectionHashBefore == (try before.crown.sectionHash(part.section)) else {
+                throw WireRefusal.gap
+            }
+            var view = before.view
+            let applied = try BlockDiffCheck.apply(
+                part.value, to: Section(depth: depth, index: part.section), expecting: part.sectionHashAfter,
+                leavingKnownCodes: true, in: &view)
+            codes.formUnion(applied.codes.map(\.hash))
+        }
+        return try CaseOutcome.difference(
+            "sections", parts.map(\.section), vector["sections"].array.map { try $0.int })
+            ?? CaseOutcome.difference(
+                "section hashes after", parts.map(\.sectionHashAfter),
+                vector["sectionHashesAfter"].array.map { try $0.bytes32 })
+            ?? CaseOutcome.difference("codes", codes.sorted(), vector["codeHashes"].array.map { try $0.bytes32 })
+            ?? CaseOutcome.difference(
+                "changes", WireFields.array(parts.flatMap(\.value.changes)), vector["changes"])
+            ?? CaseOutcome.difference("re-encoding", bytes: value.encoded, bytes)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.blockDiffs)
     }
 
     private static func requestKey(_ vector: JSONValue) throws -> StateContentKey {

@@ -58,6 +58,11 @@ enum WireFields {
             ])
         case .crown(let anchor): .object(["type": .string("crown"), "anchor": object(anchor)])
         case .availability: .object(["type": .string("availability")])
+        case .blockDiffs(let key):
+            .object([
+                "type": .string("blockDiffs"), "trie": object(key.trie), "block": object(key.point),
+                "first": integer(key.first), "last": integer(key.last),
+            ])
         }
     }
 

@@ -31,6 +31,7 @@ enum WireSchemas {
                 + "max_bytes:uint32,with_proof:boolean)"
         case 0x42: "Container(near:Bytes32,hashes:List[Bytes32,20])"
         case 0x43: "Container(trie:\(trie),block:\(point),section:uint32)"
+        case 0x4A: "Container(trie:\(trie),block:\(point),first_section:uint32,last_section:uint32)"
         case 0x44: "Container(trie:\(trie),anchor:\(anchor))"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
         case 0x52: point
@@ -47,6 +48,9 @@ enum WireSchemas {
     static let blockDiff =
         "Container(section_hash_before:Bytes32,header:ByteList[4096],certificate:ByteList[18560],changes:\(changes),"
         + "codes:List[ByteList[65536],4096],path_proof:\(nodes(64)))"
+    static let blockDiffs =
+        "Container(header:ByteList[4096],certificate:ByteList[18560],section_hashes_before:\(hashes),"
+        + "changes:\(changes),codes:List[ByteList[65536],4096],proof:\(nodes(69_905)))"
     static let codes = "List[ByteList[65536],20]"
     static let crown = nodes(69_905)
     static let availability = served(anchors: 4, runs: 32_768)

@@ -23,6 +23,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case range
     case sectionDiffs = "section-diffs"
     case blockDiff = "block-diff"
+    case blockDiffs = "block-diffs"
     case crown
     case codes
     case trieNode = "trie-node"
@@ -75,6 +76,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .range: try StateDecoders.range(bytes)
         case .sectionDiffs: try StateDecoders.sectionDiffs(bytes)
         case .blockDiff: try StateDecoders.blockDiff(bytes)
+        case .blockDiffs: try StateDecoders.blockDiffs(bytes)
         case .crown: try StateDecoders.crown(bytes)
         case .codes: try StateDecoders.codes(bytes)
         case .trieNode: try StateDecoders.trieNode(bytes)

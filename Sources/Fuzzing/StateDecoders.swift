@@ -82,6 +82,22 @@ enum StateDecoders {
         return true
     }
 
+    static func blockDiffs(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let value = try? BlockDiffsValue(decoding: bytes) else { return false }
+        try sameBySchema(bytes, BlockDiffsValue.schema, "block diffs")
+        try require(value.encoded == bytes, .notCanonical("block diffs"))
+        let sections = value.changes.map { Section(of: $0.key.account, depth: 1).index }
+        if let header = try? BlockHeader(rlp: value.header), let first = sections.first, let last = sections.last,
+            let key = BlockDiffsKey(point: header.point, first: first, last: last),
+            let claims = try? BlockDiffsCheck.verify(value, key: key, depth: 1)
+        {
+            // What can be taken apart is the same when it is joined again.
+            let joined = BlockDiffsServer.join(claims.parts.map { ($0.section, $0.value) }, at: key.point)
+            try require(joined.count == 1 && joined[0].key == key, .notRoundTrip("block diffs"))
+        }
+        return true
+    }
+
     /// Nodes are trusted by the hash of the first, so that the walk goes on where a random root would end it.
     static func crown(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         guard let depth = bytes.first.map({ Int($0) % 5 }) else { return false }

@@ -13,11 +13,39 @@ public enum SectionProof {
         return hash
     }
 
+    /// The section hashes of several sections (numbers at `depth`, ascending) out of one proof, which has exactly the
+    /// nodes on the ways to them, each once; with each section the nodes on its own way, the root's first.
+    public static func sectionHashes(
+        root: Bytes32, proof: [[UInt8]], sections: [Int], depth: Int
+    ) throws(ProofError) -> [(hash: Bytes32, path: [[UInt8]])] {
+        guard depth >= 0 && depth <= MerklePatriciaLimits.crownDepth else { throw .depth(depth) }
+        var pool = try ProofPool(proof)
+        var found: [(hash: Bytes32, path: [[UInt8]])] = []
+        found.reserveCapacity(sections.count)
+        for index in sections {
+            guard (0..<Nibbles.sectionCount(depth: depth)).contains(index) else { throw .unknownSection(index) }
+            var way: [[UInt8]] = []
+            let hash = try sectionHash(
+                root: root, pool: &pool, section: Nibbles(section: index, depth: depth), noting: &way)
+            found.append((hash, way))
+        }
+        try pool.finish()
+        return found
+    }
+
+    static func sectionHash(
+        root: Bytes32, pool: inout ProofPool, section: Nibbles
+    ) throws(ProofError) -> Bytes32 {
+        var way: [[UInt8]] = []
+        return try sectionHash(root: root, pool: &pool, section: section, noting: &way)
+    }
+
     /// Walks to depth d and cuts there. A reference at depth d is the section's own. A leaf or an extension across
     /// depth d belongs to the section only if it goes on with the section's nibbles; without the nibbles above the cut
     /// it is the section's node. Everything else is an empty section.
-    static func sectionHash(
-        root: Bytes32, pool: inout ProofPool, section: Nibbles
+    /// `way` takes the nodes that are named by hash; embedded ones are inside these.
+    private static func sectionHash(
+        root: Bytes32, pool: inout ProofPool, section: Nibbles, noting way: inout [[UInt8]]
     ) throws(ProofError) -> Bytes32 {
         guard root != Subtree.emptyRoot else { return Subtree.emptyRoot }
         let depth = section.count
@@ -25,7 +53,8 @@ public enum SectionProof {
         var path = Nibbles.root
         var isBranch = false
         while path.count < depth {
-            let node = try pool.resolve(reference, at: path, isBranch: isBranch).node
+            let (node, bytes) = try pool.resolve(reference, at: path, isBranch: isBranch)
+            if case .hash = reference { way.append(bytes) }
             isBranch = false
             switch node {
             case .leaf(let suffix, let value):

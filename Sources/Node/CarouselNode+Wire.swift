@@ -41,7 +41,9 @@ extension CarouselNode {
         case .offerBroken(.state, let peer, let keys, _):
             state.handle(.broken(keys: keys, from: peer.id), chain.attested, at: moment)
         case .offerBroken(_, let peer, let keys, _): for key in keys { expectedBlocks.ended(key, from: peer.id) }
-        case .offerFinished: break
+        case .offerDeclined(.state, let peer, let keys):
+            state.handle(.declined(keys: keys, by: peer), chain.attested, at: moment)
+        case .offerDeclined, .offerFinished: break
         case .lookupFinished(let id, let result):
             if let search = lookups.removeValue(forKey: id) {
                 state.handle(.lookedUp(search, result), chain.attested, at: moment)

@@ -36,6 +36,8 @@ public struct NodeConfiguration: Sendable {
     /// Final headers that are kept, from the newest down, beside those of epoch boundaries; nil: all, so that whoever
     /// begins at the checkpoint finds what leads from there.
     public var keptHeaders: UInt64?
+    /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
+    public var knowsStretches = true
     /// "name/version-commit/os-cpu/language", told to peers.
     public var clientInfo: String
 
@@ -94,9 +96,11 @@ extension NodeConfiguration {
 
     /// What the state network's machine is told.
     var stateSync: StateSync.Configuration {
-        StateSync.Configuration(
+        var stateSync = StateSync.Configuration(
             network: network, role: role, id: key.nodeID, radiusExponent: radiusExponent, lanes: lanes,
             rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
+        stateSync.knowsStretches = knowsStretches
+        return stateSync
     }
 }

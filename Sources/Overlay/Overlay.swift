@@ -100,6 +100,9 @@ public struct Overlay: Machine {
         case offerBroken(NetworkID, from: NodeAddress, keys: [[UInt8]], OverlayError)
         /// The one end of an `offer`: a code for each item, in order.
         case offerFinished(OfferID, Result<[AcceptCode], OverlayError>)
+        /// A peer answered these keys of an offer of ours with code 1, as it answers what it does not know. Comes with
+        /// its ACCEPT, before the offer ends.
+        case offerDeclined(NetworkID, by: Bytes32, keys: [[UInt8]])
         /// A node became a peer of the network, or what it says of itself has changed.
         case peerUpdated(NetworkID, PeerInfo)
         /// A node answered its first PING, and the routing table has no place for it: `keep` makes it a peer.

@@ -29,6 +29,9 @@ extension Scenario {
         /// Bytes a second that a walker fetches at most; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096
+        /// The bridge and the walkers are of the former version: block diffs by sections only (0x43).
+        public var isFormerBridge = false
+        public var areFormerWalkers = false
         /// A second bridge with the same key, whose branch wins; nil: there is none.
         public var rival: Rival?
         public var seed: UInt64
@@ -54,6 +57,8 @@ extension Scenario {
         public var radiusExponent: Int
         /// The one arc that all of them keep, counted from 0; nil: they are spread.
         public var onlyArc: UInt64?
+        /// Nodes of the former version: block diffs by sections only (0x43).
+        public var isFormer = false
 
         public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count

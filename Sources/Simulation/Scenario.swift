@@ -42,6 +42,7 @@ public struct Scenario: Sendable {
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
         configuration.finalityDepth = plan.finalityDepth
+        configuration.knowsStretches = !plan.isFormerBridge
         bridge = world.add(configuration)
         try world.start(bridge)
         for group in plan.kinds { try addHolders(group) }
@@ -94,6 +95,7 @@ public struct Scenario: Sendable {
             var configuration = NodeConfiguration(
                 network: network, role: .holder, key: key, clientInfo: Scenario.clientInfo)
             configuration.radiusExponent = group.radiusExponent
+            configuration.knowsStretches = !group.isFormer
             let boot = plan.boot == .bridge ? bridge : anyHolder ?? bridge
             let id = world.add(configuration)
             let delay = Interval(microseconds: plan.startSpread.microseconds * UInt64(holders.count) / UInt64(count))
@@ -135,6 +137,7 @@ public struct Scenario: Sendable {
         configuration.lanes = plan.walkerLanes
         configuration.rangeBytes = plan.walkerRangeBytes
         configuration.downloadBytesPerSecond = plan.walkerRate
+        configuration.knowsStretches = !plan.areFormerWalkers
         return configuration
     }
 

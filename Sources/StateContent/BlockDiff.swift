@@ -30,6 +30,15 @@ public struct BlockDiffValue: Hashable, Sendable {
         self.pathProof = pathProof
     }
 
+    /// The same with those of its codes that `isKept` says yes to, by their hashes.
+    public func keepingCodes(where isKept: (Bytes32) -> Bool) -> BlockDiffValue {
+        codes.isEmpty
+            ? self
+            : BlockDiffValue(
+                header: header, certificate: certificate, sectionHashBefore: sectionHashBefore, changes: changes,
+                codes: codes.filter { isKept(Keccak.hash($0)) }, pathProof: pathProof)
+    }
+
     /// The same with another certificate.
     public func certified(by certificate: [UInt8]) -> BlockDiffValue {
         var other = self
@@ -37,7 +46,7 @@ public struct BlockDiffValue: Hashable, Sendable {
         return other
     }
 
-    private static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
+    static let certificateBytes = ChainLimits.certificateClaims * SignedClaim.byteCount
 
     /// The container after the status byte.
     package static let schema = SSZType.container([
@@ -47,14 +56,26 @@ public struct BlockDiffValue: Hashable, Sendable {
         ("path_proof", .list(.byteList(StateContentLimits.nodeBytes), limit: StateContentLimits.pathProofNodes)),
     ])
 
+    /// Bytes of `encoded`; nil where that is nil.
+    public var encodedCount: Int? {
+        guard isWithinLimits, let columns = ChangeColumns(changes) else { return nil }
+        let count =
+            1 + 32 + 5 * 4 + header.count + certificate.count + columns.encodedCount
+            + (codes + pathProof).reduce(0) { $0 + 4 + $1.count }
+        return count <= StateContentLimits.answerBytes ? count : nil
+    }
+
+    private var isWithinLimits: Bool {
+        header.count <= ChainLimits.headerBytes && certificate.count <= Self.certificateBytes
+            && codes.count <= StateContentLimits.blockCodes
+            && codes.allSatisfy { $0.count <= ChainLimits.codeBytes }
+            && pathProof.count <= StateContentLimits.pathProofNodes
+            && pathProof.allSatisfy { $0.count <= StateContentLimits.nodeBytes }
+    }
+
     /// The value, status byte included; nil where it would break a limit or the changes are not in their wire form.
     public var encoded: [UInt8]? {
-        guard let columns = ChangeColumns(changes), header.count <= ChainLimits.headerBytes,
-            certificate.count <= Self.certificateBytes, codes.count <= StateContentLimits.blockCodes,
-            codes.allSatisfy({ $0.count <= ChainLimits.codeBytes }),
-            pathProof.count <= StateContentLimits.pathProofNodes,
-            pathProof.allSatisfy({ $0.count <= StateContentLimits.nodeBytes })
-        else { return nil }
+        guard isWithinLimits, let columns = ChangeColumns(changes) else { return nil }
         let bytes =
             [0]
             + ColumnWriter.container(
@@ -102,12 +123,18 @@ public enum BlockDiffCheck {
         of value: BlockDiffValue, key: BlockDiffKey, depth: Int
     ) throws(DiffError) -> CertifiedHeader {
         guard (0..<Section.count(depth: depth)).contains(key.section) else { throw .wrongSections }
-        guard case .success(let header) = Result(catching: { try BlockHeader(rlp: value.header) }),
-            header.point == key.point
+        return try header(value.header, certificate: value.certificate, of: key.point)
+    }
+
+    /// The header of the block named in a key, with the certificate that came beside it, if any.
+    static func header(
+        _ rlp: [UInt8], certificate: [UInt8], of point: StatePoint
+    ) throws(DiffError) -> CertifiedHeader {
+        guard case .success(let header) = Result(catching: { try BlockHeader(rlp: rlp) }), header.point == point
         else { throw .wrongHeader }
-        guard !value.certificate.isEmpty else { return CertifiedHeader(header: header) }
+        guard !certificate.isEmpty else { return CertifiedHeader(header: header) }
         do throws(ChainError) {
-            return CertifiedHeader(header: header, certificate: try Certificate(decoding: value.certificate))
+            return CertifiedHeader(header: header, certificate: try Certificate(decoding: certificate))
         } catch {
             throw .malformedCertificate(error)
         }
@@ -130,16 +157,18 @@ public enum BlockDiffCheck {
 
     /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the
     /// proven hash, and pairs the codes with their hashes. Codes that are missing are for the caller to ask for.
-    /// `from`: see `DiffsCheck.apply`.
+    /// `from`: see `DiffsCheck.apply`. A code that is not new to the section is an error, unless `leavingKnownCodes`:
+    /// those that came for several sections may be new to another.
     public static func apply<Snapshot: StoreSnapshot>(
         _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
-        in view: inout StateView<Snapshot>
+        leavingKnownCodes: Bool = false, in view: inout StateView<Snapshot>
     ) throws -> (update: SectionUpdate, codes: [(hash: Bytes32, code: [UInt8])]) {
         let update = try DiffsCheck.apply(value.changes, to: section, expecting: hash, from: before, in: &view)
         let named = Set(update.newCodeHashes)
         var codes: [(hash: Bytes32, code: [UInt8])] = []
         for code in value.codes {
             let hash = Keccak.hash(code)
+            if leavingKnownCodes, !named.contains(hash) { continue }
             guard named.contains(hash), codes.last.map({ $0.hash < hash }) ?? true else {
                 throw DiffError.unexpectedCode(hash)
             }

@@ -38,6 +38,18 @@ struct ChangeColumns: Hashable, Sendable {
         guard leafCount <= StateContentLimits.leaves else { return nil }
     }
 
+    /// Nothing.
+    init() {}
+
+    /// Adds changes that come after all these.
+    mutating func append(_ other: ChangeColumns) {
+        accountKeys += other.accountKeys
+        bodies.append(other.bodies)
+        slotCounts += other.slotCounts
+        slotKeys += other.slotKeys
+        slotValues.append(other.slotValues)
+    }
+
     var leafCount: Int { accountKeys.count + slotKeys.count }
 
     static let schema: SSZType = {

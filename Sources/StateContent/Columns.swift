@@ -19,6 +19,12 @@ struct ByteColumn: Hashable, Sendable {
         ends.append(bytes.count)
     }
 
+    /// Adds all values of another column.
+    mutating func append(_ other: ByteColumn) {
+        ends.append(contentsOf: other.ends.lazy.map { [start = bytes.count] in start + $0 })
+        bytes += other.bytes
+    }
+
     mutating func removeLast() {
         ends.removeLast()
         bytes.removeLast(bytes.count - (ends.last ?? 0))

@@ -66,6 +66,8 @@ extension DiffError: CustomStringConvertible {
         case .malformed(let error): "the diff does not decode: \(error)"
         case .overMaxBytes(let bytes): "the diff has \(bytes) bytes, more than asked for"
         case .wrongSections: "the diff is of other sections than asked for"
+        case .wrongHashCount(let sections, let hashes):
+            "\(sections) sections are changed, and \(hashes) hashes of the state before came with them"
         case .unaskedProof: "the diff has a proof that was not asked for"
         case .proof(let error): "the diff's section hashes are not proven: \(error)"
         case .change(let section, let error): "the diff of section \(section) cannot be applied: \(error)"

@@ -33,11 +33,16 @@ public enum StateContentLimits {
     public static let diffProofNodes = 2_048
     /// A block diff on offer: as much as one OFFER may bring. Source: Specs/wire.md §1.3.
     public static let offeredDiffBytes = 8 << 20
+    /// Block diffs that we make: in the stream of an OFFER their length stands before them. What is more goes in
+    /// several stretches.
+    public static let blockDiffsBytes = offeredDiffBytes - 64
+    /// Sections of one stretch: all of the deepest network.
+    public static let stretchSections = 65_536
     /// Path proof nodes of one section.
     public static let pathProofNodes = 64
     /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
-    /// New codes in one block diff of one section: a block of 100 M gas deploys at most some 3,000 tiny contracts.
+    /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas deploys at most some 3,000 tiny contracts.
     public static let blockCodes = 4_096
     /// Crown nodes: all branches above depth 4 and as many spanning nodes as there are sections.
     public static let crownNodes = 69_905

@@ -20,6 +20,8 @@ public enum DiffError: Error, Equatable, Sendable {
     case overMaxBytes(Int)
     /// Sections that were not asked for, that do not ascend, or none at all.
     case wrongSections
+    /// Block diffs that change so many sections, and come with so many hashes of the state before.
+    case wrongHashCount(sections: Int, hashes: Int)
     /// Proof nodes where none were asked for.
     case unaskedProof
     /// The path proof does not lead from the state root to exactly these sections.

@@ -109,6 +109,28 @@ public struct BlockDiffKey: Hashable, Sendable {
     }
 }
 
+/// What one block changed in a stretch of the ring.
+public struct BlockDiffsKey: Hashable, Sendable {
+    public let trie: StateTrie
+    /// The block.
+    public let point: StatePoint
+    /// The first and the last section that the value has changes of: what one block changed in one stretch has one key.
+    public let first: Int
+    public let last: Int
+
+    /// nil where the stretch is none.
+    public init?(trie: StateTrie = .accounts, point: StatePoint, first: Int, last: Int) {
+        guard first >= 0, first <= last, UInt32(exactly: last) != nil else { return nil }
+        self.trie = trie
+        self.point = point
+        self.first = first
+        self.last = last
+    }
+
+    /// The sections of the stretch. The block need not have changed those between the first and the last.
+    public var stretch: ClosedRange<Int> { first...last }
+}
+
 /// A content key of the state network: a selector byte and an SSZ container. Schemas: `StateContentKey.schemas`.
 public enum StateContentKey: Hashable, Sendable {
     case range(RangeKey)
@@ -117,6 +139,7 @@ public enum StateContentKey: Hashable, Sendable {
     case blockDiff(BlockDiffKey)
     case crown(Anchor)
     case availability
+    case blockDiffs(BlockDiffsKey)
 
     /// The first byte of keys.
     public enum Selector: UInt8, Sendable, CaseIterable {
@@ -126,6 +149,7 @@ public enum StateContentKey: Hashable, Sendable {
         case blockDiff = 0x43
         case crown = 0x44
         case availability = 0x48
+        case blockDiffs = 0x4A
     }
 
     /// Which content this is a key of.
@@ -137,6 +161,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .blockDiff: .blockDiff
         case .crown: .crown
         case .availability: .availability
+        case .blockDiffs: .blockDiffs
         }
     }
 
@@ -146,6 +171,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .range(let key): key.trie
         case .diffs(let key): key.trie
         case .blockDiff(let key): key.trie
+        case .blockDiffs(let key): key.trie
         case .crown: .accounts
         case .codes, .availability: nil
         }
@@ -159,6 +185,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .diffs(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
         case .codes(let key): key.near
         case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
+        case .blockDiffs(let key): Self.firstKey(ofSection: key.first, depth: sectionDepth)
         case .crown, .availability: nil
         }
     }
@@ -170,7 +197,7 @@ public enum StateContentKey: Hashable, Sendable {
             case .range(let key): Int(key.maxBytes)
             case .diffs(let key): Int(key.maxBytes)
             case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
-            case .blockDiff: StateContentLimits.offeredDiffBytes
+            case .blockDiff, .blockDiffs: StateContentLimits.offeredDiffBytes
             case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
             case .availability: StateContentLimits.availabilityBytes
             }

@@ -25,6 +25,11 @@ extension StateContentKey {
         case .blockDiff: .container([("trie", StateTrie.schema), ("block", pointSchema), ("section", .uint32)])
         case .crown: .container([("trie", StateTrie.schema), ("anchor", anchorSchema)])
         case .availability: nil
+        case .blockDiffs:
+            .container([
+                ("trie", StateTrie.schema), ("block", pointSchema), ("first_section", .uint32),
+                ("last_section", .uint32),
+            ])
         }
     }
 
@@ -79,6 +84,12 @@ extension StateContentKey {
             guard try StateTrie(fields[0]) == .accounts else { return nil }
             return .crown(try anchor(fields[1]))
         case .availability: return .availability
+        case .blockDiffs:
+            let key = BlockDiffsKey(
+                trie: try StateTrie(fields[0]), point: try point(fields[1]),
+                first: Int(truncatingIfNeeded: try fields[2].uint64),
+                last: Int(truncatingIfNeeded: try fields[3].uint64))
+            return key.map { .blockDiffs($0) }
         }
     }
 
@@ -111,6 +122,12 @@ extension StateContentKey {
             ]
         case .crown(let anchor): return [.variable(StateTrie.accounts.encoded), .inPlace(Self.bytes(anchor))]
         case .availability: return []
+        case .blockDiffs(let key):
+            return [
+                .variable(key.trie.encoded), .inPlace(Self.bytes(key.point)),
+                .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: key.first))),
+                .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: key.last))),
+            ]
         }
     }
 

@@ -47,6 +47,15 @@ public enum StateNetworkLimits {
     /// that and no longer.
     static let expectedWait = Interval(microseconds: OverlayLimits.inProgressDelay.microseconds * 5 / 6)
 
+    /// Stretches of block diffs that are expected, or came a moment ago: dozens of blocks, each from a few peers.
+    static let expectedStretches = 512
+    /// How long one that came stands for all of its sections: as long as a diff waits for its header. What it lacked is
+    /// asked for long before.
+    static let cameWait = unknownHeaderWait
+    /// Peers of the former version that are remembered, and how long: after that they are offered a stretch once more.
+    static let formerPeers = 1_024
+    static let formerTerm = Interval.seconds(600)
+
     /// Jobs that serve peers under way.
     static let servingJobs = 64
     /// Seconds after which an asker for whom there is no job is told to come back (status 2).

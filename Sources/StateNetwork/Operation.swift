@@ -25,8 +25,8 @@ struct Operation: Sendable {
         case names(HolderDirectory.SearchID)
         /// A crown that was offered, or our own.
         case crown(Anchor)
-        /// A block diff that came by gossip.
-        case blockDiff(PendingDiff)
+        /// Diffs of one block that came by gossip from one peer, one a section.
+        case blockDiffs([PendingDiff])
         /// A section's layers become part of its base.
         case fold
         /// A section is dropped, to be begun again.
@@ -51,7 +51,7 @@ struct Operation: Sendable {
     enum Change: Sendable {
         case range(RangeTaken)
         case diffs(DiffsTaken, goal: StatePoint)
-        case layer(CheckedDiff)
+        case layers([CheckedDiff])
         case fold(SectionFolded)
         case drop
         case codes([Bytes32])
@@ -155,7 +155,7 @@ public struct OperationTable: Sendable {
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             asked[peer] = sum == 0 ? nil : sum
-        case .names, .crown, .blockDiff, .fold, .drop, .replay, .note: return
+        case .names, .crown, .blockDiffs, .fold, .drop, .replay, .note: return
         }
     }
 }

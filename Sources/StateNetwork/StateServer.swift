@@ -37,6 +37,7 @@ struct StateServer: Sendable {
         case .crown(let anchor):
             return .content(holdings.crowns.crown(at: anchor).map { CrownValue.serve($0) } ?? notHere(holdings).encoded)
         case .blockDiff(let key): return .content(gossip.recentDiff(key) ?? notHere(holdings).encoded)
+        case .blockDiffs(let key): return .content(gossip.recentDiffs(key) ?? notHere(holdings).encoded)
         case .range(let key): return range(key, holdings)
         case .diffs(let key): return diffs(key, holdings, chain)
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
@@ -47,6 +48,7 @@ struct StateServer: Sendable {
         guard role == .bridge else { return true }
         if case .availability = key { return true }
         guard let asker, asker.role == .holder else { return false }
+        if case .blockDiffs(let key) = key, !asker.arc.sections.contains(key.last) { return false }
         return key.position(sectionDepth: depth).map { asker.covers($0) } ?? true
     }
 

@@ -13,16 +13,27 @@ extension StateSync {
         at now: Instant
     ) {
         // A key that does not decode is none that anybody here wants.
-        let decoded = keys.map { try? StateContentKey(decoding: $0) }
+        let decoded = keys.map { try? gossip.read($0) }
         let codes = zip(keys, decoded).map { bytes, key in
-            guard let key, gossip.takesItems(from: holders[peer]?.role) else { return AcceptCode.declined }
-            guard !gossip.expected.isExpected(bytes, at: now) else { return .inProgress }
-            let code = holdings.acceptCode(
-                for: key, from: peer, beside: pending, takesDiffs: planner.takesBlockDiffs, chain)
-            if code == .accepted { gossip.expected.expect(bytes, from: peer, at: now) }
-            return code
+            key.map { accept($0, bytes, from: peer, chain, at: now) } ?? .declined
         }
         outbox.append(.decide(token, codes, limit: gossip.bytes(of: decoded, accepted: codes)))
+    }
+
+    /// The code for one of them; what is accepted is expected from then on.
+    private mutating func accept(
+        _ key: StateContentKey, _ bytes: [UInt8], from peer: Bytes32, _ chain: some AttestedHeaders, at now: Instant
+    ) -> AcceptCode {
+        guard gossip.takesItems(from: holders[peer]?.role) else {
+            // Who declines a stretch is taken not to know what it is.
+            return key.selector == .blockDiffs ? .notVerifiable : .declined
+        }
+        guard !gossip.expected.isExpected(bytes, at: now) else { return .inProgress }
+        let code = holdings.acceptCode(
+            for: key, from: peer, beside: pending, expected: gossip.expectedStretches(for: key, at: now),
+            takesDiffs: planner.takesBlockDiffs, chain)
+        if code == .accepted { gossip.expect(key, bytes, from: peer, at: now) }
+        return code
     }
 
     /// An item that was offered and accepted has come. Here only its header is looked at, which the chain network may
@@ -32,15 +43,17 @@ extension StateSync {
     ) {
         gossip.expected.ended(item.key, from: peer)
         do {
-            switch try StateContentKey(decoding: item.key) {
+            switch try gossip.read(item.key) {
             case .blockDiff(let key):
                 let value = try BlockDiffValue(decoding: item.value)
                 let header = try BlockDiffCheck.header(of: value, key: key, depth: holdings.book.depth)
                 let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(header)
                 outbox.append(.learned(header, from: peer))
                 let diff = PendingDiff(
-                    key: key, value: value, encoded: item.value, sender: peer, receivedAt: now, isVouched: isVouched)
+                    key: key, value: value, byteCount: item.value.count, sender: peer, receivedAt: now,
+                    isVouched: isVouched)
                 pending.enqueue(diff, holdings.book)
+            case .blockDiffs(let key): try receivedStretch(key, item.value, from: peer, chain, at: now)
             case .crown(let anchor):
                 guard let header = chain.header(of: anchor), !holdings.crowns.contains(anchor) else { return }
                 let job = CheckCrown(value: item.value, stateRoot: header.stateRoot, depth: holdings.book.depth)
@@ -48,12 +61,33 @@ extension StateSync {
             case .range, .diffs, .codes, .availability: return
             }
         } catch {
+            gossip.broken([item.key], by: peer)
             blame(peer, "sent an item that does not hold: \(error)")
         }
     }
 
-    /// Has what waits and fits checked, one diff a section at a time.
+    /// Block diffs that came together: their proof is looked at once, and from then on each section's diff goes its own
+    /// way.
+    private mutating func receivedStretch(
+        _ key: BlockDiffsKey, _ bytes: [UInt8], from peer: Bytes32, _ chain: some AttestedHeaders, at now: Instant
+    ) throws(DiffError) {
+        let value = try BlockDiffsValue(decoding: bytes)
+        let claims = try BlockDiffsCheck.verify(value, key: key, depth: holdings.book.depth)
+        gossip.expectedDiffs.came(key, from: peer, at: now)
+        let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(claims.header)
+        outbox.append(.learned(claims.header, from: peer))
+        for part in claims.parts {
+            let diff = PendingDiff(
+                key: BlockDiffKey(point: key.point, section: part.section), value: part.value,
+                sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount, sender: peer, receivedAt: now,
+                isVouched: isVouched)
+            pending.enqueue(diff, holdings.book)
+        }
+    }
+
+    /// Has what waits and fits checked, one diff a section at a time: those of one block and sender by one job.
     mutating func pumpDiffs(_ chain: some AttestedHeaders, at now: Instant) {
+        var ready = ReadyDiffs()
         for index in pending.takeDue(at: now) {
             var next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
             let refuted = next == nil ? pending.takeRefuted(index, &holdings.book, by: holdings.crowns, chain) : []
@@ -64,10 +98,15 @@ extension StateSync {
             guard let diff = next, let header = chain.header(of: diff.key.point), holdings.book.lock([index]),
                 let held = holdings.held(index)
             else { continue }
-            let job = CheckBlockDiff(
-                key: diff.key, value: diff.value, depth: holdings.book.depth, stateRoot: header.stateRoot,
-                layers: held.layers, index: held.index)
-            run(.checkBlockDiff(job), for: .blockDiff(diff), sections: [index], peer: diff.sender, at: now)
+            let check = CheckBlockDiff(
+                key: diff.key, value: diff.value, sectionHashAfter: diff.sectionHashAfter, depth: holdings.book.depth,
+                stateRoot: header.stateRoot, layers: held.layers, index: held.index)
+            ready.add(diff, check)
+        }
+        for group in ready.groups {
+            run(
+                .checkBlockDiffs(CheckBlockDiffs(diffs: group.checks)), for: .blockDiffs(group.diffs),
+                sections: group.diffs.map(\.key.section), peer: group.diffs.first?.sender, at: now)
         }
         for sender in pending.takeSendersInVain() {
             outbox.log(.debug, "peer \(sender.short) sent diffs of a block that no key speaks for")
@@ -75,26 +114,49 @@ extension StateSync {
         }
     }
 
-    /// A verified diff is a committed layer: count it and pass it on.
-    mutating func layerStored(
-        _ diff: PendingDiff, _ checked: CheckedDiff, _ id: OperationID, _ chain: some AttestedHeaders, at now: Instant
+    /// Diffs of one block and sender were checked: those that hold are written together, and the sender is blamed once
+    /// for those that do not.
+    mutating func checkedDiffs(_ id: OperationID, _ diffs: [PendingDiff], _ checked: CheckedDiffs, at now: Instant) {
+        if let lie = checked.lies.first, let diff = diffs.first {
+            blame(diff.sender, "sent a diff of block \(diff.key.point) that does not hold: \(lie.what)")
+        }
+        // The others who had the true one were told that it was on its way.
+        for lie in checked.lies { holdings.book.change(lie.section) { $0.needsCatchUp = true } }
+        guard !checked.diffs.isEmpty else { return end(id, .aborted, at: now) }
+        write(id, checked.batch, .layers(checked.diffs))
+    }
+
+    /// Verified diffs are committed layers: count them and pass them on.
+    mutating func layersStored(
+        _ diffs: [PendingDiff], _ checked: [CheckedDiff], _ id: OperationID, _ chain: some AttestedHeaders,
+        at now: Instant
     ) {
-        totals.blockDiffs += 1
-        for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
-            blame(rival.sender, rival.falsehood)
+        totals.blockDiffs += checked.count
+        let bySection = Dictionary(uniqueKeysWithValues: diffs.map { ($0.key.section, $0) })
+        var (lost, stored): ([BlockLayer], [PendingDiff]) = ([], [])
+        for outcome in checked {
+            guard let diff = bySection[outcome.layer.section.index] else { continue }
+            for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
+                blame(rival.sender, rival.falsehood)
+            }
+            guard chain.isCanonical(outcome.layer.point) != false, holdings.committed(outcome.layer, replacing: false)
+            else {
+                // The chain's head changed while the layer was written: it was right, of a block that lost.
+                lost.append(outcome.layer)
+                continue
+            }
+            holdings.codes.stored(outcome.codeHashes)
+            holdings.codes.want(outcome.wantedCodes)
+            stored.append(diff.keepingCodes(outcome.codeHashes))
         }
-        let stands =
-            chain.isCanonical(checked.layer.point) != false && holdings.committed(checked.layer, replacing: false)
         end(id, .done(bytes: 0), at: now)
-        guard stands else {
-            // The chain's head changed while the layer was written: it was right, of a block that lost.
-            return note(StateWrites.dropLayers([checked.layer]), at: now)
+        if !lost.isEmpty { note(StateWrites.dropLayers(lost), at: now) }
+        guard let sender = stored.first?.sender else { return }
+        helped(sender, stored.reduce(0) { $0 + $1.byteCount }, at: now)
+        for diff in stored {
+            gossip.remember(diff, chain)
+            gossip.passOn(
+                diff.key, to: holders, except: sender, fanout: StateNetworkLimits.gossipFanout, at: now)
         }
-        holdings.codes.stored(checked.codeHashes)
-        holdings.codes.want(checked.wantedCodes)
-        helped(diff.sender, diff.encoded.count, at: now)
-        gossip.remember(diff, chain)
-        gossip.passOn(
-            diff.key, to: holders, except: diff.sender, fanout: StateNetworkLimits.gossipFanout, at: now)
     }
 }

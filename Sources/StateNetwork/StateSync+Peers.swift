@@ -26,7 +26,7 @@ extension StateSync {
     ) {
         let key: StateContentKey
         do throws(StateContentError) {
-            key = try StateContentKey(decoding: bytes)
+            key = try gossip.read(bytes)
         } catch {
             outbox.append(.judge(asker, .unhelpful))
             // What a key of another network's making stands for is not known: the Portal networks hash it.

@@ -77,11 +77,11 @@ extension StateSync {
                 header: word.certified.header.rlp, certificate: word.certified.certificate?.encoded ?? [],
                 sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,
                 pathProof: change.layer.pathProof)
-            guard let encoded = value.encoded else {
+            guard let bytes = value.encodedCount, bytes <= StateContentLimits.blockDiffsBytes else {
                 outbox.log(.warning, "the diff of section \(change.layer.section) at \(point) is too large to gossip")
                 continue
             }
-            gossip.remember(key, encoded)
+            gossip.remember(key, value, bytes: bytes)
             gossip.passOn(key, to: holders, except: nil, fanout: .max, at: moment.instant)
         }
         completion.somethingCameAbout(at: moment.instant)

@@ -28,7 +28,8 @@ extension StateSync {
         case (.ask(.codes, _), .codes(.success(let codes))):
             guard !codes.isEmpty else { return end(id, .refused, at: moment.instant) }
             write(id, StateWrites.codes(codes), .codes(codes.map(\.hash)))
-        case (.blockDiff, .blockDiff(.success(let checked))): write(id, checked.batch, .layer(checked))
+        case (.blockDiffs(let diffs), .blockDiffs(.success(let checked))):
+            checkedDiffs(id, diffs, checked, at: moment.instant)
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
         default:
             guard let error = result.error else {
@@ -57,10 +58,6 @@ extension StateSync {
                 .failed(
                     "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
                         + "damaged"))
-        case (.blockDiff(let diff), .lie(let what)), (.blockDiff(let diff), .falseDiff(let what)):
-            blame(diff.sender, "sent a diff of block \(diff.key.point) that does not hold: \(what)")
-            // The others who had the true one were told that it was on its way.
-            holdings.book.change(diff.key.section) { $0.needsCatchUp = true }
         case (_, .lie(let what)): return lied(id, what, at: now)
         case (_, .falseDiff(let what)):
             for index in operation.sections {
@@ -95,8 +92,8 @@ extension StateSync {
                 forget(holdings.crossed(section, isCanonical: chain.isCanonical(goal)), at: now)
             }
             holdings.codes.want(taken.wantedCodes)
-        case .layer(let checked):
-            if case .blockDiff(let diff) = operation.purpose { layerStored(diff, checked, id, chain, at: now) }
+        case .layers(let checked):
+            if case .blockDiffs(let diffs) = operation.purpose { layersStored(diffs, checked, id, chain, at: now) }
             return completion.somethingCameAbout(at: now)
         case .fold(let folded):
             totals.folds += 1

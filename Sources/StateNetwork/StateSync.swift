@@ -28,6 +28,8 @@ public struct StateSync: Sendable {
         case received([ContentItem], from: Bytes32)
         /// They will not come.
         case broken(keys: [[UInt8]], from: Bytes32)
+        /// A peer declined items that it was offered.
+        case declined(keys: [[UInt8]], by: Bytes32)
         /// The one end of a `lookup`.
         case lookedUp(HolderDirectory.SearchID, LookupResult)
         case jobFinished(OperationID, StateJobResult)
@@ -94,6 +96,8 @@ public struct StateSync: Sendable {
         public var attestingSeeds: [[UInt8]]
         /// A bridge signs as final the block this far below its head.
         public var finalityDepth: UInt64
+        /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
+        public var knowsStretches = true
 
         public init(
             network: NetworkConfiguration, role: Role, id: Bytes32, radiusExponent: Int, lanes: Int,
@@ -161,7 +165,8 @@ public struct StateSync: Sendable {
         holders = HolderDirectory(
             role: role, arc: isHolder ? arc : .whole(network), named: isHolder ? named : [], stored: stored.holders)
         gossip = DiffGossip(
-            role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections)
+            role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections,
+            knowsStretches: configuration.knowsStretches)
         server = StateServer(role: role, depth: network.sectionDepth)
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)
         announcer = Announcer(role: role, radiusExponent: configuration.radiusExponent)
@@ -205,14 +210,17 @@ public struct StateSync: Sendable {
         switch event {
         case .peerUpdated(let info): told(by: info)
         case .peerMet(let info): holders.met(info)
-        case .peerLost(let id): holders.lost(id)
+        case .peerLost(let id):
+            holders.lost(id)
+            gossip.lost(id)
         case .notKept(let id): holders.notKept(id)
         case .asked(let key, let asker, let token): asked(key, by: asker, token, chain, at: now)
         case .answered(let id, let result, let bytes): answered(id, result, bytes: bytes, chain, at: now)
         case .offered(let keys, let peer, let token): offered(keys, by: peer, token, chain, at: now)
         case .received(let items, let peer):
             for item in items { received(item, from: peer, chain, at: now) }
-        case .broken(let keys, let peer): for key in keys { gossip.expected.ended(key, from: peer) }
+        case .broken(let keys, let peer): gossip.broken(keys, by: peer)
+        case .declined(let keys, let peer): gossip.declined(keys, by: peer, holders, at: now)
         case .lookedUp(let search, let result): holders.lookedUp(search, result, at: now)
         case .jobFinished(let id, let result): jobFinished(id, result, chain, at: moment)
         case .committed(let id): committed(id, chain, at: moment)
@@ -236,7 +244,7 @@ public struct StateSync: Sendable {
         if let line = dropped.line(at: now) { outbox.log(.info, line) }
         pumpDiffs(chain, at: now)
         if planner.phase == .following, replayer == nil { headWatch.noticeBehind(&holdings, chain, at: now) }
-        for (peer, items) in gossip.takeOutgoing(at: now) { outbox.append(.offer(items, to: peer)) }
+        for (peer, items) in gossip.takeOutgoing(for: holders, at: now) { outbox.append(.offer(items, to: peer)) }
         if replayer != nil {
             replayNext(chain, at: moment)
         } else if planner.isDue(holdings, operations, at: now) {
@@ -303,7 +311,7 @@ public struct StateSync: Sendable {
             case .invalid: replayer?.failed()
             default: replayer?.refused(block, at: now)
             }
-        case .serve, .names, .crown, .blockDiff, .fold, .drop, .note: break
+        case .serve, .names, .crown, .blockDiffs, .fold, .drop, .note: break
         }
     }
 }

@@ -135,7 +135,15 @@ struct Bench {
             pathProof: [])
         return PendingDiff(
             key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), value: value,
-            encoded: [0], sender: peer, receivedAt: .zero, isVouched: true)
+            byteCount: 1, sender: peer, receivedAt: .zero, isVouched: true)
+    }
+
+    /// One changed account of a section.
+    static func diffValue(_ section: Int) -> BlockDiffValue {
+        let change = LeafChange(
+            key: FlatKey(account: Section(depth: 1, index: section).firstKey), value: StateAccount(nonce: 1).slim)
+        return BlockDiffValue(
+            header: [1], certificate: [], sectionHashBefore: .zero, changes: [change], codes: [], pathProof: [])
     }
 
     static func layer(_ section: Int) -> BlockLayer {

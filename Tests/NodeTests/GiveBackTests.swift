@@ -58,8 +58,8 @@ import Testing
             Self.ask(range, .checking), Self.ask(range, .writing(.range(taken))),
             Self.ask(diffs, .checking), Self.ask(diffs, .writing(.diffs(DiffsTaken(), goal: Bench.genesis))),
             Self.ask(.carry(section: 6, from: Bench.anchor, to: Bench.anchor), .checking),
-            UnderWay(purpose: .blockDiff(Bench.diff(3)), stage: .checking, sections: [3]),
-            UnderWay(purpose: .blockDiff(Bench.diff(3)), stage: .writing(.layer(checked)), sections: [3]),
+            UnderWay(purpose: .blockDiffs([Bench.diff(3)]), stage: .checking, sections: [3]),
+            UnderWay(purpose: .blockDiffs([Bench.diff(3)]), stage: .writing(.layers([checked])), sections: [3]),
             UnderWay(purpose: .fold, stage: .checking, sections: [4]),
             UnderWay(purpose: .fold, stage: .writing(.fold(folded)), sections: [4]),
             UnderWay(purpose: .drop, stage: .writing(.drop), sections: [4]),
@@ -167,13 +167,15 @@ import Testing
         var bench = try Bench(.holder)
         check(bench.node.state.holdings.book.lock([3]))
         let id = bench.node.state.operations.begin(
-            .blockDiff(Bench.diff(3)), stage: .checking, sections: [3], peer: Bench.peer, at: bench.now)
+            .blockDiffs([Bench.diff(3)]), stage: .checking, sections: [3], peer: Bench.peer, at: bench.now)
         bench.node.run(try Bench.someJob(), for: .state(id))
         guard case .run(let job, _)? = bench.node.drain().last else {
             Issue.record("no job left")
             return
         }
-        _ = bench.handle(.jobFinished(job, .blockDiff(.failure(.lie("hash")))))
+        var checked = CheckedDiffs()
+        checked.lies = [(3, "hash")]
+        _ = bench.handle(.jobFinished(job, .blockDiffs(.success(checked))))
         #expect(bench.node.totals.invalidAnswers == 1)
         #expect(!bench.book.isLocked(3) && bench.book.held(3)?.layers == [])
     }

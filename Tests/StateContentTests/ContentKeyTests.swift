@@ -15,7 +15,7 @@ import Testing
         func point() -> StatePoint { StatePoint(number: generator.next(), hash: hash()) }
         let anchor = Anchor(epoch: generator.next(), hash: hash())
         let trie = Bool.random(using: &generator) ? StateTrie.accounts : .storage(account: hash(), placement: 3)
-        switch Int.random(in: 0..<6, using: &generator) {
+        switch Int.random(in: 0..<7, using: &generator) {
         case 0:
             let cursors = [Cursor(account: hash(), slot: hash()), Cursor(account: hash(), slot: hash())].sorted()
             return .range(
@@ -34,6 +34,7 @@ import Testing
             return .codes(try #require(CodesKey(near: hash(), hashes: hashes)))
         case 3: return .blockDiff(BlockDiffKey(trie: trie, point: point(), section: 4_095))
         case 4: return .crown(anchor)
+        case 5: return .blockDiffs(try #require(BlockDiffsKey(trie: trie, point: point(), first: 17, last: 65_535)))
         default: return .availability
         }
     }
@@ -218,7 +219,7 @@ import Testing
         let codes = try #require(CodesKey(near: .zero, hashes: [.zero, .max]))
         let keys: [StateContentKey] = [
             .range(range), .diffs(diffs), .codes(codes), .blockDiff(BlockDiffKey(point: point, section: 9)),
-            .crown(anchor),
+            .crown(anchor), .blockDiffs(try #require(BlockDiffsKey(point: point, first: 3, last: 9))),
         ]
         for key in keys {
             let schema = try #require(StateContentKey.schema(key.selector))

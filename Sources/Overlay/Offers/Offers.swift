@@ -161,6 +161,11 @@ struct Offers: Sendable {
         if reactions.contains(.askRadius) {
             wire.doubtsRadius(of: offer.contact.record.id, network: offer.network)
         }
+        let declined = zip(offer.items[part], codes).filter { $0.1 == .declined }.map(\.0.key)
+        if !declined.isEmpty {
+            let id = wire.configuration.networks[offer.network].id
+            wire.directives.append(.offerDeclined(id, by: offer.contact.record.id, keys: declined))
+        }
         let values = zip(offer.items[part], reactions).filter { $0.1 == .send }.map(\.0.value)
         let bytes = values.reduce(0) { $0 + $1.count }
         offers.giveBack(offer.bytes(of: offer.part) - bytes, of: number)

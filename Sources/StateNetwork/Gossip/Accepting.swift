@@ -7,9 +7,10 @@ import StateContent
 extension Holdings {
     /// The code for an item that a peer offers, as far as what is held and what waits (`pending`) decides it.
     /// `takesDiffs`: whether block diffs are taken at all now.
+    /// `expected`: the stretches of the key's block that are on their way.
     func acceptCode(
-        for key: StateContentKey, from peer: Bytes32, beside pending: PendingDiffs, takesDiffs: Bool,
-        _ chain: some AttestedHeaders
+        for key: StateContentKey, from peer: Bytes32, beside pending: PendingDiffs, expected: [ClosedRange<Int>],
+        takesDiffs: Bool, _ chain: some AttestedHeaders
     ) -> AcceptCode {
         switch key {
         case .crown(let anchor):
@@ -19,7 +20,20 @@ extension Holdings {
             guard key.trie == .accounts else { return .notVerifiable }
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
-            return AcceptCode(pending.admission(of: key, from: peer, isCanonical: isCanonical, book))
+            let admission = pending.admission(of: key, from: peer, isCanonical: isCanonical, book)
+            guard admission == .wanted, expected.contains(where: { $0.contains(key.section) }) else {
+                return AcceptCode(admission)
+            }
+            return .inProgress
+        case .blockDiffs(let key):
+            guard key.trie == .accounts else { return .notVerifiable }
+            guard takesDiffs else { return .rateLimited }
+            let isCanonical = chain.isCanonical(key.point)
+            guard isCanonical != false else { return .notVerifiable }
+            // All that is held was compared with the state after that block, or after a later one.
+            if isCanonical == true, let head = verifiedHead, head.number >= key.point.number { return .alreadyStored }
+            return AcceptCode(
+                pending.admission(of: key, from: peer, isCanonical: isCanonical, expected: expected, book))
         case .range, .diffs, .codes, .availability: return .declined
         }
     }

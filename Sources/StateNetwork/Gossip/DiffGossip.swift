@@ -14,6 +14,11 @@ struct DiffGossip: Sendable {
     private let id: Bytes32
     private let sectionDepth: Int
     var expected = ExpectedOffers()
+    var expectedDiffs = ExpectedDiffs()
+    private var former = FormerPeers()
+    /// Whether stretches of block diffs are known here (0x4A). Off: as nodes of the former version, for networks of
+    /// both.
+    private let knowsStretches: Bool
     private var recent: RecentDiffs
     private var certificates = CheckedCertificates()
     /// Keys for each peer, in the order they came about.
@@ -21,7 +26,8 @@ struct DiffGossip: Sendable {
     /// When what was gathered is offered.
     private(set) var deadline: Instant?
 
-    init(role: Role, id: Bytes32, sectionDepth: Int, arc: Range<Int>) {
+    init(role: Role, id: Bytes32, sectionDepth: Int, arc: Range<Int>, knowsStretches: Bool = true) {
+        self.knowsStretches = knowsStretches
         self.role = role
         self.id = id
         self.sectionDepth = sectionDepth
@@ -34,6 +40,38 @@ struct DiffGossip: Sendable {
     /// what it is counts as a bridge for those that take nothing from one.
     func takesItems(from sender: Role?) -> Bool {
         role != .bridge && (sender.map { role.takesState(from: $0) } ?? (role == .holder))
+    }
+
+    /// A key as this node reads it; nil for one that it does not know.
+    func read(_ key: [UInt8]) throws(StateContentError) -> StateContentKey {
+        let read = try StateContentKey(decoding: key)
+        guard knowsStretches || read.selector != .blockDiffs else { throw .unknownContent(key.first ?? 0) }
+        return read
+    }
+
+    /// The stretches of the key's block that are on their way, or came a moment ago.
+    func expectedStretches(for key: StateContentKey, at now: Instant) -> [ClosedRange<Int>] {
+        switch key {
+        case .blockDiff(let key): expectedDiffs.stretches(at: key.point, now)
+        case .blockDiffs(let key): expectedDiffs.stretches(at: key.point, now)
+        default: []
+        }
+    }
+
+    /// An item was accepted from a peer.
+    mutating func expect(_ key: StateContentKey, _ bytes: [UInt8], from peer: Bytes32, at now: Instant) {
+        if case .blockDiffs(let key) = key { expectedDiffs.expect(key, from: peer, at: now) }
+        expected.expect(bytes, from: peer, at: now)
+    }
+
+    /// The items of these keys will not come.
+    mutating func broken(_ keys: [[UInt8]], by peer: Bytes32) {
+        for key in keys {
+            if case .success(.blockDiffs(let stretch)) = Result(catching: { try read(key) }) {
+                expectedDiffs.ended(stretch, from: peer)
+            }
+            expected.ended(key, from: peer)
+        }
     }
 
     /// Bytes that the accepted ones of these keys may bring in all.
@@ -50,10 +88,18 @@ struct DiffGossip: Sendable {
     // MARK: Out
 
     /// The value of a recent block diff, to be served.
-    func recentDiff(_ key: BlockDiffKey) -> [UInt8]? { recent[key] }
+    func recentDiff(_ key: BlockDiffKey) -> [UInt8]? { recent[key]?.encoded }
 
-    /// Remembers a diff of our own making.
-    mutating func remember(_ key: BlockDiffKey, _ value: [UInt8]) { recent.add(key, value) }
+    /// The value of the recent diffs of a stretch, to be served; nil where the stretch does not begin and end with one,
+    /// or they are more than one value may have.
+    func recentDiffs(_ key: BlockDiffsKey) -> [UInt8]? {
+        BlockDiffsServer.join(recent.diffs(at: key.point, in: key.stretch), at: key.point).first { $0.key == key }?.value
+    }
+
+    /// Remembers a diff of our own making. `bytes`: what it adds to what is held, about.
+    mutating func remember(_ key: BlockDiffKey, _ value: BlockDiffValue, bytes: Int) {
+        recent.add(key, value, bytes: bytes)
+    }
 
     /// Remembers a diff that a peer sent and that a job has checked, as it is passed on. The job has checked all of it
     /// but the certificate, and that may have come after the block was attested here, when nobody looks at it any more:
@@ -64,8 +110,8 @@ struct DiffGossip: Sendable {
         }
         let certificate = certificates.certificate(of: known, given: diff.value.certificate, in: chain)
         let value =
-            certificate == diff.value.certificate ? diff.encoded : diff.value.certified(by: certificate).encoded
-        if let value { recent.add(diff.key, value) }
+            certificate == diff.value.certificate ? diff.value : diff.value.certified(by: certificate)
+        recent.add(diff.key, value, bytes: diff.byteCount)
     }
 
     /// Queues a block diff for peers whose arc it lies in and who do not have the block yet, as far as is known.
@@ -89,16 +135,43 @@ struct DiffGossip: Sendable {
     }
 
     /// Takes what was gathered, all items for one peer together, once it is time.
-    mutating func takeOutgoing(at now: Instant) -> [(peer: Bytes32, items: [ContentItem])] {
+    mutating func takeOutgoing(
+        for peers: HolderDirectory, at now: Instant
+    ) -> [(peer: Bytes32, items: [ContentItem])] {
         guard let deadline, deadline <= now else { return [] }
         self.deadline = nil
         defer { outgoing = [:] }
+        var joined = JoinedDiffs()
         return outgoing.sorted { $0.key < $1.key }.compactMap { peer, keys in
-            let items = keys.compactMap { key in
-                recent[key].map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
-            }
+            let isFormer = former.contains(peer, sequence: peers[peer]?.record.sequence, at: now)
+            let items =
+                knowsStretches && !isFormer
+                ? joined.items(of: keys, recent)
+                : keys.compactMap { key in
+                    recent[key]?.encoded.map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
+                }
             return items.isEmpty ? nil : (peer, items)
         }
+    }
+
+    /// A peer declined what was offered. Who knows a stretch never does that, so it is offered the same by sections, at
+    /// once, and whatever comes after that for a while.
+    mutating func declined(_ keys: [[UInt8]], by peer: Bytes32, _ peers: HolderDirectory, at now: Instant) {
+        for key in keys {
+            guard case .success(.blockDiffs(let key)) = Result(catching: { try read(key) }) else { continue }
+            former.declined(peer, sequence: peers[peer]?.record.sequence, at: now)
+            let arc = peers[peer]?.arc.sections ?? 0..<0
+            for (section, _) in recent.diffs(at: key.point, in: key.stretch) where arc.contains(section) {
+                outgoing[peer, default: []].append(BlockDiffKey(point: key.point, section: section))
+            }
+            deadline = now
+        }
+    }
+
+    /// A node is no peer any more.
+    mutating func lost(_ peer: Bytes32) {
+        former.lost(peer)
+        outgoing[peer] = nil
     }
 
     /// The peers that an anchor's crown is offered to: some of those that do not name the anchor among what they serve.
@@ -113,4 +186,31 @@ struct DiffGossip: Sendable {
 
     /// Whether a peer of that role is offered anything: a bridge never is, and a bridge offers to holders alone.
     private func takesOffers(_ other: Role) -> Bool { role == .bridge ? other == .holder : other != .bridge }
+}
+
+/// Stretches as they go on the wire, while what was gathered is offered: peers whose arcs take the same sections of a
+/// block get the same bytes.
+private struct JoinedDiffs {
+    private struct Part: Hashable {
+        let point: StatePoint
+        let sections: [Int]
+    }
+
+    private var known: [Part: [ContentItem]] = [:]
+
+    /// The items of these keys, block by block.
+    mutating func items(of keys: [BlockDiffKey], _ recent: RecentDiffs) -> [ContentItem] {
+        var sections: [StatePoint: Set<Int>] = [:]
+        for key in keys { sections[key.point, default: []].insert(key.section) }
+        let points = sections.keys.sorted { ($0.number, $0.hash) < ($1.number, $1.hash) }
+        return points.flatMap { point in
+            let part = Part(point: point, sections: (sections[point] ?? []).sorted())
+            if let items = known[part] { return items }
+            let items = BlockDiffsServer.join(recent.diffs(at: point, of: part.sections), at: point).map {
+                ContentItem(key: StateContentKey.blockDiffs($0.key).encoded, value: $0.value)
+            }
+            known[part] = items
+            return items
+        }
+    }
 }

@@ -7,12 +7,36 @@ import StateStore
 struct PendingDiff: Sendable {
     let key: BlockDiffKey
     let value: BlockDiffValue
-    let encoded: [UInt8]
+    /// The section hash after the block, where it was proven as the diff came with those of other sections.
+    let sectionHashAfter: Bytes32?
+    /// Bytes that it takes of what it came in.
+    let byteCount: Int
     /// Who sent it.
     let sender: Bytes32
     let receivedAt: Instant
     /// Whether a key of the network had spoken for the block when the diff came: nobody has made it up then.
     let isVouched: Bool
+
+    init(
+        key: BlockDiffKey, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, byteCount: Int, sender: Bytes32,
+        receivedAt: Instant, isVouched: Bool
+    ) {
+        self.key = key
+        self.value = value
+        self.sectionHashAfter = sectionHashAfter
+        self.byteCount = byteCount
+        self.sender = sender
+        self.receivedAt = receivedAt
+        self.isVouched = isVouched
+    }
+
+    /// The same with the codes that were not there before, and no others.
+    func keepingCodes(_ hashes: [Bytes32]) -> PendingDiff {
+        guard value.codes.count > hashes.count else { return self }
+        return PendingDiff(
+            key: key, value: value.keepingCodes { hashes.contains($0) }, sectionHashAfter: sectionHashAfter,
+            byteCount: byteCount, sender: sender, receivedAt: receivedAt, isVouched: isVouched)
+    }
 }
 
 /// Whether a block diff on offer is wanted, and why not.
@@ -24,6 +48,17 @@ enum BlockDiffAdmission: Sendable, Equatable {
     /// The section is not complete, or the block's header is not attested.
     case notVerifiable
     case busy
+
+    /// Which answer stands for a stretch whose sections have several: the one that makes the offerer try again.
+    fileprivate var weight: Int {
+        switch self {
+        case .outsideArc, .notVerifiable: 0
+        case .known: 1
+        case .busy: 2
+        case .inProgress: 3
+        case .wanted: 4
+        }
+    }
 }
 
 /// The block diffs that wait: for their header, for their predecessor, for their turn. One a section goes on at a time,
@@ -77,6 +112,26 @@ struct PendingDiffs: Sendable {
         return hasRoom && !isOverShare ? .wanted : .busy
     }
 
+    /// Whether a stretch of a block's diffs is wanted: where one section of it is that is not expected already. Which of
+    /// its sections the block has changed is not known before it comes.
+    func admission(
+        of key: BlockDiffsKey, from sender: Bytes32, isCanonical: Bool?, expected: [ClosedRange<Int>],
+        _ book: SectionBook
+    ) -> BlockDiffAdmission {
+        let first = max(key.first, book.arc.lowerBound)
+        let end = min(key.last + 1, book.arc.upperBound)
+        guard first < end else { return .outsideArc }
+        var answer = BlockDiffAdmission.notVerifiable
+        for section in first..<end {
+            var next = admission(
+                of: BlockDiffKey(point: key.point, section: section), from: sender, isCanonical: isCanonical, book)
+            if next == .wanted, expected.contains(where: { $0.contains(section) }) { next = .inProgress }
+            if next == .wanted { return .wanted }
+            if next.weight > answer.weight { answer = next }
+        }
+        return answer
+    }
+
     /// Whether a sender has all the places in a section that it may have for blocks that nobody vouches for.
     private func isOverShare(_ sender: Bytes32, beside pending: [PendingDiff]) -> Bool {
         pending.count { !$0.isVouched && $0.sender == sender } >= StateNetworkLimits.unvouchedDiffsPerSender
@@ -99,7 +154,7 @@ struct PendingDiffs: Sendable {
         var pending = of(index)
         guard book.isComplete(index),
             room.hasRoom(
-                for: diff.encoded.count, from: diff.sender, isVouched: diff.isVouched, beside: pending)
+                for: diff.byteCount, from: diff.sender, isVouched: diff.isVouched, beside: pending)
         else { return }
         due.insert(index)
         let rivals = pending.filter { $0.key.point == diff.key.point }

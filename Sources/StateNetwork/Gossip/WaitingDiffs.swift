@@ -11,9 +11,9 @@ struct WaitingDiffs: Sendable {
 
     var bytes: Int { vouchedBytes + unvouchedBytes }
 
-    mutating func add(_ diff: PendingDiff) { count(diff, diff.encoded.count) }
+    mutating func add(_ diff: PendingDiff) { count(diff, diff.byteCount) }
 
-    mutating func remove(_ diff: PendingDiff) { count(diff, -diff.encoded.count) }
+    mutating func remove(_ diff: PendingDiff) { count(diff, -diff.byteCount) }
 
     private mutating func count(_ diff: PendingDiff, _ bytes: Int) {
         guard !diff.isVouched else {

@@ -123,6 +123,8 @@ public struct DiffsTaken: Sendable {
 public struct CheckBlockDiff: Sendable {
     let key: BlockDiffKey
     let value: BlockDiffValue
+    /// Where the path proof was checked against the header that came with it: what it proves.
+    let sectionHashAfter: Bytes32?
     let depth: Int
     /// Of the block, from its attested header.
     let stateRoot: Bytes32
@@ -132,11 +134,12 @@ public struct CheckBlockDiff: Sendable {
     let index: LayerIndex
 
     public init(
-        key: BlockDiffKey, value: BlockDiffValue, depth: Int, stateRoot: Bytes32, layers: [BlockLayer],
-        index: LayerIndex = LayerIndex()
+        key: BlockDiffKey, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, depth: Int, stateRoot: Bytes32,
+        layers: [BlockLayer], index: LayerIndex = LayerIndex()
     ) {
         self.key = key
         self.value = value
+        self.sectionHashAfter = sectionHashAfter
         self.depth = depth
         self.stateRoot = stateRoot
         self.layers = layers
@@ -148,18 +151,17 @@ public struct CheckBlockDiff: Sendable {
         guard let record = try SectionRecord.read(section, in: snapshot), record.isComplete else {
             throw StateJobError.outdated
         }
-        let claims = try BlockDiffCheck.verify(value, key: key, depth: depth)
-        guard claims.header.header.stateRoot == stateRoot else { throw DiffError.wrongHeader }
+        let proven = try provenHash()
         let top = layers.last { $0.point.number > record.working.number }
         let parent = top?.point ?? record.working
         var view = view(of: record, at: parent, in: snapshot)
         guard view.holds(section) else { throw StateJobError.outdated }
         let (update, codes) = try BlockDiffCheck.apply(
-            value, to: section, expecting: claims.sectionHashAfter,
-            from: top?.sectionHashAfter ?? record.sectionHash, in: &view)
+            value, to: section, expecting: proven, from: top?.sectionHashAfter ?? record.sectionHash,
+            leavingKnownCodes: sectionHashAfter != nil, in: &view)
         let layer = BlockLayer(
             section: section, point: key.point, parent: parent, sectionHashBefore: value.sectionHashBefore,
-            sectionHashAfter: claims.sectionHashAfter, update: update, pathProof: value.pathProof)
+            sectionHashAfter: proven, update: update, pathProof: value.pathProof)
         let brought = Set(codes.map(\.hash))
         let wanted = try CodeRecords.missing(of: update.newCodeHashes.filter { !brought.contains($0) }, in: snapshot)
         var batch = StateWrites.layer(layer, missingCodes: wanted)
@@ -167,6 +169,15 @@ public struct CheckBlockDiff: Sendable {
         return CheckedDiff(
             layer: layer, batch: batch, codeHashes: codes.map(\.hash),
             wantedCodes: wanted.map { WantedCode(hash: $0, section: key.section) })
+    }
+
+    /// The section hash after the block. A proof that came for several sections was checked as it came, against the
+    /// header whose hash is in the key.
+    private func provenHash() throws(DiffError) -> Bytes32 {
+        if let sectionHashAfter { return sectionHashAfter }
+        let claims = try BlockDiffCheck.verify(value, key: key, depth: depth)
+        guard claims.header.header.stateRoot == stateRoot else { throw .wrongHeader }
+        return claims.sectionHashAfter
     }
 
     /// The section at the newest layer: by the index where it fits the record as it is stored now.
@@ -178,6 +189,40 @@ public struct CheckBlockDiff: Sendable {
         }
         return StateView(snapshot, depth: depth, at: parent, records: [record], layers: layers)
     }
+}
+
+/// Checks diffs of one block, one a section, that came from one sender.
+public struct CheckBlockDiffs: Sendable {
+    let diffs: [CheckBlockDiff]
+
+    public init(diffs: [CheckBlockDiff]) { self.diffs = diffs }
+
+    /// One section's falsehood does not take the others with it: each holds or does not by itself.
+    func run(on snapshot: some StoreSnapshot) throws -> CheckedDiffs {
+        var checked = CheckedDiffs()
+        for diff in diffs {
+            switch StateJobError.result({ try diff.run(on: snapshot) }) {
+            case .success(let outcome):
+                checked.batch.append(outcome.batch)
+                checked.diffs.append(outcome)
+            case .failure(.lie(let what)), .failure(.falseDiff(let what)):
+                checked.lies.append((diff.key.section, what))
+            case .failure(.outdated): continue
+            case .failure(.store(let error)): throw error
+            }
+        }
+        return checked
+    }
+}
+
+/// What came of the diffs of one block and sender.
+public struct CheckedDiffs: Sendable {
+    /// Those that hold.
+    public internal(set) var diffs: [CheckedDiff] = []
+    /// All that they write.
+    public internal(set) var batch = WriteBatch()
+    /// Sections whose diff is the sender's lie, and what of it.
+    public internal(set) var lies: [(section: Int, what: String)] = []
 }
 
 /// A block diff that holds.

@@ -13,7 +13,7 @@ public enum StateJob: Sendable {
     case serveCodes(ServeCodes)
     case takeRange(TakeRange)
     case takeDiffs(TakeDiffs)
-    case checkBlockDiff(CheckBlockDiff)
+    case checkBlockDiffs(CheckBlockDiffs)
     case checkCrown(CheckCrown)
     case checkCodes(CheckCodes)
     case fold(FoldSection)
@@ -31,7 +31,7 @@ public enum StateJob: Sendable {
         case .serveCodes(let job): .served(job.run(on: snapshot))
         case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
         case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
-        case .checkBlockDiff(let job): .blockDiff(StateJobError.result { try job.run(on: snapshot) })
+        case .checkBlockDiffs(let job): .blockDiffs(StateJobError.result { try job.run(on: snapshot) })
         case .checkCrown(let job): .crown(StateJobError.result { try job.run() })
         case .checkCodes(let job): .codes(StateJobError.result { try job.run() })
         case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
@@ -51,7 +51,7 @@ extension StateJob {
             .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
         case .takeRange: .range(.failure(.store(error)))
         case .takeDiffs: .diffs(.failure(.store(error)))
-        case .checkBlockDiff: .blockDiff(.failure(.store(error)))
+        case .checkBlockDiffs: .blockDiffs(.failure(.store(error)))
         case .checkCrown: .crown(.failure(.store(error)))
         case .checkCodes: .codes(.failure(.store(error)))
         case .fold: .fold(.failure(.store(error)))
@@ -86,7 +86,7 @@ public enum StateJobResult: Sendable {
     case served([UInt8])
     case range(Result<RangeTaken, StateJobError>)
     case diffs(Result<DiffsTaken, StateJobError>)
-    case blockDiff(Result<CheckedDiff, StateJobError>)
+    case blockDiffs(Result<CheckedDiffs, StateJobError>)
     case crown(Result<Crown, StateJobError>)
     case codes(Result<[(hash: Bytes32, code: [UInt8])], StateJobError>)
     case fold(Result<SectionFolded, StateJobError>)
@@ -100,7 +100,7 @@ public enum StateJobResult: Sendable {
         case .served: nil
         case .range(let result): result.error
         case .diffs(let result): result.error
-        case .blockDiff(let result): result.error
+        case .blockDiffs(let result): result.error
         case .crown(let result): result.error
         case .codes(let result): result.error
         case .fold(let result): result.error

@@ -113,17 +113,19 @@ import Testing
         let point = StatePoint(number: 1, hash: .max)
         for section in [1, 2] {
             let key = BlockDiffKey(point: point, section: section)
-            gossip.remember(key, [UInt8(section)])
+            gossip.remember(key, Bench.diffValue(section), bytes: 1)
             gossip.passOn(
                 key, to: holders, except: nil, fanout: 6, at: .zero + .milliseconds(section == 1 ? 0 : 5))
         }
         let due = Instant.zero + StateNetworkLimits.gossipGather
         #expect(gossip.deadline == due, "the first key sets the time")
-        let early = gossip.takeOutgoing(at: .zero)
+        let early = gossip.takeOutgoing(for: holders, at: .zero)
         #expect(early.isEmpty)
-        let offers = gossip.takeOutgoing(at: due)
-        #expect(offers.map(\.peer) == [Bench.other] && offers.first?.items.map(\.value) == [[1], [2]])
-        let late = gossip.takeOutgoing(at: due)
+        let offers = gossip.takeOutgoing(for: holders, at: due)
+        let stretch = try #require(BlockDiffsKey(point: point, first: 1, last: 2))
+        #expect(offers.map(\.peer) == [Bench.other])
+        #expect(offers.first?.items.map(\.key) == [StateContentKey.blockDiffs(stretch).encoded])
+        let late = gossip.takeOutgoing(for: holders, at: due)
         #expect(late.isEmpty && gossip.deadline == nil)
     }
 }

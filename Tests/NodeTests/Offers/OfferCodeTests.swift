@@ -62,7 +62,7 @@ import Testing
             bench.node.state.pending.enqueue(
                 PendingDiff(
                     key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), value: value,
-                    encoded: [0], sender: Bench.peer, receivedAt: bench.now, isVouched: true),
+                    byteCount: 1, sender: Bench.peer, receivedAt: bench.now, isVouched: true),
                 bench.book)
         }
         let code = code(&bench, number: 500)

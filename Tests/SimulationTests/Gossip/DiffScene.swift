@@ -65,7 +65,7 @@ struct DiffScene {
 
     /// Jobs that check a block diff, begun since the last call.
     mutating func checksBegun() -> Int {
-        node.drain().count { if case .run(_, .checkBlockDiff) = $0 { true } else { false } }
+        node.drain().count { if case .run(_, .checkBlockDiffs) = $0 { true } else { false } }
     }
 
     /// Runs the jobs that have come about and says that what they give was committed, until nothing more comes.

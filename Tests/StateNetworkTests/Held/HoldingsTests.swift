@@ -57,7 +57,7 @@ struct Ring {
             header: [], certificate: [], sectionHashBefore: hash(section, from), changes: [], codes: [], pathProof: [])
         return PendingDiff(
             key: BlockDiffKey(point: point, section: section), value: value,
-            encoded: [UInt8](repeating: 0, count: bytes), sender: sender, receivedAt: time, isVouched: isVouched)
+            byteCount: bytes, sender: sender, receivedAt: time, isVouched: isVouched)
     }
 
     /// All sections of `arc` complete at genesis, caught up, with the crown of genesis.

@@ -1,0 +1,47 @@
+import Chain
+import Primitives
+import StateContent
+
+/// The sections of a block whose diffs are on their way, or came a moment ago: other offers of the same block and
+/// sections are put off meanwhile. A stretch does not say which of its sections the block has changed, so one that came
+/// counts for all of them, until it is so old that what is missing of the block may come from another.
+struct ExpectedDiffs: Sendable {
+    private struct Entry: Sendable {
+        let point: StatePoint
+        let stretch: ClosedRange<Int>
+        let peer: Bytes32
+        var until: Instant
+
+        func isOf(_ key: BlockDiffsKey, _ sender: Bytes32) -> Bool {
+            point == key.point && stretch == key.stretch && peer == sender
+        }
+    }
+
+    private var entries: [Entry] = []
+
+    /// How many are remembered.
+    var count: Int { entries.count }
+
+    /// The stretch was accepted from a peer.
+    mutating func expect(_ key: BlockDiffsKey, from peer: Bytes32, at now: Instant) {
+        entries.removeAll { $0.until <= now }
+        guard entries.count < StateNetworkLimits.expectedStretches else { return }
+        let until = now + StateNetworkLimits.expectedWait
+        entries.append(Entry(point: key.point, stretch: key.stretch, peer: peer, until: until))
+    }
+
+    /// It came, and is whole.
+    mutating func came(_ key: BlockDiffsKey, from peer: Bytes32, at now: Instant) {
+        for index in entries.indices where entries[index].isOf(key, peer) {
+            entries[index].until = now + StateNetworkLimits.cameWait
+        }
+    }
+
+    /// It will not come, or is of no use.
+    mutating func ended(_ key: BlockDiffsKey, from peer: Bytes32) { entries.removeAll { $0.isOf(key, peer) } }
+
+    /// The sections of a block that are expected or came: the stretches, in no order.
+    func stretches(at point: StatePoint, _ now: Instant) -> [ClosedRange<Int>] {
+        entries.filter { $0.point == point && $0.until > now }.map(\.stretch)
+    }
+}
