@@ -3,6 +3,7 @@ import MerklePatricia
 import Primitives
 import StateContent
 import StateNetwork
+import StateStore
 
 /// Decoders of the state network and of trie nodes.
 enum StateDecoders {

@@ -14,26 +14,19 @@ extension StateSync {
     ) {
         // A key that does not decode is none that anybody here wants.
         let decoded = keys.map { try? gossip.read($0) }
+        let takesItems = gossip.takesItems(from: holders[peer]?.role)
         let codes = zip(keys, decoded).map { bytes, key in
-            key.map { accept($0, bytes, from: peer, chain, at: now) } ?? .declined
+            guard let key else { return AcceptCode.declined }
+            // Who declines a stretch is taken not to know what it is.
+            guard takesItems else { return key.selector == .blockDiffs ? .notVerifiable : .declined }
+            guard !gossip.expected.isExpected(bytes, at: now) else { return .inProgress }
+            let code = holdings.acceptCode(
+                for: key, from: peer, beside: pending, expected: gossip.expectedStretches(for: key, at: now),
+                takesDiffs: planner.takesBlockDiffs, chain)
+            if code == .accepted { gossip.expect(key, bytes, from: peer, at: now) }
+            return code
         }
         outbox.append(.decide(token, codes, limit: gossip.bytes(of: decoded, accepted: codes)))
-    }
-
-    /// The code for one of them; what is accepted is expected from then on.
-    private mutating func accept(
-        _ key: StateContentKey, _ bytes: [UInt8], from peer: Bytes32, _ chain: some AttestedHeaders, at now: Instant
-    ) -> AcceptCode {
-        guard gossip.takesItems(from: holders[peer]?.role) else {
-            // Who declines a stretch is taken not to know what it is.
-            return key.selector == .blockDiffs ? .notVerifiable : .declined
-        }
-        guard !gossip.expected.isExpected(bytes, at: now) else { return .inProgress }
-        let code = holdings.acceptCode(
-            for: key, from: peer, beside: pending, expected: gossip.expectedStretches(for: key, at: now),
-            takesDiffs: planner.takesBlockDiffs, chain)
-        if code == .accepted { gossip.expect(key, bytes, from: peer, at: now) }
-        return code
     }
 
     /// An item that was offered and accepted has come. Here only its header is looked at, which the chain network may
@@ -53,7 +46,14 @@ extension StateSync {
                     key: key, value: value, byteCount: item.value.count, sender: peer, receivedAt: now,
                     isVouched: isVouched)
                 pending.enqueue(diff, holdings.book)
-            case .blockDiffs(let key): try receivedStretch(key, item.value, from: peer, chain, at: now)
+            case .blockDiffs(let key):
+                // Here its proof is looked at too, once for all sections: from then on each goes its own way.
+                let claims = try BlockDiffsCheck.verify(
+                    try BlockDiffsValue(decoding: item.value), key: key, depth: holdings.book.depth)
+                gossip.expectedDiffs.came(key, from: peer, at: now)
+                let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(claims.header)
+                outbox.append(.learned(claims.header, from: peer))
+                pending.enqueue(claims, from: peer, isVouched: isVouched, at: now, holdings.book)
             case .crown(let anchor):
                 guard let header = chain.header(of: anchor), !holdings.crowns.contains(anchor) else { return }
                 let job = CheckCrown(value: item.value, stateRoot: header.stateRoot, depth: holdings.book.depth)
@@ -63,25 +63,6 @@ extension StateSync {
         } catch {
             gossip.broken([item.key], by: peer)
             blame(peer, "sent an item that does not hold: \(error)")
-        }
-    }
-
-    /// Block diffs that came together: their proof is looked at once, and from then on each section's diff goes its own
-    /// way.
-    private mutating func receivedStretch(
-        _ key: BlockDiffsKey, _ bytes: [UInt8], from peer: Bytes32, _ chain: some AttestedHeaders, at now: Instant
-    ) throws(DiffError) {
-        let value = try BlockDiffsValue(decoding: bytes)
-        let claims = try BlockDiffsCheck.verify(value, key: key, depth: holdings.book.depth)
-        gossip.expectedDiffs.came(key, from: peer, at: now)
-        let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(claims.header)
-        outbox.append(.learned(claims.header, from: peer))
-        for part in claims.parts {
-            let diff = PendingDiff(
-                key: BlockDiffKey(point: key.point, section: part.section), value: part.value,
-                sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount, sender: peer, receivedAt: now,
-                isVouched: isVouched)
-            pending.enqueue(diff, holdings.book)
         }
     }
 
@@ -114,18 +95,6 @@ extension StateSync {
         }
     }
 
-    /// Diffs of one block and sender were checked: those that hold are written together, and the sender is blamed once
-    /// for those that do not.
-    mutating func checkedDiffs(_ id: OperationID, _ diffs: [PendingDiff], _ checked: CheckedDiffs, at now: Instant) {
-        if let lie = checked.lies.first, let diff = diffs.first {
-            blame(diff.sender, "sent a diff of block \(diff.key.point) that does not hold: \(lie.what)")
-        }
-        // The others who had the true one were told that it was on its way.
-        for lie in checked.lies { holdings.book.change(lie.section) { $0.needsCatchUp = true } }
-        guard !checked.diffs.isEmpty else { return end(id, .aborted, at: now) }
-        write(id, checked.batch, .layers(checked.diffs))
-    }
-
     /// Verified diffs are committed layers: count them and pass them on.
     mutating func layersStored(
         _ diffs: [PendingDiff], _ checked: [CheckedDiff], _ id: OperationID, _ chain: some AttestedHeaders,
@@ -134,12 +103,13 @@ extension StateSync {
         totals.blockDiffs += checked.count
         let bySection = Dictionary(uniqueKeysWithValues: diffs.map { ($0.key.section, $0) })
         var (lost, stored): ([BlockLayer], [PendingDiff]) = ([], [])
+        if let point = checked.first?.layer.point { holdings.note(checked.proof, at: point.number) }
         for outcome in checked {
             guard let diff = bySection[outcome.layer.section.index] else { continue }
             for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
                 blame(rival.sender, rival.falsehood)
             }
-            guard chain.isCanonical(outcome.layer.point) != false, holdings.committed(outcome.layer, replacing: false)
+            guard chain.isCanonical(outcome.layer.point) != false, holdings.committed(outcome.layer, replacing: false, noting: false)
             else {
                 // The chain's head changed while the layer was written: it was right, of a block that lost.
                 lost.append(outcome.layer)

@@ -29,7 +29,13 @@ extension StateSync {
             guard !codes.isEmpty else { return end(id, .refused, at: moment.instant) }
             write(id, StateWrites.codes(codes), .codes(codes.map(\.hash)))
         case (.blockDiffs(let diffs), .blockDiffs(.success(let checked))):
-            checkedDiffs(id, diffs, checked, at: moment.instant)
+            if let sender = diffs.first?.sender, let lie = checked.lies.first {
+                blame(sender, "sent a diff of block \(diffs[0].key.point) that does not hold: \(lie.what)")
+            }
+            // The others who had the true one were told that it was on its way.
+            for lie in checked.lies { holdings.book.change(lie.section) { $0.needsCatchUp = true } }
+            guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
+            write(id, checked.batch, .layers(checked.diffs))
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
         default:
             guard let error = result.error else {
@@ -114,7 +120,8 @@ extension StateSync {
             holdings.store(taken.crown, at: Anchor(epoch: 0, hash: word.certified.point.hash))
             return applied(id, word, [], chain, at: moment)
         case .block(let taken, let word):
-            for change in taken.changes { _ = holdings.committed(change.layer, replacing: false) }
+            // The crown has all their nodes.
+            for change in taken.changes { _ = holdings.committed(change.layer, replacing: false, noting: false) }
             holdings.noteCrown(taken.crown, at: word.certified.point)
             return applied(id, word, taken.changes, chain, at: moment)
         case .nothing: return end(id, .done(bytes: 0), at: now)

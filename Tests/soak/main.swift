@@ -13,6 +13,7 @@ import UTPLab
 //   soak slow-readers ENR PID   what readers that take next to nothing cost a holder
 //   soak kills [SEED [VICTIM]]  a simulated network whose nodes are killed at every write, one kill a run
 //   soak headers [COUNT]   what a start costs over a store of so many headers (default 200,000)
+//   soak blocks [CHANGES]  what blocks of so many changes (default 2,000) over 4,096 sections cost holders
 //   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
 //                         so many holders of 2^EXPONENT keys each, a bridge and a client; DEPTH: 16^DEPTH sections
 
@@ -213,6 +214,12 @@ if arguments.first == "--replay" {
     exit(try Headers.run(count: count) ? 0 : 1)
 } else if arguments.first == "idle" {
     exit(try Idle.run() ? 0 : 1)
+} else if arguments.first == "blocks" {
+    guard let changes = Int(arguments.dropFirst().first ?? "2000"), (100...20_000).contains(changes) else {
+        print("usage: soak blocks [CHANGES]")
+        exit(2)
+    }
+    exit(try Blocks.run(changes: changes) ? 0 : 1)
 } else if arguments.first == "ring" {
     guard let ring = Ring(Array(arguments.dropFirst())) else {
         print("usage: \(Ring.usage)")
@@ -223,7 +230,8 @@ if arguments.first == "--replay" {
     guard let seeds = UInt64(arguments.first ?? "2") else {
         print(
             "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory "
-                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT] | soak idle")
+                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT] | soak idle "
+                + "| soak blocks [CHANGES]")
         exit(2)
     }
     let began = ContinuousClock.now

@@ -166,6 +166,19 @@ struct PendingDiffs: Sendable {
         set(pending, of: index)
     }
 
+    /// Queues what a stretch said, section by section.
+    mutating func enqueue(
+        _ claims: BlockDiffsCheck.Claims, from sender: Bytes32, isVouched: Bool, at now: Instant, _ book: SectionBook
+    ) {
+        for part in claims.parts {
+            let key = BlockDiffKey(point: claims.header.point, section: part.section)
+            let diff = PendingDiff(
+                key: key, value: part.value, sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount,
+                sender: sender, receivedAt: now, isVouched: isVouched)
+            enqueue(diff, book)
+        }
+    }
+
     // MARK: Whose turn it is
 
     /// Every section with diffs that wait is worth another look: the chain knows other blocks now.

@@ -23,3 +23,19 @@ struct ReadyDiffs {
         groups[place].checks.append(check)
     }
 }
+
+extension [CheckedDiff] {
+    /// The nodes above the sections of one block's diffs, which are in order: each once. A node that was there before
+    /// is on the way to the section just before, too.
+    var proof: [[UInt8]] {
+        var nodes: [[UInt8]] = []
+        var last: [[UInt8]] = []
+        for diff in self {
+            let path = diff.layer.pathProof
+            let shared = zip(path, last).prefix { $0 == $1 }.count
+            nodes += path[shared...]
+            last = path
+        }
+        return nodes
+    }
+}

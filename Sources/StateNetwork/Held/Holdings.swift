@@ -49,11 +49,12 @@ public struct Holdings: Sendable {
 
     /// A layer was committed: on top of the others, or, after a catch-up, in place of all of them. False where it does
     /// not go on from what is held any more, because a reorganisation came between: then it is not taken, the section
-    /// is to be caught up, and the store has to forget the layer.
-    mutating func committed(_ layer: BlockLayer, replacing: Bool) -> Bool {
+    /// is to be caught up, and the store has to forget the layer. `noting`: whether its path proof may be new here; of
+    /// many layers of one block the caller notes each node once.
+    mutating func committed(_ layer: BlockLayer, replacing: Bool, noting: Bool = true) -> Bool {
         var stands = false
         book.change(layer.section.index) { stands = $0.take(layer, replacing: replacing) }
-        if stands { note(layer.pathProof, at: layer.point.number) }
+        if stands, noting { note(layer.pathProof, at: layer.point.number) }
         return stands
     }
 

@@ -16,10 +16,13 @@ struct DiffScene {
     let key: BlockDiffKey
     let value: BlockDiffValue
     let encoded: [UInt8]
+    /// What the block changed in the whole arc, `value` first among it or not.
+    let diffs: [(section: Int, value: BlockDiffValue)]
     /// What its store holds then.
     let snapshot: MemorySnapshot
 
-    init() throws {
+    /// `sections`: of the arc that the block has to change at least.
+    init(sections: Int = 1) throws {
         var scenario = try Scenario(Scenarios.small(seed: 21))
         let holder = scenario.holders[0]
         let standing = scenario.world.run(until: .seconds(60)) {
@@ -36,6 +39,11 @@ struct DiffScene {
             guard node.state.holdings.verifiedHead == node.chain.head else { continue }
             let bridge = try #require(scenario.world.node(scenario.bridge))
             let point = scenario.chain.entries[Int(number)].block.header.point
+            let diffs = node.arc.compactMap { section in
+                bridge.state.gossip.recentDiff(BlockDiffKey(point: point, section: section))
+                    .flatMap { try? BlockDiffValue(decoding: $0) }.map { (section: section, value: $0) }
+            }
+            guard diffs.count >= sections else { continue }
             for section in node.arc {
                 let key = BlockDiffKey(point: point, section: section)
                 guard let encoded = bridge.state.gossip.recentDiff(key) else { continue }
@@ -45,6 +53,7 @@ struct DiffScene {
                 self.snapshot = snapshot
                 self.key = key
                 self.encoded = encoded
+                self.diffs = diffs
                 value = try BlockDiffValue(decoding: encoded)
                 return
             }
@@ -82,6 +91,11 @@ struct DiffScene {
             }
             directives = node.drain()
         }
+    }
+
+    mutating func receive(_ key: BlockDiffsKey, _ value: [UInt8], from peer: Bytes32) {
+        let item = ContentItem(key: StateContentKey.blockDiffs(key).encoded, value: value)
+        node.state.handle(.received([item], from: peer), node.chain.attested, at: moment)
     }
 
     mutating func receive(_ key: BlockDiffKey, _ value: [UInt8], from peer: Bytes32) {

@@ -224,16 +224,28 @@ struct Ring {
     }
 
     @Test func recentValuesAreBoundedOldestGoFirst() {
+        func value(_ number: UInt64) -> BlockDiffValue { Ring.diff(0, Ring.point(number), from: UInt8(number)).value }
         var recent = RecentDiffs(limit: 3)
-        for number in 0..<10 { recent.add(key(0, UInt64(number)), [UInt8(number)]) }
-        recent.add(key(0, 9), [0])
-        #expect(recent.count == 3 && recent.bytes == 3)
+        for number in UInt64(0)..<10 { recent.add(key(0, number), value(number), bytes: 2) }
+        recent.add(key(0, 9), value(0), bytes: 2)
+        #expect(recent.count == 3 && recent.bytes == 6)
         #expect(recent[key(0, 6)] == nil)
-        #expect((7..<10).map { recent[key(0, $0)] } == [[7], [8], [9]])
+        #expect((7..<10).map { recent[key(0, $0)] } == [value(7), value(8), value(9)])
         var large = RecentDiffs(limit: 9)
-        large.add(key(0, 1), [1])
-        large.add(key(0, 2), [UInt8](repeating: 2, count: StateNetworkLimits.recentDiffBytes + 1))
+        large.add(key(0, 1), value(1), bytes: 1)
+        large.add(key(0, 2), value(2), bytes: StateNetworkLimits.recentDiffBytes + 1)
         #expect(large.count == 1 && large[key(0, 2)] != nil, "the newest stays")
+    }
+
+    @Test func recentValuesOfABlockAreThereInOrder() {
+        var recent = RecentDiffs(limit: 9)
+        for section in [7, 2, 5] {
+            let diff = Ring.diff(section, Ring.point(1), from: 0)
+            recent.add(diff.key, diff.value, bytes: 1)
+        }
+        #expect(recent.diffs(at: Ring.point(1), in: 2...6).map(\.section) == [2, 5])
+        #expect(recent.diffs(at: Ring.point(1), of: [7, 3]).map(\.section) == [7])
+        #expect(recent.diffs(at: Ring.point(2), in: 0...15).isEmpty)
     }
 }
 
