@@ -68,8 +68,10 @@ extension StateRecorder {
         refused("status-1", StateStatus.notAtThisAnchor(served: [anchor]).encoded)
         refused("onto-another-state", bytes, ["before": .string("after")])
         for (name, first, last) in [
-            ("first-section-before-the-changes", key.first - 1, key.last), ("first-section-after", key.first + 1, key.last),
-            ("last-section-before", key.first, key.last - 1), ("last-section-after-the-changes", key.first, key.last + 1),
+            ("first-section-before-the-changes", key.first - 1, key.last),
+            ("first-section-after", key.first + 1, key.last),
+            ("last-section-before", key.first, key.last - 1),
+            ("last-section-after-the-changes", key.first, key.last + 1),
             ("beyond-the-ring", key.first, 16),
         ] {
             guard let other = BlockDiffsKey(point: point, first: first, last: last) else { continue }

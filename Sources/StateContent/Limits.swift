@@ -42,7 +42,8 @@ public enum StateContentLimits {
     public static let pathProofNodes = 64
     /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
-    /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas deploys at most some 3,000 tiny contracts.
+    /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas
+    /// deploys at most some 3,000 tiny contracts.
     public static let blockCodes = 4_096
     /// Crown nodes: all branches above depth 4 and as many spanning nodes as there are sections.
     public static let crownNodes = 69_905

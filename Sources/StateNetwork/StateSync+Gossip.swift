@@ -109,7 +109,8 @@ extension StateSync {
             for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
                 blame(rival.sender, rival.falsehood)
             }
-            guard chain.isCanonical(outcome.layer.point) != false, holdings.committed(outcome.layer, replacing: false, noting: false)
+            guard chain.isCanonical(outcome.layer.point) != false,
+                holdings.committed(outcome.layer, replacing: false, noting: false)
             else {
                 // The chain's head changed while the layer was written: it was right, of a block that lost.
                 lost.append(outcome.layer)

@@ -257,7 +257,8 @@ import Testing
                 == overLimit)
         let hashes = [Bytes32](repeating: .zero, count: StateContentLimits.stretchSections + 1)
         #expect(decode(try changed(hashes: hashes)) == overLimit)
-        #expect(decode(try changed(codes: Array(repeating: [1], count: StateContentLimits.blockCodes + 1))) == overLimit)
+        let codes = Array(repeating: [UInt8(1)], count: StateContentLimits.blockCodes + 1)
+        #expect(decode(try changed(codes: codes)) == overLimit)
         #expect(decode(try changed(codes: [[UInt8](repeating: 1, count: ChainLimits.codeBytes + 1)])) == overLimit)
         #expect(
             decode(try changed(proof: [[UInt8](repeating: 1, count: StateContentLimits.nodeBytes + 1)])) == overLimit)

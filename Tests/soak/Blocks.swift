@@ -14,7 +14,7 @@ enum Blocks {
     /// Blocks that are counted, after some that are not.
     private static let counted = 20, before = 4
     private static let interval = Interval.milliseconds(500)
-    /// Bytes received in streams over those needed.
+    /// Bytes of block diffs received over those needed.
     private static let bar = 1.5
 
     /// Whether the bytes stay below the bar.
@@ -54,32 +54,35 @@ enum Blocks {
                 Double(needed.header) / share))
         print(
             String(
-                format: "  block diffs received %.2f of that, all UDP bytes received %.2f; processor %.0f ms a block for "
-                    + "the bridge and 16 holders", streamed, whole, 1_000 * spent))
+                format: "  block diffs received %.2f of that, headers and certificates besides %.2f, all UDP bytes "
+                    + "received %.2f; processor %.0f ms a block for the bridge and 16 holders",
+                streamed, Double(end.headers - start.headers) / Double(needed.all), whole, 1_000 * spent))
         let verified = scenario.holders.compactMap { scenario.world.progress($0)?.verifiedHead }
         print("  verified up to \(verified.min() ?? 0)…\(verified.max() ?? 0)")
         return streamed
     }
 
     private static func run(_ scenario: inout Scenario, upTo number: Int) throws {
-        let reached = scenario.world.run(until: scenario.world.now + .seconds(120)) { [holders = scenario.holders] world in
+        let holders = scenario.holders
+        let reached = scenario.world.run(until: scenario.world.now + .seconds(120)) { world in
             holders.allSatisfy { (world.progress($0)?.verifiedHead ?? 0) >= UInt64(number) }
         }
         if !reached { throw Idle.NotFilled() }
     }
 
-    /// What all holders received: values of block diffs, and UDP payload of every kind.
-    private static func received(_ scenario: Scenario) -> (streamed: UInt64, all: UInt64) {
+    /// What all holders received: values of block diffs, those of the chain network, and UDP payload of every kind.
+    private static func received(_ scenario: Scenario) -> (streamed: UInt64, headers: UInt64, all: UInt64) {
         let ids = ([scenario.bridge] + scenario.holders).compactMap { scenario.world.node($0)?.record.id }
-        return scenario.holders.reduce((0, 0)) { sum, host in
+        return scenario.holders.reduce((0, 0, 0)) { sum, host in
             guard let node = scenario.world.node(host) else { return sum }
             let values = ids.reduce(0) { $0 + node.overlay.traffic(with: $1, network: .state).received }
-            return (sum.0 + values, sum.1 + scenario.world.traffic(of: host).received)
+            let headers = ids.reduce(0) { $0 + node.overlay.traffic(with: $1, network: .chain).received }
+            return (sum.0 + values, sum.1 + headers, sum.2 + scenario.world.traffic(of: host).received)
         }
     }
 
-    /// What a block's changes in an arc cannot do without: the keys and values of the changed leaves, the nodes from the
-    /// root to the touched sections once each, the header and its certificate.
+    /// What a block's changes in an arc cannot do without: the keys and values of the changed leaves, the nodes from
+    /// the root to the touched sections once each, the header and its certificate.
     private static func needed(
         _ scenario: Scenario, blocks: ClosedRange<Int>
     ) throws -> (all: Int, leaves: Int, proof: Int, header: Int) {

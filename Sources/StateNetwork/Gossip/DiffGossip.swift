@@ -93,7 +93,8 @@ struct DiffGossip: Sendable {
     /// The value of the recent diffs of a stretch, to be served; nil where the stretch does not begin and end with one,
     /// or they are more than one value may have.
     func recentDiffs(_ key: BlockDiffsKey) -> [UInt8]? {
-        BlockDiffsServer.join(recent.diffs(at: key.point, in: key.stretch), at: key.point).first { $0.key == key }?.value
+        let joined = BlockDiffsServer.join(recent.diffs(at: key.point, in: key.stretch), at: key.point)
+        return joined.first { $0.key == key }?.value
     }
 
     /// Remembers a diff of our own making. `bytes`: what it adds to what is held, about.

@@ -112,8 +112,8 @@ struct PendingDiffs: Sendable {
         return hasRoom && !isOverShare ? .wanted : .busy
     }
 
-    /// Whether a stretch of a block's diffs is wanted: where one section of it is that is not expected already. Which of
-    /// its sections the block has changed is not known before it comes.
+    /// Whether a stretch of a block's diffs is wanted: where one section of it is that is not expected already. Which
+    /// of its sections the block has changed is not known before it comes.
     func admission(
         of key: BlockDiffsKey, from sender: Bytes32, isCanonical: Bool?, expected: [ClosedRange<Int>],
         _ book: SectionBook

@@ -92,7 +92,8 @@ import Testing
         scene.settle()
         #expect(isBanned(hostile, scene))
         #expect(taken(scene) == diffs.map(\.section).filter { $0 != section })
-        #expect(scene.node.state.holdings.held(section)?.needsCatchUp == true || scene.node.state.holdings.book.isLocked(section))
+        let holdings = scene.node.state.holdings
+        #expect(holdings.held(section)?.needsCatchUp == true || holdings.book.isLocked(section), "it is asked for")
     }
 
     /// What it proves by itself it must prove whole: nothing of it is taken otherwise.
@@ -102,7 +103,8 @@ import Testing
         let value = diffs[0].value
         diffs[0].value = BlockDiffValue(
             header: value.header, certificate: value.certificate, sectionHashBefore: value.sectionHashBefore,
-            changes: value.changes, codes: value.codes, pathProof: value.pathProof + [[UInt8](repeating: 1, count: 40)])
+            changes: value.changes, codes: value.codes,
+            pathProof: value.pathProof + [[UInt8](repeating: 1, count: 40)])
         let stretch = try joined(diffs, scene)
         let before = scene.node.totals.invalidAnswers
         scene.receive(stretch.key, stretch.value, from: hostile)
