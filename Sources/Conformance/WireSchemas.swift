@@ -32,6 +32,8 @@ enum WireSchemas {
         case 0x42: "Container(near:Bytes32,hashes:List[Bytes32,20])"
         case 0x43: "Container(trie:\(trie),block:\(point),section:uint32)"
         case 0x44: "Container(trie:\(trie),anchor:\(anchor))"
+        case 0x46:
+            "Container(trie:\(trie),anchor:\(anchor),places:List[ByteList[66],128],levels:uint8,max_bytes:uint32)"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
         case 0x52: point
         default: nil
@@ -49,6 +51,7 @@ enum WireSchemas {
         + "codes:List[ByteList[65536],4096],path_proof:\(nodes(64)))"
     static let codes = "List[ByteList[65536],20]"
     static let crown = nodes(69_905)
+    static let subtrees = nodes(8_192)
     static let availability = served(anchors: 4, runs: 32_768)
     static let statePing =
         "Container(role:uint8,radius:uint256,head:\(point),served:\(served(anchors: 2, runs: 256)))"

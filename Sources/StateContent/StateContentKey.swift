@@ -116,6 +116,7 @@ public enum StateContentKey: Hashable, Sendable {
     case codes(CodesKey)
     case blockDiff(BlockDiffKey)
     case crown(Anchor)
+    case subtrees(SubtreesKey)
     case availability
 
     /// The first byte of keys.
@@ -125,6 +126,7 @@ public enum StateContentKey: Hashable, Sendable {
         case codes = 0x42
         case blockDiff = 0x43
         case crown = 0x44
+        case subtrees = 0x46
         case availability = 0x48
     }
 
@@ -136,6 +138,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .codes: .codes
         case .blockDiff: .blockDiff
         case .crown: .crown
+        case .subtrees: .subtrees
         case .availability: .availability
         }
     }
@@ -147,6 +150,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .diffs(let key): key.trie
         case .blockDiff(let key): key.trie
         case .crown: .accounts
+        case .subtrees(let key): key.trie
         case .codes, .availability: nil
         }
     }
@@ -159,6 +163,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .diffs(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
         case .codes(let key): key.near
         case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
+        case .subtrees(let key): key.places.first?.account.lowestKey ?? .zero
         case .crown, .availability: nil
         }
     }
@@ -172,6 +177,7 @@ public enum StateContentKey: Hashable, Sendable {
             case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
             case .blockDiff: StateContentLimits.offeredDiffBytes
             case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
+            case .subtrees(let key): Int(key.maxBytes)
             case .availability: StateContentLimits.availabilityBytes
             }
         return min(bytes, StateContentLimits.answerBytes)
@@ -183,6 +189,7 @@ public enum StateContentKey: Hashable, Sendable {
         return switch self {
         case .range: min(asked, StateContentLimits.servedRangeBytes)
         case .diffs: min(asked, StateContentLimits.servedDiffBytes)
+        case .subtrees: min(asked, StateContentLimits.servedSubtreeBytes)
         default: asked
         }
     }

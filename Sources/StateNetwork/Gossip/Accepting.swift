@@ -20,7 +20,7 @@ extension Holdings {
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
             return AcceptCode(pending.admission(of: key, from: peer, isCanonical: isCanonical, book))
-        case .range, .diffs, .codes, .availability: return .declined
+        case .range, .diffs, .codes, .subtrees, .availability: return .declined
         }
     }
 }
