@@ -79,6 +79,9 @@ struct Refusals: Sendable {
     /// Peers whose history does not reach back to an anchor.
     func lackHistory(from anchor: Anchor) -> Set<Bytes32> { tooOld[anchor] ?? [] }
 
+    /// Whether anybody has refused a diff of a section, or gave none, since it last went on.
+    func areKnown(of section: Int) -> Bool { tooLarge[section] != nil || hindered[section] != nil }
+
     /// Whether a section's diff fits no answer of a peer.
     func isTooLarge(_ section: Int, for peer: Bytes32) -> Bool { tooLarge[section]?.contains(peer) ?? false }
 

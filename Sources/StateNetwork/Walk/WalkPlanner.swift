@@ -168,18 +168,26 @@ public struct WalkPlanner: Sendable {
         guard holdings.crowns.contains(newest) else { return }
         for (anchor, sections) in holdings.book.behind(newest) {
             let behind = sections.indices.filter { !holdings.book.isLocked($0) && !draft.taken.contains($0) }
-            let refusing = refusals.lackHistory(from: anchor)
-            assignDiffs(behind, from: anchor, held: newest, &draft, by: &chooser) { peer in
-                refusing.contains(peer.id) ? nil : .anchor(newest)
-            }
             // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
-            for section in behind where !draft.taken.contains(section) {
+            let refusing = refusals.lackHistory(from: anchor)
+            var led: [Int] = []
+            for section in behind {
+                // Whom to ask for nodes is asked for no diff any more, which he would refuse again.
+                guard mayBeTooOld && !refusing.isEmpty || refusals.areKnown(of: section) else {
+                    led.append(section)
+                    continue
+                }
                 let holders = draft.candidates.filter { $0.holds(section, at: newest) }.map(\.id)
                 if refusals.isRefused(section, by: mayBeTooOld ? refusing : [], holders: holders, at: draft.now) {
                     planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
+                } else {
+                    led.append(section)
                 }
+            }
+            assignDiffs(led, from: anchor, held: newest, &draft, by: &chooser) { peer in
+                refusing.contains(peer.id) ? nil : .anchor(newest)
             }
         }
     }
