@@ -25,6 +25,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case blockDiff = "block-diff"
     case crown
     case codes
+    case subtrees
     case trieNode = "trie-node"
     case networkFile = "network-file"
     case genesisFile = "genesis-file"
@@ -77,6 +78,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .blockDiff: try StateDecoders.blockDiff(bytes)
         case .crown: try StateDecoders.crown(bytes)
         case .codes: try StateDecoders.codes(bytes)
+        case .subtrees: try StateDecoders.subtrees(bytes)
         case .trieNode: try StateDecoders.trieNode(bytes)
         case .networkFile: try FileDecoders.network(bytes)
         case .genesisFile: try FileDecoders.genesis(bytes)

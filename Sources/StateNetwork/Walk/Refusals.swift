@@ -91,8 +91,8 @@ struct Refusals: Sendable {
         return said.union(Refusals.useless(uncompared[section], at: now))
     }
 
-    /// Whether one of these has said that it gives no nodes of a section at an anchor. Where all are only silent, nothing
-    /// would be won by beginning again.
+    /// Whether one of these has said that it gives no nodes of a section at an anchor. Where all are only silent,
+    /// nothing would be won by beginning again.
     func hasSaid(_ section: Int, at anchor: Anchor, among holders: [Bytes32]) -> Bool {
         let said = formerVersions.union(withholding[section]?[anchor] ?? [])
         return holders.contains { said.contains($0) }

@@ -193,8 +193,8 @@ public struct WalkPlanner: Sendable {
     }
 
     /// A section that no diff leads on is compared with the state at the newest anchor, or with the one with which that
-    /// was begun, as long as anybody serves it. Where nobody can do that either it is begun again; but not where all are
-    /// only silent, since nothing would be won by that.
+    /// was begun, as long as anybody serves it. Where nobody can do that either it is begun again; but not where all
+    /// are only silent, since nothing would be won by that.
     private func planComparison(
         _ index: Int, from anchor: Anchor, to newest: Anchor, _ refusing: Set<Bytes32>, _ holdings: Holdings,
         _ draft: inout WalkDraft, by chooser: inout some PeerChooser

@@ -53,10 +53,12 @@ import Testing
         }
     }
 
-    /// A client that has everything goes, and comes back when `epochs` have passed. Gives the bytes of state of its first
-    /// walk and those of its return.
+    /// A client that has everything goes, and comes back when `epochs` have passed. Gives the bytes of state of its
+    /// first walk and those of its return.
     private static func leave(
-        _ scenario: inout Scenario, epochs: Int, whole: Bool = true, _ history: History, limit: Interval = .seconds(200)
+        _ scenario: inout Scenario, epochs: Int, whole: Bool = true, _ history: History,
+        limit: Interval = .seconds(200),
+        then disturb: (inout Scenario, HostID) throws -> Void = { _, _ in }
     ) throws -> (client: HostID, first: UInt64, back: UInt64) {
         func stateBytes(_ world: World, _ client: HostID) -> UInt64 {
             world.node(client)?.totals.stateBytesByPeer.values.reduce(0, +) ?? 0
@@ -78,6 +80,7 @@ import Testing
         forget(history, in: &scenario)
         let boot = try #require(scenario.world.node(scenario.holders[1])).record
         try scenario.world.start(client, bootNodes: [boot])
+        try disturb(&scenario, client)
         let last = scenario.lastBlock.number
         let reached = scenario.world.run(until: scenario.world.now + limit) {
             $0.progress(client)?.verifiedHead == last
@@ -119,7 +122,8 @@ import Testing
         #expect(totals.drops == 0 && totals.comparisons > 0)
     }
 
-    /// Half of the ring is there and some sections in part when the client goes: all of it is of use when it comes back.
+    /// Half of the ring is there and some sections in part when the client goes: all of it is of use when it comes
+    /// back.
     @Test(arguments: [UInt64(76), 77]) func whatIsHeldInPartIsComparedToo(seed: UInt64) throws {
         var scenario = try Self.scenario(seed: seed, epochs: 24, rangeBytes: 4_096)
         let (client, _, _) = try Self.leave(&scenario, epochs: 10, whole: false, .tooShort)
@@ -127,5 +131,25 @@ import Testing
         print("compared \(totals.comparisons), carried \(totals.carries)")
         #expect(totals.drops == 0 && totals.comparisons + totals.carries > 0 && totals.invalidAnswers == 0)
         #expect(totals.carries > 0, "a part was led on")
+    }
+
+    /// Killed while it compares: what was led on stays, the rest is compared by the next life.
+    @Test func aKillBetweenTwoAnswersLosesNothingThatWasLedOn() throws {
+        var scenario = try Self.scenario(seed: 78, epochs: 12)
+        var kills = 0
+        let (client, _, _) = try Self.leave(&scenario, epochs: 10, .tooShort) { scenario, client in
+            for compared in [1, 5] {
+                let reached = scenario.world.run(until: scenario.world.now + .seconds(100)) {
+                    ($0.node(client)?.totals.comparisons ?? 0) >= compared
+                }
+                guard reached else { continue }
+                scenario.world.kill(client)
+                kills += 1
+                let boot = try #require(scenario.world.node(scenario.holders[2])).record
+                try scenario.world.start(client, bootNodes: [boot])
+            }
+        }
+        let totals = try #require(scenario.world.node(client)).totals
+        #expect(kills == 2 && totals.drops == 0 && totals.comparisons <= 10)
     }
 }
