@@ -38,12 +38,14 @@ struct StateRecorder {
         recorder.recordStatuses()
         recorder.recordPings()
         recorder.recordAvailability()
+        recorder.recordSubtreeKeys()
         try recorder.recordSectionHashes()
         try recorder.recordCrowns()
         try recorder.recordCodes()
         try recorder.recordDiffs()
         try recorder.recordDiffLies()
         try recorder.recordBlockDiffs()
+        try recorder.recordSubtrees()
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 
@@ -65,7 +67,7 @@ struct StateRecorder {
 
     // MARK: Keys
 
-    private mutating func add(_ name: String, _ key: StateContentKey) {
+    mutating func add(_ name: String, _ key: StateContentKey) {
         var fields = ["decoded": WireFields.object(key)]
         if let position = key.position(sectionDepth: 3) {
             fields["position"] = WireFields.hash(position)

@@ -24,6 +24,7 @@ enum StateWireVectors: VectorSuite {
             ("sectionHashes", { try sectionHash($0, $1) }), ("codes", codes), ("crowns", { try crown($0, $1, book) }),
             ("ranges", { try range($0, $1, book) }), ("diffs", { try diffs($0, $1, book) }),
             ("blockDiffs", { try blockDiff($0, $1, book) }), ("stretches", { try stretch($0, $1, book) }),
+            ("subtrees", subtrees),
         ]
         var outcomes: [CaseOutcome] = []
         for (list, check) in lists {
@@ -131,6 +132,17 @@ enum StateWireVectors: VectorSuite {
         return try CaseOutcome.difference(
             "hashes", found.map(\.hash), vector["codeHashes"].array.map { try $0.bytes32 })
             ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.codes)
+    }
+
+    private static func subtrees(_ vector: JSONValue, _ bytes: [UInt8]) throws -> String? {
+        guard case .subtrees(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a subtrees key")
+        }
+        let hashes = try vector["nodeHashes"].array.map { try $0.bytes32 }
+        let found = try SubtreesValue.verify(bytes, key: key, hashes: hashes)
+        return try CaseOutcome.difference("places", found.placeCount, vector["placeCount"].int)
+            ?? CaseOutcome.difference("nodes", found.nodes.count, vector["nodeCount"].int)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.subtrees)
     }
 
     private static func crown(_ vector: JSONValue, _ bytes: [UInt8], _ book: StateBook) throws -> String? {

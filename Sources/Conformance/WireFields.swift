@@ -1,5 +1,6 @@
 import Chain
 import ChainNetwork
+import MerklePatricia
 import Primitives
 import StateContent
 import StateNetwork
@@ -24,6 +25,14 @@ enum WireFields {
 
     static func object(_ cursor: Cursor) -> JSONValue {
         .object(["account": hash(cursor.account), "slot": hash(cursor.slot)])
+    }
+
+    /// Paths as digits, one a nibble.
+    static func object(_ place: StatePlace) -> JSONValue {
+        func digits(_ path: Nibbles) -> JSONValue {
+            .string(path.storeKey.map { String($0, radix: 16) }.joined())
+        }
+        return .object(["account": digits(place.account), "storage": place.storage.map(digits) ?? .null])
     }
 
     static func object(_ trie: StateTrie) -> JSONValue {
@@ -57,6 +66,12 @@ enum WireFields {
                 "section": integer(key.section),
             ])
         case .crown(let anchor): .object(["type": .string("crown"), "anchor": object(anchor)])
+        case .subtrees(let key):
+            .object([
+                "type": .string("subtrees"), "trie": object(key.trie), "anchor": object(key.anchor),
+                "places": .array(key.places.map { object($0) }), "levels": integer(key.levels),
+                "maxBytes": integer(key.maxBytes),
+            ])
         case .availability: .object(["type": .string("availability")])
         case .blockDiffs(let key):
             .object([

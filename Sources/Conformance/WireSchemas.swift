@@ -33,6 +33,8 @@ enum WireSchemas {
         case 0x43: "Container(trie:\(trie),block:\(point),section:uint32)"
         case 0x4A: "Container(trie:\(trie),block:\(point),first_section:uint32,last_section:uint32)"
         case 0x44: "Container(trie:\(trie),anchor:\(anchor))"
+        case 0x46:
+            "Container(trie:\(trie),anchor:\(anchor),places:List[ByteList[66],128],levels:uint8,max_bytes:uint32)"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
         case 0x52: point
         default: nil
@@ -53,6 +55,7 @@ enum WireSchemas {
         + "changes:\(changes),codes:List[ByteList[65536],4096],proof:\(nodes(69_905)))"
     static let codes = "List[ByteList[65536],20]"
     static let crown = nodes(69_905)
+    static let subtrees = nodes(8_192)
     static let availability = served(anchors: 4, runs: 32_768)
     static let statePing =
         "Container(role:uint8,radius:uint256,head:\(point),served:\(served(anchors: 2, runs: 256)))"

@@ -142,6 +142,26 @@ enum StateDecoders {
         return true
     }
 
+    /// The nodes of one place: believed where each is named by one above it, and then no other list is.
+    static func subtrees(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        let place = StatePlace(account: Nibbles(section: 1, depth: 1))
+        let anchor = Anchor(epoch: 1, hash: .zero)
+        guard let key = SubtreesKey(anchor: anchor, places: [place], levels: 2, maxBytes: .max) else {
+            throw .setup("a subtrees key")
+        }
+        let nodes = (try? SSZ.decode(bytes.dropFirst(), as: SubtreesValue.schema).elements)?.compactMap {
+            try? $0.bytes
+        }
+        let hash = nodes?.first.map { Keccak.hash($0) } ?? .zero
+        guard let found = try? SubtreesValue.verify(bytes, key: key, hashes: [hash]) else { return false }
+        guard bytes.first == 0, let nodes else { throw .readersDiffer("subtree hashes") }
+        try require(found.placeCount == 1 && found.nodes.count <= nodes.count, .readersDiffer("subtree hashes"))
+        for node in nodes {
+            try require(found.nodes[Keccak.hash(node)]?.encoded == node, .untruthAccepted("a node nobody named"))
+        }
+        return true
+    }
+
     /// A node; a path in hex-prefix form; a subtree as the store writes it.
     static func trieNode(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         var accepted = false

@@ -1,7 +1,7 @@
 /// The fixed sizes of this floor.
 public enum MerklePatriciaLimits {
     /// Nibbles of a key: 32 bytes. Every trie of the state is keyed by a hash (yellow paper, app. D).
-    static let keyNibbles = 64
+    public static let keyNibbles = 64
 
     /// Bytes of one proof node. A full branch is 532, a leaf of an account at most about 150; the bound is that of
     /// Portal's `TrieNode` (portal-network-specs, legacy/state).

@@ -78,3 +78,16 @@ extension DiffError: CustomStringConvertible {
         }
     }
 }
+
+extension SubtreesError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .status(let error): "\(error)"
+        case .malformed(let error): "the nodes do not decode: \(error)"
+        case .overMaxBytes(let bytes): "the nodes have \(bytes) bytes, more than asked for"
+        case .wrongNode(let place, let level): "node \(level) at place \(place) is not the one that its parent names"
+        case .malformedNode(let place, let error): "a node at place \(place) is none: \(error)"
+        case .wrongCount: "there are fewer nodes than one place has, or more than all have"
+        }
+    }
+}

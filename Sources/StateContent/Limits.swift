@@ -40,6 +40,14 @@ public enum StateContentLimits {
     public static let stretchSections = 65_536
     /// Path proof nodes of one section.
     public static let pathProofNodes = 64
+    /// Places that one key of subtree hashes names, and how many levels of nodes from each. Source: Specs/wire.md §3.
+    public static let subtreePlaces = 128, subtreeLevels = 3
+    /// Bytes of one place: two paths of 64 nibbles, each behind its length.
+    static let placeBytes = 66
+    /// Nodes of one answer with subtree hashes: as many as 30 places have on three levels. Source: Specs/wire.md §4.9.
+    public static let subtreeNodes = 8_192
+    /// What we give of them at once: the asker goes on from there.
+    public static let servedSubtreeBytes = 1 << 20
     /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
     /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas

@@ -138,6 +138,7 @@ public enum StateContentKey: Hashable, Sendable {
     case codes(CodesKey)
     case blockDiff(BlockDiffKey)
     case crown(Anchor)
+    case subtrees(SubtreesKey)
     case availability
     case blockDiffs(BlockDiffsKey)
 
@@ -148,6 +149,7 @@ public enum StateContentKey: Hashable, Sendable {
         case codes = 0x42
         case blockDiff = 0x43
         case crown = 0x44
+        case subtrees = 0x46
         case availability = 0x48
         case blockDiffs = 0x4A
     }
@@ -160,6 +162,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .codes: .codes
         case .blockDiff: .blockDiff
         case .crown: .crown
+        case .subtrees: .subtrees
         case .availability: .availability
         case .blockDiffs: .blockDiffs
         }
@@ -173,6 +176,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .blockDiff(let key): key.trie
         case .blockDiffs(let key): key.trie
         case .crown: .accounts
+        case .subtrees(let key): key.trie
         case .codes, .availability: nil
         }
     }
@@ -186,6 +190,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .codes(let key): key.near
         case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
         case .blockDiffs(let key): Self.firstKey(ofSection: key.first, depth: sectionDepth)
+        case .subtrees(let key): key.places.first?.account.lowestKey ?? .zero
         case .crown, .availability: nil
         }
     }
@@ -199,6 +204,7 @@ public enum StateContentKey: Hashable, Sendable {
             case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
             case .blockDiff, .blockDiffs: StateContentLimits.offeredDiffBytes
             case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
+            case .subtrees(let key): Int(key.maxBytes)
             case .availability: StateContentLimits.availabilityBytes
             }
         return min(bytes, StateContentLimits.answerBytes)
@@ -210,6 +216,7 @@ public enum StateContentKey: Hashable, Sendable {
         return switch self {
         case .range: min(asked, StateContentLimits.servedRangeBytes)
         case .diffs: min(asked, StateContentLimits.servedDiffBytes)
+        case .subtrees: min(asked, StateContentLimits.servedSubtreeBytes)
         default: asked
         }
     }

@@ -24,6 +24,7 @@ extension StateContentKey {
             .container([("near", .bytes32), ("hashes", .list(.bytes32, limit: StateContentLimits.codeHashes))])
         case .blockDiff: .container([("trie", StateTrie.schema), ("block", pointSchema), ("section", .uint32)])
         case .crown: .container([("trie", StateTrie.schema), ("anchor", anchorSchema)])
+        case .subtrees: SubtreesKey.schema
         case .availability: nil
         case .blockDiffs:
             .container([
@@ -83,6 +84,7 @@ extension StateContentKey {
             // A crown is the accounts' alone.
             guard try StateTrie(fields[0]) == .accounts else { return nil }
             return .crown(try anchor(fields[1]))
+        case .subtrees: return try SubtreesKey(fields).map { .subtrees($0) }
         case .availability: return .availability
         case .blockDiffs:
             let key = BlockDiffsKey(
@@ -121,6 +123,7 @@ extension StateContentKey {
                 .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: key.section))),
             ]
         case .crown(let anchor): return [.variable(StateTrie.accounts.encoded), .inPlace(Self.bytes(anchor))]
+        case .subtrees(let key): return key.fields
         case .availability: return []
         case .blockDiffs(let key):
             return [

@@ -116,6 +116,8 @@ public struct Totals: Sendable, Equatable {
     public var blockDiffs = 0
     public var codes = 0
     public var folds = 0
+    /// Sections that were led to another anchor by comparing subtree hashes.
+    public var comparisons = 0
     /// Partly fetched sections that were led on to another anchor; sections begun again.
     public var carries = 0, drops = 0
     /// Epoch boundaries passed while part of the arc was held and ranges were still missing.

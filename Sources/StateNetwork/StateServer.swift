@@ -41,6 +41,7 @@ struct StateServer: Sendable {
         case .range(let key): return range(key, holdings)
         case .diffs(let key): return diffs(key, holdings, chain)
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
+        case .subtrees(let key): return subtrees(key, holdings)
         }
     }
 
@@ -67,6 +68,20 @@ struct StateServer: Sendable {
         return .job(
             .serveRange(
                 ServeRange(key: key, section: section, point: point, crown: crown, otherwise: notHere(holdings))))
+    }
+
+    private func subtrees(_ key: SubtreesKey, _ holdings: Holdings) -> Reply {
+        // Above the sections everybody has the crown.
+        guard let section = key.section(depth: depth) else {
+            return .content(StateStatus.placementNotSupported.encoded)
+        }
+        guard let record = holdings.held(section.index)?.record, record.isComplete else {
+            return .names(near: section.firstKey)
+        }
+        let point = holdings.book.point(of: key.anchor)
+        guard record.working == point || record.previous == point else { return .content(notHere(holdings).encoded) }
+        return .job(
+            .serveSubtrees(ServeSubtrees(key: key, section: section, point: point, otherwise: notHere(holdings))))
     }
 
     private func diffs(_ key: DiffsKey, _ holdings: Holdings, _ chain: some AttestedHeaders) -> Reply {

@@ -13,6 +13,7 @@ extension StateSync {
         guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(locked) else {
             return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, since: now)
         }
+        if case .compare(let index, _, let anchor, _) = ask.task { holdings.compare(index, with: anchor) }
         let id = operations.begin(
             .ask(ask.task, key: key), stage: .asked, sections: locked, peer: ask.peer, budgeted: ask.budgeted, at: now)
         outbox.append(
@@ -40,6 +41,7 @@ extension StateSync {
             end(id, .failed, at: now)
         case .success(.records):
             disbelieve(peer, task, at: now)
+            if case .compare = task { return end(id, .notKnown, at: now) }
             end(id, .refused, at: now)
         case .success(.content(let value)):
             do throws(StateContentError) {

@@ -22,6 +22,15 @@ extension StateSync {
         case (.ask(.range, _), .range(.success(let taken))): write(id, taken.batch, .range(taken))
         case (.ask(.diffs, .diffs(let key)), .diffs(.success(let taken))):
             write(id, taken.batch, .diffs(taken, goal: key.to))
+        case (.ask(.compare(let index, _, _, _), _), .compared(.success(let compared))):
+            guard case .led(let taken, let goal) = compared else {
+                if case .going(let comparison) = compared { holdings.compared(comparison) }
+                if case .tooMuch = compared { holdings.comparedInVain(index) }
+                if let peer = operation.peer { helped(peer, operation.bytes, at: moment.instant) }
+                return end(id, .done(bytes: operation.bytes), at: moment.instant)
+            }
+            totals.comparisons += 1
+            write(id, taken.batch, .diffs(taken, goal: goal))
         case (.ask(.crown(let anchor), _), .crown(.success(let crown))),
             (.crown(let anchor), .crown(.success(let crown))):
             write(id, StateWrites.crown(anchor, CrownValue.serve(crown)), .crown(anchor, crown))
@@ -67,9 +76,14 @@ extension StateSync {
         case (_, .lie(let what)): return lied(id, what, at: now)
         case (_, .falseDiff(let what)):
             for index in operation.sections {
-                guard let sender = holdings.held(index)?.carrying?.sender else { continue }
+                guard let diff = holdings.held(index)?.carrying else { continue }
                 holdings.book.change(index) { $0.carrying = nil }
-                blame(sender, "sent an answer that does not hold: \(what)")
+                if let sender = diff.sender {
+                    blame(sender, "sent an answer that does not hold: \(what)")
+                } else {
+                    outbox.log(.warning, "section \(holdings.book.section(index)) is not what it was: begun again")
+                    holdings.comparedInVain(index)
+                }
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
         case (_, .outdated): break
@@ -87,7 +101,7 @@ extension StateSync {
             totals.ranges += 1
             if taken.isCarried, let index = operation.sections.first, let diff = holdings.held(index)?.carrying {
                 totals.carries += 1
-                helped(diff.sender, diff.byteCount, at: now)
+                if let sender = diff.sender { helped(sender, diff.byteCount, at: now) }
             }
             forget(holdings.committed(taken.record, section: taken.record.section.index), at: now)
             holdings.codes.want(taken.wantedCodes)

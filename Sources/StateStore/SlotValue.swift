@@ -29,4 +29,11 @@ public enum SlotValue {
         if bytes.count == 1, let byte = bytes.first, byte < 0x80 { return bytes }
         return [0x80 + UInt8(truncatingIfNeeded: bytes.count)] + bytes
     }
+
+    /// The value whose RLP this is, in its one form; nil for anything else.
+    public static func stored(rlp bytes: [UInt8]) -> [UInt8]? {
+        guard let first = bytes.first else { return nil }
+        let value = first < 0x80 ? bytes : Array(bytes.dropFirst())
+        return isCanonical(value) && rlp(value) == bytes ? value : nil
+    }
 }

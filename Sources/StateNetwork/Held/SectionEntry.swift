@@ -16,6 +16,10 @@ public struct SectionEntry: Sendable {
     public internal(set) var isLocked = false
     /// Of a partly fetched section whose anchor nobody serves any more: the diff to one that is served.
     public internal(set) var carrying: CarryingDiff?
+    /// Of a section that no diff leads on: how far it was compared with the state at another anchor.
+    var comparison: SectionComparison?
+    /// How many of those were begun since the section last went on.
+    var comparisonsBegun = 0
     /// When it was first seen that blocks are missing between what is held and what is offered.
     var gapSince: Instant?
     /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
@@ -53,6 +57,8 @@ public struct SectionEntry: Sendable {
         let known = newRecord.flatMap { stateHash(at: $0.working.number) }
         record = newRecord
         carrying = nil
+        comparison = nil
+        comparisonsBegun = 0
         guard let record, let hash = record.sectionHash else {
             layers = []
             return []

@@ -65,29 +65,19 @@ public struct TakeDiffs: Sendable {
                 ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
                 : try DiffsCheck.apply(
                     diff.changes, to: diff.section, expecting: proven, from: record.sectionHash, in: &view)
-            try take(update, record: record, proven: proven, into: &taken, snapshot)
+            if folds {
+                try taken.fold(update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+            } else {
+                try layer(update, record: record, proven: proven, into: &taken, snapshot)
+            }
         }
         return taken
     }
 
-    private func take(
+    private func layer(
         _ update: SectionUpdate, record: SectionRecord, proven: Bytes32, into taken: inout DiffsTaken,
         _ snapshot: some StoreSnapshot
     ) throws {
-        if folds {
-            let folded = try Folding.fold(
-                update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
-            taken.wantedCodes += folded.wantedCodes
-            taken.batch.append(folded.batch)
-            // Layers above the anchor that do not go on from its state go in the same transaction, as they do in
-            // memory.
-            let above = try BlockLayer.all(of: update.section, in: snapshot).filter { $0.point.number > key.to.number }
-            if let first = above.first, first.sectionHashBefore != proven {
-                taken.batch.append(StateWrites.dropLayers(above))
-            }
-            taken.sections.append(.folded(folded.record))
-            return
-        }
         let layer = BlockLayer(
             section: update.section, point: key.to, parent: record.working,
             sectionHashBefore: record.sectionHash ?? Subtree.emptyRoot, sectionHashAfter: proven, update: update,
@@ -117,6 +107,22 @@ public struct DiffsTaken: Sendable {
     public internal(set) var proof: [[UInt8]] = []
     /// Code that changed accounts name and the store lacks.
     public internal(set) var wantedCodes: [WantedCode] = []
+
+    /// Takes a section in that is folded to an anchor.
+    mutating func fold(
+        _ update: SectionUpdate, record: SectionRecord, to goal: StatePoint, keepingHistoryFrom oldest: UInt64,
+        in snapshot: some StoreSnapshot
+    ) throws {
+        let folded = try Folding.fold(update, record: record, to: goal, keepingHistoryFrom: oldest, in: snapshot)
+        wantedCodes += folded.wantedCodes
+        batch.append(folded.batch)
+        // Layers above the anchor that do not go on from its state go in the same transaction, as they do in memory.
+        let above = try BlockLayer.all(of: update.section, in: snapshot).filter { $0.point.number > goal.number }
+        if let first = above.first, first.sectionHashBefore != update.subtreeAfter.hash(at: update.section.depth) {
+            batch.append(StateWrites.dropLayers(above))
+        }
+        sections.append(.folded(folded.record))
+    }
 }
 
 /// Checks one block's diff of one section against the block's attested state root.

@@ -11,8 +11,10 @@ public enum StateJob: Sendable {
     case serveRange(ServeRange)
     case serveDiffs(ServeDiffs)
     case serveCodes(ServeCodes)
+    case serveSubtrees(ServeSubtrees)
     case takeRange(TakeRange)
     case takeDiffs(TakeDiffs)
+    case compare(CompareSection)
     case checkBlockDiffs(CheckBlockDiffs)
     case checkCrown(CheckCrown)
     case checkCodes(CheckCodes)
@@ -29,8 +31,10 @@ public enum StateJob: Sendable {
         case .serveRange(let job): .served(job.run(on: snapshot))
         case .serveDiffs(let job): .served(job.run(on: snapshot))
         case .serveCodes(let job): .served(job.run(on: snapshot))
+        case .serveSubtrees(let job): .served(job.run(on: snapshot))
         case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
         case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
+        case .compare(let job): .compared(StateJobError.result { try job.run(on: snapshot) })
         case .checkBlockDiffs(let job): .blockDiffs(StateJobError.result { try job.run(on: snapshot) })
         case .checkCrown(let job): .crown(StateJobError.result { try job.run() })
         case .checkCodes(let job): .codes(StateJobError.result { try job.run() })
@@ -47,10 +51,11 @@ extension StateJob {
     /// What comes of it where no snapshot of the store can be had.
     public func failed(_ error: StoreError) -> StateJobResult {
         switch self {
-        case .serveRange, .serveDiffs, .serveCodes:
+        case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees:
             .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
         case .takeRange: .range(.failure(.store(error)))
         case .takeDiffs: .diffs(.failure(.store(error)))
+        case .compare: .compared(.failure(.store(error)))
         case .checkBlockDiffs: .blockDiffs(.failure(.store(error)))
         case .checkCrown: .crown(.failure(.store(error)))
         case .checkCodes: .codes(.failure(.store(error)))
@@ -86,6 +91,7 @@ public enum StateJobResult: Sendable {
     case served([UInt8])
     case range(Result<RangeTaken, StateJobError>)
     case diffs(Result<DiffsTaken, StateJobError>)
+    case compared(Result<SectionCompared, StateJobError>)
     case blockDiffs(Result<CheckedDiffs, StateJobError>)
     case crown(Result<Crown, StateJobError>)
     case codes(Result<[(hash: Bytes32, code: [UInt8])], StateJobError>)
@@ -100,6 +106,7 @@ public enum StateJobResult: Sendable {
         case .served: nil
         case .range(let result): result.error
         case .diffs(let result): result.error
+        case .compared(let result): result.error
         case .blockDiffs(let result): result.error
         case .crown(let result): result.error
         case .codes(let result): result.error

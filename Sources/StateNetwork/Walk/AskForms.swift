@@ -13,6 +13,11 @@ extension Holdings {
             return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
+        case .compare(_, _, let anchor, let places):
+            return SubtreesKey(
+                anchor: anchor, places: places, levels: places.count == 1 ? WalkLimits.firstLevels : 1,
+                maxBytes: WalkLimits.comparedBytes
+            ).map { .subtrees($0) }
         case .codes(let hashes, let section):
             return CodesKey(near: book.section(section).firstKey, hashes: hashes).map { .codes($0) }
         }
@@ -71,6 +76,8 @@ extension Holdings {
                 TakeDiffs(
                     value: value, key: key, sections: sections, depth: book.depth, stateRoot: header.stateRoot,
                     crown: crown, folds: isAnchor, keepHistoryFrom: historyStart(at: goal)))
+        case (.compare(let index, _, let anchor, _), .subtrees(let key)):
+            return comparing(value, index, with: anchor, key)
         default: return nil
         }
     }

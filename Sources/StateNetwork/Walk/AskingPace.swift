@@ -12,7 +12,7 @@ struct AskingPace: Sendable {
         case .done: failures = 0
         // Who is busy for no time at all would be asked again at once, and, being quick about it, before all others.
         case .busy(let wait): pausedUntil = now + max(wait, WalkLimits.refusalPause)
-        case .refused: pausedUntil = now + WalkLimits.refusalPause
+        case .refused, .notKnown: pausedUntil = now + WalkLimits.refusalPause
         case .tooLarge:
             // A larger range is asked for at once; but one that says so of every size is not asked without end.
             if case .range(_, _, _, _, let maxBytes) = task, maxBytes < WalkLimits.rangeBytesMaximum { return }

@@ -16,9 +16,15 @@ struct Refusals: Sendable {
     private var tooOld: [Anchor: Set<Bytes32>] = [:]
     /// By section: the peers for whom its diff fits no answer, as they have said since it last went on.
     private var tooLarge: [Int: Set<Bytes32>] = [:]
-    /// By section, since it last went on: who was to lead it to another anchor, and who was to give a range of it.
+    /// By section, since it last went on: who does not give its nodes at an anchor.
+    private var withholding: [Int: [Anchor: Set<Bytes32>]] = [:]
+    /// Peers that have never heard of subtree hashes.
+    private var formerVersions: Set<Bytes32> = []
+    /// By section, since it last went on: who was to lead it to another anchor, who was to give a range of it, and who
+    /// its nodes.
     private var hindered: [Int: Hindered] = [:]
     private var unfed: [Int: Hindered] = [:]
+    private var uncompared: [Int: Hindered] = [:]
     /// When all holders of a section at the newest anchor were first found to refuse a diff to it.
     private var since: [Int: Instant] = [:]
 
@@ -26,12 +32,27 @@ struct Refusals: Sendable {
 
     /// Something that was asked of a peer ended.
     mutating func ended(_ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, since startedAt: Instant) {
-        if outcome.hasHelped == false {
+        // Who says of a diff that it is not there has not helped either, whatever it announces.
+        if outcome.hasHelped == false || outcome == .refused {
             for section in task.sectionsLedOn {
                 hindered[section, default: Hindered(since: startedAt)].by.insert(peer)
             }
-            if case .range(let section, _, _, _, _) = task {
+        }
+        if outcome.hasHelped == false {
+            switch task {
+            case .range(let section, _, _, _, _):
                 unfed[section, default: Hindered(since: startedAt)].by.insert(peer)
+            case .compare(let section, _, _, _):
+                uncompared[section, default: Hindered(since: startedAt)].by.insert(peer)
+            case .crown, .diffs, .carry, .codes: break
+            }
+        }
+        if case .compare(let section, _, let anchor, _) = task {
+            switch outcome {
+            case .notKnown: formerVersions.insert(peer)
+            case .refused, .tooLarge, .invalid: withholding[section, default: [:]][anchor, default: []].insert(peer)
+            case .done: uncompared[section] = nil
+            case .busy, .tooOld, .failed, .aborted: break
             }
         }
         guard let anchor = task.diffStart else { return }
@@ -43,8 +64,10 @@ struct Refusals: Sendable {
     /// More or less is held of a section, or at another anchor: nothing said of it before counts.
     mutating func moved(_ section: Int) {
         tooLarge[section] = nil
+        withholding[section] = nil
         hindered[section] = nil
         unfed[section] = nil
+        uncompared[section] = nil
         since[section] = nil
     }
 
@@ -56,23 +79,35 @@ struct Refusals: Sendable {
     /// Peers whose history does not reach back to an anchor.
     func lackHistory(from anchor: Anchor) -> Set<Bytes32> { tooOld[anchor] ?? [] }
 
+    /// Whether anybody has refused a diff of a section, or gave none, since it last went on.
+    func areKnown(of section: Int) -> Bool { tooLarge[section] != nil || hindered[section] != nil }
+
     /// Whether a section's diff fits no answer of a peer.
     func isTooLarge(_ section: Int, for peer: Bytes32) -> Bool { tooLarge[section]?.contains(peer) ?? false }
+
+    /// Peers that give no nodes of a section at an anchor: they said so, or they gave nothing for too long.
+    func withhold(_ section: Int, at anchor: Anchor, now: Instant) -> Set<Bytes32> {
+        let said = formerVersions.union(withholding[section]?[anchor] ?? [])
+        return said.union(Refusals.useless(uncompared[section], at: now))
+    }
+
+    /// Whether one of these has said that it gives no nodes of a section at an anchor. Where all are only silent,
+    /// nothing would be won by beginning again.
+    func hasSaid(_ section: Int, at anchor: Anchor, among holders: [Bytes32]) -> Bool {
+        let said = formerVersions.union(withholding[section]?[anchor] ?? [])
+        return holders.contains { said.contains($0) }
+    }
 
     /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history
     /// for it, for others it is too large, and the rest was asked and gave nothing, for `WalkLimits.uselessAfter`. It
     /// has to stay so for a while, longer where few say so: whoever is first to announce a new anchor is its only
-    /// holder for a moment, and could make us throw away what is held by one word. Where none refuses, nothing would be
-    /// won by beginning again.
+    /// holder for a moment, and could keep us from the shorter way by one word.
     mutating func isRefused(
         _ section: Int, by refusing: Set<Bytes32>, holders: [Bytes32], at now: Instant
     ) -> Bool {
         func refuses(_ id: Bytes32) -> Bool { refusing.contains(id) || isTooLarge(section, for: id) }
+        guard !holders.isEmpty else { return false }
         let count = holders.count(where: refuses)
-        guard count > 0 else {
-            if !holders.isEmpty { since[section] = nil }
-            return false
-        }
         let useless = Refusals.useless(hindered[section], at: now)
         guard holders.allSatisfy({ refuses($0) || useless.contains($0) }) else {
             since[section] = nil
@@ -97,11 +132,9 @@ struct Refusals: Sendable {
     /// The times at which time alone changes what follows.
     var deadlines: [Instant] {
         var times = since.values.flatMap { [$0 + WalkLimits.orphanGrace, $0 + WalkLimits.fewRefuseGrace] }
-        // Only where others refuse does it matter that somebody does not help.
-        if !(tooOld.isEmpty && tooLarge.isEmpty) {
-            times += hindered.values.map { $0.since + WalkLimits.uselessAfter }
+        for list in [hindered, unfed, uncompared] {
+            times += list.values.map { $0.since + WalkLimits.uselessAfter }
         }
-        times += unfed.values.map { $0.since + WalkLimits.uselessAfter }
         return times
     }
 }

@@ -11,6 +11,13 @@ public enum WalkLimits {
     /// Sections that holders are looked for ahead of each lane, and of those to be carried forward: a lookup takes
     /// about as long as three sections of a small state.
     static let sectionsAheadOfLane = 4, sectionsBehind = 64
+    /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
+    static let comparedBytes: UInt32 = 256 << 10
+    /// Levels of nodes asked for when a comparison begins: 17 nodes at most, of which most differ.
+    static let firstLevels = 2
+    /// How often a section is compared with the state at one anchor after the other before it is begun again: each time
+    /// the anchor before was gone for everybody, or more differed than is kept in memory.
+    static let comparisons = 3
     /// Code hashes in one request (protocol: at most 20 hashes in a key).
     public static let codesPerRequest = 20
     /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.

@@ -161,27 +161,65 @@ public struct WalkPlanner: Sendable {
     }
 
     /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
-    /// Those that were away for longer than any holder's history reaches back are begun again.
+    /// Those that were away for longer than any holder's history reaches back are compared by their subtree hashes.
     private mutating func planCrossings(
         to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
         guard holdings.crowns.contains(newest) else { return }
         for (anchor, sections) in holdings.book.behind(newest) {
             let behind = sections.indices.filter { !holdings.book.isLocked($0) && !draft.taken.contains($0) }
-            let refusing = refusals.lackHistory(from: anchor)
-            assignDiffs(behind, from: anchor, held: newest, &draft, by: &chooser) { peer in
-                refusing.contains(peer.id) ? nil : .anchor(newest)
-            }
             // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
-            for section in behind where !draft.taken.contains(section) {
+            let refusing = refusals.lackHistory(from: anchor)
+            var led: [Int] = []
+            for section in behind {
+                // Whom to ask for nodes is asked for no diff any more, which he would refuse again.
+                guard mayBeTooOld && !refusing.isEmpty || refusals.areKnown(of: section) else {
+                    led.append(section)
+                    continue
+                }
                 let holders = draft.candidates.filter { $0.holds(section, at: newest) }.map(\.id)
                 if refusals.isRefused(section, by: mayBeTooOld ? refusing : [], holders: holders, at: draft.now) {
-                    draft.drop(section)
+                    planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
+                } else {
+                    led.append(section)
                 }
             }
+            assignDiffs(led, from: anchor, held: newest, &draft, by: &chooser) { peer in
+                refusing.contains(peer.id) ? nil : .anchor(newest)
+            }
         }
+    }
+
+    /// A section that no diff leads on is compared with the state at the newest anchor, or with the one with which that
+    /// was begun, as long as anybody serves it. Where nobody can do that either it is begun again; but not where all
+    /// are only silent, since nothing would be won by that.
+    private func planComparison(
+        _ index: Int, from anchor: Anchor, to newest: Anchor, _ refusing: Set<Bytes32>, _ holdings: Holdings,
+        _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+    ) {
+        let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
+        let begun = holdings.held(index)?.comparison.map { holdings.book.epochs.anchor(at: $0.goal) }
+        for goal in [begun, newest].compactMap({ $0 }) {
+            let withholding = refusals.withhold(index, at: goal, now: draft.now)
+            func gives(_ peer: WalkDraft.Candidate) -> Bool {
+                peer.holds(index, at: goal) && !withholding.contains(peer.id)
+            }
+            guard draft.candidates.contains(where: gives) else { continue }
+            let places = holdings.places(ofSection: index, at: goal)
+            if places.isEmpty {
+                if holders.contains(where: { refusing.contains($0) || refusals.isTooLarge(index, for: $0) }) {
+                    draft.drop(index)
+                }
+                return
+            }
+            if let peer = draft.choose(by: &chooser, where: gives) {
+                draft.ask(.compare(section: index, from: anchor, to: goal, places: places), of: peer)
+            }
+            return
+        }
+        if refusals.hasSaid(index, at: newest, among: holders) { draft.drop(index) }
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
@@ -291,7 +329,8 @@ public struct WalkPlanner: Sendable {
         }
     }
 
-    /// A partly fetched section goes on at the newest anchor; where nobody's history leads there it is begun again.
+    /// A partly fetched section goes on at the newest anchor; where nobody's history leads there it is compared by its
+    /// subtree hashes.
     private mutating func planCarry(
         _ index: Int, from anchor: Anchor, to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
@@ -300,8 +339,7 @@ public struct WalkPlanner: Sendable {
         let refusing = refusals.lackHistory(from: anchor)
         let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
         guard !refusals.isRefused(index, by: refusing, holders: holders, at: draft.now) else {
-            draft.drop(index)
-            orphanedSince[index] = nil
+            planComparison(index, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
             return
         }
         let peer = draft.choose(by: &chooser) { [refusals] peer in

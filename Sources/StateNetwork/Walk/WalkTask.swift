@@ -10,6 +10,8 @@ public enum WalkTask: Sendable, Hashable {
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
     /// The diff of a partly fetched section whose own anchor nobody serves any more.
     case carry(section: Int, from: Anchor, to: Anchor)
+    /// Nodes of a section that no diff leads on, to compare what is held with the state at another anchor.
+    case compare(section: Int, from: Anchor, to: Anchor, places: [StatePlace])
     /// Codes that accounts of one section name.
     case codes([Bytes32], section: Int)
 
@@ -29,7 +31,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .range(let section, _, _, _, _): [section]
         case .diffs(let sections, _, _): sections
-        case .carry(let section, _, _): [section]
+        case .carry(let section, _, _), .compare(let section, _, _, _): [section]
         case .crown, .codes: []
         }
     }
@@ -42,7 +44,7 @@ public enum WalkTask: Sendable, Hashable {
     var diffStart: Anchor? {
         switch self {
         case .diffs(_, let anchor, _), .carry(_, let anchor, _): anchor
-        case .crown, .range, .codes: nil
+        case .crown, .range, .compare, .codes: nil
         }
     }
 
@@ -51,7 +53,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .diffs(let sections, _, .anchor): sections
         case .carry(let section, _, _): [section]
-        case .crown, .range, .codes, .diffs(_, _, .block): []
+        case .crown, .range, .compare, .codes, .diffs(_, _, .block): []
         }
     }
 }
@@ -64,6 +66,8 @@ public enum AskOutcome: Sendable, Equatable {
     case busy(Interval)
     /// The peer does not serve it (another anchor, history too short, not its section).
     case refused
+    /// The peer has never heard of such content.
+    case notKnown
     /// A diff was asked for from an anchor that the peer's history does not reach back to.
     case tooOld
     /// Not even one item fits the size asked for: the next request for that section asks for twice as much.
@@ -80,7 +84,7 @@ public enum AskOutcome: Sendable, Equatable {
         switch self {
         case .done: true
         case .busy, .failed, .invalid: false
-        case .refused, .tooOld, .tooLarge, .aborted: nil
+        case .refused, .notKnown, .tooOld, .tooLarge, .aborted: nil
         }
     }
 
