@@ -8,13 +8,6 @@ import StateStore
 extension StateRecorder {
     private static let list = "stretches"
 
-    private static func request(_ key: BlockDiffsKey) -> [String: JSONValue] {
-        [
-            "key": WireFields.hex(StateContentKey.blockDiffs(key).encoded), "depth": WireFields.integer(Self.depth),
-            "before": .string("before"),
-        ]
-    }
-
     /// `diffs`: of every section that the block changed.
     mutating func recordStretches(of diffs: [(section: Int, value: BlockDiffValue)], at point: StatePoint) throws {
         func some(_ sections: ClosedRange<Int>) -> [(section: Int, value: BlockDiffValue)] {
@@ -43,14 +36,14 @@ extension StateRecorder {
             "codeHashes": .array(codes.map { WireFields.hash($0) }),
             "changes": WireFields.array(diffs.flatMap(\.value.changes)),
         ]
-        lists.add(Self.list, name, bytes, Self.request(key).merging(expected) { $1 })
+        lists.add(Self.list, name, bytes, key.request.merging(expected) { $1 })
     }
 
     private mutating func recordStretchLies(
         _ diffs: [(section: Int, value: BlockDiffValue)], _ point: StatePoint
     ) throws {
         guard let (key, bytes) = BlockDiffsServer.join(diffs, at: point).first else { return }
-        let truth = Self.request(key)
+        let truth = key.request
         func refused(_ name: String, _ bytes: [UInt8], _ other: [String: JSONValue] = [:]) {
             lists.add(Self.list, "lie-\(name)", bytes, valid: false, truth.merging(other) { $1 })
         }
@@ -75,12 +68,12 @@ extension StateRecorder {
             ("beyond-the-ring", key.first, 16),
         ] {
             guard let other = BlockDiffsKey(point: point, first: first, last: last) else { continue }
-            refused(name, bytes, Self.request(other))
+            refused(name, bytes, other.request)
         }
         if let other = BlockDiffsKey(
             point: StatePoint(number: point.number, hash: .max), first: key.first, last: key.last)
         {
-            refused("of-another-block", bytes, Self.request(other))
+            refused("of-another-block", bytes, other.request)
         }
         try changed("no-header") { $0[0] = .bytes([]) }
         try changed("certificate-cut") { $0[1] = .bytes(try $0[1].bytes.dropLast()) }
@@ -110,5 +103,15 @@ extension StateRecorder {
             columns[0] = .elements(keys)
             fields[3] = .fields(columns)
         }
+    }
+}
+
+extension BlockDiffsKey {
+    /// What a vector says of the question: the key, and the state that the asker holds.
+    fileprivate var request: [String: JSONValue] {
+        [
+            "key": WireFields.hex(StateContentKey.blockDiffs(self).encoded),
+            "depth": WireFields.integer(StateRecorder.depth), "before": .string("before"),
+        ]
     }
 }

@@ -72,7 +72,10 @@ extension StateSync {
         for index in pending.takeDue(at: now) {
             var next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
             let refuted = next == nil ? pending.takeRefuted(index, &holdings.book, by: holdings.crowns, chain) : []
-            for diff in refuted { blame(diff.sender, diff.falsehood) }
+            for diff in refuted {
+                gossip.expectedDiffs.failed(diff.key, from: diff.sender)
+                blame(diff.sender, diff.falsehood)
+            }
             if !refuted.isEmpty {
                 next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
             }

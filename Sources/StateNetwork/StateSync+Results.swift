@@ -42,7 +42,10 @@ extension StateSync {
                 blame(sender, "sent a diff of block \(diffs[0].key.point) that does not hold: \(lie.what)")
             }
             // The others who had the true one were told that it was on its way.
-            for lie in checked.lies { holdings.book.change(lie.section) { $0.needsCatchUp = true } }
+            for diff in diffs where checked.lies.contains(where: { $0.section == diff.key.section }) {
+                holdings.book.change(diff.key.section) { $0.needsCatchUp = true }
+                gossip.expectedDiffs.failed(diff.key, from: diff.sender)
+            }
             guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
             write(id, checked.batch, .layers(checked.diffs))
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))

@@ -40,6 +40,11 @@ struct ExpectedDiffs: Sendable {
     /// It will not come, or is of no use.
     mutating func ended(_ key: BlockDiffsKey, from peer: Bytes32) { entries.removeAll { $0.isOf(key, peer) } }
 
+    /// What came from that peer is false in that section, so another may bring the stretch.
+    mutating func failed(_ key: BlockDiffKey, from peer: Bytes32) {
+        entries.removeAll { $0.point == key.point && $0.peer == peer && $0.stretch.contains(key.section) }
+    }
+
     /// The sections of a block that are expected or came: the stretches, in no order.
     func stretches(at point: StatePoint, _ now: Instant) -> [ClosedRange<Int>] {
         entries.filter { $0.point == point && $0.until > now }.map(\.stretch)

@@ -93,6 +93,15 @@ struct DiffScene {
         }
     }
 
+    /// The codes that an offer of a stretch gets.
+    mutating func offer(_ key: BlockDiffsKey, from peer: Bytes32) -> [AcceptCode] {
+        let keys = [StateContentKey.blockDiffs(key).encoded]
+        let offer = StateSync.Event.offered(keys: keys, by: peer, Overlay.OfferToken(value: 1))
+        node.state.handle(offer, node.chain.attested, at: moment)
+        for case .decide(_, let codes, _) in node.state.drain() { return codes }
+        return []
+    }
+
     mutating func receive(_ key: BlockDiffsKey, _ value: [UInt8], from peer: Bytes32) {
         let item = ContentItem(key: StateContentKey.blockDiffs(key).encoded, value: value)
         node.state.handle(.received([item], from: peer), node.chain.attested, at: moment)

@@ -71,10 +71,14 @@ import Testing
             pathProof: value.pathProof)
         let stretch = try joined(diffs, scene)
         let before = scene.node.totals.invalidAnswers
+        let (first, meanwhile) = (scene.offer(stretch.key, from: hostile), scene.offer(stretch.key, from: honest))
+        #expect(first == [.accepted] && meanwhile == [.inProgress])
         scene.receive(stretch.key, stretch.value, from: hostile)
         scene.settle()
         #expect(scene.node.totals.invalidAnswers == before + 1)
         #expect(isBanned(hostile, scene))
+        let again = scene.offer(stretch.key, from: honest)
+        #expect(again == [.accepted], "what is false in it may come from another")
         #expect(taken(scene) == diffs.map(\.section).filter { $0 != section })
         #expect(scene.node.state.gossip.recentDiff(BlockDiffKey(point: scene.key.point, section: section)) == nil)
     }
