@@ -230,7 +230,7 @@ extension CarouselNode {
 extension Overlay: PeerChooser {
     /// See `PeerChooser`.
     public mutating func choose(
-        among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+        among candidates: [AskCandidate], bytes: Int, at now: Instant
     ) -> Bytes32? {
         choose(network: .state, among: candidates, bytes: bytes, at: now)
     }

@@ -255,3 +255,18 @@ public enum PeerVerdict: Hashable, Sendable {
     /// Something out of order, but possibly in good faith (late, stale, out of place).
     case unhelpful
 }
+
+/// A peer that may be asked for something.
+public struct AskCandidate: Sendable {
+    public let id: Bytes32
+    /// Requests of ours that it has to answer.
+    public let load: Int
+    /// Whether another peer of its network prefix (IPv4 /24, IPv6 /48; loopback exempt) has something to answer.
+    public let sharesPrefix: Bool
+
+    public init(id: Bytes32, load: Int, sharesPrefix: Bool = false) {
+        self.id = id
+        self.load = load
+        self.sharesPrefix = sharesPrefix
+    }
+}

@@ -41,6 +41,9 @@ struct Operation: Sendable {
 
     /// How far it is. What is asked becomes what is checked, and that what is written; some begin later than others.
     enum Stage: Sendable {
+        /// Whether nothing has come yet.
+        var isAsked: Bool { if case .asked = self { true } else { false } }
+
         case asked
         case checking
         /// In one transaction; `Change` is what memory follows with.

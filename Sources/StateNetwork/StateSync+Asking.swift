@@ -11,7 +11,7 @@ extension StateSync {
     mutating func begin(_ ask: WalkPlan.Ask, at now: Instant) {
         let locked = ask.task.sectionsLockedWhileAsked
         guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(locked) else {
-            return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, since: now)
+            return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, arrived: 0, since: now)
         }
         if case .compare(let index, _, let anchor, _) = ask.task { holdings.compare(index, with: anchor) }
         let id = operations.begin(
@@ -86,9 +86,12 @@ extension StateSync {
         var sections = task.sections
         if case .diffs(_, let anchor, .block(let goal)) = task {
             sections = holdings.takeable(sections, from: anchor, to: goal)
-            guard !sections.isEmpty, holdings.book.lock(sections) else { return end(id, .aborted, at: now) }
         }
-        operations.checks(id, sections: sections, bytes: bytes)
+        let locked = task.sectionsLockedWhileAsked
+        let isLocked = locked == task.sections || (!sections.isEmpty && holdings.book.lock(sections))
+        operations.checks(id, sections: isLocked ? sections : [], bytes: bytes)
+        // Somebody else's answer was here first.
+        guard isLocked else { return end(id, .aborted, at: now) }
         guard let job = holdings.job(checking: value, for: task, key, taking: sections, chain) else {
             if case .carry(let index, _, let anchor) = task, case .diffs(let key) = key,
                 let peer = operations[id]?.peer

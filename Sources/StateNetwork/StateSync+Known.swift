@@ -19,7 +19,7 @@ extension StateSync {
     }
 
     /// Sections that lanes are on and of which nothing is under way.
-    public var idleSections: [Int] { planner.idleSections(holdings.book) }
+    public var idleSections: [Int] { planner.idleSections(holdings.book, operations) }
 
     /// Fraction of the arc held and verified at any anchor, and at the newest one.
     public func heldFraction(newest: Anchor?) -> (any: Double, newest: Double) {

@@ -301,7 +301,9 @@ public struct StateSync: Sendable {
         switch operation.purpose {
         case .ask(let task, _):
             guard let peer = operation.peer else { return }
-            planner.ended(task, of: peer, outcome, budgeted: operation.budgeted, since: operation.startedAt)
+            planner.ended(
+                task, of: peer, outcome, budgeted: operation.budgeted, arrived: operation.bytes,
+                since: operation.startedAt)
             holders.ended(task, of: peer, outcome, at: now)
         case .replay(let block):
             holdings.book.unlockAll()

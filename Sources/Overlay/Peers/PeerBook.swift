@@ -135,23 +135,25 @@ struct PeerBook: Sendable {
 
     /// The one of `candidates` to ask on a network; see `Overlay.choose`.
     mutating func choose(
-        among candidates: [(id: Bytes32, load: Int)], network: Int, bytes: Int, using generator: inout SeededGenerator,
+        among candidates: [AskCandidate], network: Int, bytes: Int, using generator: inout SeededGenerator,
         at now: Instant
     ) -> Bytes32? {
         let able = candidates.filter { !isBanned($0.id, at: now) }.sorted { $0.id < $1.id }
         guard !able.isEmpty else { return nil }
         let explores = Double(generator.next() >> 11) * 0x1p-53 < OverlayLimits.explorationShare
         let explored = explores ? able.filter { isWorthATry($0.id, network, at: now) } : []
-        let costs: [(id: Bytes32, cost: Double)] =
+        let costs: [(candidate: AskCandidate, cost: Double)] =
             explored.isEmpty
             ? able.map { candidate in
                 let standing = standing(of: candidate.id) ?? PeerStanding()
                 let cost = standing.expectedSeconds(for: bytes, load: candidate.load, network: network)
-                return (candidate.id, cost)
+                return (candidate, cost)
             }
-            : explored.map { ($0.id, Double(chosenAt($0.id).microseconds)) }
+            : explored.map { ($0, Double(chosenAt($0.id).microseconds)) }
         let least = costs.map(\.cost).min() ?? 0
-        let best = costs.filter { $0.cost == least }
+        let equal = costs.filter { $0.cost == least }.map(\.candidate)
+        let apart = equal.filter { !$0.sharesPrefix }
+        let best = apart.isEmpty ? equal : apart
         let chosen = best[Int(generator.next() % UInt64(best.count))].id
         update(chosen, at: now) { $0.chosenAt = now }
         return chosen

@@ -147,6 +147,12 @@ public struct SectionBook: Sendable {
     /// The hash of a held section's state after block `number`; nil where it is not known or lies below its base.
     public func stateHash(of index: Int, at number: UInt64) -> Bytes32? { read(index) { $0.stateHash(at: number) } }
 
+    /// Where the next range of a section begins; nil for a complete one.
+    func next(of index: Int) -> Cursor? {
+        guard !isComplete(index) else { return nil }
+        return read(index) { $0.begunUpTo }.flatMap { $0 } ?? Cursor(account: section(index).firstKey)
+    }
+
     /// The newest block whose changes a held section has.
     public func top(of index: Int) -> UInt64 { read(index) { $0.top } ?? 0 }
 

@@ -35,6 +35,9 @@ struct Lanes: Sendable {
         return stretches[longest].popLast()
     }
 
+    /// Whether no section is left that no lane is on, and a lane has nothing to do.
+    var isLastRound: Bool { stretches.allSatisfy(\.isEmpty) && current.contains(nil) }
+
     /// The lane on `section` is free again.
     mutating func release(_ section: Int) {
         for lane in current.indices where current[lane] == section { current[lane] = nil }

@@ -1,12 +1,13 @@
 import Chain
+import Discovery
+import Overlay
 import Primitives
 import StateContent
 
 /// Chooses whom to ask, by what is known of how peers behave: the peer book of the wire below.
 public protocol PeerChooser {
-    /// The one of `candidates` to ask for about `bytes` of content; `load` is what it was asked already and has not
-    /// answered yet. nil where none of them is to be asked.
-    mutating func choose(among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant) -> Bytes32?
+    /// The one of `candidates` to ask for about `bytes` of content; nil where none of them is to be asked.
+    mutating func choose(among candidates: [AskCandidate], bytes: Int, at now: Instant) -> Bytes32?
 }
 
 /// What is to be done now.
@@ -32,6 +33,8 @@ struct WalkDraft {
         let head: StatePoint?
         let pausedUntil: Instant
         let isPaused: Bool
+        /// nil on loopback.
+        let subnet: Subnet?
         var load: Int
 
         /// Whether it may be asked for something now.
@@ -55,6 +58,8 @@ struct WalkDraft {
     private var inFlight: Int
     /// Candidates of whom the chooser took none: it may think otherwise after a while.
     private(set) var isBarred = false
+    /// When time alone makes another plan worth while.
+    private(set) var reviewAt: Instant?
     let now: Instant
 
     init(role: Role, _ peers: HolderDirectory, _ operations: OperationTable, at now: Instant) {
@@ -67,7 +72,7 @@ struct WalkDraft {
             candidates.append(
                 Candidate(
                     id: peer.id, served: peer.served, head: peer.head, pausedUntil: peer.pace.pausedUntil,
-                    isPaused: peer.pace.pausedUntil > now, load: operations.load(of: peer.id)))
+                    isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet, load: operations.load(of: peer.id)))
         }
     }
 
@@ -75,6 +80,9 @@ struct WalkDraft {
     var hasRoom: Bool { inFlight < WalkLimits.requestsInFlight }
 
     func hasFree(where qualifies: (Candidate) -> Bool) -> Bool { candidates.contains { $0.isFree && qualifies($0) } }
+
+    /// How many say that they have the section complete at the anchor.
+    func providers(of section: Int, at anchor: Anchor) -> Int { candidates.count { $0.holds(section, at: anchor) } }
 
     func candidate(_ id: Bytes32) -> Candidate? { candidates.first { $0.id == id } }
 
@@ -86,7 +94,13 @@ struct WalkDraft {
         guard hasRoom else { return nil }
         let able = candidates.filter { $0.isFree && qualifies($0) }
         guard !able.isEmpty else { return nil }
-        let chosen = chooser.choose(among: able.map { (id: $0.id, load: $0.load) }, bytes: bytes, at: now)
+        let asked = candidates.filter { $0.load > 0 }
+        let offered = able.map { peer in
+            AskCandidate(
+                id: peer.id, load: peer.load,
+                sharesPrefix: peer.subnet != nil && asked.contains { $0.subnet == peer.subnet && $0.id != peer.id })
+        }
+        let chosen = chooser.choose(among: offered, bytes: bytes, at: now)
         if chosen == nil { isBarred = true }
         return chosen
     }
@@ -98,6 +112,8 @@ struct WalkDraft {
         inFlight += 1
         if let place = candidates.firstIndex(where: { $0.id == peer }) { candidates[place].load += 1 }
     }
+
+    mutating func lookAgain(at time: Instant) { reviewAt = reviewAt.map { min($0, time) } ?? time }
 
     mutating func drop(_ section: Int) { plan.drops.append(section) }
 }

@@ -85,9 +85,10 @@ public struct WalkPlanner: Sendable {
 
     /// Something that was asked of a peer ended.
     mutating func ended(
-        _ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, budgeted: UInt32, since startedAt: Instant
+        _ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, budgeted: UInt32, arrived: Int,
+        since startedAt: Instant
     ) {
-        if budgeted > 0 || outcome.bytes > 0 { budget.settle(taken: budgeted, arrived: outcome.bytes) }
+        if budgeted > 0 || arrived > 0 { budget.settle(taken: budgeted, arrived: arrived) }
         refusals.ended(task, of: peer, outcome, since: startedAt)
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
@@ -134,6 +135,7 @@ public struct WalkPlanner: Sendable {
             if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
         }
         planRanges(at: newest, holdings, &draft, by: &chooser)
+        planDoubles(holdings, operations, &draft, by: &chooser)
         deadline = deadline(after: draft, book: holdings.book)
         return draft.plan
     }
@@ -145,6 +147,7 @@ public struct WalkPlanner: Sendable {
         if let ready = budget.ready(for: configuration.rangeBytes, at: draft.now) { times.append(ready) }
         times += orphanedSince.values.map { $0 + WalkLimits.orphanGrace }
         if phase == .following, let end = book.nextGap(after: draft.now) { times.append(end) }
+        if let time = draft.reviewAt { times.append(time) }
         if draft.isBarred { times.append(draft.now + WalkLimits.barredPause) }
         return times.filter { $0 > draft.now }.min()
     }
@@ -296,11 +299,15 @@ public struct WalkPlanner: Sendable {
         guard holdings.codes.count < WalkLimits.codesWanted else { return }
         let book = holdings.book
         lanes.fill { book.begun.contains($0) }
-        // By anchor, sections not begun last, then by index.
+        // By anchor, sections not begun last; of equals the one that fewest have, then by index.
         let order = lanes.active.map { index in
-            (epoch: book.begun.contains(index) ? book.anchor(ofSection: index)?.epoch ?? .max : .max, index: index)
+            let anchor = book.begun.contains(index) ? book.anchor(ofSection: index) : nil
+            return (
+                epoch: anchor?.epoch ?? .max, providers: draft.providers(of: index, at: anchor ?? newest), index: index
+            )
         }.sorted { $0 < $1 }
-        for (_, index) in order where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index) {
+        for (_, _, index) in order
+        where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index) {
             let section = book.section(index)
             let begun = book.read(index) { entry in
                 entry.begunUpTo.map { (next: $0, carriedTo: entry.carrying?.anchor) }
@@ -326,6 +333,36 @@ public struct WalkPlanner: Sendable {
                 origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
                 limit: Cursor(account: section.lastKey, slot: .max), maxBytes: maxBytes)
             draft.ask(task, of: peer, budgeted: maxBytes)
+        }
+    }
+
+    /// At the end of the walk, when lanes have nothing more to begin, a range that takes long is asked of a second peer
+    /// too: the walk is not to wait for the slowest. Whichever answer comes first is taken; the other is not asked for
+    /// a third time.
+    private mutating func planDoubles(
+        _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+    ) {
+        guard phase == .walking, lanes.isLastRound else { return }
+        let ranges = operations.asks.filter { if case .range? = $0.task { $0.stage.isAsked } else { false } }
+        let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
+        for (index, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count == 1 {
+            guard let ask = asks.first, let task = ask.task,
+                case .range(_, let anchor, let origin, _, let maxBytes) = task,
+                holdings.book.next(of: index) == origin
+            else { continue }
+            guard draft.now - ask.startedAt >= WalkLimits.doubledAfter else {
+                draft.lookAgain(at: ask.startedAt + WalkLimits.doubledAfter)
+                continue
+            }
+            guard budget.take(maxBytes, at: draft.now) else { return }
+            let peer = draft.choose(bytes: Int(maxBytes), by: &chooser) { peer in
+                peer.id != ask.peer && peer.holds(index, at: anchor)
+            }
+            if let peer {
+                draft.ask(task, of: peer, budgeted: maxBytes)
+            } else {
+                budget.settle(taken: maxBytes, arrived: 0)
+            }
         }
     }
 
@@ -368,8 +405,9 @@ public struct WalkPlanner: Sendable {
     // MARK: What is told
 
     /// Sections that lanes are on and of which nothing is under way.
-    func idleSections(_ book: SectionBook) -> [Int] {
-        lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) }
+    func idleSections(_ book: SectionBook, _ operations: OperationTable) -> [Int] {
+        let asked = Set(operations.asks.compactMap { $0.task?.subject })
+        return lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) && !asked.contains($0) }
     }
 
     /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,

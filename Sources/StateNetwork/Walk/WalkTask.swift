@@ -37,8 +37,13 @@ public enum WalkTask: Sendable, Hashable {
     }
 
     /// The sections that are locked as long as the answer has not come. Those that are caught up are not: what they
-    /// miss may come as a block's diff before that.
-    var sectionsLockedWhileAsked: [Int] { if case .diffs(_, _, .block) = self { [] } else { sections } }
+    /// miss may come as a block's diff before that. Nor is the section of a range, which may be asked of two.
+    var sectionsLockedWhileAsked: [Int] {
+        switch self {
+        case .range, .diffs(_, _, .block): []
+        case .crown, .diffs, .carry, .compare, .codes: sections
+        }
+    }
 
     /// The anchor that a diff is asked for from; nil for everything else.
     var diffStart: Anchor? {

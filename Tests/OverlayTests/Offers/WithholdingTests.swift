@@ -105,7 +105,9 @@ import UTP
         let honest = world.id(1)
         let chosen = world.with(0) { node, now in
             (0..<50).map { _ in
-                node.choose(network: .state, among: [(peer, 0), (honest, 0)], bytes: 5_000, at: now)
+                node.choose(
+                    network: .state, among: [AskCandidate(id: peer, load: 0), AskCandidate(id: honest, load: 0)],
+                    bytes: 5_000, at: now)
             }
         }
         #expect(chosen?.allSatisfy { $0 == honest } == true)

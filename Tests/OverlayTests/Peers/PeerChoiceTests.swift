@@ -24,7 +24,8 @@ import Testing
     private func counts(_ overlay: inout Overlay, _ candidates: [Bytes32], at now: Instant) -> [Bytes32: Int] {
         var counts: [Bytes32: Int] = [:]
         for _ in 0..<2_000 {
-            let id = overlay.choose(network: .state, among: candidates.map { ($0, 0) }, bytes: 1 << 20, at: now)
+            let id = overlay.choose(
+                network: .state, among: candidates.map { AskCandidate(id: $0, load: 0) }, bytes: 1 << 20, at: now)
             if let id { counts[id, default: 0] += 1 }
         }
         return counts
@@ -57,7 +58,7 @@ import Testing
         var gaps: [Bytes32: Int] = [:]
         for choice in 0..<2_000 {
             now = now + .milliseconds(100)
-            let candidates = [(slow, 0), (flaky, 0), (fast, 0)]
+            let candidates = [slow, flaky, fast].map { AskCandidate(id: $0, load: 0) }
             let picked = overlay.choose(network: .state, among: candidates, bytes: 1 << 20, at: now)
             let chosen = try #require(picked)
             gaps[chosen] = max(gaps[chosen] ?? 0, choice - (last[chosen] ?? 0))
@@ -69,15 +70,37 @@ import Testing
         #expect((600..<800).contains(gaps[flaky] ?? 0), "\(gaps)")
     }
 
+    /// Of strangers, who are all alike, one of another network is asked first.
+    @Test func ofEqualsTheOneOfAnotherPrefixGoesFirst() throws {
+        var overlay = try overlay()
+        let now = Instant(microseconds: 2_000_000)
+        let near = (0..<4).map { AskCandidate(id: Bytes32(20 + $0, 0, 0, 0), load: 0, sharesPrefix: true) }
+        let far = AskCandidate(id: Bytes32(30, 0, 0, 0), load: 0)
+        let apart = (0..<200).count { _ in
+            overlay.choose(network: .state, among: near + [far], bytes: 1 << 16, at: now) == far.id
+        }
+        #expect(apart > 170, "all but the share that explores")
+        let known = (0..<200).count { _ in
+            let quick = AskCandidate(id: fast, load: 0, sharesPrefix: true)
+            let lame = AskCandidate(id: slow, load: 0)
+            return overlay.choose(network: .state, among: [quick, lame], bytes: 1 << 20, at: now) == fast
+        }
+        #expect(known > 170, "the prefix decides among equals only")
+    }
+
     /// What it was asked already has to come through the same pipe.
     @Test func whoIsBusyWithOurRequestsIsPassedOver() throws {
         var overlay = try overlay()
         let now = Instant(microseconds: 2_000_000)
         let quick = (0..<500).count { _ in
-            overlay.choose(network: .state, among: [(fast, 0), (slow, 0)], bytes: 1 << 20, at: now) == fast
+            overlay.choose(
+                network: .state, among: [fast, slow].map { AskCandidate(id: $0, load: 0) }, bytes: 1 << 20, at: now)
+                == fast
         }
         let busy = (0..<500).count { _ in
-            overlay.choose(network: .state, among: [(fast, 40), (slow, 0)], bytes: 1 << 20, at: now) == slow
+            overlay.choose(
+                network: .state, among: [AskCandidate(id: fast, load: 40), AskCandidate(id: slow, load: 0)],
+                bytes: 1 << 20, at: now) == slow
         }
         #expect(quick > 400 && busy > 400)
     }
@@ -101,10 +124,10 @@ import Testing
         var overlay = try overlay()
         let now = Instant(microseconds: 2_000_000)
         overlay.judge(fast, .lie, at: now)
-        #expect(overlay.choose(network: .state, among: [(fast, 0)], bytes: 1, at: now) == nil)
+        #expect(overlay.choose(network: .state, among: [AskCandidate(id: fast, load: 0)], bytes: 1, at: now) == nil)
         #expect(counts(&overlay, [fast, slow], at: now)[slow] == 2_000)
         let after = now + OverlayLimits.banInterval
-        #expect(overlay.choose(network: .state, among: [(fast, 0)], bytes: 1, at: after) == fast)
+        #expect(overlay.choose(network: .state, among: [AskCandidate(id: fast, load: 0)], bytes: 1, at: after) == fast)
         #expect(overlay.choose(network: .state, among: [], bytes: 1, at: now) == nil)
     }
 

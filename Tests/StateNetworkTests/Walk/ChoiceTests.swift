@@ -24,7 +24,7 @@ import Testing
     private struct Lottery: PeerChooser {
         var generator = SeededGenerator(seed: 5)
         mutating func choose(
-            among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+            among candidates: [AskCandidate], bytes: Int, at now: Instant
         ) -> Bytes32? {
             candidates.sorted { $0.id < $1.id }.randomElement(using: &generator)?.id
         }
@@ -34,7 +34,7 @@ import Testing
     private struct Book: PeerChooser {
         var overlay: Overlay
         mutating func choose(
-            among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant
+            among candidates: [AskCandidate], bytes: Int, at now: Instant
         ) -> Bytes32? {
             overlay.choose(network: .state, among: candidates, bytes: bytes, at: now)
         }
@@ -72,10 +72,13 @@ import Testing
         walk.store(crownOf: Walk.anchor(0))
         var ends: [(at: Instant, asked: Instant, assignment: Operation)] = []
         var fetched = [Int](repeating: 0, count: 16)
+        // The range that each section waits for.
+        var current: [Int: WalkTask] = [:]
         while walk.holdings.completeAnchor == nil {
             for assignment in walk.plan(choosing: &chooser).asked {
                 let number = Int(try #require(assignment.peer.flatMap { Walk.number(of: $0) })) - 1
                 holders[number].asked += 1
+                if let task = assignment.task, let section = task.subject { current[section] = task }
                 holders[number].inFlight += 1
                 let start = max(holders[number].busyUntil, walk.now)
                 let transfer = Double(Self.rangeBytes) / holders[number].bytesPerSecond * 1e6
@@ -102,6 +105,12 @@ import Testing
                 walk.finish(assignment, .failed)
                 continue
             }
+            // Of a range that two were asked for the second answer brings nothing.
+            guard assignment.task == current[section] else {
+                walk.finish(assignment, .aborted)
+                continue
+            }
+            current[section] = nil
             fetched[section] += 1
             let position = Cursor(account: Bytes32(UInt64(section) << 60 | UInt64(fetched[section]) << 32, 0, 0, 0))
             walk.hold(
@@ -165,7 +174,9 @@ import Testing
         var chosen: [Bytes32] = []
         for round in 0..<400 {
             now = now + .milliseconds(100)
-            let id = book.choose(among: [(steady, 0), (changing, 0)], bytes: Self.rangeBytes, at: now)
+            let id = book.choose(
+                among: [AskCandidate(id: steady, load: 0), AskCandidate(id: changing, load: 0)], bytes: Self.rangeBytes,
+                at: now)
             chosen.append(try #require(id))
             answer(chosen[round], chosen[round] == changing ? (round < 200 ? 10_000 : 4e6) : 400_000)
         }

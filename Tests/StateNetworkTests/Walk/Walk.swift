@@ -10,7 +10,7 @@ import StateStore
 
 /// The least loaded peer, the lowest id of several: what a plan is tested with where the choice is not the point.
 struct LeastLoaded: PeerChooser {
-    func choose(among candidates: [(id: Bytes32, load: Int)], bytes: Int, at now: Instant) -> Bytes32? {
+    func choose(among candidates: [AskCandidate], bytes: Int, at now: Instant) -> Bytes32? {
         candidates.min { ($0.load, $0.id) < ($1.load, $1.id) }?.id
     }
 }
@@ -115,6 +115,15 @@ struct Walk {
         planner.hear(.headAdvanced(leaving: nil), holders)
     }
 
+    /// The same of a state in which every section has a leaf.
+    mutating func store(crownWithLeavesOf anchor: Anchor) {
+        let sections = (0..<16).map { index in
+            Subtree.leaf(key: Section(depth: 1, index: index).firstKey, value: StateAccount(nonce: anchor.epoch).rlp)
+        }
+        holdings.store(Crown(sections: sections, depth: 1), at: anchor)
+        planner.hear(.headAdvanced(leaving: nil), holders)
+    }
+
     /// What is to be asked now, each begun as the machine begins it.
     mutating func plan(choosing chooser: inout some PeerChooser) -> (asked: [Operation], drops: [Int]) {
         planner.follow(&holdings, newest: chain.newestAnchor)
@@ -139,7 +148,8 @@ struct Walk {
     mutating func finish(_ operation: Operation, _ outcome: AskOutcome) {
         guard operations.end(operation.id) != nil, let task = operation.task, let peer = operation.peer else { return }
         holdings.book.unlock(operation.sections)
-        planner.ended(task, of: peer, outcome, budgeted: operation.budgeted, since: operation.startedAt)
+        planner.ended(
+            task, of: peer, outcome, budgeted: operation.budgeted, arrived: outcome.bytes, since: operation.startedAt)
         holders.ended(task, of: peer, outcome, at: now)
     }
 

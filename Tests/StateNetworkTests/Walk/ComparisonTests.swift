@@ -1,0 +1,161 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateContent
+import StateStore
+import Testing
+
+@testable import StateNetwork
+
+/// Sections that no diff leads on are compared by their subtree hashes, and begun again only where nobody can help.
+@Suite("What no diff leads on") struct ComparisonTests {
+    private static let section = 3
+
+    /// Everything is held at anchor 9 but one section, which is at anchor 2; two peers have all of it at the newest.
+    private func walk(newest: UInt64 = 9, peersAt epochs: [UInt64] = [9]) -> Walk {
+        var walk = Walk(lanes: 1)
+        walk.peer(1, epochs)
+        walk.peer(2, epochs)
+        walk.advance(to: Walk.anchor(newest))
+        for epoch in epochs { walk.store(crownWithLeavesOf: Walk.anchor(epoch)) }
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(newest))) }
+        walk.hold(Self.section, .complete(anchor: Walk.anchor(2)))
+        return walk
+    }
+
+    /// Both say that their history is too short, and that has been so for a while.
+    private func refuse(_ walk: inout Walk) throws {
+        for _ in 0..<2 { walk.finish(try #require(walk.plan().asked.first), .tooOld) }
+        #expect(walk.plan().asked.isEmpty)
+        walk.now = walk.now + WalkLimits.fewRefuseGrace
+    }
+
+    private func comparison(to epoch: UInt64) -> WalkTask {
+        let place = StatePlace(account: Section(depth: 1, index: Self.section).path)
+        return .compare(section: Self.section, from: Walk.anchor(2), to: Walk.anchor(epoch), places: [place])
+    }
+
+    @Test func itIsComparedAndNotBegunAgain() throws {
+        var walk = walk()
+        try refuse(&walk)
+        let plan = walk.plan()
+        #expect(plan.drops.isEmpty && plan.asked.compactMap(\.task) == [comparison(to: 9)])
+        // No answer, or "busy", is no refusal: it is asked of the other, and again.
+        walk.finish(try #require(plan.asked.first), .failed)
+        let again = walk.plan()
+        #expect(again.drops.isEmpty && again.asked.compactMap(\.task) == [comparison(to: 9)])
+        #expect(again.asked.first?.peer != plan.asked.first?.peer)
+    }
+
+    @Test func whoHasNeverHeardOfItIsNotAskedAgain() throws {
+        var walk = walk()
+        try refuse(&walk)
+        let first = try #require(walk.plan().asked.first)
+        walk.finish(first, .notKnown)
+        let second = try #require(walk.plan().asked.first)
+        #expect(second.task == comparison(to: 9) && second.peer != first.peer)
+        walk.finish(second, .done(bytes: 100))
+        walk.now = walk.now + .seconds(1)
+        #expect(walk.plan().asked.map(\.peer) == [second.peer], "the other is of a former version")
+    }
+
+    @Test(arguments: [AskOutcome.notKnown, .refused]) func whereNobodyGivesNodesItIsBegunAgain(_ outcome: AskOutcome)
+        throws
+    {
+        var walk = walk()
+        try refuse(&walk)
+        for _ in 0..<2 {
+            let plan = walk.plan()
+            #expect(plan.drops.isEmpty)
+            walk.finish(try #require(plan.asked.first), outcome)
+        }
+        #expect(walk.plan().drops == [Self.section])
+    }
+
+    /// A new anchor does not throw away what was compared with the one before, as long as anybody serves that.
+    @Test func itStaysWithItsAnchorAsLongAsThatIsServed() throws {
+        var walk = walk()
+        try refuse(&walk)
+        let first = try #require(walk.plan().asked.first)
+        walk.holdings.compare(Self.section, with: Walk.anchor(9))
+        walk.finish(first, .done(bytes: 100))
+        walk.peer(1, [10, 9])
+        walk.peer(2, [10, 9])
+        walk.advance(to: Walk.anchor(10))
+        walk.store(crownWithLeavesOf: Walk.anchor(10))
+        for section in 0..<16 where section != Self.section { walk.hold(section, .complete(anchor: Walk.anchor(10))) }
+        walk.now = walk.now + WalkLimits.fewRefuseGrace
+        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 9)])
+        for operation in Array(walk.operations.asks) { walk.finish(operation, .aborted) }
+        walk.peer(1, [11, 10])
+        walk.peer(2, [11, 10])
+        walk.advance(to: Walk.anchor(11))
+        walk.store(crownWithLeavesOf: Walk.anchor(11))
+        for section in 0..<16 where section != Self.section { walk.hold(section, .complete(anchor: Walk.anchor(11))) }
+        walk.now = walk.now + WalkLimits.fewRefuseGrace
+        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 11)], "nobody serves anchor 9 any more")
+    }
+
+    @Test func whatIsComparedInVainIsBegunAgain() throws {
+        var walk = walk()
+        try refuse(&walk)
+        walk.holdings.comparedInVain(Self.section)
+        #expect(walk.plan().drops == [Self.section])
+    }
+}
+
+/// The end of a walk, and which lane goes first.
+@Suite("The last ranges of a walk") struct LastRangeTests {
+    @Test func aRangeThatTakesLongIsAskedOfASecondPeer() throws {
+        var walk = Walk(lanes: 2)
+        for peer in [UInt64(1), 2] { walk.peer(peer, [0]) }
+        walk.advance(to: Walk.anchor(0))
+        walk.store(crownOf: Walk.anchor(0))
+        // One is left when all others were walked.
+        for _ in 0..<16 {
+            for asked in walk.plan().asked where asked.task?.subject != 5 {
+                walk.hold(try #require(asked.task?.subject), .complete(anchor: Walk.anchor(0)))
+                walk.finish(asked, .done(bytes: 500))
+            }
+        }
+        #expect(walk.holdings.book.completeCount == 15)
+        _ = walk.plan()
+        let first = try #require(Array(walk.operations.asks).first)
+        #expect(walk.plan().asked.isEmpty)
+        #expect(walk.planner.nextDeadline == Instant.zero + WalkLimits.doubledAfter)
+        walk.now = walk.now + WalkLimits.doubledAfter
+        let second = try #require(walk.plan().asked.first)
+        #expect(second.task == first.task && second.peer != first.peer)
+        walk.now = walk.now + .seconds(10)
+        #expect(walk.plan().asked.isEmpty, "two are enough")
+        // One of them came, and the other is still awaited: what it brings is known by now.
+        walk.hold(5, .complete(anchor: Walk.anchor(0)))
+        let operation = try #require(walk.operations.asks.first { $0.peer == second.peer })
+        walk.finish(operation, .done(bytes: 500))
+        walk.now = walk.now + .seconds(10)
+        #expect(walk.plan().asked.isEmpty)
+    }
+
+    @Test func whileThereIsMoreToBeginNothingIsAskedTwice() {
+        var walk = Walk(lanes: 2)
+        for peer in [UInt64(1), 2, 3] { walk.peer(peer, [0]) }
+        walk.advance(to: Walk.anchor(0))
+        walk.store(crownOf: Walk.anchor(0))
+        let first = walk.plan().asked
+        walk.now = walk.now + .seconds(10)
+        #expect(first.count == 2 && walk.plan().asked.isEmpty)
+    }
+
+    @Test func ofEqualsTheSectionThatFewestHaveGoesFirst() throws {
+        // The limit covers one range at a time.
+        for (few, many) in [(0..<8, 8), (8..<16, 0)] {
+            var walk = Walk(lanes: 2, rate: 1_000)
+            walk.peer(1, [0])
+            walk.peer(2, [0], sections: few)
+            walk.advance(to: Walk.anchor(0))
+            walk.store(crownOf: Walk.anchor(0))
+            let asked = walk.plan().asked.compactMap { $0.task?.subject }
+            #expect(asked == [many], "the other half has one holder more")
+        }
+    }
+}
