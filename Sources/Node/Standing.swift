@@ -167,7 +167,9 @@ enum Standing {
             seconds: seconds,
             reason: "section \(book.section(behind)) is held at \(anchor), and none of its \(ready) reachable "
                 + "holders at \(newest) leads it on",
-            advice: "asking all of them; where they keep refusing it is begun again")
+            advice:
+                "asking all of them; where they keep refusing it is compared with what they hold"
+        )
     }
 
     private static func providers(_ node: CarouselNode, of section: Int, at anchor: Anchor) -> Int {

@@ -127,9 +127,7 @@ public enum BlockDiffsServer {
         mutating func add(
             _ diff: BlockDiffValue, _ more: ChangeColumns, of section: Int, limit: Int
         ) -> Bool {
-            // Sections come in order, so a node that was there before is on the last one's way too.
-            let shared = zip(diff.pathProof, lastPath).prefix { $0 == $1 }.count
-            let nodes = diff.pathProof[shared...]
+            let nodes = diff.pathProof.nodes(notOn: lastPath)
             let new = diff.codes.map { (hash: Keccak.hash($0), code: $0) }.filter { codes[$0.hash] == nil }
             var growth = 32 + more.encodedCount - 4 * ChangeColumns.columnCount
             growth += nodes.reduce(0) { $0 + 4 + $1.count } + new.reduce(0) { $0 + 4 + $1.code.count }
@@ -160,6 +158,14 @@ public enum BlockDiffsServer {
                 codes: codes.sorted { $0.key < $1.key }.map(\.value), proof: proof)
             return (key, value.encoded)
         }
+    }
+}
+
+extension [[UInt8]] {
+    /// Of the nodes on the way to a section those that are not on the way to the one before: sections come in order, so
+    /// a node that was there earlier is on the last one's way too.
+    package func nodes(notOn last: [[UInt8]]) -> ArraySlice<[UInt8]> {
+        self[zip(self, last).prefix { $0 == $1 }.count...]
     }
 }
 
@@ -214,8 +220,8 @@ public enum BlockDiffsCheck {
                 header: value.header, certificate: value.certificate,
                 sectionHashBefore: value.sectionHashesBefore[place], changes: Array(changes[run.changes]),
                 codes: codes.named(by: changes[run.changes]), pathProof: path)
-            let shared = zip(path, lastPath).prefix { $0 == $1 }.count
-            var bytes = path[shared...].reduce(32) { $0 + $1.count } + diff.codes.reduce(0) { $0 + $1.count }
+            var bytes =
+                path.nodes(notOn: lastPath).reduce(32) { $0 + $1.count } + diff.codes.reduce(0) { $0 + $1.count }
             bytes += diff.changes.reduce(0) { $0 + 36 + ($1.value?.count ?? 1) }
             if place == 0 { bytes += value.header.count + value.certificate.count }
             parts.append(Part(section: run.section, value: diff, sectionHashAfter: hash, byteCount: bytes))

@@ -24,7 +24,8 @@
 //
 // Phases of a section: nothing, *partial* (a cursor says how far; a diff and the next range lead it to another anchor
 // where nobody serves its own), *complete* at an anchor and from then on carried on: by layers from block to block, by
-// folds from anchor to anchor, and by `0x41` where blocks were missed. Phases of an operation: asked, checking,
+// folds from anchor to anchor, by `0x41` where blocks were missed, and by comparing subtree hashes (`0x46`) where no
+// history leads on. Phases of an operation: asked, checking,
 // writing; it may begin at any of them, and it has one end, in which everything it held is given back.
 //
 // Invariants. Codecs and checks are pure functions; jobs (`StateJob`) read one snapshot and return the transaction,

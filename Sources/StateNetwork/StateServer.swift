@@ -75,11 +75,11 @@ struct StateServer: Sendable {
         guard let section = key.section(depth: depth) else {
             return .content(StateStatus.placementNotSupported.encoded)
         }
-        guard let record = holdings.held(section.index)?.record, record.isComplete else {
-            return .names(near: section.firstKey)
-        }
+        // Names are what nodes answer that do not know the key: whoever knows it says plainly that it is not here.
         let point = holdings.book.point(of: key.anchor)
-        guard record.working == point || record.previous == point else { return .content(notHere(holdings).encoded) }
+        guard let record = holdings.held(section.index)?.record, record.isComplete,
+            record.working == point || record.previous == point
+        else { return .content(notHere(holdings).encoded) }
         return .job(
             .serveSubtrees(ServeSubtrees(key: key, section: section, point: point, otherwise: notHere(holdings))))
     }

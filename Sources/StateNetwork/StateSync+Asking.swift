@@ -9,9 +9,10 @@ import StateStore
 extension StateSync {
     /// Begins what the plan asks for.
     mutating func begin(_ ask: WalkPlan.Ask, at now: Instant) {
-        let locked = ask.task.sectionsLockedWhileAsked
+        let locked = ask.task.locksWhileAsked ? ask.task.sections : []
         guard let key = holdings.contentKey(of: ask.task), holdings.book.lock(locked) else {
-            return planner.ended(ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, arrived: 0, since: now)
+            return planner.ended(
+                ask.task, of: ask.peer, .aborted, budgeted: ask.budgeted, arrived: 0, since: now, at: now)
         }
         if case .compare(let index, _, let anchor, _) = ask.task { holdings.compare(index, with: anchor) }
         let id = operations.begin(
@@ -87,8 +88,7 @@ extension StateSync {
         if case .diffs(_, let anchor, .block(let goal)) = task {
             sections = holdings.takeable(sections, from: anchor, to: goal)
         }
-        let locked = task.sectionsLockedWhileAsked
-        let isLocked = locked == task.sections || (!sections.isEmpty && holdings.book.lock(sections))
+        let isLocked = task.locksWhileAsked || (!sections.isEmpty && holdings.book.lock(sections))
         operations.checks(id, sections: isLocked ? sections : [], bytes: bytes)
         // Somebody else's answer was here first.
         guard isLocked else { return end(id, .aborted, at: now) }
@@ -120,7 +120,7 @@ extension StateSync {
         outbox.append(.judge(peer, .lie))
     }
 
-    /// A section whose anchor nobody leads on from is begun again.
+    /// A section that can neither be led on from its anchor nor compared is begun again.
     mutating func drop(_ index: Int, at now: Instant) {
         guard holdings.book.lock([index]) else { return }
         totals.drops += 1

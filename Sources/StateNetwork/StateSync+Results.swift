@@ -84,7 +84,10 @@ extension StateSync {
                 if let sender = diff.sender {
                     blame(sender, "sent an answer that does not hold: \(what)")
                 } else {
-                    outbox.log(.warning, "section \(holdings.book.section(index)) is not what it was: begun again")
+                    outbox.log(
+                        .warning,
+                        "what was found of section \(holdings.book.section(index)) does not lead it on: begun again"
+                    )
                     holdings.comparedInVain(index)
                 }
             }

@@ -303,7 +303,7 @@ public struct StateSync: Sendable {
             guard let peer = operation.peer else { return }
             planner.ended(
                 task, of: peer, outcome, budgeted: operation.budgeted, arrived: operation.bytes,
-                since: operation.startedAt)
+                since: operation.startedAt, at: now)
             holders.ended(task, of: peer, outcome, at: now)
         case .replay(let block):
             holdings.book.unlockAll()

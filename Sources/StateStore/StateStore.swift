@@ -18,7 +18,8 @@
 // watermark); with its last leaf it is `complete`. `SectionChange.apply` gives the exact effect of verified-to-be
 // changes as a `SectionUpdate`; that becomes a `BlockLayer`, or is folded by `StateWrites.fold`. What is there of a
 // partial one whose anchor nobody serves any more is led to another by `PartialSection`; a section from whose point no
-// diff leads on is dropped whole.
+// diff leads on is compared with the state at another (`SectionComparison`), and dropped whole only where nobody helps
+// with that either.
 //
 // Layout. One table holds accounts and slots: the 32 bytes of an account are a prefix of the 64 of its slots, so
 // bytes compare as the flat order does, one cursor gives it, and a range needs no merge of two. Account leaves do not

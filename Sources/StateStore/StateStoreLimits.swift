@@ -11,8 +11,8 @@ public enum StateStoreLimits {
     /// Entries that a cursor reads ahead at most, in entries: two pages of accounts. Few calls, and still in the
     /// first-level cache.
     static let readAheadEntries = 128
-    /// Bytes of changes that one comparison of a section keeps in memory: two sections of mainnet at depth 3 that
-    /// differ in every leaf. Where there are more, beginning again costs less.
+    /// Bytes of changes that one comparison of a section keeps in memory: about a section of mainnet at depth 3 that
+    /// differs in every leaf. Where there are more, beginning again costs less.
     static let comparedBytes = 64 << 20
     /// Bytes of a name in the table of local values; the store's keys end at 511.
     static let localNameBytes = 255

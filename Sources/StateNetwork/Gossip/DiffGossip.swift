@@ -15,6 +15,7 @@ struct DiffGossip: Sendable {
     private let sectionDepth: Int
     var expected = ExpectedOffers()
     var expectedDiffs = ExpectedDiffs()
+    /// They are offered each section's diff by itself (0x43).
     private var former = FormerPeers()
     /// Whether stretches of block diffs are known here (0x4A). Off: as nodes of the former version, for networks of
     /// both.
@@ -160,7 +161,7 @@ struct DiffGossip: Sendable {
     mutating func declined(_ keys: [[UInt8]], by peer: Bytes32, _ peers: HolderDirectory, at now: Instant) {
         for key in keys {
             guard case .success(.blockDiffs(let key)) = Result(catching: { try read(key) }) else { continue }
-            former.declined(peer, sequence: peers[peer]?.record.sequence, at: now)
+            former.add(peer, sequence: peers[peer]?.record.sequence, at: now)
             let arc = peers[peer]?.arc.sections ?? 0..<0
             for (section, _) in recent.diffs(at: key.point, in: key.stretch) where arc.contains(section) {
                 outgoing[peer, default: []].append(BlockDiffKey(point: key.point, section: section))

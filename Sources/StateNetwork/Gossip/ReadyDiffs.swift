@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 
 /// Diffs whose turn it is, put together by block and sender: what came together is checked by one job and written in
 /// one transaction.
@@ -25,16 +26,13 @@ struct ReadyDiffs {
 }
 
 extension [CheckedDiff] {
-    /// The nodes above the sections of one block's diffs, which are in order: each once. A node that was there before
-    /// is on the way to the section just before, too.
+    /// The nodes above the sections of one block's diffs, which are in order: each once.
     var proof: [[UInt8]] {
         var nodes: [[UInt8]] = []
         var last: [[UInt8]] = []
         for diff in self {
-            let path = diff.layer.pathProof
-            let shared = zip(path, last).prefix { $0 == $1 }.count
-            nodes += path[shared...]
-            last = path
+            nodes += diff.layer.pathProof.nodes(notOn: last)
+            last = diff.layer.pathProof
         }
         return nodes
     }

@@ -153,6 +153,9 @@ public struct SectionBook: Sendable {
         return read(index) { $0.begunUpTo }.flatMap { $0 } ?? Cursor(account: section(index).firstKey)
     }
 
+    /// Whether a section is compared with the state at another anchor.
+    func isCompared(_ index: Int) -> Bool { read(index) { $0.comparison != nil } ?? false }
+
     /// The newest block whose changes a held section has.
     public func top(of index: Int) -> UInt64 { read(index) { $0.top } ?? 0 }
 

@@ -24,13 +24,30 @@ public struct ServeRange: Sendable {
     }
 
     func run(on snapshot: some StoreSnapshot) -> [UInt8] {
+        ServedSection(section: section, point: point, otherwise: otherwise).answer(on: snapshot) { view in
+            try RangeServer.serve(key, view: &view, crown: crown)
+        }
+    }
+}
+
+/// One section at one served anchor, as it stands in a snapshot.
+struct ServedSection {
+    let section: Section
+    let point: StatePoint
+    /// The answer where the store has moved on to other anchors meanwhile.
+    let otherwise: StateStatus
+
+    /// What `make` makes of the section, or why there is nothing.
+    func answer<Snapshot: StoreSnapshot>(
+        on snapshot: Snapshot, _ make: (inout StateView<Snapshot>) throws -> [UInt8]?
+    ) -> [UInt8] {
         do {
             // The record is read from the same snapshot as the leaves: a fold that was committed since the request
             // came cannot mix two anchors.
             guard let record = try SectionRecord.read(section, in: snapshot) else { return otherwise.encoded }
             var view = StateView(snapshot, depth: section.depth, at: point, records: [record])
             guard view.holds(section) else { return otherwise.encoded }
-            return try RangeServer.serve(key, view: &view, crown: crown) ?? otherwise.encoded
+            return try make(&view) ?? otherwise.encoded
         } catch {
             return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
         }

@@ -14,12 +14,8 @@ public struct ServeSubtrees: Sendable {
     let otherwise: StateStatus
 
     func run(on snapshot: some StoreSnapshot) -> [UInt8] {
-        do {
-            guard let record = try SectionRecord.read(section, in: snapshot) else { return otherwise.encoded }
-            var view = StateView(snapshot, depth: section.depth, at: point, records: [record])
-            return try SubtreesValue.serve(key, view: &view) ?? otherwise.encoded
-        } catch {
-            return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
+        ServedSection(section: section, point: point, otherwise: otherwise).answer(on: snapshot) { view in
+            try SubtreesValue.serve(key, view: &view)
         }
     }
 }

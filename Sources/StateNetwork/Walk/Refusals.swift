@@ -19,7 +19,7 @@ struct Refusals: Sendable {
     /// By section, since it last went on: who does not give its nodes at an anchor.
     private var withholding: [Int: [Anchor: Set<Bytes32>]] = [:]
     /// Peers that have never heard of subtree hashes.
-    private var formerVersions: Set<Bytes32> = []
+    private var former = FormerPeers()
     /// By section, since it last went on: who was to lead it to another anchor, who was to give a range of it, and who
     /// its nodes.
     private var hindered: [Int: Hindered] = [:]
@@ -31,7 +31,9 @@ struct Refusals: Sendable {
     // MARK: What happened
 
     /// Something that was asked of a peer ended.
-    mutating func ended(_ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, since startedAt: Instant) {
+    mutating func ended(
+        _ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, since startedAt: Instant, at now: Instant
+    ) {
         // Who says of a diff that it is not there has not helped either, whatever it announces.
         if outcome.hasHelped == false || outcome == .refused {
             for section in task.sectionsLedOn {
@@ -49,7 +51,7 @@ struct Refusals: Sendable {
         }
         if case .compare(let section, _, let anchor, _) = task {
             switch outcome {
-            case .notKnown: formerVersions.insert(peer)
+            case .notKnown: former.add(peer, sequence: nil, at: now)
             case .refused, .tooLarge, .invalid: withholding[section, default: [:]][anchor, default: []].insert(peer)
             case .done: uncompared[section] = nil
             case .busy, .tooOld, .failed, .aborted: break
@@ -85,17 +87,14 @@ struct Refusals: Sendable {
     /// Whether a section's diff fits no answer of a peer.
     func isTooLarge(_ section: Int, for peer: Bytes32) -> Bool { tooLarge[section]?.contains(peer) ?? false }
 
-    /// Peers that give no nodes of a section at an anchor: they said so, or they gave nothing for too long.
-    func withhold(_ section: Int, at anchor: Anchor, now: Instant) -> Set<Bytes32> {
-        let said = formerVersions.union(withholding[section]?[anchor] ?? [])
-        return said.union(Refusals.useless(uncompared[section], at: now))
+    /// Whether a peer has said that it gives no nodes of a section at an anchor, or of none.
+    func hasSaid(_ peer: Bytes32, _ section: Int, at anchor: Anchor, now: Instant) -> Bool {
+        former.contains(peer, sequence: nil, at: now) || withholding[section]?[anchor]?.contains(peer) ?? false
     }
 
-    /// Whether one of these has said that it gives no nodes of a section at an anchor. Where all are only silent,
-    /// nothing would be won by beginning again.
-    func hasSaid(_ section: Int, at anchor: Anchor, among holders: [Bytes32]) -> Bool {
-        let said = formerVersions.union(withholding[section]?[anchor] ?? [])
-        return holders.contains { said.contains($0) }
+    /// Peers that were asked for nodes of a section and gave nothing for too long.
+    func comparesNot(_ section: Int, at now: Instant) -> Set<Bytes32> {
+        Refusals.useless(uncompared[section], at: now)
     }
 
     /// Whether nobody who holds a section at the newest anchor gives a diff to it: those `refusing` lack the history

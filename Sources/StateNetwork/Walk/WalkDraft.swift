@@ -56,6 +56,8 @@ struct WalkDraft {
     /// Sections that something is under way for.
     private(set) var taken: Set<Int>
     private var inFlight: Int
+    /// Sections that are being compared: something of them is under way, or could be asked for.
+    private(set) var comparisons: Int
     /// Candidates of whom the chooser took none: it may think otherwise after a while.
     private(set) var isBarred = false
     /// When time alone makes another plan worth while.
@@ -66,6 +68,7 @@ struct WalkDraft {
         self.now = now
         inFlight = operations.askCount
         taken = []
+        comparisons = operations.asks.count { if case .compare? = $0.task { true } else { false } }
         for operation in operations.asks { taken.formUnion(operation.task?.sections ?? []) }
         candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
@@ -112,6 +115,8 @@ struct WalkDraft {
         inFlight += 1
         if let place = candidates.firstIndex(where: { $0.id == peer }) { candidates[place].load += 1 }
     }
+
+    mutating func compares() { comparisons += 1 }
 
     mutating func lookAgain(at time: Instant) { reviewAt = reviewAt.map { min($0, time) } ?? time }
 

@@ -16,11 +16,14 @@ public enum WalkLimits {
     static let doubledAfter = Interval.seconds(1)
     /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
     static let comparedBytes: UInt32 = 256 << 10
-    /// Levels of nodes asked for when a comparison begins: 17 nodes at most, of which most differ.
+    /// Levels of nodes asked for where one place is left, as when a comparison begins: 17 nodes at most, of which most
+    /// differ then.
     static let firstLevels = 2
     /// How often a section is compared with the state at one anchor after the other before it is begun again: each time
     /// the anchor before was gone for everybody, or more differed than is kept in memory.
     static let comparisons = 3
+    /// Sections compared at once: each may have `StateStoreLimits.comparedBytes` in memory, and mostly a small part.
+    static let comparisonsAtOnce = 8
     /// Code hashes in one request (protocol: at most 20 hashes in a key).
     public static let codesPerRequest = 20
     /// Code hashes known to be missing and not yet asked for; a walk pauses above it until codes arrive.
@@ -39,12 +42,12 @@ public enum WalkLimits {
     /// How long those who were asked to lead a section on, or for a range at an anchor that nobody else serves, and
     /// gave nothing, keep it waiting: two requests that run out, with the pause between them.
     public static let uselessAfter = Interval.seconds(60)
-    /// How long all holders must have refused to lead a section on before it is begun again, where they are fewer than
+    /// How long all holders must have refused to lead a section on before it is compared, where they are fewer than
     /// `manyRefuse`: time for two searches for others. Where they are more one round of pings is enough
     /// (`orphanGrace`).
     public static let fewRefuseGrace = Interval.seconds(30), manyRefuse = 3
     /// How long a partly fetched section may be without a holder at its anchor before it goes on at another, and one
-    /// that all refuse to lead on before it is begun again: long enough for one round of pings.
+    /// that all refuse to lead on before it is compared: long enough for one round of pings.
     static let orphanGrace = Interval.seconds(8)
     /// Anchors a holder serves: its working one and the one before. A section at an older one waits for nobody.
     static let anchorsServed: UInt64 = 2

@@ -86,10 +86,10 @@ public struct WalkPlanner: Sendable {
     /// Something that was asked of a peer ended.
     mutating func ended(
         _ task: WalkTask, of peer: Bytes32, _ outcome: AskOutcome, budgeted: UInt32, arrived: Int,
-        since startedAt: Instant
+        since startedAt: Instant, at now: Instant
     ) {
         if budgeted > 0 || arrived > 0 { budget.settle(taken: budgeted, arrived: arrived) }
-        refusals.ended(task, of: peer, outcome, since: startedAt)
+        refusals.ended(task, of: peer, outcome, since: startedAt, at: now)
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
         case .done: rangeBytes[section] = nil
@@ -175,7 +175,7 @@ public struct WalkPlanner: Sendable {
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
             let refusing = refusals.lackHistory(from: anchor)
-            var led: [Int] = []
+            var (led, compared): ([Int], [Int]) = ([], [])
             for section in behind {
                 // Whom to ask for nodes is asked for no diff any more, which he would refuse again.
                 guard mayBeTooOld && !refusing.isEmpty || refusals.areKnown(of: section) else {
@@ -184,10 +184,15 @@ public struct WalkPlanner: Sendable {
                 }
                 let holders = draft.candidates.filter { $0.holds(section, at: newest) }.map(\.id)
                 if refusals.isRefused(section, by: mayBeTooOld ? refusing : [], holders: holders, at: draft.now) {
-                    planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
+                    compared.append(section)
                 } else {
                     led.append(section)
                 }
+            }
+            // What was begun is finished before something else is.
+            let begun = compared.filter { holdings.book.isCompared($0) }
+            for section in begun + compared.filter({ !holdings.book.isCompared($0) }) {
+                planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
             }
             assignDiffs(led, from: anchor, held: newest, &draft, by: &chooser) { peer in
                 refusing.contains(peer.id) ? nil : .anchor(newest)
@@ -203,11 +208,13 @@ public struct WalkPlanner: Sendable {
         _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
         let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
+        let (now, refusals) = (draft.now, refusals)
+        let silent = refusals.comparesNot(index, at: now)
         let begun = holdings.held(index)?.comparison.map { holdings.book.epochs.anchor(at: $0.goal) }
         for goal in [begun, newest].compactMap({ $0 }) {
-            let withholding = refusals.withhold(index, at: goal, now: draft.now)
             func gives(_ peer: WalkDraft.Candidate) -> Bool {
-                peer.holds(index, at: goal) && !withholding.contains(peer.id)
+                peer.holds(index, at: goal) && !silent.contains(peer.id)
+                    && !refusals.hasSaid(peer.id, index, at: goal, now: now)
             }
             guard draft.candidates.contains(where: gives) else { continue }
             let places = holdings.places(ofSection: index, at: goal)
@@ -215,14 +222,15 @@ public struct WalkPlanner: Sendable {
                 if holders.contains(where: { refusing.contains($0) || refusals.isTooLarge(index, for: $0) }) {
                     draft.drop(index)
                 }
-                return
-            }
-            if let peer = draft.choose(by: &chooser, where: gives) {
-                draft.ask(.compare(section: index, from: anchor, to: goal, places: places), of: peer)
+            } else if begun != nil || draft.comparisons < WalkLimits.comparisonsAtOnce {
+                draft.compares()
+                if let peer = draft.choose(by: &chooser, where: gives) {
+                    draft.ask(.compare(section: index, from: anchor, to: goal, places: places), of: peer)
+                }
             }
             return
         }
-        if refusals.hasSaid(index, at: newest, among: holders) { draft.drop(index) }
+        if holders.contains(where: { refusals.hasSaid($0, index, at: newest, now: now) }) { draft.drop(index) }
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.

@@ -36,12 +36,12 @@ public enum WalkTask: Sendable, Hashable {
         }
     }
 
-    /// The sections that are locked as long as the answer has not come. Those that are caught up are not: what they
-    /// miss may come as a block's diff before that. Nor is the section of a range, which may be asked of two.
-    var sectionsLockedWhileAsked: [Int] {
+    /// Whether its sections are locked from the question on, and not from the answer. Those that are caught up are not:
+    /// what they miss may come as a block's diff before that. Nor is the section of a range, which may be asked of two.
+    var locksWhileAsked: Bool {
         switch self {
-        case .range, .diffs(_, _, .block): []
-        case .crown, .diffs, .carry, .compare, .codes: sections
+        case .range, .diffs(_, _, .block): false
+        case .crown, .diffs, .carry, .compare, .codes: true
         }
     }
 

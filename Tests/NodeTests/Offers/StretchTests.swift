@@ -85,13 +85,13 @@ import Testing
 
     @Test func formerPeersAreRememberedForTheirRecord() {
         var peers = FormerPeers()
-        peers.declined(.max, sequence: 3, at: .zero)
+        peers.add(.max, sequence: 3, at: .zero)
         #expect(peers.contains(.max, sequence: 3, at: .zero))
         #expect(!peers.contains(.max, sequence: 4, at: .zero), "a new record may be of a new version")
         #expect(!peers.contains(.max, sequence: 3, at: .zero + StateNetworkLimits.formerTerm))
         #expect(!peers.contains(.zero, sequence: 3, at: .zero))
         for number in 0..<UInt64(2 * StateNetworkLimits.formerPeers) {
-            peers.declined(Bytes32(0, 0, 0, number), sequence: nil, at: .zero)
+            peers.add(Bytes32(0, 0, 0, number), sequence: nil, at: .zero)
         }
         #expect(peers.count == StateNetworkLimits.formerPeers)
     }

@@ -21,6 +21,11 @@ struct DiffScene {
     /// What its store holds then.
     let snapshot: MemorySnapshot
 
+    /// Whether the node asks a peer for nothing for a while.
+    func isBanned(_ peer: Bytes32) -> Bool {
+        node.overlay.standing(of: peer)?.isBanned(at: moment.instant) == true
+    }
+
     /// `sections`: of the arc that the block has to change at least.
     init(sections: Int = 1) throws {
         var scenario = try Scenario(Scenarios.small(seed: 21))

@@ -22,7 +22,7 @@ import Testing
         scene.node.handle(.tick, at: scene.moment)
         #expect(scene.checksBegun() == 0)
         #expect(scene.node.totals.invalidAnswers == before + 1)
-        #expect(scene.node.overlay.standing(of: liar)?.isBanned(at: scene.moment.instant) == true)
+        #expect(scene.isBanned(liar))
         let hasGap = scene.node.state.holdings.book.hasGap(scene.key.section, at: scene.moment.instant)
         #expect(hasGap, "asked for without patience")
         let code = scene.node.state.pending.admission(
@@ -33,6 +33,6 @@ import Testing
         scene.receive(scene.key, scene.encoded, from: honest)
         scene.node.handle(.tick, at: scene.moment)
         #expect(scene.checksBegun() == (isBeingFilled ? 0 : 1))
-        #expect(scene.node.overlay.standing(of: honest)?.isBanned(at: scene.moment.instant) != true)
+        #expect(!scene.isBanned(honest))
     }
 }

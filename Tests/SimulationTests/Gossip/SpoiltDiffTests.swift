@@ -11,10 +11,6 @@ import Testing
 @Suite("Diffs that carry what nobody checked") struct SpoiltDiffTests {
     private let hostile = Bytes32(6, 6, 6, 6), honest = Bytes32(5, 5, 5, 5)
 
-    private func isBanned(_ peer: Bytes32, _ scene: DiffScene) -> Bool {
-        scene.node.overlay.standing(of: peer)?.isBanned(at: scene.moment.instant) == true
-    }
-
     /// The block is attested already, so nobody looks at its certificate any more; whoever got the diff from this node
     /// with the hostile one's certificate would take this node for its maker.
     @Test func aSpoiltCertificateIsNotPassedOn() throws {
@@ -40,7 +36,7 @@ import Testing
         certificate[certificate.count - 1] ^= 1
         scene.receive(scene.key, try #require(scene.altered(certificate: certificate).encoded), from: hostile)
         scene.settle()
-        #expect(isBanned(hostile, scene))
+        #expect(scene.isBanned(hostile))
         #expect(scene.node.state.gossip.recentDiff(scene.key) == nil)
     }
 
@@ -68,20 +64,20 @@ import Testing
         scene.receive(scene.key, scene.encoded, from: honest)
         scene.settle()
         #expect(scene.node.state.holdings.held(section)?.layers.last?.point == scene.key.point)
-        #expect(scene.node.totals.invalidAnswers == 0 && !isBanned(honest, scene))
+        #expect(scene.node.totals.invalidAnswers == 0 && !scene.isBanned(honest))
     }
 
     /// Who sends many of them, each in vain, is left alone in the end.
     @Test func theirSenderPays() throws {
         var scene = try DiffScene()
-        for round in 0..<40 where !isBanned(hostile, scene) {
+        for round in 0..<40 where !scene.isBanned(hostile) {
             let header = try scene.madeUpHeader(UInt64(round), above: 2)
             let key = BlockDiffKey(point: header.point, section: scene.key.section)
             scene.receive(key, try #require(scene.altered(header: header.rlp, certificate: []).encoded), from: hostile)
             scene.moment.instant = scene.moment.instant + StateNetworkLimits.unknownHeaderWait + .seconds(1)
             scene.node.handle(.tick, at: scene.moment)
         }
-        #expect(isBanned(hostile, scene))
-        #expect(!isBanned(honest, scene))
+        #expect(scene.isBanned(hostile))
+        #expect(!scene.isBanned(honest))
     }
 }

@@ -13,10 +13,6 @@ import Testing
 @Suite("Stretches that are true and false") struct StretchTests {
     private let hostile = Bytes32(6, 6, 6, 6), honest = Bytes32(5, 5, 5, 5)
 
-    private func isBanned(_ peer: Bytes32, _ scene: DiffScene) -> Bool {
-        scene.node.overlay.standing(of: peer)?.isBanned(at: scene.moment.instant) == true
-    }
-
     private func joined(
         _ diffs: [(section: Int, value: BlockDiffValue)], _ scene: DiffScene
     ) throws -> (key: BlockDiffsKey, value: [UInt8]) {
@@ -55,7 +51,7 @@ import Testing
         #expect(taken(scene) == scene.diffs.map(\.section))
         // What is passed on is what came, joined anew.
         #expect(scene.node.state.gossip.recentDiffs(stretch.key) == stretch.value)
-        #expect(!isBanned(honest, scene))
+        #expect(!scene.isBanned(honest))
     }
 
     /// A leaf is left out in one section: its sender pays once, and the others hold.
@@ -76,7 +72,7 @@ import Testing
         scene.receive(stretch.key, stretch.value, from: hostile)
         scene.settle()
         #expect(scene.node.totals.invalidAnswers == before + 1)
-        #expect(isBanned(hostile, scene))
+        #expect(scene.isBanned(hostile))
         let again = scene.offer(stretch.key, from: honest)
         #expect(again == [.accepted], "what is false in it may come from another")
         #expect(taken(scene) == diffs.map(\.section).filter { $0 != section })
@@ -94,7 +90,7 @@ import Testing
         let stretch = try joined(diffs, scene)
         scene.receive(stretch.key, stretch.value, from: hostile)
         scene.settle()
-        #expect(isBanned(hostile, scene))
+        #expect(scene.isBanned(hostile))
         #expect(taken(scene) == diffs.map(\.section).filter { $0 != section })
         let holdings = scene.node.state.holdings
         #expect(holdings.held(section)?.needsCatchUp == true || holdings.book.isLocked(section), "it is asked for")
@@ -113,7 +109,7 @@ import Testing
         let before = scene.node.totals.invalidAnswers
         scene.receive(stretch.key, stretch.value, from: hostile)
         scene.settle()
-        #expect(scene.node.totals.invalidAnswers == before + 1 && isBanned(hostile, scene))
+        #expect(scene.node.totals.invalidAnswers == before + 1 && scene.isBanned(hostile))
         #expect(taken(scene).isEmpty)
     }
 

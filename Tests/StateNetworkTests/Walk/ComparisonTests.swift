@@ -72,28 +72,56 @@ import Testing
         #expect(walk.plan().drops == [Self.section])
     }
 
+    /// Everything but the section goes on to another anchor, which both peers serve with the one before it.
+    private func go(on epoch: UInt64, _ walk: inout Walk) {
+        for peer in [UInt64(1), 2] { walk.peer(peer, [epoch, epoch - 1]) }
+        walk.advance(to: Walk.anchor(epoch))
+        walk.store(crownWithLeavesOf: Walk.anchor(epoch))
+        for section in 0..<16 where section != Self.section {
+            walk.hold(section, .complete(anchor: Walk.anchor(epoch)))
+        }
+        walk.now = walk.now + WalkLimits.fewRefuseGrace
+    }
+
     /// A new anchor does not throw away what was compared with the one before, as long as anybody serves that.
     @Test func itStaysWithItsAnchorAsLongAsThatIsServed() throws {
         var walk = walk()
         try refuse(&walk)
-        let first = try #require(walk.plan().asked.first)
-        walk.holdings.compare(Self.section, with: Walk.anchor(9))
-        walk.finish(first, .done(bytes: 100))
-        walk.peer(1, [10, 9])
-        walk.peer(2, [10, 9])
-        walk.advance(to: Walk.anchor(10))
-        walk.store(crownWithLeavesOf: Walk.anchor(10))
-        for section in 0..<16 where section != Self.section { walk.hold(section, .complete(anchor: Walk.anchor(10))) }
-        walk.now = walk.now + WalkLimits.fewRefuseGrace
-        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 9)])
-        for operation in Array(walk.operations.asks) { walk.finish(operation, .aborted) }
-        walk.peer(1, [11, 10])
-        walk.peer(2, [11, 10])
-        walk.advance(to: Walk.anchor(11))
-        walk.store(crownWithLeavesOf: Walk.anchor(11))
-        for section in 0..<16 where section != Self.section { walk.hold(section, .complete(anchor: Walk.anchor(11))) }
-        walk.now = walk.now + WalkLimits.fewRefuseGrace
+        walk.finish(try #require(walk.plan().asked.first), .done(bytes: 100))
+        go(on: 10, &walk)
+        let second = walk.plan().asked
+        #expect(second.compactMap(\.task) == [comparison(to: 9)])
+        for operation in second { walk.finish(operation, .aborted) }
+        go(on: 11, &walk)
         #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 11)], "nobody serves anchor 9 any more")
+    }
+
+    /// What is found stays in memory until it is all, so not all sections are compared at once.
+    @Test func someAreComparedAtOnceAndTheOthersAfterThem() throws {
+        var walk = walk()
+        for peer in [UInt64(3), 4] { walk.peer(peer, [9]) }
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(2))) }
+        for _ in 0..<4 { walk.finish(try #require(walk.plan().asked.first), .tooOld) }
+        #expect(walk.plan().asked.isEmpty)
+        walk.now = walk.now + WalkLimits.fewRefuseGrace
+        let first = walk.plan()
+        #expect(first.asked.count == WalkLimits.comparisonsAtOnce && first.drops.isEmpty)
+        for operation in first.asked { walk.finish(operation, .done(bytes: 100)) }
+        let second = walk.plan().asked
+        #expect(second.map(\.sections) == first.asked.map(\.sections), "what was begun goes on")
+        walk.hold(0, .complete(anchor: Walk.anchor(9)))
+        walk.finish(try #require(second.first), .done(bytes: 100))
+        #expect(walk.plan().asked.map(\.sections) == [[WalkLimits.comparisonsAtOnce]], "another takes its place")
+    }
+
+    /// A peer is taken to be of a former version for a while only.
+    @Test func aFormerVersionIsAskedAgainAfterAWhile() throws {
+        var walk = walk()
+        try refuse(&walk)
+        for _ in 0..<2 { walk.finish(try #require(walk.plan().asked.first), .notKnown) }
+        #expect(walk.plan().asked.isEmpty)
+        walk.now = walk.now + StateNetworkLimits.formerTerm
+        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 9)])
     }
 
     @Test func whatIsComparedInVainIsBegunAgain() throws {

@@ -129,10 +129,11 @@ struct Walk {
         planner.follow(&holdings, newest: chain.newestAnchor)
         let plan = planner.plan(holdings, operations, holders, chain, choosing: &chooser, at: now)
         let asked = plan.asks.compactMap { ask -> Operation? in
-            guard holdings.book.lock(ask.task.sectionsLockedWhileAsked) else { return nil }
+            let locked = ask.task.locksWhileAsked ? ask.task.sections : []
+            guard holdings.book.lock(locked) else { return nil }
+            if case .compare(let index, _, let anchor, _) = ask.task { holdings.compare(index, with: anchor) }
             let id = operations.begin(
-                .ask(ask.task, key: .availability), stage: .asked, sections: ask.task.sectionsLockedWhileAsked,
-                peer: ask.peer,
+                .ask(ask.task, key: .availability), stage: .asked, sections: locked, peer: ask.peer,
                 budgeted: ask.budgeted, at: now)
             return operations[id]
         }
@@ -149,7 +150,8 @@ struct Walk {
         guard operations.end(operation.id) != nil, let task = operation.task, let peer = operation.peer else { return }
         holdings.book.unlock(operation.sections)
         planner.ended(
-            task, of: peer, outcome, budgeted: operation.budgeted, arrived: outcome.bytes, since: operation.startedAt)
+            task, of: peer, outcome, budgeted: operation.budgeted, arrived: outcome.bytes, since: operation.startedAt,
+            at: now)
         holders.ended(task, of: peer, outcome, at: now)
     }
 

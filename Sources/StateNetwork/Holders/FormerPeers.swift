@@ -1,7 +1,7 @@
 import Primitives
 
-/// Peers that do not know block diffs by stretches (0x4A), as nodes of the former version: they declined an offer of
-/// one, which nobody does who knows the key. They are offered each section's diff by itself (0x43). That is believed
+/// Peers that do not know a kind of content, as nodes of the former version: they answered as nobody does who knows the
+/// key, declined an offer of block diffs by stretches (0x4A), or gave names for subtree hashes (0x46). That is believed
 /// for a while, and as long as their record stays the same: a node that was brought up to date has a new one.
 struct FormerPeers: Sendable {
     private var peers: [Bytes32: (sequence: UInt64?, since: Instant)] = [:]
@@ -9,8 +9,8 @@ struct FormerPeers: Sendable {
     /// How many there are.
     var count: Int { peers.count }
 
-    /// The peer declined. `sequence`: of its record, where it is known.
-    mutating func declined(_ peer: Bytes32, sequence: UInt64?, at now: Instant) {
+    /// The peer has shown that it does not know the key. `sequence`: of its record; nil where that is not looked at.
+    mutating func add(_ peer: Bytes32, sequence: UInt64?, at now: Instant) {
         if peers.count >= StateNetworkLimits.formerPeers {
             peers = peers.filter { now - $0.value.since < StateNetworkLimits.formerTerm }
         }
