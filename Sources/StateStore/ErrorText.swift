@@ -18,6 +18,15 @@ extension StateChangeError: CustomStringConvertible {
     }
 }
 
+extension StoragePlacing.Failure: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .placementUnknown(let account): "where the storage of account \(account) is placed is not known here"
+        case .slotsMissing(let account): "the slots of account \(account) are not here"
+        }
+    }
+}
+
 extension MemoryState.Failure: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -2,8 +2,8 @@ import Primitives
 
 /// A walk over the leaves of a view in the flat order: one by one with `next()`, or in place with `nextRun()`.
 public struct FlatWalk {
-    private let depth: Int
     private let sections: HeldSections
+    private let table: StateTable
     private let cursor: LayeredCursor
     private var section: Section?
     private var end: [UInt8]?
@@ -13,11 +13,17 @@ public struct FlatWalk {
     public private(set) var key: FlatKey?
 
     init(_ view: StateView<some StoreSnapshot>, from origin: Cursor) throws(StoreError) {
-        depth = view.depth
         sections = view.sections
-        cursor = try LayeredCursor(view.snapshot, .leaves, withUndo: sections.readsUndo)
+        table = .leaves(ofPart: sections.owner != nil)
+        cursor = try LayeredCursor(view.snapshot, table, withUndo: sections.readsUndo)
         start = origin.firstKey.bytes
-        enter(Section(of: origin.account, depth: depth).index)
+        if let owner = sections.owner {
+            // Parts have slots of one account only.
+            if origin.account == owner { enter(Section(of: origin.slot, depth: sections.depth).index) }
+            if origin.account < owner { enter(0) }
+        } else {
+            enter(Section(of: origin.account, depth: sections.depth).index)
+        }
     }
 
     /// Sets the walk before the first held section whose index is `index` or above.
@@ -27,7 +33,7 @@ public struct FlatWalk {
             return
         }
         section = next
-        let bounds = StateTable.leaves.bounds(of: next)
+        let bounds = table.bounds(of: next)
         end = bounds.upTo
         if ByteOrder.isLess(start, bounds.from) { start = bounds.from }
         isPlaced = false
@@ -53,7 +59,7 @@ public struct FlatWalk {
     private func currentKey() throws(StoreError) -> FlatKey? {
         guard let bytes = cursor.current?.key else { return nil }
         if let end, !ByteOrder.isLess(bytes, end) { return nil }
-        guard let key = FlatKey(loading: bytes) else { throw .corrupt(table: .leaves) }
+        guard let key = FlatKey(loading: bytes) else { throw .corrupt(table: table.base) }
         return key
     }
 
@@ -90,7 +96,7 @@ public struct FlatWalk {
     /// Lets the next `next()` give the next account, whatever slots this one has.
     public mutating func skipSlots() {
         guard let account = key?.account else { return }
-        guard let after = account.successor, let section, section.contains(after) else {
+        guard let after = account.successor, let section, section.owner == nil, section.contains(after) else {
             // Past the last key of the section nothing of it follows; `next()` then enters the one after it.
             start = end ?? [UInt8](repeating: 0xff, count: 65)
             isPlaced = false

@@ -1,4 +1,6 @@
-/// Which sections a view has, and through what each is read.
+import Primitives
+
+/// Which sections of one trie a view has, and through what each is read.
 struct HeldSections: Sendable {
     private enum Kind: Sendable {
         case uniform(SectionLayering)
@@ -8,19 +10,24 @@ struct HeldSections: Sendable {
 
     /// Leading nibbles that name a section.
     let depth: Int
+    /// The account of whose storage trie they are parts; nil: sections of the account trie.
+    let owner: Bytes32?
     private let kind: Kind
     /// Whether any of them is read through the undo layer.
     let readsUndo: Bool
 
     init(depth: Int, uniform layering: SectionLayering) {
         self.depth = depth
+        owner = nil
         kind = .uniform(layering)
         readsUndo = layering.readsUndo
     }
 
-    init(depth: Int, sections: [(section: Section, layering: SectionLayering)]) {
+    init(depth: Int, of owner: Bytes32?, sections: [(section: Section, layering: SectionLayering)]) {
         self.depth = depth
-        let sorted = sections.filter { $0.section.depth == depth }.sorted { $0.section < $1.section }
+        self.owner = owner
+        let sorted = sections.filter { $0.section.depth == depth && $0.section.owner == owner }
+            .sorted { $0.section < $1.section }
         kind = .some(indices: sorted.map(\.section.index), layerings: sorted.map(\.layering))
         readsUndo = sorted.contains { $0.layering.readsUndo }
     }
@@ -29,8 +36,15 @@ struct HeldSections: Sendable {
     var all: [Section] {
         switch kind {
         case .uniform: Section.all(depth: depth)
-        case .some(let indices, _): indices.map { Section(depth: depth, index: $0) }
+        case .some(let indices, _): indices.map { Section(depth: depth, index: $0, of: owner) }
         }
+    }
+
+    /// The section in which a leaf, or all slots of an account, would stand; nil for one of another trie.
+    func section(of key: FlatKey) -> Section? {
+        guard let owner else { return Section(of: key.account, depth: depth) }
+        guard key.account == owner, let slot = key.slot else { return nil }
+        return Section(of: slot, depth: depth, owner: owner)
     }
 
     func layering(of section: Section) -> SectionLayering? {
@@ -47,7 +61,7 @@ struct HeldSections: Sendable {
         case .some(let indices, let layerings):
             let place = indices.partitionPoint { $0 < index }
             guard place < indices.count else { return nil }
-            return (Section(depth: depth, index: indices[place]), layerings[place])
+            return (Section(depth: depth, index: indices[place], of: owner), layerings[place])
         }
     }
 }

@@ -44,8 +44,7 @@ extension BlockLayer {
 
 extension SectionUpdate {
     func append(to writer: inout ByteWriter) {
-        writer.append(uint8: UInt8(section.depth))
-        writer.append(bigEndian: UInt32(truncatingIfNeeded: section.index))
+        writer.append(section: section)
         writer.appendVarintPrefixed(subtreeAfter.encoded)
         writer.append(changes: leaves) { writer, key in writer.append(flatKey: key) }
         writer.append(changes: accountBranches) { writer, path in writer.append(path: path) }
@@ -58,11 +57,9 @@ extension SectionUpdate {
     }
 
     init(reading reader: inout ByteReader) throws {
-        let depth = Int(try reader.uint8())
-        let index = Int(try reader.uint32BigEndian())
-        guard depth <= 7, index < Section.count(depth: depth) else { throw ByteError.notCanonical }
+        let section = try reader.section()
         let subtree = try Subtree(decoding: try reader.varintPrefixed(limit: reader.remaining))
-        guard Section(depth: depth, index: index).mayHave(subtree) else { throw ByteError.notCanonical }
+        guard section.mayHave(subtree) else { throw ByteError.notCanonical }
         let leaves = try reader.changes { (reader) throws(ByteError) in try reader.flatKey() }
         let accountBranches = try reader.changes { (reader) throws(ByteError) in try reader.path() }
         let storageBranches = try reader.changes { (reader) throws(ByteError) in
@@ -71,12 +68,21 @@ extension SectionUpdate {
         var hashes: [Bytes32] = []
         for _ in 0..<(try reader.count(itemsOf: 32)) { hashes.append(try reader.bytes32()) }
         self.init(
-            section: Section(depth: depth, index: index), subtreeAfter: subtree, leaves: leaves,
+            section: section, subtreeAfter: subtree, leaves: leaves,
             accountBranches: accountBranches, storageBranches: storageBranches, newCodeHashes: hashes)
     }
 }
 
+/// Set in the depth of a part, whose owner follows.
+private let partFlag: UInt8 = 0x80
+
 extension ByteWriter {
+    mutating func append(section: Section) {
+        append(uint8: UInt8(truncatingIfNeeded: section.depth) | (section.owner == nil ? 0 : partFlag))
+        if let owner = section.owner { append(owner) }
+        append(bigEndian: UInt32(truncatingIfNeeded: section.index))
+    }
+
     mutating func append<Key>(changes: [EntryChange<Key>], _ appendKey: (inout ByteWriter, Key) -> Void) {
         append(varint: UInt32(clamping: changes.count))
         for change in changes {
@@ -88,6 +94,15 @@ extension ByteWriter {
 }
 
 extension ByteReader {
+    mutating func section() throws(ByteError) -> Section {
+        let first = try uint8()
+        let owner = first & partFlag == 0 ? nil : try bytes32()
+        let depth = Int(first & ~partFlag)
+        let index = Int(try uint32BigEndian())
+        guard depth <= 7, index < Section.count(depth: depth) else { throw .notCanonical }
+        return Section(depth: depth, index: index, of: owner)
+    }
+
     mutating func changes<Key>(
         _ readKey: (inout ByteReader) throws(ByteError) -> Key
     ) throws(ByteError) -> [EntryChange<Key>] {

@@ -4,9 +4,11 @@ import Primitives
 
 /// Hashes the leaves of one section as they come in the flat order, and finds where they contradict each other: the
 /// slots of every account are hashed and compared with the storage root in its body. Nothing but leaves is read, so no
-/// stored hash is believed. Memory does not grow with the section.
+/// stored hash is believed. Memory does not grow with the section. Of a part the leaves are slots.
 public struct LeafHasher {
     private let section: Section
+    /// Whether the slots of an account stand in parts, of which this hashes each by itself.
+    private let isSpread: (Bytes32) -> Bool
     private var trie = StreamedTrie()
     private var storage = StreamedTrie()
     private var hasSlots = false
@@ -20,11 +22,14 @@ public struct LeafHasher {
     public private(set) var codeHash: Bytes32?
 
     /// Before the section's first leaf.
-    public init(of section: Section) { self.section = section }
+    public init(of section: Section, isSpread: @escaping (_ account: Bytes32) -> Bool = { _ in false }) {
+        self.section = section
+        self.isSpread = isSpread
+    }
 
     /// Takes the next leaf as it is stored: 32 bytes and a slim body, or 64 bytes and a value without leading zeros.
     public mutating func add(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StateFault) {
-        guard let key = FlatKey(loading: key), section.contains(key.account) else {
+        guard let key = FlatKey(loading: key), section.contains(key) else {
             throw .notALeaf(section: section.index)
         }
         if let slot = key.slot { try add(slot, of: key.account, value) } else { try add(key.account, value) }
@@ -46,7 +51,9 @@ public struct LeafHasher {
     private mutating func add(
         _ slot: Bytes32, of key: Bytes32, _ value: UnsafeRawBufferPointer
     ) throws(StateFault) {
-        guard key == account, (1...StateStoreLimits.slotValueBytes).contains(value.count), value.first != 0 else {
+        guard section.owner != nil || key == account, (1...StateStoreLimits.slotValueBytes).contains(value.count),
+            value.first != 0
+        else {
             throw .malformedSlot(account: key, slot: slot)
         }
         hasSlots = true
@@ -67,12 +74,14 @@ public struct LeafHasher {
         guard let account else { return }
         let found = hasSlots ? storage.finish().hash(at: 0) : StateAccount.emptyRoot
         let expected = storageRoot ?? StateAccount.emptyRoot
+        if !hasSlots, found != expected, isSpread(account) { return }
         hasSlots = false
         guard found == expected else { throw .storageRoot(account: account, expected: expected, found: found) }
     }
 
     /// What all leaves hash to; `hash(at: depth)` is the section hash.
     public mutating func finish() throws(StateFault) -> Subtree {
+        if section.owner != nil { return storage.finish() }
         try closeAccount()
         account = nil
         return trie.finish()

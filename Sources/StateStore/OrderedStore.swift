@@ -12,11 +12,11 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case undoLeaves = 4
     case undoAccountBranches = 5
     case undoStorageBranches = 6
-    /// section(4) → `SectionRecord`.
+    /// `Section.storeKey` → `SectionRecord`.
     case sections = 7
-    /// section(4) ‖ number(8) ‖ hash(32) of the point reached → `HistoryFold`.
+    /// `Section.storeKey` ‖ number(8) ‖ hash(32) of the point reached → `HistoryFold`.
     case history = 8
-    /// section(4) ‖ number(8) ‖ hash(32) → `BlockLayer`.
+    /// `Section.storeKey` ‖ number(8) ‖ hash(32) → `BlockLayer`.
     case layers = 9
     /// code hash(32) → code.
     case codes = 10
@@ -32,6 +32,14 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case certificates = 15
     /// Name → value: small things of this node alone (radius, peers of the last run).
     case local = 16
+    /// Storage that is spread round the ring. account(32) ‖ slot(64 in all) → value. Apart from `leaves`, where the
+    /// slots of an account stand with it: a part may be held without its account, and lies elsewhere on the ring.
+    case partLeaves = 17
+    /// account(32) ‖ one byte a nibble of the path → RLP of the branch.
+    case partBranches = 18
+    /// Keys as in the two above; values as in the other undo tables.
+    case undoPartLeaves = 19
+    case undoPartBranches = 20
 }
 
 /// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which

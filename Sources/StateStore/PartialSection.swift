@@ -96,7 +96,7 @@ public enum PartialSection {
         let body = SectionChange.BodyChange(place: effect.leaves.count, hasSlots: changes.count > 1)
         let value = try SectionChange.apply(
             changes, toAccount: account, in: view, checking: true, effect: &effect)
-        try SectionChange.settle(body, before: before, effect: &effect)
+        try SectionChange.settle(body, before: before, in: view, effect: &effect)
         return value
     }
 

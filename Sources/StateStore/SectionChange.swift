@@ -33,7 +33,9 @@ public enum StateChangeError: Error, Equatable, Sendable {
 public enum SectionChange {
     /// The effect of `changes` on `section` as `view` has it, verified up to the section's own hash: for every account
     /// the storage root is recomputed from the held slots and must be the one its body states; a deleted account takes
-    /// all its slots with it. The caller compares `subtreeAfter.hash(at: section.depth)` with the proven section hash.
+    /// all its slots with it. Of an account whose storage is spread round the ring only the body is here, and its root
+    /// is what the body says. The caller compares `subtreeAfter.hash(at: section.depth)` with the proven section hash.
+    /// Of a part `changes` are slots, and the hash is that of the part.
     ///
     /// - Parameters:
     ///   - checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error that
@@ -45,6 +47,9 @@ public enum SectionChange {
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
+        if let owner = section.owner {
+            return try apply(changes, toPart: section, of: owner, in: view, checking: checking, from: before)
+        }
         var effect = Effect()
         var accounts: [TrieUpdate.LeafChange] = []
         var bodies: [BodyChange] = []
@@ -61,7 +66,9 @@ public enum SectionChange {
             index = end
         }
         let result = try updateAccounts(accounts, section: section, in: &view, checking: checking, from: before)
-        for index in bodies.indices { try settle(bodies[index], before: result.before[index], effect: &effect) }
+        for index in bodies.indices {
+            try settle(bodies[index], before: result.before[index], in: view, effect: &effect)
+        }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
             storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
@@ -73,6 +80,10 @@ public enum SectionChange {
     ) throws(StateChangeError) -> Subtree {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         do {
+            if let owner = section.owner {
+                var source = view.storageTrie(of: owner)
+                return try source.subtree(under: section.path)
+            }
             var source = view.accountTrie
             return try source.subtree(under: section.path)
         } catch {
@@ -93,9 +104,10 @@ public enum SectionChange {
         let hasSlots: Bool
     }
 
-    /// Notes what was there before. An account none of whose slots changes must keep its storage root.
+    /// Notes what was there before. An account none of whose slots changes must keep its storage root, unless its slots
+    /// are elsewhere.
     static func settle(
-        _ body: BodyChange, before: [UInt8]?, effect: inout Effect
+        _ body: BodyChange, before: [UInt8]?, in view: StateView<some StoreSnapshot>, effect: inout Effect
     ) throws(StateChangeError) {
         let change = effect.leaves[body.place]
         guard before != change.after else { throw .noChange(change.key) }
@@ -103,15 +115,20 @@ public enum SectionChange {
         guard !body.hasSlots, let after = change.after else { return }
         let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
         guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
-        guard old?.storageRoot == after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else {
-            throw .storageRootMismatch(account: change.key.account)
+        guard old?.storageRoot != after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else { return }
+        do {
+            guard old != nil, try view.isSpread(change.key.account) else {
+                throw StateChangeError.storageRootMismatch(account: change.key.account)
+            }
+        } catch {
+            throw StateChangeError(error)
         }
     }
 
     static func checkOrder(_ changes: [LeafChange], in section: Section) throws(StateChangeError) {
         for index in changes.indices {
             let key = changes[index].key
-            guard section.contains(key.account) else { throw .foreignKey(key) }
+            guard section.contains(key) else { throw .foreignKey(key) }
             guard index == 0 || changes[index - 1].key < key else { throw .unsorted(key) }
         }
     }
@@ -146,6 +163,7 @@ public enum SectionChange {
     ) throws(StateChangeError) -> Bytes32 {
         let leaves = try slots.map(slot)
         do {
+            if try view.isSpread(account) { return try gather(leaves, slots, of: account, in: view, effect: &effect) }
             var source = StorageTrie(view.reader, account: account, watching: leaves.map(\.key))
             let before = checking ? try view.account(account)?.storageRoot ?? StateAccount.emptyRoot : nil
             let result = try TrieUpdate.apply(
@@ -164,11 +182,61 @@ public enum SectionChange {
         }
     }
 
+    /// The storage of an account that was spread round the ring and is no more: all of it comes. In the place of the
+    /// nodes that showed the placement there are its branches. Gives the storage root.
+    private static func gather(
+        _ leaves: [TrieUpdate.LeafChange], _ slots: ArraySlice<LeafChange>, of account: Bytes32,
+        in view: StateView<some StoreSnapshot>, effect: inout Effect
+    ) throws -> Bytes32 {
+        var columns = LeafColumns()
+        for (change, leaf) in zip(slots, leaves) {
+            guard let value = leaf.value else { throw StateChangeError.noChange(change.key) }
+            columns.append(key: leaf.key, value: value)
+            effect.leaves.append(EntryChange(key: change.key, before: nil, after: change.value))
+        }
+        var branches = BranchColumns()
+        let subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: .root, emitting: &branches)
+        var (before, after): ([Nibbles: [UInt8]], [Nibbles: [UInt8]]) = ([:], [:])
+        for (path, node) in try view.storageBranches(of: account) { before[path] = node }
+        branches.forEach { path, node in after[path] = Array(node) }
+        for path in Set(before.keys).union(after.keys).sorted() where before[path] != after[path] {
+            let key = StorageBranchKey(account: account, path: path)
+            effect.storageBranches.append(EntryChange(key: key, before: before[path], after: after[path]))
+        }
+        return subtree.hash(at: 0)
+    }
+
     /// A slot's change as its storage trie sees it.
     static func slot(_ change: LeafChange) throws(StateChangeError) -> TrieUpdate.LeafChange {
         guard let slot = change.key.slot else { throw .unsorted(change.key) }
         if let value = change.value, !SlotValue.isCanonical(value) { throw .malformedSlot(change.key) }
         return (key: slot, value: change.value.map { SlotValue.rlp($0) })
+    }
+
+    /// The effect of changed slots on a part.
+    private static func apply(
+        _ changes: [LeafChange], toPart part: Section, of owner: Bytes32, in view: StateView<some StoreSnapshot>,
+        checking: Bool, from before: Bytes32?
+    ) throws(StateChangeError) -> SectionUpdate {
+        let slots = try changes.map(slot)
+        do {
+            var source = StorageTrie(view.reader, account: owner, watching: slots.map(\.key))
+            let result = try TrieUpdate.apply(
+                slots, under: part.path, source: &source, checking: checking, from: before)
+            var leaves: [EntryChange<FlatKey>] = []
+            for (change, before) in zip(changes, source.watch.values) {
+                guard before != change.value else { throw StateChangeError.noChange(change.key) }
+                leaves.append(EntryChange(key: change.key, before: before, after: change.value))
+            }
+            let branches = result.changes.map { path, before, node in
+                EntryChange(key: StorageBranchKey(account: owner, path: path), before: before, after: node)
+            }
+            return SectionUpdate(
+                section: part, subtreeAfter: result.subtree, leaves: leaves, accountBranches: [],
+                storageBranches: branches, newCodeHashes: [])
+        } catch {
+            throw StateChangeError(error)
+        }
     }
 
     /// Records that every slot of `account` and every branch over them is gone.

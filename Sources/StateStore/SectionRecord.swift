@@ -37,7 +37,7 @@ public struct SectionRecord: Hashable, Sendable {
 
     /// Nothing fetched yet: the walk begins at the section's first key.
     public init(starting section: Section, at working: StatePoint) {
-        self.init(section: section, working: working, coverage: .partial(next: Cursor(account: section.firstKey)))
+        self.init(section: section, working: working, coverage: .partial(next: section.firstCursor))
     }
 
     /// What the complete section hashes to; nil for a partial one.
@@ -55,8 +55,7 @@ public struct SectionRecord: Hashable, Sendable {
     /// The record as it is stored.
     public var encoded: [UInt8] {
         var writer = ByteWriter()
-        writer.append(uint8: UInt8(section.depth))
-        writer.append(bigEndian: UInt32(truncatingIfNeeded: section.index))
+        writer.append(section: section)
         writer.append(point: working)
         writer.append(optionalPoint: previous)
         writer.append(optionalPoint: historyStart)
@@ -76,12 +75,7 @@ public struct SectionRecord: Hashable, Sendable {
     public init(decoding bytes: [UInt8]) throws(StoreError) {
         do {
             var reader = ByteReader(bytes)
-            let depth = Int(try reader.uint8())
-            let index = Int(try reader.uint32BigEndian())
-            guard depth <= 7, index < Section.count(depth: depth) else {
-                throw StoreError.corrupt(table: .sections)
-            }
-            section = Section(depth: depth, index: index)
+            section = try reader.section()
             working = try reader.point()
             previous = try reader.optionalPoint()
             historyStart = try reader.optionalPoint()

@@ -36,7 +36,7 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     public init(_ snapshot: Snapshot, depth: Int) throws(StoreError) {
         self.snapshot = snapshot
         self.depth = depth
-        records = try SectionRecord.all(in: snapshot).filter { $0.section.depth == depth }
+        records = try SectionRecord.all(in: snapshot).filter { $0.section.owner != nil || $0.section.depth == depth }
         layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
         wanted = Set(try CodeRecords.wanted(in: snapshot))
     }
@@ -56,7 +56,7 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
             try compare(found, subtree, record.section, at: record.working)
             var again = Tally()
             if let previous = record.previous, let previousHash {
-                let before = try read(record, through: .previous, &again, &codes).hash(at: depth)
+                let before = try read(record, through: .previous, &again, &codes).hash(at: record.section.depth)
                 guard before == previousHash else {
                     throw StateFault.sectionHash(
                         section: record.section.index, block: previous.number, expected: previousHash, found: before)
@@ -91,8 +91,8 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     ) throws(StateFault) {
         guard found != expected else { return }
         throw .sectionHash(
-            section: section.index, block: point.number, expected: expected.hash(at: depth),
-            found: found.hash(at: depth))
+            section: section.index, block: point.number, expected: expected.hash(at: section.depth),
+            found: found.hash(at: section.depth))
     }
 
     private func top(of record: SectionRecord) -> BlockLayer? {
@@ -108,9 +108,9 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     private func read(
         _ record: SectionRecord, through layering: SectionLayering, _ tally: inout Tally, _ codes: inout CodeLook
     ) throws -> Subtree {
-        let view = StateView(snapshot, depth: depth, sections: [(section: record.section, layering: layering)])
-        var walk = try view.walk(from: Cursor(account: record.section.firstKey))
-        var hasher = LeafHasher(of: record.section)
+        let view = StateView(snapshot, record.section, layering: layering)
+        var walk = try view.walk(from: record.section.firstCursor)
+        var hasher = LeafHasher(of: record.section) { account in (try? view.isSpread(account)) ?? false }
         defer {
             tally.accounts += hasher.accounts
             tally.slots += hasher.slots
@@ -125,7 +125,9 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
             }
         }
         // The account at which a part ends lacks slots.
-        if case .partial(let next) = record.coverage, next.slot != .zero { return .empty }
+        if case .partial(let next) = record.coverage, next.slot != .zero || record.section.owner != nil {
+            return .empty
+        }
         return try hasher.finish()
     }
 

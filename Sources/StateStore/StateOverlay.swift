@@ -22,11 +22,12 @@ public struct StateOverlay: Sendable {
         storageBranches = OverlayTable(older: older.storageBranches, newer: newer.storageBranches)
     }
 
+    /// A layer is of one section, or of one part: what it has of a table is of that.
     func table(_ kind: StateTable) -> OverlayTable {
         switch kind {
-        case .leaves: leaves
+        case .leaves, .partLeaves: leaves
         case .accountBranches: accountBranches
-        case .storageBranches: storageBranches
+        case .storageBranches, .partBranches: storageBranches
         }
     }
 

@@ -36,10 +36,10 @@ struct StateReader {
     /// says stop, which it must at the first that is above `last`; that is in the section. With `accountsOnly` slots
     /// that a layer deletes are jumped over.
     func forEachRun(
-        from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
+        _ table: StateTable, from key: [UInt8], through last: [UInt8], of section: Section, accountsOnly: Bool,
         _ body: (UnsafeBufferPointer<StoredEntry>) throws(StoreError) -> RunStep
     ) throws(StoreError) {
-        try cursor(.leaves, in: section)?.forEachRun(
+        try cursor(table, in: section)?.forEachRun(
             from: key, through: last, accountsOnly: accountsOnly, body)
     }
 

@@ -71,7 +71,7 @@ public struct AccountTrie: TrieSource {
         watch.begin(at: first)
         let end = leaves.count + limit
         try reader.forEachRun(
-            from: from, through: through, of: section, accountsOnly: true
+            .leaves, from: from, through: through, of: section, accountsOnly: true
         ) { run throws(StoreError) in
             for entry in run {
                 // Slots that are at hand are stepped over: a seek costs more.
@@ -88,12 +88,15 @@ public struct AccountTrie: TrieSource {
     }
 }
 
-/// The storage trie of one account of a view; leaves are the RLP of their value.
+/// The storage trie of one account of a view, or what a view of parts has of it; leaves are the RLP of their value.
 public struct StorageTrie: TrieSource {
     private var reader: StateReader
     /// Whose storage it is.
     public let account: Bytes32
-    private let section: Section
+    /// The section that it stands in with its account; nil where the view has parts of it.
+    private let whole: Section?
+    private let leafTable: StateTable
+    private let branchTable: StateTable
     private(set) var watch: LeafWatch
     private var (from, through): ([UInt8], [UInt8]) = ([], [])
 
@@ -101,21 +104,29 @@ public struct StorageTrie: TrieSource {
         self.reader = reader
         watch = LeafWatch(keys)
         self.account = account
-        section = Section(of: account, depth: reader.depth)
+        let isPart = reader.sections.owner != nil
+        whole = isPart ? nil : Section(of: account, depth: reader.depth)
+        leafTable = .leaves(ofPart: isPart)
+        branchTable = .storageBranches(ofPart: isPart)
+    }
+
+    /// Where what is under a path is read: of parts it must lie in one.
+    private func section(of prefix: Nibbles) -> Section {
+        whole ?? Section(of: prefix.lowestKey, depth: reader.depth, owner: account)
     }
 
     /// See `TrieSource`; the path is from the root of the storage trie.
     public mutating func branch(atOrBelow prefix: Nibbles) throws -> StoredBranch? {
         FlatKey(account: account).write(over: &from)
         prefix.appendStoreKey(to: &from)
-        guard let found = try reader.firstInPlace(.storageBranches, atOrAfter: from, in: section),
+        guard let found = try reader.firstInPlace(branchTable, atOrAfter: from, in: section(of: prefix)),
             ByteOrder.hasPrefix(found.key, from)
         else { return nil }
         guard let path = Nibbles(storeKey: UnsafeRawBufferPointer(rebasing: found.key[32...])) else {
-            throw StoreError.corrupt(table: .storageBranches)
+            throw StoreError.corrupt(table: branchTable.base)
         }
         return StoredBranch(
-            path: path, node: Array(found.value), isLowest: !reader.continues(.storageBranches, with: found.key))
+            path: path, node: Array(found.value), isLowest: !reader.continues(branchTable, with: found.key))
     }
 
     /// See `TrieSource`.
@@ -123,13 +134,13 @@ public struct StorageTrie: TrieSource {
         watch.begin(at: prefix.lowestKey)
         FlatKey(account: account, slot: prefix.lowestKey).write(over: &from)
         FlatKey(account: account, slot: prefix.highestKey).write(over: &through)
-        let account = account
+        let (account, table) = (account, leafTable)
         let end = leaves.count + limit
         try reader.forEachRun(
-            from: from, through: through, of: section, accountsOnly: false
+            table, from: from, through: through, of: section(of: prefix), accountsOnly: false
         ) { run throws(StoreError) in
             for entry in run {
-                guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: .leaves) }
+                guard let key = FlatKey(loading: entry.key) else { throw .corrupt(table: table.base) }
                 guard leaves.count < end, key.account == account, let slot = key.slot, prefix.contains(slot) else {
                     return .stop
                 }

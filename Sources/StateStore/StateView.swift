@@ -15,6 +15,8 @@ public struct StateView<Snapshot: StoreSnapshot> {
 
     /// Leading nibbles that name a section.
     public var depth: Int { reader.depth }
+    /// The account of whose storage trie it has parts; nil: it has sections of the account trie.
+    public var owner: Bytes32? { sections.owner }
     var sections: HeldSections { reader.sections }
 
     /// Every section read through the same layers: a whole state, or a test's.
@@ -22,9 +24,18 @@ public struct StateView<Snapshot: StoreSnapshot> {
         self.init(snapshot, HeldSections(depth: depth, uniform: layering))
     }
 
-    /// The given sections only, all of this depth, each once.
-    public init(_ snapshot: Snapshot, depth: Int, sections: [(section: Section, layering: SectionLayering)]) {
-        self.init(snapshot, HeldSections(depth: depth, sections: sections))
+    /// The given sections only, all of this depth and of one trie, each once: the account trie, or the storage trie of
+    /// `owner`.
+    public init(
+        _ snapshot: Snapshot, depth: Int, of owner: Bytes32? = nil,
+        sections: [(section: Section, layering: SectionLayering)]
+    ) {
+        self.init(snapshot, HeldSections(depth: depth, of: owner, sections: sections))
+    }
+
+    /// One section or part.
+    public init(_ snapshot: Snapshot, _ section: Section, layering: SectionLayering = .base) {
+        self.init(snapshot, depth: section.depth, of: section.owner, sections: [(section, layering)])
     }
 
     private init(_ snapshot: Snapshot, _ sections: HeldSections) {
@@ -36,14 +47,15 @@ public struct StateView<Snapshot: StoreSnapshot> {
 
     /// The complete sections among `records` that are held at `point`. `layers` may hold block layers of any section.
     public init(
-        _ snapshot: Snapshot, depth: Int, at point: StatePoint, records: [SectionRecord], layers: [BlockLayer] = []
+        _ snapshot: Snapshot, depth: Int, of owner: Bytes32? = nil, at point: StatePoint, records: [SectionRecord],
+        layers: [BlockLayer] = []
     ) {
         let bySection = Dictionary(grouping: layers, by: \.section)
         let held = records.compactMap { record in
             SectionLayering(of: record, at: point, layers: bySection[record.section] ?? [])
                 .map { (section: record.section, layering: $0) }
         }
-        self.init(snapshot, depth: depth, sections: held)
+        self.init(snapshot, depth: depth, of: owner, sections: held)
     }
 
     /// Whether the view has this section.
@@ -56,15 +68,16 @@ public struct StateView<Snapshot: StoreSnapshot> {
 
     /// The value of a leaf: slim body, or slot value without leading zeros; nil where it is not there.
     public func leaf(_ key: FlatKey) throws(StoreError) -> [UInt8]? {
-        guard let layering = sections.layering(of: Section(of: key.account, depth: depth)) else { return nil }
+        guard let section = sections.section(of: key), let layering = sections.layering(of: section) else { return nil }
         let bytes = key.bytes
+        let table = StateTable.leaves(ofPart: owner != nil)
         for overlay in layering.overlays {
-            if let value = overlay.table(.leaves).lookUp(bytes) { return value }
+            if let value = overlay.table(table).lookUp(bytes) { return value }
         }
-        if layering.readsUndo, let undo = try snapshot.get(StateTable.leaves.undo, bytes) {
+        if layering.readsUndo, let undo = try snapshot.get(table.undo, bytes) {
             return undo.first == 0 ? nil : Array(undo.dropFirst())
         }
-        return try snapshot.get(.leaves, bytes)
+        return try snapshot.get(table.base, bytes)
     }
 
     /// The account of this key; nil where there is none.
@@ -73,9 +86,10 @@ public struct StateView<Snapshot: StoreSnapshot> {
         return try StateAccount(stored: body)
     }
 
-    /// The branches of an account's storage trie, by path.
+    /// What is stored of an account's storage trie beside its section's leaves, by path: the branches; of storage that
+    /// is spread round the ring the nodes that show it (`WideStorage`).
     func storageBranches(of account: Bytes32) throws(StoreError) -> [(path: Nibbles, node: [UInt8])] {
-        guard let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
+        guard owner == nil, let layering = sections.layering(of: Section(of: account, depth: depth)) else { return [] }
         let cursor = try LayeredCursor(snapshot, .storageBranches, withUndo: layering.readsUndo)
         cursor.look(through: layering)
         var branches: [(path: Nibbles, node: [UInt8])] = []

@@ -120,9 +120,12 @@ public enum StateWrites {
         after.historyStart = record.historyStart ?? record.working
         var batch = WriteBatch()
         deleteUndo(of: section, in: &batch)
-        for change in update.leaves { fold(change.key.bytes, change, .leaves, in: &batch) }
+        let isPart = section.owner != nil
+        for change in update.leaves { fold(change.key.bytes, change, .leaves(ofPart: isPart), in: &batch) }
         for change in update.accountBranches { fold(change.key.storeKey, change, .accountBranches, in: &batch) }
-        for change in update.storageBranches { fold(change.key.bytes, change, .storageBranches, in: &batch) }
+        for change in update.storageBranches {
+            fold(change.key.bytes, change, .storageBranches(ofPart: isPart), in: &batch)
+        }
         let history = HistoryFold(section: section, from: record.working, to: to, leaves: update.leaves)
         batch.put(.history, history.storeKey, history.encoded)
         let dropped = keepingLayers ? record.working.number : to.number
@@ -144,7 +147,7 @@ public enum StateWrites {
     }
 
     private static func deleteUndo(of section: Section, in batch: inout WriteBatch) {
-        for kind in StateTable.allCases {
+        for kind in StateTable.tables(of: section) {
             let bounds = kind.bounds(of: section)
             batch.deleteRange(kind.undo, from: bounds.from, upTo: bounds.upTo)
         }
@@ -190,7 +193,7 @@ public enum StateWrites {
     /// block layers and record. Code stays, and so do wishes for it: other sections may name it too.
     public static func dropSection(_ section: Section) -> WriteBatch {
         var batch = WriteBatch()
-        for kind in StateTable.allCases {
+        for kind in StateTable.tables(of: section) {
             let bounds = kind.bounds(of: section)
             batch.deleteRange(kind.base, from: bounds.from, upTo: bounds.upTo)
         }
@@ -210,32 +213,38 @@ public enum StateWrites {
     ) throws(StoreError) -> (batch: WriteBatch, record: SectionRecord?) {
         let section = record.section
         let bounds = section.leafBounds
-        var cursor = try snapshot.cursor(.leaves)
+        let table = StateTable.leaves(ofPart: section.owner != nil).base
+        var cursor = try snapshot.cursor(table)
         var found = try bounds.upTo.map { (end) throws(StoreError) in try cursor.seek(end) } ?? false
         found = found ? try cursor.previous() : try cursor.last()
-        var first: Bytes32?
+        var first: Cursor?
         var count = 0
         while found, count < leaves, let key = cursor.key, !ByteOrder.isLess(key, bounds.from) {
-            guard let leaf = FlatKey(key) else { throw .corrupt(table: .leaves) }
-            first = leaf.account
+            guard let leaf = FlatKey(key) else { throw .corrupt(table: table) }
+            first = Cursor(account: leaf.account, slot: section.owner == nil ? .zero : leaf.slot ?? .zero)
             count += 1
             found = try cursor.previous()
         }
-        guard count == leaves, found, let first, first > section.firstKey, let key = cursor.key,
+        guard count == leaves, found, let first, first > section.firstCursor, let key = cursor.key,
             !ByteOrder.isLess(key, bounds.from)
         else { return (dropSection(section), nil) }
         var after = SectionRecord(starting: section, at: record.working)
-        after.coverage = .partial(next: Cursor(account: first))
+        after.coverage = .partial(next: first)
         var batch = WriteBatch()
         if record.isComplete {
             deleteUndo(of: section, in: &batch)
             for table in [Table.history, .layers] { batch.deletePrefix(table, section.storeKey) }
         }
-        batch.deleteRange(.leaves, from: first.bytes, upTo: bounds.upTo)
-        batch.deleteRange(.storageBranches, from: first.bytes, upTo: bounds.upTo)
         // Branches wholly behind the cut; those across it are part of what is left, as after any fetched range.
-        let path = Nibbles(first)
-        batch.deleteRange(.accountBranches, from: path.storeKey, upTo: section.branchBounds.upTo)
+        batch.deleteRange(table, from: first.firstKey.bytes, upTo: bounds.upTo)
+        if section.owner == nil {
+            batch.deleteRange(.storageBranches, from: first.account.bytes, upTo: bounds.upTo)
+            let path = Nibbles(first.account)
+            batch.deleteRange(.accountBranches, from: path.storeKey, upTo: section.branchBounds.upTo)
+        } else {
+            let path = StorageBranchKey(account: first.account, path: Nibbles(first.slot))
+            batch.deleteRange(.partBranches, from: path.bytes, upTo: section.branchBounds.upTo)
+        }
         batch.put(.sections, section.storeKey, after.encoded)
         return (batch, after)
     }
