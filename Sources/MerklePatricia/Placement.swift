@@ -40,6 +40,33 @@ public struct Placement: Hashable, Sendable {
         return (depth, pool.usedNodes)
     }
 
+    /// The placement, with the nodes that decide it, which are marked as used.
+    func read(root: Bytes32, from pool: inout ProofPool) throws(ProofError) -> (depth: Int, nodes: [[UInt8]]) {
+        let depth = try depth(root: root, pool: &pool)
+        return (depth, pool.usedNodes)
+    }
+
+    /// The placement of the trie whose leaves have these keys, rising.
+    public func depth(of keys: some Collection<Bytes32>) -> Int {
+        // Those that begin with so many zeros stand at the front.
+        var zeros = Array(keys.prefix { $0.nibble(0) == 0 })
+        var children = Placement.children(of: keys, at: 0)
+        var level = 0
+        while level < sectionDepth + wideDepth, children >= Placement.leastChildren, !zeros.isEmpty {
+            level += 1
+            children = Placement.children(of: zeros, at: level)
+            zeros = Array(zeros.prefix { $0.nibble(level) == 0 })
+        }
+        return spread(children >= 2 ? level : level - 1)
+    }
+
+    /// How many nibbles stand at this place of keys that agree before it.
+    private static func children(of keys: some Collection<Bytes32>, at level: Int) -> Int {
+        var mask: UInt16 = 0
+        for key in keys { mask |= 1 << UInt16(key.nibble(level)) }
+        return mask.nonzeroBitCount
+    }
+
     private func depth(root: Bytes32, pool: inout ProofPool) throws(ProofError) -> Int {
         guard root != Subtree.emptyRoot else { return 0 }
         var reference = NodeReference.hash(root)

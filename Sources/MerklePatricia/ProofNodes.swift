@@ -43,6 +43,9 @@ public struct ProofNodes: Sendable {
         hashes.count > ProofNodes.fewNodes ? positions[hash] : hashes.firstIndex(of: hash)
     }
 
+    /// The hash of the node that stands there in `nodes`.
+    func hash(at index: Int) -> Bytes32 { hashes[index] }
+
     /// The node of this hash.
     public func node(_ hash: Bytes32) -> [UInt8]? { position(of: hash).map { nodes[$0] } }
 }

@@ -62,9 +62,21 @@ struct ProofPool {
     /// The nodes used so far, in the order of the proof.
     var usedNodes: [[UInt8]] { proof.nodes.indices.filter { used[$0] }.map { proof.nodes[$0] } }
 
+    /// The nodes that were not used yet: those of another trie.
+    var rest: ProofPool {
+        var others = ProofNodes()
+        for index in proof.nodes.indices where !used[index] {
+            others.insert(proof.nodes[index], hash: proof.hash(at: index))
+        }
+        return ProofPool(others)
+    }
+
+    /// Throws where a node was given twice.
+    func finishRepeats() throws(ProofError) { if hasRepeats { throw .repeatedNode } }
+
     /// Throws where a node was given twice or was not used.
     func finish() throws(ProofError) {
-        guard !hasRepeats else { throw .repeatedNode }
+        try finishRepeats()
         guard used.allSatisfy({ $0 }) else { throw .unusedNode }
     }
 }
