@@ -39,6 +39,7 @@ struct StateRecorder {
         recorder.recordPings()
         recorder.recordAvailability()
         recorder.recordSubtreeKeys()
+        recorder.recordSectionsKeys()
         try recorder.recordSectionHashes()
         try recorder.recordCrowns()
         try recorder.recordCodes()
@@ -46,6 +47,7 @@ struct StateRecorder {
         try recorder.recordDiffLies()
         try recorder.recordBlockDiffs()
         try recorder.recordSubtrees()
+        try recorder.recordSections()
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 

@@ -24,7 +24,7 @@ enum StateWireVectors: VectorSuite {
             ("sectionHashes", { try sectionHash($0, $1) }), ("codes", codes), ("crowns", { try crown($0, $1, book) }),
             ("ranges", { try range($0, $1, book) }), ("diffs", { try diffs($0, $1, book) }),
             ("blockDiffs", { try blockDiff($0, $1, book) }), ("stretches", { try stretch($0, $1, book) }),
-            ("subtrees", subtrees),
+            ("subtrees", subtrees), ("sections", { try sections($0, $1, book) }),
         ]
         var outcomes: [CaseOutcome] = []
         for (list, check) in lists {
@@ -143,6 +143,27 @@ enum StateWireVectors: VectorSuite {
         return try CaseOutcome.difference("places", found.placeCount, vector["placeCount"].int)
             ?? CaseOutcome.difference("nodes", found.nodes.count, vector["nodeCount"].int)
             ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.subtrees)
+    }
+
+    private static func sections(_ vector: JSONValue, _ bytes: [UInt8], _ book: StateBook) throws -> String? {
+        guard case .sections(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a sections key")
+        }
+        let depth = try vector["depth"].int
+        let found = try SectionsCheck.verify(
+            bytes, key: key, depth: depth, stateRoot: try vector["stateRoot"].bytes32)
+        if let state = try book.state(vector["state"], depth: depth) {
+            for part in found.parts {
+                let held = state.leaves.filter { part.section.contains($0.key.account) }
+                guard held.count == part.accounts.count + part.slots.count,
+                    held.filter({ $0.key.slot == nil }).map(\.key.account) == Array(found.accounts.keys[part.accounts])
+                else { return "the leaves of section \(part.section) are not the state's" }
+            }
+        }
+        return try CaseOutcome.difference(
+            "given", found.parts.map(\.section.index), vector["given"].array.map { try $0.int })
+            ?? CaseOutcome.difference("leaves", found.accounts.count + found.slots.count, vector["leafCount"].int)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.sections)
     }
 
     private static func crown(_ vector: JSONValue, _ bytes: [UInt8], _ book: StateBook) throws -> String? {

@@ -66,6 +66,11 @@ enum WireFields {
                 "section": integer(key.section),
             ])
         case .crown(let anchor): .object(["type": .string("crown"), "anchor": object(anchor)])
+        case .sections(let key):
+            .object([
+                "type": .string("sections"), "trie": object(key.trie), "anchor": object(key.anchor),
+                "sections": .array(key.sections.map { integer($0) }), "maxBytes": integer(key.maxBytes),
+            ])
         case .subtrees(let key):
             .object([
                 "type": .string("subtrees"), "trie": object(key.trie), "anchor": object(key.anchor),

@@ -33,6 +33,8 @@ enum WireSchemas {
         case 0x43: "Container(trie:\(trie),block:\(point),section:uint32)"
         case 0x4A: "Container(trie:\(trie),block:\(point),first_section:uint32,last_section:uint32)"
         case 0x44: "Container(trie:\(trie),anchor:\(anchor))"
+        case 0x45:
+            "Container(trie:\(trie),anchor:\(anchor),first_section:uint32,sections:Bitlist[256],max_bytes:uint32)"
         case 0x46:
             "Container(trie:\(trie),anchor:\(anchor),places:List[ByteList[66],128],levels:uint8,max_bytes:uint32)"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
@@ -45,6 +47,9 @@ enum WireSchemas {
         "Container(end:\(cursor),account_keys:\(hashes),kinds:ByteList[65536],bodies:\(bodies),slot_counts:\(counts),"
         + "slot_keys:\(hashes),slot_values:\(slotValues),account_proof:\(nodes(512)),"
         + "storage_proofs:List[\(nodes(512)),2])"
+    static let sections =
+        "Container(given:Bitlist[256],account_keys:\(hashes),bodies:\(bodies),slot_counts:\(counts),"
+        + "slot_keys:\(hashes),slot_values:\(slotValues),proof:\(nodes(2_048)))"
     static let diffs =
         "Container(sections:List[uint32,256],changes:List[\(changes),256],proof:\(nodes(2_048)))"
     static let blockDiff =

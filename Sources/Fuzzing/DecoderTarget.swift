@@ -26,6 +26,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case blockDiffs = "block-diffs"
     case crown
     case codes
+    case sections
     case subtrees
     case trieNode = "trie-node"
     case networkFile = "network-file"
@@ -80,6 +81,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .blockDiffs: try StateDecoders.blockDiffs(bytes)
         case .crown: try StateDecoders.crown(bytes)
         case .codes: try StateDecoders.codes(bytes)
+        case .sections: try StateDecoders.sections(bytes)
         case .subtrees: try StateDecoders.subtrees(bytes)
         case .trieNode: try StateDecoders.trieNode(bytes)
         case .networkFile: try FileDecoders.network(bytes)

@@ -142,6 +142,22 @@ enum StateDecoders {
         return true
     }
 
+    /// Several sections: the columns, the same bytes read by the schema, and that nothing is believed of a state that
+    /// has no leaves.
+    static func sections(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard bytes.first == 0, let value = try? SectionsValue(decoding: bytes, from: 0) else { return false }
+        try require(value.encoded(from: 0) == bytes, .notCanonical("sections"))
+        try sameBySchema(bytes, SectionsValue.schema, "sections")
+        let anchor = Anchor(epoch: 1, hash: .zero)
+        guard let key = SectionsKey(anchor: anchor, sections: Array(0..<256), maxBytes: .max) else {
+            throw .setup("a sections key")
+        }
+        if (try? SectionsCheck.verify(bytes, key: key, depth: 2, stateRoot: StateAccount.emptyRoot)) != nil {
+            try require(value.leafCount == 0, .untruthAccepted("sections of an empty state"))
+        }
+        return true
+    }
+
     /// The nodes of one place: believed where each is named by one above it, and then no other list is.
     static func subtrees(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         let place = StatePlace(account: Nibbles(section: 1, depth: 1))

@@ -75,6 +75,12 @@ public struct Crown: Sendable {
         try walk(to: index).pool.usedNodes
     }
 
+    /// Adds the same nodes to others, those that are not among them yet.
+    public func addProof(ofSection index: Int, to target: inout ProofNodes) throws(ProofError) {
+        guard index >= 0 && index < sectionCount else { throw .unknownSection(index) }
+        _ = try prove(Nibbles(section: index, depth: depth).lowestKey, into: &target)
+    }
+
     private func walk(to index: Int) throws(ProofError) -> (hash: Bytes32, pool: ProofPool) {
         guard index >= 0 && index < sectionCount else { throw .unknownSection(index) }
         var pool = ProofPool(proof)

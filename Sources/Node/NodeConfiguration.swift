@@ -29,6 +29,8 @@ public struct NodeConfiguration: Sendable {
     public var rangeBytes: UInt32
     /// nil: no limit.
     public var downloadBytesPerSecond: UInt64?
+    /// What the content that others are sent may have a second, over all of them; nil: no limit.
+    public var uploadBytesPerSecond: UInt64?
     /// Secret seeds (32 bytes each) of the attesting keys a bridge signs with.
     public var attestingSeeds: [[UInt8]]
     /// A bridge signs as final the block this far below its head.
@@ -89,6 +91,7 @@ extension NodeConfiguration {
         overlay.endpoint = endpoint
         overlay.recordSequence = recordSequence
         overlay.keptPingInterval = NodeLimits.pingInterval
+        overlay.sentBytesPerSecond = uploadBytesPerSecond
         overlay.discovery.adoptsVotedAddress = learnsAddress
         overlay.discovery.families = families
         return overlay

@@ -100,6 +100,10 @@ public enum OverlayLimits {
     /// A reader that, after so long, has taken less than so many bytes a second loses its answer where others wait for
     /// the room; so does an offerer whose items come more slowly. A poor line of 1 Mbit/s is twice as fast.
     package static let slowPatience = Interval.seconds(2), slowRate = 65_536.0
+    /// Bytes that a stream of content must have brought from one look to the next to be waited for beyond its request's
+    /// timeout, which at most `serveTimeout` ends: 2 KB/s, a share of the least limit that is of use. Whoever lets a
+    /// stream creep at that pace takes one lane of an asker's, for two minutes.
+    static let livingStreamBytes = 16 << 10, livingStreamLook = Interval.seconds(8)
     /// Between two looks for such readers, as long as somebody waits.
     static let reliefInterval = Interval.milliseconds(250)
     /// Offers of ours under way, in all and to one peer.

@@ -75,6 +75,8 @@ public struct OverlayConfiguration: Sendable {
     public var requestTimeout: Interval?
     /// Requests that fail one after the other before a peer leaves the tables.
     public var failuresBeforeLoss = OverlayLimits.failuresBeforeLoss
+    /// Bytes a second that content may have on its way out, by streams and inline, over all peers; nil: no limit.
+    public var sentBytesPerSecond: UInt64?
     /// How long an OFFER and its stream may take.
     public var offerTimeout = OverlayLimits.offerTimeout
     /// Whether nodes of one subnet are limited in a table (loopback always exempt).

@@ -79,6 +79,25 @@ extension DiffError: CustomStringConvertible {
     }
 }
 
+extension SectionsError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .status(let error): "\(error)"
+        case .malformed(let error): "the sections do not decode: \(error)"
+        case .overMaxBytes(let bytes): "the sections have \(bytes) bytes, more than asked for"
+        case .wrongSections: "they are other sections than asked for"
+        case .proof(let error): "the section hashes are not proven: \(error)"
+        case .accountOrder(let key): "the account \(key) is out of order or in no section that is given"
+        case .malformedBody(let key): "the account \(key) is none"
+        case .wrongCounts(let accounts, let counts):
+            "\(accounts) accounts have storage, and \(counts) numbers of slots came with them"
+        case .slotOrder(let account): "slots of account \(account) are out of order"
+        case .storageRootMismatch(let account): "the slots of account \(account) do not hash to its storage root"
+        case .sectionHashMismatch(let section): "section \(section) does not hash to what is proven"
+        }
+    }
+}
+
 extension SubtreesError: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -31,6 +31,8 @@ public enum StateContentLimits {
     public static let maskBits = 256
     /// Path proof nodes of one diffs answer: of 256 sections at most 4 branches, each once, and a spanning node each.
     public static let diffProofNodes = 2_048
+    /// The same of an answer with several sections, where the spanning nodes make it at most two a section.
+    public static let sectionsProofNodes = diffProofNodes
     /// A block diff on offer: as much as one OFFER may bring. Source: Specs/wire.md §1.3.
     public static let offeredDiffBytes = 8 << 20
     /// Block diffs that we make: in the stream of an OFFER their length stands before them. What is more goes in

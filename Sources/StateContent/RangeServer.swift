@@ -59,7 +59,7 @@ private struct RangeProofs {
 }
 
 /// Leaves gathered for one answer, in the answer's columns.
-private struct RangeGathering: ~Copyable {
+struct RangeGathering: ~Copyable {
     private let key: RangeKey
     /// Last position that may be served.
     private let limit: Cursor
@@ -245,7 +245,7 @@ private struct RangeGathering: ~Copyable {
     }
 
     /// The proofs of the edges; `left` are the account trie's nodes at the origin.
-    func prove<Snapshot: StoreSnapshot>(
+    fileprivate func prove<Snapshot: StoreSnapshot>(
         from view: inout StateView<Snapshot>, accounts trie: inout AccountTrie, crown: Crown, left: ProofNodes,
         with prover: inout TrieProver
     ) throws -> RangeProofs {
@@ -265,15 +265,23 @@ private struct RangeGathering: ~Copyable {
         return proofs
     }
 
+    /// The columns of all that was asked for; nil where the answer stopped before its limit.
+    var wholeColumns: SectionColumns? {
+        guard end == limit else { return nil }
+        return SectionColumns(
+            accounts: accounts, slots: slots, accountKeys: Array(accountKeys.bytes), bodies: Array(bodies.bytes),
+            slotCounts: Array(slotCounts.bytes), slotKeys: Array(slotKeys.bytes), slotValues: Array(slotValues.bytes))
+    }
+
     /// Bytes that `encoded` will have.
-    func encodedCount(_ proofs: RangeProofs) -> Int {
+    fileprivate func encodedCount(_ proofs: RangeProofs) -> Int {
         1 + RangeValue.headBytes + accountKeys.count + kinds.count + bodies.count + slotCounts.count + slotKeys.count
             + slotValues.count + proofs.accounts.reduce(0) { $0 + 4 + $1.count }
             + proofs.storage.reduce(0) { sum, nodes in nodes.reduce(sum + 4) { $0 + 4 + $1.count } }
     }
 
     /// The answer: the container's bytes after a status byte of 0, as `RangeValue.schema` says.
-    func encoded(_ proofs: RangeProofs) -> [UInt8] {
+    fileprivate func encoded(_ proofs: RangeProofs) -> [UInt8] {
         let accountProof = ColumnWriter.items(proofs.accounts)
         let storageProofs = ColumnWriter.items(proofs.storage.map { ColumnWriter.items($0) })
         return [UInt8](unsafeUninitializedCapacity: encodedCount(proofs)) { buffer, count in

@@ -9,6 +9,7 @@
 //      0x42  CodesKey      CodesValue    makes ▶ codes                ◀ proves  CodesValue
 //      0x43  BlockDiffKey  BlockDiffValue makes ▶ one block's changes ◀ proves  BlockDiffCheck
 //      0x44  an anchor     CrownValue    makes ▶ nodes above depth d  ◀ proves  CrownValue
+//      0x45  SectionsKey   SectionsServer joins ▶ whole sections     ◀ proves  SectionsCheck
 //      0x46  SubtreesKey   SubtreesValue makes ▶ nodes by place       ◀ proves  SubtreesValue
 //      0x4A  BlockDiffsKey BlockDiffsServer joins ▶ many of 0x43      ◀ proves  BlockDiffsCheck, and takes them apart
 //      0x48  nothing       AvailabilityValue: a peer's word, which nothing proves

@@ -67,10 +67,7 @@ public struct DiffsKey: Hashable, Sendable {
         trie: StateTrie = .accounts, from: StatePoint, to: StatePoint, sections: [Int], maxBytes: UInt32,
         withProof: Bool
     ) {
-        guard let first = sections.first, let last = sections.last, first >= 0,
-            UInt32(exactly: last) != nil, last - first < StateContentLimits.maskBits,
-            zip(sections, sections.dropFirst()).allSatisfy({ $0 < $1 })
-        else { return nil }
+        guard SectionMask.holds(sections) else { return nil }
         self.trie = trie
         self.from = from
         self.to = to
@@ -138,6 +135,7 @@ public enum StateContentKey: Hashable, Sendable {
     case codes(CodesKey)
     case blockDiff(BlockDiffKey)
     case crown(Anchor)
+    case sections(SectionsKey)
     case subtrees(SubtreesKey)
     case availability
     case blockDiffs(BlockDiffsKey)
@@ -149,6 +147,7 @@ public enum StateContentKey: Hashable, Sendable {
         case codes = 0x42
         case blockDiff = 0x43
         case crown = 0x44
+        case sections = 0x45
         case subtrees = 0x46
         case availability = 0x48
         case blockDiffs = 0x4A
@@ -162,6 +161,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .codes: .codes
         case .blockDiff: .blockDiff
         case .crown: .crown
+        case .sections: .sections
         case .subtrees: .subtrees
         case .availability: .availability
         case .blockDiffs: .blockDiffs
@@ -176,6 +176,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .blockDiff(let key): key.trie
         case .blockDiffs(let key): key.trie
         case .crown: .accounts
+        case .sections(let key): key.trie
         case .subtrees(let key): key.trie
         case .codes, .availability: nil
         }
@@ -188,6 +189,7 @@ public enum StateContentKey: Hashable, Sendable {
         case .range(let key): key.origin.account
         case .diffs(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
         case .codes(let key): key.near
+        case .sections(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
         case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
         case .blockDiffs(let key): Self.firstKey(ofSection: key.first, depth: sectionDepth)
         case .subtrees(let key): key.places.first?.account.lowestKey ?? .zero
@@ -201,6 +203,7 @@ public enum StateContentKey: Hashable, Sendable {
             switch self {
             case .range(let key): Int(key.maxBytes)
             case .diffs(let key): Int(key.maxBytes)
+            case .sections(let key): Int(key.maxBytes)
             case .codes(let key): 8 + key.hashes.count * (ChainLimits.codeBytes + 4)
             case .blockDiff, .blockDiffs: StateContentLimits.offeredDiffBytes
             case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
@@ -214,7 +217,7 @@ public enum StateContentKey: Hashable, Sendable {
     public func servedBytes(sectionDepth: Int) -> Int {
         let asked = askedBytes(sectionDepth: sectionDepth)
         return switch self {
-        case .range: min(asked, StateContentLimits.servedRangeBytes)
+        case .range, .sections: min(asked, StateContentLimits.servedRangeBytes)
         case .diffs: min(asked, StateContentLimits.servedDiffBytes)
         case .subtrees: min(asked, StateContentLimits.servedSubtreeBytes)
         default: asked

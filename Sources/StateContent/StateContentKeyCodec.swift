@@ -24,6 +24,7 @@ extension StateContentKey {
             .container([("near", .bytes32), ("hashes", .list(.bytes32, limit: StateContentLimits.codeHashes))])
         case .blockDiff: .container([("trie", StateTrie.schema), ("block", pointSchema), ("section", .uint32)])
         case .crown: .container([("trie", StateTrie.schema), ("anchor", anchorSchema)])
+        case .sections: SectionsKey.schema
         case .subtrees: SubtreesKey.schema
         case .availability: nil
         case .blockDiffs:
@@ -63,12 +64,10 @@ extension StateContentKey {
             return key.map { .range($0) }
         case .diffs:
             let first = Int(truncatingIfNeeded: try fields[3].uint64)
-            let mask = try fields[4].bits
-            // One set of sections has one key: the first and the last bit are set.
-            guard mask.first == true, mask.last == true else { return nil }
+            guard let sections = SectionMask.sections(try fields[4].bits, from: first) else { return nil }
             let key = DiffsKey(
                 trie: try StateTrie(fields[0]), from: try point(fields[1]), to: try point(fields[2]),
-                sections: mask.indices.filter { mask[$0] }.map { first + $0 },
+                sections: sections,
                 maxBytes: UInt32(truncatingIfNeeded: try fields[5].uint64), withProof: try fields[6].boolean)
             return key.map { .diffs($0) }
         case .codes:
@@ -84,6 +83,7 @@ extension StateContentKey {
             // A crown is the accounts' alone.
             guard try StateTrie(fields[0]) == .accounts else { return nil }
             return .crown(try anchor(fields[1]))
+        case .sections: return try SectionsKey(fields).map { .sections($0) }
         case .subtrees: return try SubtreesKey(fields).map { .subtrees($0) }
         case .availability: return .availability
         case .blockDiffs:
@@ -107,10 +107,7 @@ extension StateContentKey {
             ]
         case .diffs(let key):
             let first = key.sections.first ?? 0
-            let end = (key.sections.last ?? 0) - first + 1
-            // One bit more than there are sections in the mask ends the list.
-            var mask = [UInt8](repeating: 0, count: end / 8 + 1)
-            for bit in key.sections.map({ $0 - first }) + [end] { mask[bit / 8] |= 1 << UInt8(bit % 8) }
+            let mask = SectionMask.bytes(key.sections, from: first)
             return [
                 .variable(key.trie.encoded), .inPlace(Self.bytes(key.from)), .inPlace(Self.bytes(key.to)),
                 .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: first))), .variable(mask),
@@ -123,6 +120,7 @@ extension StateContentKey {
                 .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: key.section))),
             ]
         case .crown(let anchor): return [.variable(StateTrie.accounts.encoded), .inPlace(Self.bytes(anchor))]
+        case .sections(let key): return key.fields
         case .subtrees(let key): return key.fields
         case .availability: return []
         case .blockDiffs(let key):

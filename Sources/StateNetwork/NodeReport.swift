@@ -112,6 +112,8 @@ public struct Totals: Sendable, Equatable {
     /// Verified state bytes by sender.
     public var stateBytesByPeer: [Bytes32: UInt64] = [:]
     public var ranges = 0
+    /// Sections that came several at once.
+    public var sections = 0
     public var sectionDiffs = 0
     public var blockDiffs = 0
     public var codes = 0

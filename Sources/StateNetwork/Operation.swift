@@ -53,6 +53,7 @@ struct Operation: Sendable {
     /// What is true once the transaction is committed.
     enum Change: Sendable {
         case range(RangeTaken)
+        case sections(SectionsTaken)
         case diffs(DiffsTaken, goal: StatePoint)
         case layers([CheckedDiff])
         case fold(SectionFolded)

@@ -41,6 +41,7 @@ struct StateServer: Sendable {
         case .range(let key): return range(key, holdings)
         case .diffs(let key): return diffs(key, holdings, chain)
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
+        case .sections(let key): return sections(key, holdings)
         case .subtrees(let key): return subtrees(key, holdings)
         }
     }
@@ -50,6 +51,7 @@ struct StateServer: Sendable {
         if case .availability = key { return true }
         guard let asker, asker.role == .holder else { return false }
         if case .blockDiffs(let key) = key, !asker.arc.sections.contains(key.last) { return false }
+        if case .sections(let key) = key, !key.sections.allSatisfy({ asker.arc.sections.contains($0) }) { return false }
         return key.position(sectionDepth: depth).map { asker.covers($0) } ?? true
     }
 
@@ -68,6 +70,26 @@ struct StateServer: Sendable {
         return .job(
             .serveRange(
                 ServeRange(key: key, section: section, point: point, crown: crown, otherwise: notHere(holdings))))
+    }
+
+    private func sections(_ key: SectionsKey, _ holdings: Holdings) -> Reply {
+        guard key.sections.allSatisfy({ $0 < Section.count(depth: depth) }) else {
+            return .content(StateStatus.placementNotSupported.encoded)
+        }
+        let point = holdings.book.point(of: key.anchor)
+        let held = key.sections.filter { index in
+            guard let record = holdings.held(index)?.record, record.isComplete else { return false }
+            return record.working == point || record.previous == point
+        }
+        // As for subtree hashes: names are given by those alone who do not know the key.
+        guard !held.isEmpty, let crown = holdings.crowns.crown(at: key.anchor) else {
+            return .content(notHere(holdings).encoded)
+        }
+        return .job(
+            .serveSections(
+                ServeSections(
+                    key: key, sections: held.map { holdings.book.section($0) }, point: point, crown: crown,
+                    otherwise: notHere(holdings))))
     }
 
     private func subtrees(_ key: SubtreesKey, _ holdings: Holdings) -> Reply {

@@ -41,9 +41,11 @@ extension StateSync {
             outbox.log(.debug, "no answer from \(peer.short): \(error)")
             end(id, .failed, at: now)
         case .success(.records):
-            disbelieve(peer, task, at: now)
-            if case .compare = task { return end(id, .notKnown, at: now) }
-            end(id, .refused, at: now)
+            disbelieve(peer, task, isByNames: true, at: now)
+            switch task {
+            case .compare, .sections: end(id, .notKnown, at: now)
+            default: end(id, .refused, at: now)
+            }
         case .success(.content(let value)):
             do throws(StateContentError) {
                 switch try StateStatus(decoding: value) {
@@ -70,8 +72,14 @@ extension StateSync {
     /// A peer does not have the range of a section that it announces at that anchor. It may have lost it since it
     /// said so; but who says anew what it holds and again does not have it, lies. Until it says anew what it holds it
     /// is asked for nothing.
-    private mutating func disbelieve(_ peer: Bytes32, _ task: WalkTask, at now: Instant) {
-        guard case .range(let section, let anchor, _, _, _) = task else { return }
+    private mutating func disbelieve(_ peer: Bytes32, _ task: WalkTask, isByNames: Bool = false, at now: Instant) {
+        let (section, anchor): (Int, Anchor)
+        switch task {
+        case .range(let index, let named, _, _, _): (section, anchor) = (index, named)
+        // Names only say that it does not know what a bundle is; a status says more.
+        case .sections(let indices, let named, _) where !isByNames: (section, anchor) = (indices[0], named)
+        default: return
+        }
         let times = holders.disbelieve(section, at: anchor, by: peer, now: now)
         guard times > 0 else { return }
         totals.falseAnnouncements += 1
@@ -88,6 +96,7 @@ extension StateSync {
         if case .diffs(_, let anchor, .block(let goal)) = task {
             sections = holdings.takeable(sections, from: anchor, to: goal)
         }
+        if case .sections = task { sections = holdings.missing(sections) }
         let isLocked = task.locksWhileAsked || (!sections.isEmpty && holdings.book.lock(sections))
         operations.checks(id, sections: isLocked ? sections : [], bytes: bytes)
         // Somebody else's answer was here first.

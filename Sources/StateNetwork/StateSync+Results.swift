@@ -20,6 +20,7 @@ extension StateSync {
         case (.replay(let block), .replay(.success(let taken))):
             commit(id, block, taken.batch, chain, at: moment) { .block(taken, $0) }
         case (.ask(.range, _), .range(.success(let taken))): write(id, taken.batch, .range(taken))
+        case (.ask(.sections, _), .sections(.success(let taken))): write(id, taken.batch, .sections(taken))
         case (.ask(.diffs, .diffs(let key)), .diffs(.success(let taken))):
             write(id, taken.batch, .diffs(taken, goal: key.to))
         case (.ask(.compare(let index, _, _, _), _), .compared(.success(let compared))):
@@ -109,7 +110,13 @@ extension StateSync {
                 totals.carries += 1
                 if let sender = diff.sender { helped(sender, diff.byteCount, at: now) }
             }
+            planner.came(taken, bytes: bytes, operation.task)
             forget(holdings.committed(taken.record, section: taken.record.section.index), at: now)
+            holdings.codes.want(taken.wantedCodes)
+        case .sections(let taken):
+            totals.sections += taken.records.count
+            planner.came(taken, bytes: bytes, operation.task)
+            for record in taken.records { forget(holdings.committed(record, section: record.section.index), at: now) }
             holdings.codes.want(taken.wantedCodes)
         case .diffs(let taken, let goal):
             holdings.note(taken.proof, at: goal.number)

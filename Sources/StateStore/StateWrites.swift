@@ -22,12 +22,21 @@ public struct RangeWriter: Sendable {
     /// Leaves in columns: accounts by their slim bodies; how many slots each has; the slots of all, in the order of the
     /// accounts, their values as they stand in the trie.
     public mutating func leaves(accounts: LeafColumns, slotCounts: [Int], slots: LeafColumns) {
+        leaves(accounts: accounts, slotCounts: slotCounts, slots: slots, of: 0..<accounts.count, firstSlot: 0)
+    }
+
+    /// The same of some of the accounts; `firstSlot` is the place of the first slot of the first of them.
+    public mutating func leaves(
+        accounts: LeafColumns, slotCounts: [Int], slots: LeafColumns, of range: Range<Int>, firstSlot: Int
+    ) {
         precondition(slotCounts.count == accounts.count, "a count for each account")
-        var slot = 0
-        var (bodyStart, slotStart) = (0, 0)
+        var slot = firstSlot
+        var bodyStart = range.isEmpty ? 0 : accounts.valueRange(at: range.lowerBound).lowerBound
+        var slotStart = slot == 0 ? 0 : slots.valueEnds[slot - 1]
         accounts.valueBytes.withUnsafeBytes { bodies in
             slots.valueBytes.withUnsafeBytes { values in
-                for (index, account) in accounts.keys.enumerated() {
+                for index in range {
+                    let account = accounts.keys[index]
                     let end = accounts.valueEnds[index]
                     batch.put(leaf: account, slot: nil, UnsafeRawBufferPointer(rebasing: bodies[bodyStart..<end]))
                     bodyStart = end

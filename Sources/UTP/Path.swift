@@ -23,6 +23,8 @@ struct Path: Sendable {
     /// Transmissions that pacing allows now, and when they were counted.
     private var paced = Double(UTPLimits.burstPackets)
     private var pacedAt = Instant.zero
+    /// Bytes of packets with payload that left since they were last counted.
+    private var sentBytes = 0
     private var nextNumber = 0
     private var lastSent = Instant.zero
     private var lastDelivery = Instant.zero
@@ -88,6 +90,21 @@ struct Path: Sendable {
 
     /// A copy of a packet leaves, which nothing counts but the pacing.
     mutating func sentCopy() { paced -= 1 }
+
+    /// A packet with payload left, with so many bytes.
+    mutating func spent(_ bytes: Int) { sentBytes += bytes }
+
+    /// Takes the bytes that left since this was last asked.
+    mutating func takeSentBytes() -> Int {
+        defer { sentBytes = 0 }
+        return sentBytes
+    }
+
+    /// It waits for a limit that is not the path's: what acks earned stays, within what a new stream may begin with.
+    mutating func isHeldBack() {
+        window.isLimiting = false
+        if paced >= 1 { credit = min(credit, UTPLimits.initialWindowPackets) }
+    }
 
     /// Packets were acknowledged: others may leave for them.
     mutating func earn(_ count: Int, at now: Instant) {

@@ -350,12 +350,12 @@ struct Stream: Sendable {
 
     /// Sends a packet; where the path loses many and the end waits for this one, twice.
     private func transmit(_ packet: Int, on path: inout Path, at now: Instant, into sink: inout some PacketSink) {
-        transmit(packet, at: now, into: &sink)
+        path.spent(transmit(packet, at: now, into: &sink))
         let isCritical =
             path.saysTwice && sending?.isEnding == true && sending?.isRepeatedOrLast(packet) == true
         guard isCritical || sending?.saysTwice == true else { return }
         path.sentCopy()
-        transmit(packet, at: now, into: &sink)
+        path.spent(transmit(packet, at: now, into: &sink))
     }
 
     /// What STATE bears: the number of our next packet.
@@ -387,8 +387,9 @@ struct Stream: Sendable {
         }
     }
 
-    private func transmit(_ packet: Int, at now: Instant, into sink: inout some PacketSink) {
-        guard let part = sending?.part(packet), let payload = sending?.payload else { return }
+    /// Sends a packet; its bytes.
+    private func transmit(_ packet: Int, at now: Instant, into sink: inout some PacketSink) -> Int {
+        guard let part = sending?.part(packet), let payload = sending?.payload else { return 0 }
         let header = header(part.kind, connectionID: sendID, sequence: part.sequence, at: now)
         let layout = PacketLayout(header, payloadBytes: part.content.count)
         sink.send(layout.size, to: peer, at: now) { target in
@@ -397,6 +398,7 @@ struct Stream: Sendable {
                 layout.writePayload(UnsafeRawBufferPointer(rebasing: bytes[part.content]), to: target)
             }
         }
+        return layout.size
     }
 
     /// RESET, where the peer may know of the stream.

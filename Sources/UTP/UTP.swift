@@ -141,6 +141,8 @@ public struct UTP: Machine {
     private static let recentCount = 256
     private var earlyBytes = 0
     private var farewells = Farewells()
+    /// nil without a limit on what leaves.
+    private var rate: SendRate?
 
     /// A machine without streams. Ids and first numbers come from `entropy`.
     public init(configuration: UTPConfiguration = UTPConfiguration(), entropy: Entropy) {
@@ -149,6 +151,7 @@ public struct UTP: Machine {
         settings = StreamSettings(
             payloadBytes: min(max(configuration.payloadBytes, 1), UTPLimits.payloadBytes),
             windowBytes: max(configuration.receiveWindowBytes, UTPLimits.packetBytes))
+        rate = SendRate(bytesPerSecond: configuration.sentBytesPerSecond)
     }
 
     /// Streams open or opening.
@@ -240,6 +243,15 @@ public struct UTP: Machine {
         guard let place = placeOfStream[stream] else { return 0 }
         return places[place]?.progress ?? 0
     }
+
+    /// Bytes that left beside the streams, of what the limit is for.
+    public mutating func spend(_ bytes: Int, at now: Instant) {
+        rate?.refill(at: now)
+        rate?.spend(bytes)
+    }
+
+    /// Bytes a second that all streams may have together; nil without a limit.
+    public var sentBytesPerSecond: Double? { rate?.bytesPerSecond }
 
     /// Gives the stream up: the peer gets a RESET, the owner no further directive of this stream but what is already in
     /// the list.
@@ -380,7 +392,7 @@ public struct UTP: Machine {
     /// When `advance` is to be called next.
     public var nextDeadline: Instant? {
         if !touched.isEmpty || !paths.touched.isEmpty || !packets.isEmpty { return clock }
-        let first = min(deadlines.earliest, paths.deadlines.earliest)
+        let first = min(deadlines.earliest, paths.deadlines.earliest, rate?.deadline?.microseconds ?? .max)
         return first == .max ? nil : Instant(microseconds: first)
     }
 
@@ -417,8 +429,10 @@ public struct UTP: Machine {
         packets.flush(into: &sink, at: clock)
         for place in touched { settle(place, into: &sink) }
         touched.removeAll(keepingCapacity: true)
+        rate?.refill(at: clock)
         for index in paths.touched { serve(index, into: &sink) }
         paths.clearTouched()
+        while let index = rate?.next() { serve(index, isItsTurn: true, into: &sink) }
         deadlines.settle()
         paths.deadlines.settle()
         guard !ends.isEmpty else { return [] }
@@ -432,6 +446,8 @@ public struct UTP: Machine {
         let path = fronts[place].path
         let state = places[place]?.settled(at: clock, on: &paths[path], into: &sink)
         deadlines[place] = state?.deadline.microseconds ?? .max
+        // What a timeout lets go counts, and waits for nothing.
+        rate?.spend(paths[path].takeSentBytes())
         if state?.beginsToWait == true {
             if paths[path].waiting.isEmpty { paths[path].begin(at: clock) }
             paths[path].waiting.append(place)
@@ -439,18 +455,34 @@ public struct UTP: Machine {
         paths.touch(path)
     }
 
-    /// Lets the streams that wait on a path send by turns, as far as it has room.
-    private mutating func serve(_ index: Int, into sink: inout some PacketSink) {
+    /// Lets the streams that wait on a path send by turns, as far as it has room. Where what leaves is limited over all
+    /// paths, a path waits in line, and has one turn of one stream each time: so each of them gets the same.
+    private mutating func serve(_ index: Int, isItsTurn: Bool = false, into sink: inout some PacketSink) {
         paths[index].isListed = false
         paths[index].refill(at: clock)
+        if rate != nil, !isItsTurn {
+            if paths[index].hasRoom, !paths[index].waiting.isEmpty { rate?.wait(index) }
+            return endTurns(index)
+        }
         while paths[index].hasRoom, let place = paths[index].waiting.first {
             paths[index].waiting.removeFirst()
             let state = places[place]?.hadTurn(
                 of: UTPLimits.turnPackets, at: clock, on: &paths[index], into: &sink)
             deadlines[place] = state?.deadline.microseconds ?? .max
             if state?.isWaiting == true { paths[index].waiting.append(place) }
+            guard rate == nil else {
+                rate?.spend(paths[index].takeSentBytes())
+                if paths[index].hasRoom, !paths[index].waiting.isEmpty { rate?.wait(index) }
+                break
+            }
         }
-        paths[index].endTurns()
+        endTurns(index)
+    }
+
+    private mutating func endTurns(_ index: Int) {
+        // In line for the limit over all: it is not the path that holds it back.
+        let isInLine = rate != nil && paths[index].hasRoom && !paths[index].waiting.isEmpty
+        if isInLine { paths[index].isHeldBack() } else { paths[index].endTurns() }
         paths.deadlines[index] = paths[index].deadline?.microseconds ?? .max
     }
 }

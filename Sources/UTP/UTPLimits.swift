@@ -34,6 +34,8 @@ public enum UTPLimits {
     static let pacedRoundTrip = Interval.milliseconds(4)
     static let paceInterval = Interval.milliseconds(1)
     static let burstPackets = 10
+    /// How much a limit on what leaves may let go at once: an event loop that is busy for so long still keeps to it.
+    static let rateBurst = Interval.milliseconds(20)
     /// Packets of a stream before the next one waiting on its path has its turn.
     static let turnPackets = 4
     /// Streams at once, and of one peer. Bounds memory; the peer's share keeps one peer from taking all.
@@ -132,6 +134,8 @@ public struct UTPConfiguration: Sendable {
     public var streams = UTPLimits.streams
     /// Streams at once with one node id.
     public var streamsPerPeer = UTPLimits.streamsPerPeer
+    /// Bytes a second that packets with payload of all streams may have; nil: no limit.
+    public var sentBytesPerSecond: UInt64?
     /// The first sequence number of every stream; random where nil.
     public var firstSequence: UInt16?
 

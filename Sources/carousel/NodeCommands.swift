@@ -147,6 +147,7 @@ extension RuntimeSettings {
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes
         keptHeaders = node.pruneHeaders
+        uploadBytesPerSecond = node.maxUploadRate?.bytes
         logLevel = node.logLevel
         logFormat = node.logFormat
         statusFile = node.statusFile.map { StatusFile($0) }

@@ -105,6 +105,15 @@ struct NodeOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
+            "The most content to send in a second, over all peers, with a unit (2MiB/s; default: no limit).",
+            discussion: "Bounds the packets of streams while they run. Messages that are one packet never wait.",
+            valueName: "rate"),
+        transform: ByteCount.parse)
+    var maxUploadRate: ByteCount?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
             "How large the database may become, with a unit (10GB; default: \(Defaults.storageCapacity)).",
             valueName: "size"),
         transform: ByteCount.parse)
@@ -130,6 +139,9 @@ struct NodeOptions: ParsableArguments {
     var statusFile: String?
 
     func validate() throws {
+        if let rate = maxUploadRate, rate.bytes < 16 << 10 {
+            throw ValidationError("--max-upload-rate must be 16KiB/s at least: with less a request would run out")
+        }
         _ = try listenEndpoint()
         _ = try addressPlan()
     }

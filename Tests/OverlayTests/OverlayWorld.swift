@@ -15,6 +15,8 @@ final class OverlayWorld {
         var loss = 0
         var latency = Interval.milliseconds(2)
         var jitter = Interval.milliseconds(2)
+        /// What node 0 may send as content a second.
+        var firstSends: UInt64?
     }
 
     private enum Event {
@@ -114,6 +116,7 @@ final class OverlayWorld {
         configuration.keptPingInterval = settings.pingInterval
         configuration.refreshInterval = settings.refreshInterval
         configuration.clientInfo = "test/\(index)"
+        if index == 0 { configuration.sentBytesPerSecond = settings.firstSends }
         nodes[index] = try Overlay(
             key: keys[index], configuration: configuration, entropy: Entropy(seed: entropy.bytes32()))
         deadlines[index] = .zero

@@ -18,6 +18,8 @@ private struct ContentRequest: Sendable {
     var sharers = 1
     /// Bytes of content that arrived.
     var received = 0
+    /// What of its stream was here when its time was last looked at.
+    var lastProgress = 0
 }
 
 /// Requests for content of ours: asked → (stream) → one `contentAnswered`. `finish` is the one way a request ends, but
@@ -160,9 +162,16 @@ struct ContentRequests: Sendable {
         }
     }
 
-    /// Its time is over.
+    /// Its time is over. A stream that still brings something is waited for: its sender may have many to serve, or a
+    /// limit on what it sends, and what is here already would have to be asked of another once more.
     mutating func timedOut(_ number: UInt64, through wire: inout PortalWire) {
-        finish(number, .failure(.timeout), through: &wire)
+        guard let request = requests[number] else { return }
+        let progress = request.stream.map { wire.utp.progress(of: $0) } ?? 0
+        guard progress - request.lastProgress >= OverlayLimits.livingStreamBytes,
+            wire.clock - request.startedAt < OverlayLimits.serveTimeout
+        else { return finish(number, .failure(.timeout), through: &wire) }
+        requests.update(number) { $0.lastProgress = progress }
+        wire.deadlines.add(.request(number), at: wire.clock + OverlayLimits.livingStreamLook)
     }
 
     private mutating func finish(

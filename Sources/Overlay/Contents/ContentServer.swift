@@ -111,7 +111,7 @@ struct ContentServer: Sendable {
                 guard case .streaming(let stream, _, let since) = entry.stage, mayGive(answers, entry.address.id)
                 else { return nil }
                 return (number, stream, since: since)
-            })
+            }, isSent: true)
         guard let slowest, let entry = release(slowest, .tooSlow) else { return false }
         wire.statistics.slowReaders += 1
         if case .streaming(let stream, _, _) = entry.stage { wire.close(stream) }
@@ -181,6 +181,8 @@ struct ContentServer: Sendable {
         case (.waiting, .content(let bytes)) where bytes.count <= OverlayLimits.inlineContentBytes:
             release(number)
             if wire.respond(.content(.content(bytes)), to: entry.token) {
+                // It waits for no limit, being one packet, and counts as all content does.
+                wire.utp.spend(bytes.count, at: wire.clock)
                 ContentServer.countSent(bytes.count, entry, through: &wire)
             }
         case (.waiting, .content(let bytes)):

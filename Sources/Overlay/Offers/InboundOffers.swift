@@ -54,7 +54,7 @@ struct InboundOffers: Sendable {
         let slowest = wire.slowest(
             of: offers.all.lazy.compactMap { number, offer in
                 offer.stream.map { (number, $0, since: offer.acceptedAt) }
-            })
+            }, isSent: false)
         if let slowest { finish(slowest, .timeout, through: &wire) }
     }
 

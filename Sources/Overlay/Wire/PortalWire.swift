@@ -95,6 +95,7 @@ struct PortalWire: Sendable {
             key: key, record: record, configuration: below, entropy: Entropy(seed: entropy.bytes32()))
         var transport = UTPConfiguration()
         transport.streamsPerPeer = OverlayLimits.streamsPerPeer
+        transport.sentBytesPerSecond = configuration.sentBytesPerSecond
         utp = UTP(configuration: transport, entropy: Entropy(seed: entropy.bytes32()))
         generator = entropy.generator()
         book = PeerBook(networks: configuration.networks.count)
@@ -329,12 +330,17 @@ struct PortalWire: Sendable {
     }
 
     /// The exchange whose stream carries least, of those that had their time and carry too little; nil where none is
-    /// that slow.
-    func slowest(of exchanges: some Sequence<(UInt64, StreamID, since: Instant)>) -> UInt64? {
+    /// that slow. Of answers of ours (`isSent`) none is called slow for a limit of our own, which all streams share:
+    /// only who takes less than half of an equal share.
+    func slowest(
+        of exchanges: some Sequence<(UInt64, StreamID, since: Instant)>, isSent: Bool
+    ) -> UInt64? {
         var slowest: (number: UInt64, rate: Double)?
+        var least = OverlayLimits.slowRate
+        if isSent, let limit = utp.sentBytesPerSecond { least = min(least, limit / Double(2 * max(streams.count, 1))) }
         for (number, stream, since) in exchanges where clock - since >= OverlayLimits.slowPatience {
             let rate = Double(utp.progress(of: stream)) / (clock - since).seconds
-            guard rate < OverlayLimits.slowRate else { continue }
+            guard rate < least else { continue }
             if slowest.map({ (rate, number) < ($0.rate, $0.number) }) ?? true { slowest = (number, rate) }
         }
         return slowest?.number

@@ -123,6 +123,7 @@ public enum NodeRuntime {
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
         configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
+        configuration.uploadBytesPerSecond = settings.uploadBytesPerSecond
         configuration.attestingSeeds = seeds
         if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders

@@ -58,6 +58,7 @@ public struct RuntimeSettings: Sendable {
     /// The arc is 2^radiusExponent keys.
     public var radiusExponent = 256
     public var downloadBytesPerSecond: UInt64?
+    public var uploadBytesPerSecond: UInt64?
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16
     public var end = End.never

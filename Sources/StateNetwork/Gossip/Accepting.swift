@@ -34,7 +34,7 @@ extension Holdings {
             if isCanonical == true, let head = verifiedHead, head.number >= key.point.number { return .alreadyStored }
             return AcceptCode(
                 pending.admission(of: key, from: peer, isCanonical: isCanonical, expected: expected, book))
-        case .range, .diffs, .codes, .subtrees, .availability: return .declined
+        case .range, .diffs, .codes, .sections, .subtrees, .availability: return .declined
         }
     }
 }

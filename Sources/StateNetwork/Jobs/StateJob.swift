@@ -12,7 +12,9 @@ public enum StateJob: Sendable {
     case serveDiffs(ServeDiffs)
     case serveCodes(ServeCodes)
     case serveSubtrees(ServeSubtrees)
+    case serveSections(ServeSections)
     case takeRange(TakeRange)
+    case takeSections(TakeSections)
     case takeDiffs(TakeDiffs)
     case compare(CompareSection)
     case checkBlockDiffs(CheckBlockDiffs)
@@ -32,6 +34,8 @@ public enum StateJob: Sendable {
         case .serveDiffs(let job): .served(job.run(on: snapshot))
         case .serveCodes(let job): .served(job.run(on: snapshot))
         case .serveSubtrees(let job): .served(job.run(on: snapshot))
+        case .serveSections(let job): .served(job.run(on: snapshot))
+        case .takeSections(let job): .sections(StateJobError.result { try job.run(on: snapshot) })
         case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
         case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
         case .compare(let job): .compared(StateJobError.result { try job.run(on: snapshot) })
@@ -51,9 +55,10 @@ extension StateJob {
     /// What comes of it where no snapshot of the store can be had.
     public func failed(_ error: StoreError) -> StateJobResult {
         switch self {
-        case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees:
+        case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees, .serveSections:
             .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
         case .takeRange: .range(.failure(.store(error)))
+        case .takeSections: .sections(.failure(.store(error)))
         case .takeDiffs: .diffs(.failure(.store(error)))
         case .compare: .compared(.failure(.store(error)))
         case .checkBlockDiffs: .blockDiffs(.failure(.store(error)))
@@ -90,6 +95,7 @@ public enum StateJobResult: Sendable {
     /// A value for a peer, status byte included.
     case served([UInt8])
     case range(Result<RangeTaken, StateJobError>)
+    case sections(Result<SectionsTaken, StateJobError>)
     case diffs(Result<DiffsTaken, StateJobError>)
     case compared(Result<SectionCompared, StateJobError>)
     case blockDiffs(Result<CheckedDiffs, StateJobError>)
@@ -105,6 +111,7 @@ public enum StateJobResult: Sendable {
         switch self {
         case .served: nil
         case .range(let result): result.error
+        case .sections(let result): result.error
         case .diffs(let result): result.error
         case .compared(let result): result.error
         case .blockDiffs(let result): result.error

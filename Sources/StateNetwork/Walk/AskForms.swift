@@ -11,6 +11,8 @@ extension Holdings {
         case .crown(let anchor): return .crown(anchor)
         case .range(_, let anchor, let origin, let limit, let maxBytes):
             return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
+        case .sections(let sections, let anchor, let maxBytes):
+            return SectionsKey(anchor: anchor, sections: sections, maxBytes: maxBytes).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
         case .compare(_, _, let anchor, let places):
@@ -47,6 +49,12 @@ extension Holdings {
         }
     }
 
+    /// The sections of an answer with several that are still missing: those that another operation has, or of which
+    /// something came meanwhile, are left as they are.
+    func missing(_ indices: [Int]) -> [Int] {
+        indices.filter { index in !book.isLocked(index) && book.held(index)?.record == nil }
+    }
+
     /// The job that checks an answer with data, and takes these sections of it; nil where there is nothing to check it
     /// by.
     func job(
@@ -66,6 +74,13 @@ extension Holdings {
                     TakeRange(
                         value: value, key: key, section: book.section(index), point: book.point(of: anchor),
                         stateRoot: header.stateRoot, carrying: carrying?.anchor == anchor ? carrying : nil))
+            }
+        case (.sections(_, let anchor, _), .sections(let key)):
+            return chain.header(of: anchor).map { header in
+                .takeSections(
+                    TakeSections(
+                        value: value, key: key, sections: sections, depth: book.depth, point: book.point(of: anchor),
+                        stateRoot: header.stateRoot))
             }
         case (.diffs(_, _, let target), .diffs(let key)):
             let (crown, isAnchor) =

@@ -14,6 +14,8 @@ struct AskingPace: Sendable {
         case .busy(let wait): pausedUntil = now + max(wait, WalkLimits.refusalPause)
         case .refused, .notKnown: pausedUntil = now + WalkLimits.refusalPause
         case .tooLarge:
+            // Ranges are asked for instead.
+            if case .sections = task { return }
             // A larger range is asked for at once; but one that says so of every size is not asked without end.
             if case .range(_, _, _, _, let maxBytes) = task, maxBytes < WalkLimits.rangeBytesMaximum { return }
             pausedUntil = now + WalkLimits.refusalPause

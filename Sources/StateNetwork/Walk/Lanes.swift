@@ -17,26 +17,42 @@ struct Lanes: Sendable {
         }
     }
 
-    /// Gives every free lane a section, those that `isPartial` first: what was begun is finished before its anchor
-    /// goes.
-    mutating func fill(isPartial: (Int) -> Bool) {
-        guard stretches.contains(where: { !$0.isEmpty }) else { return }
-        for lane in current.indices where current[lane] == nil { current[lane] = take(for: lane, isPartial: isPartial) }
+    /// Gives every free lane a section, those that are begun first: what was begun is finished before its anchor goes.
+    /// Sections that came with others are complete before a lane is on them.
+    mutating func fill(_ book: SectionBook, isUnderWay: (Int) -> Bool) {
+        for stretch in stretches.indices {
+            while let next = stretches[stretch].last, book.isComplete(next) { stretches[stretch].removeLast() }
+        }
+        isLastRound = false
+        for lane in current.indices where current[lane] == nil {
+            current[lane] = take(for: lane, book, isUnderWay: isUnderWay)
+            if current[lane] == nil {
+                isLastRound = true
+                return
+            }
+        }
     }
 
-    private mutating func take(for lane: Int, isPartial: (Int) -> Bool) -> Int? {
-        for stretch in stretches.indices {
-            if let position = stretches[stretch].lastIndex(where: isPartial) {
+    private mutating func take(for lane: Int, _ book: SectionBook, isUnderWay: (Int) -> Bool) -> Int? {
+        func isFree(_ section: Int) -> Bool { !book.isComplete(section) && !isUnderWay(section) }
+        if !book.begun.isEmpty {
+            for stretch in stretches.indices {
+                if let position = stretches[stretch].lastIndex(where: { book.begun.contains($0) }) {
+                    return stretches[stretch].remove(at: position)
+                }
+            }
+        }
+        let others = stretches.indices.filter { $0 != lane }.sorted { stretches[$0].count > stretches[$1].count }
+        for stretch in [lane] + others {
+            if let position = stretches[stretch].lastIndex(where: isFree) {
                 return stretches[stretch].remove(at: position)
             }
         }
-        if let section = stretches[lane].popLast() { return section }
-        guard let longest = stretches.indices.max(by: { stretches[$0].count < stretches[$1].count }) else { return nil }
-        return stretches[longest].popLast()
+        return nil
     }
 
-    /// Whether no section is left that no lane is on, and a lane has nothing to do.
-    var isLastRound: Bool { stretches.allSatisfy(\.isEmpty) && current.contains(nil) }
+    /// Whether no section is left that no lane is on and nothing is under way for, and a lane has nothing to do.
+    private(set) var isLastRound = false
 
     /// The lane on `section` is free again.
     mutating func release(_ section: Int) {

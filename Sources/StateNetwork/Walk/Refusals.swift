@@ -46,7 +46,7 @@ struct Refusals: Sendable {
                 unfed[section, default: Hindered(since: startedAt)].by.insert(peer)
             case .compare(let section, _, _, _):
                 uncompared[section, default: Hindered(since: startedAt)].by.insert(peer)
-            case .crown, .diffs, .carry, .codes: break
+            case .crown, .sections, .diffs, .carry, .codes: break
             }
         }
         if case .compare(let section, _, let anchor, _) = task {

@@ -31,6 +31,7 @@ public struct WalkPlanner: Sendable {
     /// Sizes to ask for where the configured one did not hold a single item.
     private var rangeBytes: [Int: UInt32] = [:]
     private var refusals = Refusals()
+    private var bundles = Bundles()
     /// When a partial section was first seen to have no holder left at its anchor.
     private var orphanedSince: [Int: Instant] = [:]
     /// Something happened since the last plan that may change what the next one says.
@@ -69,6 +70,7 @@ public struct WalkPlanner: Sendable {
     mutating func follow(_ holdings: inout Holdings, newest: Anchor?) {
         for index in holdings.book.takeMoved() {
             refusals.moved(index)
+            bundles.moved(index)
             if holdings.book.isComplete(index) {
                 lanes.release(index)
             } else if holdings.book.read(index, { $0.record }) == nil {
@@ -90,12 +92,27 @@ public struct WalkPlanner: Sendable {
     ) {
         if budgeted > 0 || arrived > 0 { budget.settle(taken: budgeted, arrived: arrived) }
         refusals.ended(task, of: peer, outcome, since: startedAt, at: now)
+        if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
         case .done: rangeBytes[section] = nil
         case .tooLarge: rangeBytes[section] = min(maxBytes &* 2, WalkLimits.rangeBytesMaximum)
         default: break
         }
+    }
+
+    /// A range is stored: what its section has in all follows from the part that it covers.
+    mutating func came(_ taken: RangeTaken, bytes: Int, _ task: WalkTask?) {
+        guard case .range(_, _, let origin, _, _)? = task else { return }
+        let section = taken.record.section
+        let end =
+            if case .partial(let next) = taken.record.coverage { section.fraction(below: next.account) } else { 1.0 }
+        bundles.measured(bytes: bytes, sections: end - section.fraction(below: origin.account))
+    }
+
+    /// Sections are stored that were asked for together.
+    mutating func came(_ taken: SectionsTaken, bytes: Int, _ task: WalkTask?) {
+        if let task { bundles.came(taken.given, of: task.sections, bytes: bytes) }
     }
 
     /// Whether block diffs that peers offer are to be taken. While the walk is held back by a limit they are not: each
@@ -306,7 +323,7 @@ public struct WalkPlanner: Sendable {
     ) {
         guard holdings.codes.count < WalkLimits.codesWanted else { return }
         let book = holdings.book
-        lanes.fill { book.begun.contains($0) }
+        lanes.fill(book) { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }
         // By anchor, sections not begun last; of equals the one that fewest have, then by index.
         let order = lanes.active.map { index in
             let anchor = book.begun.contains(index) ? book.anchor(ofSection: index) : nil
@@ -336,6 +353,10 @@ public struct WalkPlanner: Sendable {
                 budget.settle(taken: maxBytes, arrived: 0)
                 continue
             }
+            if begun == nil, let task = bundle(from: index, at: anchor, maxBytes, of: peer, book, draft) {
+                draft.ask(task, of: peer, budgeted: maxBytes)
+                continue
+            }
             let task = WalkTask.range(
                 section: index, anchor: anchor,
                 origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
@@ -344,19 +365,41 @@ public struct WalkPlanner: Sendable {
         }
     }
 
-    /// At the end of the walk, when lanes have nothing more to begin, a range that takes long is asked of a second peer
+    /// The section that a lane is on, with those after it that the peer has too and that no other lane is on, as many
+    /// as one answer is likely to hold; nil where that is one. At the end of the walk what is left is shared out among
+    /// the lanes.
+    private func bundle(
+        from index: Int, at anchor: Anchor, _ maxBytes: UInt32, of id: Bytes32, _ book: SectionBook, _ draft: WalkDraft
+    ) -> WalkTask? {
+        let left = book.arc.count - book.completeCount - draft.taken.count
+        let most = min(bundles.count(in: maxBytes), left / max(lanes.current.count, 1))
+        guard most > 1, bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
+            let peer = draft.candidate(id)
+        else { return nil }
+        let active = Set(lanes.active)
+        var sections = [index]
+        let end = min(index + StateContentLimits.maskBits, book.arc.upperBound)
+        for next in (index + 1)..<max(end, index + 1) where !book.isComplete(next) {
+            guard sections.count < most, !active.contains(next), !draft.taken.contains(next), !book.isLocked(next),
+                !book.begun.contains(next), bundles.mayHave(next), peer.holds(next, at: anchor)
+            else { break }
+            sections.append(next)
+        }
+        return sections.count > 1 ? .sections(sections, anchor: anchor, maxBytes: maxBytes) : nil
+    }
+
+    /// At the end of the walk, when lanes have nothing more to begin, a range or bundle that takes long is asked of a second peer
     /// too: the walk is not to wait for the slowest. Whichever answer comes first is taken; the other is not asked for
     /// a third time.
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
         guard phase == .walking, lanes.isLastRound else { return }
-        let ranges = operations.asks.filter { if case .range? = $0.task { $0.stage.isAsked } else { false } }
+        let ranges = operations.asks.filter { $0.stage.isAsked && $0.task?.doubled != nil }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
         for (index, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count == 1 {
-            guard let ask = asks.first, let task = ask.task,
-                case .range(_, let anchor, let origin, _, let maxBytes) = task,
-                holdings.book.next(of: index) == origin
+            guard let ask = asks.first, let task = ask.task, let (anchor, origin, maxBytes) = task.doubled,
+                holdings.book.next(of: index) == origin ?? Cursor(account: holdings.book.section(index).firstKey)
             else { continue }
             guard draft.now - ask.startedAt >= WalkLimits.doubledAfter else {
                 draft.lookAgain(at: ask.startedAt + WalkLimits.doubledAfter)
@@ -364,7 +407,7 @@ public struct WalkPlanner: Sendable {
             }
             guard budget.take(maxBytes, at: draft.now) else { return }
             let peer = draft.choose(bytes: Int(maxBytes), by: &chooser) { peer in
-                peer.id != ask.peer && peer.holds(index, at: anchor)
+                peer.id != ask.peer && task.sections.allSatisfy { peer.holds($0, at: anchor) }
             }
             if let peer {
                 draft.ask(task, of: peer, budgeted: maxBytes)
@@ -414,7 +457,7 @@ public struct WalkPlanner: Sendable {
 
     /// Sections that lanes are on and of which nothing is under way.
     func idleSections(_ book: SectionBook, _ operations: OperationTable) -> [Int] {
-        let asked = Set(operations.asks.compactMap { $0.task?.subject })
+        let asked = Set(operations.asks.flatMap { ($0.task?.sections ?? []) + [$0.task?.subject].compactMap { $0 } })
         return lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) && !asked.contains($0) }
     }
 

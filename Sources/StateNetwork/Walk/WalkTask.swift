@@ -7,6 +7,8 @@ public enum WalkTask: Sendable, Hashable {
     case crown(Anchor)
     /// `maxBytes` bounds the answer.
     case range(section: Int, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32)
+    /// Several sections of which nothing is held, whole.
+    case sections([Int], anchor: Anchor, maxBytes: UInt32)
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
     /// The diff of a partly fetched section whose own anchor nobody serves any more.
     case carry(section: Int, from: Anchor, to: Anchor)
@@ -30,17 +32,18 @@ public enum WalkTask: Sendable, Hashable {
     public var sections: [Int] {
         switch self {
         case .range(let section, _, _, _, _): [section]
-        case .diffs(let sections, _, _): sections
+        case .sections(let sections, _, _), .diffs(let sections, _, _): sections
         case .carry(let section, _, _), .compare(let section, _, _, _): [section]
         case .crown, .codes: []
         }
     }
 
     /// Whether its sections are locked from the question on, and not from the answer. Those that are caught up are not:
-    /// what they miss may come as a block's diff before that. Nor is the section of a range, which may be asked of two.
+    /// what they miss may come as a block's diff before that. Nor are those of ranges and bundles, which may be asked of
+    /// two.
     var locksWhileAsked: Bool {
         switch self {
-        case .range, .diffs(_, _, .block): false
+        case .range, .sections, .diffs(_, _, .block): false
         case .crown, .diffs, .carry, .compare, .codes: true
         }
     }
@@ -49,7 +52,16 @@ public enum WalkTask: Sendable, Hashable {
     var diffStart: Anchor? {
         switch self {
         case .diffs(_, let anchor, _), .carry(_, let anchor, _): anchor
-        case .crown, .range, .compare, .codes: nil
+        case .crown, .range, .sections, .compare, .codes: nil
+        }
+    }
+
+    /// What of it has to hold when it is asked of a second peer; nil for what is asked of one only.
+    var doubled: (anchor: Anchor, origin: Cursor?, maxBytes: UInt32)? {
+        switch self {
+        case .range(_, let anchor, let origin, _, let maxBytes): (anchor, origin, maxBytes)
+        case .sections(_, let anchor, let maxBytes): (anchor, nil, maxBytes)
+        case .crown, .diffs, .carry, .compare, .codes: nil
         }
     }
 
@@ -58,7 +70,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .diffs(let sections, _, .anchor): sections
         case .carry(let section, _, _): [section]
-        case .crown, .range, .compare, .codes, .diffs(_, _, .block): []
+        case .crown, .range, .sections, .compare, .codes, .diffs(_, _, .block): []
         }
     }
 }

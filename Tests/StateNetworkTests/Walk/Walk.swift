@@ -162,7 +162,7 @@ struct Walk {
             switch operation.task {
             case .crown(let anchor)?: store(crownOf: anchor)
             case .range(let section, let anchor, _, _, _)?: hold(section, .complete(anchor: anchor))
-            case .diffs(let sections, _, .anchor(let anchor))?:
+            case .sections(let sections, let anchor, _)?, .diffs(let sections, _, .anchor(let anchor))?:
                 for section in sections { hold(section, .complete(anchor: anchor)) }
             case .diffs(let sections, let from, .block)?:
                 for section in sections { hold(section, .complete(anchor: from)) }
