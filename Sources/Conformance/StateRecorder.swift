@@ -40,6 +40,8 @@ struct StateRecorder {
         recorder.recordAvailability()
         recorder.recordSubtreeKeys()
         recorder.recordSectionsKeys()
+        recorder.recordSpreadKeys()
+        recorder.recordDirectories()
         try recorder.recordSectionHashes()
         try recorder.recordCrowns()
         try recorder.recordCodes()
@@ -48,6 +50,7 @@ struct StateRecorder {
         try recorder.recordBlockDiffs()
         try recorder.recordSubtrees()
         try recorder.recordSections()
+        try recorder.recordStorageCrowns()
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 

@@ -25,6 +25,7 @@ enum StateWireVectors: VectorSuite {
             ("ranges", { try range($0, $1, book) }), ("diffs", { try diffs($0, $1, book) }),
             ("blockDiffs", { try blockDiff($0, $1, book) }), ("stretches", { try stretch($0, $1, book) }),
             ("subtrees", subtrees), ("sections", { try sections($0, $1, book) }),
+            ("wideDirectories", wideDirectory), ("storageCrowns", storageCrown),
         ]
         var outcomes: [CaseOutcome] = []
         for (list, check) in lists {
@@ -143,6 +144,31 @@ enum StateWireVectors: VectorSuite {
         return try CaseOutcome.difference("places", found.placeCount, vector["placeCount"].int)
             ?? CaseOutcome.difference("nodes", found.nodes.count, vector["nodeCount"].int)
             ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.subtrees)
+    }
+
+    private static func wideDirectory(_ vector: JSONValue, _ bytes: [UInt8]) throws -> String? {
+        guard case .wideDirectory(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a wide directory key")
+        }
+        let found = try WideDirectoryValue.verify(bytes, key: key, depth: try vector["depth"].int)
+        return try CaseOutcome.difference(
+            "accounts", found.map(\.account), vector["accounts"].array.map { try $0.bytes32 })
+            ?? CaseOutcome.difference("re-encoding", bytes: WideDirectoryValue.serve(found), bytes)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.wideDirectory)
+    }
+
+    private static func storageCrown(_ vector: JSONValue, _ bytes: [UInt8]) throws -> String? {
+        guard case .storageCrown(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a storage crown key")
+        }
+        let rule = Placement(sectionDepth: try vector["depth"].int, wideDepth: try vector["wideDepth"].int)
+        let crown = try StorageCrown.verify(
+            bytes, key: key, stateRoot: try vector["stateRoot"].bytes32, rule: rule)
+        let hashes = (key.first...key.last).map { crown.hash(ofPart: $0) ?? .zero }
+        return try CaseOutcome.difference("placement", crown.placement, vector["placement"].int)
+            ?? CaseOutcome.difference("part hashes", hashes, vector["partHashes"].array.map { try $0.bytes32 })
+            ?? CaseOutcome.difference("re-encoding", bytes: crown.encoded, bytes)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.storageCrown)
     }
 
     private static func sections(_ vector: JSONValue, _ bytes: [UInt8], _ book: StateBook) throws -> String? {

@@ -78,6 +78,16 @@ enum WireFields {
                 "maxBytes": integer(key.maxBytes),
             ])
         case .availability: .object(["type": .string("availability")])
+        case .wideDirectory(let key):
+            .object([
+                "type": .string("wideDirectory"), "anchor": object(key.anchor),
+                "sections": .array(key.sections.map { integer($0) }),
+            ])
+        case .storageCrown(let key):
+            .object([
+                "type": .string("storageCrown"), "trie": object(key.trie), "anchor": object(key.anchor),
+                "first": integer(key.first), "last": integer(key.last),
+            ])
         case .blockDiffs(let key):
             .object([
                 "type": .string("blockDiffs"), "trie": object(key.trie), "block": object(key.point),

@@ -37,6 +37,8 @@ enum WireSchemas {
             "Container(trie:\(trie),anchor:\(anchor),first_section:uint32,sections:Bitlist[256],max_bytes:uint32)"
         case 0x46:
             "Container(trie:\(trie),anchor:\(anchor),places:List[ByteList[66],128],levels:uint8,max_bytes:uint32)"
+        case 0x47: "Container(anchor:\(anchor),first_section:uint32,sections:Bitlist[256])"
+        case 0x4B: "Container(trie:\(trie),anchor:\(anchor),first_part:uint32,last_part:uint32)"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
         case 0x52: point
         default: nil
@@ -46,7 +48,7 @@ enum WireSchemas {
     static let range =
         "Container(end:\(cursor),account_keys:\(hashes),kinds:ByteList[65536],bodies:\(bodies),slot_counts:\(counts),"
         + "slot_keys:\(hashes),slot_values:\(slotValues),account_proof:\(nodes(512)),"
-        + "storage_proofs:List[\(nodes(512)),2])"
+        + "storage_proofs:List[\(nodes(512)),8192])"
     static let sections =
         "Container(given:Bitlist[256],account_keys:\(hashes),bodies:\(bodies),slot_counts:\(counts),"
         + "slot_keys:\(hashes),slot_values:\(slotValues),proof:\(nodes(2_048)))"
@@ -61,6 +63,8 @@ enum WireSchemas {
     static let codes = "List[ByteList[65536],20]"
     static let crown = nodes(69_905)
     static let subtrees = nodes(8_192)
+    static let wideDirectory = "List[Container(account:Bytes32,placement:uint8,storage_root:Bytes32),65536]"
+    static let storageCrown = nodes(2_048)
     static let availability = served(anchors: 4, runs: 32_768)
     static let statePing =
         "Container(role:uint8,radius:uint256,head:\(point),served:\(served(anchors: 2, runs: 256)))"

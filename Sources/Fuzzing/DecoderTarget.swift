@@ -28,6 +28,8 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case codes
     case sections
     case subtrees
+    case wideDirectory = "wide-directory"
+    case storageCrown = "storage-crown"
     case trieNode = "trie-node"
     case networkFile = "network-file"
     case genesisFile = "genesis-file"
@@ -83,6 +85,8 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .codes: try StateDecoders.codes(bytes)
         case .sections: try StateDecoders.sections(bytes)
         case .subtrees: try StateDecoders.subtrees(bytes)
+        case .wideDirectory: try StateDecoders.wideDirectory(bytes)
+        case .storageCrown: try StateDecoders.storageCrown(bytes)
         case .trieNode: try StateDecoders.trieNode(bytes)
         case .networkFile: try FileDecoders.network(bytes)
         case .genesisFile: try FileDecoders.genesis(bytes)

@@ -178,6 +178,35 @@ enum StateDecoders {
         return true
     }
 
+    /// Entries in their one order, no account twice.
+    static func wideDirectory(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let key = WideDirectoryKey(anchor: Anchor(epoch: 1, hash: .zero), sections: Array(0..<256)) else {
+            throw .setup("a wide directory key")
+        }
+        guard let found = try? WideDirectoryValue.verify(bytes, key: key, depth: 2) else { return false }
+        try require(WideDirectoryValue.serve(found) == bytes, .notCanonical("wide directory"))
+        try require(Set(found.map(\.account)).count == found.count, .untruthAccepted("an account twice"))
+        return true
+    }
+
+    /// Nodes under the root that the first of them gives: believed where each is named by one above it, and then no
+    /// other list is.
+    static func storageCrown(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        let anchor = Anchor(epoch: 1, hash: .zero)
+        guard let key = StorageCrownKey(anchor: anchor, account: .zero, placement: 1, first: 0, last: 15) else {
+            throw .setup("a storage crown key")
+        }
+        let nodes = (try? SSZ.decode(bytes.dropFirst(), as: StorageCrown.schema).elements)?.compactMap {
+            try? $0.bytes
+        }
+        let root = nodes?.first.map { Keccak.hash($0) } ?? .zero
+        let rule = Placement(sectionDepth: 1, wideDepth: 1)
+        guard let crown = try? StorageCrown.verify(bytes, key: key, stateRoot: root, rule: rule) else { return false }
+        guard bytes.first == 0, let nodes else { throw .readersDiffer("storage crown") }
+        try require(Set(crown.nodes) == Set(nodes), .readersDiffer("storage crown"))
+        return true
+    }
+
     /// A node; a path in hex-prefix form; a subtree as the store writes it.
     static func trieNode(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         var accepted = false

@@ -55,6 +55,15 @@ public struct Crown: Sendable {
         for node in nodes { proof.insert(node) }
     }
 
+    /// A crown that covers some sections only, of nodes that were checked before: those on the ways to them, and none
+    /// that is not of the trie of this root. What they do not reach is an unknown section.
+    public init(covering nodes: ProofNodes, root: Bytes32, depth: Int) {
+        precondition((0...MerklePatriciaLimits.crownDepth).contains(depth), "a crown's depth")
+        self.root = root
+        self.depth = depth
+        proof = nodes
+    }
+
     /// All nodes; of a whole crown each parent before its children. `init(decoding:root:depth:)` reads them.
     public var nodes: [[UInt8]] { proof.nodes }
 

@@ -26,7 +26,7 @@ public struct Placement: Hashable, Sendable {
     /// The placement of the trie of this root, 0…d. `nodes` has exactly the nodes that decide it, each once.
     public func depth(root: Bytes32, shownBy nodes: [[UInt8]]) throws(ProofError) -> Int {
         var pool = try ProofPool(nodes)
-        let depth = try depth(root: root, pool: &pool)
+        let depth = try read(root: root, from: &pool).depth
         try pool.finish()
         return depth
     }
@@ -36,18 +36,12 @@ public struct Placement: Hashable, Sendable {
         root: Bytes32, in nodes: [[UInt8]]
     ) throws(ProofError) -> (depth: Int, nodes: [[UInt8]]) {
         var pool = try ProofPool(nodes)
-        let depth = try depth(root: root, pool: &pool)
-        return (depth, pool.usedNodes)
-    }
-
-    /// The placement, with the nodes that decide it, which are marked as used.
-    func read(root: Bytes32, from pool: inout ProofPool) throws(ProofError) -> (depth: Int, nodes: [[UInt8]]) {
-        let depth = try depth(root: root, pool: &pool)
-        return (depth, pool.usedNodes)
+        return try read(root: root, from: &pool)
     }
 
     /// The placement of the trie whose leaves have these keys, rising.
     public func depth(of keys: some Collection<Bytes32>) -> Int {
+        guard keys.count >= Placement.leastChildren else { return 0 }
         // Those that begin with so many zeros stand at the front.
         var zeros = Array(keys.prefix { $0.nibble(0) == 0 })
         var children = Placement.children(of: keys, at: 0)
@@ -67,17 +61,20 @@ public struct Placement: Hashable, Sendable {
         return mask.nonzeroBitCount
     }
 
-    private func depth(root: Bytes32, pool: inout ProofPool) throws(ProofError) -> Int {
-        guard root != Subtree.emptyRoot else { return 0 }
+    /// The placement, with the nodes that decide it, the root's first; they are marked as used.
+    func read(root: Bytes32, from pool: inout ProofPool) throws(ProofError) -> (depth: Int, nodes: [[UInt8]]) {
+        guard root != Subtree.emptyRoot else { return (0, []) }
+        var way: [[UInt8]] = []
         var reference = NodeReference.hash(root)
         var path = Nibbles.root
         while true {
-            let (node, _) = try pool.resolve(reference, at: path)
-            guard case .branch(let branch) = node else { return spread(path.count - 1) }
+            let (node, bytes) = try pool.resolve(reference, at: path)
+            if case .hash = reference { way.append(bytes) }
+            guard case .branch(let branch) = node else { return (spread(path.count - 1), way) }
             guard path.count < sectionDepth + wideDepth,
                 branch.children.count(where: { $0 != nil }) >= Self.leastChildren,
                 let child = branch[0]
-            else { return spread(path.count) }
+            else { return (spread(path.count), way) }
             path = path.appending(0)
             reference = child
         }

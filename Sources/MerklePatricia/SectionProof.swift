@@ -33,6 +33,29 @@ public enum SectionProof {
         return found
     }
 
+    /// The hashes of some sections out of one proof, and behind the nodes on the ways to them those that show how
+    /// storage tries are placed: of the tries of these roots whose first node is there. Exactly these nodes, each once.
+    /// No trie that is with its account is shown.
+    public static func sectionHashes(
+        root: Bytes32, proof: [[UInt8]], sections: [Int], depth: Int, placing roots: [Bytes32], by rule: Placement
+    ) throws(ProofError) -> (hashes: [Bytes32], shown: [Bytes32: [[UInt8]]]) {
+        guard depth >= 0 && depth <= MerklePatriciaLimits.crownDepth else { throw .depth(depth) }
+        var pool = try ProofPool(proof)
+        var hashes: [Bytes32] = []
+        for index in sections {
+            guard (0..<Nibbles.sectionCount(depth: depth)).contains(index) else { throw .unknownSection(index) }
+            hashes.append(try sectionHash(root: root, pool: &pool, section: Nibbles(section: index, depth: depth)))
+        }
+        var shown: [Bytes32: [[UInt8]]] = [:]
+        for root in roots where pool.has(.hash(root)) {
+            let (depth, nodes) = try rule.read(root: root, from: &pool)
+            guard depth > 0 else { throw .unusedNode }
+            shown[root] = nodes
+        }
+        try pool.finish()
+        return (hashes, shown)
+    }
+
     static func sectionHash(
         root: Bytes32, pool: inout ProofPool, section: Nibbles
     ) throws(ProofError) -> Bytes32 {

@@ -115,6 +115,14 @@ public enum BlockDiffCheck {
         public let header: CertifiedHeader
         /// The section hash after the block, by the path proof under the header's state root.
         public let sectionHashAfter: Bytes32
+        /// Of a part: its account after the block, in slim form; empty where it is gone.
+        public let owner: [UInt8]?
+
+        init(header: CertifiedHeader, sectionHashAfter: Bytes32, owner: [UInt8]? = nil) {
+            self.header = header
+            self.sectionHashAfter = sectionHashAfter
+            self.owner = owner
+        }
     }
 
     /// The header that a diff comes with, where it is the key's and its certificate can be read. It costs no more than
@@ -122,7 +130,7 @@ public enum BlockDiffCheck {
     public static func header(
         of value: BlockDiffValue, key: BlockDiffKey, depth: Int
     ) throws(DiffError) -> CertifiedHeader {
-        guard (0..<Section.count(depth: depth)).contains(key.section) else { throw .wrongSections }
+        guard (0..<Section.count(depth: key.trie.depth(depth))).contains(key.section) else { throw .wrongSections }
         return try header(value.header, certificate: value.certificate, of: key.point)
     }
 
@@ -145,6 +153,9 @@ public enum BlockDiffCheck {
         _ value: BlockDiffValue, key: BlockDiffKey, depth: Int
     ) throws(DiffError) -> Claims {
         let header = try header(of: value, key: key, depth: depth)
+        if case .storage(let account, let placement) = key.trie {
+            return try part(value, of: account, Int(placement), key.section, under: header)
+        }
         do throws(ProofError) {
             let hash = try SectionProof.sectionHash(
                 root: header.header.stateRoot, proof: value.pathProof,
@@ -155,6 +166,27 @@ public enum BlockDiffCheck {
         }
     }
 
+    /// The same of a part of a storage trie: the way leads through its account, and the changes begin with that.
+    private static func part(
+        _ value: BlockDiffValue, of account: Bytes32, _ placement: Int, _ index: Int, under header: CertifiedHeader
+    ) throws(DiffError) -> Claims {
+        let proof: PartsProof
+        do throws(ProofError) {
+            proof = try PartsProof(
+                value.pathProof,
+                for: PartsProof.Question(
+                    root: header.header.stateRoot, account: account, depth: placement, parts: [index], placement: nil)
+            ) { try? StateAccount(rlp: $0).storageRoot }
+        } catch {
+            throw .proof(error)
+        }
+        let owner = proof.account.flatMap { try? StateAccount(rlp: $0).slim }
+        guard let first = value.changes.first, first.key == FlatKey(account: account), first.value == owner,
+            value.changes.dropFirst().allSatisfy({ $0.key.slot != nil }), value.codes.isEmpty
+        else { throw .wrongOwner(account: account) }
+        return Claims(header: header, sectionHashAfter: proof.hashes[0], owner: owner ?? [])
+    }
+
     /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the
     /// proven hash, and pairs the codes with their hashes. Codes that are missing are for the caller to ask for.
     /// `from`: see `DiffsCheck.apply`. A code that is not new to the section is an error, unless `leavingKnownCodes`:
@@ -163,7 +195,8 @@ public enum BlockDiffCheck {
         _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
         leavingKnownCodes: Bool = false, in view: inout StateView<Snapshot>
     ) throws -> (update: SectionUpdate, codes: [(hash: Bytes32, code: [UInt8])]) {
-        let update = try DiffsCheck.apply(value.changes, to: section, expecting: hash, from: before, in: &view)
+        let changes = try DiffsCheck.changes(value.changes, of: section, in: view)
+        let update = try DiffsCheck.apply(changes, to: section, expecting: hash, from: before, in: &view)
         let named = Set(update.newCodeHashes)
         var codes: [(hash: Bytes32, code: [UInt8])] = []
         for code in value.codes {

@@ -25,8 +25,10 @@ public enum StateContentLimits {
     public static let bodyBytes = 110
     /// A slot value as RLP: header and 32 bytes.
     public static let slotValueBytes = 33
-    /// Accounts of a range whose storage starts or ends inside it: the first and the last.
-    public static let partialAccounts = 2
+    /// Accounts of a range whose storage is proven by nodes: the first and the last, where it starts or ends inside
+    /// their storage, and those whose storage is elsewhere. Each of the latter has a slim body of 70 bytes at least and
+    /// w + 1 nodes of 400; an answer of `servedRangeBytes` has no more.
+    public static let provenStorages = 8_192
     /// Sections that one key may name: the width of its mask in bits. Source: Specs/wire.md §3.
     public static let maskBits = 256
     /// Path proof nodes of one diffs answer: of 256 sections at most 4 branches, each once, and a spanning node each.
@@ -50,6 +52,11 @@ public enum StateContentLimits {
     public static let subtreeNodes = 8_192
     /// What we give of them at once: the asker goes on from there.
     public static let servedSubtreeBytes = 1 << 20
+    /// Nodes of one storage crown: on the way to the account, those that show the placement, and on the ways to 256
+    /// parts at most 4 branches, each once, and a spanning node each. Source: Specs/wire.md §4.12.
+    public static let storageCrownNodes = 2_048
+    /// Entries of a wide directory. Source: Specs/wire.md §4.13.
+    public static let wideEntries = 65_536
     /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
     /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas

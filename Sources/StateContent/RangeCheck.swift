@@ -44,6 +44,8 @@ public struct VerifiedStateRange: Sendable {
     public internal(set) var accountBranches = BranchColumns()
     /// Branches of storage tries, of those accounts that have any.
     public internal(set) var storageBranches: [(account: Bytes32, branches: BranchColumns)] = []
+    /// Accounts whose storage is elsewhere, with the nodes that show it, the storage root's first.
+    public internal(set) var spread: [(account: Bytes32, nodes: [[UInt8]])] = []
     /// Code hashes named by the accounts, ascending, each once; that of no code is left out.
     public internal(set) var codeHashes: [Bytes32] = []
 
@@ -84,14 +86,16 @@ public struct VerifiedStateRange: Sendable {
 public enum RangeCheck {
     /// Checks that `value` (status byte included) answers `key` with exactly the leaves that the state of this root has
     /// in [origin, end].
+    ///
+    /// - Parameter rule: how the network places storage; nil: with its account, whatever its size.
     public static func verify(
-        _ value: [UInt8], key: RangeKey, stateRoot: Bytes32
+        _ value: [UInt8], key: RangeKey, stateRoot: Bytes32, placedBy rule: Placement? = nil
     ) throws(RangeError) -> VerifiedStateRange {
         do throws(StateContentError) { try StateStatus.requireData(value) } catch { throw .status(error) }
         guard value.count <= Int(key.maxBytes) else { throw .overMaxBytes(value.count) }
         let range: RangeValue
         do throws(SSZError) { range = try RangeValue(decoding: value) } catch { throw .malformed(error) }
-        var checker = RangeChecker(range, key: key)
+        var checker = RangeChecker(range, key: key, placedBy: key.trie == .accounts ? rule : nil)
         try checker.checkEnd()
         return try checker.verify(stateRoot: stateRoot)
     }
@@ -106,12 +110,14 @@ private struct RangeChecker {
     private let key: RangeKey
     private var result: VerifiedStateRange
     private let slots: LeafColumns
+    private let rule: Placement?
     private var nextSlot = 0
     private var nextCount = 0
     private var nextProof = 0
 
-    init(_ range: RangeValue, key: RangeKey) {
+    init(_ range: RangeValue, key: RangeKey, placedBy rule: Placement?) {
         self.range = range
+        self.rule = rule
         self.key = key
         result = VerifiedStateRange(origin: key.origin, end: range.end)
         slots = LeafColumns(
@@ -123,6 +129,12 @@ private struct RangeChecker {
         let end = range.end
         guard end >= key.origin, end <= key.limit else { throw .wrongEnd(end) }
         guard end < key.limit else { return }
+        // Of parts, an answer may end with one.
+        if case .storage(let account, let placement) = key.trie, end.account == account, placement <= 15,
+            Section(of: end.slot, depth: Int(placement)).lastKey == end.slot
+        {
+            return
+        }
         if end.slot == .max {
             guard range.accountKeys.last == end.account || end.account.endsSection else { throw .wrongEnd(end) }
         } else {
@@ -205,6 +217,7 @@ private struct RangeChecker {
             expected = first == .zero && last == .max ? .complete : .partial
         }
         let kind = range.kinds[index]
+        if kind == .elsewhere, rule != nil, root != nil { return nil }
         return kind == expected ? nil : .wrongKind(account: account, kind)
     }
 
@@ -217,6 +230,7 @@ private struct RangeChecker {
 
     private mutating func check(_ storage: Storage) throws(RangeError) {
         let account = range.accountKeys[storage.index]
+        if range.kinds[storage.index] == .elsewhere { return try elsewhere(account, root: storage.root) }
         let (first, last) = slotBounds(of: account)
         let places = nextSlot..<(nextSlot + range.slotCounts[nextCount])
         result.slotCounts[storage.index] = places.count
@@ -241,7 +255,22 @@ private struct RangeChecker {
         var branches = BranchColumns()
         let built = TrieBuilder.build(slots, in: places, under: .root, emitting: &branches)
         guard built.hash(at: 0) == root else { throw .storageRootMismatch(account: account) }
+        if let rule, rule.depth(of: slots.keys[places]) > 0 { throw .wrongKind(account: account, .complete) }
         return branches
+    }
+
+    /// Takes up what shows that an account's storage is elsewhere.
+    private mutating func elsewhere(_ account: Bytes32, root: Bytes32) throws(RangeError) {
+        let nodes = range.storageProofs[nextProof]
+        nextProof += 1
+        let depth: Int
+        do throws(ProofError) {
+            depth = try rule?.depth(root: root, shownBy: nodes) ?? 0
+        } catch {
+            throw .storageProof(account: account, error)
+        }
+        guard depth > 0 else { throw .wrongKind(account: account, .elsewhere) }
+        result.spread.append((account, nodes))
     }
 
     private mutating func partial(

@@ -36,6 +36,42 @@ public enum RangeServer {
         return StateStatus.itemTooLarge.encoded
     }
 
+    /// The same of a part of a storage trie: `view` has parts of it, and `crown` covers those at the key's anchor. nil
+    /// where the part of the origin is not held, or the storage at that anchor is not the account's that is asked for.
+    public static func serve<Snapshot: StoreSnapshot>(
+        _ key: RangeKey, view: inout StateView<Snapshot>, crown: StorageCrown
+    ) throws -> [UInt8]? {
+        guard case .storage(let account, let placement) = key.trie, account == view.owner, placement == view.depth,
+            crown.key.account == account, crown.key.placement == view.depth, key.origin.account == account,
+            key.limit.account == account, let limit = heldEnd(of: key, view: view, within: crown.key)
+        else { return nil }
+        let maxBytes = min(Int(key.maxBytes), StateContentLimits.servedRangeBytes)
+        let fixed = crown.accountNodes.reduce(0) { $0 + 4 + $1.count }
+        var gathering = RangeGathering(key: key, limit: limit, part: crown)
+        var budget = max(maxBytes - fixed - firstReserve - 2 * crown.key.placement * 544, maxBytes / 4)
+        for _ in 0..<attempts {
+            guard try gathering.gather(from: &view, budget: budget) else { break }
+            let proofs = try gathering.prove(from: &view, crown: crown)
+            let excess = gathering.encodedCount(proofs) - maxBytes
+            if excess <= 0 { return gathering.encoded(proofs) }
+            budget = min(budget, gathering.spent) - excess
+            guard budget > 0 else { break }
+        }
+        return StateStatus.itemTooLarge.encoded
+    }
+
+    /// The end of the parts held without a gap from the origin's on, as far as the crown covers them.
+    private static func heldEnd<Snapshot>(
+        of key: RangeKey, view: StateView<Snapshot>, within crown: StorageCrownKey
+    ) -> Cursor? {
+        var part = Section(of: key.origin.slot, depth: view.depth, owner: view.owner)
+        guard view.holds(part), (crown.first...crown.last).contains(part.index) else { return nil }
+        while let next = part.next, next.firstKey <= key.limit.slot, view.holds(next), next.index <= crown.last {
+            part = next
+        }
+        return min(key.limit, part.lastCursor)
+    }
+
     /// Room kept at first for the container and for edges of storage tries. Bytes.
     private static let firstReserve = 2_048
     /// How often an answer is gathered again, smaller, because its proofs did not fit.
@@ -61,6 +97,8 @@ private struct RangeProofs {
 /// Leaves gathered for one answer, in the answer's columns.
 struct RangeGathering: ~Copyable {
     private let key: RangeKey
+    /// Of parts: what has the account, of which the view has slots only.
+    private let part: StorageCrown?
     /// Last position that may be served.
     private let limit: Cursor
     /// Bytes of leaves, in the form of the columns, that may be spent.
@@ -75,6 +113,8 @@ struct RangeGathering: ~Copyable {
     private var hasStorage = false
     private var slotCount: UInt32 = 0
     private var lastBodyCount = 0
+    /// Accounts whose storage is elsewhere, and what shows it.
+    private var spread: [(index: Int, nodes: [[UInt8]])] = []
 
     private var accountKeys = ByteSink(capacity: 1 << 16)
     private var kinds = ByteSink(capacity: 1 << 12)
@@ -87,8 +127,9 @@ struct RangeGathering: ~Copyable {
     private static let accountCost = 33
     private static let countCost = 4
 
-    init(key: RangeKey, limit: Cursor) {
+    init(key: RangeKey, limit: Cursor, part: StorageCrown? = nil) {
         self.key = key
+        self.part = part
         self.limit = limit
         end = limit
     }
@@ -100,28 +141,45 @@ struct RangeGathering: ~Copyable {
         start(budget: budget)
         // What runs point to belongs to the snapshot.
         defer { withExtendedLifetime(view.snapshot) {} }
-        if key.origin.slot != .zero {
+        if let part {
+            let isTaken = try part.account.map { (body) throws(StoreError) in
+                try appendAccount(part.key.account, body.slim, in: view)
+            }
+            guard isTaken ?? true else { return false }
+        } else if key.origin.slot != .zero {
             var walk = try view.walk(from: Cursor(account: key.origin.account))
             if let entry = try walk.nextRun()?.first, Bytes32(entry.key) == key.origin.account {
-                guard try append(account: entry.key, entry.value) else { return false }
+                guard try append(account: entry.key, entry.value, in: view) else { return false }
             }
         }
         var walk = try view.walk(from: key.origin)
         while let run = try walk.nextRun() {
             for entry in run {
-                guard isCovered(entry.key) else { return finish() }
+                guard isCovered(entry.key) else { return try finish(in: view) }
                 let fits =
                     entry.key.count == 32
-                    ? try append(account: entry.key, entry.value) : try append(slot: entry.key, entry.value)
-                if !fits { return stop(before: entry.key) }
+                    ? try append(account: entry.key, entry.value, in: view) : try append(slot: entry.key, entry.value)
+                if !fits { return try stop(before: entry.key, in: view) }
             }
         }
-        return finish()
+        return try finish(in: view)
+    }
+
+    private mutating func appendAccount(
+        _ account: Bytes32, _ body: [UInt8], in view: StateView<some StoreSnapshot>
+    ) throws(StoreError) -> Bool {
+        let key = account.bytes
+        return try key.withUnsafeBufferPointer { (key) throws(StoreError) -> Bool in
+            try body.withUnsafeBufferPointer { (body) throws(StoreError) -> Bool in
+                try append(account: UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(body), in: view)
+            }
+        }
     }
 
     private mutating func start(budget: Int) {
         self.budget = budget
         (spent, accounts, slots, lastAccount, hasStorage, slotCount) = (0, 0, 0, nil, false, 0)
+        spread = []
         end = limit
         accountKeys.truncate()
         kinds.truncate()
@@ -143,14 +201,14 @@ struct RangeGathering: ~Copyable {
 
     @inline(__always)
     private mutating func append(
-        account: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer
+        account: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, in view: StateView<some StoreSnapshot>
     ) throws(StoreError) -> Bool {
         guard let isStored = RangeGathering.hasStorage(body), let base = account.baseAddress else {
             throw .corrupt(table: .leaves)
         }
         let cost = Self.accountCost &+ body.count &+ (isStored ? Self.countCost : 0)
         guard cost <= budget &- spent, accounts &+ slots < StateContentLimits.leaves else { return false }
-        closeCount()
+        try closeCount(in: view)
         spent &+= cost
         accountKeys.append(account)
         kinds.append(isStored ? StorageKind.complete.rawValue : StorageKind.none.rawValue)
@@ -181,12 +239,23 @@ struct RangeGathering: ~Copyable {
         return true
     }
 
-    /// Writes the number of the last account's slots, now that it is known.
+    /// Writes the number of the last account's slots, now that it is known. Where there is none the range may end
+    /// before the first of them, or they are elsewhere.
     @inline(__always)
-    private mutating func closeCount() {
+    private mutating func closeCount(in view: StateView<some StoreSnapshot>) throws(StoreError) {
         guard hasStorage else { return }
+        if slotCount == 0, part == nil, try noteSpread(in: view) { return }
         slotCounts.append(littleEndian: slotCount)
         (hasStorage, slotCount) = (false, 0)
+    }
+
+    /// Whether the last account's storage is elsewhere; if so that is noted.
+    private mutating func noteSpread(in view: StateView<some StoreSnapshot>) throws(StoreError) -> Bool {
+        guard let lastAccount, try view.isSpread(lastAccount) else { return false }
+        spread.append((accounts - 1, try view.placementNodes(of: lastAccount)))
+        kinds.set(StorageKind.elsewhere.rawValue, at: accounts - 1)
+        hasStorage = false
+        return true
     }
 
     /// Whether a slim body names a storage root; nil where it is none. It was checked before it was stored, so only
@@ -204,12 +273,15 @@ struct RangeGathering: ~Copyable {
     }
 
     /// Ends the answer before a leaf that does not fit. False where that leaves nothing.
-    private mutating func stop(before leaf: UnsafeRawBufferPointer) -> Bool {
+    private mutating func stop(
+        before leaf: UnsafeRawBufferPointer, in view: StateView<some StoreSnapshot>
+    ) throws(StoreError) -> Bool {
         if leaf.count == 64 {
             if slotCount > 0, let account = lastAccount, let slot = Bytes32(slotKeys.bytes.suffix(32)) {
                 end = Cursor(account: account, slot: slot)
-                return finish()
+                return try finish(in: view)
             }
+            guard part == nil else { return false }
             // Its account alone would be an answer that ends nowhere.
             accounts -= 1
             accountKeys.truncate(to: 32 * accounts)
@@ -220,12 +292,12 @@ struct RangeGathering: ~Copyable {
         }
         guard let last = lastAccount else { return false }
         end = Cursor.end(of: last)
-        return finish()
+        return try finish(in: view)
     }
 
     /// Sets what the ends make of the first and of the last account.
-    private mutating func finish() -> Bool {
-        closeCount()
+    private mutating func finish(in view: StateView<some StoreSnapshot>) throws(StoreError) -> Bool {
+        try closeCount(in: view)
         for index in edgeAccounts where kinds.bytes[index] == StorageKind.complete.rawValue {
             let (first, last) = slotBounds(of: account(at: index))
             if first != .zero || last != .max { kinds.set(StorageKind.partial.rawValue, at: index) }
@@ -253,21 +325,40 @@ struct RangeGathering: ~Copyable {
         // Nothing lies after the last key of all.
         if end.account != .max { try prover.prove(end.account, upper: crown, source: &trie, into: &proof) }
         var proofs = RangeProofs(accounts: proof.nodes)
+        var storage = spread
         for index in edgeAccounts where kinds.bytes[index] == StorageKind.partial.rawValue {
-            let account = account(at: index)
-            let (first, last) = slotBounds(of: account)
-            var storage = view.storageTrie(of: account)
-            var proof = ProofNodes()
-            if first != .zero { try prover.prove(first, upper: nil, source: &storage, into: &proof) }
-            if last != .max { try prover.prove(last, upper: nil, source: &storage, into: &proof) }
-            proofs.storage.append(proof.nodes)
+            storage.append((index, try proveStorage(at: index, from: &view, upper: nil, with: &prover)))
         }
+        proofs.storage = storage.sorted { $0.index < $1.index }.map(\.nodes)
         return proofs
+    }
+
+    /// Those of parts.
+    fileprivate func prove<Snapshot: StoreSnapshot>(
+        from view: inout StateView<Snapshot>, crown: StorageCrown
+    ) throws -> RangeProofs {
+        var proofs = RangeProofs(accounts: crown.accountNodes)
+        guard accounts > 0 else { return proofs }
+        var prover = TrieProver()
+        proofs.storage = [try proveStorage(at: 0, from: &view, upper: crown.crown, with: &prover)]
+        return proofs
+    }
+
+    private func proveStorage<Snapshot: StoreSnapshot>(
+        at index: Int, from view: inout StateView<Snapshot>, upper: Crown?, with prover: inout TrieProver
+    ) throws -> [[UInt8]] {
+        let account = account(at: index)
+        let (first, last) = slotBounds(of: account)
+        var storage = view.storageTrie(of: account)
+        var proof = ProofNodes()
+        if first != .zero { try prover.prove(first, upper: upper, source: &storage, into: &proof) }
+        if last != .max { try prover.prove(last, upper: upper, source: &storage, into: &proof) }
+        return proof.nodes
     }
 
     /// The columns of all that was asked for; nil where the answer stopped before its limit.
     var wholeColumns: SectionColumns? {
-        guard end == limit else { return nil }
+        guard end == limit, spread.isEmpty else { return nil }
         return SectionColumns(
             accounts: accounts, slots: slots, accountKeys: Array(accountKeys.bytes), bodies: Array(bodies.bytes),
             slotCounts: Array(slotCounts.bytes), slotKeys: Array(slotKeys.bytes), slotValues: Array(slotValues.bytes))

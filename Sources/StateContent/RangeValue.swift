@@ -32,7 +32,8 @@ public enum StorageKind: UInt8, Sendable, CaseIterable {
     case complete = 1
     /// The range starts or ends inside the storage; the slots are proven at the edges.
     case partial = 2
-    /// The storage is placed elsewhere on the ring. No network of today has that: refused.
+    /// The storage is spread round the ring: no slot follows, and the nodes that show the placement prove it. Refused
+    /// in a network that spreads none.
     case elsewhere = 3
 }
 
@@ -54,7 +55,7 @@ public struct RangeValue: Sendable {
     var slotValues = ByteColumn()
     /// Nodes of the account trie at the two edges, each once.
     var accountProof: [[UInt8]] = []
-    /// Nodes of each partial account's storage trie, in the order of the accounts.
+    /// Nodes of the storage trie of each account whose kind is partial or elsewhere, in the order of the accounts.
     var storageProofs: [[[UInt8]]] = []
 
     init(end: Cursor) { self.end = end }
@@ -78,7 +79,7 @@ public struct RangeValue: Sendable {
             ("kinds", .byteList(leaves)), ("bodies", .byteList(leaves * StateContentLimits.bodyBytes)),
             ("slot_counts", .list(.uint32, limit: leaves)), ("slot_keys", .list(.bytes32, limit: leaves)),
             ("slot_values", .byteList(leaves * StateContentLimits.slotValueBytes)), ("account_proof", nodes),
-            ("storage_proofs", .list(nodes, limit: StateContentLimits.partialAccounts)),
+            ("storage_proofs", .list(nodes, limit: StateContentLimits.provenStorages)),
         ])
     }()
 
@@ -123,12 +124,14 @@ public struct RangeValue: Sendable {
             check: ByteColumn.isSlotValue)
         accountProof = try reader.byteLists(
             fields[6], limit: StateContentLimits.rangeProofNodes, itemLimit: StateContentLimits.nodeBytes)
-        for place in try reader.items(fields[7], limit: StateContentLimits.partialAccounts) {
+        for place in try reader.items(fields[7], limit: StateContentLimits.provenStorages) {
             storageProofs.append(
                 try reader.byteLists(
                     place, limit: StateContentLimits.rangeProofNodes, itemLimit: StateContentLimits.nodeBytes))
         }
-        guard storageProofs.count == kinds.count(where: { $0 == .partial }) else { throw .wrongSize }
+        guard storageProofs.count == kinds.count(where: { $0 == .partial || $0 == .elsewhere }) else {
+            throw .wrongSize
+        }
     }
 }
 

@@ -24,6 +24,8 @@ public enum DiffError: Error, Equatable, Sendable {
     case wrongHashCount(sections: Int, hashes: Int)
     /// Proof nodes where none were asked for.
     case unaskedProof
+    /// The changes of a part do not begin with its account, or have it otherwise than it is proven.
+    case wrongOwner(account: Bytes32)
     /// The path proof does not lead from the state root to exactly these sections.
     case proof(ProofError)
     /// The changes cannot be applied to what is held.
@@ -41,10 +43,16 @@ public enum DiffError: Error, Equatable, Sendable {
 /// One section's changes out of an answer.
 public struct SectionDiff: Hashable, Sendable {
     public let section: Section
-    /// In flat order.
+    /// In flat order. Of a part the first is that of its account, where there is any.
     public let changes: [LeafChange]
     /// The section hash at `to` by the path proof in the answer; nil where none was asked for.
     public let hashAfter: Bytes32?
+    /// Of changed accounts whose storage is elsewhere at `to`: by their key the nodes that show it, the storage root's
+    /// first.
+    public let shown: [Bytes32: [[UInt8]]]
+    /// Of a part: its account at `to` as the answer has it, in slim form; nil where the part did not change. Empty
+    /// where the account is gone, and all slots of the part with it.
+    public let owner: [UInt8]?
 }
 
 /// The content of a diffs answer, after the status byte.
@@ -97,14 +105,25 @@ public enum DiffsServer {
         public var description: String { "more changes than an answer holds" }
     }
 
+    /// The same in a network that spreads no storage.
+    public static func serve(
+        _ key: DiffsKey, depth: Int, path: (Section) throws -> [[UInt8]], changes: (Section) throws -> [LeafChange]?
+    ) rethrows -> [UInt8] {
+        try serve(key, depth: depth, path: path, placements: { _, _ in [] }, changes: changes)
+    }
+
     /// The value for `key`, status byte included, at most `key.maxBytes` long. `changes` gives a section's net changes
     /// in flat order, nil where they are not known here (the section is then left out); `path` a section's path proof
-    /// at `to`. Whole sections in order; the first that does not fit ends the answer.
+    /// at `to`; `placements` the nodes that show where storage is at `to`, for those of its changes whose storage is
+    /// elsewhere. Of parts the changes begin with their account, and the path proof leads through that. Whole sections
+    /// in order; the first that does not fit ends the answer.
     public static func serve(
         _ key: DiffsKey, depth: Int, path: (Section) throws -> [[UInt8]],
+        placements: (Section, [LeafChange]) throws -> [[UInt8]],
         changes: (Section) throws -> [LeafChange]?
     ) rethrows -> [UInt8] {
-        guard key.trie == .accounts else { return StateStatus.placementNotSupported.encoded }
+        guard key.trie.depth(depth) == depth else { return StateStatus.placementNotSupported.encoded }
+        let owner = key.trie.owner
         var value = SectionDiffsValue()
         var proof = ProofNodes()
         var leaves = 0
@@ -112,7 +131,7 @@ public enum DiffsServer {
         var isCut = false
         let maxBytes = min(Int(key.maxBytes), StateContentLimits.servedDiffBytes)
         for index in key.sections where index < Section.count(depth: depth) {
-            let section = Section(depth: depth, index: index)
+            let section = Section(depth: depth, index: index, of: owner)
             let known: [LeafChange]?
             do {
                 known = try changes(section)
@@ -124,6 +143,7 @@ public enum DiffsServer {
             let columns = ChangeColumns(found)
             var proofAfter = proof
             if key.withProof { for node in try path(section) { proofAfter.insert(node) } }
+            for node in try placements(section, found) { proofAfter.insert(node) }
             let growth =
                 (columns?.encodedCount ?? 0) + 8 + proofAfter.byteCount - proof.byteCount
                 + 4 * (proofAfter.count - proof.count)
@@ -152,8 +172,12 @@ public enum DiffsServer {
 public enum DiffsCheck {
     /// Reads the answer `value` (status byte included) to `key`. `stateRoot` is the root at the key's `to`; with it the
     /// section hashes are proven where the key asked for that. Each diff is true only once `apply` has accepted it.
+    ///
+    /// - Parameters:
+    ///   - depth: of the sections; of parts their placement.
+    ///   - rule: how the network places storage; nil: with its account, whatever its size.
     public static func verify(
-        _ value: [UInt8], key: DiffsKey, depth: Int, stateRoot: Bytes32
+        _ value: [UInt8], key: DiffsKey, depth: Int, stateRoot: Bytes32, placedBy rule: Placement? = nil
     ) throws(DiffError) -> [SectionDiff] {
         do throws(StateContentError) { try StateStatus.requireData(value) } catch { throw .status(error) }
         guard value.count <= Int(key.maxBytes) else { throw .overMaxBytes(value.count) }
@@ -163,12 +187,20 @@ public enum DiffsCheck {
         guard !diffs.sections.isEmpty, zip(diffs.sections, diffs.sections.dropFirst()).allSatisfy({ $0 < $1 }),
             diffs.sections.allSatisfy({ asked.contains($0) && $0 < Section.count(depth: depth) })
         else { throw .wrongSections }
-        var hashes = [Bytes32?](repeating: nil, count: diffs.sections.count)
-        if key.withProof {
+        if case .storage(let account, _) = key.trie {
+            return try parts(of: account, diffs, key: key, depth: depth, stateRoot: stateRoot)
+        }
+        let changes = diffs.changes.map(\.changes)
+        var hashes: [Bytes32?] = diffs.sections.map { _ in nil }
+        var shown: [Bytes32: [[UInt8]]] = [:]
+        let roots = rule == nil ? [] : changes.flatMap { $0 }.compactMap(storageRoot)
+        if key.withProof || rule != nil && !diffs.proof.isEmpty {
             do throws(ProofError) {
-                let crown = try Crown(
-                    pathProof: diffs.proof, root: stateRoot, depth: depth, sections: diffs.sections)
-                for (place, index) in diffs.sections.enumerated() { hashes[place] = try crown.sectionHash(index) }
+                let (proven, placed) = try SectionProof.sectionHashes(
+                    root: stateRoot, proof: diffs.proof, sections: key.withProof ? diffs.sections : [], depth: depth,
+                    placing: roots, by: rule ?? Placement(sectionDepth: depth, wideDepth: 1))
+                if key.withProof { hashes = proven }
+                shown = placed
             } catch {
                 throw .proof(error)
             }
@@ -176,10 +208,73 @@ public enum DiffsCheck {
             throw .unaskedProof
         }
         return diffs.sections.indices.map { place in
-            SectionDiff(
-                section: Section(depth: depth, index: diffs.sections[place]), changes: diffs.changes[place].changes,
-                hashAfter: hashes[place])
+            var placed: [Bytes32: [[UInt8]]] = [:]
+            for change in changes[place] where !shown.isEmpty {
+                if let root = storageRoot(of: change), let nodes = shown[root] { placed[change.key.account] = nodes }
+            }
+            return SectionDiff(
+                section: Section(depth: depth, index: diffs.sections[place]), changes: changes[place],
+                hashAfter: hashes[place], shown: placed, owner: nil)
         }
+    }
+
+    /// The storage root of a changed account; nil of one that is gone, and of a slot.
+    private static func storageRoot(of change: LeafChange) -> Bytes32? {
+        guard change.key.slot == nil, let body = change.value else { return nil }
+        return body.withUnsafeBytes { SlimBody($0) }?.storageRoot
+    }
+
+    /// What an answer says of parts of a storage trie.
+    private static func parts(
+        of account: Bytes32, _ diffs: SectionDiffsValue, key: DiffsKey, depth: Int, stateRoot: Bytes32
+    ) throws(DiffError) -> [SectionDiff] {
+        var hashes: [Bytes32?] = diffs.sections.map { _ in nil }
+        var proven: StateAccount??
+        if key.withProof {
+            do throws(ProofError) {
+                let proof = try PartsProof(
+                    diffs.proof,
+                    for: PartsProof.Question(
+                        root: stateRoot, account: account, depth: depth, parts: diffs.sections, placement: nil)
+                ) { try? StateAccount(rlp: $0).storageRoot }
+                hashes = proof.hashes
+                proven = .some(proof.account.flatMap { try? StateAccount(rlp: $0) })
+            } catch {
+                throw .proof(error)
+            }
+        } else if !diffs.proof.isEmpty {
+            throw .unaskedProof
+        }
+        var parts: [SectionDiff] = []
+        for (place, index) in diffs.sections.enumerated() {
+            let section = Section(depth: depth, index: index, of: account)
+            let changes = diffs.changes[place].changes
+            guard let first = changes.first else {
+                parts.append(
+                    SectionDiff(section: section, changes: [], hashAfter: hashes[place], shown: [:], owner: nil))
+                continue
+            }
+            guard first.key == FlatKey(account: account), changes.dropFirst().allSatisfy({ $0.key.slot != nil }),
+                proven.map({ $0?.slim == first.value }) ?? true
+            else { throw .wrongOwner(account: account) }
+            parts.append(
+                SectionDiff(
+                    section: section, changes: changes, hashAfter: hashes[place], shown: [:], owner: first.value ?? []))
+        }
+        return parts
+    }
+
+    /// What a section's diff changes of its leaves. Of a part, whose diff begins with its account, these are the slots
+    /// behind that; where the account is gone, all that are held.
+    public static func changes(
+        _ changes: [LeafChange], of section: Section, in view: StateView<some StoreSnapshot>
+    ) throws(StoreError) -> [LeafChange] {
+        guard section.owner != nil, let first = changes.first, first.key.slot == nil else { return changes }
+        guard first.value == nil else { return Array(changes.dropFirst()) }
+        var wiped: [LeafChange] = []
+        var walk = try view.walk(from: section.firstCursor)
+        while let key = try walk.next() { wiped.append(LeafChange(key: key, value: nil)) }
+        return wiped
     }
 
     /// Applies one section's changes to the view, which holds the section at `from`, and compares the outcome with the

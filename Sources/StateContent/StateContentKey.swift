@@ -1,12 +1,13 @@
 import Chain
+import MerklePatricia
 import Primitives
 import StateStore
 
 /// The trie that a key is about.
 public enum StateTrie: Hashable, Sendable {
     case accounts
-    /// The storage of one account, placed at depth j of the ring. Networks of today place all storage at j = 0, beside
-    /// its account; there it is reached through `accounts`, and a key naming a storage trie gets status 5.
+    /// The storage of one account, placed at depth j of the ring (`Placement`). At j = 0 it is beside its account and
+    /// reached through `accounts`. In a network that spreads no storage a key naming a storage trie gets status 5.
     case storage(account: Bytes32, placement: UInt8)
 
     static let schema = SSZType.union([nil, .container([("account", .bytes32), ("placement", .uint8)])])
@@ -16,6 +17,40 @@ public enum StateTrie: Hashable, Sendable {
         case .accounts: [0]
         case .storage(let account, let placement): [1] + account.bytes + [placement]
         }
+    }
+
+    /// Leading nibbles that name a section of this trie, where those of the accounts have `sectionDepth`.
+    public func depth(_ sectionDepth: Int) -> Int {
+        if case .storage(_, let placement) = self { Int(placement) } else { sectionDepth }
+    }
+
+    /// The account of whose storage trie the sections are parts; nil: sections of the account trie.
+    public var owner: Bytes32? {
+        if case .storage(let account, _) = self { account } else { nil }
+    }
+
+    /// Where on the ring a section of this trie lies: its first key, of a part the account's key with the part's
+    /// nibbles laid over its first ones.
+    func position(ofSection index: Int, sectionDepth: Int) -> Bytes32 {
+        switch self {
+        case .accounts: Bytes32(StateTrie.first(index, depth: sectionDepth), 0, 0, 0)
+        case .storage(let account, let placement):
+            Bytes32(
+                account.word0 ^ StateTrie.first(index, depth: Int(placement)), account.word1, account.word2,
+                account.word3)
+        }
+    }
+
+    /// The first word of a section's first key.
+    private static func first(_ index: Int, depth: Int) -> UInt64 {
+        (1...15).contains(depth) ? UInt64(truncatingIfNeeded: index) << UInt64(64 - 4 * depth) : 0
+    }
+
+    /// Where a leaf lies.
+    func position(of cursor: Cursor) -> Bytes32 {
+        guard case .storage(_, let placement) = self, (1...15).contains(placement) else { return cursor.account }
+        let index = Nibbles.section(of: cursor.slot, depth: Int(placement))
+        return position(ofSection: index, sectionDepth: 0)
     }
 
     init(_ value: SSZValue) throws(SSZError) {
@@ -137,8 +172,10 @@ public enum StateContentKey: Hashable, Sendable {
     case crown(Anchor)
     case sections(SectionsKey)
     case subtrees(SubtreesKey)
+    case wideDirectory(WideDirectoryKey)
     case availability
     case blockDiffs(BlockDiffsKey)
+    case storageCrown(StorageCrownKey)
 
     /// The first byte of keys.
     public enum Selector: UInt8, Sendable, CaseIterable {
@@ -149,8 +186,10 @@ public enum StateContentKey: Hashable, Sendable {
         case crown = 0x44
         case sections = 0x45
         case subtrees = 0x46
+        case wideDirectory = 0x47
         case availability = 0x48
         case blockDiffs = 0x4A
+        case storageCrown = 0x4B
     }
 
     /// Which content this is a key of.
@@ -165,6 +204,8 @@ public enum StateContentKey: Hashable, Sendable {
         case .subtrees: .subtrees
         case .availability: .availability
         case .blockDiffs: .blockDiffs
+        case .wideDirectory: .wideDirectory
+        case .storageCrown: .storageCrown
         }
     }
 
@@ -178,6 +219,8 @@ public enum StateContentKey: Hashable, Sendable {
         case .crown: .accounts
         case .sections(let key): key.trie
         case .subtrees(let key): key.trie
+        case .storageCrown(let key): key.trie
+        case .wideDirectory: .accounts
         case .codes, .availability: nil
         }
     }
@@ -186,12 +229,15 @@ public enum StateContentKey: Hashable, Sendable {
     /// availability). `sectionDepth` is the network's d.
     public func position(sectionDepth: Int) -> Bytes32? {
         switch self {
-        case .range(let key): key.origin.account
-        case .diffs(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
+        case .range(let key): key.trie.position(of: key.origin)
+        case .diffs(let key): key.trie.position(ofSection: key.sections.first ?? 0, sectionDepth: sectionDepth)
         case .codes(let key): key.near
-        case .sections(let key): Self.firstKey(ofSection: key.sections.first ?? 0, depth: sectionDepth)
-        case .blockDiff(let key): Self.firstKey(ofSection: key.section, depth: sectionDepth)
-        case .blockDiffs(let key): Self.firstKey(ofSection: key.first, depth: sectionDepth)
+        case .sections(let key): key.trie.position(ofSection: key.sections.first ?? 0, sectionDepth: sectionDepth)
+        case .blockDiff(let key): key.trie.position(ofSection: key.section, sectionDepth: sectionDepth)
+        case .blockDiffs(let key): key.trie.position(ofSection: key.first, sectionDepth: sectionDepth)
+        case .storageCrown(let key): key.trie.position(ofSection: key.first, sectionDepth: sectionDepth)
+        case .wideDirectory(let key):
+            StateTrie.accounts.position(ofSection: key.sections.first ?? 0, sectionDepth: sectionDepth)
         case .subtrees(let key): key.places.first?.account.lowestKey ?? .zero
         case .crown, .availability: nil
         }
@@ -209,6 +255,8 @@ public enum StateContentKey: Hashable, Sendable {
             case .crown: StateContentLimits.crownBytes(depth: sectionDepth)
             case .subtrees(let key): Int(key.maxBytes)
             case .availability: StateContentLimits.availabilityBytes
+            case .storageCrown: 1 + StateContentLimits.storageCrownNodes * (StateContentLimits.nodeBytes + 4)
+            case .wideDirectory: WideDirectoryValue.byteLimit
             }
         return min(bytes, StateContentLimits.answerBytes)
     }
@@ -222,10 +270,5 @@ public enum StateContentKey: Hashable, Sendable {
         case .subtrees: min(asked, StateContentLimits.servedSubtreeBytes)
         default: asked
         }
-    }
-
-    private static func firstKey(ofSection index: Int, depth: Int) -> Bytes32 {
-        let shift = 64 - 4 * depth
-        return Bytes32(UInt64(truncatingIfNeeded: index) << UInt64(shift), 0, 0, 0)
     }
 }

@@ -27,6 +27,8 @@ extension StateContentKey {
         case .sections: SectionsKey.schema
         case .subtrees: SubtreesKey.schema
         case .availability: nil
+        case .wideDirectory: WideDirectoryKey.schema
+        case .storageCrown: StorageCrownKey.schema
         case .blockDiffs:
             .container([
                 ("trie", StateTrie.schema), ("block", pointSchema), ("first_section", .uint32),
@@ -86,6 +88,8 @@ extension StateContentKey {
         case .sections: return try SectionsKey(fields).map { .sections($0) }
         case .subtrees: return try SubtreesKey(fields).map { .subtrees($0) }
         case .availability: return .availability
+        case .wideDirectory: return try WideDirectoryKey(fields).map { .wideDirectory($0) }
+        case .storageCrown: return try StorageCrownKey(fields).map { .storageCrown($0) }
         case .blockDiffs:
             let key = BlockDiffsKey(
                 trie: try StateTrie(fields[0]), point: try point(fields[1]),
@@ -123,6 +127,8 @@ extension StateContentKey {
         case .sections(let key): return key.fields
         case .subtrees(let key): return key.fields
         case .availability: return []
+        case .wideDirectory(let key): return key.fields
+        case .storageCrown(let key): return key.fields
         case .blockDiffs(let key):
             return [
                 .variable(key.trie.encoded), .inPlace(Self.bytes(key.point)),

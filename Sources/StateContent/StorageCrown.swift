@@ -110,7 +110,7 @@ public struct StorageCrown: Sendable {
     public var nodes: [[UInt8]] { accountNodes + storageNodes }
 
     /// The crown over the key's parts, to prove what is below it by.
-    func crown() throws(ProofError) -> Crown {
+    var crown: Crown {
         var proof = ProofNodes()
         for node in storageNodes { proof.insert(node) }
         return Crown(covering: proof, root: storageRoot, depth: key.placement)
@@ -147,7 +147,7 @@ public struct StorageCrown: Sendable {
         guard let root = accountNodes.first.map({ Keccak.hash($0) }) else { return nil }
         var kept = ProofNodes()
         for node in accountNodes + placementNodes { kept.insert(node) }
-        guard let crown = try? crown() else { return nil }
+        let crown = crown
         for index in key.first...key.last {
             guard let way = try? crown.proofNodes(forSection: index) else { return nil }
             for node in way { kept.insert(node) }
@@ -186,7 +186,7 @@ public struct WideDirectoryKey: Hashable, Sendable {
 
     /// nil where the sections are not as they must be.
     public init?(anchor: Anchor, sections: [Int]) {
-        guard SectionMask.isValid(sections) else { return nil }
+        guard SectionMask.holds(sections) else { return nil }
         self.anchor = anchor
         self.sections = sections
     }
@@ -197,7 +197,8 @@ public struct WideDirectoryKey: Hashable, Sendable {
     ])
 
     init?(_ fields: [SSZValue]) throws(SSZError) {
-        guard let sections = try SectionMask.read(first: fields[1], fields[2]) else { return nil }
+        let first = Int(truncatingIfNeeded: try fields[1].uint64)
+        guard let sections = SectionMask.sections(try fields[2].bits, from: first) else { return nil }
         self.init(anchor: try StateContentKey.anchor(fields[0]), sections: sections)
     }
 
@@ -205,7 +206,7 @@ public struct WideDirectoryKey: Hashable, Sendable {
         [
             .inPlace(StateContentKey.bytes(anchor)),
             .inPlace(ColumnWriter.integer(UInt32(truncatingIfNeeded: sections.first ?? 0))),
-            .variable(SectionMask.encode(sections)),
+            .variable(SectionMask.bytes(sections, from: sections.first ?? 0)),
         ]
     }
 }
@@ -250,6 +251,8 @@ public enum WideDirectoryValue {
         .container([("account", .bytes32), ("placement", .uint8), ("storage_root", .bytes32)]),
         limit: StateContentLimits.wideEntries)
     private static let entryBytes = 65
+    /// Bytes of the largest one.
+    static let byteLimit = 1 + StateContentLimits.wideEntries * entryBytes
 
     /// The answer, status byte included: as many of the entries as there may be, the widest first.
     public static func serve(_ entries: [WideEntry]) -> [UInt8] {

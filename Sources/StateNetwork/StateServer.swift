@@ -43,6 +43,11 @@ struct StateServer: Sendable {
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
         case .sections(let key): return sections(key, holdings)
         case .subtrees(let key): return subtrees(key, holdings)
+        // Nothing is spread yet: keys that name a storage trie were answered above.
+        case .wideDirectory(let key):
+            let isServed = holdings.servedAnchors().contains { $0.anchor == key.anchor }
+            return .content(isServed ? WideDirectoryValue.serve([]) : notHere(holdings).encoded)
+        case .storageCrown: return .content(StateStatus.placementNotSupported.encoded)
         }
     }
 

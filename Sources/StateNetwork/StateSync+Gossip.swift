@@ -58,7 +58,7 @@ extension StateSync {
                 guard let header = chain.header(of: anchor), !holdings.crowns.contains(anchor) else { return }
                 let job = CheckCrown(value: item.value, stateRoot: header.stateRoot, depth: holdings.book.depth)
                 run(.checkCrown(job), for: .crown(anchor), peer: peer, at: now)
-            case .range, .diffs, .codes, .sections, .subtrees, .availability: return
+            case .range, .diffs, .codes, .sections, .subtrees, .availability, .wideDirectory, .storageCrown: return
             }
         } catch {
             gossip.broken([item.key], by: peer)

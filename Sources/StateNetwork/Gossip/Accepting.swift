@@ -34,7 +34,8 @@ extension Holdings {
             if isCanonical == true, let head = verifiedHead, head.number >= key.point.number { return .alreadyStored }
             return AcceptCode(
                 pending.admission(of: key, from: peer, isCanonical: isCanonical, expected: expected, book))
-        case .range, .diffs, .codes, .sections, .subtrees, .availability: return .declined
+        case .range, .diffs, .codes, .sections, .subtrees, .availability, .wideDirectory, .storageCrown:
+            return .declined
         }
     }
 }
