@@ -6,8 +6,8 @@ import Primitives
 /// A trie that is large is kept in 16^j parts by many nodes, one that is small with its account (j = 0). Which, is a
 /// function of the trie: looking from the root along nibbles of zero, j is the greatest number up to the sections'
 /// depth for which the first j + w nodes are branches with at least twelve children each and the next one is a branch
-/// too. The nodes on that way are the proof. The children make it costly to pass a small trie off as a large one: who wants
-/// one more level has to find keys for eleven more of them.
+/// too. The nodes on that way are the proof. The children make it costly to pass a small trie off as a large one: who
+/// wants one more level has to find keys for eleven more of them.
 public struct Placement: Hashable, Sendable {
     /// The sections' depth d: no trie is spread wider than the accounts are.
     public let sectionDepth: Int

@@ -158,8 +158,8 @@ public struct StorageCrown: Sendable {
 
 /// Makes storage crowns of what is held.
 public enum StorageCrownServer {
-    /// The crown of a key, out of a view that has the account at the key's anchor, the crown there, and all parts of the
-    /// storage: what they hash to, in order. nil where the account or its storage is not there, or is with the account.
+    /// The crown of a key, out of a view that has the account at the key's anchor, the crown there, and all parts of
+    /// the storage: what they hash to, in order. nil where the number of parts is not that of the key's placement.
     public static func make<Snapshot: StoreSnapshot>(
         _ key: StorageCrownKey, view: inout StateView<Snapshot>, crown: Crown, parts: [Subtree], rule: Placement
     ) throws -> StorageCrown? {

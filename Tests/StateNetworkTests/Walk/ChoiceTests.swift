@@ -1,4 +1,5 @@
 import Discovery
+import func Glibc.pow
 import Primitives
 import StateStore
 import Testing
@@ -155,6 +156,31 @@ import Testing
         #expect(slow.allSatisfy { $0 >= 2 }, "a slow one may have become better: \(asked)")
         #expect(failing.allSatisfy { $0 >= 1 } && failing.reduce(0, +) * 10 < total, "\(asked)")
         #expect(fast.max() ?? 0 < 4 * (fast.min() ?? 0), "none of the fast carries it alone: \(asked)")
+    }
+
+    /// Forty holders with lines of every kind: from 20 KB/s to 5 MB/s and from 5 to 300 ms, evenly by their logarithms;
+    /// three of them answer nothing. The walk by the peer book, against one that asks at random.
+    @Test(arguments: [UInt64(1), 2, 3, 4, 5])
+    func amongFortyHoldersWithUnequalLines(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        func between(_ low: Double, _ high: Double) -> Double {
+            low * pow(high / low, Double.random(in: 0...1, using: &generator))
+        }
+        let holders = (0..<40).map { number in
+            Holder(
+                roundTrip: Interval(microseconds: UInt64(between(5, 300) * 1_000)),
+                bytesPerSecond: between(20_000, 5e6), fails: number < 3)
+        }
+        var lottery = Lottery(generator: SeededGenerator(seed: seed))
+        let blind = try walk(holders, by: &lottery) { _, _, _, _, _ in }
+        let known = try walkByBook(holders)
+        let rates = holders.filter { !$0.fails }.reduce(0) { $0 + $1.bytesPerSecond }
+        let least = Double(16 * Self.rangesPerSection * Self.rangeBytes) / rates
+        print(
+            "seed \(seed): 40 holders, at random \(blind.seconds) s, by the book \(known.seconds) s; "
+                + "all lines full all the time \(least) s")
+        #expect(known.seconds * 3 < blind.seconds)
+        #expect(known.holders.count { $0.asked > 0 } >= 30, "nearly all were tried")
     }
 
     @Test func oneThatBecomesQuickIsFoundAgain() throws {
