@@ -26,6 +26,8 @@ extension Scenario {
         public var boot = Boot.bridge
         /// Sections that a walker fetches side by side.
         public var walkerLanes = 4
+        /// Bytes a second that each holder sends as content at most; nil for no limit.
+        public var holderUploadRate: UInt64?
         /// Bytes a second that a walker fetches at most; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096

@@ -4,6 +4,9 @@ import StateStore
 
 // What is told of the state network to those who watch.
 extension StateSync {
+    /// Sections that are encoded ahead of requests, and their bytes.
+    public var readySections: (count: Int, bytes: Int) { (ready.count, ready.byteCount) }
+
     /// Where the walk stands.
     public var phase: WalkPlanner.Phase { planner.phase }
 

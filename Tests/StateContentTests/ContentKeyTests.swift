@@ -74,7 +74,7 @@ import Testing
 
     @Test func namesWhatIsWrong() throws {
         #expect(throws: StateContentError.empty) { try StateContentKey(decoding: []) }
-        #expect(throws: StateContentError.unknownContent(0x45)) { try StateContentKey(decoding: [0x45]) }
+        #expect(throws: StateContentError.unknownContent(0x47)) { try StateContentKey(decoding: [0x47]) }
         #expect(throws: StateContentError.malformed(.wrongSize)) { try StateContentKey(decoding: [0x48, 0]) }
         #expect(throws: StateContentError.malformed(.wrongSize)) { try StateContentKey(decoding: [0x40]) }
         #expect(throws: StateContentError.keyTooLong(bytes: 1_025)) {

@@ -60,6 +60,8 @@ public struct RuntimeSettings: Sendable {
     public var downloadBytesPerSecond: UInt64?
     public var uploadBytesPerSecond: UInt64?
     public var rangeBytes: UInt32 = 1 << 20
+    /// Bytes of sections that are encoded ahead of requests; 0: none.
+    public var serveAheadBytes: UInt64 = 0
     public var lanes = 16
     public var end = End.never
     /// What a bridge replays; nil for the other roles.

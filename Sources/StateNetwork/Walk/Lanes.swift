@@ -1,31 +1,36 @@
 /// The lanes of the merry-go-round. The arc is cut into as many equal stretches as there are lanes; each lane walks its
-/// own stretch upward, section by section. A lane whose stretch is done takes the next missing section of the stretch
-/// that has most left, so that the walk ends everywhere at about the same time.
+/// own stretch upward, section by section, from a place on that differs from node to node: so walkers that start
+/// together do not all fetch the same first, and have something to give each other. A lane whose stretch is done takes
+/// the next missing section of the stretch that has most left, so that the walk ends everywhere at about the same time.
 struct Lanes: Sendable {
     /// Sections of each stretch not yet taken by a lane, in walking order, lowest last (taken from the end).
     private var stretches: [[Int]]
     /// The section each lane is on.
     private(set) var current: [Int?]
 
-    init(sections: [Int], count: Int) {
+    /// `turn`: where in its stretch each lane begins, 0 (its first section) up to 1.
+    init(sections: [Int], count: Int, turn: Double = 0) {
         let lanes = max(1, min(count, max(sections.count, 1)))
         current = Array(repeating: nil, count: lanes)
         stretches = (0..<lanes).map { lane in
             let start = sections.count * lane / lanes
             let end = sections.count * (lane + 1) / lanes
-            return sections[start..<end].reversed()
+            let stretch = sections[start..<end]
+            let first = Int(Double(stretch.count) * turn)
+            return (stretch.dropFirst(first) + stretch.prefix(first)).reversed()
         }
     }
 
     /// Gives every free lane a section, those that are begun first: what was begun is finished before its anchor goes.
-    /// Sections that came with others are complete before a lane is on them.
-    mutating func fill(_ book: SectionBook, isUnderWay: (Int) -> Bool) {
+    /// Of the others it is the one that fewest have (`providers`), since what many have can be had later as well; but
+    /// one that nobody has comes last. Sections that came with others are complete before a lane is on them.
+    mutating func fill(_ book: SectionBook, providers: (Int) -> Int, isUnderWay: (Int) -> Bool) {
         for stretch in stretches.indices {
             while let next = stretches[stretch].last, book.isComplete(next) { stretches[stretch].removeLast() }
         }
         isLastRound = false
         for lane in current.indices where current[lane] == nil {
-            current[lane] = take(for: lane, book, isUnderWay: isUnderWay)
+            current[lane] = take(for: lane, book, providers: providers, isUnderWay: isUnderWay)
             if current[lane] == nil {
                 isLastRound = true
                 return
@@ -33,7 +38,9 @@ struct Lanes: Sendable {
         }
     }
 
-    private mutating func take(for lane: Int, _ book: SectionBook, isUnderWay: (Int) -> Bool) -> Int? {
+    private mutating func take(
+        for lane: Int, _ book: SectionBook, providers: (Int) -> Int, isUnderWay: (Int) -> Bool
+    ) -> Int? {
         func isFree(_ section: Int) -> Bool { !book.isComplete(section) && !isUnderWay(section) }
         if !book.begun.isEmpty {
             for stretch in stretches.indices {
@@ -44,9 +51,13 @@ struct Lanes: Sendable {
         }
         let others = stretches.indices.filter { $0 != lane }.sorted { stretches[$0].count > stretches[$1].count }
         for stretch in [lane] + others {
-            if let position = stretches[stretch].lastIndex(where: isFree) {
-                return stretches[stretch].remove(at: position)
+            var rarest: (position: Int, providers: Int)?
+            for (position, section) in stretches[stretch].enumerated().reversed() where isFree(section) {
+                let known = providers(section)
+                let count = known == 0 ? Int.max : known
+                if rarest.map({ count < $0.providers }) ?? true { rarest = (position, count) }
             }
+            if let rarest { return stretches[stretch].remove(at: rarest.position) }
         }
         return nil
     }

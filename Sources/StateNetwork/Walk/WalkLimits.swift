@@ -11,8 +11,8 @@ public enum WalkLimits {
     /// Sections that holders are looked for ahead of each lane, and of those to be carried forward: a lookup takes
     /// about as long as three sections of a small state.
     static let sectionsAheadOfLane = 4, sectionsBehind = 64
-    /// How long one of the last ranges of a walk is waited for before a second peer is asked for it too: several round
-    /// trips of a far peer, or 1 MiB at a megabyte a second.
+    /// How long one of the last ranges of a walk is waited for at least before a second peer is asked for it too:
+    /// several round trips of a far peer, or 1 MiB at a megabyte a second.
     static let doubledAfter = Interval.seconds(1)
     /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
     static let comparedBytes: UInt32 = 256 << 10

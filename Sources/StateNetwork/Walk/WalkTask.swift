@@ -39,8 +39,8 @@ public enum WalkTask: Sendable, Hashable {
     }
 
     /// Whether its sections are locked from the question on, and not from the answer. Those that are caught up are not:
-    /// what they miss may come as a block's diff before that. Nor are those of ranges and bundles, which may be asked of
-    /// two.
+    /// what they miss may come as a block's diff before that. Nor are those of ranges and bundles, which may be asked
+    /// of two.
     var locksWhileAsked: Bool {
         switch self {
         case .range, .sections, .diffs(_, _, .block): false
