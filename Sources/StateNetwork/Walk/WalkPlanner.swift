@@ -96,7 +96,10 @@ public struct WalkPlanner: Sendable {
     ) {
         if budgeted > 0 || arrived > 0 { budget.settle(taken: budgeted, arrived: arrived) }
         refusals.ended(task, of: peer, outcome, since: startedAt, at: now)
-        if case .done = outcome, task.doubled != nil { times.note(now - startedAt) }
+        if case .done(let bytes) = outcome, task.doubled != nil {
+            times.note(now - startedAt)
+            bundles.took(now - startedAt, bytes: bytes)
+        }
         if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
