@@ -31,8 +31,8 @@ public struct NodeConfiguration: Sendable {
     public var downloadBytesPerSecond: UInt64?
     /// What the content that others are sent may have a second, over all of them; nil: no limit.
     public var uploadBytesPerSecond: UInt64?
-    /// Bytes of sections that are encoded ahead of requests, and by how many jobs at once; 0: none.
-    public var serveAheadBytes = 0, serveAheadJobs = 1
+    /// What is encoded ahead of requests.
+    public var serveAhead = ServeAhead()
     /// Secret seeds (32 bytes each) of the attesting keys a bridge signs with.
     public var attestingSeeds: [[UInt8]]
     /// A bridge signs as final the block this far below its head.
@@ -106,7 +106,7 @@ extension NodeConfiguration {
             rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
         stateSync.knowsStretches = knowsStretches
-        (stateSync.serveAheadBytes, stateSync.serveAheadJobs) = (serveAheadBytes, serveAheadJobs)
+        stateSync.serveAhead = serveAhead
         return stateSync
     }
 }

@@ -26,8 +26,6 @@ extension Scenario {
         public var boot = Boot.bridge
         /// Sections that a walker fetches side by side.
         public var walkerLanes = 4
-        /// Bytes a second that each holder sends as content at most; nil for no limit.
-        public var holderUploadRate: UInt64?
         /// Bytes a second that a walker fetches at most; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096
@@ -61,6 +59,8 @@ extension Scenario {
         public var onlyArc: UInt64?
         /// Nodes of the former version: block diffs by sections only (0x43).
         public var isFormer = false
+        /// Bytes a second that each of them sends as content at most; nil: no limit.
+        public var uploadRate: UInt64?
 
         public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count

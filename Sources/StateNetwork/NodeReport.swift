@@ -31,7 +31,7 @@ public struct NodeProgress: Sendable, Equatable {
     public var usefulPeers = 0
     public var lanes = 0
     /// Sections that are encoded ahead of requests, and their bytes.
-    public var readySections = 0, readyBytes = 0
+    public var ready = Ready()
     /// Searches for holders under way.
     public var searches = 0
     /// A section that the walk has come to and that nobody known has; nil where there is none.
@@ -53,6 +53,11 @@ public struct NodeProgress: Sendable, Equatable {
 }
 
 extension NodeProgress {
+    /// What is encoded ahead of requests.
+    public struct Ready: Sendable, Equatable {
+        public var sections = 0, bytes = 0
+    }
+
     /// What the walk waits for.
     public struct Waiting: Sendable, Equatable {
         /// Its leading nibbles.

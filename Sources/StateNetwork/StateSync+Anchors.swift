@@ -86,10 +86,10 @@ extension StateSync {
             if isNew { note(HeadProof(point: point, nodes: holdings.crowns.nodes(root: root)).writing, at: now) }
             outbox.report(.verified(point))
         }
-        ready.keep(holdings.servedAnchors())
-        while let (anchor, job) = ready.next(holdings) { run(.encodeSections(job), for: .encode(anchor), at: now) }
+        ahead.keep(holdings.servedAnchors())
+        while let (anchor, job) = ahead.next(holdings) { run(.encodeSections(job), for: .encode(anchor), at: now) }
         let (payload, isUrgent) = announcer.payload(of: holdings)
-        let fellows = planner.phase == .walking ? holders.fellows(of: configuration.id) : []
+        let fellows = planner.phase == .walking ? holders.book.fellows(of: configuration.id) : []
         outbox.append(.announce(payload, isUrgent: isUrgent, fellows: fellows))
     }
 

@@ -5,7 +5,7 @@ import StateStore
 // What is told of the state network to those who watch.
 extension StateSync {
     /// Sections that are encoded ahead of requests, and their bytes.
-    public var readySections: (count: Int, bytes: Int) { (ready.count, ready.byteCount) }
+    public var ready: NodeProgress.Ready { NodeProgress.Ready(sections: ahead.count, bytes: ahead.byteCount) }
 
     /// Where the walk stands.
     public var phase: WalkPlanner.Phase { planner.phase }

@@ -16,9 +16,9 @@ extension StateSync {
             outbox.append(.answer(token, .content(value)))
             end(id, .done(bytes: 0), at: moment.instant)
         case (.encode(let anchor), .encoded(.success(let found))):
-            ready.came(found, at: anchor)
+            ahead.came(found, at: anchor)
             end(id, .done(bytes: 0), at: moment.instant)
-            while let (anchor, job) = ready.next(holdings) {
+            while let (anchor, job) = ahead.next(holdings) {
                 run(.encodeSections(job), for: .encode(anchor), at: moment.instant)
             }
         case (.replay(let block), .genesis(.success(let taken))):

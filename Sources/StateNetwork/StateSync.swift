@@ -96,8 +96,8 @@ public struct StateSync: Sendable {
         public var attestingSeeds: [[UInt8]]
         /// A bridge signs as final the block this far below its head.
         public var finalityDepth: UInt64
-        /// Bytes of sections that are encoded ahead of requests, and by how many jobs at once; 0: none.
-        public var serveAheadBytes = 0, serveAheadJobs = 1
+        /// What is encoded ahead of requests.
+        public var serveAhead = ServeAhead()
         /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
         public var knowsStretches = true
 
@@ -139,7 +139,7 @@ public struct StateSync: Sendable {
     var completion: Completion
     var dropped = DroppedSections()
     /// What is encoded ahead of requests.
-    var ready: ReadySections
+    var ahead: ReadySections
     public internal(set) var totals = Totals()
     /// What came and held.
     public internal(set) var verifiedBytes: VerifiedBytes
@@ -173,7 +173,7 @@ public struct StateSync: Sendable {
             role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections,
             knowsStretches: configuration.knowsStretches)
         server = StateServer(role: role, depth: network.sectionDepth)
-        ready = ReadySections(limit: configuration.serveAheadBytes, jobs: configuration.serveAheadJobs)
+        ahead = ReadySections(limit: configuration.serveAhead.bytes, jobs: configuration.serveAhead.jobs)
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)
         announcer = Announcer(role: role, radiusExponent: configuration.radiusExponent)
         // It counts as long as nothing of the arc was given up since.
@@ -319,7 +319,7 @@ public struct StateSync: Sendable {
             case .invalid: replayer?.failed()
             default: replayer?.refused(block, at: now)
             }
-        case .encode: ready.ended()
+        case .encode: ahead.ended()
         case .serve, .names, .crown, .blockDiffs, .fold, .drop, .note: break
         }
     }

@@ -39,7 +39,7 @@ extension Carousel {
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
             settings.radiusExponent = radius.exponent
-            settings.serveAheadBytes = serveAhead.bytes
+            settings.limits.serveAheadBytes = serveAhead.bytes
             try NodeRuntime.runToEnd(settings)
         }
     }
@@ -157,12 +157,12 @@ extension RuntimeSettings {
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes
         keptHeaders = node.pruneHeaders
-        uploadBytesPerSecond = node.maxUploadRate?.bytes
+        limits.uploadBytesPerSecond = node.maxUploadRate?.bytes
         logLevel = node.logLevel
         logFormat = node.logFormat
         statusFile = node.statusFile.map { StatusFile($0) }
         if let fetch {
-            downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
+            limits.downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
             rangeBytes = UInt32(fetch.rangeSize.bytes)
             lanes = fetch.lanes
         }

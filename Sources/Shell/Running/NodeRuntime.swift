@@ -122,11 +122,11 @@ public enum NodeRuntime {
             }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
-        configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
-        configuration.uploadBytesPerSecond = settings.uploadBytesPerSecond
-        configuration.serveAheadBytes = Int(clamping: settings.serveAheadBytes)
+        configuration.downloadBytesPerSecond = settings.limits.downloadBytesPerSecond
+        configuration.uploadBytesPerSecond = settings.limits.uploadBytesPerSecond
         // Half of the workers are left to those who ask for something else.
-        configuration.serveAheadJobs = max(1, settings.workers / 2)
+        configuration.serveAhead = ServeAhead(
+            bytes: Int(clamping: settings.limits.serveAheadBytes), jobs: max(1, settings.workers / 2))
         configuration.attestingSeeds = seeds
         if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders

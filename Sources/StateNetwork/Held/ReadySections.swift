@@ -3,6 +3,19 @@ import Primitives
 import StateContent
 import StateStore
 
+/// How much is encoded ahead of requests for sections.
+public struct ServeAhead: Sendable {
+    /// Bytes of memory for it; 0: none.
+    public var bytes: Int
+    /// Jobs at once.
+    public var jobs: Int
+
+    public init(bytes: Int = 0, jobs: Int = 1) {
+        self.bytes = bytes
+        self.jobs = jobs
+    }
+}
+
 /// Sections encoded ahead of requests for them (`--serve-ahead`): when a new anchor is served, jobs encode what is held
 /// of it, and answers with several sections are joined from memory. What is kept has a bound in bytes; sections of an
 /// anchor go with it, and before those of a newer one.

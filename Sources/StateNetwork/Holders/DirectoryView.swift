@@ -3,16 +3,6 @@ import StateStore
 
 // What the directory tells those who watch.
 extension HolderDirectory {
-    /// Walkers that still lack something, as this node does: what one of them has the others can have of it. The
-    /// nearest to `id`, so that of many each has some.
-    func fellows(of id: Bytes32) -> [Bytes32] {
-        let all = Section.count(depth: arc.depth)
-        let fellows = peers.values.filter { peer in
-            peer.role == .walker && !peer.served.contains { $0.runs.reduce(0) { $0 + $1.count } >= all }
-        }
-        return Array(fellows.map(\.id).sorted { ($0 ^ id) < ($1 ^ id) }.prefix(HolderLimits.fellows))
-    }
-
     /// How it stands with the holders of a section.
     public enum SectionState: Sendable, Equatable {
         /// As many announce it as are wanted.
@@ -68,5 +58,17 @@ extension HolderDirectory {
         let sections = unprovidedSince.filter { now - $0.value >= HolderLimits.unheldAfter }.keys
         guard let first = sections.min() else { return nil }
         return Unheld(count: sections.count, first: Section(depth: arc.depth, index: first))
+    }
+}
+
+extension HolderBook {
+    /// Walkers that still lack something, as this node does: what one of them has the others can have of it. The
+    /// nearest to `id`, so that of many each has some.
+    func fellows(of id: Bytes32) -> [Bytes32] {
+        let all = Section.count(depth: depth)
+        let fellows = peers.values.filter { peer in
+            peer.role == .walker && !peer.served.contains { $0.runs.reduce(0) { $0 + $1.count } >= all }
+        }
+        return Array(fellows.map(\.id).sorted { ($0 ^ id) < ($1 ^ id) }.prefix(HolderLimits.fellows))
     }
 }

@@ -14,8 +14,8 @@ public enum WalkLimits {
     /// How long one of the last ranges of a walk is waited for at least before a second peer is asked for it too:
     /// several round trips of a far peer, or 1 MiB at a megabyte a second.
     static let doubledAfter = Interval.seconds(1)
-    /// How long a bundle is to take: what is under way longer could have been had of somebody else meanwhile, who has it
-    /// by then; in less much of the time is a far peer's round trip.
+    /// How long a bundle is to take: what is under way longer could have been had of somebody else meanwhile, who has
+    /// it by then; in less much of the time is a far peer's round trip.
     static let bundleTime = Interval.seconds(2)
     /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
     static let comparedBytes: UInt32 = 256 << 10

@@ -332,8 +332,11 @@ public struct WalkPlanner: Sendable {
     ) {
         guard holdings.codes.count < WalkLimits.codesWanted else { return }
         let book = holdings.book
-        lanes.fill(book, providers: { peers.providers(of: $0) }) { [taken = draft.taken] in
-            taken.contains($0) || book.isLocked($0)
+        if lanes.current.contains(nil) {
+            lanes.fill(
+                Lanes.Sections(
+                    book: book, providers: { peers.providers(of: $0) }, ofFellows: draft.ofFellows(at: newest),
+                    isUnderWay: { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }))
         }
         // By anchor, sections not begun last; of equals the one that fewest have, then in the order of the lanes, which
         // begin elsewhere in every node.
@@ -409,7 +412,7 @@ public struct WalkPlanner: Sendable {
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
-        guard phase == .walking, lanes.isLastRound else { return }
+        guard phase == .walking, lanes.isLastRound, lanes.current.contains(nil) else { return }
         let ranges = operations.asks.filter { $0.stage.isAsked && $0.task?.doubled != nil }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
         for (index, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count == 1 {

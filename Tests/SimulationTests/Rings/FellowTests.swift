@@ -10,13 +10,14 @@ import Testing
 @Suite("Fellow walkers") struct FellowTests {
     private static func scenario(seed: UInt64) throws -> Scenario {
         var plan = Scenario.Plan(seed: seed)
-        plan.holders = 4
+        var holders = Scenario.Group(count: 4, radiusExponent: 255)
+        holders.uploadRate = 12 << 10
+        plan.groups = [holders]
         plan.sectionDepth = 2
-        plan.shape = SyntheticChain.Shape(accounts: 6_000, blocks: 12, changesPerBlock: 1)
+        plan.shape = SyntheticChain.Shape(accounts: 2_500, blocks: 12, changesPerBlock: 1)
         plan.quickBlocks = 12
         plan.walkerLanes = 4
         plan.walkerRangeBytes = 8 << 10
-        plan.holderUploadRate = 12 << 10
         return try Scenario(plan)
     }
 
@@ -28,6 +29,19 @@ import Testing
         _ = scenario.world.run(until: scenario.world.now + .seconds(20))
         let start = scenario.world.now
         let walkers = try (0..<count).map { _ in try scenario.addWalker() }
+        for step in 1...12 {
+            _ = scenario.world.run(until: start + .seconds(3 * step))
+            let ids = walkers.compactMap { scenario.world.record(of: $0)?.id }
+            for walker in walkers {
+                guard let node = scenario.world.node(walker) else { continue }
+                let known = ids.compactMap { node.holders.peers[$0] }.map { peer in
+                    "\(peer.served.first?.runs.reduce(0) { $0 + $1.count } ?? 0)"
+                }
+                print(
+                    "t \(3 * step) walker \(walker.index): has \(node.progress(at: World.moment(at: scenario.world.now)).sectionsComplete), knows of fellows \(known)"
+                )
+            }
+        }
         let all = scenario.world.run(until: start + .seconds(600)) { world in
             walkers.allSatisfy { world.completion(of: $0) != nil }
         }
