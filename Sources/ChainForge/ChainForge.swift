@@ -77,7 +77,7 @@ public struct ChainForge: Sendable {
         }
         self.shape = shape
         self.seed = seed
-        let plan = GenesisPlan(seed: seed, accounts: shape.accounts)
+        let plan = GenesisPlan(seed: seed, accounts: shape.accounts, isPlain: shape.isPlain)
         keys = try plan.senders.map { index in
             var draw = Draw(seed: seed, .key, index)
             guard let key = TransactionKey(secret: draw.bytes32()) else { throw ForgeError.noKey(account: index) }

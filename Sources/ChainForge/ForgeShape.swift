@@ -6,11 +6,14 @@ public struct ForgeShape: Hashable, Sendable {
     public var blocks: Int
     /// Transactions a block, but for the empty ones. 120 change some 250 accounts and 250 slots: a few hundred each.
     public var transactions: Int
+    /// Whether genesis is as good as accounts alone: one slot in all, and four codes.
+    public var isPlain: Bool
 
-    public init(accounts: Int, blocks: Int = 256, transactions: Int = 120) {
+    public init(accounts: Int, blocks: Int = 256, transactions: Int = 120, isPlain: Bool = false) {
         self.accounts = accounts
         self.blocks = blocks
         self.transactions = transactions
+        self.isPlain = isPlain
     }
 }
 

@@ -28,7 +28,7 @@ struct GenesisPlan: Sendable {
         }
     }
 
-    init(seed: UInt64, accounts: Int) {
+    init(seed: UInt64, accounts: Int, isPlain: Bool = false) {
         self.seed = seed
         count = accounts
         let first = SystemContract.all.count
@@ -37,13 +37,16 @@ struct GenesisPlan: Sendable {
         contracts = first..<(first + contractCount)
         senders = contracts.upperBound..<(contracts.upperBound + senderCount)
         others = senders.upperBound..<accounts
-        let codeCount = min(max(4, accounts / ForgeLimits.accountsPerCode), contractCount)
+        let codeCount = isPlain ? 4 : min(max(4, accounts / ForgeLimits.accountsPerCode), contractCount)
         let clones = max(2, codeCount / ForgeLimits.codesPerClone)
         codes = (0..<codeCount).map { Code(GenesisPlan.code(seed, $0, isClone: $0 < clones)) }
         popularity = GenesisPlan.popularity(codeCount)
-        widths = GenesisPlan.widths(
-            total: accounts * ForgeLimits.slotsPerAccount,
-            among: max(1, contractCount * ForgeLimits.percentWithStorage / 100))
+        widths =
+            isPlain
+            ? [1]
+            : GenesisPlan.widths(
+                total: accounts * ForgeLimits.slotsPerAccount,
+                among: max(1, contractCount * ForgeLimits.percentWithStorage / 100))
     }
 
     // MARK: Laws

@@ -4,12 +4,17 @@ import Primitives
 import StateContent
 import StateStore
 
-// Several sections at once: keys, what a server of a recorded state says, and every way to be refused.
-extension StateRecorder {
-    mutating func recordSectionsKeys() {
+/// Records several sections at once: keys, what a server of a recorded state says, and every way to be refused.
+struct SectionsRecorder {
+    var recorder: StateRecorder
+
+    private var anchor: Anchor { recorder.anchor }
+    private var before: MemoryState { recorder.before }
+
+    mutating func recordKeys() {
         func record(_ name: String, _ sections: [Int], trie: StateTrie = .accounts) {
             let key = SectionsKey(trie: trie, anchor: anchor, sections: sections, maxBytes: 1 << 20)
-            if let key { add("sections-\(name)", .sections(key)) }
+            if let key { recorder.add("sections-\(name)", .sections(key)) }
         }
         record("one", [5])
         record("eight", Array(8..<16))
@@ -21,7 +26,7 @@ extension StateRecorder {
         guard let good = SectionsKey(anchor: anchor, sections: [5, 7], maxBytes: 4_096) else { return }
         let key = StateContentKey.sections(good).encoded
         func refused(_ name: String, _ bytes: [UInt8]) {
-            lists.add("keys", "sections-\(name)", bytes, valid: false)
+            recorder.lists.add("keys", "sections-\(name)", bytes, valid: false)
         }
         func changed(_ place: Int, _ byte: UInt8) -> [UInt8] {
             var bytes = key
@@ -63,29 +68,29 @@ extension StateRecorder {
         return (Question(key: key, stateRoot: before.root), value)
     }
 
-    mutating func recordSections() throws {
+    mutating func record() throws {
         for (name, sections, maxBytes) in [
             ("whole-ring", Array(0..<16), 1 << 20), ("one", [5], 1 << 20), ("an-empty-one", [1], 1 << 20),
             ("every-second", [0, 2, 4, 6, 8], 1 << 20), ("as-many-as-fit", Array(0..<16), 3_000),
         ] as [(String, [Int], UInt32)] {
             let (question, value) = try ask(sections, maxBytes: maxBytes)
             let found = try SectionsCheck.verify(
-                value, key: question.key, depth: Self.depth, stateRoot: before.root)
+                value, key: question.key, depth: StateRecorder.depth, stateRoot: before.root)
             let expected: [String: JSONValue] = [
                 "given": .array(found.parts.map { WireFields.integer($0.section.index) }),
                 "leafCount": WireFields.integer(found.accounts.count + found.slots.count),
                 "flips": .array(
                     stride(from: 0, to: value.count, by: max(1, value.count / 64)).map { WireFields.integer($0) }),
             ]
-            lists.add("sections", name, value, question.fields.merging(expected) { $1 })
+            recorder.lists.add("sections", name, value, question.fields.merging(expected) { $1 })
         }
-        try recordSectionsLies()
+        try recordLies()
     }
 
-    private mutating func recordSectionsLies() throws {
+    private mutating func recordLies() throws {
         let (question, value) = try ask([0, 2, 4, 5, 9, 11])
         func refused(_ name: String, _ bytes: [UInt8], _ other: [String: JSONValue] = [:]) {
-            lists.add("sections", "lie-\(name)", bytes, valid: false, question.fields.merging(other) { $1 })
+            recorder.lists.add("sections", "lie-\(name)", bytes, valid: false, question.fields.merging(other) { $1 })
         }
         /// Fields by their places: given, account keys, bodies, slot counts, slot keys, slot values, proof.
         func changed(_ name: String, _ change: (inout [SSZValue]) throws -> Void) throws {
@@ -100,7 +105,7 @@ extension StateRecorder {
         refused("a-byte-more", value + [0])
         refused("status-1", StateStatus.notAtThisAnchor(served: [anchor]).encoded)
         refused("status-4", StateStatus.itemTooLarge.encoded)
-        refused("of-another-root", value, ["stateRoot": WireFields.hash(after.root)])
+        refused("of-another-root", value, ["stateRoot": WireFields.hash(recorder.after.root)])
         for (name, sections, maxBytes) in [
             ("longer-than-asked", question.key.sections, value.count - 1), ("not-asked", [0, 2, 5, 9, 11], 1 << 20),
             ("of-other-sections", [1, 3, 5, 6, 10, 12], 1 << 20),

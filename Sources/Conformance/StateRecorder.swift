@@ -39,7 +39,9 @@ struct StateRecorder {
         recorder.recordPings()
         recorder.recordAvailability()
         recorder.recordSubtreeKeys()
-        recorder.recordSectionsKeys()
+        var sections = SectionsRecorder(recorder: recorder)
+        sections.recordKeys()
+        recorder = sections.recorder
         recorder.recordSpreadKeys()
         recorder.recordDirectories()
         try recorder.recordSectionHashes()
@@ -49,7 +51,9 @@ struct StateRecorder {
         try recorder.recordDiffLies()
         try recorder.recordBlockDiffs()
         try recorder.recordSubtrees()
-        try recorder.recordSections()
+        sections.recorder = recorder
+        try sections.record()
+        recorder = sections.recorder
         try recorder.recordStorageCrowns()
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }

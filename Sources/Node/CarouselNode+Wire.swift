@@ -80,7 +80,8 @@ extension CarouselNode {
         case .commit(let operation, let batch): commit(batch, for: .state(operation))
         case .judge(let peer, let verdict): overlay.judge(peer, verdict, at: now)
         case .note(let radius, let peer): overlay.noteRadius(radius, network: .state, peer: peer)
-        case .announce(let payload, let isUrgent): announce(payload, isUrgent: isUrgent, at: now)
+        case .announce(let payload, let isUrgent, let fellows):
+            announce(payload, isUrgent: isUrgent, fellows, at: now)
         case .lookup(let search, let position, let width, let avoided):
             let id = overlay.lookup(
                 network: .state, target: position, width: width, avoiding: avoided, at: now)
@@ -138,9 +139,12 @@ extension CarouselNode {
     }
 
     /// Puts what is held, and what headers are here, into the ping payloads.
-    private mutating func announce(_ payload: StatePingPayload, isUrgent: Bool, at now: Instant) {
+    private mutating func announce(
+        _ payload: StatePingPayload, isUrgent: Bool, _ fellows: [Bytes32], at now: Instant
+    ) {
         overlay.setLocal(
-            network: .state, radius: payload.radius, extensionPayload: payload.encoded, isUrgent: isUrgent, at: now)
+            network: .state, radius: payload.radius, extensionPayload: payload.encoded, isUrgent: isUrgent,
+            eager: fellows, at: now)
         overlay.setLocal(network: .chain, radius: .max, extensionPayload: chain.localPayload, at: now)
     }
 

@@ -31,6 +31,8 @@ public struct NodeConfiguration: Sendable {
     public var downloadBytesPerSecond: UInt64?
     /// What the content that others are sent may have a second, over all of them; nil: no limit.
     public var uploadBytesPerSecond: UInt64?
+    /// What is encoded ahead of requests.
+    public var serveAhead = ServeAhead()
     /// Secret seeds (32 bytes each) of the attesting keys a bridge signs with.
     public var attestingSeeds: [[UInt8]]
     /// A bridge signs as final the block this far below its head.
@@ -104,6 +106,7 @@ extension NodeConfiguration {
             rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
         stateSync.knowsStretches = knowsStretches
+        stateSync.serveAhead = serveAhead
         return stateSync
     }
 }

@@ -27,6 +27,7 @@ enum Standing {
         progress.usefulPeers = state.usefulPeers
         progress.lanes = state.activeLanes
         progress.searches = state.holders.activeSearches
+        progress.ready = state.ready
         progress.waiting = waiting(node, at: now)
         progress.unheld = state.holders.unheld(at: now)
         progress.headAge = headAge(node, at: moment)

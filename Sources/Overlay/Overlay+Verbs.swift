@@ -102,16 +102,18 @@ extension Overlay {
 
     /// What our PING and PONG carry: the radius in type 0 and 1, `extensionPayload` (at most 700 bytes) in the
     /// network's own type. When one of them changes, kept peers are pinged at the next chance, each at most once in
-    /// 5 s; all peers and at once where the news `isUrgent`.
+    /// 5 s; all peers and at once where the news `isUrgent`; those that are `eager` for any at most once in a second.
     /// False for a network or payload that cannot be.
     @discardableResult
     public mutating func setLocal(
-        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool = false, at now: Instant
+        network id: NetworkID, radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool = false,
+        eager: [Bytes32] = [],
+        at now: Instant
     ) -> Bool {
         wire.clock = now
         guard let network = index(of: id) else { return false }
         return networks[network].setLocal(
-            radius: radius, extensionPayload: extensionPayload, isUrgent: isUrgent, through: &wire)
+            radius: radius, extensionPayload: extensionPayload, isUrgent: isUrgent, eager: eager, through: &wire)
     }
 
     /// Pings a peer out of turn.

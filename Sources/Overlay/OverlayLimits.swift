@@ -164,6 +164,9 @@ public enum OverlayLimits {
     package static let standings = 8_192
     /// Between two PINGs that carry a changed payload to the same peer. Specs/wire.md, 11.
     static let payloadPingGap = Interval.seconds(5)
+    /// The same to the few that the network above names as waiting for each bit of news: a walker needs several seconds
+    /// for a section of a large state, and a second for a hundred of a small one.
+    package static let eagerPingGap = Interval.seconds(1)
     /// The same for a payload that peers wait for, such as a new anchor: once in an epoch.
     static let urgentPingGap = Interval.milliseconds(250)
     /// A ban begins below the one score; no score exceeds the other.

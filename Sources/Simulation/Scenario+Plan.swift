@@ -59,6 +59,8 @@ extension Scenario {
         public var onlyArc: UInt64?
         /// Nodes of the former version: block diffs by sections only (0x43).
         public var isFormer = false
+        /// Bytes a second that each of them sends as content at most; nil: no limit.
+        public var uploadRate: UInt64?
 
         public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count

@@ -96,6 +96,7 @@ public struct Scenario: Sendable {
                 network: network, role: .holder, key: key, clientInfo: Scenario.clientInfo)
             configuration.radiusExponent = group.radiusExponent
             configuration.knowsStretches = !group.isFormer
+            configuration.uploadBytesPerSecond = group.uploadRate
             let boot = plan.boot == .bridge ? bridge : anyHolder ?? bridge
             let id = world.add(configuration)
             let delay = Interval(microseconds: plan.startSpread.microseconds * UInt64(holders.count) / UInt64(count))

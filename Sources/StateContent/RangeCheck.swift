@@ -57,6 +57,9 @@ public struct VerifiedStateRange: Sendable {
     /// Accounts and slots.
     public var leafCount: Int { accounts.count + slots.count }
 
+    /// Bytes of their keys and values.
+    public var leafBytes: Int { 32 * leafCount + accounts.valueBytes.count + slots.valueBytes.count }
+
     /// Every leaf in flat order, in the form of the store: slim body, slot value without leading zeros.
     private func forEachLeaf<E: Error>(_ body: (FlatKey, ArraySlice<UInt8>) throws(E) -> Void) throws(E) {
         var slot = 0

@@ -148,7 +148,7 @@ public enum SectionsServer {
             let isAdded = try found.map { try joining.add($0, of: index) } ?? false
             if !isAdded { vain += room }
         }
-        return joining.encoded(from: key.sections.first ?? 0) ?? StateStatus.itemTooLarge.encoded
+        return try joining.encoded(from: key.sections.first ?? 0) ?? StateStatus.itemTooLarge.encoded
     }
 
     /// An answer while it grows.
@@ -185,10 +185,12 @@ public enum SectionsServer {
             return true
         }
 
-        /// nil without a section.
-        func encoded(from first: Int) -> [UInt8]? {
+        /// nil without a section. Whatever came first, all stands in the order of the sections.
+        func encoded(from first: Int) throws(ProofError) -> [UInt8]? {
             guard !parts.isEmpty else { return nil }
             let parts = parts.sorted { $0.section < $1.section }
+            var proof = ProofNodes()
+            for part in parts { try crown.addProof(ofSection: part.section, to: &proof) }
             func joined(_ column: KeyPath<SectionColumns, [UInt8]>) -> [UInt8] {
                 var bytes: [UInt8] = []
                 bytes.reserveCapacity(parts.reduce(0) { $0 + $1.columns[keyPath: column].count })

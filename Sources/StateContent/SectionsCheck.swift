@@ -53,6 +53,15 @@ public struct VerifiedSections: Sendable {
     public let slotCounts: [Int]
     /// All slots: keys, and values as they stand in the trie (RLP strings), in flat order.
     public let slots: LeafColumns
+
+    /// Bytes of the keys and values of one part.
+    public func leafBytes(of part: Part) -> Int {
+        func bytes(_ range: Range<Int>, _ columns: LeafColumns) -> Int {
+            guard let first = range.first, let last = range.last else { return 0 }
+            return 32 * range.count + columns.valueRange(at: last).upperBound - columns.valueRange(at: first).lowerBound
+        }
+        return bytes(part.accounts, accounts) + bytes(part.slots, slots)
+    }
 }
 
 /// Checks answers with several sections.

@@ -58,6 +58,8 @@ public enum StateNetworkLimits {
 
     /// Jobs that serve peers under way.
     static let servingJobs = 64
+    /// Sections that one job encodes ahead: some milliseconds of a worker.
+    static let encodedAtOnce = 16
     /// Seconds after which an asker for whom there is no job is told to come back (status 2).
     public static let busyAnswerSeconds: UInt16 = 1
     /// Records given to an asker that must look elsewhere; the overlay sends as many as fit.

@@ -30,6 +30,8 @@ public struct NodeProgress: Sendable, Equatable {
     /// Peers that serve something of our arc.
     public var usefulPeers = 0
     public var lanes = 0
+    /// Sections that are encoded ahead of requests, and their bytes.
+    public var ready = Ready()
     /// Searches for holders under way.
     public var searches = 0
     /// A section that the walk has come to and that nobody known has; nil where there is none.
@@ -51,6 +53,11 @@ public struct NodeProgress: Sendable, Equatable {
 }
 
 extension NodeProgress {
+    /// What is encoded ahead of requests.
+    public struct Ready: Sendable, Equatable {
+        public var sections = 0, bytes = 0
+    }
+
     /// What the walk waits for.
     public struct Waiting: Sendable, Equatable {
         /// Its leading nibbles.
@@ -118,6 +125,8 @@ public struct Totals: Sendable, Equatable {
     public var blockDiffs = 0
     public var codes = 0
     public var folds = 0
+    /// Keys and values of the ranges and sections that were verified and stored, bytes: what the state itself has.
+    public var leafBytes: UInt64 = 0
     /// Sections that were led to another anchor by comparing subtree hashes.
     public var comparisons = 0
     /// Partly fetched sections that were led on to another anchor; sections begun again.

@@ -35,6 +35,8 @@ struct Operation: Sendable {
         case replay(ReplayedBlock)
         /// A value for a peer that asked.
         case serve(Overlay.ContentToken)
+        /// Sections are encoded ahead of requests at this anchor.
+        case encode(Anchor)
         /// Writes that nothing waits for.
         case note
     }
@@ -159,7 +161,7 @@ public struct OperationTable: Sendable {
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             asked[peer] = sum == 0 ? nil : sum
-        case .names, .crown, .blockDiffs, .fold, .drop, .replay, .note: return
+        case .names, .crown, .blockDiffs, .fold, .drop, .replay, .encode, .note: return
         }
     }
 }

@@ -27,7 +27,8 @@ struct StateServer: Sendable {
 
     /// The reply to a request of `asker`.
     func reply(
-        to key: StateContentKey, from asker: StatePeer?, _ holdings: Holdings, _ gossip: DiffGossip,
+        to key: StateContentKey, from asker: StatePeer?, _ holdings: Holdings, _ ready: ReadySections,
+        _ gossip: DiffGossip,
         _ chain: some AttestedHeaders
     ) -> Reply {
         if let trie = key.trie, trie != .accounts { return .content(StateStatus.placementNotSupported.encoded) }
@@ -41,7 +42,7 @@ struct StateServer: Sendable {
         case .range(let key): return range(key, holdings)
         case .diffs(let key): return diffs(key, holdings, chain)
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
-        case .sections(let key): return sections(key, holdings)
+        case .sections(let key): return sections(key, holdings, ready)
         case .subtrees(let key): return subtrees(key, holdings)
         // Nothing is spread yet: keys that name a storage trie were answered above.
         case .wideDirectory(let key):
@@ -77,7 +78,7 @@ struct StateServer: Sendable {
                 ServeRange(key: key, section: section, point: point, crown: crown, otherwise: notHere(holdings))))
     }
 
-    private func sections(_ key: SectionsKey, _ holdings: Holdings) -> Reply {
+    private func sections(_ key: SectionsKey, _ holdings: Holdings, _ ready: ReadySections) -> Reply {
         guard key.sections.allSatisfy({ $0 < Section.count(depth: depth) }) else {
             return .content(StateStatus.placementNotSupported.encoded)
         }
@@ -94,7 +95,7 @@ struct StateServer: Sendable {
             .serveSections(
                 ServeSections(
                     key: key, sections: held.map { holdings.book.section($0) }, point: point, crown: crown,
-                    otherwise: notHere(holdings))))
+                    ready: ready.ready(held, at: key.anchor), otherwise: notHere(holdings))))
     }
 
     private func subtrees(_ key: SubtreesKey, _ holdings: Holdings) -> Reply {

@@ -86,8 +86,11 @@ extension StateSync {
             if isNew { note(HeadProof(point: point, nodes: holdings.crowns.nodes(root: root)).writing, at: now) }
             outbox.report(.verified(point))
         }
+        ahead.keep(holdings.servedAnchors())
+        while let (anchor, job) = ahead.next(holdings) { run(.encodeSections(job), for: .encode(anchor), at: now) }
         let (payload, isUrgent) = announcer.payload(of: holdings)
-        outbox.append(.announce(payload, isUrgent: isUrgent))
+        let fellows = planner.phase == .walking ? holders.book.fellows(of: configuration.id) : []
+        outbox.append(.announce(payload, isUrgent: isUrgent, fellows: fellows))
     }
 
     /// Everything of the arc is held at one anchor. For the whole ring the root is made of the section hashes.

@@ -4,6 +4,9 @@ import StateStore
 
 // What is told of the state network to those who watch.
 extension StateSync {
+    /// Sections that are encoded ahead of requests, and their bytes.
+    public var ready: NodeProgress.Ready { NodeProgress.Ready(sections: ahead.count, bytes: ahead.byteCount) }
+
     /// Where the walk stands.
     public var phase: WalkPlanner.Phase { planner.phase }
 

@@ -32,7 +32,7 @@ extension StateSync {
             // What a key of another network's making stands for is not known: the Portal networks hash it.
             return outbox.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
         }
-        switch server.reply(to: key, from: holders[asker], holdings, gossip, chain) {
+        switch server.reply(to: key, from: holders[asker], holdings, ahead, gossip, chain) {
         case .content(let value): outbox.append(.answer(token, .content(value)))
         case .names(let position):
             let records = server.names(near: position ?? asker, for: asker, holders)

@@ -15,6 +15,12 @@ extension StateSync {
         case (.serve(let token), .served(let value)):
             outbox.append(.answer(token, .content(value)))
             end(id, .done(bytes: 0), at: moment.instant)
+        case (.encode(let anchor), .encoded(.success(let found))):
+            ahead.came(found, at: anchor)
+            end(id, .done(bytes: 0), at: moment.instant)
+            while let (anchor, job) = ahead.next(holdings) {
+                run(.encodeSections(job), for: .encode(anchor), at: moment.instant)
+            }
         case (.replay(let block), .genesis(.success(let taken))):
             commit(id, block, taken.batch, chain, at: moment) { .genesis(taken, $0) }
         case (.replay(let block), .replay(.success(let taken))):
@@ -110,11 +116,13 @@ extension StateSync {
                 totals.carries += 1
                 if let sender = diff.sender { helped(sender, diff.byteCount, at: now) }
             }
+            totals.leafBytes += UInt64(taken.leafBytes)
             planner.came(taken, bytes: bytes, operation.task)
             forget(holdings.committed(taken.record, section: taken.record.section.index), at: now)
             holdings.codes.want(taken.wantedCodes)
         case .sections(let taken):
             totals.sections += taken.records.count
+            totals.leafBytes += UInt64(taken.leafBytes)
             planner.came(taken, bytes: bytes, operation.task)
             for record in taken.records { forget(holdings.committed(record, section: record.section.index), at: now) }
             holdings.codes.want(taken.wantedCodes)

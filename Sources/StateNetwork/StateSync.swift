@@ -62,8 +62,8 @@ public struct StateSync: Sendable {
         case judge(Bytes32, PeerVerdict)
         /// The radius that a peer says it has.
         case note(radius: UInt256, of: Bytes32)
-        /// What our own pings say from now on.
-        case announce(StatePingPayload, isUrgent: Bool)
+        /// What our own pings say from now on; `fellows` are peers that wait for it more than others do.
+        case announce(StatePingPayload, isUrgent: Bool, fellows: [Bytes32])
         /// Look for the nodes nearest to a position; ends in `lookedUp`.
         case lookup(HolderDirectory.SearchID, near: Bytes32, width: Int, avoiding: Set<Bytes32>)
         /// Meet nodes: each ends in `peerMet`, `peerUpdated` or `peerLost`.
@@ -96,6 +96,8 @@ public struct StateSync: Sendable {
         public var attestingSeeds: [[UInt8]]
         /// A bridge signs as final the block this far below its head.
         public var finalityDepth: UInt64
+        /// What is encoded ahead of requests.
+        public var serveAhead = ServeAhead()
         /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
         public var knowsStretches = true
 
@@ -136,6 +138,8 @@ public struct StateSync: Sendable {
     var announcer: Announcer
     var completion: Completion
     var dropped = DroppedSections()
+    /// What is encoded ahead of requests.
+    var ahead: ReadySections
     public internal(set) var totals = Totals()
     /// What came and held.
     public internal(set) var verifiedBytes: VerifiedBytes
@@ -155,7 +159,8 @@ public struct StateSync: Sendable {
         planner = WalkPlanner(
             configuration: WalkPlanner.Configuration(
                 role: role, lanes: configuration.lanes, rangeBytes: configuration.rangeBytes,
-                downloadBytesPerSecond: configuration.downloadBytesPerSecond),
+                downloadBytesPerSecond: configuration.downloadBytesPerSecond,
+                turn: Double(configuration.id.word1 >> 11) * 0x1p-53),
             holdings.book, at: moment.instant)
         // Whoever takes nothing from a bridge does not look for one.
         let isHolder = role == .holder
@@ -168,6 +173,7 @@ public struct StateSync: Sendable {
             role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections,
             knowsStretches: configuration.knowsStretches)
         server = StateServer(role: role, depth: network.sectionDepth)
+        ahead = ReadySections(limit: configuration.serveAhead.bytes, jobs: configuration.serveAhead.jobs)
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)
         announcer = Announcer(role: role, radiusExponent: configuration.radiusExponent)
         // It counts as long as nothing of the arc was given up since.
@@ -313,6 +319,7 @@ public struct StateSync: Sendable {
             case .invalid: replayer?.failed()
             default: replayer?.refused(block, at: now)
             }
+        case .encode: ahead.ended()
         case .serve, .names, .crown, .blockDiffs, .fold, .drop, .note: break
         }
     }

@@ -1,7 +1,7 @@
 import Primitives
 
-/// What the packets of all streams may have a second: a token bucket, and the paths that wait for it, by turns. It holds
-/// while a stream runs, not only when one begins. Acks and what opens and ends a stream pass by it.
+/// What the packets of all streams may have a second: a token bucket, and the paths that wait for it, by turns. It
+/// holds while a stream runs, not only when one begins. Acks and what opens and ends a stream pass by it.
 struct SendRate: Sendable {
     private let bytesPerMicrosecond: Double
     private let burst: Double

@@ -27,9 +27,19 @@ extension Carousel {
             transform: { try Radius($0) })
         var radius = Radius(exponent: Defaults.radiusExponent)
 
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "Memory for sections encoded ahead of requests, with a unit (256MiB; default: 0B, none).",
+                discussion: "At each new anchor half of the workers encode what is held, as far as this goes.",
+                valueName: "size"),
+            transform: ByteCount.parse)
+        var serveAhead = ByteCount(bytes: 0)
+
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
             settings.radiusExponent = radius.exponent
+            settings.limits.serveAheadBytes = serveAhead.bytes
             try NodeRuntime.runToEnd(settings)
         }
     }
@@ -147,12 +157,12 @@ extension RuntimeSettings {
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes
         keptHeaders = node.pruneHeaders
-        uploadBytesPerSecond = node.maxUploadRate?.bytes
+        limits.uploadBytesPerSecond = node.maxUploadRate?.bytes
         logLevel = node.logLevel
         logFormat = node.logFormat
         statusFile = node.statusFile.map { StatusFile($0) }
         if let fetch {
-            downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
+            limits.downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
             rangeBytes = UInt32(fetch.rangeSize.bytes)
             lanes = fetch.lanes
         }

@@ -50,12 +50,18 @@ import Testing
             section: 2, anchor: Bench.anchor, origin: Cursor(account: .zero), limit: Cursor(account: .max), maxBytes: 1)
         let diffs = WalkTask.diffs(sections: [2, 5], from: Bench.anchor, to: .block(Bench.genesis))
         let taken = RangeTaken(
-            record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1, isCarried: false)
+            record: Bench.record(2), batch: WriteBatch(), wantedCodes: [], leaves: 1, leafBytes: 70, isCarried: false)
+        let bundle = WalkTask.sections([6, 7], anchor: Bench.anchor, maxBytes: 1)
+        let several = SectionsTaken(
+            records: [Bench.record(6), Bench.record(7)], given: [6, 7], batch: WriteBatch(), wantedCodes: [],
+            leafBytes: 70)
         let checked = CheckedDiff(layer: Bench.layer(3), batch: WriteBatch(), codeHashes: [], wantedCodes: [])
         let folded = SectionFolded(record: Bench.record(4), batch: WriteBatch(), wantedCodes: [])
         return [
             UnderWay(purpose: .serve(Overlay.ContentToken(value: 1)), stage: .checking),
             Self.ask(range, .checking), Self.ask(range, .writing(.range(taken))),
+            Self.ask(bundle, .checking), Self.ask(bundle, .writing(.sections(several))),
+            UnderWay(purpose: .encode(Bench.anchor), stage: .checking),
             Self.ask(diffs, .checking), Self.ask(diffs, .writing(.diffs(DiffsTaken(), goal: Bench.genesis))),
             Self.ask(.carry(section: 6, from: Bench.anchor, to: Bench.anchor), .checking),
             UnderWay(purpose: .blockDiffs([Bench.diff(3)]), stage: .checking, sections: [3]),

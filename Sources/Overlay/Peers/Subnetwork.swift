@@ -256,7 +256,7 @@ struct Subnetwork: Sendable {
 
     /// Says something else of ourselves from now on; see `Overlay.setLocal`.
     mutating func setLocal(
-        radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool, through wire: inout PortalWire
+        radius: UInt256, extensionPayload: [UInt8]?, isUrgent: Bool, eager: [Bytes32], through wire: inout PortalWire
     ) -> Bool {
         guard extensionPayload?.count ?? 0 <= OverlayLimits.extensionPayloadBytes else { return false }
         guard profile.set(radius: radius, extensionPayload: extensionPayload) else { return true }
@@ -266,6 +266,7 @@ struct Subnetwork: Sendable {
             guard let last = table.look(at: peer, { $0.lastPing }) else { continue }
             schedule(peer, at: max(wire.clock + turn, last + gap), through: &wire)
         }
+        for peer in eager { schedule(peer, after: OverlayLimits.eagerPingGap, through: &wire) }
         return true
     }
 

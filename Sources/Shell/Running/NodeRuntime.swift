@@ -122,8 +122,11 @@ public enum NodeRuntime {
             }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
-        configuration.downloadBytesPerSecond = settings.downloadBytesPerSecond
-        configuration.uploadBytesPerSecond = settings.uploadBytesPerSecond
+        configuration.downloadBytesPerSecond = settings.limits.downloadBytesPerSecond
+        configuration.uploadBytesPerSecond = settings.limits.uploadBytesPerSecond
+        // Half of the workers are left to those who ask for something else.
+        configuration.serveAhead = ServeAhead(
+            bytes: Int(clamping: settings.limits.serveAheadBytes), jobs: max(1, settings.workers / 2))
         configuration.attestingSeeds = seeds
         if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders
@@ -207,6 +210,7 @@ public enum NodeRuntime {
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
         let reporter = Reporter(
             settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.replay?.chain)
+        reporter.receivedBytes = { [socket = parts.socket] in socket.counters.receivedBytes }
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)

@@ -37,6 +37,16 @@ public struct RuntimeSettings: Sendable {
         }
     }
 
+    /// How much of the line and of memory it may take.
+    public struct Limits: Sendable {
+        /// What is asked for, and what is sent as content, a second; nil: no limit.
+        public var downloadBytesPerSecond: UInt64?, uploadBytesPerSecond: UInt64?
+        /// Bytes of sections that are encoded ahead of requests; 0: none.
+        public var serveAheadBytes: UInt64 = 0
+
+        public init() {}
+    }
+
     public var role: Role
     public var dataDirectory: DataDirectory
     public var networkFile: String
@@ -57,8 +67,7 @@ public struct RuntimeSettings: Sendable {
     public var statusFile: StatusFile?
     /// The arc is 2^radiusExponent keys.
     public var radiusExponent = 256
-    public var downloadBytesPerSecond: UInt64?
-    public var uploadBytesPerSecond: UInt64?
+    public var limits = Limits()
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16
     public var end = End.never

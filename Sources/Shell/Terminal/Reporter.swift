@@ -13,12 +13,16 @@ final class Reporter {
     private let started: Instant
     private var progress: NodeProgress?
     private var complete: (anchor: Anchor, root: Bytes32?)?
+    /// From the start to the first report of everything.
+    private var completeAfter: Interval?
     private var verified: StatePoint?
     private var replayed: StatePoint?
     private var isStatusRefused = false
     private var hasFailed = false
     private var isDone = false
     private let chain: ChainDirectory?
+    /// Bytes of all datagrams that came since the start.
+    var receivedBytes: () -> Int = { 0 }
     /// Called for every block that a bridge has applied.
     var blockUsed: () -> Void = {}
 
@@ -89,6 +93,7 @@ final class Reporter {
     private func take(complete anchor: Anchor, _ root: Bytes32?, from node: CarouselNode) -> LoopVerdict {
         let isFirst = complete == nil
         complete = (anchor, root)
+        completeAfter = completeAfter ?? clock.instant() - started
         let what = root.map { "the whole state is held; the root over its sections, \($0), is the header's" }
         let text = "epoch \(anchor.epoch): " + (what ?? "the arc is complete, every section as in the crown")
         terminal.log(isFirst ? .info : .debug, text)
@@ -139,7 +144,10 @@ final class Reporter {
             ("state_bytes", "\(progress.stateBytes)"),
             ("bytes_per_second", "\(UInt64(max(0, progress.bytesPerSecond)))"),
             ("average_rate", "\(UInt64(Double(progress.stateBytes) / seconds))"),
+            ("udp_bytes_received", "\(receivedBytes())"),
+            ("leaf_bytes", "\(totals.leafBytes)"),
             ("ranges", "\(totals.ranges)"),
+            ("bundled_sections", "\(totals.sections)"),
             ("diffs", "\(totals.sectionDiffs)"),
             ("block_diffs", "\(totals.blockDiffs)"),
             ("codes", "\(totals.codes)"),
@@ -149,6 +157,8 @@ final class Reporter {
             ("peers", "\(progress.peers)"),
             ("useful_peers", "\(progress.usefulPeers)"),
             ("lanes", "\(progress.lanes)"),
+            ("ready_sections", "\(progress.ready.sections)"),
+            ("ready_bytes", "\(progress.ready.bytes)"),
             ("searches", "\(progress.searches)"),
             ("searches_made", "\(node.holders.searchCount)"),
             ("kept_peers", "\(node.holders.keptCount)"),
@@ -161,6 +171,7 @@ final class Reporter {
         }
         if let complete {
             figures.append(("complete_epoch", "\(complete.anchor.epoch)"))
+            if let completeAfter { figures.append(("complete_after", String(format: "%.3f", completeAfter.seconds))) }
             if let root = complete.root { figures.append(("complete_root", Hex.prefixed(root.bytes))) }
         }
         for (id, bytes) in totals.stateBytesByPeer.sorted(by: { $0.key < $1.key }) {

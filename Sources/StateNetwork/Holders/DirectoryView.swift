@@ -60,3 +60,15 @@ extension HolderDirectory {
         return Unheld(count: sections.count, first: Section(depth: arc.depth, index: first))
     }
 }
+
+extension HolderBook {
+    /// Walkers that still lack something, as this node does: what one of them has the others can have of it. The
+    /// nearest to `id`, so that of many each has some.
+    func fellows(of id: Bytes32) -> [Bytes32] {
+        let all = Section.count(depth: depth)
+        let fellows = peers.values.filter { peer in
+            peer.role == .walker && !peer.served.contains { $0.runs.reduce(0) { $0 + $1.count } >= all }
+        }
+        return Array(fellows.map(\.id).sorted { ($0 ^ id) < ($1 ^ id) }.prefix(HolderLimits.fellows))
+    }
+}

@@ -13,6 +13,9 @@ public enum HolderLimits {
     public static let keptPerSection = 8
     /// Kept peers of the whole ring's radius: walkers, bridges, and whoever says that it has everything.
     public static let keptWhole = 16
+    /// Walkers that hear of newly complete sections within a second (`OverlayLimits.eagerPingGap`): 600 bytes for a
+    /// PING with its PONG, so some 5 KB/s each way at most, and only while both still walk.
+    static let fellows = 8
     /// Kept peers of one network prefix (an IPv4 /24 or IPv6 /48) among those that cover one section. Source: the
     /// discv5 tables' own limit of two a bucket.
     public static let keptPerSectionAndSubnet = 2

@@ -108,6 +108,7 @@ public struct TakeRange: Sendable {
         return RangeTaken(
             record: after, batch: batch,
             wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount,
+            leafBytes: range.leafBytes,
             isCarried: advanced != nil)
     }
 
@@ -183,6 +184,8 @@ public struct RangeTaken: Sendable {
     /// Code that accounts of the range name and the store lacks.
     public let wantedCodes: [WantedCode]
     public let leaves: Int
+    /// Bytes of their keys and values.
+    public let leafBytes: Int
     /// Whether what was held before was led to the range's anchor.
     public let isCarried: Bool
 }

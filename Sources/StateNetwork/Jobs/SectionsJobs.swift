@@ -12,6 +12,8 @@ public struct ServeSections: Sendable {
     /// The block at the anchor's boundary.
     let point: StatePoint
     let crown: Crown
+    /// Those that were encoded ahead.
+    let ready: [Int: SectionColumns]
     /// The answer where the store has moved on to other anchors meanwhile.
     let otherwise: StateStatus
 
@@ -19,13 +21,35 @@ public struct ServeSections: Sendable {
         do {
             // The records are read from the same snapshot as the leaves: see `ServedSection`.
             let records = try sections.compactMap { section throws(StoreError) in
-                try SectionRecord.read(section, in: snapshot)
+                ready[section.index] == nil ? try SectionRecord.read(section, in: snapshot) : nil
             }
             var view = StateView(snapshot, depth: crown.depth, at: point, records: records)
-            return try SectionsServer.serve(key, view: &view, crown: crown) ?? otherwise.encoded
+            return try SectionsServer.serve(key, view: &view, crown: crown, ready: ready) ?? otherwise.encoded
         } catch {
             return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
         }
+    }
+}
+
+/// Encodes sections ahead of requests for them.
+public struct EncodeSections: Sendable {
+    let sections: [Section]
+    let depth: Int
+    /// The block at the boundary of the anchor that they are encoded at.
+    let point: StatePoint
+
+    /// By index; one that fits no answer, or that the store has at that anchor no more, is not there.
+    func run(on snapshot: some StoreSnapshot) throws -> [Int: SectionColumns] {
+        let records = try sections.compactMap { section throws(StoreError) in
+            try SectionRecord.read(section, in: snapshot)
+        }
+        var view = StateView(snapshot, depth: depth, at: point, records: records)
+        var found: [Int: SectionColumns] = [:]
+        for section in sections where view.holds(section) {
+            found[section.index] = try SectionsServer.columns(
+                of: section, from: &view, bytes: StateContentLimits.servedRangeBytes)
+        }
+        return found
     }
 }
 
@@ -83,7 +107,8 @@ public struct TakeSections: Sendable {
             codes += lacking.map { WantedCode(hash: $0, section: part.section.index) }
         }
         return SectionsTaken(
-            records: records, given: found.parts.map(\.section.index), batch: writer.finished, wantedCodes: codes)
+            records: records, given: found.parts.map(\.section.index), batch: writer.finished, wantedCodes: codes,
+            leafBytes: parts.reduce(0) { $0 + found.leafBytes(of: $1) })
     }
 }
 
@@ -96,4 +121,6 @@ public struct SectionsTaken: Sendable {
     public let batch: WriteBatch
     /// Code that their accounts name and the store lacks.
     public let wantedCodes: [WantedCode]
+    /// Bytes of the keys and values of those that are taken.
+    public let leafBytes: Int
 }

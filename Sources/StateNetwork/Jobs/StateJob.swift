@@ -13,6 +13,7 @@ public enum StateJob: Sendable {
     case serveCodes(ServeCodes)
     case serveSubtrees(ServeSubtrees)
     case serveSections(ServeSections)
+    case encodeSections(EncodeSections)
     case takeRange(TakeRange)
     case takeSections(TakeSections)
     case takeDiffs(TakeDiffs)
@@ -35,6 +36,7 @@ public enum StateJob: Sendable {
         case .serveCodes(let job): .served(job.run(on: snapshot))
         case .serveSubtrees(let job): .served(job.run(on: snapshot))
         case .serveSections(let job): .served(job.run(on: snapshot))
+        case .encodeSections(let job): .encoded(StateJobError.result { try job.run(on: snapshot) })
         case .takeSections(let job): .sections(StateJobError.result { try job.run(on: snapshot) })
         case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
         case .takeDiffs(let job): .diffs(StateJobError.result { try job.run(on: snapshot) })
@@ -57,6 +59,7 @@ extension StateJob {
         switch self {
         case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees, .serveSections:
             .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
+        case .encodeSections: .encoded(.failure(.store(error)))
         case .takeRange: .range(.failure(.store(error)))
         case .takeSections: .sections(.failure(.store(error)))
         case .takeDiffs: .diffs(.failure(.store(error)))
@@ -94,6 +97,8 @@ public struct PruneHeaders: Sendable {
 public enum StateJobResult: Sendable {
     /// A value for a peer, status byte included.
     case served([UInt8])
+    /// Sections encoded ahead, by index.
+    case encoded(Result<[Int: SectionColumns], StateJobError>)
     case range(Result<RangeTaken, StateJobError>)
     case sections(Result<SectionsTaken, StateJobError>)
     case diffs(Result<DiffsTaken, StateJobError>)
@@ -110,6 +115,7 @@ public enum StateJobResult: Sendable {
     var error: StateJobError? {
         switch self {
         case .served: nil
+        case .encoded(let result): result.error
         case .range(let result): result.error
         case .sections(let result): result.error
         case .diffs(let result): result.error

@@ -7,6 +7,8 @@ import StateStore
 struct Bundles: Sendable {
     /// Bytes of a section in an answer, as far as is known by those that came; nil before the first.
     private var sectionBytes: Double?
+    /// Bytes a second that one request has brought of late; nil before the first.
+    private var pace: Double?
     /// Sections that were left out of an answer, since they last moved: they are asked for as ranges.
     private var leftOut: Set<Int> = []
     /// Peers that have never heard of bundles.
@@ -21,6 +23,12 @@ struct Bundles: Sendable {
         let sample = Double(bytes) / sections
         let weight = max(min(sections / 16, 1), 0.125)
         sectionBytes = sectionBytes.map { $0 + (sample - $0) * weight } ?? sample
+    }
+
+    /// A range or bundle brought so many bytes from the question to the end.
+    mutating func took(_ time: Interval, bytes: Int) {
+        let sample = Double(bytes) / max(time.seconds, 0.001)
+        pace = pace.map { $0 + (sample - $0) / 4 } ?? sample
     }
 
     /// An answer brought these of the sections asked for. Those before the last of them that it lacks did not fit.
@@ -51,9 +59,11 @@ struct Bundles: Sendable {
     func mayHave(_ section: Int) -> Bool { !leftOut.contains(section) }
 
     /// Sections that fit an answer of so many bytes, by what is known: a tenth of it is left free, since they differ.
+    /// Where lines are slow they are no more than come in `WalkLimits.bundleTime`.
     func count(in bytes: UInt32) -> Int {
         guard let sectionBytes else { return 1 }
-        let count = Double(bytes) * 0.9 / max(sectionBytes, 1)
+        let usual = (pace ?? .infinity) * WalkLimits.bundleTime.seconds
+        let count = min(Double(bytes) * 0.9, usual) / max(sectionBytes, 1)
         return min(max(Int(count), 1), StateContentLimits.maskBits)
     }
 }

@@ -29,6 +29,8 @@ struct WalkDraft {
     /// A peer that state may be taken from.
     struct Candidate {
         let id: Bytes32
+        /// Whether it walks as this node does.
+        let isWalker: Bool
         let served: [AnchorSections]
         let head: StatePoint?
         let pausedUntil: Instant
@@ -64,17 +66,23 @@ struct WalkDraft {
     private(set) var reviewAt: Instant?
     let now: Instant
 
-    init(role: Role, _ peers: HolderDirectory, _ operations: OperationTable, at now: Instant) {
+    init(
+        role: Role, _ peers: HolderDirectory, _ operations: OperationTable, _ book: SectionBook, at now: Instant
+    ) {
         self.now = now
         inFlight = operations.askCount
         taken = []
         comparisons = operations.asks.count { if case .compare? = $0.task { true } else { false } }
-        for operation in operations.asks { taken.formUnion(operation.task?.sections ?? []) }
+        // Where somebody else's answer came first, the section does not wait for the one that is late.
+        for case let task? in operations.asks.lazy.map(\.task) where !task.isOvertaken(book) {
+            taken.formUnion(task.sections)
+        }
         candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(
                 Candidate(
-                    id: peer.id, served: peer.served, head: peer.head, pausedUntil: peer.pace.pausedUntil,
+                    id: peer.id, isWalker: peer.role == .walker, served: peer.served, head: peer.head,
+                    pausedUntil: peer.pace.pausedUntil,
                     isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet, load: operations.load(of: peer.id)))
         }
     }
@@ -83,6 +91,15 @@ struct WalkDraft {
     var hasRoom: Bool { inFlight < WalkLimits.requestsInFlight }
 
     func hasFree(where qualifies: (Candidate) -> Bool) -> Bool { candidates.contains { $0.isFree && qualifies($0) } }
+
+    /// Sections that walkers say they have complete at the anchor.
+    func ofFellows(at anchor: Anchor) -> Set<Int> {
+        var sections: Set<Int> = []
+        for peer in candidates where peer.isWalker {
+            for served in peer.served where served.anchor == anchor { sections.formUnion(served.runs.joined()) }
+        }
+        return sections
+    }
 
     /// How many say that they have the section complete at the anchor.
     func providers(of section: Int, at anchor: Anchor) -> Int { candidates.count { $0.holds(section, at: anchor) } }

@@ -11,9 +11,15 @@ public enum WalkLimits {
     /// Sections that holders are looked for ahead of each lane, and of those to be carried forward: a lookup takes
     /// about as long as three sections of a small state.
     static let sectionsAheadOfLane = 4, sectionsBehind = 64
-    /// How long one of the last ranges of a walk is waited for before a second peer is asked for it too: several round
-    /// trips of a far peer, or 1 MiB at a megabyte a second.
+    /// How long one of the last ranges of a walk is waited for at least before a second peer is asked for it too:
+    /// several round trips of a far peer, or 1 MiB at a megabyte a second.
     static let doubledAfter = Interval.seconds(1)
+    /// Peers that the same is asked of at once, at most: that none of four gives anything in seven seconds is rare even
+    /// where half of them are useless.
+    static let askedOfMost = 4
+    /// How long a bundle is to take: what is under way longer could have been had of somebody else meanwhile, who has
+    /// it by then; in less much of the time is a far peer's round trip.
+    static let bundleTime = Interval.seconds(2)
     /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
     static let comparedBytes: UInt32 = 256 << 10
     /// Levels of nodes asked for where one place is left, as when a comparison begins: 17 nodes at most, of which most

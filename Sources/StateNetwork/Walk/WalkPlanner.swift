@@ -15,6 +15,8 @@ public struct WalkPlanner: Sendable {
         var rangeBytes: UInt32
         /// nil: no limit.
         var downloadBytesPerSecond: UInt64?
+        /// Where in its stretch each lane begins, 0 up to 1: another place for every node.
+        var turn = 0.0
     }
 
     /// Where the walk stands.
@@ -32,6 +34,7 @@ public struct WalkPlanner: Sendable {
     private var rangeBytes: [Int: UInt32] = [:]
     private var refusals = Refusals()
     private var bundles = Bundles()
+    private var times = RangeTimes()
     /// When a partial section was first seen to have no holder left at its anchor.
     private var orphanedSince: [Int: Instant] = [:]
     /// Something happened since the last plan that may change what the next one says.
@@ -43,7 +46,8 @@ public struct WalkPlanner: Sendable {
 
     init(configuration: Configuration, _ book: SectionBook, at now: Instant) {
         self.configuration = configuration
-        lanes = Lanes(sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes)
+        lanes = Lanes(
+            sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes, turn: configuration.turn)
         budget = RateBudget(
             bytesPerSecond: configuration.downloadBytesPerSecond, requestBytes: configuration.rangeBytes, at: now)
     }
@@ -92,6 +96,10 @@ public struct WalkPlanner: Sendable {
     ) {
         if budgeted > 0 || arrived > 0 { budget.settle(taken: budgeted, arrived: arrived) }
         refusals.ended(task, of: peer, outcome, since: startedAt, at: now)
+        if case .done(let bytes) = outcome, task.doubled != nil {
+            times.note(now - startedAt)
+            bundles.took(now - startedAt, bytes: bytes)
+        }
         if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
@@ -142,7 +150,7 @@ public struct WalkPlanner: Sendable {
         guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
             return WalkPlan()
         }
-        var draft = WalkDraft(role: configuration.role, peers, operations, at: now)
+        var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, at: now)
         planCrown(of: newest, holdings, operations, &draft, by: &chooser)
         // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
         // the limit allows. Ranges wait until all that they may bring is covered.
@@ -151,7 +159,7 @@ public struct WalkPlanner: Sendable {
             planCodes(holdings, operations, chain, &draft, by: &chooser)
             if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
         }
-        planRanges(at: newest, holdings, &draft, by: &chooser)
+        planRanges(at: newest, holdings, peers, &draft, by: &chooser)
         planDoubles(holdings, operations, &draft, by: &chooser)
         deadline = deadline(after: draft, book: holdings.book)
         return draft.plan
@@ -319,19 +327,27 @@ public struct WalkPlanner: Sendable {
     /// every lane, the section that is first to lose its anchor goes first: lanes that all crept at the same pace would
     /// all be overtaken.
     private mutating func planRanges(
-        at newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+        at newest: Anchor, _ holdings: Holdings, _ peers: HolderDirectory, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
     ) {
         guard holdings.codes.count < WalkLimits.codesWanted else { return }
         let book = holdings.book
-        lanes.fill(book) { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }
-        // By anchor, sections not begun last; of equals the one that fewest have, then by index.
-        let order = lanes.active.map { index in
+        if lanes.current.contains(nil) {
+            lanes.fill(
+                Lanes.Sections(
+                    book: book, providers: { peers.providers(of: $0) }, ofFellows: draft.ofFellows(at: newest),
+                    isUnderWay: { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }))
+        }
+        // By anchor, sections not begun last; of equals the one that fewest have, then in the order of the lanes, which
+        // begin elsewhere in every node.
+        let order = lanes.active.enumerated().map { lane, index in
             let anchor = book.begun.contains(index) ? book.anchor(ofSection: index) : nil
             return (
-                epoch: anchor?.epoch ?? .max, providers: draft.providers(of: index, at: anchor ?? newest), index: index
+                epoch: anchor?.epoch ?? .max, providers: draft.providers(of: index, at: anchor ?? newest), lane: lane,
+                index: index
             )
-        }.sorted { $0 < $1 }
-        for (_, _, index) in order
+        }.sorted { ($0.epoch, $0.providers, $0.lane) < ($1.epoch, $1.providers, $1.lane) }
+        for (_, _, _, index) in order
         where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index) {
             let section = book.section(index)
             let begun = book.read(index) { entry in
@@ -353,7 +369,7 @@ public struct WalkPlanner: Sendable {
                 budget.settle(taken: maxBytes, arrived: 0)
                 continue
             }
-            if begun == nil, let task = bundle(from: index, at: anchor, maxBytes, of: peer, book, draft) {
+            if begun == nil, let task = bundle(from: index, at: anchor, maxBytes, of: peer, book, peers, draft) {
                 draft.ask(task, of: peer, budgeted: maxBytes)
                 continue
             }
@@ -365,49 +381,55 @@ public struct WalkPlanner: Sendable {
         }
     }
 
-    /// The section that a lane is on, with those after it that the peer has too and that no other lane is on, as many
-    /// as one answer is likely to hold; nil where that is one. At the end of the walk what is left is shared out among
-    /// the lanes.
+    /// The section that a lane is on, with those after it that the peer has too, that are as rare and that no other
+    /// lane is on, as many as one answer is likely to hold; nil where that is one. At the end of the walk what is left
+    /// is shared out among the lanes.
     private func bundle(
-        from index: Int, at anchor: Anchor, _ maxBytes: UInt32, of id: Bytes32, _ book: SectionBook, _ draft: WalkDraft
+        from index: Int, at anchor: Anchor, _ maxBytes: UInt32, of id: Bytes32, _ book: SectionBook,
+        _ peers: HolderDirectory, _ draft: WalkDraft
     ) -> WalkTask? {
         let left = book.arc.count - book.completeCount - draft.taken.count
         let most = min(bundles.count(in: maxBytes), left / max(lanes.current.count, 1))
         guard most > 1, bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
             let peer = draft.candidate(id)
         else { return nil }
-        let active = Set(lanes.active)
+        let (active, rarity) = (Set(lanes.active), peers.providers(of: index))
         var sections = [index]
         let end = min(index + StateContentLimits.maskBits, book.arc.upperBound)
         for next in (index + 1)..<max(end, index + 1) where !book.isComplete(next) {
             guard sections.count < most, !active.contains(next), !draft.taken.contains(next), !book.isLocked(next),
-                !book.begun.contains(next), bundles.mayHave(next), peer.holds(next, at: anchor)
+                !book.begun.contains(next), bundles.mayHave(next), peer.holds(next, at: anchor),
+                peers.providers(of: next) <= rarity
             else { break }
             sections.append(next)
         }
         return sections.count > 1 ? .sections(sections, anchor: anchor, maxBytes: maxBytes) : nil
     }
 
-    /// At the end of the walk, when lanes have nothing more to begin, a range or bundle that takes long is asked of a second peer
-    /// too: the walk is not to wait for the slowest. Whichever answer comes first is taken; the other is not asked for
-    /// a third time.
+    /// At the end of the walk, when lanes have nothing more to begin, what takes long is asked of a second peer too, and
+    /// after twice as long of a third: the walk is not to wait for the slowest, nor for two of whom nothing comes.
+    /// Whichever answer comes first is taken.
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
         guard phase == .walking, lanes.isLastRound else { return }
-        let ranges = operations.asks.filter { $0.stage.isAsked && $0.task?.doubled != nil }
+        let ranges = operations.asks.filter { ask in
+            ask.stage.isAsked && ask.task.map { $0.doubled != nil && !$0.isOvertaken(holdings.book) } ?? false
+        }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
-        for (index, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count == 1 {
-            guard let ask = asks.first, let task = ask.task, let (anchor, origin, maxBytes) = task.doubled,
-                holdings.book.next(of: index) == origin ?? Cursor(account: holdings.book.section(index).firstKey)
+        for (_, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count < WalkLimits.askedOfMost {
+            guard let last = asks.max(by: { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }), let task = last.task,
+                let (anchor, maxBytes) = task.doubled
             else { continue }
-            guard draft.now - ask.startedAt >= WalkLimits.doubledAfter else {
-                draft.lookAgain(at: ask.startedAt + WalkLimits.doubledAfter)
+            let patience = WalkLimits.doubledAfter * (1 << (asks.count - 1))
+            guard draft.now - last.startedAt >= patience else {
+                draft.lookAgain(at: last.startedAt + patience)
                 continue
             }
             guard budget.take(maxBytes, at: draft.now) else { return }
+            let asked = Set(asks.compactMap(\.peer))
             let peer = draft.choose(bytes: Int(maxBytes), by: &chooser) { peer in
-                peer.id != ask.peer && task.sections.allSatisfy { peer.holds($0, at: anchor) }
+                !asked.contains(peer.id) && task.sections.allSatisfy { peer.holds($0, at: anchor) }
             }
             if let peer {
                 draft.ask(task, of: peer, budgeted: maxBytes)
@@ -451,44 +473,5 @@ public struct WalkPlanner: Sendable {
         let since = orphanedSince[index] ?? draft.now
         orphanedSince[index] = since
         return draft.now - since >= WalkLimits.orphanGrace
-    }
-
-    // MARK: What is told
-
-    /// Sections that lanes are on and of which nothing is under way.
-    func idleSections(_ book: SectionBook, _ operations: OperationTable) -> [Int] {
-        let asked = Set(operations.asks.flatMap { ($0.task?.sections ?? []) + [$0.task?.subject].compactMap { $0 } })
-        return lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) && !asked.contains($0) }
-    }
-
-    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,
-    /// those behind the newest anchor or with a gap after it, those that lanes come to next.
-    func sectionsAhead(_ book: SectionBook, newest: Anchor?, at now: Instant) -> [Int] {
-        let behind = newest.map { book.behind($0).flatMap { $0.sections.indices.prefix(WalkLimits.sectionsBehind) } }
-        let pressing = ((behind ?? []) + book.gaps(at: now)).prefix(WalkLimits.sectionsBehind)
-        return lanes.active + pressing + lanes.ahead(WalkLimits.sectionsAheadOfLane)
-    }
-
-    /// Fraction of the arc held and verified at any anchor, and at the newest one.
-    func heldFraction(_ book: SectionBook, newest: Anchor?) -> (any: Double, newest: Double) {
-        var held = Double(book.completeCount)
-        var current = newest.map { Double(book.completeCount(at: $0)) } ?? 0
-        for index in book.begun.sorted() {
-            guard let next = book.read(index, { $0.begunUpTo }) else { continue }
-            let part = book.section(index).fraction(below: next.account)
-            held += part
-            if book.anchor(ofSection: index) == newest { current += part }
-        }
-        let count = Double(max(book.arc.count, 1))
-        return (held / count, current / count)
-    }
-}
-
-extension Section {
-    /// The part of the section's keyspace below `key`, 0…1.
-    func fraction(below key: Bytes32) -> Double {
-        let low = Double(firstKey.word0)
-        let high = Double(lastKey.word0)
-        return high > low ? min(max((Double(key.word0) - low) / (high - low), 0), 1) : 0
     }
 }

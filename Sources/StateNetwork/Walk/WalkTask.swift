@@ -39,8 +39,8 @@ public enum WalkTask: Sendable, Hashable {
     }
 
     /// Whether its sections are locked from the question on, and not from the answer. Those that are caught up are not:
-    /// what they miss may come as a block's diff before that. Nor are those of ranges and bundles, which may be asked of
-    /// two.
+    /// what they miss may come as a block's diff before that. Nor are those of ranges and bundles, which may be asked
+    /// of two.
     var locksWhileAsked: Bool {
         switch self {
         case .range, .sections, .diffs(_, _, .block): false
@@ -57,11 +57,19 @@ public enum WalkTask: Sendable, Hashable {
     }
 
     /// What of it has to hold when it is asked of a second peer; nil for what is asked of one only.
-    var doubled: (anchor: Anchor, origin: Cursor?, maxBytes: UInt32)? {
+    var doubled: (anchor: Anchor, maxBytes: UInt32)? {
         switch self {
-        case .range(_, let anchor, let origin, _, let maxBytes): (anchor, origin, maxBytes)
-        case .sections(_, let anchor, let maxBytes): (anchor, nil, maxBytes)
+        case .range(_, let anchor, _, _, let maxBytes), .sections(_, let anchor, let maxBytes): (anchor, maxBytes)
         case .crown, .diffs, .carry, .compare, .codes: nil
+        }
+    }
+
+    /// Whether somebody else's answer to the same came first, so that this one will bring nothing more.
+    func isOvertaken(_ book: SectionBook) -> Bool {
+        switch self {
+        case .range(let section, _, let origin, _, _): book.next(of: section) != origin
+        case .sections(let sections, _, _): sections.contains { book.isComplete($0) }
+        case .crown, .diffs, .carry, .compare, .codes: false
         }
     }
 

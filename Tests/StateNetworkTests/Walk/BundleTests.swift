@@ -19,7 +19,7 @@ import Testing
     }
 
     private func taken(_ given: [Int]) -> SectionsTaken {
-        SectionsTaken(records: [], given: given, batch: WriteBatch(), wantedCodes: [])
+        SectionsTaken(records: [], given: given, batch: WriteBatch(), wantedCodes: [], leafBytes: 0)
     }
 
     private func sections(_ operations: [Operation]) -> [[Int]] {
@@ -49,7 +49,8 @@ import Testing
         let record = SectionRecord(
             section: Section(depth: 1, index: 0), working: walk.holdings.book.point(of: Walk.anchor(0)),
             coverage: .complete(.empty))
-        let range = RangeTaken(record: record, batch: WriteBatch(), wantedCodes: [], leaves: 1, isCarried: false)
+        let range = RangeTaken(
+            record: record, batch: WriteBatch(), wantedCodes: [], leaves: 1, leafBytes: 70, isCarried: false)
         walk.planner.came(range, bytes: 180, first.task)
         walk.hold(0, .complete(anchor: Walk.anchor(0)))
         walk.finish(first, .done(bytes: 180))

@@ -179,7 +179,8 @@ import Testing
         print(
             "seed \(seed): 40 holders, at random \(blind.seconds) s, by the book \(known.seconds) s; "
                 + "all lines full all the time \(least) s")
-        #expect(known.seconds * 3 < blind.seconds)
+        // A request that nobody answers runs for half a minute, and the walk does not.
+        #expect(known.seconds * 8 < blind.seconds && known.seconds < 25)
         #expect(known.holders.count { $0.asked > 0 } >= 30, "nearly all were tried")
     }
 
