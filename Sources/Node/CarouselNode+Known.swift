@@ -12,6 +12,12 @@ extension CarouselNode {
     /// Section indices this node keeps or wants.
     public var arc: Range<Int> { state.arc }
 
+    /// The arcs that a holder keeps and announces; nil for the other roles.
+    public var arcMark: ArcMark? { state.arcMark }
+
+    /// Sections read back to their end since the start.
+    public var scrubbedSections: Int { state.scrubbedSections }
+
     /// Who has what, as far as its peers have told this node.
     public var holders: HolderDirectory { state.holders }
 

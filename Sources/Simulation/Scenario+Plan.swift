@@ -59,6 +59,8 @@ extension Scenario {
         public var onlyArc: UInt64?
         /// Nodes of the former version: block diffs by sections only (0x43).
         public var isFormer = false
+        /// They choose their arcs by so many bytes; `radiusExponent` only spreads their ids then. nil: they do not.
+        public var storageBytes: Int?
 
         public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count

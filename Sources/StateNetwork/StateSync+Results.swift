@@ -49,6 +49,9 @@ extension StateSync {
             guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
             write(id, checked.batch, .layers(checked.diffs))
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
+        case (.upkeep, .upkeep(.success(let done))):
+            if let batch = done.batch { return write(id, batch, .upkeep(done)) }
+            upheld(id, done, at: moment.instant)
         default:
             guard let error = result.error else {
                 // A world that answers a job with another job's result is broken; what the job held is given back.
@@ -72,6 +75,7 @@ extension StateSync {
             return end(id, .invalid, at: now)
         case (.fold, .lie), (.fold, .falseDiff), (.fold, .outdated):
             let section = operation.sections.first.map { "\(holdings.book.section($0))" } ?? ""
+            if isRepaired(operation, "\(error)") { break }
             outbox.report(
                 .failed(
                     "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
@@ -93,9 +97,33 @@ extension StateSync {
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
         case (_, .outdated): break
-        case (_, .store(let error)): outbox.report(.storeFailed(error))
+        case (_, .store(let error)):
+            // What one record says is damage of its section; what the store's file says is not.
+            if case .corrupt = error, isRepaired(operation, error.description) { break }
+            outbox.report(.storeFailed(error))
         }
         end(id, .aborted, at: now)
+    }
+
+    /// Whether what a job found is damage of sections that can be fetched again; if so, they are served no more.
+    private mutating func isRepaired(_ operation: Operation, _ what: String) -> Bool {
+        let found = operation.sections.filter { upkeep.found(damaged: $0, &holdings) }
+        for index in found { outbox.log(.warning, DamageText.line(holdings.book.section(index), what)) }
+        return !found.isEmpty
+    }
+
+    /// Something that this node does for itself is done: what follows from another arc follows.
+    private mutating func upheld(_ id: OperationID, _ done: UpkeepDone, at now: Instant) {
+        if let text = upkeep.done(done, &holdings, at: now) { outbox.log(.warning, text) }
+        if case .moved(let mark) = done {
+            holders.arc = configuration.arc(mark.kept)
+            planner.arcMoved(holdings.book)
+            announcer.announce(radiusExponent: mark.announced)
+            gossip.cover(sections: holdings.book.arc.count)
+            completion.cover(sections: holdings.book.arc.count)
+            completion.somethingCameAbout(at: now)
+        }
+        end(id, .done(bytes: 0), at: now)
     }
 
     /// A transaction was committed: memory follows.
@@ -125,7 +153,12 @@ extension StateSync {
             totals.folds += 1
             forget(holdings.committed(folded.record, section: folded.record.section.index), at: now)
             holdings.codes.want(folded.wantedCodes)
-        case .drop: for index in operation.sections { _ = holdings.committed(nil, section: index) }
+        case .drop:
+            for index in operation.sections {
+                _ = holdings.committed(nil, section: index)
+                upkeep.dropped(index)
+            }
+        case .upkeep(let done): return upheld(id, done, at: now)
         case .codes(let hashes):
             totals.codes += hashes.count
             holdings.codes.stored(hashes)

@@ -5,7 +5,7 @@ import Primitives
 /// Hashes the leaves of one section as they come in the flat order, and finds where they contradict each other: the
 /// slots of every account are hashed and compared with the storage root in its body. Nothing but leaves is read, so no
 /// stored hash is believed. Memory does not grow with the section.
-public struct LeafHasher {
+public struct LeafHasher: Sendable {
     private let section: Section
     private var trie = StreamedTrie()
     private var storage = StreamedTrie()

@@ -22,14 +22,21 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "How much of the ring to hold: static:N is the 2^N keys round the id (default: all of it).",
-                discussion: "static:256 is all, static:255 the half, static:254 the quarter.", valueName: "static:N"),
+                "How much of the ring to hold (default: auto, as much as --storage-capacity has room for).",
+                discussion: """
+                    auto: one section at first, and twice as much whenever what is held says that there is room. \
+                    static:N: the 2^N keys round the id; static:256 is all, static:255 the half, static:254 the \
+                    quarter.
+                    """, valueName: "auto|static:N"),
             transform: { try Radius($0) })
-        var radius = Radius(exponent: Defaults.radiusExponent)
+        var radius = Radius.auto
 
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
-            settings.radiusExponent = radius.exponent
+            switch radius {
+            case .auto: settings.choosesArc = true
+            case .fixed(let exponent): settings.radiusExponent = exponent
+            }
             try NodeRuntime.runToEnd(settings)
         }
     }
@@ -120,17 +127,22 @@ extension Carousel {
     }
 }
 
-/// `--radius static:N`.
-struct Radius: Sendable {
-    let exponent: Int
-
-    init(exponent: Int) { self.exponent = exponent }
+/// `--radius auto`, or `static:N`.
+enum Radius: Sendable {
+    case auto
+    /// 2^N keys.
+    case fixed(Int)
 
     init(_ text: String) throws {
-        guard text.hasPrefix("static:"), let exponent = Int(text.dropFirst(7)), (0...256).contains(exponent) else {
-            throw ValidationError("'\(text)' is not static:N with N from 0 to 256 (static:255 is half the ring)")
+        if text == "auto" {
+            self = .auto
+            return
         }
-        self.exponent = exponent
+        guard text.hasPrefix("static:"), let exponent = Int(text.dropFirst(7)), (0...256).contains(exponent) else {
+            throw ValidationError(
+                "'\(text)' is neither auto nor static:N with N from 0 to 256 (static:255 is half the ring)")
+        }
+        self = .fixed(exponent)
     }
 }
 

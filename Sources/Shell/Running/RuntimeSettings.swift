@@ -57,6 +57,8 @@ public struct RuntimeSettings: Sendable {
     public var statusFile: StatusFile?
     /// The arc is 2^radiusExponent keys.
     public var radiusExponent = 256
+    /// Whether a holder takes as much of the ring as it has room for instead.
+    public var choosesArc = false
     public var downloadBytesPerSecond: UInt64?
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16

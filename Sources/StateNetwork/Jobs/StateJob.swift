@@ -24,6 +24,7 @@ public enum StateJob: Sendable {
     /// A value that another network makes of what is stored.
     case read(any StoreReading)
     case pruneHeaders(PruneHeaders)
+    case upkeep(UpkeepJob)
 
     /// Does the work.
     public func run(on snapshot: some StoreSnapshot) -> StateJobResult {
@@ -43,6 +44,7 @@ public enum StateJob: Sendable {
         case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
         case .read(let job): .served((try? job.value(from: snapshot)) ?? job.refusal)
         case .pruneHeaders(let job): .pruned(StateJobError.result { try job.run(on: snapshot) })
+        case .upkeep(let job): .upkeep(StateJobError.result { try job.run(on: snapshot) })
         }
     }
 }
@@ -64,6 +66,7 @@ extension StateJob {
         case .replay: .replay(.failure(.store(error)))
         case .read(let job): .served(job.refusal)
         case .pruneHeaders: .pruned(.failure(.store(error)))
+        case .upkeep: .upkeep(.failure(.store(error)))
         }
     }
 }
@@ -99,6 +102,7 @@ public enum StateJobResult: Sendable {
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
     case pruned(Result<HeaderRecords.Pruning, StateJobError>)
+    case upkeep(Result<UpkeepDone, StateJobError>)
 
     /// Why it gave nothing; nil where it gave something.
     var error: StateJobError? {
@@ -114,6 +118,7 @@ public enum StateJobResult: Sendable {
         case .genesis(let result): result.error
         case .replay(let result): result.error
         case .pruned(let result): result.error
+        case .upkeep(let result): result.error
         }
     }
 }
