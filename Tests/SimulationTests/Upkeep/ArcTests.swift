@@ -132,6 +132,9 @@ import Testing
         }
         Self.report(scenario, peaks, capacities)
         print("sizes \(sizes)")
+        print("bridge \(String(describing: scenario.world.progress(scenario.bridge)?.head))")
+        for entry in scenario.world.reports.prefix(60) { print("\(entry.time) \(entry.host) \(entry.report)") }
+        for host in scenario.holders { print("\(String(describing: scenario.world.progress(host)))") }
         for (place, host) in scenario.holders.enumerated() {
             #expect(peaks[host] <= capacities[place], "capacity \(capacities[place])")
             let node = try #require(scenario.world.node(host))

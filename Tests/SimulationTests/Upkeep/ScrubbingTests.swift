@@ -80,7 +80,8 @@ import Testing
         let host = scenario.holders[2]
         _ = scenario.world.run(until: .seconds(58))
         let map = scenario.world.store(host)
-        #expect(try Self.flip(.leaves, of: 5, in: map))
+        let isFlipped = try Self.flip(.leaves, of: 5, in: map)
+        #expect(isFlipped)
         let isFound = scenario.world.run(until: .seconds(120)) { ($0.node(host)?.state.damagedSections ?? 0) > 0 }
         #expect(isFound)
         scenario.world.kill(host)
