@@ -72,6 +72,10 @@ extension StateSync {
     /// is asked for nothing.
     private mutating func disbelieve(_ peer: Bytes32, _ task: WalkTask, at now: Instant) {
         guard case .range(let section, let anchor, _, _, _) = task else { return }
+        // A bridge goes by the radius that it has heard of. It is asked again once it has said something.
+        if !holdings.book.announced.contains(section), holders[peer]?.role == .bridge {
+            return holders.keep(anchors: [], of: peer)
+        }
         let times = holders.disbelieve(section, at: anchor, by: peer, now: now)
         guard times > 0 else { return }
         totals.falseAnnouncements += 1

@@ -97,7 +97,7 @@ import Testing
         var snapshot = map.snapshot
         snapshot.apply(batch)
         let record = records[Int(key[0])]
-        #expect(throws: StateFault.record(table: "accountBranches")) {
+        #expect(throws: StateFault.record(table: "\(Table.accountBranches)")) {
             try Self.read(record, limit: .max, in: snapshot)
         }
     }

@@ -57,6 +57,8 @@ struct ArcKeeper: Sendable {
     /// An exponent that turned out to be too large, and until when it is not tried again.
     private var refused: (exponent: Int, until: Instant)?
     private var hasToldShort = false
+    /// Not before this is a larger arc begun: others have to hear of the one before.
+    private var widensFrom = Instant.zero
 
     /// `capacity` in bytes; exponents of radii. `mark`: as stored, or as the first start begins.
     init(capacity: Int, floor: Int, ceiling: Int, mark: ArcMark) {
@@ -92,6 +94,7 @@ struct ArcKeeper: Sendable {
     /// These exponents are written down.
     mutating func moved(to mark: ArcMark, at now: Instant) {
         isBusy = false
+        if mark.announced > self.mark.announced { widensFrom = now + UpkeepLimits.stepPause }
         if mark.kept < self.mark.kept { refused = (self.mark.kept, now + UpkeepLimits.retryAfter) }
         self.mark = mark
         use = nil
@@ -130,7 +133,7 @@ struct ArcKeeper: Sendable {
             if mark.kept > floor { return .move(ArcMark(kept: mark.kept - 1, announced: mark.kept - 1)) }
             return hasToldShort ? nil : .tellShort
         }
-        guard !mark.isWidening, mark.kept < ceiling, sight.isComplete else { return nil }
+        guard !mark.isWidening, mark.kept < ceiling, sight.isComplete, widensFrom <= now else { return nil }
         if let refused, refused.exponent <= mark.kept + 1, refused.until > now { return nil }
         let doubled = use.all - use.history + use.state
         let bound = sight.isSiblingUnderHeld ? UpkeepLimits.widensForOthersUpTo : UpkeepLimits.widensUpTo

@@ -85,11 +85,11 @@ struct Scrubber: Sendable {
         suspectSilent(at: now)
         if let current, book.read(current.record.section.index, { $0.record }) != current.record { self.current = nil }
         guard let scrub = current ?? begin(book, at: now) else { return nil }
+        current = scrub
         guard !book.isLocked(scrub.record.section.index) else {
             nextAt = now + UpkeepLimits.shortestScrubPause
             return nil
         }
-        current = scrub
         isBusy = true
         return scrub
     }

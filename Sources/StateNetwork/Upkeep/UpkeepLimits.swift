@@ -18,6 +18,9 @@ public enum UpkeepLimits {
     static let partBetweenLooks = 64
     /// Live holders, this node not among them, below which the arc beside is under-held: as many as are looked for.
     public static let holders = HolderLimits.wanted
+    /// Between a larger radius and the next step: a bridge gives state of the arc that it has heard of and of the one
+    /// beside, and a PING to every kept peer takes 5 s; this is two of them, in case one is lost.
+    static let stepPause = Interval.seconds(10)
     /// Between two looks at the arc beside: it may have thousands of sections.
     static let siblingLook = Interval.seconds(1)
     /// How long the arc beside has to be under-held before that counts: a few searches for holders, each of which has

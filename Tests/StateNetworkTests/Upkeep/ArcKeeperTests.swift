@@ -41,6 +41,8 @@ import Testing
         mutating func settle() {
             for _ in 0..<64 {
                 let sight = ArcKeeper.Sight(isComplete: true, isTidy: true, isSiblingUnderHeld: isSiblingUnderHeld)
+                // Others have heard of the step before.
+                now = now + UpkeepLimits.stepPause
                 guard let decision = keeper.decide(sight, at: now) else { return }
                 #expect(keeper.decide(sight, at: now) == nil, "one at a time")
                 switch decision {
@@ -86,6 +88,22 @@ import Testing
         #expect(keeper.decide(sight, at: .zero) == .measure)
         keeper.measured(StoreUse(all: 500, state: 500, history: 0, hasOldHistory: false))
         #expect(keeper.decide(sight, at: .zero) == nil)
+    }
+
+    @Test func theNextStepWaitsUntilOthersHaveHeardOfTheOneBefore() {
+        var keeper = ArcKeeper(
+            capacity: 16_000, floor: 252, ceiling: 256, mark: ArcMark(kept: 253, announced: 252))
+        let sight = ArcKeeper.Sight(isComplete: true, isTidy: true, isSiblingUnderHeld: false)
+        let small = StoreUse(all: 500, state: 500, history: 0, hasOldHistory: false)
+        let first = keeper.decide(sight, at: .zero)
+        #expect(first == .move(ArcMark(kept: 253, announced: 253)))
+        keeper.moved(to: ArcMark(kept: 253, announced: 253), at: .zero)
+        let second = keeper.decide(sight, at: .zero)
+        #expect(second == .measure)
+        keeper.measured(small)
+        let early = keeper.decide(sight, at: Instant.zero + .seconds(9))
+        let late = keeper.decide(sight, at: Instant.zero + UpkeepLimits.stepPause)
+        #expect(early == nil && late == .move(ArcMark(kept: 254, announced: 253)))
     }
 
     @Test func aHalfThatIsNotCompleteIsNotAnnounced() {

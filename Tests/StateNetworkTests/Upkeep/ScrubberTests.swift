@@ -39,7 +39,7 @@ import Testing
         var scrubber = Scrubber(book, from: 21, at: .zero)
         let first = Self.read(&scrubber, book, until: Instant.zero + .seconds(86_000))
         #expect(first.map(\.section) == [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4])
-        #expect(first.first?.at == .zero + UpkeepLimits.firstScrub)
+        #expect(first.first?.at == Instant.zero + UpkeepLimits.firstScrub)
         let second = Self.read(&scrubber, book, until: Instant.zero + .seconds(2 * 86_000))
         #expect(second.count == 16)
         #expect((second.first?.at ?? .zero) - (first.first?.at ?? .zero) >= UpkeepLimits.scrubRound)
