@@ -18,6 +18,9 @@ extension CarouselNode {
     /// Sections read back to their end since the start.
     public var scrubbedSections: Int { state.scrubbedSections }
 
+    /// Sections that were found damaged since the start, and fetched again.
+    public var damagedSections: Int { state.damagedSections }
+
     /// Who has what, as far as its peers have told this node.
     public var holders: HolderDirectory { state.holders }
 

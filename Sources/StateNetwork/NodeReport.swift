@@ -38,8 +38,6 @@ public struct NodeProgress: Sendable, Equatable {
     public var unheld: HolderDirectory.Unheld?
     /// Sections of the arc and the one beside it that few nodes have; nil where there are none.
     public var underHeld: UnderHeld?
-    /// Sections that were found damaged since the start, and fetched again.
-    public var damaged = 0
     /// Seconds since the newest attestation of the head was made; nil before the first. Whether that is longer than the
     /// network's rule allows.
     public var headAge: UInt64?

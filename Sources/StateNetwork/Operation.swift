@@ -112,7 +112,7 @@ public struct OperationTable: Sendable {
 
     /// Whether anything that is under way has this section.
     func isUnderWay(_ section: Int) -> Bool {
-        asking.values.contains { $0.sections.contains(section) } || others.values.contains { $0.sections.contains(section) }
+        [asking.values, others.values].contains { $0.contains { $0.sections.contains(section) } }
     }
 
     /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a

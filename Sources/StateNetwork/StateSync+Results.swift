@@ -51,7 +51,7 @@ extension StateSync {
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
         case (.upkeep, .upkeep(.success(let done))):
             if let batch = done.batch { return write(id, batch, .upkeep(done)) }
-            upheld(id, done, at: moment.instant)
+            UpkeepOutcome(done: done).apply(to: &self, id, at: moment.instant)
         default:
             guard let error = result.error else {
                 // A world that answers a job with another job's result is broken; what the job held is given back.
@@ -75,7 +75,7 @@ extension StateSync {
             return end(id, .invalid, at: now)
         case (.fold, .lie), (.fold, .falseDiff), (.fold, .outdated):
             let section = operation.sections.first.map { "\(holdings.book.section($0))" } ?? ""
-            if isRepaired(operation, "\(error)") { break }
+            if DamageFound(sections: operation.sections, what: "\(error)").isRepaired(by: &self) { break }
             outbox.report(
                 .failed(
                     "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
@@ -99,31 +99,14 @@ extension StateSync {
         case (_, .outdated): break
         case (_, .store(let error)):
             // What one record says is damage of its section; what the store's file says is not.
-            if case .corrupt = error, isRepaired(operation, error.description) { break }
+            if case .corrupt = error,
+                DamageFound(sections: operation.sections, what: error.description).isRepaired(by: &self)
+            {
+                break
+            }
             outbox.report(.storeFailed(error))
         }
         end(id, .aborted, at: now)
-    }
-
-    /// Whether what a job found is damage of sections that can be fetched again; if so, they are served no more.
-    private mutating func isRepaired(_ operation: Operation, _ what: String) -> Bool {
-        let found = operation.sections.filter { upkeep.found(damaged: $0, &holdings) }
-        for index in found { outbox.log(.warning, DamageText.line(holdings.book.section(index), what)) }
-        return !found.isEmpty
-    }
-
-    /// Something that this node does for itself is done: what follows from another arc follows.
-    private mutating func upheld(_ id: OperationID, _ done: UpkeepDone, at now: Instant) {
-        if let text = upkeep.done(done, &holdings, at: now) { outbox.log(.warning, text) }
-        if case .moved(let mark) = done {
-            holders.arc = configuration.arc(mark.kept)
-            planner.arcMoved(holdings.book)
-            announcer.announce(radiusExponent: mark.announced)
-            gossip.cover(sections: holdings.book.arc.count)
-            completion.cover(sections: holdings.book.arc.count)
-            completion.somethingCameAbout(at: now)
-        }
-        end(id, .done(bytes: 0), at: now)
     }
 
     /// A transaction was committed: memory follows.
@@ -158,7 +141,7 @@ extension StateSync {
                 _ = holdings.committed(nil, section: index)
                 upkeep.dropped(index)
             }
-        case .upkeep(let done): return upheld(id, done, at: now)
+        case .upkeep(let done): return UpkeepOutcome(done: done).apply(to: &self, id, at: now)
         case .codes(let hashes):
             totals.codes += hashes.count
             holdings.codes.stored(hashes)

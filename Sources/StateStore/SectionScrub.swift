@@ -2,9 +2,9 @@ import Chain
 import MerklePatricia
 import Primitives
 
-/// Reads one section back as it is stored, a piece at a time, and compares it with its record: every leaf is hashed, and
-/// every branch record is held against what the one above it says. It goes on from snapshot to snapshot as long as the
-/// record stays the same, since the base of a section changes only with its record.
+/// Reads one section back as it is stored, a piece at a time, and compares it with its record: every leaf is hashed,
+/// and every branch record is held against what the one above it says. It goes on from snapshot to snapshot as long as
+/// the record stays the same, since the base of a section changes only with its record.
 public struct SectionScrub: Sendable {
     /// The record that memory has.
     public let record: SectionRecord

@@ -31,12 +31,17 @@ extension Carousel {
             transform: { try Radius($0) })
         var radius = Radius.auto
 
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "Throw away the state that is held, which is damaged, and fill the arc from the other nodes again.",
+                discussion: "The key, the nodes that are known and the size of the arc are kept."))
+        var rebuild = false
+
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
-            switch radius {
-            case .auto: settings.choosesArc = true
-            case .fixed(let exponent): settings.radiusExponent = exponent
-            }
+            settings.arcPlan = radius.plan
+            if rebuild { try StoreRebuild.run(settings.dataDirectory, networkFile: settings.networkFile) }
             try NodeRuntime.runToEnd(settings)
         }
     }
@@ -128,10 +133,12 @@ extension Carousel {
 }
 
 /// `--radius auto`, or `static:N`.
-enum Radius: Sendable {
-    case auto
-    /// 2^N keys.
-    case fixed(Int)
+struct Radius: Sendable {
+    let plan: ArcPlan
+
+    static let auto = Radius(plan: .automatic)
+
+    init(plan: ArcPlan) { self.plan = plan }
 
     init(_ text: String) throws {
         if text == "auto" {
@@ -142,7 +149,7 @@ enum Radius: Sendable {
             throw ValidationError(
                 "'\(text)' is neither auto nor static:N with N from 0 to 256 (static:255 is half the ring)")
         }
-        self = .fixed(exponent)
+        plan = .fixed(exponent)
     }
 }
 

@@ -88,7 +88,7 @@ import Testing
         let (map, records) = try Self.state(seed: 5)
         var first: (key: [UInt8], value: [UInt8])?
         try map.snapshot.forEach(.accountBranches, from: [], upTo: nil) { (key, value) throws(StoreError) in
-            if key.count > 1 { first = (Array(key), Array(value)) }
+            first = (Array(key), Array(value))
             return first == nil
         }
         let (key, value) = try #require(first)

@@ -55,10 +55,7 @@ public enum NodeRuntime {
             let configuration: NodeConfiguration
             let stored: StoredState
             (configuration, stored) = try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
-                let snapshot = try store.snapshot()
-                try StoreCheck.some(
-                    snapshot, network, from: Int(clock.now().unixSeconds), threads: settings.workers,
-                    in: settings.dataDirectory)
+                try lookForDamage(parts)
                 return (
                     try NodeRuntime.configuration(parts, key: key, signing: seeds, shortOf: short),
                     try StoredState.load(from: try store.snapshot(), network: network)
@@ -111,8 +108,8 @@ public enum NodeRuntime {
         // They were read as records where the file was read.
         configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
         configuration.recordSequence = try nextRecordSequence(parts, key)
-        configuration.radiusExponent = settings.radiusExponent
-        configuration.choosesArc = settings.choosesArc
+        configuration.radiusExponent = settings.arcPlan.largest
+        configuration.choosesArc = settings.arcPlan.isOpen
         configuration.storageBytes = Int(clamping: settings.storageCapacityBytes)
         // A client's arc is the whole ring: for it there is only more room.
         if settings.role == .holder { try fit(&configuration, parts, shortOf: short) }
@@ -123,6 +120,21 @@ public enum NodeRuntime {
         if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders
         return configuration
+    }
+
+    /// Reads back a part of what is held. Who can fetch it again drops what is damaged; a bridge cannot begin.
+    private static func lookForDamage(_ parts: Parts) throws {
+        let (settings, store) = (parts.settings, parts.store)
+        let damaged = try StoreCheck.some(
+            try store.snapshot(), parts.network, from: Int(parts.clock.now().unixSeconds), threads: settings.workers)
+        guard let first = damaged.first else { return }
+        guard settings.role != .bridge else {
+            throw ShellError.damaged(path: settings.dataDirectory.path, first.fault, others: damaged.count - 1)
+        }
+        for (section, fault) in damaged {
+            try store.commit(StateWrites.dropSection(section))
+            parts.terminal.log(.warn, "section \(section) is damaged (\(fault)): it is fetched again")
+        }
     }
 
     /// Makes the arc that a holder begins with fit into the store. `short`: the store had no room for an arc of so many

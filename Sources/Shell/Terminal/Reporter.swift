@@ -158,7 +158,7 @@ final class Reporter {
             ("under_held_first", progress.underHeld.map { "\($0.first)" } ?? "none"),
             ("radius_kept", node.arcMark.map { "2^\($0.kept)" } ?? "none"),
             ("radius_announced", node.arcMark.map { "2^\($0.announced)" } ?? "none"),
-            ("damaged_sections", "\(progress.damaged)"),
+            ("damaged_sections", "\(node.damagedSections)"),
             ("scrubbed_sections", "\(node.scrubbedSections)"),
         ]
         for run in node.holders.supply {

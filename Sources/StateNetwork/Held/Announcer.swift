@@ -24,8 +24,8 @@ struct Announcer: Sendable {
 
     /// The payload of our pings, and whether peers wait to hear it. That this node follows the head: it is offered no
     /// block's diffs before. That all it holds has reached a new anchor: askers change over as soon as they know who
-    /// serves it, since the old one is soon gone. That its radius is another: the sections that it kept are searched for elsewhere. All
-    /// come about once, or once in an epoch.
+    /// serves it, since the old one is soon gone. That its radius is another: who keeps what follows from
+    /// it. All come about once, or once in an epoch.
     mutating func payload(of holdings: Holdings) -> (payload: StatePingPayload, isUrgent: Bool) {
         let head = holdings.verifiedHead ?? holdings.completeAnchor.map { holdings.book.point(of: $0) }
         let served = holdings.servedAnchors()

@@ -18,8 +18,8 @@ public struct SectionBook: Sendable {
     public let epochs: Epochs
     /// Section indices of the arc: all that is held or is to be.
     public private(set) var arc: Range<Int>
-    /// Those that the radius in PINGs covers. What lies beyond is being filled: it is carried from anchor to anchor, and
-    /// block diffs come for it only after it was announced.
+    /// Those that the radius in PINGs covers. What lies beyond is being filled: it is carried from anchor to anchor,
+    /// and block diffs come for it only after it was announced.
     public private(set) var announced: Range<Int>
     private var entries: [SectionEntry]
     /// Complete sections by the point of their base, and by the one before it, which the undo layer leads back to.

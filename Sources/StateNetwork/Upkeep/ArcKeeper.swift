@@ -4,9 +4,9 @@ import StateStore
 // ArcKeeper: how much of the ring a holder keeps.
 //
 // Terms. The *kept* arc is what is held and filled; the *announced* one is what the radius in PINGs says. They differ
-// while a step up is under way: then the kept arc is twice the announced one. A *step* is one bit of the radius. *Floor*:
-// the smallest arc, one section; *ceiling*: the largest that was asked for. *Outside* is what the store still has of
-// sections that are kept no more.
+// while a step up is under way: then the kept arc is twice the announced one. A *step* is one bit of the radius.
+// *Floor*: the smallest arc, one section; *ceiling*: the largest that was asked for. *Outside* is what the store still
+// has of sections that are kept no more.
 //
 //      widening     kept 2^(k+1), announced 2^k:  the new half is filled ──▶ announced 2^(k+1)
 //      narrowing    kept and announced 2^(k-1)    ──▶ the other half is dropped, a piece at a time

@@ -87,7 +87,7 @@ public struct ArcPlan: Hashable, Sendable {
     public static func fixed(_ exponent: Int) -> ArcPlan { ArcPlan(first: exponent, largest: exponent) }
 
     /// Whether it leaves the size to the node.
-    var isOpen: Bool { first < largest }
+    public var isOpen: Bool { first < largest }
 
     /// The exponent of one section.
     func floor(depth: Int) -> Int { 256 - 4 * depth }

@@ -9,10 +9,10 @@ import StateStore
 // What is read is what one snapshot has of the section's base. A fold between two pieces changes the record, and the
 // section is begun again. Sections that a peer may have refused come before the others, at the same pace.
 //
-// Why the silence of an asker is all there is to go by: a walker that refuses a range asks somebody else and says nothing,
-// and it bans who sent it, so it never asks the same again. A message that said "your section is damaged" would be free
-// for liars and make every holder read for them. Who goes on asking had no reason to stop; who stops after a range may
-// have had one.
+// Why the silence of an asker is all there is to go by: a walker that refuses a range asks somebody else and says
+// nothing, and it bans who sent it, so it never asks the same again. A message that said "your section is damaged" would
+// be free for liars and make every holder read for them. Who goes on asking had no reason to stop; who stops after a
+// range may have had one.
 
 /// When to read which piece of what is held. Time and what was read in; pieces out.
 struct Scrubber: Sendable {
@@ -111,7 +111,8 @@ struct Scrubber: Sendable {
         }
         if left == 0 {
             // A round in which nothing was complete was none.
-            let begins = sectionsRead == readBefore ? roundBegan + UpkeepLimits.firstScrub : roundBegan + UpkeepLimits.scrubRound
+            let length = sectionsRead == readBefore ? UpkeepLimits.firstScrub : UpkeepLimits.scrubRound
+            let begins = roundBegan + length
             guard begins <= now else {
                 // Sections that are served meanwhile are looked after all the same.
                 nextAt = min(now + UpkeepLimits.servedSilence, begins)

@@ -12,8 +12,8 @@ import StateStore
 // arc is locked while it is read back. One outside has no lock, since the book does not have it: it goes once no
 // operation has it any more, and none can begin. One piece of each kind is under way at a time.
 //
-// Roles. Only a holder chooses its arc; holders and walkers read back what they hold and repair it. A bridge has its state
-// from its chain and nobody to fetch it from: it says what is damaged and ends.
+// Roles. Only a holder chooses its arc; holders and walkers read back what they hold and repair it. A bridge has its
+// state from its chain and nobody to fetch it from: it says what is damaged and ends.
 
 /// What a node does for itself. The holdings, what is under way and who has what are lent to it.
 struct Upkeep: Sendable {

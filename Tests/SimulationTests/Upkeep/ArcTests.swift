@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func tenHoldersTakeWhatTheyHaveRoomFor() throws {
-        let capacities = (0..<10).map { 120_000 + 110_000 * $0 }
+        let capacities = (0..<10).map { 180_000 + 105_000 * $0 }
         let shape = SyntheticChain.Shape(accounts: 1_500, blocks: 110, changesPerBlock: 4)
         var (scenario, peaks) = try Self.scenario(seed: 301, capacities: capacities, shape: shape)
         _ = scenario.world.run(until: .seconds(235))
@@ -114,8 +114,8 @@ import Testing
         try Oracle.expectFinalState(in: scenario, of: host)
     }
 
-    /// The state grows to more than twice its size: who began with all of it ends with less, and stays below what it was
-    /// given all the time.
+    /// The state grows to more than twice its size: who began with all of it ends with less, and stays below what it
+    /// was given all the time.
     @Test(arguments: [UInt64(304), 305]) func aStateThatDoublesIsHalved(seed: UInt64) throws {
         let capacities = [700_000, 900_000, 6_000_000]
         let shape = SyntheticChain.Shape(accounts: 300, blocks: 110, changesPerBlock: 60)

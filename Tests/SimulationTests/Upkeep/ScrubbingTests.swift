@@ -88,7 +88,8 @@ import Testing
         try scenario.world.start(host)
         let last = scenario.lastBlock.number
         let follows = scenario.world.run(until: .seconds(320)) { world in
-            world.progress(host)?.verifiedHead == last && world.node(host)?.state.holdings.book.isWholeArcComplete == true
+            world.progress(host)?.verifiedHead == last
+                && world.node(host)?.state.holdings.book.isWholeArcComplete == true
                 && (world.node(host)?.scrubbedSections ?? 0) >= 16
         }
         #expect(follows)
