@@ -132,7 +132,10 @@ public enum NodeRuntime {
             throw ShellError.damaged(path: settings.dataDirectory.path, first.fault, others: damaged.count - 1)
         }
         for (section, fault) in damaged {
-            try store.commit(StateWrites.dropSection(section))
+            var batch = StateWrites.dropSection(section)
+            // Code is kept when sections go; what is damaged of it would be found here again.
+            if case .code(let hash, _) = fault { batch.delete(.codes, hash.bytes) }
+            try store.commit(batch)
             parts.terminal.log(.warn, "section \(section) is damaged (\(fault)): it is fetched again")
         }
     }
