@@ -8,8 +8,8 @@ public enum StoreRebuild {
     /// What is of no use without the state that it tells of, by name.
     private static let forgotten = ["complete-anchor", "head-proof", "replayed"]
 
-    /// Throws the store away and makes another one with what can still be read of the node's own: nodes and holders that
-    /// are known, the number of its record, the size of its arc. Its key lies beside the store and is not touched.
+    /// Throws the store away and makes another one with what can still be read of the node's own: nodes and holders
+    /// that are known, the number of its record, the size of its arc. Its key lies beside the store and is not touched.
     ///
     /// Throws for a directory that is in use, or that is another network's.
     public static func run(_ directory: DataDirectory, networkFile: String) throws {

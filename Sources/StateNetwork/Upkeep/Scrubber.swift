@@ -3,16 +3,16 @@ import StateStore
 
 // Scrubber: reads back what a holder holds, so that a disk that changes a byte is found out before a peer is served it.
 //
-//      round over the arc: section after section, from one on that is another at every start ─▶ pause until a day is over
+//      round over the arc: section after section, from one on that is another at every start ─▶ pause to the day's end
 //      section: a piece of 16,384 leaves ─▶ pause of 125 µs a leaf ─▶ next piece … ─▶ branches, hash, next section
 //
 // What is read is what one snapshot has of the section's base. A fold between two pieces changes the record, and the
 // section is begun again. Sections that a peer may have refused come before the others, at the same pace.
 //
 // Why the silence of an asker is all there is to go by: a walker that refuses a range asks somebody else and says
-// nothing, and it bans who sent it, so it never asks the same again. A message that said "your section is damaged" would
-// be free for liars and make every holder read for them. Who goes on asking had no reason to stop; who stops after a
-// range may have had one.
+// nothing, and it bans who sent it, so it never asks the same again. A message that said "your section is damaged"
+// would be free for liars and make every holder read for them. Who goes on asking had no reason to stop; who stops
+// after a range may have had one.
 
 /// When to read which piece of what is held. Time and what was read in; pieces out.
 struct Scrubber: Sendable {

@@ -56,7 +56,7 @@ import Testing
         let error = #expect(throws: ShellError.self) {
             try StoreRebuild.run(state.directory, networkFile: other.networkFile)
         }
-        guard case .store(_, .wrongNetwork)? = error else {
+        guard case .anotherNetwork? = error else {
             Issue.record("\(String(describing: error))")
             return
         }
