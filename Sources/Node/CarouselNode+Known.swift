@@ -12,6 +12,15 @@ extension CarouselNode {
     /// Section indices this node keeps or wants.
     public var arc: Range<Int> { state.arc }
 
+    /// The arcs that a holder keeps and announces; nil for the other roles.
+    public var arcMark: ArcMark? { state.arcMark }
+
+    /// Sections read back to their end since the start.
+    public var scrubbedSections: Int { state.scrubbedSections }
+
+    /// Sections that were found damaged since the start, and fetched again.
+    public var damagedSections: Int { state.damagedSections }
+
     /// Who has what, as far as its peers have told this node.
     public var holders: HolderDirectory { state.holders }
 

@@ -24,6 +24,10 @@ public struct NodeConfiguration: Sendable {
     public var recordSequence: UInt64
     /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
     public var radiusExponent: Int
+    /// Whether a holder begins with one section instead, and takes as much of the ring as it has room for.
+    public var choosesArc = false
+    /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
+    public var storageBytes: Int?
     public var lanes: Int
     /// Upper bound of one range answer, bytes.
     public var rangeBytes: UInt32
@@ -64,8 +68,8 @@ public struct NodeConfiguration: Sendable {
         finalityDepth = 2
     }
 
-    /// The arc this node keeps: the aligned stretch of 2^radiusExponent keys round its id, in whole sections.
-    public var arc: Arc { Arc(of: key.nodeID, radiusExponent: radiusExponent, depth: network.sectionDepth) }
+    /// How much of the ring is kept.
+    public var arcPlan: ArcPlan { choosesArc ? .automatic : .fixed(radiusExponent) }
 }
 
 extension NodeConfiguration {
@@ -102,11 +106,13 @@ extension NodeConfiguration {
     /// What the state network's machine is told.
     var stateSync: StateSync.Configuration {
         var stateSync = StateSync.Configuration(
-            network: network, role: role, id: key.nodeID, radiusExponent: radiusExponent, lanes: lanes,
+            network: network, role: role, id: key.nodeID,
+            arcPlan: arcPlan, lanes: lanes,
             rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
         stateSync.knowsStretches = knowsStretches
         stateSync.serveAhead = serveAhead
+        stateSync.storageBytes = storageBytes
         return stateSync
     }
 }

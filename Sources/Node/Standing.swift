@@ -30,6 +30,7 @@ enum Standing {
         progress.ready = state.ready
         progress.waiting = waiting(node, at: now)
         progress.unheld = state.holders.unheld(at: now)
+        progress.underHeld = node.configuration.role == .holder ? state.underHeld : nil
         progress.headAge = headAge(node, at: moment)
         progress.isStale = node.chain.attested.isStale(at: moment.unixSeconds)
         progress.head = node.chain.head.number

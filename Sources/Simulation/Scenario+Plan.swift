@@ -61,6 +61,8 @@ extension Scenario {
         public var isFormer = false
         /// Bytes a second that each of them sends as content at most; nil: no limit.
         public var uploadRate: UInt64?
+        /// They choose their arcs by so many bytes; `radiusExponent` only spreads their ids then. nil: they do not.
+        public var storageBytes: Int?
 
         public init(count: Int, radiusExponent: Int, onlyArc: UInt64? = nil) {
             self.count = count

@@ -95,6 +95,8 @@ public struct Scenario: Sendable {
             var configuration = NodeConfiguration(
                 network: network, role: .holder, key: key, clientInfo: Scenario.clientInfo)
             configuration.radiusExponent = group.radiusExponent
+            configuration.choosesArc = group.storageBytes != nil
+            configuration.storageBytes = group.storageBytes
             configuration.knowsStretches = !group.isFormer
             configuration.uploadBytesPerSecond = group.uploadRate
             let boot = plan.boot == .bridge ? bridge : anyHolder ?? bridge

@@ -38,6 +38,8 @@ public struct NodeProgress: Sendable, Equatable {
     public var waiting: Waiting?
     /// Sections of which no complete holder is known for a while; nil where there are none.
     public var unheld: HolderDirectory.Unheld?
+    /// Sections of the arc and the one beside it that few nodes have; nil where there are none.
+    public var underHeld: UnderHeld?
     /// Seconds since the newest attestation of the head was made; nil before the first. Whether that is longer than the
     /// network's rule allows.
     public var headAge: UInt64?

@@ -31,6 +31,8 @@ struct Operation: Sendable {
         case fold
         /// A section is dropped, to be begun again.
         case drop
+        /// Something that the node does for itself.
+        case upkeep(Upkeep.Chore)
         /// A bridge's genesis or block.
         case replay(ReplayedBlock)
         /// A value for a peer that asked.
@@ -60,6 +62,7 @@ struct Operation: Sendable {
         case layers([CheckedDiff])
         case fold(SectionFolded)
         case drop
+        case upkeep(UpkeepDone)
         case codes([Bytes32])
         case crown(Anchor, Crown)
         case genesis(GenesisTaken, Attestation)
@@ -109,6 +112,11 @@ public struct OperationTable: Sendable {
 
     /// What is asked of peers, in no order.
     var asks: some Sequence<Operation> { asking.values }
+
+    /// Whether anything that is under way has this section.
+    func isUnderWay(_ section: Int) -> Bool {
+        [asking.values, others.values].contains { $0.contains { $0.sections.contains(section) } }
+    }
 
     /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
     /// crown); nil where nothing is slow.
@@ -161,7 +169,7 @@ public struct OperationTable: Sendable {
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             asked[peer] = sum == 0 ? nil : sum
-        case .names, .crown, .blockDiffs, .fold, .drop, .replay, .encode, .note: return
+        case .names, .crown, .blockDiffs, .fold, .drop, .upkeep, .replay, .encode, .note: return
         }
     }
 }

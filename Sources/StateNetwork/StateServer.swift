@@ -56,9 +56,11 @@ struct StateServer: Sendable {
         guard role == .bridge else { return true }
         if case .availability = key { return true }
         guard let asker, asker.role == .holder else { return false }
-        if case .blockDiffs(let key) = key, !asker.arc.sections.contains(key.last) { return false }
-        if case .sections(let key) = key, !key.sections.allSatisfy({ asker.arc.sections.contains($0) }) { return false }
-        return key.position(sectionDepth: depth).map { asker.covers($0) } ?? true
+        // The arc beside too: a holder announces a larger one only once it is filled, and nobody else may have it.
+        let sections = asker.arc.parent.sections
+        if case .blockDiffs(let key) = key, !sections.contains(key.last) { return false }
+        if case .sections(let key) = key, !key.sections.allSatisfy({ sections.contains($0) }) { return false }
+        return key.position(sectionDepth: depth).map { sections.contains(Section(of: $0, depth: depth).index) } ?? true
     }
 
     private func notHere(_ holdings: Holdings) -> StateStatus {
@@ -67,7 +69,7 @@ struct StateServer: Sendable {
 
     private func range(_ key: RangeKey, _ holdings: Holdings) -> Reply {
         let section = Section(of: key.origin.account, depth: depth)
-        guard let record = holdings.held(section.index)?.record, record.isComplete else {
+        guard let held = holdings.held(section.index), held.isComplete, let record = held.record else {
             return .names(near: key.origin.account)
         }
         let point = holdings.book.point(of: key.anchor)
@@ -105,7 +107,7 @@ struct StateServer: Sendable {
         }
         // Names are what nodes answer that do not know the key: whoever knows it says plainly that it is not here.
         let point = holdings.book.point(of: key.anchor)
-        guard let record = holdings.held(section.index)?.record, record.isComplete,
+        guard let held = holdings.held(section.index), held.isComplete, let record = held.record,
             record.working == point || record.previous == point
         else { return .content(notHere(holdings).encoded) }
         return .job(

@@ -80,6 +80,10 @@ extension StateSync {
         case .sections(let indices, let named, _) where !isByNames: (section, anchor) = (indices[0], named)
         default: return
         }
+        // A bridge goes by the radius that it has heard of. It is asked again once it has said something.
+        if !holdings.book.announced.contains(section), holders[peer]?.role == .bridge {
+            return holders.keep(anchors: [], of: peer)
+        }
         let times = holders.disbelieve(section, at: anchor, by: peer, now: now)
         guard times > 0 else { return }
         totals.falseAnnouncements += 1

@@ -10,6 +10,16 @@ extension StateSync {
     /// Where the walk stands.
     public var phase: WalkPlanner.Phase { planner.phase }
 
+    /// The arcs that a holder keeps and announces; nil for the other roles.
+    public var arcMark: ArcMark? { upkeep.mark }
+
+    /// Sections that were read back to their end, and those that were found damaged, since the start.
+    public var scrubbedSections: Int { upkeep.scrubber?.sectionsRead ?? 0 }
+    public var damagedSections: Int { upkeep.damageCount }
+
+    /// Sections of the arc and the one beside it that few nodes have; nil where there are none.
+    public var underHeld: UnderHeld? { UnderHeld(holders, holdings.book) }
+
     /// Lanes that have a section now.
     public var activeLanes: Int { planner.lanes.active.count }
 

@@ -42,6 +42,11 @@ extension StateSync {
             outbox.append(.answer(token, .content(busy.encoded)))
         case .job(let job): run(job, for: .serve(token), at: now)
         }
+        if case .range(let key) = key {
+            upkeep.asked(rangeOf: Section(of: key.origin.account, depth: holdings.book.depth).index, by: asker, at: now)
+        } else {
+            upkeep.asked(rangeOf: nil, by: asker, at: now)
+        }
     }
 
     // MARK: Holders

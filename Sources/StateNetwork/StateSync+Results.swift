@@ -56,6 +56,9 @@ extension StateSync {
             guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
             write(id, checked.batch, .layers(checked.diffs))
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
+        case (.upkeep, .upkeep(.success(let done))):
+            if let batch = done.batch { return write(id, batch, .upkeep(done)) }
+            UpkeepOutcome(done: done).apply(to: &self, id, at: moment.instant)
         default:
             guard let error = result.error else {
                 // A world that answers a job with another job's result is broken; what the job held is given back.
@@ -79,6 +82,7 @@ extension StateSync {
             return end(id, .invalid, at: now)
         case (.fold, .lie), (.fold, .falseDiff), (.fold, .outdated):
             let section = operation.sections.first.map { "\(holdings.book.section($0))" } ?? ""
+            if DamageFound(sections: operation.sections, what: "\(error)").isRepaired(by: &self) { break }
             outbox.report(
                 .failed(
                     "section \(section) could not be folded: \(error): 'carousel verify' tells whether the store is "
@@ -100,7 +104,14 @@ extension StateSync {
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
         case (_, .outdated): break
-        case (_, .store(let error)): outbox.report(.storeFailed(error))
+        case (_, .store(let error)):
+            // What one record says is damage of its section; what the store's file says is not.
+            if case .corrupt = error,
+                DamageFound(sections: operation.sections, what: error.description).isRepaired(by: &self)
+            {
+                break
+            }
+            outbox.report(.storeFailed(error))
         }
         end(id, .aborted, at: now)
     }
@@ -140,7 +151,12 @@ extension StateSync {
             totals.folds += 1
             forget(holdings.committed(folded.record, section: folded.record.section.index), at: now)
             holdings.codes.want(folded.wantedCodes)
-        case .drop: for index in operation.sections { _ = holdings.committed(nil, section: index) }
+        case .drop:
+            for index in operation.sections {
+                _ = holdings.committed(nil, section: index)
+                upkeep.dropped(index)
+            }
+        case .upkeep(let done): return UpkeepOutcome(done: done).apply(to: &self, id, at: now)
         case .codes(let hashes):
             totals.codes += hashes.count
             holdings.codes.stored(hashes)

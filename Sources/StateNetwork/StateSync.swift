@@ -83,8 +83,10 @@ public struct StateSync: Sendable {
         public var network: NetworkConfiguration
         public var role: Role
         public var id: Bytes32
-        /// The arc is the aligned stretch of 2^radiusExponent keys round the id; 256 is the whole ring.
-        public var radiusExponent: Int
+        /// How much of the ring is kept, round the id.
+        public var arcPlan: ArcPlan
+        /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
+        public var storageBytes: Int?
         public var lanes: Int
         /// Upper bound of one range answer, bytes.
         public var rangeBytes: UInt32
@@ -102,14 +104,14 @@ public struct StateSync: Sendable {
         public var knowsStretches = true
 
         public init(
-            network: NetworkConfiguration, role: Role, id: Bytes32, radiusExponent: Int, lanes: Int,
+            network: NetworkConfiguration, role: Role, id: Bytes32, arcPlan: ArcPlan, lanes: Int,
             rangeBytes: UInt32, downloadBytesPerSecond: UInt64? = nil, bridges: [NodeRecord] = [],
             attestingSeeds: [[UInt8]] = [], finalityDepth: UInt64 = 2
         ) {
             self.network = network
             self.role = role
             self.id = id
-            self.radiusExponent = radiusExponent
+            self.arcPlan = arcPlan
             self.lanes = lanes
             self.rangeBytes = rangeBytes
             self.downloadBytesPerSecond = downloadBytesPerSecond
@@ -118,8 +120,16 @@ public struct StateSync: Sendable {
             self.finalityDepth = finalityDepth
         }
 
-        /// The arc this node keeps or walks.
-        public var arc: Arc { Arc(of: id, radiusExponent: radiusExponent, depth: network.sectionDepth) }
+        /// The arc of 2^`exponent` keys round the id.
+        func arc(_ exponent: Int) -> Arc { Arc(of: id, radiusExponent: exponent, depth: network.sectionDepth) }
+
+        /// The arcs that are kept and announced at the start. Only a holder moves them.
+        func mark(_ stored: HeldState) -> ArcMark {
+            let depth = network.sectionDepth
+            return ArcMark.start(
+                stored: role == .holder ? stored.arc : nil, plan: arcPlan, id: id, depth: depth,
+                complete: Set(stored.records.lazy.filter(\.isComplete).map(\.section.index)))
+        }
     }
 
     public let configuration: Configuration
@@ -140,6 +150,7 @@ public struct StateSync: Sendable {
     var dropped = DroppedSections()
     /// What is encoded ahead of requests.
     var ahead: ReadySections
+    var upkeep: Upkeep
     public internal(set) var totals = Totals()
     /// What came and held.
     public internal(set) var verifiedBytes: VerifiedBytes
@@ -150,11 +161,14 @@ public struct StateSync: Sendable {
         configuration: Configuration, stored: HeldState, chain: some AttestedHeaders, at moment: Moment
     ) throws(BridgeKeyError) {
         self.configuration = configuration
-        let (network, role, arc) = (configuration.network, configuration.role, configuration.arc)
+        let (network, role) = (configuration.network, configuration.role)
+        let mark = configuration.mark(stored)
+        let arc = configuration.arc(mark.kept)
         holdings = Holdings(
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc.sections, records: stored.records,
             layers: stored.layers, crowns: stored.crowns,
             wantedCodes: stored.wantedCodes.filter { arc.sections.contains($0.section) })
+        holdings.book.move(to: arc.sections, announced: configuration.arc(mark.announced).sections)
         if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
         planner = WalkPlanner(
             configuration: WalkPlanner.Configuration(
@@ -175,7 +189,8 @@ public struct StateSync: Sendable {
         server = StateServer(role: role, depth: network.sectionDepth)
         ahead = ReadySections(limit: configuration.serveAhead.bytes, jobs: configuration.serveAhead.jobs)
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)
-        announcer = Announcer(role: role, radiusExponent: configuration.radiusExponent)
+        announcer = Announcer(role: role, radiusExponent: mark.announced)
+        upkeep = Upkeep(configuration, mark: mark, records: stored.records, holdings.book, at: moment)
         // It counts as long as nothing of the arc was given up since.
         completion = Completion(
             sections: arc.sections.count, resumed: holdings.book.isAllComplete ? stored.completeAnchor : nil)
@@ -258,6 +273,21 @@ public struct StateSync: Sendable {
             for index in plan.drops { drop(index, at: now) }
             for ask in plan.asks { begin(ask, at: now) }
         }
+        for step in upkeep.steps(holdings, operations, holders, at: now) {
+            switch step {
+            case .run(let job, let chore, let sections):
+                if holdings.book.lock(sections) {
+                    run(.upkeep(job), for: .upkeep(chore), sections: sections, at: now)
+                } else {
+                    upkeep.failed(chore, at: now)
+                }
+            case .write(let batch, let chore):
+                let id = operations.begin(.upkeep(chore), stage: .writing(.upkeep(chore.written)), at: now)
+                outbox.append(.commit(id, batch))
+            case .drop(let index): drop(index, at: now)
+            case .log(let level, let text): outbox.log(level, text)
+            }
+        }
         planSearches(chain, at: now)
     }
 
@@ -266,6 +296,7 @@ public struct StateSync: Sendable {
         var first = holders.nextDeadline
         for case let time? in [
             planner.nextDeadline, gossip.deadline, pending.reviewAt, completion.reviewAt, replayer?.pausedUntil,
+            upkeep.deadline,
         ] where time < first { first = time }
         return first
     }
@@ -274,6 +305,7 @@ public struct StateSync: Sendable {
     public mutating func drain() -> [Directive] {
         let directives = outbox.drain()
         if !directives.isEmpty { replayer?.chainHears() }
+        for case .commit(_, let batch) in directives { upkeep.wrote(batch.byteCount) }
         return directives
     }
 
@@ -320,6 +352,7 @@ public struct StateSync: Sendable {
             default: replayer?.refused(block, at: now)
             }
         case .encode: ahead.ended()
+        case .upkeep(let chore): if outcome != .done(bytes: 0) { upkeep.failed(chore, at: now) }
         case .serve, .names, .crown, .blockDiffs, .fold, .drop, .note: break
         }
     }

@@ -5,10 +5,10 @@ import Primitives
 /// Hashes the leaves of one section as they come in the flat order, and finds where they contradict each other: the
 /// slots of every account are hashed and compared with the storage root in its body. Nothing but leaves is read, so no
 /// stored hash is believed. Memory does not grow with the section. Of a part the leaves are slots.
-public struct LeafHasher {
+public struct LeafHasher: Sendable {
     private let section: Section
     /// Whether the slots of an account stand in parts, of which this hashes each by itself.
-    private let isSpread: (Bytes32) -> Bool
+    private let isSpread: @Sendable (Bytes32) -> Bool
     private var trie = StreamedTrie()
     private var storage = StreamedTrie()
     private var hasSlots = false
@@ -22,7 +22,7 @@ public struct LeafHasher {
     public private(set) var codeHash: Bytes32?
 
     /// Before the section's first leaf.
-    public init(of section: Section, isSpread: @escaping (_ account: Bytes32) -> Bool = { _ in false }) {
+    public init(of section: Section, isSpread: @escaping @Sendable (_ account: Bytes32) -> Bool = { _ in false }) {
         self.section = section
         self.isSpread = isSpread
     }

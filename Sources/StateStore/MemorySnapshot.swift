@@ -22,6 +22,11 @@ public struct MemorySnapshot: StoreSnapshot {
     /// See `StoreSnapshot`.
     public func count(_ table: Table) throws(StoreError) -> Int { tables[Int(table.rawValue)].count }
 
+    /// See `StoreSnapshot`: bytes of keys and values.
+    public func liveBytes(of tables: [Table]) throws(StoreError) -> Int {
+        tables.reduce(0) { $0 + self.tables[Int($1.rawValue)].byteCount }
+    }
+
     /// Bytes of all keys and values.
     public var byteCount: Int { tables.reduce(0) { $0 + $1.byteCount } }
 

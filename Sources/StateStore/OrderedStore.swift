@@ -97,6 +97,8 @@ public protocol StoreSnapshot: Sendable {
     func cursor(_ table: Table) throws(StoreError) -> Cursor
     /// Entries in the table, without counting them one by one.
     func count(_ table: Table) throws(StoreError) -> Int
+    /// Bytes that these tables take up, without reading them: of whole pages in a store that has pages.
+    func liveBytes(of tables: [Table]) throws(StoreError) -> Int
 }
 
 extension StoreSnapshot {

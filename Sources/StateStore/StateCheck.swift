@@ -110,7 +110,9 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     ) throws -> Subtree {
         let view = StateView(snapshot, record.section, layering: layering)
         var walk = try view.walk(from: record.section.firstCursor)
-        var hasher = LeafHasher(of: record.section) { account in (try? view.isSpread(account)) ?? false }
+        var hasher = LeafHasher(of: record.section) { [snapshot, section = record.section] account in
+            (try? StateView(snapshot, section, layering: layering).isSpread(account)) ?? false
+        }
         defer {
             tally.accounts += hasher.accounts
             tally.slots += hasher.slots

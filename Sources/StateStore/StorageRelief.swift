@@ -2,6 +2,7 @@ import Chain
 import Primitives
 
 /// How a store stays under its capacity: history goes first, the oldest epochs of all sections, then whole sections.
+/// The fold that leads from the anchor before to the working one stays: both are served.
 ///
 /// What is promised shrinks with it and can be seen: a point that history does not lead on from is answered as not
 /// held, and an arc is announced by its radius, which is halved before the sections outside of it go.
@@ -26,27 +27,49 @@ public enum StorageRelief {
     /// least one.
     public static func step(used: Int, capacity: Int, in snapshot: some StoreSnapshot) throws(StoreError) -> Step {
         guard isShort(used: used, capacity: capacity) else { return .none }
-        var starts: Set<UInt64> = []
-        for record in try SectionRecord.all(in: snapshot) {
-            for point in try History.points(of: record.section, in: snapshot) { starts.insert(point.number) }
-        }
-        let sorted = starts.sorted()
-        guard !sorted.isEmpty else { return .shrinkArc }
-        // A fold that begins at the last of those to go ends where the first of those that stay begins.
-        let next = (sorted.count + 3) / 4
-        return .dropHistory(upTo: next < sorted.count ? sorted[next] : .max)
+        return try oldHistory(in: snapshot).map { .dropHistory(upTo: $0) } ?? .shrinkArc
     }
 
-    /// Drops the folds of every section that end at or before block `number`; one transaction a section.
+    /// The block up to which folds are to go next: a quarter of the epochs that no served anchor needs, at least one;
+    /// nil where there are none.
+    public static func oldHistory(in snapshot: some StoreSnapshot) throws(StoreError) -> UInt64? {
+        var starts: Set<UInt64> = []
+        for record in try SectionRecord.all(in: snapshot) {
+            for point in try droppable(of: record, in: snapshot) { starts.insert(point.number) }
+        }
+        let sorted = starts.sorted()
+        guard !sorted.isEmpty else { return nil }
+        // A fold that begins at the last of those to go ends where the first of those that stay begins.
+        let next = (sorted.count + 3) / 4
+        return next < sorted.count ? sorted[next] : .max
+    }
+
+    /// The points at which folds begin that lead to no served anchor, oldest first.
+    private static func droppable(
+        of record: SectionRecord, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> ArraySlice<StatePoint> {
+        let points = try History.points(of: record.section, in: snapshot)
+        guard let previous = record.previous else { return points[...] }
+        return points.prefix { $0.number < previous.number }
+    }
+
+    /// Drops the folds of every section that end at or before block `number` and lead to no served anchor; one
+    /// transaction a section. Its record stays as it is: somebody else may be about to write it.
+    ///
+    /// - Parameter limit: sections at most.
     public static func dropHistory(
-        upTo number: UInt64, in snapshot: some StoreSnapshot
+        upTo number: UInt64, limit: Int = .max, in snapshot: some StoreSnapshot
     ) throws(StoreError) -> [WriteBatch] {
         var batches: [WriteBatch] = []
-        for record in try SectionRecord.all(in: snapshot) {
-            let points = try History.points(of: record.section, in: snapshot)
-            guard let first = points.first, first.number < number else { continue }
-            let kept = points.first { $0.number >= number } ?? record.working
-            batches.append(StateWrites.pruneHistory(record, keepingFrom: kept).batch)
+        for record in try SectionRecord.all(in: snapshot) where batches.count < limit {
+            let old = try droppable(of: record, in: snapshot)
+            guard let first = old.first, first.number < number else { continue }
+            // A fold ends where the next one begins.
+            let end = min(number, record.previous?.number ?? record.working.number)
+            let key = record.section.storeKey
+            var batch = WriteBatch()
+            batch.deleteRange(.history, from: key, upTo: key + StatePoint.key(after: end))
+            batches.append(batch)
         }
         return batches
     }

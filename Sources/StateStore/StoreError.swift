@@ -71,5 +71,6 @@ extension StoreError: CustomStringConvertible {
 
     /// What helps against damage.
     public static let renewal =
-        "move the directory away and start again: what is proven is fetched anew, what a bridge replays is replayed"
+        "start a holder by 'carousel run --rebuild'; else move the directory away and start again: what is proven is "
+        + "fetched anew, what a bridge replays is replayed"
 }

@@ -22,10 +22,21 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "How much of the ring to hold: static:N is the 2^N keys round the id (default: all of it).",
-                discussion: "static:256 is all, static:255 the half, static:254 the quarter.", valueName: "static:N"),
+                "How much of the ring to hold (default: auto, as much as --storage-capacity has room for).",
+                discussion: """
+                    auto: one section at first, and twice as much whenever what is held says that there is room. \
+                    static:N: the 2^N keys round the id; static:256 is all, static:255 the half, static:254 the \
+                    quarter.
+                    """, valueName: "auto|static:N"),
             transform: { try Radius($0) })
-        var radius = Radius(exponent: Defaults.radiusExponent)
+        var radius = Radius.auto
+
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "Throw away the state that is held, which is damaged, and fill the arc from the other nodes again.",
+                discussion: "The key, the nodes that are known and the size of the arc are kept."))
+        var rebuild = false
 
         @Option(
             name: .long,
@@ -38,8 +49,9 @@ extension Carousel {
 
         func run() throws {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
-            settings.radiusExponent = radius.exponent
+            settings.arcPlan = radius.plan
             settings.limits.serveAheadBytes = serveAhead.bytes
+            if rebuild { try StoreRebuild.run(settings.dataDirectory, networkFile: settings.networkFile) }
             try NodeRuntime.runToEnd(settings)
         }
     }
@@ -130,17 +142,24 @@ extension Carousel {
     }
 }
 
-/// `--radius static:N`.
+/// `--radius auto`, or `static:N`.
 struct Radius: Sendable {
-    let exponent: Int
+    let plan: ArcPlan
 
-    init(exponent: Int) { self.exponent = exponent }
+    static let auto = Radius(plan: .automatic)
+
+    init(plan: ArcPlan) { self.plan = plan }
 
     init(_ text: String) throws {
-        guard text.hasPrefix("static:"), let exponent = Int(text.dropFirst(7)), (0...256).contains(exponent) else {
-            throw ValidationError("'\(text)' is not static:N with N from 0 to 256 (static:255 is half the ring)")
+        if text == "auto" {
+            self = .auto
+            return
         }
-        self.exponent = exponent
+        guard text.hasPrefix("static:"), let exponent = Int(text.dropFirst(7)), (0...256).contains(exponent) else {
+            throw ValidationError(
+                "'\(text)' is neither auto nor static:N with N from 0 to 256 (static:255 is half the ring)")
+        }
+        plan = .fixed(exponent)
     }
 }
 

@@ -23,7 +23,6 @@ enum Defaults {
     static let storageCapacity = ByteCount(bytes: 64 << 30)
     static let rangeSize = ByteCount(bytes: 1 << 20)
     static let lanes = 16
-    static let radiusExponent = 256
     static let blocksPerSecond = 1.0
     static let finalityDepth: UInt64 = 2
     static let secondsOfADoctor = 30
@@ -115,7 +114,7 @@ struct NodeOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             "How large the database may become, with a unit (10GB; default: \(Defaults.storageCapacity)).",
-            valueName: "size"),
+            discussion: "Old history goes first; then a holder keeps a smaller part of the ring.", valueName: "size"),
         transform: ByteCount.parse)
     var storageCapacity = Defaults.storageCapacity
 

@@ -13,6 +13,8 @@ struct CountingSnapshot: StoreSnapshot {
 
     func count(_ table: Table) throws(StoreError) -> Int { try inner.count(table) }
 
+    func liveBytes(of tables: [Table]) throws(StoreError) -> Int { try inner.liveBytes(of: tables) }
+
     func cursor(_ table: Table) throws(StoreError) -> CountingCursor {
         CountingCursor(inner: try inner.cursor(table), counter: counter)
     }

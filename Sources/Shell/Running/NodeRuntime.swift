@@ -47,27 +47,25 @@ public enum NodeRuntime {
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
             replay: replay)
 
-        // The node of a store that became too small ends, and another with a smaller arc goes on.
-        var radius = (exponent: settings.radiusExponent, isShort: false)
+        // A holder moves its arc while it runs. Where it could not do so in time, its node ends, and another with a
+        // smaller arc goes on.
+        var short: Int?
         var ending: Ending
         repeat {
             let configuration: NodeConfiguration
             let stored: StoredState
             (configuration, stored) = try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
-                let snapshot = try store.snapshot()
-                try StoreCheck.some(
-                    snapshot, network, from: Int(clock.now().unixSeconds), threads: settings.workers,
-                    in: settings.dataDirectory)
+                try lookForDamage(parts)
                 return (
-                    try NodeRuntime.configuration(parts, key: key, signing: seeds, radius: radius),
+                    try NodeRuntime.configuration(parts, key: key, signing: seeds, shortOf: short),
                     try StoredState.load(from: try store.snapshot(), network: network)
                 )
             }
             let node = try CarouselNode(
                 configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
             ending = try run(node, parts, signals)
-            radius = (configuration.radiusExponent - 1, true)
-        } while ending == .storeShort
+            short = if case .storeShort(let kept) = ending { kept } else { nil }
+        } while short != nil
         if ending == .synced { try checkSynced(parts) }
         let code: Int32 = if case .exit(let code) = ending { code } else { 0 }
         terminal.log(.info, "stopped")
@@ -93,11 +91,12 @@ public enum NodeRuntime {
         case exit(Int32)
         /// With the whole state, where that was to be the end; it is still to be read back.
         case synced
-        case storeShort
+        /// The store has no room for the arc of so many bits.
+        case storeShort(kept: Int)
     }
 
     private static func configuration(
-        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]], radius: (exponent: Int, isShort: Bool)
+        _ parts: Parts, key: IdentityKey, signing seeds: [[UInt8]], shortOf short: Int?
     ) throws -> NodeConfiguration {
         let (settings, socket, network) = (parts.settings, parts.socket, parts.network)
         var configuration = NodeConfiguration(
@@ -109,17 +108,11 @@ public enum NodeRuntime {
         // They were read as records where the file was read.
         configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
         configuration.recordSequence = try nextRecordSequence(parts, key)
+        configuration.radiusExponent = settings.arcPlan.largest
+        configuration.choosesArc = settings.arcPlan.isOpen
+        configuration.storageBytes = Int(clamping: settings.storageCapacityBytes)
         // A client's arc is the whole ring: for it there is only more room.
-        configuration.radiusExponent =
-            settings.role != .holder
-            ? settings.radiusExponent
-            : try parts.capacity().fit(
-                exponent: radius.exponent, depth: network.sectionDepth, isShort: radius.isShort
-            ) { exponent in
-                var smaller = configuration
-                smaller.radiusExponent = exponent
-                return smaller.arc.sections
-            }
+        if settings.role == .holder { try fit(&configuration, parts, shortOf: short) }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
         configuration.downloadBytesPerSecond = settings.limits.downloadBytesPerSecond
@@ -131,6 +124,48 @@ public enum NodeRuntime {
         if let replay = settings.replay { configuration.finalityDepth = replay.finalityDepth }
         configuration.keptHeaders = settings.keptHeaders
         return configuration
+    }
+
+    /// Reads back a part of what is held. Who can fetch it again drops what is damaged; a bridge cannot begin.
+    private static func lookForDamage(_ parts: Parts) throws {
+        let (settings, store) = (parts.settings, parts.store)
+        let damaged = try StoreCheck.some(
+            try store.snapshot(), parts.network, from: Int(parts.clock.now().unixSeconds), threads: settings.workers)
+        guard let first = damaged.first else { return }
+        guard settings.role != .bridge else {
+            throw ShellError.damaged(path: settings.dataDirectory.path, first.fault, others: damaged.count - 1)
+        }
+        for (section, fault) in damaged {
+            var batch = StateWrites.dropSection(section)
+            // Code is kept when sections go; what is damaged of it would be found here again.
+            if case .code(let hash, _) = fault { batch.delete(.codes, hash.bytes) }
+            try store.commit(batch)
+            parts.terminal.log(.warn, "section \(section) is damaged (\(fault)): it is fetched again")
+        }
+    }
+
+    /// Makes the arc that a holder begins with fit into the store. `short`: the store had no room for an arc of so many
+    /// bits. One that chooses its arc goes on from what it wrote down, and needs this only then.
+    private static func fit(
+        _ configuration: inout NodeConfiguration, _ parts: Parts, shortOf short: Int?
+    ) throws(StoreError) {
+        guard !configuration.choosesArc || short != nil else { return }
+        let (id, depth) = (configuration.key.nodeID, configuration.network.sectionDepth)
+        func arc(_ exponent: Int) -> Range<Int> { Arc(of: id, radiusExponent: exponent, depth: depth).sections }
+        var exponent = configuration.radiusExponent
+        if let short {
+            // What is on its way out makes room before anything else does.
+            let records = try SectionRecord.all(in: try parts.store.snapshot())
+            let isTidy = records.allSatisfy { arc(short).contains($0.section.index) }
+            exponent = isTidy ? short - 1 : short
+        }
+        let fitting = try parts.capacity().fit(exponent: exponent, depth: depth, isShort: short != nil, arc: arc)
+        if configuration.choosesArc {
+            let mark = ArcMark(kept: fitting, announced: fitting)
+            try parts.store.commit(mark.writing(under: configuration.arcPlan))
+        } else {
+            configuration.radiusExponent = fitting
+        }
     }
 
     /// The socket; IPv4 alone where the machine has nothing else and that will do.
@@ -200,8 +235,7 @@ public enum NodeRuntime {
                 mailbox.post(.jobFinished(id, job.failed(error)))
             }
         }
-        // The smallest arc is one section.
-        let canShrink = settings.role == .holder && node.arc.count > 1
+        let canShrink = settings.role == .holder
         let shrink: @Sendable () -> Void = { mailbox.post(.storeShort) }
         let capacity = parts.capacity(shrink: canShrink ? shrink : nil)
         let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
@@ -232,7 +266,14 @@ public enum NodeRuntime {
             hands: hands)
         let code = try loop.run()
         reporter.finish(loop.machine.node)
-        if loop.endedShort { return .storeShort }
+        if loop.endedShort {
+            // The smallest arc is one section.
+            if let mark = loop.machine.node.arcMark, loop.machine.node.arc.count > 1 {
+                return .storeShort(kept: mark.kept)
+            }
+            parts.terminal.log(.error, "there is no room for the smallest arc: raise --storage-capacity")
+            return .exit(1)
+        }
         return code == 0 && reporter.hasSynced ? .synced : .exit(code)
     }
 

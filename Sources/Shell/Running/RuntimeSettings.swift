@@ -65,8 +65,8 @@ public struct RuntimeSettings: Sendable {
     public var logLevel = LogLevel.info
     public var logFormat = LogFormat.auto
     public var statusFile: StatusFile?
-    /// The arc is 2^radiusExponent keys.
-    public var radiusExponent = 256
+    /// How much of the ring a holder keeps.
+    public var arcPlan = ArcPlan.fixed(256)
     public var limits = Limits()
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16

@@ -37,8 +37,8 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
         return statistics.ms_entries
     }
 
-    /// Bytes of the pages that these tables have in this snapshot.
-    func liveBytes(of tables: [Table] = Table.allCases) throws(StoreError) -> Int {
+    /// See `StoreSnapshot`: bytes of the pages that these tables have in this snapshot.
+    public func liveBytes(of tables: [Table] = Table.allCases) throws(StoreError) -> Int {
         var pages = 0
         for table in tables {
             var statistics = MDB_stat()

@@ -80,20 +80,21 @@ public enum StoreCheck {
             point: newest?.header.point, root: newest?.header.stateRoot)
     }
 
-    /// Before a node begins: as many sections as a moment allows, from one on that is another at every start. Throws
-    /// for what is damaged. Sections too large for that are left to `carousel verify`.
+    /// Before a node begins: as many sections as a moment allows, from one on that is another at every start. Gives
+    /// those that are damaged, each with the first thing that is. Sections too large for that are left to
+    /// `carousel verify`.
     static func some(
-        _ snapshot: LMDBSnapshot, _ network: NetworkConfiguration, from start: Int, threads: Int,
-        in directory: DataDirectory
-    ) throws {
+        _ snapshot: LMDBSnapshot, _ network: NetworkConfiguration, from start: Int, threads: Int
+    ) throws -> [(section: Section, fault: StateFault)] {
         let check = try StateCheck(snapshot, depth: network.sectionDepth)
         let leaves = try snapshot.count(.leaves)
-        guard !check.records.isEmpty, leaves > 0 else { return }
+        guard !check.records.isEmpty, leaves > 0 else { return [] }
         let count = min(check.records.count, leavesAtStart * check.records.count / leaves)
         let chosen = (0..<count).map { check.records[(start % check.records.count + $0) % check.records.count] }
         let tally = try sections(chosen, with: check, threads: threads) { _ in nil }
-        guard let first = tally.faults.first else { return }
-        throw ShellError.damaged(path: directory.path, first, others: tally.faults.count - 1)
+        guard !tally.faults.isEmpty else { return [] }
+        // Rare enough to be looked for once more, one by one.
+        return try chosen.compactMap { record in try check.check(record).faults.first.map { (record.section, $0) } }
     }
 
     /// The stored crowns by their anchors' blocks, as far as the headers are here.

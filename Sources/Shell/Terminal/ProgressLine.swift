@@ -23,6 +23,10 @@ enum ProgressLine {
         case (_, .walking): parts = walking(progress, role, style)
         case (_, .following):
             parts = ["follow  block \(progress.verifiedHead) of \(progress.head)", epoch(progress)]
+            // A larger arc is being filled.
+            if progress.sectionsComplete < progress.sectionsWanted {
+                parts.append("\(progress.sectionsComplete)/\(progress.sectionsWanted) sections")
+            }
         }
         parts.append(peers(progress))
         if role != .bridge && progress.phase == .walking { parts.append("lanes \(progress.lanes)") }

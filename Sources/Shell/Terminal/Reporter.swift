@@ -164,6 +164,12 @@ final class Reporter {
             ("kept_peers", "\(node.holders.keptCount)"),
             ("waiting_section", progress.waiting?.section ?? "none"),
             ("unheld_sections", "\(progress.unheld?.count ?? 0)"),
+            ("under_held_sections", "\(progress.underHeld?.count ?? 0)"),
+            ("under_held_first", progress.underHeld.map { "\($0.first)" } ?? "none"),
+            ("radius_kept", node.arcMark.map { "2^\($0.kept)" } ?? "none"),
+            ("radius_announced", node.arcMark.map { "2^\($0.announced)" } ?? "none"),
+            ("damaged_sections", "\(node.damagedSections)"),
+            ("scrubbed_sections", "\(node.scrubbedSections)"),
         ]
         for run in node.holders.supply {
             // Live providers and kept holders that cover it, of each section from the first to the last.

@@ -163,7 +163,9 @@ struct BlockReplayer: Sendable {
     /// What the next block waits for until a later block is final: there are as many above the last final one as there
     /// may be; or the layers above the last anchor have all the room there is, and the word of others is what is
     /// missing to fold them. Where it is this bridge's own, more blocks have to come: it calls a boundary final only
-    /// `finalityDepth` blocks later, and if all bridges waited before they had done so, none would ever go on.
+    /// `finalityDepth` blocks later, and if all bridges waited before they had done so, none would ever go on. So what
+    /// is above the last anchor is bounded in any case: by its room and one block, or by the changes of an epoch's
+    /// blocks and of `finalityDepth` more, whichever is larger.
     private func shortage(
         before block: ReplayedBlock, _ book: SectionBook, _ chain: some AttestedHeaders
     ) -> Shortage? {

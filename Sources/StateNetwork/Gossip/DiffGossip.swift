@@ -35,6 +35,9 @@ struct DiffGossip: Sendable {
         recent = RecentDiffs(limit: StateNetworkLimits.recentDiffs(sections: arc.count))
     }
 
+    /// The arc has so many sections from now on.
+    mutating func cover(sections: Int) { recent.limit = StateNetworkLimits.recentDiffs(sections: sections) }
+
     // MARK: In
 
     /// Whether a peer of that role may bring anything. A bridge has its state from its own chain. Who has not said yet

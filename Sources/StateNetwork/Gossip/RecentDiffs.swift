@@ -6,7 +6,8 @@ import StateContent
 /// are believed and written down when they are offered or asked for: what peers get of a block is a stretch of it, and
 /// another one for each arc.
 struct RecentDiffs: Sendable {
-    private let limit: Int
+    /// How many are kept.
+    var limit: Int
     private var blocks: [StatePoint: [Int: (value: BlockDiffValue, bytes: Int)]] = [:]
     /// Keys as they came.
     private var order = Queue<BlockDiffKey>()

@@ -9,7 +9,7 @@ struct Completion: Sendable {
     /// The anchor at which completeness was last told.
     private(set) var told: Anchor?
     /// Sections of the arc, by which the next look is put off.
-    private let sections: Int
+    private var sections: Int
     /// After a start, the anchor at which everything was complete before.
     private let resumed: Anchor?
 
@@ -20,6 +20,12 @@ struct Completion: Sendable {
 
     /// The newest anchor at which everything of the arc was complete, in this run or the one before.
     var anchor: Anchor? { told ?? resumed }
+
+    /// The arc has so many sections from now on. The anchor at which all of it is complete is told anew.
+    mutating func cover(sections: Int) {
+        self.sections = sections
+        told = nil
+    }
 
     /// Something was committed or attested: all that is held is to be looked over, soon.
     mutating func somethingCameAbout(at now: Instant) {

@@ -20,7 +20,7 @@ struct HeadVerifier: Sendable {
     /// By block number: the section at which the last comparison with that block failed, to begin the next one with.
     private var suspects: [UInt64: Int] = [:]
 
-    /// Whether all of the arc is what the root of this block proves; that block is the verified head then.
+    /// Whether all that is announced is what the root of this block proves; that block is the verified head then.
     mutating func verify(
         at point: StatePoint, root: Bytes32, _ book: inout SectionBook, by crowns: Crowns
     ) -> Bool {
@@ -53,16 +53,17 @@ struct HeadVerifier: Sendable {
         if let head, !isCanonical(head.point) { self.head = nil }
     }
 
-    /// Sections of the arc that may be other than at the verified head, in order; and those whose proof was not seen.
+    /// Announced sections that may be other than at the verified head, in order; and those whose proof was not seen.
     private func toCompare(
         _ root: Bytes32, _ book: SectionBook, _ crowns: Crowns
     ) -> (sections: [Int], unknown: [Int]) {
-        guard let head else { return (Array(book.arc), []) }
-        var sections = book.unverified
+        let announced = book.announced
+        guard let head else { return (Array(announced), []) }
+        var sections = book.isWidening ? book.unverified.filter { announced.contains($0) } : book.unverified
         guard head.root != root else { return (sections.sorted(), []) }
         let difference = crowns.difference(from: head.root, to: root)
-        sections.formUnion(difference.sections.lazy.filter { book.arc.contains($0) })
-        let unknown = difference.unknown.flatMap { $0.clamped(to: book.arc) }
+        sections.formUnion(difference.sections.lazy.filter { announced.contains($0) })
+        let unknown = difference.unknown.flatMap { $0.clamped(to: announced) }
         return (sections.sorted(), unknown)
     }
 

@@ -16,6 +16,8 @@ public struct HeldState: Sendable {
     public var completeAnchor: Anchor?
     /// What proved the held sections at the newest block that was verified.
     public var headProof: HeadProof?
+    /// The arcs that a holder kept and announced, and the plan under which.
+    var arc: (mark: ArcMark, plan: ArcPlan)?
     /// Holders that the directory kept.
     public var holders: [StoredHolder] = []
 
@@ -32,6 +34,7 @@ public struct HeldState: Sendable {
         replayedHead = try ReplayMark.read(from: snapshot)
         headProof = try HeadProof.read(from: snapshot)
         completeAnchor = try CompleteMark.read(from: snapshot)
+        arc = try ArcMark.read(from: snapshot)
         holders = try StoredHolder.load(from: snapshot, depth: depth)
         for record in records {
             let wanted = try CodeRecords.wanted(by: record.section, in: snapshot)

@@ -31,11 +31,22 @@ public struct Holdings: Sendable {
     /// The newest block at whose root all that is held was compared with the proven section hashes.
     public var verifiedHead: StatePoint? { verifier.head?.point }
 
-    /// Whether every section is complete and every code held: without the code of its accounts a state is not whole.
-    var isComplete: Bool { codes.isEmpty && book.isAllComplete }
+    /// Whether every announced section is complete and every code of theirs held: without the code of its accounts a
+    /// state is not whole.
+    var isComplete: Bool { hasAllCodes && book.isAllComplete }
 
-    /// The anchor at which the whole arc is complete with its code; nil while there is none.
-    var completeAnchor: Anchor? { codes.isEmpty ? book.completeAnchor : nil }
+    /// The anchor at which everything announced is complete with its code; nil while there is none.
+    var completeAnchor: Anchor? { hasAllCodes ? book.completeAnchor : nil }
+
+    private var hasAllCodes: Bool { book.isWidening ? codes.areHeld(in: book.announced) : codes.isEmpty }
+
+    /// The arc and the announced part of it are these from now on.
+    mutating func move(to arc: Range<Int>, announced: Range<Int>) {
+        // What was verified at a block says nothing of sections that are announced only now.
+        if announced.contains(where: { !book.announced.contains($0) }) { verifier = HeadVerifier() }
+        book.move(to: arc, announced: announced)
+        codes.keep(in: arc)
+    }
 
     // MARK: Committed
 

@@ -16,8 +16,11 @@ public struct SectionBook: Sendable {
     public let depth: Int
     /// How blocks fall into epochs.
     public let epochs: Epochs
-    /// Section indices of the arc.
-    public let arc: Range<Int>
+    /// Section indices of the arc: all that is held or is to be.
+    public private(set) var arc: Range<Int>
+    /// Those that the radius in PINGs covers. What lies beyond is being filled: it is carried from anchor to anchor,
+    /// and block diffs come for it only after it was announced.
+    public private(set) var announced: Range<Int>
     private var entries: [SectionEntry]
     /// Complete sections by the point of their base, and by the one before it, which the undo layer leads back to.
     private var byWorking: [StatePoint: SectionRuns] = [:]
@@ -51,6 +54,7 @@ public struct SectionBook: Sendable {
         self.depth = depth
         epochs = Epochs(length: epochLength)
         self.arc = arc
+        announced = arc
         entries = Array(repeating: SectionEntry(), count: arc.count)
         for record in records {
             change(record.section.index) { entry in
@@ -97,19 +101,31 @@ public struct SectionBook: Sendable {
     /// Whether every leaf of a section is held.
     public func isComplete(_ index: Int) -> Bool { read(index) { $0.isComplete } ?? false }
 
-    /// Whether every section of the arc is complete.
-    var isAllComplete: Bool { completeCount == arc.count }
+    /// Whether every section that is announced is complete.
+    var isAllComplete: Bool { completeCount >= announced.count && count(in: byWorking.values) == announced.count }
+
+    /// Whether every section of the arc is complete, at one anchor.
+    var isWholeArcComplete: Bool { completeCount == arc.count && byWorking.count == 1 }
+
+    /// Whether more is being filled than is announced.
+    var isWidening: Bool { announced.count < arc.count }
 
     /// Whether something of the arc is held and something is missing.
-    var isMidway: Bool { completeCount + begun.count > 0 && !isAllComplete }
+    var isMidway: Bool { completeCount + begun.count > 0 && completeCount < arc.count }
+
+    /// How many of these sections are announced.
+    private func count(in runs: some Sequence<SectionRuns>) -> Int {
+        isWidening ? runs.reduce(0) { $0 + $1.count(in: announced) } : runs.reduce(0) { $0 + $1.count }
+    }
 
     /// The anchor that a section is held at; nil where nothing is.
     func anchor(ofSection index: Int) -> Anchor? { read(index) { $0.record.map { epochs.anchor(at: $0.working) } } }
 
-    /// The anchor at which the whole arc is complete; nil where there is none.
+    /// The anchor at which everything announced is complete; nil where there is none.
     var completeAnchor: Anchor? {
-        guard byWorking.count == 1, let (point, runs) = byWorking.first, runs.count == arc.count else { return nil }
-        return epochs.anchor(at: point)
+        guard isWidening || byWorking.count == 1 else { return nil }
+        let point = byWorking.first { count(in: CollectionOfOne($0.value)) == announced.count }?.key
+        return point.map { epochs.anchor(at: $0) }
     }
 
     /// Complete sections whose base is at another anchor than this one, by that, the oldest first.
@@ -165,7 +181,7 @@ public struct SectionBook: Sendable {
 
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
     public func hasGap(_ index: Int, at now: Instant) -> Bool {
-        guard missing.contains(index) else { return false }
+        guard missing.contains(index), announced.contains(index) else { return false }
         return read(index) { entry in
             // One layer in place of many makes room; one in place of one or none would only take more.
             if isFullOfLayers && entry.layers.count < 2 { return false }
@@ -178,7 +194,9 @@ public struct SectionBook: Sendable {
 
     /// When the patience with the next gap ends; nil where none is waited for.
     func nextGap(after now: Instant) -> Instant? {
-        let since = missing.compactMap { index in read(index) { $0.gapSince } ?? nil }
+        let since = missing.compactMap { index in
+            announced.contains(index) ? read(index) { $0.gapSince } ?? nil : nil
+        }
         return since.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) }.filter { $0 > now }.min()
     }
 
@@ -269,6 +287,19 @@ public struct SectionBook: Sendable {
         return foldable.sorted()
     }
 
+    /// The arc and the announced part of it are these from now on. What leaves the arc is forgotten; what is announced
+    /// newly has to be compared with the head as if it had come just now.
+    mutating func move(to newArc: Range<Int>, announced newAnnounced: Range<Int>) {
+        for index in arc where !newArc.contains(index) { change(index) { $0 = SectionEntry() } }
+        entries = newArc.map { held($0) ?? SectionEntry() }
+        for index in newAnnounced where !announced.contains(index) { unverified.insert(index) }
+        (arc, announced) = (newArc, newAnnounced)
+        moved = moved.filter { newArc.contains($0) }
+        foldable = foldable.filter { newArc.contains($0) }
+        unverified = unverified.filter { newArc.contains($0) }
+        revision &+= 1
+    }
+
     /// The head was verified at block `number`: what changed up to there was compared with it.
     mutating func verified(at number: UInt64) { unverified = unverified.filter { top(of: $0) > number } }
 
@@ -337,7 +368,7 @@ public struct SectionBook: Sendable {
 
     /// At the attested head nothing can be missing any more.
     mutating func nothingIsMissing() {
-        for index in missing {
+        for index in missing where announced.contains(index) {
             change(index) { entry in
                 entry.needsCatchUp = false
                 entry.gapSince = nil

@@ -25,9 +25,12 @@ public struct SectionEntry: Sendable {
     /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
     var needsCatchUp = false
 
+    /// Whether it was found to be other than its record says: it is served no more, and begun again.
+    public internal(set) var isDamaged = false
+
     /// Whether every leaf of the section is held.
     public var isComplete: Bool {
-        guard let record, case .complete = record.coverage else { return false }
+        guard !isDamaged, let record, case .complete = record.coverage else { return false }
         return true
     }
 
@@ -56,6 +59,7 @@ public struct SectionEntry: Sendable {
         let wasComplete = isComplete
         let known = newRecord.flatMap { stateHash(at: $0.working.number) }
         record = newRecord
+        if newRecord == nil { isDamaged = false }
         carrying = nil
         comparison = nil
         comparisonsBegun = 0

@@ -13,6 +13,9 @@ struct SectionRuns: Hashable, Sendable {
         return place < runs.count && runs[place].contains(index)
     }
 
+    /// How many of them lie in a stretch.
+    func count(in stretch: Range<Int>) -> Int { runs.reduce(0) { $0 + $1.clamped(to: stretch).count } }
+
     /// The sections, ascending.
     var indices: some Sequence<Int> { runs.lazy.joined() }
 

@@ -13,6 +13,17 @@ struct WantedCodes: Sendable {
     var count: Int { sections.count }
     var isEmpty: Bool { sections.isEmpty }
 
+    /// Whether no section of this stretch lacks any.
+    func areHeld(in sections: Range<Int>) -> Bool { !bySection.keys.contains { sections.contains($0) } }
+
+    /// What sections outside the arc lack is wanted no more.
+    mutating func keep(in arc: Range<Int>) {
+        for (section, hashes) in bySection where !arc.contains(section) {
+            bySection[section] = nil
+            for hash in hashes { sections[hash] = nil }
+        }
+    }
+
     /// Sections that lack some, in order.
     var lacking: [Int] { bySection.keys.sorted() }
 

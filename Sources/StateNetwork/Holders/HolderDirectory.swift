@@ -65,9 +65,17 @@ public struct HolderDirectory: Sendable {
 
     public let role: Role
     /// The arc this node keeps or walks.
-    public let arc: Arc
+    public internal(set) var arc: Arc {
+        didSet {
+            needed = (role == .holder ? arc.parent : arc).sections
+            schedule.cover(needed)
+            uniform = uniform.filter { needed.contains($0) }
+            urgent.removeAll { !needed.contains($0) }
+            unprovidedSince = unprovidedSince.filter { needed.contains($0.key) }
+        }
+    }
     /// The needed sections.
-    let needed: Range<Int>
+    private(set) var needed: Range<Int>
     var book: HolderBook
     var searches: [SearchID: HolderSearch] = [:]
     var schedule: SearchSchedule

@@ -6,8 +6,8 @@ import StateContent
 public enum HolderLimits {
     /// Live providers of a section below which more are looked for: one to ask, one if that fails, one besides.
     public static let wanted = 3
-    /// The same for the arc beside a holder's own, which it may have to take over one day.
-    public static let wantedBeside = 1
+    /// The same for the arc beside a holder's own, which it takes over where it finds fewer and has room.
+    public static let wantedBeside = 3
     /// Kept peers that cover one section, beyond which no more are kept for its sake: twice a block's fan-out among
     /// those that pass its diffs on would be of no more use.
     public static let keptPerSection = 8

@@ -10,7 +10,7 @@ struct SearchSchedule: Sendable {
     }
 
     /// Sections that may be searched for.
-    private let sections: Range<Int>
+    private(set) var sections: Range<Int>
     private var pauses: [Pause]
     private var allowance = HolderLimits.searchBurst
     private var refilledAt = Instant.zero
@@ -18,6 +18,12 @@ struct SearchSchedule: Sendable {
     init(_ sections: Range<Int>) {
         self.sections = sections
         pauses = [Pause](repeating: Pause(), count: sections.count)
+    }
+
+    /// Others may be searched for from now on; what is known of those that stay is kept.
+    mutating func cover(_ newSections: Range<Int>) {
+        pauses = newSections.map { sections.contains($0) ? pauses[$0 - sections.lowerBound] : Pause() }
+        sections = newSections
     }
 
     /// What is left of a section's pause; zero where there is none.

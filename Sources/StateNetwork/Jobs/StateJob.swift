@@ -27,6 +27,7 @@ public enum StateJob: Sendable {
     /// A value that another network makes of what is stored.
     case read(any StoreReading)
     case pruneHeaders(PruneHeaders)
+    case upkeep(UpkeepJob)
 
     /// Does the work.
     public func run(on snapshot: some StoreSnapshot) -> StateJobResult {
@@ -49,6 +50,7 @@ public enum StateJob: Sendable {
         case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
         case .read(let job): .served((try? job.value(from: snapshot)) ?? job.refusal)
         case .pruneHeaders(let job): .pruned(StateJobError.result { try job.run(on: snapshot) })
+        case .upkeep(let job): .upkeep(StateJobError.result { try job.run(on: snapshot) })
         }
     }
 }
@@ -72,6 +74,7 @@ extension StateJob {
         case .replay: .replay(.failure(.store(error)))
         case .read(let job): .served(job.refusal)
         case .pruneHeaders: .pruned(.failure(.store(error)))
+        case .upkeep: .upkeep(.failure(.store(error)))
         }
     }
 }
@@ -110,6 +113,7 @@ public enum StateJobResult: Sendable {
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
     case pruned(Result<HeaderRecords.Pruning, StateJobError>)
+    case upkeep(Result<UpkeepDone, StateJobError>)
 
     /// Why it gave nothing; nil where it gave something.
     var error: StateJobError? {
@@ -127,6 +131,7 @@ public enum StateJobResult: Sendable {
         case .genesis(let result): result.error
         case .replay(let result): result.error
         case .pruned(let result): result.error
+        case .upkeep(let result): result.error
         }
     }
 }

@@ -70,6 +70,12 @@ public struct WalkPlanner: Sendable {
         refusals.keep { held.contains(book.point(of: $0)) }
     }
 
+    /// The arc is another: what is missing of it is walked, in lanes of its own.
+    mutating func arcMoved(_ book: SectionBook) {
+        lanes = Lanes(sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes)
+        isDue = true
+    }
+
     /// Takes up which sections have moved, and where the walk stands by that.
     mutating func follow(_ holdings: inout Holdings, newest: Anchor?) {
         for index in holdings.book.takeMoved() {
@@ -152,6 +158,8 @@ public struct WalkPlanner: Sendable {
         }
         var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, at: now)
         planCrown(of: newest, holdings, operations, &draft, by: &chooser)
+        // A part of the ring that is new here comes before all else: nobody is helped by half of it.
+        if holdings.book.isWidening { planRanges(at: newest, holdings, peers, &draft, by: &chooser) }
         // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
         // the limit allows. Ranges wait until all that they may bring is covered.
         if !budget.isOverdrawn(at: now) {
@@ -412,7 +420,7 @@ public struct WalkPlanner: Sendable {
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
-        guard phase == .walking, lanes.isLastRound else { return }
+        guard phase == .walking || holdings.book.isWidening, lanes.isLastRound else { return }
         let ranges = operations.asks.filter { ask in
             ask.stage.isAsked && ask.task.map { $0.doubled != nil && !$0.isOvertaken(holdings.book) } ?? false
         }

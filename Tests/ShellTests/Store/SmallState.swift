@@ -101,7 +101,9 @@ final class SmallState {
     /// What a start looks at.
     func start() throws {
         try StoreAccess.withSnapshot(of: directory, networkFile: networkFile) { snapshot, network in
-            try StoreCheck.some(snapshot, network, from: 3, threads: 2, in: directory)
+            let damaged = try StoreCheck.some(snapshot, network, from: 3, threads: 2)
+            guard let first = damaged.first else { return }
+            throw ShellError.damaged(path: directory.path, first.fault, others: damaged.count - 1)
         }
     }
 }
