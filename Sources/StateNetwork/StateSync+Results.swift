@@ -162,7 +162,9 @@ extension StateSync {
             holdings.codes.stored(hashes)
         case .crown(let anchor, let crown):
             crownStored(anchor, crown, chain, at: now)
-            return end(id, .done(bytes: 0), at: now)
+            end(id, .done(bytes: 0), at: now)
+            // What is held may be served from now on, and nothing else may come about that would have it told.
+            return completion.somethingCameAbout(at: now)
         case .genesis(let taken, let word):
             for record in taken.records {
                 _ = holdings.committed(record, section: record.section.index)

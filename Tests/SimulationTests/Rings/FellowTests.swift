@@ -27,6 +27,9 @@ import Testing
         _ = scenario.fillHolders(limit: .seconds(600))
         // What is gossiped and announced after the last block comes to rest.
         _ = scenario.world.run(until: scenario.world.now + .seconds(20))
+        // Every holder tells what it has, though its crown may have come after all sections.
+        let bridge = try #require(scenario.world.node(scenario.bridge))
+        #expect((0..<256).allSatisfy { bridge.holders.providers(of: $0) >= 2 })
         let start = scenario.world.now
         let walkers = try (0..<count).map { _ in try scenario.addWalker() }
         let all = scenario.world.run(until: start + .seconds(600)) { world in
