@@ -37,8 +37,9 @@ import Testing
         let filled = scenario.fillHolders(limit: .seconds(60))
         try #require(filled)
         let filledAt = scenario.world.now
-        // What they are told of each other settles.
-        _ = scenario.world.run(until: filledAt + .seconds(3))
+        // What they are told of each other settles: kept peers are pinged every five seconds, and every twentieth
+        // datagram is lost.
+        _ = scenario.world.run(until: filledAt + .seconds(7))
         var figures = GossipFigures(scenario)
         figures.watch(&scenario, blocks: GossipTests.blocks)
         figures.conclude(scenario)
