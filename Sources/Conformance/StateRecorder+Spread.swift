@@ -4,23 +4,26 @@ import Primitives
 import StateContent
 import StateStore
 
-// Storage that is spread round the ring: keys, directories, storage crowns, and what is none of these.
-extension StateRecorder {
+/// Records storage that is spread round the ring: keys, directories, storage crowns, and what is none of these.
+struct SpreadRecorder {
+    var recorder: StateRecorder
+
     private static let rule = Placement(sectionDepth: StateRecorder.depth, wideDepth: 1)
     private static let owner = Bytes32(0x5a << 56, 1, 2, 3)
+    private var anchor: Anchor { recorder.anchor }
 
-    mutating func recordSpreadKeys() {
+    mutating func recordKeys() {
         for (name, sections) in [("one", [7]), ("sparse", [0, 3, 255]), ("high", [4_000, 4_095])] {
             if let key = WideDirectoryKey(anchor: anchor, sections: sections) {
-                add("wide-directory-\(name)", .wideDirectory(key))
+                recorder.add("wide-directory-\(name)", .wideDirectory(key))
             }
         }
         for (name, placement, first, last) in [("one-part", 1, 3, 3), ("all", 1, 0, 15), ("256-parts", 3, 256, 511)] {
             let key = StorageCrownKey(
                 anchor: anchor, account: Self.owner, placement: placement, first: first, last: last)
-            if let key { add("storage-crown-\(name)", .storageCrown(key)) }
+            if let key { recorder.add("storage-crown-\(name)", .storageCrown(key)) }
         }
-        func refused(_ name: String, _ bytes: [UInt8]) { lists.add("keys", name, bytes, valid: false) }
+        func refused(_ name: String, _ bytes: [UInt8]) { recorder.lists.add("keys", name, bytes, valid: false) }
         if let key = WideDirectoryKey(anchor: anchor, sections: [3, 5]) {
             // Fields: 40, 4, 4; then the mask, whose last bit ends it.
             let bytes = StateContentKey.wideDirectory(key).encoded
@@ -57,7 +60,8 @@ extension StateRecorder {
         guard let key = WideDirectoryKey(anchor: anchor, sections: Array(0..<16)) else { return }
         let entries = [2, 1, 1].enumerated().map { index, placement in
             WideEntry(
-                account: Bytes32(UInt64(index + 1) << 60, 0, 0, 1), placement: placement, storageRoot: generator.hash())
+                account: Bytes32(UInt64(index + 1) << 60, 0, 0, 1), placement: placement,
+                storageRoot: recorder.generator.hash())
         }
         func fields(_ entries: [WideEntry], depth: Int = 1) -> [String: JSONValue] {
             [
@@ -66,11 +70,11 @@ extension StateRecorder {
             ]
         }
         let narrow = Array(entries.dropFirst())
-        lists.add("wideDirectories", "none", [0], fields([]))
-        lists.add("wideDirectories", "two", WideDirectoryValue.serve(narrow), fields(narrow))
+        recorder.lists.add("wideDirectories", "none", [0], fields([]))
+        recorder.lists.add("wideDirectories", "two", WideDirectoryValue.serve(narrow), fields(narrow))
         let value = WideDirectoryValue.serve(narrow)
         func refused(_ name: String, _ bytes: [UInt8], depth: Int = 1) {
-            lists.add("wideDirectories", name, bytes, valid: false, fields(narrow, depth: depth))
+            recorder.lists.add("wideDirectories", name, bytes, valid: false, fields(narrow, depth: depth))
         }
         let (first, second) = (Array(value[1..<66]), Array(value[66...]))
         refused("bad-order", [0] + second + first)
@@ -82,18 +86,21 @@ extension StateRecorder {
         refused("bad-status", [1])
     }
 
-    mutating func recordStorageCrowns() throws {
+    /// The recorded state with one account more, whose storage is spread; and that storage.
+    private mutating func spreadState() throws -> (state: MemoryState, slots: LeafColumns) {
         // Half of the slots near the way that decides the placement, so that few slots are enough.
         var slots = LeafColumns()
         let keys = (0..<240).map { index in
             let shift = UInt64(4 * (index % 3))
-            return Bytes32(generator.next() >> shift, generator.next(), generator.next(), generator.next())
+            return Bytes32(
+                recorder.generator.next() >> shift, recorder.generator.next(), recorder.generator.next(),
+                recorder.generator.next())
         }
         for key in keys.sorted() {
             slots.append(key: key, value: SlotValue.rlp([UInt8(truncatingIfNeeded: key.word3) | 1]))
         }
         let leaves =
-            before.leaves.filter { $0.key.account != Self.owner }
+            recorder.before.leaves.filter { $0.key.account != Self.owner }
             + [
                 MemoryState.Leaf(
                     key: FlatKey(account: Self.owner),
@@ -106,7 +113,12 @@ extension StateRecorder {
                     key: FlatKey(account: Self.owner, slot: slots.keys[index]),
                     value: [UInt8(truncatingIfNeeded: slots.keys[index].word3) | 1])
             }
-        let state = try MemoryState(leaves.sorted { $0.key < $1.key }, depth: Self.depth)
+        let state = try MemoryState(leaves.sorted { $0.key < $1.key }, depth: StateRecorder.depth)
+        return (state, slots)
+    }
+
+    mutating func recordStorageCrowns() throws {
+        let (state, slots) = try spreadState()
         func crown(_ first: Int, _ last: Int) throws -> StorageCrown? {
             let key = StorageCrownKey(anchor: anchor, account: Self.owner, placement: 1, first: first, last: last)
             guard let key else { return nil }
@@ -123,7 +135,7 @@ extension StateRecorder {
         func fields(_ crown: StorageCrown) -> [String: JSONValue] {
             [
                 "key": WireFields.hex(StateContentKey.storageCrown(crown.key).encoded),
-                "depth": WireFields.integer(Self.depth), "wideDepth": .integer(1),
+                "depth": WireFields.integer(StateRecorder.depth), "wideDepth": .integer(1),
                 "stateRoot": WireFields.hash(state.root), "placement": WireFields.integer(crown.placement),
                 "partHashes": .array(
                     (crown.key.first...crown.key.last).map { WireFields.hash(crown.hash(ofPart: $0) ?? .zero) }),
@@ -131,16 +143,16 @@ extension StateRecorder {
         }
         for (first, last) in [(0, 15), (7, 7)] {
             guard let crown = try crown(first, last) else { continue }
-            lists.add("storageCrowns", "parts-\(first)-\(last)", crown.encoded, fields(crown))
+            recorder.lists.add("storageCrowns", "parts-\(first)-\(last)", crown.encoded, fields(crown))
         }
         guard let good = try crown(2, 4) else { return }
         let value = good.encoded
         var flipped = fields(good)
         flipped["flips"] = .array(stride(from: 0, to: value.count, by: 7).map { WireFields.integer($0) })
-        lists.add("storageCrowns", "parts-2-4", value, flipped)
+        recorder.lists.add("storageCrowns", "parts-2-4", value, flipped)
         func refused(_ name: String, _ nodes: [[UInt8]], _ changes: [String: JSONValue] = [:]) throws {
             let bytes = try SSZ.encode(.elements(nodes.map { .bytes($0) }), as: StorageCrown.schema)
-            lists.add("storageCrowns", name, [0] + bytes, valid: false, fields(good).merging(changes) { $1 })
+            recorder.lists.add("storageCrowns", name, [0] + bytes, valid: false, fields(good).merging(changes) { $1 })
         }
         for index in good.nodes.indices {
             var fewer = good.nodes
@@ -151,7 +163,7 @@ extension StateRecorder {
         try refused(
             "bad-node-of-no-way",
             good.nodes + [TrieNode.leaf(suffix: Nibbles(.max), value: value).encoded.prefix(200).map { $0 }])
-        try refused("bad-root", good.nodes, ["stateRoot": WireFields.hash(before.root)])
+        try refused("bad-root", good.nodes, ["stateRoot": WireFields.hash(recorder.before.root)])
         // Placed by a rule that asks for more, the storage is with its account.
         try refused("bad-placement-that-the-nodes-deny", good.nodes, ["wideDepth": .integer(3)])
     }

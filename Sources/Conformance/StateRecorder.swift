@@ -42,8 +42,10 @@ struct StateRecorder {
         var sections = SectionsRecorder(recorder: recorder)
         sections.recordKeys()
         recorder = sections.recorder
-        recorder.recordSpreadKeys()
-        recorder.recordDirectories()
+        var spread = SpreadRecorder(recorder: recorder)
+        spread.recordKeys()
+        spread.recordDirectories()
+        recorder = spread.recorder
         try recorder.recordSectionHashes()
         try recorder.recordCrowns()
         try recorder.recordCodes()
@@ -54,7 +56,9 @@ struct StateRecorder {
         sections.recorder = recorder
         try sections.record()
         recorder = sections.recorder
-        try recorder.recordStorageCrowns()
+        spread.recorder = recorder
+        try spread.recordStorageCrowns()
+        recorder = spread.recorder
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 

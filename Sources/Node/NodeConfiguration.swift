@@ -22,19 +22,14 @@ public struct NodeConfiguration: Sendable {
     public var families: AddressFamilies
     /// The record's sequence number: it must grow from start to start; the calendar's milliseconds do.
     public var recordSequence: UInt64
-    /// The arc is the aligned stretch of 2^radiusExponent keys round the node's id; 256 is the whole ring.
-    public var radiusExponent: Int
-    /// Whether a holder begins with one section instead, and takes as much of the ring as it has room for.
-    public var choosesArc = false
+    /// How much of the ring is kept.
+    public var arcPlan = ArcPlan.fixed(256)
     /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
     public var storageBytes: Int?
     public var lanes: Int
     /// Upper bound of one range answer, bytes.
     public var rangeBytes: UInt32
-    /// nil: no limit.
-    public var downloadBytesPerSecond: UInt64?
-    /// What the content that others are sent may have a second, over all of them; nil: no limit.
-    public var uploadBytesPerSecond: UInt64?
+    public var rates = Rates()
     /// What is encoded ahead of requests.
     public var serveAhead = ServeAhead()
     /// Secret seeds (32 bytes each) of the attesting keys a bridge signs with.
@@ -60,16 +55,24 @@ public struct NodeConfiguration: Sendable {
         learnsAddress = false
         families = [.ipv4, .ipv6]
         recordSequence = 1
-        radiusExponent = 256
         lanes = 16
         rangeBytes = 1 << 20
-        downloadBytesPerSecond = nil
         attestingSeeds = []
         finalityDepth = 2
     }
 
-    /// How much of the ring is kept.
-    public var arcPlan: ArcPlan { choosesArc ? .automatic : .fixed(radiusExponent) }
+    /// Bytes a second; nil: no limit.
+    public struct Rates: Sendable {
+        /// What is asked of others.
+        public var download: UInt64?
+        /// The content that others are sent, over all of them.
+        public var upload: UInt64?
+
+        public init(download: UInt64? = nil, upload: UInt64? = nil) {
+            self.download = download
+            self.upload = upload
+        }
+    }
 }
 
 extension NodeConfiguration {
@@ -97,7 +100,7 @@ extension NodeConfiguration {
         overlay.endpoint = endpoint
         overlay.recordSequence = recordSequence
         overlay.keptPingInterval = NodeLimits.pingInterval
-        overlay.sentBytesPerSecond = uploadBytesPerSecond
+        overlay.sentBytesPerSecond = rates.upload
         overlay.discovery.adoptsVotedAddress = learnsAddress
         overlay.discovery.families = families
         return overlay
@@ -108,7 +111,7 @@ extension NodeConfiguration {
         var stateSync = StateSync.Configuration(
             network: network, role: role, id: key.nodeID,
             arcPlan: arcPlan, lanes: lanes,
-            rangeBytes: rangeBytes, downloadBytesPerSecond: downloadBytesPerSecond, bridges: bridges,
+            rangeBytes: rangeBytes, downloadBytesPerSecond: rates.download, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
         stateSync.knowsStretches = knowsStretches
         stateSync.serveAhead = serveAhead

@@ -29,8 +29,8 @@ enum Standing {
         progress.searches = state.holders.activeSearches
         progress.ready = state.ready
         progress.waiting = waiting(node, at: now)
-        progress.unheld = state.holders.unheld(at: now)
-        progress.underHeld = node.configuration.role == .holder ? state.underHeld : nil
+        progress.lacking.unheld = state.holders.unheld(at: now)
+        progress.lacking.underHeld = node.configuration.role == .holder ? state.underHeld : nil
         progress.headAge = headAge(node, at: moment)
         progress.isStale = node.chain.attested.isStale(at: moment.unixSeconds)
         progress.head = node.chain.head.number

@@ -94,11 +94,10 @@ public struct Scenario: Sendable {
             let key = world.key(idPrefix: group.arc(at: place), bits: group.arcBits)
             var configuration = NodeConfiguration(
                 network: network, role: .holder, key: key, clientInfo: Scenario.clientInfo)
-            configuration.radiusExponent = group.radiusExponent
-            configuration.choosesArc = group.storageBytes != nil
+            configuration.arcPlan = group.storageBytes == nil ? .fixed(group.radiusExponent) : .automatic
             configuration.storageBytes = group.storageBytes
             configuration.knowsStretches = !group.isFormer
-            configuration.uploadBytesPerSecond = group.uploadRate
+            configuration.rates.upload = group.uploadRate
             let boot = plan.boot == .bridge ? bridge : anyHolder ?? bridge
             let id = world.add(configuration)
             let delay = Interval(microseconds: plan.startSpread.microseconds * UInt64(holders.count) / UInt64(count))
@@ -139,7 +138,7 @@ public struct Scenario: Sendable {
             network: network, role: .walker, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.lanes = plan.walkerLanes
         configuration.rangeBytes = plan.walkerRangeBytes
-        configuration.downloadBytesPerSecond = plan.walkerRate
+        configuration.rates.download = plan.walkerRate
         configuration.knowsStretches = !plan.areFormerWalkers
         return configuration
     }

@@ -111,3 +111,15 @@ extension SubtreesError: CustomStringConvertible {
         }
     }
 }
+
+extension WideDirectoryError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .status(let error): "\(error)"
+        case .malformed(let error): "the directory does not decode: \(error)"
+        case .placement(let account, let depth): "the directory places account \(account) at depth \(depth)"
+        case .unasked(let account): "the directory has account \(account), which was not asked for"
+        case .order(let account): "account \(account) stands twice in the directory, or out of order"
+        }
+    }
+}

@@ -36,10 +36,8 @@ public struct NodeProgress: Sendable, Equatable {
     public var searches = 0
     /// A section that the walk has come to and that nobody known has; nil where there is none.
     public var waiting: Waiting?
-    /// Sections of which no complete holder is known for a while; nil where there are none.
-    public var unheld: HolderDirectory.Unheld?
-    /// Sections of the arc and the one beside it that few nodes have; nil where there are none.
-    public var underHeld: UnderHeld?
+    /// Sections that too few have.
+    public var lacking = Lacking()
     /// Seconds since the newest attestation of the head was made; nil before the first. Whether that is longer than the
     /// network's rule allows.
     public var headAge: UInt64?
@@ -58,6 +56,14 @@ extension NodeProgress {
     /// What is encoded ahead of requests.
     public struct Ready: Sendable, Equatable {
         public var sections = 0, bytes = 0
+    }
+
+    /// Sections that too few have.
+    public struct Lacking: Sendable, Equatable {
+        /// No complete holder of them is known for a while; nil where there are none.
+        public var unheld: HolderDirectory.Unheld?
+        /// Of the arc and the one beside it, those that few nodes have; nil where there are none.
+        public var underHeld: UnderHeld?
     }
 
     /// What the walk waits for.

@@ -50,10 +50,11 @@ public struct Section: Hashable, Comparable, Sendable {
         index + 1 < Section.count(depth: depth) ? Section(depth: depth, index: index + 1, of: owner) : nil
     }
 
-    /// Where it begins in the flat order, and where it ends: all slots of its last account.
+    /// Where it begins in the flat order.
     public var firstCursor: Cursor {
         owner.map { Cursor(account: $0, slot: firstKey) } ?? Cursor(account: firstKey)
     }
+    /// Where it ends: with all slots of its last account, of a part with its last slot.
     public var lastCursor: Cursor {
         owner.map { Cursor(account: $0, slot: lastKey) } ?? Cursor.end(of: lastKey)
     }

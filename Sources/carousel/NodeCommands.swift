@@ -176,12 +176,12 @@ extension RuntimeSettings {
         if let workers = node.workers { self.workers = workers }
         storageCapacityBytes = node.storageCapacity.bytes
         keptHeaders = node.pruneHeaders
-        limits.uploadBytesPerSecond = node.maxUploadRate?.bytes
+        limits.rates.upload = node.maxUploadRate?.bytes
         logLevel = node.logLevel
         logFormat = node.logFormat
         statusFile = node.statusFile.map { StatusFile($0) }
         if let fetch {
-            limits.downloadBytesPerSecond = fetch.maxDownloadRate?.bytes
+            limits.rates.download = fetch.maxDownloadRate?.bytes
             rangeBytes = UInt32(fetch.rangeSize.bytes)
             lanes = fetch.lanes
         }

@@ -105,22 +105,27 @@ import Testing
         for _ in 0..<20_000 {
             let depth = Int.random(in: 0...4, using: &generator)
             let index = Int.random(in: 0..<Section.count(depth: depth), using: &generator)
-            let section = Section(depth: depth, index: index)
-            for kind in StateTable.allCases {
+            let owner = Bool.random(using: &generator) ? Bytes32(generator.next(), 1, 2, 3) : nil
+            let section = Section(depth: depth, index: index, of: owner)
+            let prefix = owner?.bytes ?? []
+            for kind in StateTable.tables(of: section) {
                 let (from, upTo) = kind.bounds(of: section)
                 var key: [UInt8]
                 switch Int.random(in: 0..<4, using: &generator) {
                 case 0: key = from
                 case 1: key = upTo ?? from
-                case 2: key = Section(depth: depth, index: max(0, index - 1)).path.storeKey
+                case 2: key = prefix + Section(depth: depth, index: max(0, index - 1)).path.storeKey
                 default: key = from.map { _ in UInt8.random(in: 0..<16, using: &generator) }
                 }
-                if kind != .accountBranches, key.count < 32 { key += [UInt8](repeating: 3, count: 32 - key.count) }
+                let least = kind == .accountBranches || kind == .partBranches ? 0 : prefix.count + 32
+                if key.count < least { key += [UInt8](repeating: 3, count: least - key.count) }
                 for _ in 0..<Int.random(in: 0...3, using: &generator) { key.append(9) }
                 let isBetween = !ByteOrder.isLess(key, from) && upTo.map { ByteOrder.isLess(key, $0) } ?? true
                 #expect(key.withUnsafeBytes { kind.has($0, in: section) } == isBetween, "\(kind) \(section) \(key)")
                 inside += isBetween ? 1 : 0
-                #expect(depth == 0 || !key.prefix(depth - 1).withUnsafeBytes { kind.has($0, in: section) }, "too short")
+                #expect(
+                    depth == 0 || !key.prefix(prefix.count + depth - 1).withUnsafeBytes { kind.has($0, in: section) },
+                    "too short")
             }
         }
         #expect(inside > 10_000 && inside < 50_000)

@@ -108,15 +108,13 @@ public enum NodeRuntime {
         // They were read as records where the file was read.
         configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
         configuration.recordSequence = try nextRecordSequence(parts, key)
-        configuration.radiusExponent = settings.arcPlan.largest
-        configuration.choosesArc = settings.arcPlan.isOpen
+        configuration.arcPlan = settings.arcPlan
         configuration.storageBytes = Int(clamping: settings.storageCapacityBytes)
         // A client's arc is the whole ring: for it there is only more room.
         if settings.role == .holder { try fit(&configuration, parts, shortOf: short) }
         configuration.lanes = settings.lanes
         configuration.rangeBytes = settings.rangeBytes
-        configuration.downloadBytesPerSecond = settings.limits.downloadBytesPerSecond
-        configuration.uploadBytesPerSecond = settings.limits.uploadBytesPerSecond
+        configuration.rates = settings.limits.rates
         // Half of the workers are left to those who ask for something else.
         configuration.serveAhead = ServeAhead(
             bytes: Int(clamping: settings.limits.serveAheadBytes), jobs: max(1, settings.workers / 2))
@@ -149,10 +147,10 @@ public enum NodeRuntime {
     private static func fit(
         _ configuration: inout NodeConfiguration, _ parts: Parts, shortOf short: Int?
     ) throws(StoreError) {
-        guard !configuration.choosesArc || short != nil else { return }
+        guard !configuration.arcPlan.isOpen || short != nil else { return }
         let (id, depth) = (configuration.key.nodeID, configuration.network.sectionDepth)
         func arc(_ exponent: Int) -> Range<Int> { Arc(of: id, radiusExponent: exponent, depth: depth).sections }
-        var exponent = configuration.radiusExponent
+        var exponent = configuration.arcPlan.largest
         if let short {
             // What is on its way out makes room before anything else does.
             let records = try SectionRecord.all(in: try parts.store.snapshot())
@@ -160,11 +158,11 @@ public enum NodeRuntime {
             exponent = isTidy ? short - 1 : short
         }
         let fitting = try parts.capacity().fit(exponent: exponent, depth: depth, isShort: short != nil, arc: arc)
-        if configuration.choosesArc {
+        if configuration.arcPlan.isOpen {
             let mark = ArcMark(kept: fitting, announced: fitting)
             try parts.store.commit(mark.writing(under: configuration.arcPlan))
         } else {
-            configuration.radiusExponent = fitting
+            configuration.arcPlan = .fixed(fitting)
         }
     }
 

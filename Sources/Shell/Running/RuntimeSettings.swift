@@ -39,8 +39,7 @@ public struct RuntimeSettings: Sendable {
 
     /// How much of the line and of memory it may take.
     public struct Limits: Sendable {
-        /// What is asked for, and what is sent as content, a second; nil: no limit.
-        public var downloadBytesPerSecond: UInt64?, uploadBytesPerSecond: UInt64?
+        public var rates = NodeConfiguration.Rates()
         /// Bytes of sections that are encoded ahead of requests; 0: none.
         public var serveAheadBytes: UInt64 = 0
 

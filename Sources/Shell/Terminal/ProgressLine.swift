@@ -31,7 +31,7 @@ enum ProgressLine {
         parts.append(peers(progress))
         if role != .bridge && progress.phase == .walking { parts.append("lanes \(progress.lanes)") }
         if progress.searches > 0 { parts.append("searches \(progress.searches)") }
-        if let unheld = progress.unheld, role == .bridge {
+        if let unheld = progress.lacking.unheld, role == .bridge {
             let word = unheld.count == 1 ? "section" : "sections"
             parts.append("\(unheld.count) \(word) without a complete holder, from \(unheld.first) on")
         }

@@ -414,8 +414,8 @@ public struct WalkPlanner: Sendable {
         return sections.count > 1 ? .sections(sections, anchor: anchor, maxBytes: maxBytes) : nil
     }
 
-    /// At the end of the walk, when lanes have nothing more to begin, what takes long is asked of a second peer too, and
-    /// after twice as long of a third: the walk is not to wait for the slowest, nor for two of whom nothing comes.
+    /// At the end of the walk, when lanes have nothing more to begin, what takes long is asked of a second peer too,
+    /// and after twice as long of a third: the walk is not to wait for the slowest, nor for two of whom nothing comes.
     /// Whichever answer comes first is taken.
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser

@@ -90,6 +90,9 @@ import Testing
         var value = progress(.following)
         value.peers = 1
         value.usefulPeers = 0
+        // One that takes more of the ring follows with what it has.
+        #expect(plain(value) == "follow  block 399 of 400  epoch 1842  158/256 sections  1 peer (0 useful)")
+        value.sectionsComplete = value.sectionsWanted
         #expect(plain(value) == "follow  block 399 of 400  epoch 1842  1 peer (0 useful)")
         #expect(plain(value, .bridge) == "bridge  block 400  epoch 1842  1 peer (0 useful)")
         value.phase = .headers

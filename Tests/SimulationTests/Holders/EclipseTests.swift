@@ -56,7 +56,7 @@ import Testing
         for (place, key) in SectionEclipseTests.keys.enumerated() {
             var configuration = NodeConfiguration(
                 network: scenario.network, role: .holder, key: key, clientInfo: "carousel/simulated")
-            configuration.radiusExponent = 252
+            configuration.arcPlan = .fixed(252)
             // Without a lane nothing is ever fetched.
             if attack == .useless { configuration.lanes = 0 }
             let host = scenario.world.add(configuration)
