@@ -321,8 +321,14 @@ public struct WalkPlanner: Sendable {
         }
         for section in holdings.codes.lacking {
             var rest = holdings.codes.of(section).filter { !asked.contains($0) }[...]
+            // A section waits for its code: whoever has helped before is likelier to than one that was never asked.
+            let isHelped = draft.candidates.contains { peer in
+                peer.hasHelped && !peer.isPaused && peer.holds(section, atAny: chain.isFinal)
+            }
             while !rest.isEmpty,
-                let peer = draft.choose(by: &chooser, where: { $0.holds(section, atAny: chain.isFinal) })
+                let peer = draft.choose(
+                    by: &chooser,
+                    where: { (!isHelped || $0.hasHelped) && $0.holds(section, atAny: chain.isFinal) })
             {
                 let group = Array(rest.prefix(WalkLimits.codesPerRequest))
                 rest = rest.dropFirst(group.count)
@@ -415,30 +421,34 @@ public struct WalkPlanner: Sendable {
     }
 
     /// At the end of the walk, when lanes have nothing more to begin, what takes long is asked of a second peer too,
-    /// and after twice as long of a third: the walk is not to wait for the slowest, nor for two of whom nothing comes.
-    /// Whichever answer comes first is taken.
+    /// and after twice as long of a third, of such as have helped before where there are any: the walk is not to wait
+    /// for the slowest, nor for two of whom nothing comes. Whichever answer comes first is taken.
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
-        guard phase == .walking || holdings.book.isWidening, lanes.isLastRound else { return }
+        guard phase == .walking || holdings.book.isWidening, lanes.isLastRound, lanes.current.contains(nil) else {
+            return
+        }
         let ranges = operations.asks.filter { ask in
             ask.stage.isAsked && ask.task.map { $0.doubled != nil && !$0.isOvertaken(holdings.book) } ?? false
         }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
-        for (_, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count < WalkLimits.askedOfMost {
+        for (_, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count < WalkLimits.askedOfAtOnce {
             guard let last = asks.max(by: { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }), let task = last.task,
                 let (anchor, maxBytes) = task.doubled
             else { continue }
-            let patience = WalkLimits.doubledAfter * (1 << (asks.count - 1))
+            let patience = times.patience * (1 << (asks.count - 1))
             guard draft.now - last.startedAt >= patience else {
                 draft.lookAgain(at: last.startedAt + patience)
                 continue
             }
             guard budget.take(maxBytes, at: draft.now) else { return }
-            let asked = Set(asks.compactMap(\.peer))
-            let peer = draft.choose(bytes: Int(maxBytes), by: &chooser) { peer in
-                !asked.contains(peer.id) && task.sections.allSatisfy { peer.holds($0, at: anchor) }
+            func isAble(_ peer: WalkDraft.Candidate) -> Bool {
+                !asks.contains { $0.peer == peer.id } && task.sections.allSatisfy { peer.holds($0, at: anchor) }
             }
+            let peer =
+                draft.choose(bytes: Int(maxBytes), by: &chooser) { $0.hasHelped && isAble($0) }
+                ?? draft.choose(bytes: Int(maxBytes), by: &chooser, where: isAble)
             if let peer {
                 draft.ask(task, of: peer, budgeted: maxBytes)
             } else {
