@@ -59,6 +59,7 @@ struct HolderBook: Sendable {
     /// Something that was asked of a peer ended: it paces what is asked next, and no sum follows from it.
     mutating func ended(_ task: WalkTask, of id: Bytes32, _ outcome: AskOutcome, at now: Instant) {
         peers[id]?.pace.ended(task, outcome, at: now)
+        if case .done = outcome { peers[id]?.hasHelped = true }
     }
 
     mutating func setKept(_ id: Bytes32, _ isKept: Bool) {

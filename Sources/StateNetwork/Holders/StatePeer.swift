@@ -25,6 +25,8 @@ public struct StatePeer: Sendable {
     var counted = Counted()
     /// When it may be asked for state.
     var pace = AskingPace()
+    /// Whether anything that it was asked for has come and held.
+    var hasHelped = false
 
     /// How often it had not what it announced, and when last.
     private var falseAnnouncements = 0
@@ -56,6 +58,7 @@ public struct StatePeer: Sendable {
         isKept = before.isKept
         counted = before.counted
         pace = before.pace
+        hasHelped = before.hasHelped
         falseAnnouncements = before.falseAnnouncements
         falseAt = before.falseAt
         failures = before.failures

@@ -13,6 +13,6 @@ struct RangeTimes: Sendable {
     /// How long one is waited for before a second peer is asked too: twice the usual time, since on lines that are full
     /// everything takes long, and doubling it would fill them more.
     var patience: Interval {
-        max(WalkLimits.doubledAfter, Interval(microseconds: UInt64(2 * (mean ?? 0))))
+        min(max(WalkLimits.doubledAfter, Interval(microseconds: UInt64(2 * (mean ?? 0)))), WalkLimits.doubledAtLast)
     }
 }

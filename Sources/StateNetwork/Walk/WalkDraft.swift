@@ -29,8 +29,8 @@ struct WalkDraft {
     /// A peer that state may be taken from.
     struct Candidate {
         let id: Bytes32
-        /// Whether it walks as this node does.
-        let isWalker: Bool
+        /// Whether it walks as this node does, and whether it has given anything so far.
+        let isWalker, hasHelped: Bool
         let served: [AnchorSections]
         let head: StatePoint?
         let pausedUntil: Instant
@@ -76,7 +76,8 @@ struct WalkDraft {
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(
                 Candidate(
-                    id: peer.id, isWalker: peer.role == .walker, served: peer.served, head: peer.head,
+                    id: peer.id, isWalker: peer.role == .walker, hasHelped: peer.hasHelped, served: peer.served,
+                    head: peer.head,
                     pausedUntil: peer.pace.pausedUntil,
                     isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet, load: operations.load(of: peer.id)))
         }

@@ -14,6 +14,12 @@ public enum WalkLimits {
     /// How long one of the last ranges of a walk is waited for at least before a second peer is asked for it too:
     /// several round trips of a far peer, or 1 MiB at a megabyte a second.
     static let doubledAfter = Interval.seconds(1)
+    /// The longest that is waited, where ranges take long anyway: less than it takes to find out that somebody is
+    /// silent.
+    static let doubledAtLast = Interval.seconds(4)
+    /// Peers that are asked for the same at the end of a walk: where two of three only say that they have it, one
+    /// helps.
+    static let askedOfAtOnce = 3
     /// How long a bundle is to take: what is under way longer could have been had of somebody else meanwhile, who has
     /// it by then; in less much of the time is a far peer's round trip.
     static let bundleTime = Interval.seconds(2)

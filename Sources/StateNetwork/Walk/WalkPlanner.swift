@@ -313,8 +313,14 @@ public struct WalkPlanner: Sendable {
         }
         for section in holdings.codes.lacking {
             var rest = holdings.codes.of(section).filter { !asked.contains($0) }[...]
+            // A section waits for its code: whoever has helped before is likelier to than one that was never asked.
+            let isHelped = draft.candidates.contains { peer in
+                peer.hasHelped && !peer.isPaused && peer.holds(section, atAny: chain.isFinal)
+            }
             while !rest.isEmpty,
-                let peer = draft.choose(by: &chooser, where: { $0.holds(section, atAny: chain.isFinal) })
+                let peer = draft.choose(
+                    by: &chooser,
+                    where: { (!isHelped || $0.hasHelped) && $0.holds(section, atAny: chain.isFinal) })
             {
                 let group = Array(rest.prefix(WalkLimits.codesPerRequest))
                 rest = rest.dropFirst(group.count)
@@ -407,16 +413,18 @@ public struct WalkPlanner: Sendable {
     }
 
     /// At the end of the walk, when lanes have nothing more to begin, a range or bundle that takes long is asked of a
-    /// second peer too: the walk is not to wait for the slowest. Whichever answer comes first is taken; the other is
-    /// not asked for a third time.
+    /// second peer too, and then of others, of such as have helped before where there are any: the walk is not to wait
+    /// for the slowest. Whichever answer comes first is taken.
     private mutating func planDoubles(
         _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
     ) {
         guard phase == .walking, lanes.isLastRound, lanes.current.contains(nil) else { return }
         let ranges = operations.asks.filter { $0.stage.isAsked && $0.task?.doubled != nil }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
-        for (index, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count == 1 {
-            guard let ask = asks.first, let task = ask.task, let (anchor, origin, maxBytes) = task.doubled,
+        for (index, asks) in bySection.sorted(by: { $0.key < $1.key })
+        where asks.count < WalkLimits.askedOfAtOnce {
+            let newest = asks.max { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }
+            guard let ask = newest, let task = ask.task, let (anchor, origin, maxBytes) = task.doubled,
                 holdings.book.next(of: index) == origin ?? Cursor(account: holdings.book.section(index).firstKey)
             else { continue }
             guard draft.now - ask.startedAt >= times.patience else {
@@ -424,9 +432,12 @@ public struct WalkPlanner: Sendable {
                 continue
             }
             guard budget.take(maxBytes, at: draft.now) else { return }
-            let peer = draft.choose(bytes: Int(maxBytes), by: &chooser) { peer in
-                peer.id != ask.peer && task.sections.allSatisfy { peer.holds($0, at: anchor) }
+            func isAble(_ peer: WalkDraft.Candidate) -> Bool {
+                !asks.contains { $0.peer == peer.id } && task.sections.allSatisfy { peer.holds($0, at: anchor) }
             }
+            let peer =
+                draft.choose(bytes: Int(maxBytes), by: &chooser) { $0.hasHelped && isAble($0) }
+                ?? draft.choose(bytes: Int(maxBytes), by: &chooser, where: isAble)
             if let peer {
                 draft.ask(task, of: peer, budgeted: maxBytes)
             } else {
