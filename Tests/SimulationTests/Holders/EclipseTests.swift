@@ -133,9 +133,7 @@ import Testing
             "\(node.holders.searchCount) searches, \(node.holders.queryCount) queries; of \(known.count) known that",
             "cover the section \(known.count { ids.contains($0.id) }) are hostile; longest waits:", waits)
         let whole = try #require(after, "\(String(describing: progress))")
-        // Each silent one costs ten seconds, several of them at once. What is asked for at once is much, so that fewer
-        // requests find them out than there would be of single ranges.
-        #expect(whole <= (attack == .silent ? .seconds(45) : .seconds(10)))
+        #expect(whole <= .seconds(10))
         // A request that somebody has taken on is told after three seconds, and progress once a second.
         let patience = Interval.seconds(5)
         #expect(waits.allSatisfy { !$0.reasons.isEmpty || $0.until - $0.since < patience }, "whoever waits says why")
