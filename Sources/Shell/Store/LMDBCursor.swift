@@ -5,7 +5,8 @@ import StateStore
 /// A place in a table of a snapshot, which it keeps open.
 public final class LMDBCursor: StoreCursor {
     private let snapshot: LMDBSnapshot
-    private let pointer: OpaquePointer
+    /// nil in a table that the store has not: nothing is found there.
+    private let pointer: OpaquePointer?
     private let table: Table
     private var currentKey = MDB_val()
     private var currentValue = MDB_val()
@@ -13,15 +14,16 @@ public final class LMDBCursor: StoreCursor {
 
     init(_ snapshot: LMDBSnapshot, _ table: Table) throws(StoreError) {
         var opened: OpaquePointer?
-        try LMDB.check(
-            mdb_cursor_open(snapshot.transaction, snapshot.environment.database(table), &opened), "open a cursor")
-        guard let opened else { throw .system(code: ENOMEM, operation: "open a cursor") }
+        if let database = snapshot.environment.database(table) {
+            try LMDB.check(mdb_cursor_open(snapshot.transaction, database, &opened), "open a cursor")
+            guard opened != nil else { throw .system(code: ENOMEM, operation: "open a cursor") }
+        }
         self.snapshot = snapshot
         self.table = table
         pointer = opened
     }
 
-    deinit { mdb_cursor_close(pointer) }
+    deinit { if let pointer { mdb_cursor_close(pointer) } }
 
     public func seek(_ key: [UInt8]) throws(StoreError) -> Bool {
         guard !key.isEmpty else { return try move(MDB_FIRST) }
@@ -48,6 +50,7 @@ public final class LMDBCursor: StoreCursor {
     }
 
     private func move(_ operation: MDB_cursor_op, from start: MDB_val = MDB_val()) throws(StoreError) -> Bool {
+        guard let pointer else { return false }
         // Local while the library writes to them: nothing need be held against a second use of the object.
         var (key, value) = (start, MDB_val())
         let code = mdb_cursor_get(pointer, &key, &value, operation)

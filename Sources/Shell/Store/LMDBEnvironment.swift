@@ -7,8 +7,8 @@ import Synchronization
 /// The open environment. Snapshots hold it, so it is closed after the last of them.
 final class LMDBEnvironment: Sendable {
     nonisolated(unsafe) let pointer: OpaquePointer
-    /// By the table's raw value.
-    let databases: [MDB_dbi]
+    /// By the table's raw value; nil for one that the store has not, which only reading meets.
+    private let databases: [MDB_dbi?]
     let pageSize: Int
     let isReadOnly: Bool
     private let directory: String
@@ -89,7 +89,7 @@ final class LMDBEnvironment: Sendable {
 
     private static func open(
         _ path: String, _ options: LMDBStore.Options
-    ) throws(StoreError) -> (OpaquePointer, [MDB_dbi]) {
+    ) throws(StoreError) -> (OpaquePointer, [MDB_dbi?]) {
         // A write beyond the limit on file sizes must fail, not kill the process.
         signal(SIGXFSZ, SIG_IGN)
         cnet_end_on_lost_page()
@@ -109,34 +109,45 @@ final class LMDBEnvironment: Sendable {
             try LMDB.check(mdb_env_open(environment, path, flags, 0o600), "open the environment")
             var dead: Int32 = 0
             try LMDB.check(mdb_reader_check(environment, &dead), "clear stale readers")
-            return (environment, try openTables(environment, isReadOnly: options.isReadOnly))
+            return (environment, try openTables(environment, options))
         } catch {
             mdb_env_close(environment)
             throw error
         }
     }
 
+    /// All tables of a store are made in one transaction. Of one that is only read, those that came in with a later
+    /// version of the program may be missing: they are empty.
     private static func openTables(
-        _ environment: OpaquePointer, isReadOnly: Bool
-    ) throws(StoreError) -> [MDB_dbi] {
+        _ environment: OpaquePointer, _ options: LMDBStore.Options
+    ) throws(StoreError) -> [MDB_dbi?] {
         var begun: OpaquePointer?
+        let isReadOnly = options.isReadOnly
         let flags = isReadOnly ? UInt32(MDB_RDONLY) : 0
         try LMDB.check(mdb_txn_begin(environment, nil, flags, &begun), "begin a transaction")
-        var databases: [MDB_dbi] = []
-        for table in Table.allCases {
+        var databases = [MDB_dbi?](repeating: nil, count: Table.allCases.count)
+        for table in options.tables {
             var database: MDB_dbi = 0
             let code = mdb_dbi_open(begun, table.databaseName, isReadOnly ? 0 : UInt32(MDB_CREATE), &database)
+            if code == MDB_NOTFOUND, isReadOnly, table != .meta { continue }
             guard code == 0 else {
                 mdb_txn_abort(begun)
                 throw code == MDB_NOTFOUND ? .missing : LMDB.error(code, "open table \(table)")
             }
-            databases.append(database)
+            databases[Int(table.rawValue)] = database
         }
         try LMDB.check(mdb_txn_commit(begun), "open the tables")
         return databases
     }
 
-    func database(_ table: Table) -> MDB_dbi { databases[Int(table.rawValue)] }
+    /// nil where the store has no such table, which is as good as an empty one.
+    func database(_ table: Table) -> MDB_dbi? { databases[Int(table.rawValue)] }
+
+    /// Where a table is written.
+    func writable(_ table: Table) throws(StoreError) -> MDB_dbi {
+        guard let database = database(table) else { throw .readOnly }
+        return database
+    }
 
     var info: MDB_envinfo? {
         var info = MDB_envinfo()

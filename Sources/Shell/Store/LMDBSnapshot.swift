@@ -19,10 +19,11 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
 
     public func get(_ table: Table, _ key: [UInt8]) throws(StoreError) -> [UInt8]? {
         guard !key.isEmpty else { throw .badKey(table: table, length: 0) }
+        guard let database = environment.database(table) else { return nil }
         var value = MDB_val()
         let code = key.withUnsafeBytes { bytes in
             var wanted = MDB_val(bytes)
-            return mdb_get(transaction, environment.database(table), &wanted, &value)
+            return mdb_get(transaction, database, &wanted, &value)
         }
         if code == MDB_NOTFOUND { return nil }
         try LMDB.check(code, "read table \(table)")
@@ -32,8 +33,9 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
     public func cursor(_ table: Table) throws(StoreError) -> LMDBCursor { try LMDBCursor(self, table) }
 
     public func count(_ table: Table) throws(StoreError) -> Int {
+        guard let database = environment.database(table) else { return 0 }
         var statistics = MDB_stat()
-        try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "count table \(table)")
+        try LMDB.check(mdb_stat(transaction, database, &statistics), "count table \(table)")
         return statistics.ms_entries
     }
 
@@ -41,8 +43,9 @@ public final class LMDBSnapshot: StoreSnapshot, @unchecked Sendable {
     public func liveBytes(of tables: [Table] = Table.allCases) throws(StoreError) -> Int {
         var pages = 0
         for table in tables {
+            guard let database = environment.database(table) else { continue }
             var statistics = MDB_stat()
-            try LMDB.check(mdb_stat(transaction, environment.database(table), &statistics), "size table \(table)")
+            try LMDB.check(mdb_stat(transaction, database, &statistics), "size table \(table)")
             pages += statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
         }
         return pages * environment.pageSize

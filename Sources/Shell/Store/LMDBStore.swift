@@ -28,6 +28,8 @@ public final class LMDBStore: OrderedStore {
         public var durability = Durability.full
         /// For another process than the one that writes. Nothing is created, nothing is locked against it.
         public var isReadOnly = false
+        /// The tables of the store: fewer, where a test makes one of a former version.
+        var tables = Table.allCases
         /// Snapshots that may be open at once, over all processes.
         public var readers: UInt32 = 512
 

@@ -34,7 +34,7 @@ final class LMDBTransaction {
     private func cursor(_ table: Table) throws(StoreError) -> OpaquePointer {
         if let opened = cursors[Int(table.rawValue)] { return opened }
         var opened: OpaquePointer?
-        try LMDB.check(mdb_cursor_open(pointer, environment.database(table), &opened), "open a cursor")
+        try LMDB.check(mdb_cursor_open(pointer, try environment.writable(table), &opened), "open a cursor")
         guard let opened else { throw .system(code: ENOMEM, operation: "open a cursor") }
         cursors[Int(table.rawValue)] = opened
         return opened
@@ -68,7 +68,7 @@ final class LMDBTransaction {
     private func delete(_ table: Table, _ key: UnsafeRawBufferPointer) throws(StoreError) {
         try checkKey(table, key)
         var key = MDB_val(key)
-        let code = mdb_del(pointer, environment.database(table), &key, nil)
+        let code = mdb_del(pointer, try environment.writable(table), &key, nil)
         if code != MDB_NOTFOUND { try LMDB.check(code, "delete from table \(table)") }
     }
 

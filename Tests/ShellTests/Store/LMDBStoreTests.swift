@@ -235,6 +235,32 @@ import Testing
         #expect(throws: StoreError.readOnly) { try store.grow(to: 1 << 30) }
     }
 
+    /// A store from before some table was there is read as it is, and gets the table when it is opened for writing.
+    @Test func aStoreOfAFormerVersionIsRead() throws {
+        let directory = Directory()
+        var batch = WriteBatch()
+        batch.put(.local, [1], [1])
+        var former = LMDBStore.Options()
+        former.tables = Table.allCases.filter { $0.rawValue < Table.partLeaves.rawValue }
+        do { try LMDBStore(directory: directory.path, options: former).commit(batch) }
+        var options = LMDBStore.Options()
+        options.isReadOnly = true
+        do {
+            let snapshot = try LMDBStore(directory: directory.path, options: options).snapshot()
+            #expect(try snapshot.get(.local, [1]) == [1])
+            #expect(try snapshot.get(.partLeaves, [1]) == nil && snapshot.count(.partLeaves) == 0)
+            let cursor = try snapshot.cursor(.partLeaves)
+            #expect(try !cursor.seek([]) && !cursor.seek([1]) && !cursor.last() && !cursor.next())
+            #expect(try snapshot.liveBytes(of: [.partLeaves]) == 0)
+        }
+        var later = WriteBatch()
+        later.put(.partLeaves, [2], [2])
+        let store = try LMDBStore(directory: directory.path)
+        try store.commit(later)
+        #expect(try store.snapshot().get(.partLeaves, [2]) == [2])
+        #expect(try store.snapshot().get(.local, [1]) == [1])
+    }
+
     @Test func badKeysLeaveNothing() throws {
         let directory = Directory()
         let store = try LMDBStore(directory: directory.path)
