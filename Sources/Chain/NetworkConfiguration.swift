@@ -1,3 +1,4 @@
+import MerklePatricia
 import Primitives
 
 /// What all nodes of a network must agree on. Read from JSON by the shell; see `Specs/`.
@@ -50,6 +51,10 @@ public struct NetworkConfiguration: Hashable, Sendable {
     public let sectionDepth: Int
     /// w of storage placement; nil where large storage is not spread.
     public let wideDepth: Int?
+    /// How storage is placed on the ring; nil where all of it is with its account.
+    public var placement: Placement? {
+        wideDepth.map { Placement(sectionDepth: sectionDepth, wideDepth: $0) }
+    }
     public let rule: Rule
     /// Records of bridges, as text: where a holder goes that nobody else can fill. They are no part of what makes a
     /// network the same network.

@@ -12,6 +12,8 @@ extension Scenario {
         public var groups: [Group] = []
         /// There are 16^sectionDepth sections.
         public var sectionDepth = 1
+        /// From how wide on storage is spread round the ring; nil: all of it is with its account.
+        public var wideDepth: Int?
         public var epochLength: UInt64 = 8
         public var blockInterval = Interval.seconds(2)
         /// The bridge calls final the block this far below its head.

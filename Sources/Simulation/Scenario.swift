@@ -35,7 +35,7 @@ public struct Scenario: Sendable {
         network = try NetworkConfiguration(
             name: "simulated", chainID: 7_777, genesisHash: genesis,
             checkpoint: StatePoint(number: 0, hash: genesis), epochLength: plan.epochLength,
-            sectionDepth: plan.sectionDepth,
+            sectionDepth: plan.sectionDepth, wideDepth: plan.wideDepth,
             rule: NetworkConfiguration.Rule(keys: [attesting.publicKey], threshold: 1, maxAgeSeconds: 3_600))
         world = World(conditions: plan.conditions, seed: plan.seed)
         var configuration = NodeConfiguration(

@@ -33,6 +33,10 @@ public struct SyntheticChain: Sendable {
         public var emptyEvery: Int
         /// Slots of one account beside the others that every block writes to; 0: there is none.
         public var wideSlots = 0
+        /// The blocks in which it gets them, and loses most of them again: before and after it has a few. By default it
+        /// has them from genesis on and keeps them.
+        public var wideFrom = 0
+        public var wideUntil = Int.max
 
         public init(accounts: Int = 200, blocks: Int = 40, changesPerBlock: Int = 6, emptyEvery: Int = 11) {
             self.accounts = accounts
@@ -62,7 +66,8 @@ public struct SyntheticChain: Sendable {
         var wide: Address?
         if shape.wideSlots > 0 {
             let address = SyntheticChain.address(&generator)
-            state[address] = SyntheticChain.wideAccount(slots: shape.wideSlots, &generator)
+            let slots = shape.wideFrom > 0 ? SyntheticChain.fewSlots : shape.wideSlots
+            state[address] = SyntheticChain.wideAccount(slots: slots, &generator)
             wide = address
         }
         genesisAccounts = (order + [wide].compactMap { $0 }).map {
@@ -74,14 +79,19 @@ public struct SyntheticChain: Sendable {
         for number in 1...shape.blocks {
             if let fork, number == fork.after + 1 { generator = SeededGenerator(seed: fork.seed) }
             var changes: [SyntheticTrie.Change] = []
-            let count = number.isMultiple(of: shape.emptyEvery) ? 0 : shape.changesPerBlock
+            let isTurn = number == shape.wideFrom || number == shape.wideUntil
+            let count = number.isMultiple(of: shape.emptyEvery) && !isTurn ? 0 : max(shape.changesPerBlock, isTurn ? 1 : 0)
             for address in SyntheticChain.pick(count, &order, &generator) {
                 let after = SyntheticChain.successor(of: state[address] ?? PlainAccount(), &generator)
                 changes.append(SyntheticTrie.Change(address: address, before: state[address], after: after))
                 if after == nil { order.removeAll { $0 == address } }
             }
             if let wide, count > 0, let before = state[wide] {
-                let after = SyntheticChain.written(before, slots: shape.wideSlots, &generator)
+                let isWide = number > shape.wideFrom && number < shape.wideUntil
+                var after = SyntheticChain.written(
+                    before, slots: isWide ? shape.wideSlots : SyntheticChain.fewSlots, &generator)
+                if number == shape.wideFrom { SyntheticChain.widen(&after, to: shape.wideSlots, &generator) }
+                if number == shape.wideUntil { SyntheticChain.narrow(&after) }
                 changes.append(SyntheticTrie.Change(address: wide, before: before, after: after))
             }
             for change in changes { state[change.address] = change.after }
@@ -129,6 +139,19 @@ public struct SyntheticChain: Sendable {
             account.storage[UInt256(UInt64(slot))] = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
         }
         return account
+    }
+
+    /// Slots that the wide account has where it is not wide.
+    private static let fewSlots = 20
+
+    private static func widen(_ account: inout PlainAccount, to slots: Int, _ generator: inout SeededGenerator) {
+        for slot in 0..<slots {
+            account.storage[UInt256(UInt64(slot))] = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
+        }
+    }
+
+    private static func narrow(_ account: inout PlainAccount) {
+        for slot in account.storage.keys.sorted().dropFirst(fewSlots) { account.storage[slot] = nil }
     }
 
     /// The same after a block: some slots written, one emptied, one made.

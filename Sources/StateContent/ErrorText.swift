@@ -93,6 +93,7 @@ extension SectionsError: CustomStringConvertible {
         case .wrongCounts(let accounts, let counts):
             "\(accounts) accounts have storage, and \(counts) numbers of slots came with them"
         case .slotOrder(let account): "slots of account \(account) are out of order"
+        case .elsewhere(let account): "the slots of account \(account) do not belong with it"
         case .storageRootMismatch(let account): "the slots of account \(account) do not hash to its storage root"
         case .sectionHashMismatch(let section): "section \(section) does not hash to what is proven"
         }

@@ -280,25 +280,29 @@ public enum DiffsCheck {
     /// Applies one section's changes to the view, which holds the section at `from`, and compares the outcome with the
     /// section hash that is proven at `to`. Throws `DiffError`, which blames the sender, or the `StateChangeError` of a
     /// store that failed or does not hold the section. `from`: the section hash at `from`, where the caller knows it.
+    /// `elsewhere`: accounts whose storage is shown to be spread at `to`.
     public static func apply<Snapshot: StoreSnapshot>(
         _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
-        in view: inout StateView<Snapshot>
+        elsewhere: Set<Bytes32> = [], in view: inout StateView<Snapshot>
     ) throws -> SectionUpdate {
         do {
-            return try apply(changes, to: section, expecting: hash, from: before, in: &view, checking: false)
+            return try apply(
+                changes, to: section, expecting: hash, from: before, elsewhere, in: &view, checking: false)
         } catch is DiffError {
             // Before somebody is blamed: is what we hold what we think?
-            return try apply(changes, to: section, expecting: hash, from: before, in: &view, checking: true)
+            return try apply(
+                changes, to: section, expecting: hash, from: before, elsewhere, in: &view, checking: true)
         }
     }
 
     private static func apply<Snapshot: StoreSnapshot>(
         _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, from before: Bytes32?,
-        in view: inout StateView<Snapshot>, checking: Bool
+        _ elsewhere: Set<Bytes32>, in view: inout StateView<Snapshot>, checking: Bool
     ) throws -> SectionUpdate {
         let update: SectionUpdate
         do throws(StateChangeError) {
-            update = try SectionChange.apply(changes, to: section, in: &view, checking: checking, from: before)
+            update = try SectionChange.apply(
+                changes, to: section, in: &view, checking: checking, from: before, elsewhere: elsewhere)
         } catch {
             guard error.blamesSender else { throw error }
             throw DiffError.change(section: section.index, error)

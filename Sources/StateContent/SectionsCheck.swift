@@ -24,6 +24,8 @@ public enum SectionsError: Error, Equatable, Sendable {
     case slotOrder(account: Bytes32)
     /// The slots do not give the storage root of the account's body.
     case storageRootMismatch(account: Bytes32)
+    /// The slots of this account are not with it: its storage is spread round the ring.
+    case elsewhere(account: Bytes32)
     /// The accounts do not give the section hash that is proven: one is missing, too many or another.
     case sectionHashMismatch(section: Int)
 }
@@ -67,8 +69,10 @@ public struct VerifiedSections: Sendable {
 /// Checks answers with several sections.
 public enum SectionsCheck {
     /// Checks that `value` (status byte included) answers `key` with whole sections as the state of this root has them.
+    ///
+    /// - Parameter rule: how the network places storage; nil: with its account, whatever its size.
     public static func verify(
-        _ value: [UInt8], key: SectionsKey, depth: Int, stateRoot: Bytes32
+        _ value: [UInt8], key: SectionsKey, depth: Int, stateRoot: Bytes32, placedBy rule: Placement? = nil
     ) throws(SectionsError) -> VerifiedSections {
         do throws(StateContentError) { try StateStatus.requireData(value) } catch { throw .status(error) }
         guard value.count <= Int(key.maxBytes) else { throw .overMaxBytes(value.count) }
@@ -89,7 +93,7 @@ public enum SectionsCheck {
         } catch {
             throw .proof(error)
         }
-        var checker = SectionsChecker(sections, depth: depth)
+        var checker = SectionsChecker(sections, depth: depth, placedBy: rule)
         return try checker.verify(hashes: proven.map(\.hash))
     }
 }
@@ -98,6 +102,7 @@ public enum SectionsCheck {
 private struct SectionsChecker {
     private let value: SectionsValue
     private let depth: Int
+    private let rule: Placement?
     private let slots: LeafColumns
     /// The accounts as they stand in the trie, and what their bodies name.
     private var full = LeafColumns()
@@ -107,7 +112,8 @@ private struct SectionsChecker {
     private var nextAccount = 0
     private var nextSlot = 0
 
-    init(_ value: SectionsValue, depth: Int) {
+    init(_ value: SectionsValue, depth: Int, placedBy rule: Placement?) {
+        self.rule = rule
         self.value = value
         self.depth = depth
         slots = LeafColumns(
@@ -203,6 +209,7 @@ private struct SectionsChecker {
         var branches = BranchColumns()
         let built = TrieBuilder.build(slots, in: places, under: .root, emitting: &branches)
         guard built.hash(at: 0) == root else { throw .storageRootMismatch(account: account) }
+        if let rule, rule.depth(of: slots.keys[places]) > 0 { throw .elsewhere(account: account) }
         return branches
     }
 }

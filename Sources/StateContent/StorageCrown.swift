@@ -106,6 +106,14 @@ public struct StorageCrown: Sendable {
         (key.first...key.last).contains(index) ? hashes[index - key.first] : nil
     }
 
+    /// The nodes that lead to a part: through its account, and from its storage root.
+    public func way(toPart index: Int) -> [[UInt8]] {
+        guard storageRoot != Subtree.emptyRoot, let way = try? crown.proofNodes(forSection: index) else {
+            return accountNodes
+        }
+        return accountNodes + way
+    }
+
     /// All nodes, as they travel.
     public var nodes: [[UInt8]] { accountNodes + storageNodes }
 
@@ -160,16 +168,22 @@ public struct StorageCrown: Sendable {
 public enum StorageCrownServer {
     /// The crown of a key, out of a view that has the account at the key's anchor, the crown there, and all parts of
     /// the storage: what they hash to, in order. nil where the number of parts is not that of the key's placement.
+    ///
+    /// - Parameter placementNodes: what shows the placement, where the view has it of another anchor.
     public static func make<Snapshot: StoreSnapshot>(
-        _ key: StorageCrownKey, view: inout StateView<Snapshot>, crown: Crown, parts: [Subtree], rule: Placement
+        _ key: StorageCrownKey, view: inout StateView<Snapshot>, crown: Crown, parts: [Subtree], rule: Placement,
+        placementNodes: [[UInt8]]? = nil
     ) throws -> StorageCrown? {
         guard parts.count == Section.count(depth: key.placement) else { return nil }
         var nodes = ProofNodes()
         var accounts = view.accountTrie
         var prover = TrieProver()
         try prover.prove(key.account, upper: crown, source: &accounts, into: &nodes)
-        for node in try view.placementNodes(of: key.account) { nodes.insert(node) }
+        for node in try placementNodes ?? view.placementNodes(of: key.account) { nodes.insert(node) }
         let upper = Crown(sections: parts, depth: key.placement)
+        guard upper.root != Subtree.emptyRoot else {
+            return try StorageCrown(nodes.nodes, key: key, stateRoot: crown.root, rule: rule)
+        }
         for index in key.first...key.last {
             for node in try upper.proofNodes(forSection: index) { nodes.insert(node) }
         }

@@ -25,6 +25,8 @@ struct Operation: Sendable {
         case names(HolderDirectory.SearchID)
         /// A crown that was offered, or our own.
         case crown(Anchor)
+        /// Storage crowns of our own making, of an account's storage.
+        case storageCrowns(Bytes32)
         /// Diffs of one block that came by gossip from one peer, one a section.
         case blockDiffs([PendingDiff])
         /// A section's layers become part of its base.
@@ -65,6 +67,7 @@ struct Operation: Sendable {
         case upkeep(UpkeepDone)
         case codes([Bytes32])
         case crown(Anchor, Crown)
+        case storageCrowns([StorageCrown])
         case genesis(GenesisTaken, Attestation)
         case block(ReplayTaken, Attestation)
         case nothing
@@ -118,6 +121,11 @@ public struct OperationTable: Sendable {
         [asking.values, others.values].contains { $0.contains { $0.sections.contains(section) } }
     }
 
+    /// Accounts whose storage crowns are being made.
+    var storageCrowns: Set<Bytes32> {
+        Set(others.values.compactMap { if case .storageCrowns(let account) = $0.purpose { account } else { nil } })
+    }
+
     /// What has been under way at one peer for longest, if that is long, with the section it is about (none for a
     /// crown); nil where nothing is slow.
     public func slowest(at now: Instant) -> (section: Int?, peer: Bytes32, since: Interval)? {
@@ -169,7 +177,7 @@ public struct OperationTable: Sendable {
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             asked[peer] = sum == 0 ? nil : sum
-        case .names, .crown, .blockDiffs, .fold, .drop, .upkeep, .replay, .encode, .note: return
+        case .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .upkeep, .replay, .encode, .note: return
         }
     }
 }

@@ -31,7 +31,10 @@ struct StateServer: Sendable {
         _ gossip: DiffGossip,
         _ chain: some AttestedHeaders
     ) -> Reply {
-        if let trie = key.trie, trie != .accounts { return .content(StateStatus.placementNotSupported.encoded) }
+        if let trie = key.trie, trie != .accounts {
+            guard mayServe(key, to: asker) else { return .names(near: key.position(sectionDepth: depth)) }
+            return parts(key, trie, holdings, gossip, chain)
+        }
         guard mayServe(key, to: asker) else { return .names(near: key.position(sectionDepth: depth)) }
         switch key {
         case .availability: return .content(AvailabilityValue(served: holdings.servedAnchors()).encoded)
@@ -44,10 +47,12 @@ struct StateServer: Sendable {
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
         case .sections(let key): return sections(key, holdings, ready)
         case .subtrees(let key): return subtrees(key, holdings)
-        // Nothing is spread yet: keys that name a storage trie were answered above.
         case .wideDirectory(let key):
-            let isServed = holdings.servedAnchors().contains { $0.anchor == key.anchor }
-            return .content(isServed ? WideDirectoryValue.serve([]) : notHere(holdings).encoded)
+            guard holdings.servedAnchors().contains(where: { $0.anchor == key.anchor }) else {
+                return .content(notHere(holdings).encoded)
+            }
+            return .content(WideDirectoryValue.serve(holdings.directory(of: key.sections, at: key.anchor)))
+        // Keys that name a storage trie were answered above.
         case .storageCrown: return .content(StateStatus.placementNotSupported.encoded)
         }
     }
@@ -56,6 +61,9 @@ struct StateServer: Sendable {
         guard role == .bridge else { return true }
         if case .availability = key { return true }
         guard let asker, asker.role == .holder else { return false }
+        // They are about the whole ring, and small.
+        if case .wideDirectory = key { return true }
+        if case .storageCrown = key { return true }
         // The arc beside too: a holder announces a larger one only once it is filled, and nobody else may have it.
         let sections = asker.arc.parent.sections
         if case .blockDiffs(let key) = key, !sections.contains(key.last) { return false }
@@ -77,7 +85,8 @@ struct StateServer: Sendable {
         else { return .content(notHere(holdings).encoded) }
         return .job(
             .serveRange(
-                ServeRange(key: key, section: section, point: point, crown: crown, otherwise: notHere(holdings))))
+                ServeRange(
+                    key: key, section: section, point: point, crown: .accounts(crown), otherwise: notHere(holdings))))
     }
 
     private func sections(_ key: SectionsKey, _ holdings: Holdings, _ ready: ReadySections) -> Reply {
@@ -134,7 +143,78 @@ struct StateServer: Sendable {
         }
         guard !sections.isEmpty else { return .content(notHere(holdings).encoded) }
         return .job(
-            .serveDiffs(ServeDiffs(key: key, depth: depth, sections: sections, otherwise: notHere(holdings))))
+            .serveDiffs(
+                ServeDiffs(
+                    key: key, depth: depth, sections: sections, otherwise: notHere(holdings),
+                    spread: holdings.spread.accounts(in: sections.map(\.section)))))
+    }
+
+    /// The reply to a key that names a storage trie.
+    private func parts(
+        _ key: StateContentKey, _ trie: StateTrie, _ holdings: Holdings, _ gossip: DiffGossip,
+        _ chain: some AttestedHeaders
+    ) -> Reply {
+        let unknown = Reply.content(StateStatus.placementNotSupported.encoded)
+        guard let rule = holdings.spread.rule, let owner = trie.owner, (1...depth).contains(trie.depth(depth)) else {
+            return unknown
+        }
+        let placement = trie.depth(depth)
+        switch key {
+        case .blockDiff(let key): return .content(gossip.recentDiff(key) ?? notHere(holdings).encoded)
+        case .storageCrown(let key):
+            let crown = holdings.spread.crown(of: owner, depth: placement, part: key.first, at: key.anchor)
+            return .content(crown?.narrowed(to: key, rule: rule)?.encoded ?? notHere(holdings).encoded)
+        case .range(let key):
+            let part = Section(of: key.origin.slot, depth: placement, owner: owner)
+            let point = holdings.book.point(of: key.anchor)
+            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isComplete,
+                let record = held.record, record.working == point || record.previous == point,
+                let crown = holdings.spread.crown(of: owner, depth: placement, part: part.index, at: key.anchor)
+            else { return .content(notHere(holdings).encoded) }
+            return .job(
+                .serveRange(
+                    ServeRange(
+                        key: key, section: part, point: point, crown: .parts(crown), otherwise: notHere(holdings))))
+        case .diffs(let key): return diffs(key, of: owner, placement, holdings, chain)
+        case .crown, .availability, .codes, .wideDirectory, .blockDiffs, .sections, .subtrees: return unknown
+        }
+    }
+
+    private func diffs(
+        _ key: DiffsKey, of owner: Bytes32, _ placement: Int, _ holdings: Holdings, _ chain: some AttestedHeaders
+    ) -> Reply {
+        guard chain.isAttested(key.to) else { return .content(notHere(holdings).encoded) }
+        if let start = chain.header(at: key.from.number), start.point != key.from {
+            return .content(StateStatus.historyTooShort.encoded)
+        }
+        let anchor = holdings.book.epochs.anchor(at: key.to)
+        var sections: [ServeDiffs.Section] = []
+        for index in key.sections where index < Section.count(depth: placement) {
+            let part = Section(depth: placement, index: index, of: owner)
+            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isComplete else { break }
+            let layers = held.layers.filter { $0.point.number <= key.to.number }
+            // At an anchor the storage crown proves it; after a block the diff that brought it there.
+            if let proven = holdings.spread.provenHash(of: part, at: anchor),
+                let crown = holdings.spread.crown(of: owner, depth: placement, part: index, at: anchor),
+                holdings.book.point(of: anchor) == key.to
+            {
+                guard holdings.canLead(id, to: key.to, proven: proven) else { break }
+                sections.append(
+                    ServeDiffs.Section(
+                        section: part, layers: layers, proof: key.withProof ? crown.way(toPart: index) : [],
+                        owner: crown.account?.slim))
+            } else if let layer = layers.last, layer.point == key.to, key.withProof, !layer.pathProof.isEmpty {
+                sections.append(
+                    ServeDiffs.Section(
+                        section: part, layers: layers, proof: layer.pathProof,
+                        owner: layer.owner(index, depth: placement, of: owner, header: chain.header(of: key.to))))
+            } else {
+                break
+            }
+        }
+        guard !sections.isEmpty else { return .content(notHere(holdings).encoded) }
+        return .job(
+            .serveDiffs(ServeDiffs(key: key, depth: placement, sections: sections, otherwise: notHere(holdings))))
     }
 
     /// Records of peers that cover a position, for an asker who gets no content of it here: its providers first, then

@@ -42,7 +42,10 @@ extension StateSync {
         guard !holdings.pruneCrowns(newestFinal: chain.newestAnchor).isEmpty, let oldest = holdings.crowns.oldest else {
             return
         }
-        note(StateWrites.dropCrowns(before: oldest.epoch), at: now)
+        var batch = StateWrites.dropCrowns(before: oldest.epoch)
+        batch.append(StorageCrownRecords.dropping(before: oldest.epoch))
+        holdings.spread.keep { [crowns = holdings.crowns] in crowns.contains($0) || $0.epoch >= oldest.epoch }
+        note(batch, at: now)
     }
 
     /// Writes the crown of a final anchor, and passes it on, where all sections that it is made of are held.
@@ -59,13 +62,15 @@ extension StateSync {
     mutating func fold(to newest: Anchor, isNew: Bool, at now: Instant) {
         let changed = holdings.book.takeFoldable()
         let indices = isNew ? holdings.book.behind(newest).flatMap { $0.sections.indices } : changed
-        guard !indices.isEmpty, let crown = holdings.crowns.crown(at: newest) else { return }
+        guard !indices.isEmpty, holdings.crowns.contains(newest) else { return }
         let goal = holdings.book.point(of: newest)
-        for index in holdings.ready(indices, for: newest, crown) where holdings.book.lock([index]) {
-            guard let held = holdings.held(index), let record = held.record else { continue }
+        for index in holdings.ready(indices, for: newest) {
+            guard let (placing, gathered) = holdings.placing(of: index, at: newest), holdings.book.lock([index]),
+                let held = holdings.held(index), let record = held.record
+            else { continue }
             let job = FoldSection(
                 record: record, layers: held.layers.filter { $0.point.number <= goal.number }, target: goal,
-                keepHistoryFrom: holdings.historyStart(at: goal))
+                keepHistoryFrom: holdings.historyStart(at: goal), placing: placing, gathered: gathered)
             run(.fold(job), for: .fold, sections: [index], at: now)
         }
     }
@@ -75,6 +80,7 @@ extension StateSync {
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
         if let newest = chain.newestAnchor { fold(to: newest, isNew: false, at: now) }
+        keepSpread(chain, at: now)
         if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {
             complete(at: anchor, chain, at: now)
         }

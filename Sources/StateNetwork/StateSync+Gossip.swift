@@ -42,8 +42,9 @@ extension StateSync {
                 let header = try BlockDiffCheck.header(of: value, key: key, depth: holdings.book.depth)
                 let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(header)
                 outbox.append(.learned(header, from: peer))
+                guard let section = holdings.book.id(of: key) else { return }
                 let diff = PendingDiff(
-                    key: key, value: value, byteCount: item.value.count, sender: peer, receivedAt: now,
+                    key: key, section: section, value: value, byteCount: item.value.count, sender: peer, receivedAt: now,
                     isVouched: isVouched)
                 pending.enqueue(diff, holdings.book)
             case .blockDiffs(let key):
@@ -84,13 +85,14 @@ extension StateSync {
             else { continue }
             let check = CheckBlockDiff(
                 key: diff.key, value: diff.value, sectionHashAfter: diff.sectionHashAfter, depth: holdings.book.depth,
-                stateRoot: header.stateRoot, layers: held.layers, index: held.index)
+                stateRoot: header.stateRoot, layers: held.layers, index: held.index,
+                mayBeReplaced: holdings.mayBeReplaced(index, at: diff.key.point))
             ready.add(diff, check)
         }
         for group in ready.groups {
             run(
                 .checkBlockDiffs(CheckBlockDiffs(diffs: group.checks)), for: .blockDiffs(group.diffs),
-                sections: group.diffs.map(\.key.section), peer: group.diffs.first?.sender, at: now)
+                sections: group.diffs.map(\.section), peer: group.diffs.first?.sender, at: now)
         }
         for sender in pending.takeSendersInVain() {
             outbox.log(.debug, "peer \(sender.short) sent diffs of a block that no key speaks for")
@@ -104,11 +106,11 @@ extension StateSync {
         at now: Instant
     ) {
         totals.blockDiffs += checked.count
-        let bySection = Dictionary(uniqueKeysWithValues: diffs.map { ($0.key.section, $0) })
+        let bySection = Dictionary(uniqueKeysWithValues: diffs.map { ($0.section, $0) })
         var (lost, stored): ([BlockLayer], [PendingDiff]) = ([], [])
         if let point = checked.first?.layer.point { holdings.note(checked.proof, at: point.number) }
         for outcome in checked {
-            guard let diff = bySection[outcome.layer.section.index] else { continue }
+            guard let diff = holdings.book.id(of: outcome.layer.section).flatMap({ bySection[$0] }) else { continue }
             for rival in pending.takeRefuted(rivalsOf: diff, &holdings.book, by: holdings.crowns, chain) {
                 blame(rival.sender, rival.falsehood)
             }

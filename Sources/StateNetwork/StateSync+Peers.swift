@@ -43,7 +43,8 @@ extension StateSync {
         case .job(let job): run(job, for: .serve(token), at: now)
         }
         if case .range(let key) = key {
-            upkeep.asked(rangeOf: Section(of: key.origin.account, depth: holdings.book.depth).index, by: asker, at: now)
+            let section = key.trie == .accounts ? Section(of: key.origin.account, depth: holdings.book.depth) : nil
+            upkeep.asked(rangeOf: section?.index, by: asker, at: now)
         } else {
             upkeep.asked(rangeOf: nil, by: asker, at: now)
         }
@@ -54,7 +55,8 @@ extension StateSync {
     /// Lets the directory look at what is short, and does what it asks for.
     mutating func planSearches(_ chain: some AttestedHeaders, at now: Instant) {
         let isWalking = replayer == nil && holders.isReviewDue(at: now)
-        let urgent = isWalking ? planner.sectionsAhead(holdings.book, newest: chain.newestAnchor, at: now) : []
+        let ahead = isWalking ? planner.sectionsAhead(holdings.book, newest: chain.newestAnchor, at: now) : []
+        let urgent = ahead.map { holdings.book.place(of: $0) }
         holders.advance(to: now, urgent: urgent)
         for directive in holders.drain() {
             switch directive {

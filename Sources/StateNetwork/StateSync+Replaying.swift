@@ -17,6 +17,7 @@ extension StateSync {
 
     /// Begins with the next block that waits, where that can be.
     mutating func replayNext(_ chain: some AttestedHeaders, at moment: Moment) {
+        guard foldsOwn(chain, at: moment.instant) else { return }
         while let step = replayer?.next(holdings.book, chain, at: moment) {
             switch step {
             case .wait: return
@@ -30,8 +31,9 @@ extension StateSync {
                 replayer?.begin()
                 let job: StateJob =
                     block.header.number == 0
-                    ? .genesis(BuildGenesis(block: block, depth: holdings.book.depth))
-                    : .replay(ReplayBlock(block: block, holdings.book))
+                    ? .genesis(
+                        BuildGenesis(block: block, depth: holdings.book.depth, rule: holdings.spread.rule))
+                    : .replay(ReplayBlock(block: block, holdings))
                 return run(job, for: .replay(block), at: moment.instant)
             }
         }
@@ -72,7 +74,8 @@ extension StateSync {
         outbox.append(.produced(word.certified))
         outbox.report(.replayed(point))
         for change in changes {
-            let key = BlockDiffKey(point: point, section: change.layer.section.index)
+            let section = change.layer.section
+            let key = BlockDiffKey(trie: StateTrie(of: section), point: point, section: section.index)
             let value = BlockDiffValue(
                 header: word.certified.header.rlp, certificate: word.certified.certificate?.encoded ?? [],
                 sectionHashBefore: change.layer.sectionHashBefore, changes: change.changes, codes: change.codes,

@@ -41,6 +41,13 @@ extension StateSync {
         case (.ask(.crown(let anchor), _), .crown(.success(let crown))),
             (.crown(let anchor), .crown(.success(let crown))):
             write(id, StateWrites.crown(anchor, CrownValue.serve(crown)), .crown(anchor, crown))
+        case (.ask(.storageCrown, _), .storageCrowns(.success(let crowns))),
+            (.storageCrowns, .storageCrowns(.success(let crowns))):
+            guard !crowns.isEmpty else { return end(id, .aborted, at: moment.instant) }
+            write(id, crowns.reduce(into: WriteBatch()) { $0.append(StorageCrownRecords.writing($1.kept)) }, .storageCrowns(crowns))
+        case (.ask(.directory, _), .directory(.success(let entries))):
+            if let peer = operation.peer { planner.directory.came(entries, from: peer, holdings) }
+            end(id, .done(bytes: operation.bytes), at: moment.instant)
         case (.ask(.codes, _), .codes(.success(let codes))):
             guard !codes.isEmpty else { return end(id, .refused, at: moment.instant) }
             write(id, StateWrites.codes(codes), .codes(codes.map(\.hash)))
@@ -49,9 +56,12 @@ extension StateSync {
                 blame(sender, "sent a diff of block \(diffs[0].key.point) that does not hold: \(lie.what)")
             }
             // The others who had the true one were told that it was on its way.
-            for diff in diffs where checked.lies.contains(where: { $0.section == diff.key.section }) {
-                holdings.book.change(diff.key.section) { $0.needsCatchUp = true }
+            for diff in diffs where checked.lies.contains(where: { $0.key == diff.key }) {
+                holdings.book.change(diff.section) { $0.needsCatchUp = true }
                 gossip.expectedDiffs.failed(diff.key, from: diff.sender)
+            }
+            for diff in diffs where checked.replaced.contains(diff.key) {
+                holdings.book.change(diff.section) { $0.needsCatchUp = true }
             }
             guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
             write(id, checked.batch, .layers(checked.diffs))
@@ -103,7 +113,7 @@ extension StateSync {
                 }
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
-        case (_, .outdated): break
+        case (_, .outdated), (_, .replaced): break
         case (_, .store(let error)):
             // What one record says is damage of its section; what the store's file says is not.
             if case .corrupt = error,
@@ -129,7 +139,10 @@ extension StateSync {
             }
             totals.leafBytes += UInt64(taken.leafBytes)
             planner.came(taken, bytes: bytes, operation.task)
-            forget(holdings.committed(taken.record, section: taken.record.section.index), at: now)
+            if let section = operation.sections.first {
+                forget(holdings.committed(taken.record, section: section), at: now)
+            }
+            holdings.took(taken.replaced)
             holdings.codes.want(taken.wantedCodes)
         case .sections(let taken):
             totals.sections += taken.records.count
@@ -143,13 +156,17 @@ extension StateSync {
                 totals.sectionDiffs += 1
                 forget(holdings.crossed(section, isCanonical: chain.isCanonical(goal)), at: now)
             }
+            holdings.took(taken.replaced)
             holdings.codes.want(taken.wantedCodes)
         case .layers(let checked):
             if case .blockDiffs(let diffs) = operation.purpose { layersStored(diffs, checked, id, chain, at: now) }
             return completion.somethingCameAbout(at: now)
         case .fold(let folded):
             totals.folds += 1
-            forget(holdings.committed(folded.record, section: folded.record.section.index), at: now)
+            if let section = operation.sections.first {
+                forget(holdings.committed(folded.record, section: section), at: now)
+            }
+            holdings.took(folded.replaced)
             holdings.codes.want(folded.wantedCodes)
         case .drop:
             for index in operation.sections {
@@ -165,12 +182,22 @@ extension StateSync {
             end(id, .done(bytes: 0), at: now)
             // What is held may be served from now on, and nothing else may come about that would have it told.
             return completion.somethingCameAbout(at: now)
+        case .storageCrowns(let crowns):
+            for crown in crowns {
+                holdings.took(crown)
+                for liar in planner.directory.looked(into: crown).sorted() {
+                    blame(liar, "says of the storage of account \(crown.key.account.short) that it is spread otherwise")
+                }
+            }
+            if let newest = chain.newestAnchor { fold(to: newest, isNew: true, at: now) }
         case .genesis(let taken, let word):
             for record in taken.records {
                 _ = holdings.committed(record, section: record.section.index)
                 holdings.caughtUp(record.section.index)
             }
             holdings.store(taken.crown, at: Anchor(epoch: 0, hash: word.certified.point.hash))
+            holdings.took(taken.replaced)
+            for part in holdings.book.parts.wanted { holdings.caughtUp(part) }
             return applied(id, word, [], chain, at: moment)
         case .block(let taken, let word):
             // The crown has all their nodes.

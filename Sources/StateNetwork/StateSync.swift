@@ -128,7 +128,8 @@ public struct StateSync: Sendable {
             let depth = network.sectionDepth
             return ArcMark.start(
                 stored: role == .holder ? stored.arc : nil, plan: arcPlan, id: id, depth: depth,
-                complete: Set(stored.records.lazy.filter(\.isComplete).map(\.section.index)))
+                complete: Set(
+                    stored.records.lazy.filter { $0.isComplete && $0.section.owner == nil }.map(\.section.index)))
         }
     }
 
@@ -167,7 +168,9 @@ public struct StateSync: Sendable {
         holdings = Holdings(
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc.sections, records: stored.records,
             layers: stored.layers, crowns: stored.crowns,
-            wantedCodes: stored.wantedCodes.filter { arc.sections.contains($0.section) })
+            wantedCodes: stored.wantedCodes.filter { arc.sections.contains($0.section) },
+            rule: network.placement)
+        holdings.resume(tries: stored.tries, crowns: stored.storageCrowns, newest: chain.newestAnchor)
         holdings.book.move(to: arc.sections, announced: configuration.arc(mark.announced).sections)
         if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
         planner = WalkPlanner(
@@ -335,6 +338,7 @@ public struct StateSync: Sendable {
     mutating func end(_ id: OperationID, _ outcome: AskOutcome, at now: Instant) {
         guard let operation = operations.end(id) else { return }
         holdings.book.unlock(operation.sections)
+        for id in operation.sections { holdings.book.tidy(id) }
         pending.review(operation.sections)
         switch operation.purpose {
         case .ask(let task, _):
@@ -353,7 +357,7 @@ public struct StateSync: Sendable {
             }
         case .encode: ahead.ended()
         case .upkeep(let chore): if outcome != .done(bytes: 0) { upkeep.failed(chore, at: now) }
-        case .serve, .names, .crown, .blockDiffs, .fold, .drop, .note: break
+        case .serve, .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .note: break
         }
     }
 }

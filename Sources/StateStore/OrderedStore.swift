@@ -40,6 +40,10 @@ public enum Table: UInt8, CaseIterable, Sendable {
     /// Keys as in the two above; values as in the other undo tables.
     case undoPartLeaves = 19
     case undoPartBranches = 20
+    /// account(32) → depth(1): accounts of held sections whose storage is spread, and how far.
+    case spreadAccounts = 21
+    /// epoch(8) ‖ hash(32) ‖ account(32) ‖ depth(1) ‖ first part(4) → encoded storage crown.
+    case storageCrowns = 22
 }
 
 /// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which

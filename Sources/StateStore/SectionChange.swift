@@ -41,9 +41,11 @@ public enum SectionChange {
     ///   - checking: see `TrieUpdate.apply`. A caller that finds a hash which does not fit, or gets an error that
     ///     blames the sender, asks again with it: then an error of the store says that it is ours.
     ///   - from: the section hash in the view, where it is known: what `checking` begins with.
+    ///   - elsewhere: accounts whose storage is spread round the ring from this step on. Their slots are not among the
+    ///     changes, whatever becomes of their storage root.
     public static func apply(
         _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>,
-        checking: Bool = false, from before: Bytes32? = nil
+        checking: Bool = false, from before: Bytes32? = nil, elsewhere: Set<Bytes32> = []
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
@@ -67,7 +69,8 @@ public enum SectionChange {
         }
         let result = try updateAccounts(accounts, section: section, in: &view, checking: checking, from: before)
         for index in bodies.indices {
-            try settle(bodies[index], before: result.before[index], in: view, effect: &effect)
+            try settle(
+                bodies[index], before: result.before[index], in: view, effect: &effect, elsewhere: elsewhere)
         }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
@@ -107,12 +110,13 @@ public enum SectionChange {
     /// Notes what was there before. An account none of whose slots changes must keep its storage root, unless its slots
     /// are elsewhere.
     static func settle(
-        _ body: BodyChange, before: [UInt8]?, in view: StateView<some StoreSnapshot>, effect: inout Effect
+        _ body: BodyChange, before: [UInt8]?, in view: StateView<some StoreSnapshot>, effect: inout Effect,
+        elsewhere: Set<Bytes32> = []
     ) throws(StateChangeError) {
         let change = effect.leaves[body.place]
         guard before != change.after else { throw .noChange(change.key) }
         effect.leaves[body.place] = EntryChange(key: change.key, before: before, after: change.after)
-        guard !body.hasSlots, let after = change.after else { return }
+        guard !body.hasSlots, !elsewhere.contains(change.key.account), let after = change.after else { return }
         let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
         guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
         guard old?.storageRoot != after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else { return }

@@ -61,6 +61,18 @@ public enum StoragePlacing {
         case slotsMissing(account: Bytes32)
     }
 
+    /// A section's step to an anchor with the places that storage has there.
+    public struct Placed: Sendable {
+        /// The step.
+        public internal(set) var update: SectionUpdate
+        /// What it spreads, with the parts that were made here.
+        public internal(set) var spread: [Spread] = []
+        /// Accounts whose placement was read anew, with that; 0: their storage is with them.
+        public internal(set) var placements: [Bytes32: Int] = [:]
+        /// The transaction that writes the parts and the placements.
+        public internal(set) var batch = WriteBatch()
+    }
+
     /// The effect of a section's step to the anchor at `point`, with the places that storage has there.
     ///
     /// - Parameters:
@@ -68,42 +80,47 @@ public enum StoragePlacing {
     ///   - view: the section before it, at its base.
     ///   - shown: nodes that show the placement at the anchor, by account, for those whose storage is spread and
     ///     changed. They are checked against the root in the account's body.
-    /// - Returns: the step; what it spreads, and the transaction that writes those parts.
     public static func place<Snapshot: StoreSnapshot>(
         _ update: SectionUpdate, over view: StateView<Snapshot>, at point: StatePoint, by rule: Placement,
         shown: [Bytes32: [[UInt8]]]
-    ) throws -> (update: SectionUpdate, spread: [Spread], batch: WriteBatch) {
+    ) throws -> Placed {
         var effect = Effect(update)
-        var spread: [Spread] = []
-        var batch = WriteBatch()
+        var placed = Placed(update: update)
         let after = StateView(
             view.snapshot, update.section, layering: SectionLayering(overlays: [StateOverlay(update)]))
+        let withSlots = Set(update.leaves.lazy.filter { $0.key.slot != nil }.map(\.key.account))
         for change in update.leaves where change.key.slot == nil {
             let account = change.key.account
-            guard let body = change.after, let slim = body.withUnsafeBytes({ SlimBody($0) }) else { continue }
-            guard slim.storageRoot != change.before.flatMap({ $0.withUnsafeBytes { SlimBody($0) } })?.storageRoot else {
-                continue
-            }
-            if try view.isSpread(account), try !after.holdsSlots(of: account) {
-                guard let root = slim.storageRoot else {
-                    effect.show([], of: account, instead: try view.storageBranches(of: account))
-                    continue
-                }
+            let before = change.before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }?.storageRoot
+            let root = change.after.flatMap { $0.withUnsafeBytes { SlimBody($0) } }?.storageRoot
+            guard root != before else { continue }
+            let wasSpread = try before != nil && view.isSpread(account)
+            if !withSlots.contains(account), let root, wasSpread || shown[account] != nil {
                 guard let nodes = shown[account] else { throw Failure.placementUnknown(account: account) }
-                guard try rule.depth(root: root, shownBy: nodes) > 0 else {
-                    throw Failure.slotsMissing(account: account)
-                }
+                let depth = try rule.depth(root: root, shownBy: nodes)
+                guard depth > 0 else { throw Failure.slotsMissing(account: account) }
+                // Slots that are still here are of the anchor before.
+                if !wasSpread { try effect.empty(account, in: view) }
                 effect.show(nodes, of: account, instead: try view.storageBranches(of: account))
-            } else if let root = slim.storageRoot {
+                placed.placements[account] = depth
+            } else if let root {
+                if wasSpread { placed.placements[account] = 0 }
                 var trie = after.storageTrie(of: account)
                 guard let (depth, nodes) = try placement(of: &trie, root: root, by: rule), depth > 0 else { continue }
                 try effect.empty(account, in: view)
                 effect.show(nodes, of: account, instead: try view.storageBranches(of: account))
-                let parts = try parts(of: account, at: depth, point, trie: &trie, in: after, into: &batch)
-                spread.append(Spread(account: account, parts: parts))
+                let parts = try parts(
+                    of: account, at: depth, point, trie: &trie, in: after, into: &placed.batch)
+                placed.spread.append(Spread(account: account, parts: parts))
+                placed.placements[account] = depth
+            } else if wasSpread {
+                effect.show([], of: account, instead: try view.storageBranches(of: account))
+                placed.placements[account] = 0
             }
         }
-        return (effect.update, spread, batch)
+        placed.update = effect.update
+        for (account, depth) in placed.placements { placed.batch.append(SpreadRecords.writing(account, depth)) }
+        return placed
     }
 
     /// The placement of a storage trie that is all here, and the nodes that show it; nil where it is too small for any.

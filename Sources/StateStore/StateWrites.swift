@@ -66,12 +66,38 @@ public struct RangeWriter: Sendable {
         branches.forEach { path, node in batch.put(branch: path, of: account, node) }
     }
 
+    /// An account whose storage is spread round the ring: what shows it stands in the place of branches.
+    public mutating func spread(_ account: Bytes32, depth: Int, shownBy nodes: [[UInt8]]) {
+        for (level, node) in nodes.enumerated() {
+            batch.put(
+                .storageBranches, StorageBranchKey(account: account, path: Nibbles(.zero, count: level)).bytes, node)
+        }
+        batch.append(SpreadRecords.writing(account, depth))
+    }
+
+    /// Slots of parts of a storage trie, their values as they stand in the trie, and the branches over them.
+    public mutating func part(of account: Bytes32, slots: LeafColumns, branches: BranchColumns?, depth: Int) {
+        for place in slots.keys.indices {
+            let range = slots.valueRange(at: place)
+            // A value below 0x80 is its own RLP; any other of at most 32 bytes has one byte before it.
+            let value = slots.valueBytes[range.count == 1 ? range : range.dropFirst()]
+            batch.put(.partLeaves, FlatKey(account: account, slot: slots.keys[place]).bytes, value)
+        }
+        branches?.forEach { path, node in
+            guard path.count >= depth else { return }
+            batch.put(.partBranches, StorageBranchKey(account: account, path: path).bytes, node)
+        }
+    }
+
     /// The section as it is once the range is in, and the code it wants that is not here yet. Where a range touches
     /// several sections each may be given the codes of all: wanting too much does no harm.
     public mutating func section(_ record: SectionRecord, missingCodes: [Bytes32] = []) {
         batch.put(.sections, record.section.storeKey, record.encoded)
         batch.append(StateWrites.wantedCodes(missingCodes, of: record.section))
     }
+
+    /// What is written beside it.
+    public mutating func append(_ other: WriteBatch) { batch.append(other) }
 
     /// All of it.
     public var finished: WriteBatch { batch }
@@ -207,6 +233,10 @@ public enum StateWrites {
             batch.deleteRange(kind.base, from: bounds.from, upTo: bounds.upTo)
         }
         deleteUndo(of: section, in: &batch)
+        if section.owner == nil {
+            let bounds = section.leafBounds
+            batch.deleteRange(.spreadAccounts, from: bounds.from, upTo: bounds.upTo)
+        }
         for table in [Table.history, .layers, .sections] { batch.deletePrefix(table, section.storeKey) }
         return batch
     }
@@ -248,6 +278,7 @@ public enum StateWrites {
         batch.deleteRange(table, from: first.firstKey.bytes, upTo: bounds.upTo)
         if section.owner == nil {
             batch.deleteRange(.storageBranches, from: first.account.bytes, upTo: bounds.upTo)
+            batch.deleteRange(.spreadAccounts, from: first.account.bytes, upTo: bounds.upTo)
             let path = Nibbles(first.account)
             batch.deleteRange(.accountBranches, from: path.storeKey, upTo: section.branchBounds.upTo)
         } else {

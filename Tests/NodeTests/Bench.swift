@@ -134,7 +134,8 @@ struct Bench {
             header: [], certificate: [], sectionHashBefore: subtree(section).hash(at: 1), changes: [], codes: [],
             pathProof: [])
         return PendingDiff(
-            key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), value: value,
+            key: BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: section), section: section,
+            value: value,
             byteCount: 1, sender: peer, receivedAt: .zero, isVouched: true)
     }
 

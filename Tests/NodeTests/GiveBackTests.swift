@@ -180,7 +180,7 @@ import Testing
             return
         }
         var checked = CheckedDiffs()
-        checked.lies = [(3, "hash")]
+        checked.lies = [(BlockDiffKey(point: StatePoint(number: 1, hash: .max), section: 3), "hash")]
         _ = bench.handle(.jobFinished(job, .blockDiffs(.success(checked))))
         #expect(bench.node.totals.invalidAnswers == 1)
         #expect(!bench.book.isLocked(3) && bench.book.held(3)?.layers == [])

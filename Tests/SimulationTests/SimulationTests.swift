@@ -201,8 +201,15 @@ enum Oracle {
             let top = own.max { $0.point < $1.point }?.point ?? record.working
             return SectionLayering(of: record, at: top, layers: own).map { (section: record.section, layering: $0) }
         }
-        #expect(sections.count == 16)
-        let view = StateView(snapshot, depth: 1, sections: sections)
+        let ring = sections.filter { $0.section.owner == nil }
+        #expect(ring.count == 16)
+        let view = StateView(snapshot, depth: 1, sections: ring)
+        var spread: [Bytes32: StateView<MemorySnapshot>] = [:]
+        for (account, depth) in try SpreadRecords.all(in: snapshot) {
+            let parts = sections.filter { $0.section.owner == account && $0.section.depth == depth }
+            #expect(parts.count == Section.count(depth: depth), "a part of \(account) is missing")
+            spread[account] = StateView(snapshot, depth: depth, of: account, sections: parts)
+        }
         var expected = 0
         for (address, account) in scenario.winner.finalState {
             let found = try #require(try view.account(address.key), "account \(address) is missing")
@@ -211,13 +218,19 @@ enum Oracle {
             if !account.code.isEmpty { #expect(try CodeRecords.code(found.codeHash, in: snapshot) == account.code) }
             for (slot, value) in account.storage {
                 let key = FlatKey(account: address.key, slot: Keccak.hash(slot.big.bytes))
-                #expect(try view.leaf(key) == value.minimalBytes)
+                #expect(try (spread[address.key] ?? view).leaf(key) == value.minimalBytes)
             }
             expected += 1 + account.storage.count
         }
         var count = 0
         var walk = try view.walk(from: .first)
         while try walk.next() != nil { count += 1 }
+        for parts in spread.values {
+            for part in parts.heldSections {
+                var walk = try parts.walk(from: part.firstCursor)
+                while let key = try walk.next(), key.slot.map({ part.contains($0) }) ?? false { count += 1 }
+            }
+        }
         #expect(count == expected, "no leaf too many")
     }
 }

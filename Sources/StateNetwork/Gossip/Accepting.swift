@@ -17,11 +17,11 @@ extension Holdings {
             guard chain.isFinal(anchor) else { return .notVerifiable }
             return crowns.contains(anchor) ? .alreadyStored : .accepted
         case .blockDiff(let key):
-            guard key.trie == .accounts else { return .notVerifiable }
+            guard key.trie == .accounts || spread.rule != nil else { return .notVerifiable }
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
             let admission = pending.admission(of: key, from: peer, isCanonical: isCanonical, book)
-            guard admission == .wanted, expected.contains(where: { $0.contains(key.section) }) else {
+            guard admission == .wanted, key.trie == .accounts, expected.contains(where: { $0.contains(key.section) }) else {
                 return AcceptCode(admission)
             }
             return .inProgress

@@ -1,4 +1,5 @@
 import Chain
+import MerklePatricia
 import Overlay
 import Primitives
 import StateContent
@@ -123,7 +124,7 @@ struct DiffGossip: Sendable {
     mutating func passOn(
         _ key: BlockDiffKey, to peers: HolderDirectory, except sender: Bytes32?, fanout: Int, at now: Instant
     ) {
-        let interested = peers.covering(key.section).filter { peer in
+        let interested = peers.covering(key.place(sectionDepth: sectionDepth)).filter { peer in
             guard peer.id != sender, let head = peer.head, head.number < key.point.number else { return false }
             return takesOffers(peer.role)
         }
@@ -149,10 +150,11 @@ struct DiffGossip: Sendable {
         var joined = JoinedDiffs()
         return outgoing.sorted { $0.key < $1.key }.compactMap { peer, keys in
             let isFormer = former.contains(peer, sequence: peers[peer]?.record.sequence, at: now)
+            // Stretches are of the account trie: parts of storage travel by themselves.
+            let joins = knowsStretches && !isFormer
             let items =
-                knowsStretches && !isFormer
-                ? joined.items(of: keys, recent)
-                : keys.compactMap { key in
+                (joins ? joined.items(of: keys.filter { $0.trie == .accounts }, recent) : [])
+                + keys.filter { !joins || $0.trie != .accounts }.compactMap { key in
                     recent[key]?.encoded.map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
                 }
             return items.isEmpty ? nil : (peer, items)
@@ -217,5 +219,14 @@ private struct JoinedDiffs {
             known[part] = items
             return items
         }
+    }
+}
+
+extension BlockDiffKey {
+    /// In which section of the ring it lies.
+    func place(sectionDepth: Int) -> Int {
+        guard let owner = trie.owner else { return section }
+        return Placement.section(
+            of: section, depth: trie.depth(sectionDepth), account: owner, sectionDepth: sectionDepth)
     }
 }

@@ -42,6 +42,7 @@ struct ExpectedDiffs: Sendable {
 
     /// What came from that peer is false in that section, so another may bring the stretch.
     mutating func failed(_ key: BlockDiffKey, from peer: Bytes32) {
+        guard key.trie == .accounts else { return }
         entries.removeAll { $0.point == key.point && $0.peer == peer && $0.stretch.contains(key.section) }
     }
 

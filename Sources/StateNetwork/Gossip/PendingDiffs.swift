@@ -6,6 +6,8 @@ import StateStore
 /// A block diff that was received and is not yet verified.
 struct PendingDiff: Sendable {
     let key: BlockDiffKey
+    /// The number of the section or part.
+    let section: Int
     let value: BlockDiffValue
     /// The section hash after the block, where it was proven as the diff came with those of other sections.
     let sectionHashAfter: Bytes32?
@@ -18,10 +20,11 @@ struct PendingDiff: Sendable {
     let isVouched: Bool
 
     init(
-        key: BlockDiffKey, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, byteCount: Int, sender: Bytes32,
+        key: BlockDiffKey, section: Int, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, byteCount: Int, sender: Bytes32,
         receivedAt: Instant, isVouched: Bool
     ) {
         self.key = key
+        self.section = section
         self.value = value
         self.sectionHashAfter = sectionHashAfter
         self.byteCount = byteCount
@@ -34,7 +37,7 @@ struct PendingDiff: Sendable {
     func keepingCodes(_ hashes: [Bytes32]) -> PendingDiff {
         guard value.codes.count > hashes.count else { return self }
         return PendingDiff(
-            key: key, value: value.keepingCodes { hashes.contains($0) }, sectionHashAfter: sectionHashAfter,
+            key: key, section: section, value: value.keepingCodes { hashes.contains($0) }, sectionHashAfter: sectionHashAfter,
             byteCount: byteCount, sender: sender, receivedAt: receivedAt, isVouched: isVouched)
     }
 }
@@ -95,13 +98,13 @@ struct PendingDiffs: Sendable {
     func admission(
         of key: BlockDiffKey, from sender: Bytes32, isCanonical: Bool?, _ book: SectionBook
     ) -> BlockDiffAdmission {
-        guard let held = book.held(key.section) else { return .outsideArc }
+        guard let id = book.id(of: key), let held = book.held(id) else { return .outsideArc }
         guard held.isComplete, let record = held.record else { return .notVerifiable }
         guard key.point.number > record.working.number else { return .known }
         if held.layers.contains(where: { $0.point == key.point }) { return .known }
         if let last = held.layers.last, key.point.number <= last.point.number { return .known }
-        let pending = of(key.section)
-        if pending.contains(where: { $0.key.point == key.point }), !hasRoomForRival(of: key, book) {
+        let pending = of(id)
+        if pending.contains(where: { $0.key.point == key.point }), !hasRoomForRival(of: key, id, book) {
             return .inProgress
         }
         if isCanonical == false { return .notVerifiable }
@@ -139,18 +142,18 @@ struct PendingDiffs: Sendable {
 
     /// Whether another diff of a block may come in beside those that wait: where the one whose turn it is does not go
     /// on from what is held, it may be that blocks are missing, or that it says something false of the state before it.
-    private func hasRoomForRival(of key: BlockDiffKey, _ book: SectionBook) -> Bool {
-        let pending = of(key.section)
-        guard !book.isLocked(key.section), pending.first?.key.point == key.point else { return false }
+    private func hasRoomForRival(of key: BlockDiffKey, _ id: Int, _ book: SectionBook) -> Bool {
+        let pending = of(id)
+        guard !book.isLocked(id), pending.first?.key.point == key.point else { return false }
         let rivals = pending.filter { $0.key.point == key.point }
-        let state = book.stateHash(of: key.section, at: key.point.number)
+        let state = book.stateHash(of: id, at: key.point.number)
         return rivals.count < StateNetworkLimits.rivalDiffs
             && !rivals.contains { $0.value.sectionHashBefore == state }
     }
 
     /// Queues a diff that was admitted.
     mutating func enqueue(_ diff: PendingDiff, _ book: SectionBook) {
-        let index = diff.key.section
+        let index = diff.section
         var pending = of(index)
         guard book.isComplete(index),
             room.hasRoom(
@@ -173,7 +176,7 @@ struct PendingDiffs: Sendable {
         for part in claims.parts {
             let key = BlockDiffKey(point: claims.header.point, section: part.section)
             let diff = PendingDiff(
-                key: key, value: part.value, sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount,
+                key: key, section: part.section, value: part.value, sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount,
                 sender: sender, receivedAt: now, isVouched: isVouched)
             enqueue(diff, book)
         }
@@ -227,6 +230,7 @@ struct PendingDiffs: Sendable {
             book.change(index) { $0.gapSince = nil }
             return diff
         }
+        book.change(index) { $0.knownAt = first.key.point }
         if book.held(index)?.gapSince == nil {
             book.change(index) { $0.gapSince = now }
             lookAgain(after: first, since: now, at: now)
@@ -281,7 +285,7 @@ struct PendingDiffs: Sendable {
 
     /// Diffs of the same block and section that wait beside `diff` and disagree with it about the state before.
     func rivals(of diff: PendingDiff) -> [PendingDiff] {
-        of(diff.key.section).filter {
+        of(diff.section).filter {
             $0.key == diff.key && $0.value.sectionHashBefore != diff.value.sectionHashBefore
         }
     }
@@ -289,7 +293,7 @@ struct PendingDiffs: Sendable {
     /// Throws a diff away that turned out to be false. The others who had the true one were told that it was on its
     /// way, so the section is asked for without waiting for it to be offered again.
     mutating func discard(_ diff: PendingDiff, _ book: inout SectionBook) {
-        let index = diff.key.section
+        let index = diff.section
         set(
             of(index).filter { $0.key != diff.key || $0.value.sectionHashBefore != diff.value.sectionHashBefore },
             of: index)

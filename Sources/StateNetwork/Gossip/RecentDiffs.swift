@@ -9,6 +9,8 @@ struct RecentDiffs: Sendable {
     /// How many are kept.
     var limit: Int
     private var blocks: [StatePoint: [Int: (value: BlockDiffValue, bytes: Int)]] = [:]
+    /// Those of parts of spread storage.
+    private var parts: [BlockDiffKey: (value: BlockDiffValue, bytes: Int)] = [:]
     /// Keys as they came.
     private var order = Queue<BlockDiffKey>()
     private(set) var bytes = 0
@@ -16,7 +18,9 @@ struct RecentDiffs: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    subscript(key: BlockDiffKey) -> BlockDiffValue? { blocks[key.point]?[key.section]?.value }
+    subscript(key: BlockDiffKey) -> BlockDiffValue? {
+        key.trie == .accounts ? blocks[key.point]?[key.section]?.value : parts[key]?.value
+    }
 
     /// The diffs of a block in a stretch of the ring, in order.
     func diffs(at point: StatePoint, in stretch: ClosedRange<Int>) -> [(section: Int, value: BlockDiffValue)] {
@@ -34,14 +38,21 @@ struct RecentDiffs: Sendable {
     /// `bytes`: what it adds to what is held, about.
     mutating func add(_ key: BlockDiffKey, _ value: BlockDiffValue, bytes added: Int) {
         guard self[key] == nil else { return }
-        blocks[key.point, default: [:]][key.section] = (value, added)
+        if key.trie == .accounts {
+            blocks[key.point, default: [:]][key.section] = (value, added)
+        } else {
+            parts[key] = (value, added)
+        }
         order.append(key)
         bytes += added
         count += 1
         // The newest stays whatever its size: it is about to be passed on.
         while count > 1, count > limit || bytes > StateNetworkLimits.recentDiffBytes {
             guard let oldest = order.removeFirst() else { return }
-            guard let gone = blocks[oldest.point]?.removeValue(forKey: oldest.section) else { continue }
+            let gone =
+                oldest.trie == .accounts
+                ? blocks[oldest.point]?.removeValue(forKey: oldest.section) : parts.removeValue(forKey: oldest)
+            guard let gone else { continue }
             if blocks[oldest.point]?.isEmpty == true { blocks[oldest.point] = nil }
             bytes -= gone.bytes
             count -= 1

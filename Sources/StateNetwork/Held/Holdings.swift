@@ -11,13 +11,16 @@ public struct Holdings: Sendable {
     public internal(set) var book: SectionBook
     public internal(set) var crowns: Crowns
     var codes: WantedCodes
+    /// Storage that is spread round the ring.
+    public internal(set) var spread: SpreadTries
     var verifier = HeadVerifier()
 
     /// What the store held at the start.
     init(
         depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer],
-        crowns stored: [(anchor: Anchor, crown: Crown)], wantedCodes: [WantedCode] = []
+        crowns stored: [(anchor: Anchor, crown: Crown)], wantedCodes: [WantedCode] = [], rule: Placement? = nil
     ) {
+        spread = SpreadTries(rule: rule)
         book = SectionBook(depth: depth, epochLength: epochLength, arc: arc, records: records, layers: layers)
         crowns = Crowns(depth: depth, epochLength: epochLength)
         codes = WantedCodes(wantedCodes)
@@ -64,7 +67,8 @@ public struct Holdings: Sendable {
     /// many layers of one block the caller notes each node once.
     mutating func committed(_ layer: BlockLayer, replacing: Bool, noting: Bool = true) -> Bool {
         var stands = false
-        book.change(layer.section.index) { stands = $0.take(layer, replacing: replacing) }
+        guard let id = book.id(of: layer.section) else { return false }
+        book.change(id) { stands = $0.take(layer, replacing: replacing) }
         if stands, noting { note(layer.pathProof, at: layer.point.number) }
         return stands
     }
@@ -75,12 +79,13 @@ public struct Holdings: Sendable {
         switch outcome {
         case .folded(let record):
             // The same transaction dropped the layers that do not fit.
-            _ = committed(record, section: record.section.index)
+            if let id = book.id(of: record.section) { _ = committed(record, section: id) }
         case .layered(let layer):
             if isCanonical != false, committed(layer, replacing: true) { return [] }
             // The chain's head changed while the layer was written: it was right, of a block that lost.
-            return [layer] + layersLost(layer.section.index)
-        case .unchanged(let section, let layersStand): caughtUp(section.index, layersStand: layersStand)
+            return [layer] + layersLost(book.id(of: layer.section) ?? layer.section.index)
+        case .unchanged(let section, let layersStand):
+            if let id = book.id(of: section) { caughtUp(id, layersStand: layersStand) }
         }
         return []
     }
@@ -124,7 +129,7 @@ public struct Holdings: Sendable {
     /// Compares all that is held with the proven section hashes at one block; on success that block is the verified
     /// head. At the attested head (`isHead`) nothing can be missing then.
     mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
-        guard verifier.verify(at: point, root: root, &book, by: crowns) else { return false }
+        guard arePartsVerified(at: point.number), verifier.verify(at: point, root: root, &book, by: crowns) else { return false }
         if isHead { book.nothingIsMissing() }
         return true
     }
@@ -163,14 +168,13 @@ public struct Holdings: Sendable {
 
     /// The sections of these whose layers (or none) already give an anchor's section hash, and that are not locked:
     /// they can be folded. The others are brought there by diffs.
-    func ready(_ indices: some Sequence<Int>, for anchor: Anchor, _ crown: Crown) -> [Int] {
+    func ready(_ indices: some Sequence<Int>, for anchor: Anchor) -> [Int] {
         let goal = book.point(of: anchor)
         return indices.filter { index in
             guard !book.isLocked(index), let held = held(index), held.isComplete, let record = held.record,
-                record.working.number < goal.number, let state = held.stateHash(at: goal.number)
+                record.working.number < goal.number, let state = held.stateHash(at: goal.number),
+                let proven = provenHash(of: index, at: anchor)
             else { return false }
-            // A crown that lacks a section proves nothing of it.
-            guard case .success(let proven) = Result(catching: { try crown.sectionHash(index) }) else { return false }
             return proven == state
         }
     }

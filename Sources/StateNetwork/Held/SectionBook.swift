@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 
 /// The book of sections: one record for each section of the arc, read by the walk, by gossip, by whoever serves and by
@@ -22,6 +23,8 @@ public struct SectionBook: Sendable {
     /// and block diffs come for it only after it was announced.
     public private(set) var announced: Range<Int>
     private var entries: [SectionEntry]
+    /// Parts of spread storage that are held or wanted.
+    private(set) var parts: PartTable
     /// Complete sections by the point of their base, and by the one before it, which the undo layer leads back to.
     private var byWorking: [StatePoint: SectionRuns] = [:]
     private var byPrevious: [StatePoint: SectionRuns] = [:]
@@ -56,15 +59,17 @@ public struct SectionBook: Sendable {
         self.arc = arc
         announced = arc
         entries = Array(repeating: SectionEntry(), count: arc.count)
+        parts = PartTable(sectionDepth: depth)
         for record in records {
-            change(record.section.index) { entry in
+            change(parts.take(record.section)) { entry in
                 entry.record = record
                 // Blocks passed while the node was away: what follows the last layer is not known.
                 entry.needsCatchUp = record.isComplete
             }
         }
         for layer in layers.sorted(by: { $0.point.number < $1.point.number }) {
-            change(layer.section.index) { entry in
+            guard let id = parts.ids.id(of: layer.section) else { continue }
+            change(id) { entry in
                 // Those up to the working anchor are part of the base; the store keeps them for older askers. One that
                 // does not go on from what is held was left by a crash before it could be dropped.
                 guard let record = entry.record, layer.point.number > record.working.number,
@@ -79,19 +84,43 @@ public struct SectionBook: Sendable {
     // MARK: Reading
 
     /// A section of the arc; nil outside it.
-    public func held(_ index: Int) -> SectionEntry? { arc.contains(index) ? entries[index - arc.lowerBound] : nil }
-
-    /// One value of a section, read in place; nil outside the arc.
-    func read<Value>(_ index: Int, _ body: (SectionEntry) -> Value?) -> Value? {
-        guard arc.contains(index) else { return nil }
-        return body(entries[index - arc.lowerBound])
+    public func held(_ index: Int) -> SectionEntry? {
+        arc.contains(index) ? entries[index - arc.lowerBound] : parts.entries[index]
     }
+
+    /// One value of a section or part, read in place; nil outside the arc.
+    func read<Value>(_ index: Int, _ body: (SectionEntry) -> Value?) -> Value? {
+        if arc.contains(index) { return body(entries[index - arc.lowerBound]) }
+        return parts.entries.isEmpty ? nil : parts.entries[index].flatMap(body)
+    }
+
+    /// The number of a section, or of a part of a trie that has numbers.
+    public func id(of section: Section) -> Int? { parts.ids.id(of: section) }
+
+    /// The number of the section or part that a block diff is of; nil of one that has none.
+    func id(of key: BlockDiffKey) -> Int? {
+        guard let owner = key.trie.owner else { return arc.contains(key.section) ? key.section : nil }
+        let placement = key.trie.depth(depth)
+        guard (1...depth).contains(placement), (0..<Section.count(depth: placement)).contains(key.section) else {
+            return nil
+        }
+        return id(of: Section(depth: placement, index: key.section, of: owner))
+    }
+
+    /// Whether a number is a part's.
+    func isPart(_ id: Int) -> Bool { parts.ids.isPart(id) }
+
+    /// The section of the ring in which a section or part lies.
+    func place(of id: Int) -> Int { parts.ids.place(of: id) }
+
+    /// Whether it lies in the announced arc.
+    func isAnnounced(_ id: Int) -> Bool { announced.contains(place(of: id)) }
 
     /// Every section's entry, in order.
     var all: [SectionEntry] { entries }
 
     /// The section of that index.
-    public func section(_ index: Int) -> Section { Section(depth: depth, index: index) }
+    public func section(_ index: Int) -> Section { parts.ids.section(index) }
 
     /// The block at an anchor's boundary. An epoch beyond the last block number has none that anything stands at.
     public func point(of anchor: Anchor) -> StatePoint {
@@ -102,10 +131,12 @@ public struct SectionBook: Sendable {
     public func isComplete(_ index: Int) -> Bool { read(index) { $0.isComplete } ?? false }
 
     /// Whether every section that is announced is complete.
-    var isAllComplete: Bool { completeCount >= announced.count && count(in: byWorking.values) == announced.count }
+    var isAllComplete: Bool {
+        completeCount >= announced.count && count(in: byWorking.values) == announced.count && !parts.areMissing
+    }
 
     /// Whether every section of the arc is complete, at one anchor.
-    var isWholeArcComplete: Bool { completeCount == arc.count && byWorking.count == 1 }
+    var isWholeArcComplete: Bool { completeCount == arc.count && byWorking.count == 1 && !parts.areMissing }
 
     /// Whether more is being filled than is announced.
     var isWidening: Bool { announced.count < arc.count }
@@ -125,14 +156,17 @@ public struct SectionBook: Sendable {
     var completeAnchor: Anchor? {
         guard isWidening || byWorking.count == 1 else { return nil }
         let point = byWorking.first { count(in: CollectionOfOne($0.value)) == announced.count }?.key
+        guard point.map({ parts.areComplete(at: $0) }) ?? false else { return nil }
         return point.map { epochs.anchor(at: $0) }
     }
 
     /// Complete sections whose base is at another anchor than this one, by that, the oldest first.
     func behind(_ newest: Anchor) -> [(anchor: Anchor, sections: SectionRuns)] {
         let goal = point(of: newest)
-        guard byWorking.count > (byWorking[goal] == nil ? 0 : 1) else { return [] }
-        let others = byWorking.filter { $0.key != goal }.map { (anchor: epochs.anchor(at: $0.key), sections: $0.value) }
+        func areBehind(_ runs: [StatePoint: SectionRuns]) -> Bool { runs.count > (runs[goal] == nil ? 0 : 1) }
+        guard areBehind(byWorking) || areBehind(parts.byWorking) else { return [] }
+        let all = byWorking.map { ($0, $1) } + parts.byWorking.map { ($0, $1) }
+        let others = all.filter { $0.0 != goal }.map { (anchor: epochs.anchor(at: $0.0), sections: $0.1) }
         return others.sorted { $0.anchor < $1.anchor }
     }
 
@@ -148,17 +182,30 @@ public struct SectionBook: Sendable {
     /// The runs of complete sections that can be served at an anchor, as their base or as what the undo layer leads to.
     func served(at anchor: Anchor) -> [Range<Int>] {
         let point = point(of: anchor)
-        return (byWorking[point]?.runs ?? []) + (byPrevious[point]?.runs ?? [])
+        let runs = (byWorking[point]?.runs ?? []) + (byPrevious[point]?.runs ?? [])
+        // What lies in a section is all of it: its accounts, and the parts of storage.
+        let lacking = parts.placesLacking(at: anchor, point)
+        guard !lacking.isEmpty else { return runs }
+        return runs.flatMap { run in
+            let cuts = lacking.filter { run.contains($0) }
+            let ends = [run.lowerBound - 1] + cuts + [run.upperBound]
+            return zip(ends, ends.dropFirst()).map { ($0 + 1)..<$1 }.filter { !$0.isEmpty }
+        }
     }
 
     /// Points that something held stands at or leads back to.
     var pointsNeeded: Set<StatePoint> {
         let partial = begun.compactMap { index in read(index) { $0.record?.working } }
-        return Set(byWorking.keys).union(byPrevious.keys).union(partial)
+        return Set(byWorking.keys).union(byPrevious.keys).union(partial).union(parts.byWorking.keys)
     }
 
-    /// The lowest block that a complete section's base is at.
-    var lowestBase: UInt64? { byWorking.keys.map(\.number).min() }
+    /// The lowest block that a complete section's base is at, or a wanted part's.
+    var lowestPoint: StatePoint? {
+        (Array(byWorking.keys) + parts.byWorking.keys).min { $0.number < $1.number }
+    }
+
+    /// Its number.
+    var lowestBase: UInt64? { lowestPoint?.number }
 
     /// The hash of a held section's state after block `number`; nil where it is not known or lies below its base.
     public func stateHash(of index: Int, at number: UInt64) -> Bytes32? { read(index) { $0.stateHash(at: number) } }
@@ -166,7 +213,7 @@ public struct SectionBook: Sendable {
     /// Where the next range of a section begins; nil for a complete one.
     func next(of index: Int) -> Cursor? {
         guard !isComplete(index) else { return nil }
-        return read(index) { $0.begunUpTo }.flatMap { $0 } ?? Cursor(account: section(index).firstKey)
+        return read(index) { $0.begunUpTo }.flatMap { $0 } ?? section(index).firstCursor
     }
 
     /// Whether a section is compared with the state at another anchor.
@@ -181,7 +228,7 @@ public struct SectionBook: Sendable {
 
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
     public func hasGap(_ index: Int, at now: Instant) -> Bool {
-        guard missing.contains(index), announced.contains(index) else { return false }
+        guard missing.contains(index), isAnnounced(index) else { return false }
         return read(index) { entry in
             // One layer in place of many makes room; one in place of one or none would only take more.
             if isFullOfLayers && entry.layers.count < 2 { return false }
@@ -194,53 +241,34 @@ public struct SectionBook: Sendable {
 
     /// When the patience with the next gap ends; nil where none is waited for.
     func nextGap(after now: Instant) -> Instant? {
-        let since = missing.compactMap { index in
-            announced.contains(index) ? read(index) { $0.gapSince } ?? nil : nil
-        }
+        let since = missing.compactMap { index in isAnnounced(index) ? read(index) { $0.gapSince } ?? nil : nil }
         return since.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) }.filter { $0 > now }.min()
     }
 
     // MARK: Changing
 
-    /// What the sums are made of.
-    private struct Facts: Equatable {
-        var working: StatePoint?
-        var previous: StatePoint?
-        var begunUpTo: Cursor?
-        var isComplete: Bool
-        var isMissing: Bool
-        var isLocked: Bool
-        var top: StatePoint?
-        var layers: Int
-
-        init(_ entry: SectionEntry) {
-            working = entry.record?.working
-            previous = entry.record?.previous
-            begunUpTo = entry.begunUpTo
-            isComplete = entry.isComplete
-            isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
-            isLocked = entry.isLocked
-            top = entry.layers.last?.point
-            layers = entry.layers.count
-        }
-
-        /// Whether the walk has to look at it anew.
-        func hasMoved(from before: Facts) -> Bool {
-            (working, begunUpTo, isComplete) != (before.working, before.begunUpTo, before.isComplete)
+    /// Changes a section of the arc or a part, and all that follows from it; nothing happens to any other.
+    mutating func change(_ index: Int, _ body: (inout SectionEntry) -> Void) {
+        let isSection = arc.contains(index)
+        guard isSection || parts.entries[index] != nil else { return }
+        let (before, after, grown) =
+            isSection ? entries[index - arc.lowerBound].changed(by: body) : parts.change(index, body)
+        revision &+= 1
+        guard before != after else { return }
+        layerBytes += grown
+        lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
+        if isSection { count(index, before, after) } else { parts.count(index, before, after) }
+        SectionBook.set(&begun, index, after.begunUpTo != nil)
+        SectionBook.set(&missing, index, after.isMissing)
+        SectionBook.set(&layered, index, after.layers > 0)
+        foldable.insert(index)
+        if after.hasMoved(from: before) || after.isWanted != before.isWanted { moved.insert(index) }
+        if isSection, after.hasMoved(from: before) || after.top != before.top || after.layers != before.layers {
+            unverified.insert(index)
         }
     }
 
-    /// Changes a section of the arc, and all that follows from it; nothing happens outside the arc.
-    mutating func change(_ index: Int, _ body: (inout SectionEntry) -> Void) {
-        guard arc.contains(index) else { return }
-        let slot = index - arc.lowerBound
-        let (before, bytes) = (Facts(entries[slot]), entries[slot].index.byteCount)
-        body(&entries[slot])
-        revision &+= 1
-        let after = Facts(entries[slot])
-        guard before != after else { return }
-        layerBytes += entries[slot].index.byteCount - bytes
-        lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
+    private mutating func count(_ index: Int, _ before: SectionEntry.Facts, _ after: SectionEntry.Facts) {
         completeCount += (after.isComplete ? 1 : 0) - (before.isComplete ? 1 : 0)
         SectionBook.list(
             index, in: &byWorking, from: before.isComplete ? before.working : nil,
@@ -248,17 +276,38 @@ public struct SectionBook: Sendable {
         SectionBook.list(
             index, in: &byPrevious, from: before.isComplete ? before.previous : nil,
             to: after.isComplete ? after.previous : nil)
-        SectionBook.set(&begun, index, after.begunUpTo != nil)
-        SectionBook.set(&missing, index, after.isMissing)
-        SectionBook.set(&layered, index, after.layers > 0)
-        foldable.insert(index)
-        if after.hasMoved(from: before) { moved.insert(index) }
-        if after.hasMoved(from: before) || after.top != before.top || after.layers != before.layers {
-            unverified.insert(index)
+    }
+
+    // MARK: Parts
+
+    /// The number of a part, which it has from now on, whether it is wanted or not.
+    mutating func take(_ part: Section) -> Int { parts.take(part) }
+
+    /// The storage trie of an account is spread so far from an anchor on: its parts that lie in the arc are wanted, and
+    /// those of other placements no more. 0: its storage is with the account.
+    mutating func want(partsOf account: Bytes32, depth wanted: Int, from anchor: Anchor) {
+        for id in parts.others(than: wanted, of: account) { unwant(id) }
+        guard wanted > 0 else { return }
+        for id in parts.ids(of: account, depth: wanted) where arc.contains(place(of: id)) {
+            parts.enter(id)
+            change(id) { entry in entry.wantedSince = entry.wantedSince ?? anchor.epoch }
         }
     }
 
-    private static func list(
+    /// A part is not to be kept any more. It is forgotten once nothing of it is held.
+    mutating func unwant(_ id: Int) {
+        change(id) { $0.wantedSince = nil }
+        tidy(id)
+    }
+
+    /// A part that is neither wanted nor held is forgotten.
+    mutating func tidy(_ id: Int) {
+        guard isPart(id), parts.forget(id) else { return }
+        moved.remove(id)
+        foldable.remove(id)
+    }
+
+    static func list(
         _ index: Int, in runs: inout [StatePoint: SectionRuns], from before: StatePoint?, to after: StatePoint?
     ) {
         guard before != after else { return }
@@ -269,7 +318,7 @@ public struct SectionBook: Sendable {
         if let after { runs[after, default: SectionRuns()].insert(index) }
     }
 
-    private static func set(_ set: inout Set<Int>, _ index: Int, _ isIn: Bool) {
+    static func set(_ set: inout Set<Int>, _ index: Int, _ isIn: Bool) {
         if isIn { set.insert(index) } else { set.remove(index) }
     }
 
@@ -291,11 +340,12 @@ public struct SectionBook: Sendable {
     /// newly has to be compared with the head as if it had come just now.
     mutating func move(to newArc: Range<Int>, announced newAnnounced: Range<Int>) {
         for index in arc where !newArc.contains(index) { change(index) { $0 = SectionEntry() } }
-        entries = newArc.map { held($0) ?? SectionEntry() }
+        entries = newArc.map { arc.contains($0) ? entries[$0 - arc.lowerBound] : SectionEntry() }
         for index in newAnnounced where !announced.contains(index) { unverified.insert(index) }
         (arc, announced) = (newArc, newAnnounced)
-        moved = moved.filter { newArc.contains($0) }
-        foldable = foldable.filter { newArc.contains($0) }
+        for id in parts.wanted where !newArc.contains(place(of: id)) { unwant(id) }
+        moved = moved.filter { newArc.contains($0) || parts.entries[$0] != nil }
+        foldable = foldable.filter { newArc.contains($0) || parts.entries[$0] != nil }
         unverified = unverified.filter { newArc.contains($0) }
         revision &+= 1
     }
@@ -310,7 +360,7 @@ public struct SectionBook: Sendable {
 
     /// Takes all of these sections, or none; false where another operation has one of them.
     public mutating func lock(_ indices: [Int]) -> Bool {
-        guard indices.allSatisfy({ arc.contains($0) && !isLocked($0) }) else { return false }
+        guard indices.allSatisfy({ held($0) != nil && !isLocked($0) }) else { return false }
         for index in indices { change(index) { $0.isLocked = true } }
         return true
     }
@@ -333,12 +383,10 @@ public struct SectionBook: Sendable {
     /// What each section's state hashes to after block `number`, in order; nil where one is incomplete or its base is
     /// above that.
     func subtrees(at number: UInt64) -> [Subtree]? {
-        guard isAllComplete else { return nil }
+        guard completeCount == arc.count else { return nil }
         var subtrees: [Subtree] = []
         for entry in entries {
-            guard let record = entry.record, record.working.number <= number else { return nil }
-            let layer = entry.layers.last { $0.point.number <= number }
-            guard let subtree = layer?.update.subtreeAfter ?? record.subtree else { return nil }
+            guard let subtree = entry.subtree(at: number) else { return nil }
             subtrees.append(subtree)
         }
         return subtrees
@@ -368,7 +416,7 @@ public struct SectionBook: Sendable {
 
     /// At the attested head nothing can be missing any more.
     mutating func nothingIsMissing() {
-        for index in missing where announced.contains(index) {
+        for index in missing where isAnnounced(index) {
             change(index) { entry in
                 entry.needsCatchUp = false
                 entry.gapSince = nil

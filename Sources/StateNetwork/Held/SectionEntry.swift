@@ -1,4 +1,5 @@
 import Chain
+import MerklePatricia
 import Primitives
 import StateStore
 
@@ -25,6 +26,12 @@ public struct SectionEntry: Sendable {
     /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
     var needsCatchUp = false
 
+    /// Of a part that is to be kept: the epoch from which on; nil where it is only served for a while. Sections of the
+    /// arc have none.
+    var wantedSince: UInt64?
+    /// Of a part with a gap: a block after which somebody has it.
+    var knownAt: StatePoint?
+
     /// Whether it was found to be other than its record says: it is served no more, and begun again.
     public internal(set) var isDamaged = false
 
@@ -48,6 +55,60 @@ public struct SectionEntry: Sendable {
         guard let record, number >= record.working.number else { return nil }
         if let layer = layers.last(where: { $0.point.number <= number }) { return layer.sectionHashAfter }
         return record.sectionHash
+    }
+
+    /// What it hashes to after block `number`; nil where it is incomplete, or its base is above that.
+    func subtree(at number: UInt64) -> Subtree? {
+        guard isComplete, let record, record.working.number <= number else { return nil }
+        return layers.last { $0.point.number <= number }?.update.subtreeAfter ?? record.subtree
+    }
+
+    /// How it is read as it was after block `number`; nil where that is not held.
+    func layering(at number: UInt64) -> SectionLayering? {
+        guard isComplete, let record else { return nil }
+        guard record.working.number <= number else { return record.previous?.number == number ? .previous : nil }
+        let below = layers.prefix { $0.point.number <= number }
+        if below.isEmpty { return .base }
+        return (below.count == layers.count ? index : LayerIndex(Array(below))).layering(over: record)
+    }
+
+    // MARK: Sums
+
+    /// What the sums over all entries are made of.
+    struct Facts: Equatable {
+        var working: StatePoint?
+        var previous: StatePoint?
+        var begunUpTo: Cursor?
+        var isComplete: Bool
+        var isMissing: Bool
+        var isLocked: Bool
+        var top: StatePoint?
+        var layers: Int
+        var isWanted: Bool
+
+        init(_ entry: SectionEntry) {
+            working = entry.record?.working
+            previous = entry.record?.previous
+            begunUpTo = entry.begunUpTo
+            isComplete = entry.isComplete
+            isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
+            isLocked = entry.isLocked
+            top = entry.layers.last?.point
+            layers = entry.layers.count
+            isWanted = entry.wantedSince != nil
+        }
+
+        /// Whether the walk has to look at it anew.
+        func hasMoved(from before: Facts) -> Bool {
+            (working, begunUpTo, isComplete) != (before.working, before.begunUpTo, before.isComplete)
+        }
+    }
+
+    /// Changes it in place. Gives the facts before and after, and by how many bytes its layers have grown.
+    mutating func changed(by body: (inout SectionEntry) -> Void) -> (before: Facts, after: Facts, grown: Int) {
+        let (before, bytes) = (Facts(self), index.byteCount)
+        body(&self)
+        return (before, Facts(self), index.byteCount - bytes)
     }
 
     // MARK: What was committed

@@ -22,29 +22,49 @@ public struct ReplayedBlock: Sendable {
 
 /// Turns what a block changes of accounts into leaf changes of sections, with the storage roots that follow.
 enum BlockChanges {
-    /// The changed leaves of every touched section, in flat order, and the new code, as the views give the state before
-    /// the block. What ends as it began is left out.
-    static func leafChanges<Snapshot: StoreSnapshot>(
-        of block: ReplayedBlock, depth: Int, view: inout StateView<Snapshot>, checking: Bool
-    ) throws -> (sections: [(section: Section, changes: [LeafChange])], codes: [Bytes32: [UInt8]]) {
+    /// What a block changes.
+    struct Found {
+        /// The changed leaves of every touched section, in flat order.
         var sections: [(section: Section, changes: [LeafChange])] = []
+        /// New code.
         var codes: [Bytes32: [UInt8]] = [:]
+        /// Storage that is spread.
+        var spread: [SpreadChange] = []
+    }
+
+    /// What a block changes, as the views give the state before it. What ends as it began is left out.
+    static func leafChanges<Snapshot: StoreSnapshot>(
+        of block: ReplayedBlock, depth: Int, view: inout StateView<Snapshot>, spread: [Bytes32: SpreadParts],
+        checking: Bool
+    ) throws -> Found {
+        var found = Found()
         for change in block.changes {
-            let (leaves, codeHash) = try leafChanges(of: change, view: &view, checking: checking)
+            let (leaves, codeHash): ([LeafChange], Bytes32)
+            if let parts = spread[change.key] {
+                let before = try view.account(change.key)
+                let changed = try SpreadChange(change, before: before, parts, in: view.snapshot, checking: checking)
+                codeHash = changed.after?.codeHash ?? StateAccount.emptyCodeHash
+                leaves =
+                    changed.after == before
+                    ? [] : [LeafChange(key: FlatKey(account: change.key), value: changed.after?.slim)]
+                if !leaves.isEmpty { found.spread.append(changed) }
+            } else {
+                (leaves, codeHash) = try leafChanges(of: change, view: &view, checking: checking)
+            }
             if let expected = block.codeHashes[change.key], expected != codeHash {
                 throw BridgeError.wrongCodeHash(
                     block: block.header.number, account: change.address, expected: expected, found: codeHash)
             }
             guard !leaves.isEmpty else { continue }
             let section = Section(of: change.key, depth: depth)
-            if sections.last?.section == section {
-                sections[sections.count - 1].changes += leaves
+            if found.sections.last?.section == section {
+                found.sections[found.sections.count - 1].changes += leaves
             } else {
-                sections.append((section, leaves))
+                found.sections.append((section, leaves))
             }
-            if let code = change.code, !code.isEmpty { codes[Keccak.hash(code)] = code }
+            if let code = change.code, !code.isEmpty { found.codes[Keccak.hash(code)] = code }
         }
-        return (sections, codes)
+        return found
     }
 
     private static func leafChanges<Snapshot: StoreSnapshot>(
@@ -88,13 +108,17 @@ enum BlockChanges {
 public struct BuildGenesis: Sendable {
     let block: ReplayedBlock
     let depth: Int
+    /// How the network places storage.
+    let rule: Placement?
 
-    public init(block: ReplayedBlock, depth: Int) {
+    public init(block: ReplayedBlock, depth: Int, rule: Placement? = nil) {
         self.block = block
         self.depth = depth
+        self.rule = rule
     }
 
-    func run(on _: some StoreSnapshot) throws -> GenesisTaken {
+    func run(on snapshot: some StoreSnapshot) throws -> GenesisTaken {
+        var replaced = Replaced()
         var writer = RangeWriter(depth: depth)
         var codes: [Bytes32: [UInt8]] = [:]
         var accounts = LeafColumns()
@@ -102,7 +126,13 @@ public struct BuildGenesis: Sendable {
             if let last = accounts.keys.last, last >= change.key {
                 throw StateChangeError.unsorted(FlatKey(account: change.key))
             }
-            accounts.append(key: change.key, value: GenesisTaken.write(change, to: &writer).rlp)
+            let spread = try rule.flatMap { try GenesisTaken.spread(change, depth: depth, at: block.header.point, $0, snapshot) }
+            if let spread {
+                replaced.add(spread.replaced)
+                writer.append(spread.batch)
+            }
+            let account = try spread?.account ?? GenesisTaken.write(change, to: &writer)
+            accounts.append(key: change.key, value: account.rlp)
             if let code = change.code, !code.isEmpty { codes[Keccak.hash(code)] = code }
         }
         let point = block.header.point
@@ -126,7 +156,7 @@ public struct BuildGenesis: Sendable {
         batch.append(StateWrites.codes(sorted, for: []))
         batch.append(StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(crown)))
         batch.append(ReplayMark.writing(point))
-        return GenesisTaken(records: records, crown: crown, batch: batch)
+        return GenesisTaken(records: records, crown: crown, batch: batch, replaced: replaced)
     }
 }
 
@@ -158,6 +188,8 @@ public struct GenesisTaken: Sendable {
     public let records: [SectionRecord]
     public let crown: Crown
     public let batch: WriteBatch
+    /// Storage that is spread.
+    public internal(set) var replaced = Replaced()
 
     /// Writes one account of the allocation: its leaf, its slots, the branches over them. Gives the account.
     static func write(_ change: AccountChange, to writer: inout RangeWriter) -> StateAccount {
@@ -197,12 +229,17 @@ public struct ReplayBlock: Sendable {
     let depth: Int
     /// Every section of the ring, in order.
     let sections: [SectionEntry]
+    /// The spread storage of accounts that the block names.
+    let spread: [Bytes32: SpreadParts]
 
-    /// The block after those in `book`, which holds the whole ring, locked.
-    init(block: ReplayedBlock, _ book: SectionBook) {
+    /// The block after those in `holdings`, which have the whole ring, locked.
+    init(block: ReplayedBlock, _ holdings: Holdings) {
         self.block = block
-        depth = book.depth
-        sections = book.all
+        depth = holdings.book.depth
+        sections = holdings.book.all
+        var spread: [Bytes32: SpreadParts] = [:]
+        for change in block.changes { spread[change.key] = holdings.parts(of: change.key) }
+        self.spread = spread
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> ReplayTaken {
@@ -227,11 +264,11 @@ public struct ReplayBlock: Sendable {
             return (tops[section.index] == nil ? .base : layered).map { (section: section, layering: $0) }
         }
         var view = StateView(snapshot, depth: depth, sections: layerings)
-        let (touched, codes) = try BlockChanges.leafChanges(
-            of: block, depth: depth, view: &view, checking: checking)
+        let found = try BlockChanges.leafChanges(
+            of: block, depth: depth, view: &view, spread: spread, checking: checking)
         var subtrees = zip(records, tops).map { $1?.update.subtreeAfter ?? $0.subtree ?? .empty }
         var updates: [(update: SectionUpdate, changes: [LeafChange], before: Bytes32)] = []
-        for (section, changes) in touched {
+        for (section, changes) in found.sections {
             let before = subtrees[section.index].hash(at: depth)
             let update = try SectionChange.apply(changes, to: section, in: &view, checking: checking, from: before)
             updates.append((update, changes, before))
@@ -250,10 +287,18 @@ public struct ReplayBlock: Sendable {
                 sectionHashBefore: before, sectionHashAfter: update.subtreeAfter.hash(at: depth), update: update,
                 pathProof: try crown.proofNodes(forSection: update.section.index))
             let new = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
-            let brought = new.compactMap { hash in codes[hash].map { (hash: hash, code: $0) } }
+            let brought = new.compactMap { hash in found.codes[hash].map { (hash: hash, code: $0) } }
             taken.changes.append(ReplayTaken.Change(layer: layer, changes: changes, codes: brought.map(\.code)))
             taken.batch.append(StateWrites.layer(layer))
             taken.batch.append(StateWrites.codes(brought, for: []))
+        }
+        for change in found.spread {
+            let section = Section(of: change.account, depth: depth)
+            guard let update = updates.first(where: { $0.update.section == section })?.update else { continue }
+            let before = layerings.first { $0.section == section }?.layering.overlays ?? []
+            let after = StateView(
+                snapshot, section, layering: SectionLayering(overlays: [StateOverlay(update)] + before))
+            try taken.add(change, at: block.header.point, after, crown)
         }
         taken.batch.append(ReplayMark.writing(block.header.point))
         return taken

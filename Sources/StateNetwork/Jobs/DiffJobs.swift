@@ -14,36 +14,40 @@ public struct TakeDiffs: Sendable {
     let depth: Int
     /// The state root at the key's `to`.
     let stateRoot: Bytes32
-    /// The crown at `to`; nil where the answer has to bring the proof.
-    let crown: Crown?
+    /// What sections hash to at `to`, by index, as far as that is known; otherwise the answer has to bring the proof.
+    let hashes: [Int: Bytes32]
+    /// How the network places storage.
+    let rule: Placement?
     /// Whether `to` is an anchor.
     let folds: Bool
     /// History before this block is dropped.
     let keepHistoryFrom: UInt64
 
     public init(
-        value: [UInt8], key: DiffsKey, sections: [Int], depth: Int, stateRoot: Bytes32, crown: Crown?, folds: Bool,
-        keepHistoryFrom: UInt64
+        value: [UInt8], key: DiffsKey, sections: [Int], depth: Int, stateRoot: Bytes32, hashes: [Int: Bytes32],
+        rule: Placement? = nil, folds: Bool, keepHistoryFrom: UInt64
     ) {
         self.value = value
         self.key = key
         self.sections = sections
         self.depth = depth
         self.stateRoot = stateRoot
-        self.crown = crown
+        self.hashes = hashes
+        self.rule = rule
         self.folds = folds
         self.keepHistoryFrom = keepHistoryFrom
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> DiffsTaken {
-        let diffs = try DiffsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
+        let diffs = try DiffsCheck.verify(
+            value, key: key, depth: key.trie.depth(depth), stateRoot: stateRoot, placedBy: rule)
         var taken = DiffsTaken()
         if key.withProof { taken.proof = try SectionDiffsValue(decoding: value).proof }
         for diff in diffs where sections.contains(diff.section.index) {
             guard let record = try SectionRecord.read(diff.section, in: snapshot), record.isComplete,
                 record.working == key.from
             else { throw StateJobError.outdated }
-            guard let proven = try diff.hashAfter ?? crown?.sectionHash(diff.section.index) else {
+            guard let proven = diff.hashAfter ?? hashes[diff.section.index] else {
                 throw DiffError.wrongSections
             }
             if diff.changes.isEmpty {
@@ -59,14 +63,24 @@ public struct TakeDiffs: Sendable {
                     continue
                 }
             }
-            var view = StateView(snapshot, depth: depth, at: record.working, records: [record])
-            let update =
-                diff.changes.isEmpty
-                ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
-                : try DiffsCheck.apply(
-                    diff.changes, to: diff.section, expecting: proven, from: record.sectionHash, in: &view)
+            var view = StateView(snapshot, diff.section)
+            let update: SectionUpdate
+            do {
+                update =
+                    diff.changes.isEmpty
+                    ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
+                    : try DiffsCheck.apply(
+                        DiffsCheck.changes(diff.changes, of: diff.section, in: view), to: diff.section,
+                        expecting: proven, from: record.sectionHash, elsewhere: Set(diff.shown.keys), in: &view)
+            } catch DiffError.change(_, .storageRootMismatch(let account)) where !folds && rule != nil {
+                // As with block diffs, the block may lie beyond the next anchor.
+                throw StateJobError.replaced(account)
+            }
             if folds {
-                try taken.fold(update, record: record, to: key.to, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+                let placing = rule.map { Placing(rule: $0, shown: diff.shown) }
+                try taken.fold(
+                    update, record: record, to: key.to, placing: placing, keepingHistoryFrom: keepHistoryFrom,
+                    in: snapshot)
             } else {
                 try layer(update, record: record, proven: proven, into: &taken, snapshot)
             }
@@ -107,18 +121,22 @@ public struct DiffsTaken: Sendable {
     public internal(set) var proof: [[UInt8]] = []
     /// Code that changed accounts name and the store lacks.
     public internal(set) var wantedCodes: [WantedCode] = []
+    /// What became of the places of storage in folded sections.
+    public internal(set) var replaced = Replaced()
 
     /// Takes a section in that is folded to an anchor.
     mutating func fold(
-        _ update: SectionUpdate, record: SectionRecord, to goal: StatePoint, keepingHistoryFrom oldest: UInt64,
-        in snapshot: some StoreSnapshot
+        _ update: SectionUpdate, record: SectionRecord, to goal: StatePoint, placing: Placing?,
+        keepingHistoryFrom oldest: UInt64, in snapshot: some StoreSnapshot
     ) throws {
-        let folded = try Folding.fold(update, record: record, to: goal, keepingHistoryFrom: oldest, in: snapshot)
+        let folded = try Folding.fold(
+            update, record: record, to: goal, placing: placing, keepingHistoryFrom: oldest, in: snapshot)
+        replaced.add(folded.replaced)
         wantedCodes += folded.wantedCodes
         batch.append(folded.batch)
         // Layers above the anchor that do not go on from its state go in the same transaction, as they do in memory.
         let above = try BlockLayer.all(of: update.section, in: snapshot).filter { $0.point.number > goal.number }
-        if let first = above.first, first.sectionHashBefore != update.subtreeAfter.hash(at: update.section.depth) {
+        if let first = above.first, first.sectionHashBefore != folded.record.sectionHash {
             batch.append(StateWrites.dropLayers(above))
         }
         sections.append(.folded(folded.record))
@@ -138,11 +156,14 @@ public struct CheckBlockDiff: Sendable {
     let layers: [BlockLayer]
     /// The same, as they are looked through.
     let index: LayerIndex
+    /// Whether storage may have another place after the block than where the section stands.
+    let mayBeReplaced: Bool
 
     public init(
         key: BlockDiffKey, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, depth: Int, stateRoot: Bytes32,
-        layers: [BlockLayer], index: LayerIndex = LayerIndex()
+        layers: [BlockLayer], index: LayerIndex = LayerIndex(), mayBeReplaced: Bool = false
     ) {
+        self.mayBeReplaced = mayBeReplaced
         self.key = key
         self.value = value
         self.sectionHashAfter = sectionHashAfter
@@ -153,7 +174,7 @@ public struct CheckBlockDiff: Sendable {
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> CheckedDiff {
-        let section = Section(depth: depth, index: key.section)
+        let section = Section(depth: key.trie.depth(depth), index: key.section, of: key.trie.owner)
         guard let record = try SectionRecord.read(section, in: snapshot), record.isComplete else {
             throw StateJobError.outdated
         }
@@ -162,9 +183,16 @@ public struct CheckBlockDiff: Sendable {
         let parent = top?.point ?? record.working
         var view = view(of: record, at: parent, in: snapshot)
         guard view.holds(section) else { throw StateJobError.outdated }
-        let (update, codes) = try BlockDiffCheck.apply(
-            value, to: section, expecting: proven, from: top?.sectionHashAfter ?? record.sectionHash,
-            leavingKnownCodes: sectionHashAfter != nil, in: &view)
+        let (update, codes): (SectionUpdate, [(hash: Bytes32, code: [UInt8])])
+        do {
+            (update, codes) = try BlockDiffCheck.apply(
+                value, to: section, expecting: proven, from: top?.sectionHashAfter ?? record.sectionHash,
+                leavingKnownCodes: sectionHashAfter != nil, in: &view)
+        } catch DiffError.change(_, .storageRootMismatch(let account)) where mayBeReplaced {
+            // Beyond the next anchor the account's storage may have another place. That is seen when the section has
+            // gone there, and nobody is to blame.
+            throw StateJobError.replaced(account)
+        }
         let layer = BlockLayer(
             section: section, point: key.point, parent: parent, sectionHashBefore: value.sectionHashBefore,
             sectionHashAfter: proven, update: update, pathProof: value.pathProof)
@@ -191,9 +219,11 @@ public struct CheckBlockDiff: Sendable {
         of record: SectionRecord, at parent: StatePoint, in snapshot: Snapshot
     ) -> StateView<Snapshot> {
         if index.top == parent, let layering = index.layering(over: record) {
-            return StateView(snapshot, depth: depth, sections: [(section: record.section, layering: layering)])
+            return StateView(snapshot, record.section, layering: layering)
         }
-        return StateView(snapshot, depth: depth, at: parent, records: [record], layers: layers)
+        return StateView(
+            snapshot, depth: record.section.depth, of: record.section.owner, at: parent, records: [record],
+            layers: layers)
     }
 }
 
@@ -212,7 +242,8 @@ public struct CheckBlockDiffs: Sendable {
                 checked.batch.append(outcome.batch)
                 checked.diffs.append(outcome)
             case .failure(.lie(let what)), .failure(.falseDiff(let what)):
-                checked.lies.append((diff.key.section, what))
+                checked.lies.append((diff.key, what))
+            case .failure(.replaced): checked.replaced.append(diff.key)
             case .failure(.outdated): continue
             case .failure(.store(let error)): throw error
             }
@@ -228,7 +259,9 @@ public struct CheckedDiffs: Sendable {
     /// All that they write.
     public internal(set) var batch = WriteBatch()
     /// Sections whose diff is the sender's lie, and what of it.
-    public internal(set) var lies: [(section: Int, what: String)] = []
+    public internal(set) var lies: [(key: BlockDiffKey, what: String)] = []
+    /// Sections that have to go to the next anchor first.
+    public internal(set) var replaced: [BlockDiffKey] = []
 }
 
 /// A block diff that holds.
@@ -248,8 +281,17 @@ public struct FoldSection: Sendable {
     let layers: [BlockLayer]
     let target: StatePoint
     let keepHistoryFrom: UInt64
+    /// nil in a network that spreads no storage.
+    let placing: Placing?
+    /// Storage that was spread and stands with its account from the target on, with all its parts.
+    let gathered: [SpreadParts]
 
-    public init(record: SectionRecord, layers: [BlockLayer], target: StatePoint, keepHistoryFrom: UInt64) {
+    public init(
+        record: SectionRecord, layers: [BlockLayer], target: StatePoint, keepHistoryFrom: UInt64,
+        placing: Placing? = nil, gathered: [SpreadParts] = []
+    ) {
+        self.placing = placing
+        self.gathered = gathered
         self.record = record
         self.layers = layers
         self.target = target
@@ -258,30 +300,55 @@ public struct FoldSection: Sendable {
 
     func run(on snapshot: some StoreSnapshot) throws -> SectionFolded {
         let above = layers.filter { $0.point.number > record.working.number }
-        let update =
+        var update =
             SectionUpdate.merged(above.map(\.update))
             ?? SectionUpdate.unchanged(record.section, subtree: record.subtree ?? .empty)
+        if !gathered.isEmpty { update = try gather(into: update, in: snapshot) }
         return try Folding.fold(
-            update, record: record, to: target, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+            update, record: record, to: target, placing: placing, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+    }
+
+    /// The same step with the slots of accounts whose storage stands with them from the target on.
+    private func gather(into update: SectionUpdate, in snapshot: some StoreSnapshot) throws -> SectionUpdate {
+        var slots: [Bytes32: [LeafChange]] = [:]
+        for trie in gathered { slots[trie.account] = try trie.slots(at: target, in: snapshot) }
+        let changes = update.wireChanges.flatMap { change in
+            change.key.slot == nil && change.value != nil ? [change] + (slots[change.key.account] ?? []) : [change]
+        }
+        var view = StateView(snapshot, record.section)
+        return try SectionChange.apply(changes, to: record.section, in: &view, from: record.sectionHash)
     }
 }
 
 /// The step of one section to its next anchor, history kept within its bound.
 enum Folding {
     static func fold(
-        _ update: SectionUpdate, record: SectionRecord, to target: StatePoint, keepingHistoryFrom oldest: UInt64,
-        in snapshot: some StoreSnapshot
+        _ update: SectionUpdate, record: SectionRecord, to target: StatePoint, placing: Placing?,
+        keepingHistoryFrom oldest: UInt64, in snapshot: some StoreSnapshot
     ) throws -> SectionFolded {
         let missing = try CodeRecords.missing(of: update.newCodeHashes, in: snapshot)
-        let folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        var update = update
+        var replaced = Replaced()
+        var placed = WriteBatch()
+        if let placing, record.section.owner == nil {
+            let result = try StoragePlacing.place(
+                update, over: StateView(snapshot, record.section), at: target, by: placing.rule, shown: placing.shown)
+            (update, placed) = (result.update, result.batch)
+            replaced = Replaced(placements: result.placements, parts: result.spread.flatMap(\.parts), at: target)
+        }
+        var folded = StateWrites.fold(update, record: record, to: target, missingCodes: missing)
+        folded.batch.append(placed)
         let wanted = missing.map { WantedCode(hash: $0, section: record.section.index) }
         guard let start = folded.record.historyStart, start.number < oldest,
             let kept = try History.points(of: record.section, in: snapshot).first(where: { $0.number >= oldest })
-        else { return SectionFolded(record: folded.record, batch: folded.batch, wantedCodes: wanted) }
+        else {
+            return SectionFolded(
+                record: folded.record, batch: folded.batch, wantedCodes: wanted, replaced: replaced)
+        }
         let pruned = StateWrites.pruneHistory(folded.record, keepingFrom: kept)
         var batch = folded.batch
         batch.append(pruned.batch)
-        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: wanted)
+        return SectionFolded(record: pruned.record, batch: batch, wantedCodes: wanted, replaced: replaced)
     }
 }
 
@@ -290,4 +357,6 @@ public struct SectionFolded: Sendable {
     public let record: SectionRecord
     public let batch: WriteBatch
     public let wantedCodes: [WantedCode]
+    /// What became of the places of storage.
+    public internal(set) var replaced = Replaced()
 }

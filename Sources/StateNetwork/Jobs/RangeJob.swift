@@ -64,11 +64,14 @@ public struct TakeRange: Sendable {
     let stateRoot: Bytes32
     /// Where what is held is at another point.
     let carrying: CarryingDiff?
+    /// How the network places storage.
+    let rule: Placement?
 
     public init(
         value: [UInt8], key: RangeKey, section: Section, point: StatePoint, stateRoot: Bytes32,
-        carrying: CarryingDiff? = nil
+        carrying: CarryingDiff? = nil, rule: Placement? = nil
     ) {
+        self.rule = rule
         self.carrying = carrying
         self.value = value
         self.key = key
@@ -83,11 +86,12 @@ public struct TakeRange: Sendable {
         guard case .partial(let next) = record.coverage, next == key.origin,
             record.working == carrying?.from ?? point, carrying.map({ $0.to == point }) ?? true
         else { throw StateJobError.outdated }
-        let range = try RangeCheck.verify(value, key: key, stateRoot: stateRoot)
+        let range = try RangeCheck.verify(value, key: key, stateRoot: stateRoot, placedBy: rule)
+        if section.owner != nil { return try part(range, record, in: snapshot) }
         let advanced = try carrying.map { try advance(by: $0, to: range, below: next, in: snapshot) }
         var after = record
         after.working = point
-        if let following = range.end.successor, section.contains(following.account) {
+        if let following = range.end.successor, section.contains(following) {
             after.coverage = .partial(next: following)
         } else {
             after.coverage = .complete(try subtree(completedBy: range, advanced, in: snapshot))
@@ -102,6 +106,14 @@ public struct TakeRange: Sendable {
         writer.leaves(accounts: range.accounts, slotCounts: range.slotCounts, slots: range.slots)
         writer.accountBranches(range.accountBranches)
         for (account, branches) in range.storageBranches { writer.storageBranches(of: account, branches) }
+        var placements: [Bytes32: Int] = [:]
+        if let rule {
+            for (account, nodes) in range.spread {
+                let root = nodes.first.map { Keccak.hash($0) } ?? Subtree.emptyRoot
+                placements[account] = try rule.depth(root: root, shownBy: nodes)
+                writer.spread(account, depth: placements[account] ?? 0, shownBy: nodes)
+            }
+        }
         writer.section(after, missingCodes: missing)
         var batch = advanced.map { StateWrites.advance($0) } ?? WriteBatch()
         if advanced == nil { batch = writer.finished } else { batch.append(writer.finished) }
@@ -109,7 +121,53 @@ public struct TakeRange: Sendable {
             record: after, batch: batch,
             wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount,
             leafBytes: range.leafBytes,
-            isCarried: advanced != nil)
+            isCarried: advanced != nil, replaced: Replaced(placements: placements, parts: [], at: point))
+    }
+
+    /// A range of a part of a spread storage trie.
+    private func part(
+        _ range: VerifiedStateRange, _ record: SectionRecord, in snapshot: some StoreSnapshot
+    ) throws -> RangeTaken {
+        guard let owner = section.owner, carrying == nil else { throw StateJobError.outdated }
+        var after = record
+        let branches = range.storageBranches.first?.branches
+        if range.end < section.lastCursor, let next = range.end.successor {
+            after.coverage = .partial(next: next)
+        } else {
+            after.coverage = .complete(try subtree(of: owner, completedBy: range.slots, branches, in: snapshot))
+        }
+        var writer = RangeWriter(depth: section.depth)
+        writer.reserve(leaves: range.slots.count, bytes: value.count + 32 * range.slots.count)
+        writer.part(of: owner, slots: range.slots, branches: branches, depth: section.depth)
+        writer.section(after)
+        return RangeTaken(
+            record: after, batch: writer.finished, wantedCodes: [], leaves: range.slots.count,
+            leafBytes: range.leafBytes, isCarried: false, replaced: Replaced())
+    }
+
+    /// What the whole part hashes to, now that its last range is here; see below.
+    private func subtree(
+        of owner: Bytes32, completedBy slots: LeafColumns, _ branches: BranchColumns?, in snapshot: some StoreSnapshot
+    ) throws -> Subtree {
+        let path = section.path
+        let top = branches.flatMap { branches in
+            branches.paths.indices.filter { branches.paths[$0].hasPrefix(path) }
+                .min { branches.paths[$0].count < branches.paths[$1].count }
+        }
+        // The part counts as held for this reading: what is stored of it was verified at the same anchor.
+        var trie = StateView(snapshot, section).storageTrie(of: owner)
+        if let stored = try trie.branch(atOrBelow: path),
+            top.map({ top in branches.map { stored.path.count < $0.paths[top].count } ?? true }) ?? true
+        {
+            return .branch(path: stored.path, node: NodeReference(encodedNode: stored.node))
+        }
+        if let top, let branches {
+            return .branch(path: branches.paths[top], node: NodeReference(encodedNode: branches.node(at: top)))
+        }
+        var leaves = TwigLeaves()
+        try trie.leaves(under: path, limit: MerklePatriciaLimits.twigLeaves, into: &leaves)
+        for place in slots.keys.indices { leaves.append(key: slots.keys[place], value: slots.value(at: place)) }
+        return leaves.subtree
     }
 
     /// Leads what is held to the range's anchor. What of it does not hold is the diff's fault: the range does.
@@ -188,4 +246,6 @@ public struct RangeTaken: Sendable {
     public let leafBytes: Int
     /// Whether what was held before was led to the range's anchor.
     public let isCarried: Bool
+    /// Accounts whose storage is spread, as the range shows.
+    public internal(set) var replaced = Replaced()
 }

@@ -65,10 +65,14 @@ public struct TakeSections: Sendable {
     let point: StatePoint
     /// Of that block, from its attested header.
     let stateRoot: Bytes32
+    /// How the network places storage.
+    let rule: Placement?
 
     public init(
-        value: [UInt8], key: SectionsKey, sections: [Int], depth: Int, point: StatePoint, stateRoot: Bytes32
+        value: [UInt8], key: SectionsKey, sections: [Int], depth: Int, point: StatePoint, stateRoot: Bytes32,
+        rule: Placement? = nil
     ) {
+        self.rule = rule
         self.value = value
         self.key = key
         self.sections = sections
@@ -78,7 +82,8 @@ public struct TakeSections: Sendable {
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> SectionsTaken {
-        let found = try SectionsCheck.verify(value, key: key, depth: depth, stateRoot: stateRoot)
+        let found = try SectionsCheck.verify(
+            value, key: key, depth: depth, stateRoot: stateRoot, placedBy: rule)
         let wanted = Set(sections)
         let parts = try found.parts.filter { part in
             guard wanted.contains(part.section.index) else { return false }

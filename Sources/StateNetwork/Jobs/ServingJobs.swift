@@ -11,11 +11,17 @@ public struct ServeRange: Sendable {
     let section: Section
     /// The block at the anchor's boundary.
     let point: StatePoint
-    let crown: Crown
+    let crown: Proof
     /// The answer where the store has moved on to other anchors meanwhile.
     let otherwise: StateStatus
 
-    public init(key: RangeKey, section: Section, point: StatePoint, crown: Crown, otherwise: StateStatus) {
+    /// What joins a section or a part to the state's root.
+    public enum Proof: Sendable {
+        case accounts(Crown)
+        case parts(StorageCrown)
+    }
+
+    public init(key: RangeKey, section: Section, point: StatePoint, crown: Proof, otherwise: StateStatus) {
         self.key = key
         self.section = section
         self.point = point
@@ -25,7 +31,10 @@ public struct ServeRange: Sendable {
 
     func run(on snapshot: some StoreSnapshot) -> [UInt8] {
         ServedSection(section: section, point: point, otherwise: otherwise).answer(on: snapshot) { view in
-            try RangeServer.serve(key, view: &view, crown: crown)
+            switch crown {
+            case .accounts(let crown): try RangeServer.serve(key, view: &view, crown: crown)
+            case .parts(let crown): try RangeServer.serve(key, view: &view, crown: crown)
+            }
         }
     }
 }
@@ -45,7 +54,8 @@ struct ServedSection {
             // The record is read from the same snapshot as the leaves: a fold that was committed since the request
             // came cannot mix two anchors.
             guard let record = try SectionRecord.read(section, in: snapshot) else { return otherwise.encoded }
-            var view = StateView(snapshot, depth: section.depth, at: point, records: [record])
+            var view = StateView(
+                snapshot, depth: section.depth, of: section.owner, at: point, records: [record])
             guard view.holds(section) else { return otherwise.encoded }
             return try make(&view) ?? otherwise.encoded
         } catch {
@@ -63,8 +73,13 @@ public struct ServeDiffs: Sendable {
         let layers: [BlockLayer]
         /// Nodes that prove its hash at the goal; empty where the asker wants none.
         let proof: [[UInt8]]
+        /// Of a part: its account at the goal, in slim form; nil where that is gone.
+        let owner: [UInt8]?
 
-        public init(section: StateStore.Section, layers: [BlockLayer], proof: [[UInt8]]) {
+        public init(
+            section: StateStore.Section, layers: [BlockLayer], proof: [[UInt8]], owner: [UInt8]? = nil
+        ) {
+            self.owner = owner
             self.section = section
             self.layers = layers
             self.proof = proof
@@ -75,8 +90,13 @@ public struct ServeDiffs: Sendable {
     let depth: Int
     let sections: [Section]
     let otherwise: StateStatus
+    /// Accounts of these sections whose storage is spread, or was lately.
+    let spread: Set<Bytes32>
 
-    public init(key: DiffsKey, depth: Int, sections: [Section], otherwise: StateStatus) {
+    public init(
+        key: DiffsKey, depth: Int, sections: [Section], otherwise: StateStatus, spread: Set<Bytes32> = []
+    ) {
+        self.spread = spread
         self.key = key
         self.depth = depth
         self.sections = sections
@@ -88,13 +108,58 @@ public struct ServeDiffs: Sendable {
         do {
             return try DiffsServer.serve(key, depth: depth) { section in
                 bySection[section]?.proof ?? []
+            } placements: { section, changes in
+                try placements(of: section, changes, in: snapshot)
             } changes: { section in
                 guard let source = bySection[section] else { return nil }
-                return try changes(of: source, in: snapshot)
+                guard let found = try changes(of: source, in: snapshot) else { return nil }
+                return try travelling(found, of: source, in: snapshot)
             }
         } catch {
             return StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
         }
+    }
+
+    /// The changes as they travel: of a part behind its account; of a section without slots that are elsewhere.
+    private func travelling(
+        _ changes: [LeafChange], of source: Section, in snapshot: some StoreSnapshot
+    ) throws -> [LeafChange] {
+        if let account = source.section.owner {
+            guard !changes.isEmpty else { return [] }
+            let body = LeafChange(key: FlatKey(account: account), value: source.owner)
+            return source.owner == nil ? [body] : [body] + changes
+        }
+        guard !spread.isEmpty else { return changes }
+        let view = try view(of: source, in: snapshot)
+        var elsewhere: Set<Bytes32> = []
+        for account in spread where try view?.isSpread(account) ?? false { elsewhere.insert(account) }
+        return changes.filter { $0.key.slot == nil || !elsewhere.contains($0.key.account) }
+    }
+
+    /// The nodes that show where storage is at the goal, of changed accounts whose storage is elsewhere. Within an epoch
+    /// nobody needs to be shown.
+    private func placements(
+        of section: StateStore.Section, _ changes: [LeafChange], in snapshot: some StoreSnapshot
+    ) throws -> [[UInt8]] {
+        guard !spread.isEmpty, section.owner == nil, let source = sections.first(where: { $0.section == section }),
+            let record = try SectionRecord.read(section, in: snapshot),
+            record.working == key.to || record.previous == key.to, let view = try view(of: source, in: snapshot)
+        else { return [] }
+        var nodes: [[UInt8]] = []
+        for change in changes where change.key.slot == nil && spread.contains(change.key.account) {
+            guard change.value != nil, try view.isSpread(change.key.account) else { continue }
+            nodes += try view.placementNodes(of: change.key.account)
+        }
+        return nodes
+    }
+
+    /// The section at the goal, as far as its places of storage go: those of the anchor that it stands on.
+    private func view<Snapshot: StoreSnapshot>(
+        of source: Section, in snapshot: Snapshot
+    ) throws -> StateView<Snapshot>? {
+        guard let record = try SectionRecord.read(source.section, in: snapshot) else { return nil }
+        let isBefore = key.to.number < record.working.number
+        return StateView(snapshot, source.section, layering: isBefore ? .previous : .base)
     }
 
     /// Changes gone through for an answer, bytes. Newer ones may undo older ones, so they may be more than the answer

@@ -21,6 +21,9 @@ public enum StateJob: Sendable {
     case checkBlockDiffs(CheckBlockDiffs)
     case checkCrown(CheckCrown)
     case checkCodes(CheckCodes)
+    case checkStorageCrown(CheckStorageCrown)
+    case checkDirectory(CheckDirectory)
+    case makeStorageCrowns(MakeStorageCrowns)
     case fold(FoldSection)
     case genesis(BuildGenesis)
     case replay(ReplayBlock)
@@ -45,6 +48,9 @@ public enum StateJob: Sendable {
         case .checkBlockDiffs(let job): .blockDiffs(StateJobError.result { try job.run(on: snapshot) })
         case .checkCrown(let job): .crown(StateJobError.result { try job.run() })
         case .checkCodes(let job): .codes(StateJobError.result { try job.run() })
+        case .checkStorageCrown(let job): .storageCrowns(StateJobError.result { try job.run() })
+        case .checkDirectory(let job): .directory(StateJobError.result { try job.run() })
+        case .makeStorageCrowns(let job): .storageCrowns(StateJobError.result { try job.run(on: snapshot) })
         case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
         case .genesis(let job): .genesis(StateJobError.result { try job.run(on: snapshot) })
         case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
@@ -69,6 +75,8 @@ extension StateJob {
         case .checkBlockDiffs: .blockDiffs(.failure(.store(error)))
         case .checkCrown: .crown(.failure(.store(error)))
         case .checkCodes: .codes(.failure(.store(error)))
+        case .checkStorageCrown, .makeStorageCrowns: .storageCrowns(.failure(.store(error)))
+        case .checkDirectory: .directory(.failure(.store(error)))
         case .fold: .fold(.failure(.store(error)))
         case .genesis: .genesis(.failure(.store(error)))
         case .replay: .replay(.failure(.store(error)))
@@ -109,6 +117,8 @@ public enum StateJobResult: Sendable {
     case blockDiffs(Result<CheckedDiffs, StateJobError>)
     case crown(Result<Crown, StateJobError>)
     case codes(Result<[(hash: Bytes32, code: [UInt8])], StateJobError>)
+    case storageCrowns(Result<[StorageCrown], StateJobError>)
+    case directory(Result<[WideEntry], StateJobError>)
     case fold(Result<SectionFolded, StateJobError>)
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
@@ -127,6 +137,8 @@ public enum StateJobResult: Sendable {
         case .blockDiffs(let result): result.error
         case .crown(let result): result.error
         case .codes(let result): result.error
+        case .storageCrowns(let result): result.error
+        case .directory(let result): result.error
         case .fold(let result): result.error
         case .genesis(let result): result.error
         case .replay(let result): result.error
@@ -165,6 +177,9 @@ public enum StateJobError: Error, Sendable {
     case lie(String)
     /// The range holds, but not what its section was to be led to the range's anchor by, which somebody else sent.
     case falseDiff(String)
+    /// A block diff goes beyond an anchor from which on the storage of this account has another place: nobody is to
+    /// blame.
+    case replaced(Bytes32)
     /// The store is at another point than the job was made for: nobody is to blame.
     case outdated
     case store(StoreError)
@@ -177,6 +192,8 @@ public enum StateJobError: Error, Sendable {
             return .failure(error)
         } catch let error as StoreError {
             return .failure(.store(error))
+        } catch is StoragePlacing.Failure {
+            return .failure(.outdated)
         } catch let error as StateChangeError {
             switch error {
             case .store(let error): return .failure(.store(error))

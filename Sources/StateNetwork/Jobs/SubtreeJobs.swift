@@ -30,10 +30,14 @@ public struct CompareSection: Sendable {
     let sectionHash: Bytes32
     /// History before this block is dropped.
     let keepHistoryFrom: UInt64
+    /// nil in a network that spreads no storage.
+    let placing: Placing?
 
     public init(
-        value: [UInt8], key: SubtreesKey, comparison: SectionComparison, sectionHash: Bytes32, keepHistoryFrom: UInt64
+        value: [UInt8], key: SubtreesKey, comparison: SectionComparison, sectionHash: Bytes32, keepHistoryFrom: UInt64,
+        placing: Placing? = nil
     ) {
+        self.placing = placing
         self.value = value
         self.key = key
         self.comparison = comparison
@@ -64,7 +68,7 @@ public struct CompareSection: Sendable {
         var taken = DiffsTaken()
         try taken.fold(
             try update(by: comparison, record, in: &view), record: record, to: comparison.goal,
-            keepingHistoryFrom: keepHistoryFrom, in: snapshot)
+            placing: placing, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
         return .led(taken, to: comparison.goal)
     }
 

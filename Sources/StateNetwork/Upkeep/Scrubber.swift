@@ -83,10 +83,12 @@ struct Scrubber: Sendable {
     mutating func piece(of book: SectionBook, at now: Instant) -> SectionScrub? {
         guard !isBusy, nextAt <= now else { return nil }
         suspectSilent(at: now)
-        if let current, book.read(current.record.section.index, { $0.record }) != current.record { self.current = nil }
+        if let current, book.id(of: current.record.section).flatMap({ book.read($0) { $0.record } }) != current.record {
+            self.current = nil
+        }
         guard let scrub = current ?? begin(book, at: now) else { return nil }
         current = scrub
-        guard !book.isLocked(scrub.record.section.index) else {
+        guard book.id(of: scrub.record.section).map({ !book.isLocked($0) }) ?? false else {
             nextAt = now + UpkeepLimits.shortestScrubPause
             return nil
         }

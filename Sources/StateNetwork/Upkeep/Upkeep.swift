@@ -78,7 +78,10 @@ struct Upkeep: Sendable {
                 capacity: configuration.storageBytes ?? .max, floor: plan.floor(depth: depth),
                 ceiling: plan.ceiling(depth: depth), mark: mark)
         }
-        outside = isHolder ? Set(records.map(\.section.index).filter { !book.arc.contains($0) }) : []
+        outside = 
+            isHolder
+            ? Set(records.lazy.filter { $0.section.owner == nil }.map(\.section.index).filter { !book.arc.contains($0) })
+            : []
         if repairs { scrubber = Scrubber(book, from: moment.unixSeconds / 60, at: moment.instant) }
     }
 
@@ -114,7 +117,7 @@ struct Upkeep: Sendable {
             }
         }
         if let scrub = scrubber?.piece(of: holdings.book, at: now) {
-            let index = scrub.record.section.index
+            let index = holdings.book.id(of: scrub.record.section) ?? scrub.record.section.index
             steps.append(.run(.scrub(scrub), .scrub(index), sections: [index]))
         }
         return steps
@@ -173,7 +176,7 @@ struct Upkeep: Sendable {
     /// A section that a job found to be other than its record says is served no more, and fetched again. False where
     /// this node cannot do that.
     mutating func found(damaged index: Int, _ holdings: inout Holdings) -> Bool {
-        guard repairs, holdings.book.arc.contains(index), holdings.held(index)?.record != nil else { return false }
+        guard repairs, holdings.held(index)?.record != nil else { return false }
         holdings.book.change(index) { $0.isDamaged = true }
         if damaged.insert(index).inserted { damageCount += 1 }
         return true
@@ -191,7 +194,7 @@ struct Upkeep: Sendable {
         case .scrubbed(let scrub, let isDone): scrubber?.read(scrub, isDone: isDone, at: now)
         case .damaged(let section, let what):
             scrubber?.gaveUp(at: now)
-            guard found(damaged: section.index, &holdings) else { return nil }
+            guard let id = holdings.book.id(of: section), found(damaged: id, &holdings) else { return nil }
             return DamageText.line(section, what)
         }
         return nil
@@ -219,7 +222,7 @@ struct Upkeep: Sendable {
             // Its layers and its record go with it.
             takesBackFrom = now + UpkeepLimits.goodbye
         }
-        damaged = damaged.filter { kept.contains($0) }
+        damaged = damaged.filter { kept.contains(holdings.book.place(of: $0)) }
         holdings.move(to: kept, announced: announced)
     }
 }

@@ -9,8 +9,11 @@ extension Holdings {
     func contentKey(of task: WalkTask) -> StateContentKey? {
         switch task {
         case .crown(let anchor): return .crown(anchor)
-        case .range(_, let anchor, let origin, let limit, let maxBytes):
-            return RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes).map { .range($0) }
+        case .range(let id, let anchor, let origin, let limit, let maxBytes):
+            return RangeKey(
+                trie: StateTrie(of: book.section(id)), anchor: anchor, origin: origin, limit: limit,
+                maxBytes: maxBytes
+            ).map { .range($0) }
         case .sections(let sections, let anchor, let maxBytes):
             return SectionsKey(anchor: anchor, sections: sections, maxBytes: maxBytes).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
@@ -22,15 +25,22 @@ extension Holdings {
             ).map { .subtrees($0) }
         case .codes(let hashes, let section):
             return CodesKey(near: book.section(section).firstKey, hashes: hashes).map { .codes($0) }
+        case .storageCrown(let key, _): return .storageCrown(key)
+        case .directory(let sections, let anchor):
+            return WideDirectoryKey(anchor: anchor, sections: sections).map { .wideDirectory($0) }
         }
     }
 
     private func diffsKey(_ sections: [Int], from anchor: Anchor, to target: WalkTask.DiffTarget) -> StateContentKey? {
         // An anchor's crown is held before its diffs are asked for; a block's proof comes with the diffs.
-        let withProof = if case .anchor(let goal) = target { !crowns.contains(goal) } else { true }
+        let withProof =
+            if case .anchor(let goal) = target {
+                !sections.allSatisfy { provenHash(of: $0, at: goal) != nil }
+            } else { true }
+        guard let first = sections.first.map({ book.section($0) }) else { return nil }
         return DiffsKey(
-            from: book.point(of: anchor), to: point(of: target), sections: sections,
-            maxBytes: StateNetworkLimits.diffBytes, withProof: withProof
+            trie: StateTrie(of: first), from: book.point(of: anchor), to: point(of: target),
+            sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes, withProof: withProof
         ).map { .diffs($0) }
     }
 
@@ -73,26 +83,40 @@ extension Holdings {
                 .takeRange(
                     TakeRange(
                         value: value, key: key, section: book.section(index), point: book.point(of: anchor),
-                        stateRoot: header.stateRoot, carrying: carrying?.anchor == anchor ? carrying : nil))
+                        stateRoot: header.stateRoot, carrying: carrying?.anchor == anchor ? carrying : nil,
+                        rule: spread.rule))
             }
         case (.sections(_, let anchor, _), .sections(let key)):
             return chain.header(of: anchor).map { header in
                 .takeSections(
                     TakeSections(
                         value: value, key: key, sections: sections, depth: book.depth, point: book.point(of: anchor),
-                        stateRoot: header.stateRoot))
+                        stateRoot: header.stateRoot, rule: spread.rule))
             }
-        case (.diffs(_, _, let target), .diffs(let key)):
-            let (crown, isAnchor) =
-                if case .anchor(let anchor) = target { (crowns.crown(at: anchor), true) } else { (nil, false) }
+        case (.diffs(let asked, _, let target), .diffs(let key)):
+            var hashes: [Int: Bytes32] = [:]
+            var isAnchor = false
+            if case .anchor(let anchor) = target {
+                isAnchor = true
+                for id in asked { hashes[book.section(id).index] = provenHash(of: id, at: anchor) }
+            }
             let goal = point(of: target)
-            guard let header = chain.header(of: goal), key.withProof || crown != nil else { return nil }
+            guard let header = chain.header(of: goal), key.withProof || hashes.count == asked.count else { return nil }
             return .takeDiffs(
                 TakeDiffs(
-                    value: value, key: key, sections: sections, depth: book.depth, stateRoot: header.stateRoot,
-                    crown: crown, folds: isAnchor, keepHistoryFrom: historyStart(at: goal)))
+                    value: value, key: key, sections: sections.map { book.section($0).index }, depth: book.depth,
+                    stateRoot: header.stateRoot, hashes: hashes, rule: spread.rule, folds: isAnchor,
+                    keepHistoryFrom: historyStart(at: goal)))
         case (.compare(let index, _, let anchor, _), .subtrees(let key)):
             return comparing(value, index, with: anchor, key)
+        case (.storageCrown, .storageCrown(let key)):
+            guard let rule = spread.rule else { return nil }
+            return chain.header(of: key.anchor).map { header in
+                .checkStorageCrown(
+                    CheckStorageCrown(value: value, key: key, stateRoot: header.stateRoot, rule: rule))
+            }
+        case (.directory, .wideDirectory(let key)):
+            return .checkDirectory(CheckDirectory(value: value, key: key, depth: book.depth))
         default: return nil
         }
     }
@@ -101,5 +125,14 @@ extension Holdings {
     func historyStart(at point: StatePoint) -> UInt64 {
         guard let span = book.epochs.boundary(of: UInt64(StateNetworkLimits.historyFolds)) else { return 0 }
         return point.number > span ? point.number - span : 0
+    }
+}
+
+extension StateTrie {
+    /// The trie that a section or part is of.
+    init(of section: Section) {
+        self =
+            section.owner.map { .storage(account: $0, placement: UInt8(truncatingIfNeeded: section.depth)) }
+            ?? .accounts
     }
 }

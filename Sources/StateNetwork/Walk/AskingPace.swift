@@ -22,7 +22,7 @@ struct AskingPace: Sendable {
         case .failed, .invalid:
             failures = min(failures + (outcome == .invalid ? 4 : 1), 8)
             pausedUntil = now + min(WalkLimits.backoff * (1 << failures), WalkLimits.backoffMaximum)
-        case .tooOld, .aborted: break
+        case .tooOld, .lacksPart, .aborted: break
         }
     }
 }

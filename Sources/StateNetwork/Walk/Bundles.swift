@@ -43,7 +43,7 @@ struct Bundles: Sendable {
         switch outcome {
         case .notKnown: former.add(peer, sequence: nil, at: now)
         case .tooLarge: leftOut.formUnion(sections)
-        case .done, .busy, .refused, .tooOld, .failed, .invalid, .aborted: break
+        case .done, .busy, .refused, .lacksPart, .tooOld, .failed, .invalid, .aborted: break
         }
     }
 

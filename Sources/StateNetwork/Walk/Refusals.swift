@@ -25,6 +25,8 @@ struct Refusals: Sendable {
     private var hindered: [Int: Hindered] = [:]
     private var unfed: [Int: Hindered] = [:]
     private var uncompared: [Int: Hindered] = [:]
+    /// By part of a spread storage, since it last went on: who said that it has none of it, and when.
+    private var lacking: [Int: [Bytes32: Instant]] = [:]
     /// When all holders of a section at the newest anchor were first found to refuse a diff to it.
     private var since: [Int: Instant] = [:]
 
@@ -46,7 +48,7 @@ struct Refusals: Sendable {
                 unfed[section, default: Hindered(since: startedAt)].by.insert(peer)
             case .compare(let section, _, _, _):
                 uncompared[section, default: Hindered(since: startedAt)].by.insert(peer)
-            case .crown, .sections, .diffs, .carry, .codes: break
+            case .crown, .sections, .diffs, .carry, .codes, .storageCrown, .directory: break
             }
         }
         if case .compare(let section, _, let anchor, _) = task {
@@ -54,7 +56,12 @@ struct Refusals: Sendable {
             case .notKnown: former.add(peer, sequence: nil, at: now)
             case .refused, .tooLarge, .invalid: withholding[section, default: [:]][anchor, default: []].insert(peer)
             case .done: uncompared[section] = nil
-            case .busy, .tooOld, .failed, .aborted: break
+            case .busy, .tooOld, .failed, .lacksPart, .aborted: break
+            }
+        }
+        if outcome == .lacksPart {
+            for part in task.subject.map({ task.sections.isEmpty ? [$0] : task.sections }) ?? [] {
+                lacking[part, default: [:]][peer] = now
             }
         }
         guard let anchor = task.diffStart else { return }
@@ -71,12 +78,19 @@ struct Refusals: Sendable {
         unfed[section] = nil
         uncompared[section] = nil
         since[section] = nil
+        lacking[section] = nil
     }
 
     /// Nothing is held at other anchors than these any more.
     mutating func keep(_ isHeld: (Anchor) -> Bool) { tooOld = tooOld.filter { isHeld($0.key) } }
 
     // MARK: What follows
+
+    /// Parts that a peer has said it lacks, and is not asked for now.
+    func lacks(_ peer: Bytes32, at now: Instant) -> Set<Int> {
+        guard !lacking.isEmpty else { return [] }
+        return Set(lacking.filter { $0.value[peer].map { now - $0 < WalkLimits.partPause } ?? false }.keys)
+    }
 
     /// Peers whose history does not reach back to an anchor.
     func lackHistory(from anchor: Anchor) -> Set<Bytes32> { tooOld[anchor] ?? [] }
@@ -134,6 +148,7 @@ struct Refusals: Sendable {
         for list in [hindered, unfed, uncompared] {
             times += list.values.map { $0.since + WalkLimits.uselessAfter }
         }
+        times += lacking.values.flatMap { $0.values.map { $0 + WalkLimits.partPause } }
         return times
     }
 }

@@ -37,6 +37,10 @@ struct WalkDraft {
         let isPaused: Bool
         /// nil on loopback.
         let subnet: Subnet?
+        /// Parts that it has said it lacks.
+        let lacks: Set<Int>
+        /// Where parts lie.
+        let parts: PartIDs
         var load: Int
 
         /// Whether it may be asked for something now.
@@ -44,7 +48,16 @@ struct WalkDraft {
 
         /// Whether it says that it has the section complete at the anchor.
         func holds(_ section: Int, at anchor: Anchor) -> Bool {
-            served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
+            guard !parts.isPart(section) else { return holds(part: section, at: anchor) }
+            return served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
+        }
+
+        /// Whether it says that it has the section complete in which the part lies, or that of the account, with which
+        /// the part may have been until lately.
+        private func holds(part: Int, at anchor: Anchor) -> Bool {
+            guard !lacks.contains(part) else { return false }
+            let homes = parts.homes(of: part)
+            return served.contains { $0.anchor == anchor && $0.runs.contains { homes.contains(where: $0.contains) } }
         }
 
         /// Whether it says that it has the section complete at some anchor that is `usable`.
@@ -67,7 +80,8 @@ struct WalkDraft {
     let now: Instant
 
     init(
-        role: Role, _ peers: HolderDirectory, _ operations: OperationTable, _ book: SectionBook, at now: Instant
+        role: Role, _ peers: HolderDirectory, _ operations: OperationTable, _ book: SectionBook, _ refusals: Refusals,
+        at now: Instant
     ) {
         self.now = now
         inFlight = operations.askCount
@@ -84,7 +98,8 @@ struct WalkDraft {
                     id: peer.id, isWalker: peer.role == .walker, hasHelped: peer.hasHelped, served: peer.served,
                     head: peer.head,
                     pausedUntil: peer.pace.pausedUntil,
-                    isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet, load: operations.load(of: peer.id)))
+                    isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet,
+                    lacks: refusals.lacks(peer.id, at: now), parts: book.parts.ids, load: operations.load(of: peer.id)))
         }
     }
 

@@ -70,4 +70,10 @@ public enum WalkLimits {
     static let slowAfter = Interval.seconds(3)
     /// Every request's timeout, the stream included. Covers a 32 MiB answer at 1 MiB/s.
     public static let requestTimeout = Interval.seconds(32)
+    /// How long a peer is not asked again for a part that it said it lacks: it may be fetching it.
+    static let partPause = Interval.seconds(3)
+    /// Peers that are asked, for each section, which storage is spread: one could leave something out.
+    static let directoriesPerSection = 2
+    /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a diff.
+    static let crownPatience = Interval.seconds(5)
 }

@@ -32,7 +32,9 @@ public struct WalkPlanner: Sendable {
     private var budget: RateBudget
     /// Sizes to ask for where the configured one did not hold a single item.
     private var rangeBytes: [Int: UInt32] = [:]
-    private var refusals = Refusals()
+    private(set) var refusals = Refusals()
+    /// Which storage is spread, as others say.
+    var directory = SpreadDirectory()
     private var bundles = Bundles()
     private var times = RangeTimes()
     /// When a partial section was first seen to have no holder left at its anchor.
@@ -106,6 +108,7 @@ public struct WalkPlanner: Sendable {
             times.note(now - startedAt)
             bundles.took(now - startedAt, bytes: bytes)
         }
+        if case .directory(let sections, _) = task { directory.ended(sections, of: peer) }
         if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
@@ -119,6 +122,7 @@ public struct WalkPlanner: Sendable {
     mutating func came(_ taken: RangeTaken, bytes: Int, _ task: WalkTask?) {
         guard case .range(_, _, let origin, _, _)? = task else { return }
         let section = taken.record.section
+        guard section.owner == nil else { return }
         let end =
             if case .partial(let next) = taken.record.coverage { section.fraction(below: next.account) } else { 1.0 }
         bundles.measured(bytes: bytes, sections: end - section.fraction(below: origin.account))
@@ -156,8 +160,9 @@ public struct WalkPlanner: Sendable {
         guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
             return WalkPlan()
         }
-        var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, at: now)
+        var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, refusals, at: now)
         planCrown(of: newest, holdings, operations, &draft, by: &chooser)
+        planSpread(at: newest, holdings, operations, &draft, by: &chooser)
         // A part of the ring that is new here comes before all else: nobody is helped by half of it.
         if holdings.book.isWidening { planRanges(at: newest, holdings, peers, &draft, by: &chooser) }
         // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
@@ -203,7 +208,10 @@ public struct WalkPlanner: Sendable {
     ) {
         guard holdings.crowns.contains(newest) else { return }
         for (anchor, sections) in holdings.book.behind(newest) {
-            let behind = sections.indices.filter { !holdings.book.isLocked($0) && !draft.taken.contains($0) }
+            let behind = sections.indices.filter {
+                !holdings.book.isLocked($0) && !draft.taken.contains($0)
+                    && !awaitsCrowns($0, at: newest, holdings, now: draft.now)
+            }
             // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
             // diff that fits no answer.
             let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
@@ -225,9 +233,13 @@ public struct WalkPlanner: Sendable {
             // What was begun is finished before something else is.
             let begun = compared.filter { holdings.book.isCompared($0) }
             for section in begun + compared.filter({ !holdings.book.isCompared($0) }) {
+                if holdings.book.isPart(section) {
+                    draft.drop(section)
+                    continue
+                }
                 planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
             }
-            assignDiffs(led, from: anchor, held: newest, &draft, by: &chooser) { peer in
+            assignDiffs(led, from: anchor, held: newest, holdings.book, &draft, by: &chooser) { peer in
                 refusing.contains(peer.id) ? nil : .anchor(newest)
             }
         }
@@ -276,9 +288,12 @@ public struct WalkPlanner: Sendable {
             !book.isLocked(index) && !draft.taken.contains(index) && book.anchor(ofSection: index) == newest
         }
         // Sections at different blocks are asked for apart: a target must lie beyond all that a request names.
-        let byTop = Dictionary(grouping: gaps) { book.top(of: $0) }
+        for (goal, parts) in partTargets(gaps, book, chain).sorted(by: { $0.key.number < $1.key.number }) {
+            assignDiffs(parts, from: newest, held: newest, book, &draft, by: &chooser) { _ in .block(goal) }
+        }
+        let byTop = Dictionary(grouping: gaps.filter { !book.isPart($0) }) { book.top(of: $0) }
         for (top, sections) in byTop.sorted(by: { $0.key < $1.key }) {
-            assignDiffs(sections, from: newest, held: newest, &draft, by: &chooser) { peer in
+            assignDiffs(sections, from: newest, held: newest, book, &draft, by: &chooser) { peer in
                 guard let head = peer.head, head.number > top, chain.isAttested(head) else { return nil }
                 return .block(head)
             }
@@ -287,7 +302,7 @@ public struct WalkPlanner: Sendable {
 
     /// Asks those who have the sections at the anchor `held` for diffs of them from `anchor` to what `target` names.
     private func assignDiffs(
-        _ wanted: [Int], from anchor: Anchor, held: Anchor, _ draft: inout WalkDraft,
+        _ wanted: [Int], from anchor: Anchor, held: Anchor, _ book: SectionBook, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser, target: (WalkDraft.Candidate) -> WalkTask.DiffTarget?
     ) {
         guard !wanted.isEmpty else { return }
@@ -295,16 +310,20 @@ public struct WalkPlanner: Sendable {
         let able = draft.candidates.filter { $0.isFree && target($0) != nil }
         let runs = able.flatMap { $0.served.filter { $0.anchor == held }.flatMap(\.runs) }
         let covered = AnchorSections(anchor: held, runs: runs).runs
+        func isCovered(_ id: Int) -> Bool {
+            book.parts.ids.homes(of: id).contains { home in covered.contains { $0.contains(home) } }
+        }
         func serves(_ section: Int, _ peer: WalkDraft.Candidate) -> Bool {
             peer.holds(section, at: held) && !refusals.isTooLarge(section, for: peer.id) && target(peer) != nil
         }
-        for first in wanted where !draft.taken.contains(first) && covered.contains(where: { $0.contains(first) }) {
+        for first in wanted where !draft.taken.contains(first) && isCovered(first) {
             guard let id = draft.choose(by: &chooser, where: { serves(first, $0) }), let peer = draft.candidate(id),
                 let goal = target(peer)
             else { continue }
             // The bitmask of a diff request spans 256 sections from the first.
             let group = wanted.filter { section in
-                (first..<first + 256).contains(section) && !draft.taken.contains(section) && serves(section, peer)
+                (first..<first + 256).contains(section) && book.parts.ids.areOfOneTrie(first, section)
+                    && !draft.taken.contains(section) && serves(section, peer)
             }.prefix(WalkLimits.sectionsPerDiff)
             draft.ask(.diffs(sections: Array(group), from: anchor, to: goal), of: id)
         }
@@ -349,7 +368,7 @@ public struct WalkPlanner: Sendable {
         if lanes.current.contains(nil) {
             lanes.fill(
                 Lanes.Sections(
-                    book: book, providers: { peers.providers(of: $0) }, ofFellows: draft.ofFellows(at: newest),
+                    book: book, providers: { peers.providers(of: book.place(of: $0)) }, ofFellows: draft.ofFellows(at: newest),
                     isUnderWay: { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }))
         }
         // By anchor, sections not begun last; of equals the one that fewest have, then in the order of the lanes, which
@@ -389,8 +408,7 @@ public struct WalkPlanner: Sendable {
             }
             let task = WalkTask.range(
                 section: index, anchor: anchor,
-                origin: begun?.next ?? Cursor(account: section.firstKey, slot: .zero),
-                limit: Cursor(account: section.lastKey, slot: .max), maxBytes: maxBytes)
+                origin: begun?.next ?? section.firstCursor, limit: section.lastCursor, maxBytes: maxBytes)
             draft.ask(task, of: peer, budgeted: maxBytes)
         }
     }
@@ -404,7 +422,7 @@ public struct WalkPlanner: Sendable {
     ) -> WalkTask? {
         let left = book.arc.count - book.completeCount - draft.taken.count
         let most = min(bundles.count(in: maxBytes), left / max(lanes.current.count, 1))
-        guard most > 1, bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
+        guard most > 1, !book.isPart(index), bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
             let peer = draft.candidate(id)
         else { return nil }
         let (active, rarity) = (Set(lanes.active), peers.providers(of: index))
@@ -463,6 +481,8 @@ public struct WalkPlanner: Sendable {
         _ index: Int, from anchor: Anchor, to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
     ) {
+        // What is held of a part is a sixteenth of a trie or less: it is begun again.
+        if holdings.book.isPart(index) { return draft.drop(index) }
         guard holdings.crowns.contains(newest), !budget.isOverdrawn(at: draft.now) else { return }
         let refusing = refusals.lackHistory(from: anchor)
         let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)

@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateContent
 import StateStore
 
 /// One thing to ask a peer for.
@@ -16,6 +17,10 @@ public enum WalkTask: Sendable, Hashable {
     case compare(section: Int, from: Anchor, to: Anchor, places: [StatePlace])
     /// Codes that accounts of one section name.
     case codes([Bytes32], section: Int)
+    /// What joins parts of a spread storage trie to the state's root; `home`: where the first of them lies.
+    case storageCrown(StorageCrownKey, home: Int)
+    /// Which storage of accounts in these sections is spread.
+    case directory([Int], anchor: Anchor)
 
     /// Where a diff leads: to an anchor (the sections are folded) or to a block after the newest one.
     public enum DiffTarget: Sendable, Hashable {
@@ -25,7 +30,10 @@ public enum WalkTask: Sendable, Hashable {
 
     /// The section it is about, or the first of them; nil for a crown, which is about all.
     var subject: Int? {
-        if case .codes(_, let section) = self { section } else { sections.first }
+        switch self {
+        case .codes(_, let section), .storageCrown(_, let section): section
+        default: sections.first
+        }
     }
 
     /// The sections it changes.
@@ -34,7 +42,7 @@ public enum WalkTask: Sendable, Hashable {
         case .range(let section, _, _, _, _): [section]
         case .sections(let sections, _, _), .diffs(let sections, _, _): sections
         case .carry(let section, _, _), .compare(let section, _, _, _): [section]
-        case .crown, .codes: []
+        case .crown, .codes, .storageCrown, .directory: []
         }
     }
 
@@ -44,7 +52,7 @@ public enum WalkTask: Sendable, Hashable {
     var locksWhileAsked: Bool {
         switch self {
         case .range, .sections, .diffs(_, _, .block): false
-        case .crown, .diffs, .carry, .compare, .codes: true
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: true
         }
     }
 
@@ -52,7 +60,7 @@ public enum WalkTask: Sendable, Hashable {
     var diffStart: Anchor? {
         switch self {
         case .diffs(_, let anchor, _), .carry(_, let anchor, _): anchor
-        case .crown, .range, .sections, .compare, .codes: nil
+        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory: nil
         }
     }
 
@@ -60,7 +68,7 @@ public enum WalkTask: Sendable, Hashable {
     var doubled: (anchor: Anchor, maxBytes: UInt32)? {
         switch self {
         case .range(_, let anchor, _, _, let maxBytes), .sections(_, let anchor, let maxBytes): (anchor, maxBytes)
-        case .crown, .diffs, .carry, .compare, .codes: nil
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: nil
         }
     }
 
@@ -69,7 +77,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .range(let section, _, let origin, _, _): book.next(of: section) != origin
         case .sections(let sections, _, _): sections.contains { book.isComplete($0) }
-        case .crown, .diffs, .carry, .compare, .codes: false
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: false
         }
     }
 
@@ -78,7 +86,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .diffs(let sections, _, .anchor): sections
         case .carry(let section, _, _): [section]
-        case .crown, .range, .sections, .compare, .codes, .diffs(_, _, .block): []
+        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory, .diffs(_, _, .block): []
         }
     }
 }
@@ -91,6 +99,8 @@ public enum AskOutcome: Sendable, Equatable {
     case busy(Interval)
     /// The peer does not serve it (another anchor, history too short, not its section).
     case refused
+    /// The peer does not have that part of a spread storage, which is no promise of its announcements.
+    case lacksPart
     /// The peer has never heard of such content.
     case notKnown
     /// A diff was asked for from an anchor that the peer's history does not reach back to.
@@ -109,7 +119,7 @@ public enum AskOutcome: Sendable, Equatable {
         switch self {
         case .done: true
         case .busy, .failed, .invalid: false
-        case .refused, .notKnown, .tooOld, .tooLarge, .aborted: nil
+        case .refused, .lacksPart, .notKnown, .tooOld, .tooLarge, .aborted: nil
         }
     }
 

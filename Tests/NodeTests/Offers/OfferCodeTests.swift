@@ -61,7 +61,8 @@ import Testing
                 header: [], certificate: [], sectionHashBefore: .zero, changes: [], codes: [], pathProof: [])
             bench.node.state.pending.enqueue(
                 PendingDiff(
-                    key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), value: value,
+                    key: BlockDiffKey(point: StatePoint(number: number, hash: .max), section: 3), section: 3,
+                    value: value,
                     byteCount: 1, sender: Bench.peer, receivedAt: bench.now, isVouched: true),
                 bench.book)
         }

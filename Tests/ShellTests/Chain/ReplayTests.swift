@@ -147,7 +147,7 @@ private struct ReplayedState {
             depth: 1, epochLength: 64, arc: 0..<16, records: taken.records, layers: [], crowns: [])
         var last = genesis.header
         while let block = try source.next() {
-            let job = ReplayBlock(block: block, holdings.book)
+            let job = ReplayBlock(block: block, holdings)
             guard case .replay(.success(let replayed)) = StateJob.replay(job).run(on: try store.snapshot()) else {
                 Issue.record("block \(block.header.number) is refused")
                 return

@@ -56,7 +56,7 @@ struct Ring {
         let value = BlockDiffValue(
             header: [], certificate: [], sectionHashBefore: hash(section, from), changes: [], codes: [], pathProof: [])
         return PendingDiff(
-            key: BlockDiffKey(point: point, section: section), value: value,
+            key: BlockDiffKey(point: point, section: section), section: section, value: value,
             byteCount: bytes, sender: sender, receivedAt: time, isVouched: isVouched)
     }
 

@@ -42,7 +42,7 @@ import Testing
             let (map, changes, holdings) = (map, changes, Scene.holdings(records))
             root = try Scene.rootFound {
                 let block = try Scene.block(changes, number: 1, root: .zero)
-                _ = try ReplayBlock(block: block, holdings.book).run(on: map.snapshot())
+                _ = try ReplayBlock(block: block, holdings).run(on: map.snapshot())
             }
         }
 
@@ -74,7 +74,7 @@ import Testing
         func job(root: Bytes32? = nil, codeHashes: [Bytes32: Bytes32] = [:]) throws -> ReplayBlock {
             ReplayBlock(
                 block: try Scene.block(changes, number: 1, root: root ?? self.root, codeHashes: codeHashes),
-                Scene.holdings(records).book)
+                Scene.holdings(records))
         }
 
         /// Changes one byte of an entry of the store.

@@ -1,0 +1,50 @@
+import Chain
+import MerklePatricia
+import Primitives
+import StateContent
+import StateStore
+
+// Storage that is spread round the ring: its crowns are made where all of a trie is held, and what nobody wants any more
+// goes.
+extension StateSync {
+    /// Looks over what is spread: crowns that can be made of what is held, and parts that have served their time.
+    mutating func keepSpread(_ chain: some AttestedHeaders, at now: Instant) {
+        guard holdings.spread.rule != nil else { return }
+        if let newest = chain.newestAnchor {
+            makeStorageCrowns(at: newest, now)
+            // A part that came with its account's section has had an epoch to be fetched by those whose it is.
+            guard newest.epoch > 1 else { return }
+            let old = holdings.book.parts.left { [epochs = holdings.book.epochs] point in
+                epochs.epoch(of: point.number) + 2 <= newest.epoch
+            }
+            for id in old { drop(id, at: now) }
+        }
+    }
+
+    /// Has the storage crowns made that others will ask for.
+    mutating func makeStorageCrowns(at anchor: Anchor, _ now: Instant) {
+        let underWay = operations.storageCrowns
+        for job in holdings.crownsToMake(at: anchor) where !underWay.contains(job.trie.account) {
+            run(.makeStorageCrowns(job), for: .storageCrowns(job.trie.account), at: now)
+        }
+    }
+
+    /// A bridge of a network that spreads storage brings all it has to an anchor before it goes beyond: from there on
+    /// its changes are told by other places. Whether it may go on.
+    ///
+    /// Others have to wait until the anchor is final. A bridge need not: what it replays is its own chain's. But the
+    /// anchor before must be final, or nothing final would be held.
+    mutating func foldsOwn(_ chain: some AttestedHeaders, at now: Instant) -> Bool {
+        guard holdings.spread.rule != nil, let head = replayer?.head, holdings.book.isAllComplete else { return true }
+        let epochs = holdings.book.epochs
+        guard let number = epochs.boundary(of: epochs.epoch(of: head.number)),
+            let lowest = holdings.book.lowestPoint, lowest.number < number
+        else { return true }
+        guard chain.final.number >= lowest.number, let anchor = holdings.crowns.list.last?.anchor,
+            epochs.boundary(of: anchor.epoch) == number
+        else { return false }
+        makeStorageCrowns(at: anchor, now)
+        fold(to: anchor, isNew: true, at: now)
+        return false
+    }
+}
