@@ -54,6 +54,18 @@ public struct Placement: Hashable, Sendable {
         return spread(children >= 2 ? level : level - 1)
     }
 
+    /// The placement of a trie of which every branch along zeros can be looked up; nil: there is none at that path.
+    public func depth(branchAt branch: (Nibbles) -> TrieNode?) -> Int {
+        var path = Nibbles.root
+        while true {
+            guard case .branch(let node)? = branch(path) else { return spread(path.count - 1) }
+            guard path.count < sectionDepth + wideDepth,
+                node.children.count(where: { $0 != nil }) >= Self.leastChildren, node[0] != nil
+            else { return spread(path.count) }
+            path = path.appending(0)
+        }
+    }
+
     /// How many nibbles stand at this place of keys that agree before it.
     private static func children(of keys: some Collection<Bytes32>, at level: Int) -> Int {
         var mask: UInt16 = 0

@@ -27,7 +27,8 @@ public struct StoredState: Sendable {
         stored.lowestHeader = try HeaderRecords.lowest(in: snapshot)
         stored.knownNodes = try KnownNode.load(from: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }
-        stored.held = try HeldState(from: snapshot, depth: network.sectionDepth, stateRoots: roots, placedBy: network.placement)
+        stored.held = try HeldState(
+            from: snapshot, depth: network.sectionDepth, stateRoots: roots, placedBy: network.placement)
         return stored
     }
 

@@ -37,6 +37,8 @@ public struct SyntheticChain: Sendable {
         /// has them from genesis on and keeps them.
         public var wideFrom = 0
         public var wideUntil = Int.max
+        /// How many it has where it is not wide.
+        public var narrowSlots = 20
 
         public init(accounts: Int = 200, blocks: Int = 40, changesPerBlock: Int = 6, emptyEvery: Int = 11) {
             self.accounts = accounts
@@ -66,7 +68,7 @@ public struct SyntheticChain: Sendable {
         var wide: Address?
         if shape.wideSlots > 0 {
             let address = SyntheticChain.address(&generator)
-            let slots = shape.wideFrom > 0 ? SyntheticChain.fewSlots : shape.wideSlots
+            let slots = shape.wideFrom > 0 ? shape.narrowSlots : shape.wideSlots
             state[address] = SyntheticChain.wideAccount(slots: slots, &generator)
             wide = address
         }
@@ -80,7 +82,8 @@ public struct SyntheticChain: Sendable {
             if let fork, number == fork.after + 1 { generator = SeededGenerator(seed: fork.seed) }
             var changes: [SyntheticTrie.Change] = []
             let isTurn = number == shape.wideFrom || number == shape.wideUntil
-            let count = number.isMultiple(of: shape.emptyEvery) && !isTurn ? 0 : max(shape.changesPerBlock, isTurn ? 1 : 0)
+            let count =
+                number.isMultiple(of: shape.emptyEvery) && !isTurn ? 0 : max(shape.changesPerBlock, isTurn ? 1 : 0)
             for address in SyntheticChain.pick(count, &order, &generator) {
                 let after = SyntheticChain.successor(of: state[address] ?? PlainAccount(), &generator)
                 changes.append(SyntheticTrie.Change(address: address, before: state[address], after: after))
@@ -89,9 +92,9 @@ public struct SyntheticChain: Sendable {
             if let wide, count > 0, let before = state[wide] {
                 let isWide = number > shape.wideFrom && number < shape.wideUntil
                 var after = SyntheticChain.written(
-                    before, slots: isWide ? shape.wideSlots : SyntheticChain.fewSlots, &generator)
+                    before, slots: isWide ? shape.wideSlots : shape.narrowSlots, &generator)
                 if number == shape.wideFrom { SyntheticChain.widen(&after, to: shape.wideSlots, &generator) }
-                if number == shape.wideUntil { SyntheticChain.narrow(&after) }
+                if number == shape.wideUntil { SyntheticChain.narrow(&after, to: shape.narrowSlots) }
                 changes.append(SyntheticTrie.Change(address: wide, before: before, after: after))
             }
             for change in changes { state[change.address] = change.after }
@@ -141,17 +144,14 @@ public struct SyntheticChain: Sendable {
         return account
     }
 
-    /// Slots that the wide account has where it is not wide.
-    private static let fewSlots = 20
-
     private static func widen(_ account: inout PlainAccount, to slots: Int, _ generator: inout SeededGenerator) {
         for slot in 0..<slots {
             account.storage[UInt256(UInt64(slot))] = UInt256(UInt64.random(in: 1...(1 << 60), using: &generator))
         }
     }
 
-    private static func narrow(_ account: inout PlainAccount) {
-        for slot in account.storage.keys.sorted().dropFirst(fewSlots) { account.storage[slot] = nil }
+    private static func narrow(_ account: inout PlainAccount, to slots: Int) {
+        for slot in account.storage.keys.sorted().dropFirst(slots) { account.storage[slot] = nil }
     }
 
     /// The same after a block: some slots written, one emptied, one made.

@@ -284,13 +284,22 @@ private struct RangeChecker {
         for place in places {
             columns.append(key: slots.keys[place], value: slots.valueBytes[slots.valueRange(at: place)])
         }
+        let branches: BranchColumns
         do throws(ProofError) {
-            return try RangeVerifier.verify(
+            branches = try RangeVerifier.verify(
                 root: root, proof: range.storageProofs[nextProof], leaves: columns, first: first, last: last
             ).branches
         } catch {
             throw .storageProof(account: account, error)
         }
+        // Whoever begins a storage has every branch along zeros, which show how it is placed.
+        if let rule, first == .zero {
+            let depth = rule.depth { path in
+                branches.paths.firstIndex(of: path).flatMap { try? TrieNode(decoding: Array(branches.node(at: $0))) }
+            }
+            guard depth == 0 else { throw .wrongKind(account: account, .partial) }
+        }
+        return branches
     }
 }
 

@@ -63,6 +63,7 @@ struct Operation: Sendable {
         case diffs(DiffsTaken, goal: StatePoint)
         case layers([CheckedDiff])
         case fold(SectionFolded)
+        case resplit(PartsResplit)
         case drop
         case upkeep(UpkeepDone)
         case codes([Bytes32])

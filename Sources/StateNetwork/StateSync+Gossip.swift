@@ -44,7 +44,8 @@ extension StateSync {
                 outbox.append(.learned(header, from: peer))
                 guard let section = holdings.book.id(of: key) else { return }
                 let diff = PendingDiff(
-                    key: key, section: section, value: value, byteCount: item.value.count, sender: peer, receivedAt: now,
+                    key: key, section: section, value: value, byteCount: item.value.count, sender: peer,
+                    receivedAt: now,
                     isVouched: isVouched)
                 pending.enqueue(diff, holdings.book)
             case .blockDiffs(let key):

@@ -44,7 +44,9 @@ extension StateSync {
         case (.ask(.storageCrown, _), .storageCrowns(.success(let crowns))),
             (.storageCrowns, .storageCrowns(.success(let crowns))):
             guard !crowns.isEmpty else { return end(id, .aborted, at: moment.instant) }
-            write(id, crowns.reduce(into: WriteBatch()) { $0.append(StorageCrownRecords.writing($1.kept)) }, .storageCrowns(crowns))
+            write(
+                id, crowns.reduce(into: WriteBatch()) { $0.append(StorageCrownRecords.writing($1.kept)) },
+                .storageCrowns(crowns))
         case (.ask(.directory, _), .directory(.success(let entries))):
             if let peer = operation.peer { planner.directory.came(entries, from: peer, holdings) }
             end(id, .done(bytes: operation.bytes), at: moment.instant)
@@ -65,6 +67,7 @@ extension StateSync {
             }
             guard !checked.diffs.isEmpty else { return end(id, .aborted, at: moment.instant) }
             write(id, checked.batch, .layers(checked.diffs))
+        case (.fold, .resplit(.success(let resplit))): write(id, resplit.batch, .resplit(resplit))
         case (.fold, .fold(.success(let folded))): write(id, folded.batch, .fold(folded))
         case (.upkeep, .upkeep(.success(let done))):
             if let batch = done.batch { return write(id, batch, .upkeep(done)) }
@@ -168,6 +171,9 @@ extension StateSync {
             }
             holdings.took(folded.replaced)
             holdings.codes.want(folded.wantedCodes)
+        case .resplit(let resplit):
+            for index in operation.sections { _ = holdings.committed(nil, section: index) }
+            holdings.took(resplit.replaced)
         case .drop:
             for index in operation.sections {
                 _ = holdings.committed(nil, section: index)

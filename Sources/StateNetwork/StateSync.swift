@@ -338,7 +338,10 @@ public struct StateSync: Sendable {
     mutating func end(_ id: OperationID, _ outcome: AskOutcome, at now: Instant) {
         guard let operation = operations.end(id) else { return }
         holdings.book.unlock(operation.sections)
-        for id in operation.sections { holdings.book.tidy(id) }
+        for id in operation.sections where holdings.book.isPart(id) {
+            holdings.book.tidy(id)
+            if let owner = holdings.book.section(id).owner { holdings.wantAnew(owner) }
+        }
         pending.review(operation.sections)
         switch operation.purpose {
         case .ask(let task, _):

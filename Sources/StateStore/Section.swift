@@ -50,6 +50,11 @@ public struct Section: Hashable, Comparable, Sendable {
         index + 1 < Section.count(depth: depth) ? Section(depth: depth, index: index + 1, of: owner) : nil
     }
 
+    /// In which section of the ring it lies, where those of the accounts have `sectionDepth` nibbles.
+    public func place(sectionDepth: Int) -> Int {
+        owner.map { Placement.section(of: index, depth: depth, account: $0, sectionDepth: sectionDepth) } ?? index
+    }
+
     /// Where it begins in the flat order.
     public var firstCursor: Cursor {
         owner.map { Cursor(account: $0, slot: firstKey) } ?? Cursor(account: firstKey)

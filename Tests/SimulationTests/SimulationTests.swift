@@ -202,8 +202,9 @@ enum Oracle {
             return SectionLayering(of: record, at: top, layers: own).map { (section: record.section, layering: $0) }
         }
         let ring = sections.filter { $0.section.owner == nil }
-        #expect(ring.count == 16)
-        let view = StateView(snapshot, depth: 1, sections: ring)
+        let depth = scenario.plan.sectionDepth
+        #expect(ring.count == Section.count(depth: depth))
+        let view = StateView(snapshot, depth: depth, sections: ring)
         var spread: [Bytes32: StateView<MemorySnapshot>] = [:]
         for (account, depth) in try SpreadRecords.all(in: snapshot) {
             let parts = sections.filter { $0.section.owner == account && $0.section.depth == depth }

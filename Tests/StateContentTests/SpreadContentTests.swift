@@ -123,6 +123,13 @@ import Testing
         #expect(throws: RangeError.wrongKind(account: state.owner, .complete)) {
             try RangeCheck.verify(state.whole.serve(key), key: key, stateRoot: state.whole.root, placedBy: rule)
         }
+        // Nor is the beginning of it.
+        let begun = try TestState.key(Cursor(account: state.owner), Cursor.end(of: state.owner), maxBytes: 6_000)
+        let beginning = try state.whole.serve(begun)
+        #expect(try RangeCheck.verify(beginning, key: begun, stateRoot: state.whole.root).end < begun.limit)
+        #expect(throws: RangeError.wrongKind(account: state.owner, .partial)) {
+            try RangeCheck.verify(beginning, key: begun, stateRoot: state.whole.root, placedBy: rule)
+        }
         // Nor is storage left out that is too small: its nodes show that.
         let narrow = Placement(sectionDepth: 1, wideDepth: 3)
         var view = state.view

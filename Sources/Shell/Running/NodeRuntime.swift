@@ -154,7 +154,7 @@ public enum NodeRuntime {
         if let short {
             // What is on its way out makes room before anything else does.
             let records = try SectionRecord.all(in: try parts.store.snapshot())
-            let isTidy = records.allSatisfy { arc(short).contains($0.section.index) }
+            let isTidy = records.allSatisfy { arc(short).contains($0.section.place(sectionDepth: depth)) }
             exponent = isTidy ? short - 1 : short
         }
         let fitting = try parts.capacity().fit(exponent: exponent, depth: depth, isShort: short != nil, arc: arc)

@@ -97,7 +97,8 @@ final class StoreCapacity: Sendable {
         let all = try snapshot.liveBytes()
         // Sections are about equally large. History is not counted: it goes before they do.
         let held = try snapshot.liveBytes(of: Table.allCases.filter { $0 != .history })
-        let used = records.isEmpty ? 0 : held / records.count * arc(exponent).count
+        let places = Set(records.map { $0.section.place(sectionDepth: depth) }).count
+        let used = places == 0 ? 0 : held / places * arc(exponent).count
         let fitting = StorageRelief.radiusExponent(fitting: capacity, used: used, from: exponent, depth: depth)
         guard isShort || fitting < exponent || StorageRelief.isShort(used: all, capacity: capacity) else {
             return exponent
@@ -108,7 +109,7 @@ final class StoreCapacity: Sendable {
                     + "\(ByteCount(bytes: UInt64(capacity))): the arc kept and announced is 2^\(fitting) keys; raise "
                     + "--storage-capacity for a larger one")
         }
-        for record in records where !arc(fitting).contains(record.section.index) {
+        for record in records where !arc(fitting).contains(record.section.place(sectionDepth: depth)) {
             try drop(record)
             tell("section \(record.section) is kept no longer: it lies outside the arc")
         }

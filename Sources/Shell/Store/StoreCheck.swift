@@ -51,7 +51,8 @@ public enum StoreCheck {
         var tally = try check.checkHeaders()
         let crowns = try crowns(snapshot, network, &tally.faults)
         for record in check.records {
-            guard let crown = crowns[record.working], let found = record.sectionHash else { continue }
+            guard record.section.owner == nil, let crown = crowns[record.working], let found = record.sectionHash
+            else { continue }
             let expected = try crown.sectionHash(record.section.index)
             guard found != expected else { continue }
             tally.faults.append(
@@ -60,7 +61,8 @@ public enum StoreCheck {
         }
         tally.add(
             try sections(check.records, with: check, threads: threads) { record in
-                record.previous.flatMap { crowns[$0] }.flatMap { try? $0.sectionHash(record.section.index) }
+                guard record.section.owner == nil else { return nil }
+                return record.previous.flatMap { crowns[$0] }.flatMap { try? $0.sectionHash(record.section.index) }
             })
         if let first = tally.faults.first {
             throw ShellError.damaged(path: directory.path, first, others: tally.faults.count - 1)

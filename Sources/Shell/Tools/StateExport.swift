@@ -51,7 +51,8 @@ public enum StateExport {
         var writer = ExportWriter(sink: sink)
         try writer.begin(at: newest.header.point, root: newest.header.stateRoot)
         for part in newest.sections {
-            let found = try write(part.section, through: part.layering, of: snapshot, to: &writer)
+            let found = try write(
+                part.section, through: part.layering, of: snapshot, spread: newest.spread, to: &writer)
             guard found == part.subtree else {
                 throw StateFault.sectionHash(
                     section: part.section.index, block: newest.header.number,
@@ -64,10 +65,10 @@ public enum StateExport {
     /// Writes one section; what its leaves hash to.
     private static func write(
         _ section: Section, through layering: SectionLayering, of snapshot: some StoreSnapshot,
-        to writer: inout ExportWriter
+        spread: [Bytes32: [Part]], to writer: inout ExportWriter
     ) throws -> Subtree {
         let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: layering)])
-        var hasher = LeafHasher(of: section)
+        var hasher = LeafHasher(of: section) { spread[$0] != nil }
         var walk = try view.walk(from: Cursor(account: section.firstKey))
         while let key = try walk.next() {
             let value = walk.value ?? []
@@ -92,8 +93,37 @@ public enum StateExport {
                 code = found
             }
             try writer.account(key.account, account, code: code)
+            if let parts = spread[key.account] {
+                try write(parts, of: key.account, account.storageRoot, from: snapshot, to: &writer)
+            }
         }
         return try hasher.finish()
+    }
+
+    /// Writes the slots of an account whose storage is spread: they must make up its storage root.
+    private static func write(
+        _ parts: [Part], of account: Bytes32, _ root: Bytes32, from snapshot: some StoreSnapshot,
+        to writer: inout ExportWriter
+    ) throws {
+        for part in parts {
+            let view = StateView(snapshot, part.section, layering: part.layering)
+            var hasher = LeafHasher(of: part.section)
+            var walk = try view.walk(from: part.section.firstCursor)
+            while let key = try walk.next(), let slot = key.slot, part.section.contains(slot) {
+                let value = walk.value ?? []
+                try key.bytes.withUnsafeBytes { key in
+                    try value.withUnsafeBytes { value in try hasher.add(key, value) }
+                }
+                try writer.slot(slot, value)
+            }
+            let found = try hasher.finish()
+            guard found == part.subtree else {
+                throw StateFault.storageRoot(
+                    account: account, expected: root, found: found.hash(at: part.section.depth))
+            }
+        }
+        let found = Crown(sections: parts.map(\.subtree), depth: parts.first?.section.depth ?? 1).root
+        guard found == root else { throw StateFault.storageRoot(account: account, expected: root, found: found) }
     }
 
     /// A section at one block: how it is read, and what its record says that it hashes to.
@@ -107,11 +137,14 @@ public enum StateExport {
     struct Newest {
         let header: BlockHeader
         let sections: [Part]
+        /// By account, the parts of storage that is spread, in order.
+        let spread: [Bytes32: [Part]]
     }
 
     /// The newest block at which the whole state is here: the root made of the section hashes is its header's.
     static func newestBlock(_ snapshot: some StoreSnapshot, depth: Int) throws -> Newest {
-        let records = try SectionRecord.all(in: snapshot).filter { $0.section.depth == depth && $0.isComplete }
+        let all = try SectionRecord.all(in: snapshot).filter(\.isComplete)
+        let records = all.filter { $0.section.owner == nil && $0.section.depth == depth }
         let count = Section.count(depth: depth)
         guard records.count == count else { throw Failure.incomplete(held: records.count, of: count) }
         let layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
@@ -120,8 +153,10 @@ public enum StateExport {
         let headers = try HeaderRecords.headers(from: oldest, through: highest.number, limit: .max, in: snapshot)
         for (point, bytes) in headers.reversed() {
             guard let header = try? BlockHeader(rlp: bytes) else { throw StateFault.header(block: point.number) }
-            if let sections = sections(of: records, layers: layers, at: header) {
-                return Newest(header: header, sections: sections)
+            if let sections = sections(of: records, layers: layers, at: header),
+                let spread = try spread(in: all, layers: layers, at: header, snapshot)
+            {
+                return Newest(header: header, sections: sections, spread: spread)
             }
             // Where all stand at this block, their records must make up its root.
             let found = Crown(sections: records.map { $0.subtree ?? .empty }, depth: depth).root
@@ -132,8 +167,23 @@ public enum StateExport {
         throw Failure.noBlock
     }
 
-    /// The sections at a block; nil where they do not make up its state root.
-    private static func sections(
+    /// The parts of all storage that is spread, at a block; nil where one is not here.
+    private static func spread(
+        in records: [SectionRecord], layers: [Section: [BlockLayer]], at header: BlockHeader,
+        _ snapshot: some StoreSnapshot
+    ) throws -> [Bytes32: [Part]]? {
+        var spread: [Bytes32: [Part]] = [:]
+        for (account, depth) in try SpreadRecords.all(in: snapshot) {
+            let own = records.filter { $0.section.owner == account && $0.section.depth == depth }
+            guard own.count == Section.count(depth: depth), let parts = parts(of: own, layers: layers, at: header)
+            else { return nil }
+            spread[account] = parts
+        }
+        return spread
+    }
+
+    /// Sections at a block; nil where one does not lead there.
+    private static func parts(
         of records: [SectionRecord], layers: [Section: [BlockLayer]], at header: BlockHeader
     ) -> [Part]? {
         var parts: [Part] = []
@@ -141,11 +191,19 @@ public enum StateExport {
             let own = layers[record.section] ?? []
             let top = own.filter { $0.point.number <= header.number && $0.point.number > record.working.number }
                 .max { $0.point.number < $1.point.number }
-            guard let subtree = top?.update.subtreeAfter ?? record.subtree,
+            guard record.working.number <= header.number, let subtree = top?.update.subtreeAfter ?? record.subtree,
                 let layering = SectionLayering(of: record, at: top?.point ?? record.working, layers: own)
             else { return nil }
             parts.append(Part(section: record.section, layering: layering, subtree: subtree))
         }
+        return parts
+    }
+
+    /// The sections at a block; nil where they do not make up its state root.
+    private static func sections(
+        of records: [SectionRecord], layers: [Section: [BlockLayer]], at header: BlockHeader
+    ) -> [Part]? {
+        guard let parts = parts(of: records, layers: layers, at: header) else { return nil }
         let depth = records.first?.section.depth ?? 0
         guard Crown(sections: parts.map(\.subtree), depth: depth).root == header.stateRoot else { return nil }
         return parts

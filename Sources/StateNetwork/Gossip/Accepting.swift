@@ -21,7 +21,8 @@ extension Holdings {
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
             let admission = pending.admission(of: key, from: peer, isCanonical: isCanonical, book)
-            guard admission == .wanted, key.trie == .accounts, expected.contains(where: { $0.contains(key.section) }) else {
+            guard admission == .wanted, key.trie == .accounts, expected.contains(where: { $0.contains(key.section) })
+            else {
                 return AcceptCode(admission)
             }
             return .inProgress

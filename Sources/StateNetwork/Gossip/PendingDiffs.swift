@@ -20,7 +20,8 @@ struct PendingDiff: Sendable {
     let isVouched: Bool
 
     init(
-        key: BlockDiffKey, section: Int, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, byteCount: Int, sender: Bytes32,
+        key: BlockDiffKey, section: Int, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, byteCount: Int,
+        sender: Bytes32,
         receivedAt: Instant, isVouched: Bool
     ) {
         self.key = key
@@ -37,7 +38,8 @@ struct PendingDiff: Sendable {
     func keepingCodes(_ hashes: [Bytes32]) -> PendingDiff {
         guard value.codes.count > hashes.count else { return self }
         return PendingDiff(
-            key: key, section: section, value: value.keepingCodes { hashes.contains($0) }, sectionHashAfter: sectionHashAfter,
+            key: key, section: section, value: value.keepingCodes { hashes.contains($0) },
+            sectionHashAfter: sectionHashAfter,
             byteCount: byteCount, sender: sender, receivedAt: receivedAt, isVouched: isVouched)
     }
 }
@@ -176,7 +178,8 @@ struct PendingDiffs: Sendable {
         for part in claims.parts {
             let key = BlockDiffKey(point: claims.header.point, section: part.section)
             let diff = PendingDiff(
-                key: key, section: part.section, value: part.value, sectionHashAfter: part.sectionHashAfter, byteCount: part.byteCount,
+                key: key, section: part.section, value: part.value, sectionHashAfter: part.sectionHashAfter,
+                byteCount: part.byteCount,
                 sender: sender, receivedAt: now, isVouched: isVouched)
             enqueue(diff, book)
         }

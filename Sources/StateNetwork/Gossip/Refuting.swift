@@ -12,7 +12,9 @@ extension PendingDiff {
     /// Whether it says something provably false of the state before its block.
     func isRefuted(by crowns: Crowns, _ chain: some AttestedHeaders) -> Bool {
         // Of parts nobody but who holds all of them knows the state before.
-        guard key.trie == .accounts, key.point.number > 0, let header = chain.header(of: key.point) else { return false }
+        guard key.trie == .accounts, key.point.number > 0, let header = chain.header(of: key.point) else {
+            return false
+        }
         let parent = StatePoint(number: key.point.number - 1, hash: header.parentHash)
         guard let root = chain.header(of: parent)?.stateRoot else { return false }
         return crowns.provenHash(of: key.section, root: root).map { $0 != value.sectionHashBefore } ?? false

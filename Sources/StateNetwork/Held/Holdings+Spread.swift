@@ -22,7 +22,9 @@ extension Holdings {
         tries: [(account: Bytes32, depth: Int)], crowns: [StorageCrown], newest: Anchor?
     ) {
         let anchor = Anchor(epoch: 0, hash: .zero)
-        for (account, depth) in tries { note(spread.learn(account, depth: depth, at: anchor), of: account, from: anchor) }
+        for (account, depth) in tries {
+            note(spread.learn(account, depth: depth, at: anchor), of: account, from: anchor)
+        }
         for crown in crowns.sorted(by: { $0.key.anchor < $1.key.anchor }) { took(crown) }
         // Parts without their account are known by their records alone.
         for part in book.parts.held where spread.knownAt(part.owner ?? .zero) == nil {
@@ -133,9 +135,10 @@ extension Holdings {
         guard let rule = spread.rule, let crown = crowns.crown(at: anchor) else { return [] }
         let point = book.point(of: anchor)
         return spread.accounts.compactMap { account in
-            guard spread.crown(of: account, at: anchor) == nil,
+            guard spread.crown(of: account, depth: spread.depth(of: account), part: 0, at: anchor) == nil,
                 let section = held(Section(of: account, depth: book.depth).index),
-                section.stateHash(at: point.number) == provenHash(of: Section(of: account, depth: book.depth).index, at: anchor),
+                section.stateHash(at: point.number)
+                    == provenHash(of: Section(of: account, depth: book.depth).index, at: anchor),
                 let parts = parts(of: account), parts.subtrees(at: point.number) != nil
             else { return nil }
             return MakeStorageCrowns(
@@ -145,6 +148,30 @@ extension Holdings {
 }
 
 extension Holdings {
+    /// Tries that are spread otherwise than before, and of which parts of the former placement are still here: these
+    /// make room for the others. Where all of them are here the others can be made of them.
+    var outgrown: [(account: Bytes32, depth: Int, parts: [Int])] {
+        spread.accounts.compactMap { account in
+            let depth = spread.depth(of: account)
+            let others = depth > 0 ? book.parts.others(than: depth, of: account) : []
+            return others.isEmpty ? nil : (account, depth, others)
+        }
+    }
+
+    /// The job that makes parts of a placement out of all those of another; nil where some are not here.
+    func resplitting(_ account: Bytes32, to depth: Int, _ parts: [Int], at anchor: Anchor) -> ResplitParts? {
+        guard let former = parts.first.map({ book.section($0).depth }),
+            let held = self.parts(of: account, depth: former), held.subtrees(at: book.point(of: anchor).number) != nil
+        else { return nil }
+        return ResplitParts(trie: held, depth: depth, point: book.point(of: anchor))
+    }
+
+    /// The parts of a former placement are gone: those of the present one are wanted now.
+    mutating func wantAnew(_ account: Bytes32) {
+        guard let anchor = spread.knownAt(account) else { return }
+        book.want(partsOf: account, depth: spread.depth(of: account), from: anchor)
+    }
+
     /// Accounts in some sections whose storage is spread at an anchor, as far as is known here.
     func directory(of sections: [Int], at anchor: Anchor) -> [WideEntry] {
         let asked = Set(sections)
@@ -158,7 +185,8 @@ extension Holdings {
 }
 
 extension BlockLayer {
-    /// Of a layer of a part: its account after the block, in slim form, by the layer's own proof; nil where that is gone.
+    /// Of a layer of a part: its account after the block, in slim form, by the layer's own proof; nil where that is
+    /// gone.
     func owner(_ index: Int, depth: Int, of account: Bytes32, header: BlockHeader?) -> [UInt8]? {
         guard let header,
             let proof = try? PartsProof(

@@ -1,4 +1,3 @@
-import MerklePatricia
 import Primitives
 import StateStore
 
@@ -48,10 +47,7 @@ struct PartIDs: Sendable {
 
     /// In which section of the ring it lies.
     func place(of id: Int) -> Int {
-        guard id >= start else { return id }
-        let part = section(id)
-        return Placement.section(
-            of: part.index, depth: part.depth, account: part.owner ?? .zero, sectionDepth: sectionDepth)
+        id < start ? id : section(id).place(sectionDepth: sectionDepth)
     }
 
     /// Where on the ring a part may be: the section that it lies in, and its account's.

@@ -284,10 +284,11 @@ public struct SectionBook: Sendable {
     mutating func take(_ part: Section) -> Int { parts.take(part) }
 
     /// The storage trie of an account is spread so far from an anchor on: its parts that lie in the arc are wanted, and
-    /// those of other placements no more. 0: its storage is with the account.
+    /// those of other placements no more. 0: its storage is with the account. Parts of two placements share what they
+    /// are stored in, so those of the next are wanted only when those of the last are gone.
     mutating func want(partsOf account: Bytes32, depth wanted: Int, from anchor: Anchor) {
         for id in parts.others(than: wanted, of: account) { unwant(id) }
-        guard wanted > 0 else { return }
+        guard wanted > 0, parts.others(than: wanted, of: account).isEmpty else { return }
         for id in parts.ids(of: account, depth: wanted) where arc.contains(place(of: id)) {
             parts.enter(id)
             change(id) { entry in entry.wantedSince = entry.wantedSince ?? anchor.epoch }

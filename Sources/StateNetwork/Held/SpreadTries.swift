@@ -8,8 +8,8 @@ import StateStore
 /// parts. Each was proven: by a range or a diff of the account's section, or by a storage crown.
 ///
 /// At every anchor a trie's storage crown says anew how far it is spread, and what its parts hash to. It is asked for
-/// once, kept as long as the anchor is served, and passed on. A section with accounts whose storage is spread goes to an
-/// anchor only with their crowns there: they have the nodes that show the placement.
+/// once, kept as long as the anchor is served, and passed on. A section with accounts whose storage is spread goes to
+/// an anchor only with their crowns there: they have the nodes that show the placement.
 public struct SpreadTries: Sendable {
     /// A trie.
     private struct Trie: Sendable {

@@ -126,7 +126,9 @@ public struct BuildGenesis: Sendable {
             if let last = accounts.keys.last, last >= change.key {
                 throw StateChangeError.unsorted(FlatKey(account: change.key))
             }
-            let spread = try rule.flatMap { try GenesisTaken.spread(change, depth: depth, at: block.header.point, $0, snapshot) }
+            let spread = try rule.flatMap {
+                try GenesisTaken.spread(change, depth: depth, at: block.header.point, $0, snapshot)
+            }
             if let spread {
                 replaced.add(spread.replaced)
                 writer.append(spread.batch)

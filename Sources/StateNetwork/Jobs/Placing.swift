@@ -78,3 +78,47 @@ public struct SpreadParts: Sendable {
         return slots
     }
 }
+
+/// Makes the parts of a spread trie anew where it is placed at another depth than before. What is stored of slots
+/// stays; branches and records are made anew.
+public struct ResplitParts: Sendable {
+    /// All parts as they were.
+    let trie: SpreadParts
+    /// At which depth the trie is placed from now on.
+    let depth: Int
+    /// The anchor's block, from which on it is.
+    let point: StatePoint
+
+    func run(on snapshot: some StoreSnapshot) throws -> PartsResplit {
+        let account = trie.account
+        var columns = LeafColumns()
+        for slot in try trie.slots(at: point, in: snapshot) {
+            guard let key = slot.key.slot, let value = slot.value else { continue }
+            columns.append(key: key, value: SlotValue.rlp(value))
+        }
+        var batch = WriteBatch()
+        for part in trie.parts.compactMap(\.record?.section) { batch.append(StateWrites.dropSection(part)) }
+        var writer = RangeWriter(depth: depth)
+        var records: [SectionRecord] = []
+        var branches = BranchColumns()
+        var start = 0
+        for index in 0..<Section.count(depth: depth) {
+            let part = Section(depth: depth, index: index, of: account)
+            let end = columns.keys[start...].firstIndex { !part.contains($0) } ?? columns.count
+            let subtree = TrieBuilder.build(columns, in: start..<end, under: part.path, emitting: &branches)
+            records.append(SectionRecord(section: part, working: point, coverage: .complete(subtree)))
+            start = end
+        }
+        writer.part(of: account, slots: columns, branches: branches, depth: depth)
+        for record in records { writer.section(record) }
+        batch.append(writer.finished)
+        return PartsResplit(
+            replaced: Replaced(placements: [account: depth], parts: records, at: point), batch: batch)
+    }
+}
+
+/// The parts of a trie made anew.
+public struct PartsResplit: Sendable {
+    let replaced: Replaced
+    public let batch: WriteBatch
+}

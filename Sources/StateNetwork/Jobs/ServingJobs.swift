@@ -136,8 +136,8 @@ public struct ServeDiffs: Sendable {
         return changes.filter { $0.key.slot == nil || !elsewhere.contains($0.key.account) }
     }
 
-    /// The nodes that show where storage is at the goal, of changed accounts whose storage is elsewhere. Within an epoch
-    /// nobody needs to be shown.
+    /// The nodes that show where storage is at the goal, of changed accounts whose storage is elsewhere. Within an
+    /// epoch nobody needs to be shown.
     private func placements(
         of section: StateStore.Section, _ changes: [LeafChange], in snapshot: some StoreSnapshot
     ) throws -> [[UInt8]] {

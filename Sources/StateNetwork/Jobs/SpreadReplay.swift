@@ -116,7 +116,9 @@ extension GenesisTaken {
         let slots = change.storage.filter { $0.value != .zero }
         guard rule.depth(of: slots.map(\.key)) > 0 else { return nil }
         let section = Section(of: change.key, depth: depth)
-        let leaves = slots.map { LeafChange(key: FlatKey(account: change.key, slot: $0.key), value: $0.value.minimalBytes) }
+        let leaves = slots.map {
+            LeafChange(key: FlatKey(account: change.key, slot: $0.key), value: $0.value.minimalBytes)
+        }
         var columns = LeafColumns()
         for slot in slots { columns.append(key: slot.key, value: SlotValue.rlp(slot.value.minimalBytes)) }
         var branches = BranchColumns()
@@ -130,7 +132,9 @@ extension GenesisTaken {
         let placed = try StoragePlacing.place(update, over: view, at: point, by: rule, shown: [:])
         var batch = WriteBatch()
         for change in placed.update.leaves { batch.put(.leaves, change.key.bytes, change.after ?? []) }
-        for change in placed.update.storageBranches { batch.put(.storageBranches, change.key.bytes, change.after ?? []) }
+        for change in placed.update.storageBranches {
+            batch.put(.storageBranches, change.key.bytes, change.after ?? [])
+        }
         batch.append(placed.batch)
         let replaced = Replaced(
             placements: placed.placements, parts: placed.spread.flatMap(\.parts), at: point)

@@ -24,6 +24,7 @@ public enum StateJob: Sendable {
     case checkStorageCrown(CheckStorageCrown)
     case checkDirectory(CheckDirectory)
     case makeStorageCrowns(MakeStorageCrowns)
+    case resplit(ResplitParts)
     case fold(FoldSection)
     case genesis(BuildGenesis)
     case replay(ReplayBlock)
@@ -50,6 +51,7 @@ public enum StateJob: Sendable {
         case .checkCodes(let job): .codes(StateJobError.result { try job.run() })
         case .checkStorageCrown(let job): .storageCrowns(StateJobError.result { try job.run() })
         case .checkDirectory(let job): .directory(StateJobError.result { try job.run() })
+        case .resplit(let job): .resplit(StateJobError.result { try job.run(on: snapshot) })
         case .makeStorageCrowns(let job): .storageCrowns(StateJobError.result { try job.run(on: snapshot) })
         case .fold(let job): .fold(StateJobError.result { try job.run(on: snapshot) })
         case .genesis(let job): .genesis(StateJobError.result { try job.run(on: snapshot) })
@@ -77,6 +79,7 @@ extension StateJob {
         case .checkCodes: .codes(.failure(.store(error)))
         case .checkStorageCrown, .makeStorageCrowns: .storageCrowns(.failure(.store(error)))
         case .checkDirectory: .directory(.failure(.store(error)))
+        case .resplit: .resplit(.failure(.store(error)))
         case .fold: .fold(.failure(.store(error)))
         case .genesis: .genesis(.failure(.store(error)))
         case .replay: .replay(.failure(.store(error)))
@@ -119,6 +122,7 @@ public enum StateJobResult: Sendable {
     case codes(Result<[(hash: Bytes32, code: [UInt8])], StateJobError>)
     case storageCrowns(Result<[StorageCrown], StateJobError>)
     case directory(Result<[WideEntry], StateJobError>)
+    case resplit(Result<PartsResplit, StateJobError>)
     case fold(Result<SectionFolded, StateJobError>)
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
@@ -139,6 +143,7 @@ public enum StateJobResult: Sendable {
         case .codes(let result): result.error
         case .storageCrowns(let result): result.error
         case .directory(let result): result.error
+        case .resplit(let result): result.error
         case .fold(let result): result.error
         case .genesis(let result): result.error
         case .replay(let result): result.error

@@ -25,6 +25,8 @@ struct Scrubber: Sendable {
     /// The next section of the round, and how many are left of it.
     private var next: Int
     private var left: Int
+    /// Parts of spread storage that are left of it, after the sections.
+    private var parts: [Int]
     /// Sections that a peer may have refused, in order.
     private var suspects: [Int] = []
     private var suspectedAt: [Int: Instant] = [:]
@@ -38,6 +40,7 @@ struct Scrubber: Sendable {
     init(_ book: SectionBook, from start: UInt64, at now: Instant) {
         next = book.arc.lowerBound + Int(start % UInt64(max(book.arc.count, 1)))
         left = book.arc.count
+        parts = book.parts.wanted
         nextAt = now + UpkeepLimits.firstScrub
         roundBegan = nextAt
     }
@@ -98,7 +101,7 @@ struct Scrubber: Sendable {
 
     /// The next section that can be read; none while the round is over, which takes its time.
     private mutating func begin(_ book: SectionBook, at now: Instant) -> SectionScrub? {
-        while let index = nextSection(in: book.arc, at: now) {
+        while let index = nextSection(of: book, at: now) {
             if book.isComplete(index), let scrub = book.read(index, { $0.record.flatMap { SectionScrub($0) } }) {
                 return scrub
             }
@@ -106,11 +109,13 @@ struct Scrubber: Sendable {
         return nil
     }
 
-    private mutating func nextSection(in arc: Range<Int>, at now: Instant) -> Int? {
+    private mutating func nextSection(of book: SectionBook, at now: Instant) -> Int? {
+        let arc = book.arc
         while let suspect = suspects.first {
             suspects.removeFirst()
             if arc.contains(suspect) { return suspect }
         }
+        if left == 0, let part = parts.popLast() { return part }
         if left == 0 {
             // A round in which nothing was complete was none.
             let length = sectionsRead == readBefore ? UpkeepLimits.firstScrub : UpkeepLimits.scrubRound
@@ -120,7 +125,7 @@ struct Scrubber: Sendable {
                 nextAt = min(now + UpkeepLimits.servedSilence, begins)
                 return nil
             }
-            (roundBegan, readBefore, left) = (now, sectionsRead, arc.count)
+            (roundBegan, readBefore, left, parts) = (now, sectionsRead, arc.count, book.parts.wanted)
         }
         if !arc.contains(next) { next = arc.lowerBound }
         left = min(left, arc.count) - 1

@@ -78,9 +78,10 @@ struct Upkeep: Sendable {
                 capacity: configuration.storageBytes ?? .max, floor: plan.floor(depth: depth),
                 ceiling: plan.ceiling(depth: depth), mark: mark)
         }
-        outside = 
+        outside =
             isHolder
-            ? Set(records.lazy.filter { $0.section.owner == nil }.map(\.section.index).filter { !book.arc.contains($0) })
+            ? Set(
+                records.lazy.filter { $0.section.owner == nil }.map(\.section.index).filter { !book.arc.contains($0) })
             : []
         if repairs { scrubber = Scrubber(book, from: moment.unixSeconds / 60, at: moment.instant) }
     }

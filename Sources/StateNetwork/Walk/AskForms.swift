@@ -40,7 +40,8 @@ extension Holdings {
         guard let first = sections.first.map({ book.section($0) }) else { return nil }
         return DiffsKey(
             trie: StateTrie(of: first), from: book.point(of: anchor), to: point(of: target),
-            sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes, withProof: withProof
+            sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes,
+            withProof: withProof
         ).map { .diffs($0) }
     }
 

@@ -74,6 +74,7 @@ public enum WalkLimits {
     static let partPause = Interval.seconds(3)
     /// Peers that are asked, for each section, which storage is spread: one could leave something out.
     static let directoriesPerSection = 2
-    /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a diff.
+    /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a
+    /// diff.
     static let crownPatience = Interval.seconds(5)
 }

@@ -4,9 +4,9 @@ import Primitives
 import StateContent
 import StateStore
 
-/// Which storage is spread, as others say: asked for at each anchor by nodes that keep a part of the ring, since parts of
-/// any account's storage may lie in it. Nothing of it is believed: an entry says whom to ask a storage crown about, and
-/// what that shows is known.
+/// Which storage is spread, as others say: asked for at each anchor by nodes that keep a part of the ring, since parts
+/// of any account's storage may lie in it. Nothing of it is believed: an entry says whom to ask a storage crown about,
+/// and what that shows is known.
 struct SpreadDirectory: Sendable {
     /// What somebody says of an account.
     private struct Hint: Sendable {
@@ -109,7 +109,9 @@ extension WalkPlanner {
             let home = holdings.book.id(of: part) ?? Section(of: key.account, depth: holdings.book.depth).index
             let peer = draft.choose(by: &chooser) { peer in
                 !peer.lacks.contains(home)
-                    && peer.served.contains { $0.anchor == newest && $0.runs.contains { homes.contains(where: $0.contains) } }
+                    && peer.served.contains {
+                        $0.anchor == newest && $0.runs.contains { homes.contains(where: $0.contains) }
+                    }
             }
             if let peer { draft.ask(.storageCrown(key, home: home), of: peer) }
         }

@@ -329,33 +329,6 @@ public struct WalkPlanner: Sendable {
         }
     }
 
-    private func planCodes(
-        _ holdings: Holdings, _ operations: OperationTable, _ chain: some AttestedHeaders, _ draft: inout WalkDraft,
-        by chooser: inout some PeerChooser
-    ) {
-        guard !holdings.codes.isEmpty, draft.hasRoom else { return }
-        var asked = Set<Bytes32>()
-        for operation in operations.asks {
-            if case .codes(let hashes, _)? = operation.task { asked.formUnion(hashes) }
-        }
-        for section in holdings.codes.lacking {
-            var rest = holdings.codes.of(section).filter { !asked.contains($0) }[...]
-            // A section waits for its code: whoever has helped before is likelier to than one that was never asked.
-            let isHelped = draft.candidates.contains { peer in
-                peer.hasHelped && !peer.isPaused && peer.holds(section, atAny: chain.isFinal)
-            }
-            while !rest.isEmpty,
-                let peer = draft.choose(
-                    by: &chooser,
-                    where: { (!isHelped || $0.hasHelped) && $0.holds(section, atAny: chain.isFinal) })
-            {
-                let group = Array(rest.prefix(WalkLimits.codesPerRequest))
-                rest = rest.dropFirst(group.count)
-                draft.ask(.codes(group, section: section), of: peer)
-            }
-        }
-    }
-
     /// Each lane asks for the next range of the section it is on. Where the download limit does not cover a request for
     /// every lane, the section that is first to lose its anchor goes first: lanes that all crept at the same pace would
     /// all be overtaken.
@@ -368,7 +341,8 @@ public struct WalkPlanner: Sendable {
         if lanes.current.contains(nil) {
             lanes.fill(
                 Lanes.Sections(
-                    book: book, providers: { peers.providers(of: book.place(of: $0)) }, ofFellows: draft.ofFellows(at: newest),
+                    book: book, providers: { peers.providers(of: book.place(of: $0)) },
+                    ofFellows: draft.ofFellows(at: newest),
                     isUnderWay: { [taken = draft.taken] in taken.contains($0) || book.isLocked($0) }))
         }
         // By anchor, sections not begun last; of equals the one that fewest have, then in the order of the lanes, which

@@ -30,24 +30,38 @@ import Testing
         for host in [client] + scenario.holders {
             #expect(scenario.world.node(host)?.totals.invalidAnswers == 0)
         }
+        let totals = try #require(scenario.world.node(client)).totals
+        print("\(totals.ranges) ranges, \(totals.sectionDiffs) diffs, \(totals.folds) folds, \(totals.drops) drops")
     }
 
-    /// Slots of the wide account that a host has.
-    private func slots(of host: HostID, in scenario: Scenario) throws -> Int {
+    /// Slots of spread storage that a host has, and how far that is spread by what it says of its accounts.
+    private func held(by host: HostID, in scenario: Scenario) throws -> (slots: Int, depths: [Int]) {
+        let snapshot = scenario.world.store(host).snapshot()
         var count = 0
-        try scenario.world.store(host).snapshot().forEach(.partLeaves, from: [], upTo: nil) { (_, _) throws(StoreError) in
+        try snapshot.forEach(.partLeaves, from: [], upTo: nil) { (_, _) throws(StoreError) in
             count += 1
             return true
         }
-        return count
+        return (count, try SpreadRecords.all(in: snapshot).map(\.depth))
     }
 
     @Test func aClientWalksPartsThatNobodyHasAllOf() throws {
         var scenario = try Scenario(plan(seed: 91))
         _ = scenario.world.run(until: .seconds(40))
-        for holder in scenario.holders { #expect(try slots(of: holder, in: scenario) <= 1_500 / 8 + 150) }
+        var sum = 0
+        for holder in scenario.holders {
+            let slots = try held(by: holder, in: scenario).slots
+            #expect(slots <= 1_500 / 8 + 150)
+            sum += slots
+        }
+        // Sixteen holders of an eighth each have everything twice.
+        #expect(sum > 2 * 1_450)
+        #expect(try held(by: scenario.bridge, in: scenario).depths == [1])
         let client = try scenario.addWalker()
         try expectEnd(of: client, in: &scenario, until: .seconds(300))
+        let (slots, depths) = try held(by: client, in: scenario)
+        #expect(slots > 1_450 && depths == [1])
+        #expect(scenario.world.node(client)?.totals.drops == 0)
     }
 
     @Test func storageGoesFromNarrowToWideAndBack() throws {
@@ -63,6 +77,52 @@ import Testing
         }
         #expect(isWide)
         try expectEnd(of: client, in: &scenario, until: .seconds(400))
-        #expect(try SpreadRecords.all(in: scenario.world.store(client).snapshot()).isEmpty)
+        #expect(try held(by: client, in: scenario) == (0, []))
+        for holder in scenario.holders { #expect(try held(by: holder, in: scenario).slots == 0) }
+    }
+
+    /// At depth 2 a trie grows from one placement into the next: what was in 16 parts is in 256, and back.
+    @Test func storageGoesFromOnePlacementToTheNextAndBack() throws {
+        var plan = plan(seed: 93)
+        plan.sectionDepth = 2
+        plan.holders = 8
+        plan.radiusExponent = 254
+        plan.walkerRangeBytes = 16_384
+        plan.shape.narrowSlots = 1_500
+        plan.shape.wideSlots = 14_000
+        plan.shape.wideFrom = 20
+        plan.shape.wideUntil = 50
+        plan.shape.blocks = 80
+        var scenario = try Scenario(plan)
+        _ = scenario.world.run(until: .seconds(30))
+        let client = try scenario.addWalker()
+        var seen: Set<Int> = []
+        _ = scenario.world.run(until: .seconds(150)) { world in
+            for (_, depth) in (try? SpreadRecords.all(in: world.store(client).snapshot())) ?? [] { seen.insert(depth) }
+            return seen.count == 2
+        }
+        #expect(seen == [1, 2])
+        try expectEnd(of: client, in: &scenario, until: .seconds(500))
+        #expect(try held(by: client, in: scenario).depths == [1])
+    }
+
+    /// Killed while parts are missing: what was committed is there, and the rest is walked.
+    @Test func aClientThatIsKilledGoesOnWithItsParts() throws {
+        var plan = plan(seed: 94)
+        plan.walkerRate = 6_000
+        var scenario = try Scenario(plan)
+        _ = scenario.world.run(until: .seconds(30))
+        let client = try scenario.addWalker()
+        let begun = scenario.world.run(until: .seconds(100)) { world in
+            (try? SectionRecord.all(in: world.store(client).snapshot()).count { $0.section.owner != nil } >= 4) == true
+        }
+        #expect(begun)
+        let before = try held(by: client, in: scenario).slots
+        scenario.world.kill(client)
+        for holder in scenario.holders.prefix(4) { scenario.world.kill(holder) }
+        let boot = try #require(scenario.world.node(scenario.holders[9])).record
+        for host in [client] + scenario.holders.prefix(4) { try scenario.world.start(host, bootNodes: [boot]) }
+        #expect(try held(by: client, in: scenario).slots == before && before > 100)
+        try expectEnd(of: client, in: &scenario, until: .seconds(400))
     }
 }

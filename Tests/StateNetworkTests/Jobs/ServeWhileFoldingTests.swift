@@ -42,7 +42,8 @@ import Testing
     ) throws -> VerifiedStateRange? {
         let key = try TestState.key(Cursor(account: section.firstKey), Cursor.end(of: section.lastKey))
         let otherwise = StateStatus.busy(seconds: 9)
-        let job = ServeRange(key: key, section: section, point: point, crown: .accounts(state.crown), otherwise: otherwise)
+        let job = ServeRange(
+            key: key, section: section, point: point, crown: .accounts(state.crown), otherwise: otherwise)
         let value = job.run(on: snapshot)
         return value == otherwise.encoded ? nil : try RangeCheck.verify(value, key: key, stateRoot: state.root)
     }
