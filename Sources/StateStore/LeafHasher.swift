@@ -8,7 +8,7 @@ import Primitives
 public struct LeafHasher: Sendable {
     private let section: Section
     /// Whether the slots of an account stand in parts, of which this hashes each by itself.
-    private let isSpread: @Sendable (Bytes32) -> Bool
+    var isSpread: @Sendable (Bytes32) -> Bool
     private var trie = StreamedTrie()
     private var storage = StreamedTrie()
     private var hasSlots = false

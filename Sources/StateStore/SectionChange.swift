@@ -263,7 +263,8 @@ public enum SectionChange {
         }
     }
 
-    private static func updateAccounts(
+    /// Changes of the account trie under a section; the bodies before are given in the order of the accounts.
+    static func updateAccounts(
         _ accounts: [TrieUpdate.LeafChange], section: Section, in view: inout StateView<some StoreSnapshot>,
         checking: Bool, from before: Bytes32?
     ) throws(StateChangeError) -> (subtree: Subtree, branches: [EntryChange<Nibbles>], before: [[UInt8]?]) {

@@ -32,6 +32,17 @@ extension StateView {
         }
     }
 
+    /// Whether what stands with an account in the place of its slots shows, by this rule and by exactly the nodes that
+    /// decide it, that its storage is spread.
+    func showsPlacement(of account: Bytes32, by rule: Placement) throws(StoreError) -> Bool {
+        guard let root = try self.account(account)?.storageRoot else { return false }
+        let rows = try storageBranches(of: account)
+        guard rows.enumerated().allSatisfy({ $1.path == Nibbles(.zero, count: $0) }),
+            case .success(let depth) = Result(catching: { try rule.depth(root: root, shownBy: rows.map(\.node)) })
+        else { return false }
+        return depth > 0
+    }
+
     /// Whether slots of an account stand with it.
     func holdsSlots(of account: Bytes32) throws(StoreError) -> Bool {
         var walk = try walk(from: Cursor(account: account, slot: Bytes32.zero.successor ?? .zero))

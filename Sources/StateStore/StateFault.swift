@@ -18,6 +18,8 @@ public enum StateFault: Error, Hashable, Sendable {
     case recordHash(section: Int, block: UInt64, expected: Bytes32, found: Bytes32)
     /// All sections together do not hash to the state root of the block's header.
     case stateRoot(block: UInt64, expected: Bytes32, found: Bytes32)
+    /// What leads a section back to the anchor before, at this block, does not.
+    case undo(section: Int, block: UInt64)
     /// Code that hashes to something else than its key.
     case code(hash: Bytes32, found: Bytes32)
     /// Code that an account names is not here, nor noted as still to be fetched.
@@ -45,6 +47,8 @@ extension StateFault: CustomStringConvertible {
                 + "\(block)"
         case .stateRoot(let block, let expected, let found):
             return "the state hashes to \(found), not to \(expected), the state root of block \(block)"
+        case .undo(let section, let block):
+            return "the undo layer of section \(section) does not lead back to its state at block \(block)"
         case .code(let hash, let found): return "the code \(hash) hashes to \(found)"
         case .missingCode(let account, let hash): return "the code \(hash) of account \(account) is not there"
         case .header(let block): return "the header of block \(block) is not what its hash says"

@@ -14,6 +14,15 @@ public enum StateStoreLimits {
     /// Bytes of changes that one comparison of a section keeps in memory: about a section of mainnet at depth 3 that
     /// differs in every leaf. Where there are more, beginning again costs less.
     static let comparedBytes = 64 << 20
+    /// Bytes of code that take as long to hash as one leaf takes to read back, hashed, with the branches over it: 1.25 µs
+    /// at some 450 MB/s.
+    static let scrubbedCodeBytes = 512
+    /// Leaves that take as long to read back as one entry of an undo layer takes to prove: it costs a way through a
+    /// trie, some 20 µs.
+    static let scrubbedUndoEntry = 16
+    /// Codes of one section that are remembered as read, so that each is hashed once: 4 MiB of hashes at most. What a
+    /// section of mainnet names at depth 3 is a tenth of it.
+    static let scrubbedCodes = 65_536
     /// Bytes of a name in the table of local values; the store's keys end at 511.
     static let localNameBytes = 255
 }

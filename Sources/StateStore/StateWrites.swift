@@ -306,6 +306,14 @@ public enum StateWrites {
         return batch
     }
 
+    /// Code that a section names is damaged: it goes, and is wanted again.
+    public static func wantAgain(_ hashes: [Bytes32], of section: Section) -> WriteBatch {
+        var batch = WriteBatch()
+        for hash in hashes { batch.delete(.codes, hash.bytes) }
+        batch.append(wantedCodes(hashes, of: section))
+        return batch
+    }
+
     /// Notes code that leaves of a section name and that is not here.
     public static func wantedCodes(_ hashes: [Bytes32], of section: Section) -> WriteBatch {
         var batch = WriteBatch()

@@ -20,7 +20,7 @@ public struct StoreUse: Hashable, Sendable {
     /// The tables that grow with the arc.
     private static let stateTables: [Table] = [
         .leaves, .accountBranches, .storageBranches, .undoLeaves, .undoAccountBranches, .undoStorageBranches, .sections,
-        .layers, .codes, .wantedCodes,
+        .partLeaves, .partBranches, .undoPartLeaves, .undoPartBranches, .layers, .codes, .wantedCodes,
     ]
 
     /// Of this snapshot. The ends of folds are read only where `all` is more than `bytes`.

@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func partsAreNotRead() throws {
+    @Test func whatIsHeldInPartIsNotRead() throws {
         let (_, records) = try Self.state(seed: 6)
         let section = records[3].section
         #expect(SectionScrub(SectionRecord(starting: section, at: records[3].working)) == nil)

@@ -7,9 +7,9 @@ import Testing
 
 /// Storage in parts: how an account's slots leave it and come back, and what parts are like by themselves.
 @Suite struct SpreadStorageTests {
-    private static let rule = Placement(sectionDepth: 1, wideDepth: 1)
-    private static let owner = Bytes32(0x3 << 60, 0, 0, 7)
-    private static let section = Section(of: owner, depth: 1)
+    static let rule = Placement(sectionDepth: 1, wideDepth: 1)
+    static let owner = Bytes32(0x3 << 60, 0, 0, 7)
+    static let section = Section(of: owner, depth: 1)
 
     /// Many begin with zeros, so that few slots make a trie that is spread.
     private static func slot(_ generator: inout SeededGenerator) -> Bytes32 {
@@ -26,7 +26,7 @@ import Testing
         return state
     }
 
-    private static func change(_ state: ModelState, slots: Int, _ generator: inout SeededGenerator) -> ModelState {
+    static func change(_ state: ModelState, slots: Int, _ generator: inout SeededGenerator) -> ModelState {
         var next = state
         next.accounts[owner]?.nonce += 1
         for _ in 0..<slots { next.accounts[owner]?.slots[slot(&generator)] = ModelState.slotValue(&generator) }
@@ -37,7 +37,7 @@ import Testing
     }
 
     /// A section whose account is spread at block 1: the store, and the records of the section and of the parts.
-    private struct Spread {
+    struct Spread {
         var store: ModelStore
         var section: SectionRecord
         var parts: [SectionRecord]
@@ -216,7 +216,7 @@ import Testing
         }
     }
 
-    private static func way(_ state: ModelState, by rule: Placement) throws -> [[UInt8]] {
+    static func way(_ state: ModelState, by rule: Placement) throws -> [[UInt8]] {
         var trie = ReferenceTrie()
         for (slot, value) in state.accounts[owner]?.slots ?? [:] { trie[slot.bytes] = SlotValue.rlp(value) }
         return try rule.show(root: trie.root, in: trie.proof(for: Bytes32.zero.bytes)).nodes

@@ -1,12 +1,15 @@
+import Chain
+import MerklePatricia
 import Primitives
 import StateStore
 
 // Scrubber: reads back what a holder holds, so that a disk that changes a byte is found out before a peer is served it.
 //
 //      round over the arc: section after section, from one on that is another at every start ─▶ pause to the day's end
-//      section: a piece of 16,384 leaves ─▶ pause of 125 µs a leaf ─▶ next piece … ─▶ branches, hash, next section
+//      section: a piece of 16,384 leaves ─▶ pause of 125 µs a leaf ─▶ next piece … ─▶ branches, hash, undo, next section
 //
-// What is read is what one snapshot has of the section's base. A fold between two pieces changes the record, and the
+// What is read is what one snapshot has of the section's base, of the undo layer beside it, and of the code that its
+// accounts name (`SectionScrub`). Code that is damaged is fetched by itself: the section stays what it is. A fold between two pieces changes the record, and the
 // section is begun again. Sections that a peer may have refused come before the others, at the same pace.
 //
 // Why the silence of an asker is all there is to go by: a walker that refuses a range asks somebody else and says
@@ -16,6 +19,8 @@ import StateStore
 
 /// When to read which piece of what is held. Time and what was read in; pieces out.
 struct Scrubber: Sendable {
+    /// How storage is placed; nil in a network that spreads none.
+    private let rule: Placement?
     /// The section that is being read.
     private var current: SectionScrub?
     private var isBusy = false
@@ -37,7 +42,8 @@ struct Scrubber: Sendable {
     private var readBefore = 0
 
     /// `start`: any number; the round begins at the section that it names.
-    init(_ book: SectionBook, from start: UInt64, at now: Instant) {
+    init(_ book: SectionBook, from start: UInt64, placing rule: Placement? = nil, at now: Instant) {
+        self.rule = rule
         next = book.arc.lowerBound + Int(start % UInt64(max(book.arc.count, 1)))
         left = book.arc.count
         parts = book.parts.wanted
@@ -67,10 +73,10 @@ struct Scrubber: Sendable {
     /// A piece was read; `isDone`: the last one.
     mutating func read(_ scrub: SectionScrub, isDone: Bool, at now: Instant) {
         isBusy = false
-        let leaves = scrub.leaves - (current?.leaves ?? 0)
+        let work = scrub.work - (current?.work ?? 0)
         current = isDone ? nil : scrub
         if isDone { sectionsRead += 1 }
-        nextAt = now + max(UpkeepLimits.shortestScrubPause, UpkeepLimits.scrubPause * max(leaves, 0))
+        nextAt = now + max(UpkeepLimits.shortestScrubPause, UpkeepLimits.scrubPause * max(work, 0))
     }
 
     /// The section that was being read is given up: it is damaged, has changed, or could not be read.
@@ -82,14 +88,14 @@ struct Scrubber: Sendable {
 
     // MARK: What to read
 
-    /// The piece to read now; nil where none is due.
-    mutating func piece(of book: SectionBook, at now: Instant) -> SectionScrub? {
+    /// The piece to read now; nil where none is due. `crowns`: those of served anchors, by which undo layers are proven.
+    mutating func piece(of book: SectionBook, _ crowns: Crowns? = nil, at now: Instant) -> SectionScrub? {
         guard !isBusy, nextAt <= now else { return nil }
         suspectSilent(at: now)
         if let current, book.id(of: current.record.section).flatMap({ book.read($0) { $0.record } }) != current.record {
             self.current = nil
         }
-        guard let scrub = current ?? begin(book, at: now) else { return nil }
+        guard let scrub = current ?? begin(book, crowns, at: now) else { return nil }
         current = scrub
         guard book.id(of: scrub.record.section).map({ !book.isLocked($0) }) ?? false else {
             nextAt = now + UpkeepLimits.shortestScrubPause
@@ -100,11 +106,13 @@ struct Scrubber: Sendable {
     }
 
     /// The next section that can be read; none while the round is over, which takes its time.
-    private mutating func begin(_ book: SectionBook, at now: Instant) -> SectionScrub? {
+    private mutating func begin(_ book: SectionBook, _ crowns: Crowns?, at now: Instant) -> SectionScrub? {
         while let index = nextSection(of: book, at: now) {
-            if book.isComplete(index), let scrub = book.read(index, { $0.record.flatMap { SectionScrub($0) } }) {
-                return scrub
-            }
+            guard book.isComplete(index), let record = book.read(index, { $0.record }) else { continue }
+            let crown = record.previous.flatMap { crowns?.crown(at: book.epochs.anchor(at: $0)) }
+            // A crown that does not have the section proves nothing of it; nor does any of a part.
+            let previousHash = book.isPart(index) ? nil : crown.flatMap { try? $0.sectionHash(index) }
+            if let scrub = SectionScrub(record, previousHash: previousHash, placing: rule) { return scrub }
         }
         return nil
     }

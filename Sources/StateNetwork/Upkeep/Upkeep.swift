@@ -1,4 +1,5 @@
 import Chain
+import MerklePatricia
 import Primitives
 import StateStore
 
@@ -7,6 +8,7 @@ import StateStore
 //      ArcKeeper ── widen, announce, narrow, give up history ──▶ the mark is written ──▶ book, directory, radius follow
 //      outside   ── sections kept no more ──▶ taken back a piece at a time, once nothing is under way for them
 //      Scrubber  ── a piece of a section ──▶ read back ──▶ damaged: served no more, dropped, fetched again by the walk
+//                                                     ──▶ code damaged: deleted and wanted again, by itself
 //
 // Invariants. The store is the truth here too: exponents are written before the arc in memory changes. A section of the
 // arc is locked while it is read back. One outside has no lock, since the book does not have it: it goes once no
@@ -83,7 +85,9 @@ struct Upkeep: Sendable {
             ? Set(
                 records.lazy.filter { $0.section.owner == nil }.map(\.section.index).filter { !book.arc.contains($0) })
             : []
-        if repairs { scrubber = Scrubber(book, from: moment.unixSeconds / 60, at: moment.instant) }
+        if repairs {
+            scrubber = Scrubber(book, from: moment.unixSeconds / 60, placing: network.placement, at: moment.instant)
+        }
     }
 
     /// The exponents of the arc kept and announced; nil where the arc is not this node's to choose.
@@ -117,7 +121,7 @@ struct Upkeep: Sendable {
                 takesBackFrom = now + UpkeepLimits.goodbye
             }
         }
-        if let scrub = scrubber?.piece(of: holdings.book, at: now) {
+        if let scrub = scrubber?.piece(of: holdings.book, holdings.crowns, at: now) {
             let index = holdings.book.id(of: scrub.record.section) ?? scrub.record.section.index
             steps.append(.run(.scrub(scrub), .scrub(index), sections: [index]))
         }
@@ -192,7 +196,12 @@ struct Upkeep: Sendable {
         case .tookBack(let section, _, let isAll):
             isTakingBack = false
             if isAll { outside.remove(section.index) }
-        case .scrubbed(let scrub, let isDone): scrubber?.read(scrub, isDone: isDone, at: now)
+        case .scrubbed(let scrub, let isDone, let codes):
+            scrubber?.read(scrub, isDone: isDone, at: now)
+            guard !codes.isEmpty else { return nil }
+            let section = scrub.record.section
+            holdings.codes.want(codes.map { WantedCode(hash: $0, section: section.index) })
+            return DamageText.line(codes: codes, of: section)
         case .damaged(let section, let what):
             scrubber?.gaveUp(at: now)
             guard let id = holdings.book.id(of: section), found(damaged: id, &holdings) else { return nil }

@@ -39,7 +39,8 @@ public enum UpkeepJob: Sendable {
         case .scrub(var scrub):
             do {
                 let isDone = try scrub.step(limit: UpkeepLimits.leavesScrubbed, in: snapshot)
-                return .scrubbed(scrub, isDone: isDone)
+                let codes = scrub.takeDamagedCodes()
+                return .scrubbed(scrub, isDone: isDone, codes: codes)
             } catch let error as StoreError {
                 // What a table says of itself is damage of this section; what the store's file says is not.
                 guard case .corrupt(let table) = error else { throw error }
@@ -57,7 +58,8 @@ public enum UpkeepDone: Sendable {
     case droppedHistory(WriteBatch)
     /// `isAll`: nothing of the section is left.
     case tookBack(Section, WriteBatch, isAll: Bool)
-    case scrubbed(SectionScrub, isDone: Bool)
+    /// `codes`: hashes of code that accounts name and that is damaged.
+    case scrubbed(SectionScrub, isDone: Bool, codes: [Bytes32])
     /// A section is not what its record says; the text says what was found.
     case damaged(Section, String)
     case moved(ArcMark)
@@ -66,7 +68,9 @@ public enum UpkeepDone: Sendable {
     var batch: WriteBatch? {
         switch self {
         case .droppedHistory(let batch), .tookBack(_, let batch, _): batch.byteCount > 0 ? batch : nil
-        case .measured, .scrubbed, .damaged, .moved: nil
+        case .scrubbed(let scrub, _, let codes):
+            codes.isEmpty ? nil : StateWrites.wantAgain(codes, of: scrub.record.section)
+        case .measured, .damaged, .moved: nil
         }
     }
 }
@@ -75,5 +79,10 @@ public enum UpkeepDone: Sendable {
 enum DamageText {
     static func line(_ section: Section, _ what: String) -> String {
         "section \(section) is damaged (\(what)): it is served no more and fetched again"
+    }
+
+    static func line(codes: [Bytes32], of section: Section) -> String {
+        let first = codes.first.map { $0.short } ?? ""
+        return "\(codes.count) codes of section \(section) are damaged, \(first) among them: they are fetched again"
     }
 }

@@ -74,6 +74,57 @@ import Testing
         }
     }
 
+    /// Damaged code is fetched by itself: no section is given up for it.
+    @Test func aDamagedCodeIsFetchedAgain() throws {
+        var scenario = try Self.scenario(seed: 313)
+        let host = scenario.holders[1]
+        _ = scenario.world.run(until: .seconds(58))
+        let map = scenario.world.store(host)
+        var entry: (key: [UInt8], code: [UInt8])?
+        try map.snapshot().forEach(.codes, from: [], upTo: nil) { (key, code) throws(StoreError) in
+            entry = (Array(key), Array(code))
+            return entry == nil
+        }
+        let (key, code) = try #require(entry)
+        var batch = WriteBatch()
+        batch.put(.codes, key, code.dropLast() + [code[code.count - 1] ^ 1])
+        try map.commit(batch)
+        let isMended = scenario.world.run(until: .seconds(200)) { _ in
+            (try? map.snapshot().get(.codes, key)) == code
+        }
+        #expect(isMended, "within a round over the arc")
+        let last = scenario.lastBlock.number
+        let follows = scenario.world.run(until: .seconds(260)) { $0.progress(host)?.verifiedHead == last }
+        #expect(follows)
+        let after = try #require(scenario.world.node(host))
+        #expect(after.totals.drops == 0 && after.state.damagedSections == 0 && after.totals.invalidAnswers == 0)
+        try Oracle.expectFinalState(in: scenario, of: host)
+    }
+
+    /// A changed byte of what leads back to the anchor before is found too, where that is served.
+    @Test func aChangedByteOfAnUndoLayerIsFound() throws {
+        var scenario = try Self.scenario(seed: 314)
+        let host = scenario.holders[1]
+        _ = scenario.world.run(until: .seconds(58))
+        // Every fold makes a new layer: the damage is done anew until it is read.
+        let map = scenario.world.store(host)
+        var isFound = false
+        for _ in 0..<60 where !isFound {
+            for section in 0..<16 { _ = try Self.flip(.undoLeaves, of: section, in: map) }
+            isFound = scenario.world.run(until: scenario.world.now + .seconds(1)) {
+                ($0.node(host)?.state.damagedSections ?? 0) > 0
+            }
+        }
+        #expect(isFound)
+        let last = scenario.lastBlock.number
+        let isMended = scenario.world.run(until: .seconds(400)) { world in
+            world.progress(host)?.verifiedHead == last
+                && world.node(host)?.state.holdings.book.isWholeArcComplete == true
+        }
+        #expect(isMended)
+        try Oracle.expectFinalState(in: scenario, of: host)
+    }
+
     /// The next life of a node whose section was found damaged, and not dropped yet, finds it again.
     @Test func aKillBeforeTheSectionIsDroppedChangesNothing() throws {
         var scenario = try Self.scenario(seed: 312)
