@@ -34,6 +34,7 @@ extension ChainForge {
         work.fields.blob?.parentBeaconBlockRoot = work.draw.bytes32()
         work.fields.accessList?.slotNumber = fields.number
         writeSystemContracts(&work)
+        writeWide(&work)
         let isEmpty = fields.number.isMultiple(of: UInt64(ChainForge.emptyEvery))
         for _ in 0..<(isEmpty ? 0 : shape.transactions) { try makeTransaction(&work) }
         work.place = UInt32(work.transactions.count) + 1
@@ -66,6 +67,16 @@ extension ChainForge {
         write(SystemContract.blockHashes, hashSlot, UInt256(big: work.fields.parentHash), &work)
         write(SystemContract.beaconRoots, UInt256(time % ring), UInt256(time), &work)
         write(SystemContract.beaconRoots, UInt256(time % ring + ring), beaconRoot, &work)
+    }
+
+    /// The widest contract changes in every block, where it was asked for.
+    private mutating func writeWide(_ work: inout BlockWork) {
+        guard shape.wideSlots > 0 else { return }
+        let index = SystemContract.all.count
+        for _ in 0..<ForgeLimits.wideWrites {
+            let slot = state.slot(index, at: work.draw.below(state.slotCount(index)))
+            write(index, slot, work.draw.slotValue(), &work)
+        }
     }
 
     /// Rewards to stakers' accounts, now and then a whole stake, now and then to a new account.

@@ -71,13 +71,14 @@ public struct ChainForge: Sendable {
         let ranges = [
             ("accounts", shape.accounts, ForgeLimits.accounts), ("blocks", shape.blocks, ForgeLimits.blocks),
             ("transactions", shape.transactions, ForgeLimits.transactions),
+            ("wide slots", shape.wideSlots, ForgeLimits.wideSlots),
         ]
         for (name, value, allowed) in ranges where !allowed.contains(value) {
             throw ForgeError.shape(name, value, allowed: allowed)
         }
         self.shape = shape
         self.seed = seed
-        let plan = GenesisPlan(seed: seed, accounts: shape.accounts, isPlain: shape.isPlain)
+        let plan = GenesisPlan(seed: seed, accounts: shape.accounts, isPlain: shape.isPlain, wideSlots: shape.wideSlots)
         keys = try plan.senders.map { index in
             var draw = Draw(seed: seed, .key, index)
             guard let key = TransactionKey(secret: draw.bytes32()) else { throw ForgeError.noKey(account: index) }

@@ -8,8 +8,13 @@ public struct ForgeShape: Hashable, Sendable {
     public var transactions: Int
     /// Whether genesis is as good as accounts alone: one slot in all, and four codes.
     public var isPlain: Bool
+    /// Slots of one contract that every block writes to; 0: the widest is as wide as the law of sizes makes it.
+    public var wideSlots: Int
 
-    public init(accounts: Int, blocks: Int = 256, transactions: Int = 120, isPlain: Bool = false) {
+    public init(
+        accounts: Int, blocks: Int = 256, transactions: Int = 120, isPlain: Bool = false, wideSlots: Int = 0
+    ) {
+        self.wideSlots = wideSlots
         self.accounts = accounts
         self.blocks = blocks
         self.transactions = transactions
@@ -45,6 +50,11 @@ public enum ForgeLimits {
     public static let blocks = 1...1_000_000
     /// Transactions a block: their access lists stay below what a block's gas limit pays for.
     public static let transactions = 1...5_000
+
+    /// Slots of one contract: it is made in memory.
+    public static let wideSlots = 0...20_000_000
+    /// Slots of the widest contract that a block writes to beside its transactions, where it was asked for.
+    static let wideWrites = 8
 
     /// One account in five is a contract (assumed).
     static let accountsPerContract = 5

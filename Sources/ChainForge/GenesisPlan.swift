@@ -28,7 +28,7 @@ struct GenesisPlan: Sendable {
         }
     }
 
-    init(seed: UInt64, accounts: Int, isPlain: Bool = false) {
+    init(seed: UInt64, accounts: Int, isPlain: Bool = false, wideSlots: Int = 0) {
         self.seed = seed
         count = accounts
         let first = SystemContract.all.count
@@ -41,12 +41,13 @@ struct GenesisPlan: Sendable {
         let clones = max(2, codeCount / ForgeLimits.codesPerClone)
         codes = (0..<codeCount).map { Code(GenesisPlan.code(seed, $0, isClone: $0 < clones)) }
         popularity = GenesisPlan.popularity(codeCount)
-        widths =
+        let law =
             isPlain
             ? [1]
             : GenesisPlan.widths(
                 total: accounts * ForgeLimits.slotsPerAccount,
                 among: max(1, contractCount * ForgeLimits.percentWithStorage / 100))
+        widths = wideSlots > 0 ? [Int32(clamping: wideSlots)] + law.dropFirst() : law
     }
 
     // MARK: Laws

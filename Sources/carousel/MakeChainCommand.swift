@@ -19,6 +19,7 @@ extension Carousel {
         @Option(help: "Blocks above genesis.") var blocks = 256
         @Option(help: "Transactions a block: each changes some two accounts and two slots.") var transactions = 120
         @Option(help: "Decides everything about the chain.") var seed: UInt64 = 1
+        @Option(help: "Slots of one contract that every block writes to; 0: none beside the others.") var wideSlots = 0
         @Flag(help: "Make accounts alone: no storage to speak of, and four codes.") var plain = false
         @Flag(help: "Pack the files with gzip: a third of the size, more time to make.") var gzip = false
 
@@ -28,7 +29,8 @@ extension Carousel {
             func say(_ line: String) { FileHandle.standardError.write(Data("make-chain: \(line)\n".utf8)) }
             var forge = try ChainForge(
                 shape: ForgeShape(
-                    accounts: accounts, blocks: blocks, transactions: transactions, isPlain: plain), seed: seed)
+                    accounts: accounts, blocks: blocks, transactions: transactions, isPlain: plain,
+                    wideSlots: wideSlots), seed: seed)
             say("genesis \(forge.genesis.hash) after \(seconds())")
             let last = UInt64(blocks)
             let step = max(last / 4, 1)
