@@ -22,6 +22,13 @@ extension StateSync {
         }
     }
 
+    /// The arc is smaller: room is wanted, so parts outside it are not served any longer either.
+    mutating func dropParts(outside arc: Range<Int>, at now: Instant) {
+        for id in holdings.book.parts.left(where: { _ in true }) where !arc.contains(holdings.book.place(of: id)) {
+            drop(id, at: now)
+        }
+    }
+
     /// Parts of a former placement go, or become those of the present one: a bridge has nobody to fetch these from.
     private mutating func makeRoom(at now: Instant) {
         for (account, depth, parts) in holdings.outgrown {

@@ -1,6 +1,7 @@
 import Chain
 import MerklePatricia
 import Primitives
+import StateContent
 import StateStore
 import Testing
 
