@@ -59,6 +59,7 @@ struct Operation: Sendable {
         case range(RangeTaken)
         case sections(SectionsTaken)
         case diffs(DiffsTaken, goal: StatePoint)
+        case compared(SectionCompared)
         case layers([CheckedDiff])
         case fold(SectionFolded)
         case drop

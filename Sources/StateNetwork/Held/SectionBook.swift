@@ -29,6 +29,8 @@ public struct SectionBook: Sendable {
     public private(set) var completeCount = 0
     /// Sections that are partly fetched.
     private(set) var begun: Set<Int> = []
+    /// Sections with leaves of several anchors: they are being compared with the newest.
+    private(set) var mixed: Set<Int> = []
     /// Complete sections that miss blocks, or may.
     private var missing: Set<Int> = []
     /// Sections with layers above their base.
@@ -111,7 +113,7 @@ public struct SectionBook: Sendable {
     var isWidening: Bool { announced.count < arc.count }
 
     /// Whether something of the arc is held and something is missing.
-    var isMidway: Bool { completeCount + begun.count > 0 && completeCount < arc.count }
+    var isMidway: Bool { completeCount + begun.count + mixed.count > 0 && completeCount < arc.count }
 
     /// How many of these sections are announced.
     private func count(in runs: some Sequence<SectionRuns>) -> Int {
@@ -153,7 +155,7 @@ public struct SectionBook: Sendable {
 
     /// Points that something held stands at or leads back to.
     var pointsNeeded: Set<StatePoint> {
-        let partial = begun.compactMap { index in read(index) { $0.record?.working } }
+        let partial = begun.union(mixed).compactMap { index in read(index) { $0.record?.working } }
         return Set(byWorking.keys).union(byPrevious.keys).union(partial)
     }
 
@@ -168,9 +170,6 @@ public struct SectionBook: Sendable {
         guard !isComplete(index) else { return nil }
         return read(index) { $0.begunUpTo }.flatMap { $0 } ?? Cursor(account: section(index).firstKey)
     }
-
-    /// Whether a section is compared with the state at another anchor.
-    func isCompared(_ index: Int) -> Bool { read(index) { $0.comparison != nil } ?? false }
 
     /// The newest block whose changes a held section has.
     public func top(of index: Int) -> UInt64 { read(index) { $0.top } ?? 0 }
@@ -207,6 +206,7 @@ public struct SectionBook: Sendable {
         var working: StatePoint?
         var previous: StatePoint?
         var begunUpTo: Cursor?
+        var isMixed: Bool
         var isComplete: Bool
         var isMissing: Bool
         var isLocked: Bool
@@ -217,6 +217,7 @@ public struct SectionBook: Sendable {
             working = entry.record?.working
             previous = entry.record?.previous
             begunUpTo = entry.begunUpTo
+            isMixed = entry.isMixed
             isComplete = entry.isComplete
             isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
             isLocked = entry.isLocked
@@ -226,7 +227,8 @@ public struct SectionBook: Sendable {
 
         /// Whether the walk has to look at it anew.
         func hasMoved(from before: Facts) -> Bool {
-            (working, begunUpTo, isComplete) != (before.working, before.begunUpTo, before.isComplete)
+            (working, begunUpTo, isMixed, isComplete)
+                != (before.working, before.begunUpTo, before.isMixed, before.isComplete)
         }
     }
 
@@ -249,6 +251,7 @@ public struct SectionBook: Sendable {
             index, in: &byPrevious, from: before.isComplete ? before.previous : nil,
             to: after.isComplete ? after.previous : nil)
         SectionBook.set(&begun, index, after.begunUpTo != nil)
+        SectionBook.set(&mixed, index, after.isMixed)
         SectionBook.set(&missing, index, after.isMissing)
         SectionBook.set(&layered, index, after.layers > 0)
         foldable.insert(index)
