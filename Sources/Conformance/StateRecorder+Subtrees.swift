@@ -36,7 +36,10 @@ extension StateRecorder {
                 StatePlace(account: path("51"), storage: path("0f3")),
                 StatePlace(account: Nibbles(.max), storage: Nibbles(.max)),
             ])
-        record("subtrees-of-a-storage-trie", [five], trie: .storage(account: .max, placement: 2))
+        record(
+            "subtrees-of-a-storage-trie",
+            [StatePlace(account: .root, storage: path("50")), StatePlace(account: .root, storage: path("50f"))],
+            trie: .storage(account: .max, placement: 2))
         record("subtrees-128", (0..<128).map { StatePlace(account: Nibbles(section: 0x500 + $0, depth: 3)) })
         guard let good = SubtreesKey(anchor: anchor, places: [five], levels: 1, maxBytes: 4_096) else { return }
         let key = StateContentKey.subtrees(good).encoded

@@ -62,6 +62,29 @@ public enum LeftPart {
         return advanced
     }
 
+    /// Applies `changes` (strictly ascending, all under `prefix` and below `boundary`) to what `source` has there. Gives
+    /// the branch records that differ, none of them across `boundary`. What comes of it is compared with nothing.
+    public static func change(
+        _ changes: [TrieUpdate.LeafChange], below boundary: Bytes32, under prefix: Nibbles,
+        source: inout some TrieSource
+    ) throws -> [TrieUpdate.BranchChange] {
+        var branches: [TrieUpdate.BranchChange] = []
+        var start = 0
+        for depth in prefix.count..<MerklePatriciaLimits.keyNibbles where start < changes.count {
+            let stem = Nibbles(boundary, count: depth)
+            for nibble in 0..<boundary.nibble(depth) {
+                let place = stem.appending(nibble)
+                var end = start
+                while end < changes.count, place.contains(changes[end].key) { end += 1 }
+                guard end > start else { continue }
+                branches += try TrieUpdate.apply(Array(changes[start..<end]), under: place, source: &source).changes
+                start = end
+            }
+        }
+        guard start == changes.count else { throw TrieError.keyOutsidePrefix(changes[start].key) }
+        return branches
+    }
+
     /// What the trie of `root` has to the left of the path to `boundary`, by place; no entry for what is empty.
     private static func expectations(
         root: Bytes32, boundary: Bytes32, proof: [[UInt8]]

@@ -238,7 +238,11 @@ public enum StateContentKey: Hashable, Sendable {
         case .storageCrown(let key): key.trie.position(ofSection: key.first, sectionDepth: sectionDepth)
         case .wideDirectory(let key):
             StateTrie.accounts.position(ofSection: key.sections.first ?? 0, sectionDepth: sectionDepth)
-        case .subtrees(let key): key.places.first?.account.lowestKey ?? .zero
+        case .subtrees(let key):
+            key.trie.position(
+                of: Cursor(
+                    account: key.trie.owner ?? key.places.first?.account.lowestKey ?? .zero,
+                    slot: key.trie.owner.flatMap { _ in key.places.first?.storage?.lowestKey } ?? .zero))
         case .crown, .availability: nil
         }
     }

@@ -34,7 +34,10 @@ public enum SubtreesValue {
         var nodes: [[UInt8]] = []
         var size = 1
         for place in key.places {
-            let found = try gathering.nodes(at: place, levels: key.levels)
+            guard let found = try gathering.nodes(at: place, levels: key.levels) else {
+                if nodes.isEmpty { return StateStatus.placementNotSupported.encoded }
+                break
+            }
             size += found.reduce(0) { $0 + 4 + $1.count }
             guard size <= maxBytes, nodes.count + found.count <= StateContentLimits.subtreeNodes else { break }
             nodes += found
@@ -138,14 +141,20 @@ private struct Gathering<Snapshot: StoreSnapshot>: ~Copyable {
         accounts = view.accountTrie
     }
 
-    /// The nodes of one place, level by level.
-    mutating func nodes(at place: StatePlace, levels: Int) throws -> [[UInt8]] {
+    /// The nodes of one place, level by level; nil where some of them are elsewhere: of storage that is spread only those
+    /// that show it are here.
+    mutating func nodes(at place: StatePlace, levels: Int) throws -> [[UInt8]]? {
         guard let path = place.storage else {
             return try Gathering.nodes(at: place.account, levels: levels, of: &accounts, by: &reader)
         }
+        if let owner = view.owner {
+            var storage = view.storageTrie(of: owner)
+            return try Gathering.nodes(at: path, levels: levels, of: &storage, by: &reader)
+        }
         guard case .leaf(let account, _) = try accounts.subtree(under: place.account) else { return [[]] }
         var storage = view.storageTrie(of: account)
-        return try Gathering.nodes(at: path, levels: levels, of: &storage, by: &reader)
+        let nodes = try Gathering.nodes(at: path, levels: levels, of: &storage, by: &reader)
+        return try nodes.contains([]) && view.isSpread(account) ? nil : nodes
     }
 
     private static func nodes(

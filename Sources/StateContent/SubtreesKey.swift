@@ -8,7 +8,7 @@ public struct SubtreesKey: Hashable, Sendable {
     /// The account trie, with all storage beside its accounts.
     public let trie: StateTrie
     public let anchor: Anchor
-    /// All below the sections and in one section, strictly ascending.
+    /// All below the sections and in one section, strictly ascending. Of a storage trie without an account path.
     public let places: [StatePlace]
     /// Nodes from each place down: 1 is the node there alone, 2 those that it names besides, …
     public let levels: Int
@@ -30,16 +30,24 @@ public struct SubtreesKey: Hashable, Sendable {
         self.maxBytes = maxBytes
     }
 
-    /// The section that all places lie in; nil where one lies above the sections or in another one.
+    /// The section that all places lie in, of a storage trie the part; nil where one lies above the sections or in
+    /// another one. `depth`: the network's d. Places of a storage trie that the key names have no account path.
     public func section(depth: Int) -> Section? {
-        guard let first = places.first.flatMap({ Section(of: $0.account, depth: depth) }) else { return nil }
-        return places.allSatisfy { Section(of: $0.account, depth: depth) == first } ? first : nil
+        let depth = trie.depth(depth)
+        guard (1...15).contains(depth) else { return nil }
+        func section(of place: StatePlace) -> Section? {
+            guard let owner = trie.owner else { return Section(of: place.account, depth: depth) }
+            guard place.account.isEmpty, let path = place.storage else { return nil }
+            return Section(of: path, depth: depth, owner: owner)
+        }
+        guard let first = places.first.flatMap(section) else { return nil }
+        return places.allSatisfy { section(of: $0) == first } ? first : nil
     }
 
-    /// How many of these places, from the first on, fit a key.
-    public static func fitting(_ places: [StatePlace]) -> Int {
-        // The selector, the container's places and its parts of fixed size, and an offset before each place.
-        var room = StateContentLimits.keyBytes - 1 - 40 - 4 - 4 - 1 - 4 - 1
+    /// How many of these places, from the first on, fit a key about this trie.
+    public static func fitting(_ places: [StatePlace], of trie: StateTrie = .accounts) -> Int {
+        // The selector, the container's places and its parts of fixed size, the trie, and an offset before each place.
+        var room = StateContentLimits.keyBytes - 1 - 40 - 4 - 4 - 1 - 4 - trie.encoded.count
         var count = 0
         for place in places.prefix(StateContentLimits.subtreePlaces) {
             room -= 4 + place.encoded.count

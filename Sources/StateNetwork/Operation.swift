@@ -61,6 +61,7 @@ struct Operation: Sendable {
         case range(RangeTaken)
         case sections(SectionsTaken)
         case diffs(DiffsTaken, goal: StatePoint)
+        case compared(SectionCompared)
         case layers([CheckedDiff])
         case fold(SectionFolded)
         case resplit(PartsResplit)

@@ -176,7 +176,16 @@ struct StateServer: Sendable {
                     ServeRange(
                         key: key, section: part, point: point, crown: .parts(crown), otherwise: notHere(holdings))))
         case .diffs(let key): return diffs(key, of: owner, placement, holdings, chain)
-        case .crown, .availability, .codes, .wideDirectory, .blockDiffs, .sections, .subtrees: return unknown
+        case .subtrees(let key):
+            guard let part = key.section(depth: depth) else { return unknown }
+            let point = holdings.book.point(of: key.anchor)
+            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isComplete,
+                let record = held.record, record.working == point || record.previous == point
+            else { return .content(notHere(holdings).encoded) }
+            return .job(
+                .serveSubtrees(
+                    ServeSubtrees(key: key, section: part, point: point, otherwise: notHere(holdings))))
+        case .crown, .availability, .codes, .wideDirectory, .blockDiffs, .sections: return unknown
         }
     }
 

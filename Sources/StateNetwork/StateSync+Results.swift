@@ -29,15 +29,7 @@ extension StateSync {
         case (.ask(.sections, _), .sections(.success(let taken))): write(id, taken.batch, .sections(taken))
         case (.ask(.diffs, .diffs(let key)), .diffs(.success(let taken))):
             write(id, taken.batch, .diffs(taken, goal: key.to))
-        case (.ask(.compare(let index, _, _, _), _), .compared(.success(let compared))):
-            guard case .led(let taken, let goal) = compared else {
-                if case .going(let comparison) = compared { holdings.compared(comparison) }
-                if case .tooMuch = compared { holdings.comparedInVain(index) }
-                if let peer = operation.peer { helped(peer, operation.bytes, at: moment.instant) }
-                return end(id, .done(bytes: operation.bytes), at: moment.instant)
-            }
-            totals.comparisons += 1
-            write(id, taken.batch, .diffs(taken, goal: goal))
+        case (.ask(.compare, _), .compared(.success(let compared))): write(id, compared.batch, .compared(compared))
         case (.ask(.crown(let anchor), _), .crown(.success(let crown))),
             (.crown(let anchor), .crown(.success(let crown))):
             write(id, StateWrites.crown(anchor, CrownValue.serve(crown)), .crown(anchor, crown))
@@ -105,15 +97,7 @@ extension StateSync {
             for index in operation.sections {
                 guard let diff = holdings.held(index)?.carrying else { continue }
                 holdings.book.change(index) { $0.carrying = nil }
-                if let sender = diff.sender {
-                    blame(sender, "sent an answer that does not hold: \(what)")
-                } else {
-                    outbox.log(
-                        .warning,
-                        "what was found of section \(holdings.book.section(index)) does not lead it on: begun again"
-                    )
-                    holdings.comparedInVain(index)
-                }
+                blame(diff.sender, "sent an answer that does not hold: \(what)")
             }
         // Nothing is wrong with the answer: what it was asked for has changed meanwhile.
         case (_, .outdated), (_, .replaced): break
@@ -138,7 +122,7 @@ extension StateSync {
             totals.ranges += 1
             if taken.isCarried, let index = operation.sections.first, let diff = holdings.held(index)?.carrying {
                 totals.carries += 1
-                if let sender = diff.sender { helped(sender, diff.byteCount, at: now) }
+                helped(diff.sender, diff.byteCount, at: now)
             }
             totals.leafBytes += UInt64(taken.leafBytes)
             planner.came(taken, bytes: bytes, operation.task)
@@ -161,6 +145,11 @@ extension StateSync {
             }
             holdings.took(taken.replaced)
             holdings.codes.want(taken.wantedCodes)
+        case .compared(let compared):
+            if compared.comparison.isFinished { totals.comparisons += 1 }
+            holdings.compared(compared)
+            holdings.took(compared.replaced)
+            holdings.codes.want(compared.wantedCodes)
         case .layers(let checked):
             if case .blockDiffs(let diffs) = operation.purpose { layersStored(diffs, checked, id, chain, at: now) }
             return completion.somethingCameAbout(at: now)

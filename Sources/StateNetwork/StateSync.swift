@@ -271,7 +271,7 @@ public struct StateSync: Sendable {
         for (peer, items) in gossip.takeOutgoing(for: holders, at: now) { outbox.append(.offer(items, to: peer)) }
         if replayer != nil {
             replayNext(chain, at: moment)
-        } else if planner.isDue(holdings, operations, at: now) {
+        } else if planner.isDue(holdings, operations, holders, at: now) {
             let plan = planner.plan(holdings, operations, holders, chain, choosing: &chooser, at: now)
             for index in plan.drops { drop(index, at: now) }
             for ask in plan.asks { begin(ask, at: now) }

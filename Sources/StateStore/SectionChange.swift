@@ -200,13 +200,9 @@ public enum SectionChange {
         }
         var branches = BranchColumns()
         let subtree = TrieBuilder.build(columns, in: 0..<columns.count, under: .root, emitting: &branches)
-        var (before, after): ([Nibbles: [UInt8]], [Nibbles: [UInt8]]) = ([:], [:])
-        for (path, node) in try view.storageBranches(of: account) { before[path] = node }
+        var after: [Nibbles: [UInt8]] = [:]
         branches.forEach { path, node in after[path] = Array(node) }
-        for path in Set(before.keys).union(after.keys).sorted() where before[path] != after[path] {
-            let key = StorageBranchKey(account: account, path: path)
-            effect.storageBranches.append(EntryChange(key: key, before: before[path], after: after[path]))
-        }
+        effect.storageBranches += try BranchRows(of: account, in: view).changes(to: after)
         return subtree.hash(at: 0)
     }
 

@@ -10,6 +10,9 @@ public struct SectionRecord: Hashable, Sendable {
         case partial(next: Cursor)
         /// Every leaf is here and `subtree` is what they hash to.
         case complete(Subtree)
+        /// Leaves of several anchors, on their way to the working point: what is here (before `next`; nil: the whole
+        /// section) is being compared with the state there. It is no block's state, and is neither served nor counted.
+        case mixed(next: Cursor?)
     }
 
     /// Which section.
@@ -46,8 +49,17 @@ public struct SectionRecord: Hashable, Sendable {
         return nil
     }
 
-    /// Whether every leaf is here.
+    /// Whether every leaf is here, all of one point.
     public var isComplete: Bool { subtree != nil }
+
+    /// Where what is here of the section ends; nil where it has leaves from its first key to its last.
+    public var heldBelow: Cursor? {
+        switch coverage {
+        case .partial(let next): next
+        case .mixed(let next): next
+        case .complete: nil
+        }
+    }
 
     /// The section hash at the working point; nil for a partial one.
     public var sectionHash: Bytes32? { subtree?.hash(at: section.depth) }
@@ -67,6 +79,11 @@ public struct SectionRecord: Hashable, Sendable {
         case .complete(let subtree):
             writer.append(uint8: 1)
             writer.append(subtree.encoded)
+        case .mixed(nil): writer.append(uint8: 2)
+        case .mixed(let next?):
+            writer.append(uint8: 3)
+            writer.append(next.account)
+            writer.append(next.slot)
         }
         return writer.bytes
     }
@@ -82,6 +99,12 @@ public struct SectionRecord: Hashable, Sendable {
             switch try reader.uint8() {
             case 0:
                 coverage = .partial(next: Cursor(account: try reader.bytes32(), slot: try reader.bytes32()))
+                try reader.finish()
+            case 2:
+                coverage = .mixed(next: nil)
+                try reader.finish()
+            case 3:
+                coverage = .mixed(next: Cursor(account: try reader.bytes32(), slot: try reader.bytes32()))
                 try reader.finish()
             case 1:
                 let subtree = try Subtree(decoding: reader.rest())

@@ -55,6 +55,36 @@ extension StateView {
     }
 }
 
+/// What stands beside an account's leaf of its storage trie: branches, or the nodes that show that it is spread.
+struct BranchRows {
+    private let account: Bytes32
+    private let rows: [Nibbles: [UInt8]]
+
+    /// As the view has them.
+    init(of account: Bytes32, in view: StateView<some StoreSnapshot>) throws(StoreError) {
+        self.account = account
+        var rows: [Nibbles: [UInt8]] = [:]
+        for (path, node) in try view.storageBranches(of: account) { rows[path] = node }
+        self.rows = rows
+    }
+
+    /// What makes these of them, ascending.
+    func changes(to after: [Nibbles: [UInt8]]) -> [EntryChange<StorageBranchKey>] {
+        Set(rows.keys).union(after.keys).sorted().compactMap { path in
+            guard rows[path] != after[path] else { return nil }
+            let key = StorageBranchKey(account: account, path: path)
+            return EntryChange(key: key, before: rows[path], after: after[path])
+        }
+    }
+
+    /// The same where the storage is spread: `nodes` show it, the root's first.
+    func changes(toShow nodes: [[UInt8]]) -> [EntryChange<StorageBranchKey>] {
+        var after: [Nibbles: [UInt8]] = [:]
+        for (level, node) in nodes.enumerated() { after[Nibbles(.zero, count: level)] = node }
+        return changes(to: after)
+    }
+}
+
 /// What a step to an anchor makes of the places of storage.
 public enum StoragePlacing {
     /// The storage of an account that is spread from now on.
@@ -112,20 +142,20 @@ public enum StoragePlacing {
                 guard depth > 0 else { throw Failure.slotsMissing(account: account) }
                 // Slots that are still here are of the anchor before.
                 if !wasSpread { try effect.empty(account, in: view) }
-                effect.show(nodes, of: account, instead: try view.storageBranches(of: account))
+                try effect.show(nodes, of: account, in: view)
                 placed.placements[account] = depth
             } else if let root {
                 if wasSpread { placed.placements[account] = 0 }
                 var trie = after.storageTrie(of: account)
                 guard let (depth, nodes) = try placement(of: &trie, root: root, by: rule), depth > 0 else { continue }
                 try effect.empty(account, in: view)
-                effect.show(nodes, of: account, instead: try view.storageBranches(of: account))
+                try effect.show(nodes, of: account, in: view)
                 let parts = try parts(
                     of: account, at: depth, point, trie: &trie, in: after, into: &placed.batch)
                 placed.spread.append(Spread(account: account, parts: parts))
                 placed.placements[account] = depth
             } else if wasSpread {
-                effect.show([], of: account, instead: try view.storageBranches(of: account))
+                try effect.show([], of: account, in: view)
                 placed.placements[account] = 0
             }
         }
@@ -188,16 +218,11 @@ public enum StoragePlacing {
         }
 
         /// In the place of what stood beside the account's leaf there are these nodes, the root's first.
-        mutating func show(_ nodes: [[UInt8]], of account: Bytes32, instead old: [(path: Nibbles, node: [UInt8])]) {
+        mutating func show(
+            _ nodes: [[UInt8]], of account: Bytes32, in view: StateView<some StoreSnapshot>
+        ) throws(StoreError) {
             replaced.insert(account)
-            var before: [Nibbles: [UInt8]] = [:]
-            for (path, node) in old { before[path] = node }
-            var after: [Nibbles: [UInt8]] = [:]
-            for (level, node) in nodes.enumerated() { after[Nibbles(.zero, count: level)] = node }
-            for path in Set(before.keys).union(after.keys) where before[path] != after[path] {
-                let key = StorageBranchKey(account: account, path: path)
-                branches[key] = EntryChange(key: key, before: before[path], after: after[path])
-            }
+            for change in try BranchRows(of: account, in: view).changes(toShow: nodes) { branches[change.key] = change }
         }
 
         var update: SectionUpdate {

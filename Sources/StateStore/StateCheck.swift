@@ -127,7 +127,7 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
             }
         }
         // The account at which a part ends lacks slots.
-        if case .partial(let next) = record.coverage, next.slot != .zero || record.section.owner != nil {
+        if let next = record.heldBelow, next.slot != .zero || record.section.owner != nil {
             return .empty
         }
         return try hasher.finish()

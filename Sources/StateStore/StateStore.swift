@@ -18,8 +18,8 @@
 // watermark); with its last leaf it is `complete`. `SectionChange.apply` gives the exact effect of verified-to-be
 // changes as a `SectionUpdate`; that becomes a `BlockLayer`, or is folded by `StateWrites.fold`. What is there of a
 // partial one whose anchor nobody serves any more is led to another by `PartialSection`; a section from whose point no
-// diff leads on is compared with the state at another (`SectionComparison`), and dropped whole only where nobody helps
-// with that either.
+// diff leads on is compared with the state at another (`SectionComparison`) and is `mixed` until nothing differs
+// (`MixedSection`); it is dropped whole only where nobody helps with that either.
 //
 // Layout. One table holds accounts and slots: the 32 bytes of an account are a prefix of the 64 of its slots, so
 // bytes compare as the flat order does, one cursor gives it, and a range needs no merge of two. Account leaves do not
@@ -32,7 +32,8 @@
 // one seek an account (`StateReader`), also where a layer deletes it.
 //
 // Invariants. A batch is a whole step: data, coverage and watermark together, so a crash leaves a step done or not
-// begun. Nothing is written that was not verified by the caller. Undo entries of a section are those of its last fold
+// begun. Nothing is written that was not verified by the caller. Of a mixed section each leaf was, at one anchor or
+// another, and together they are no state until the section hash is that of the working point. Undo entries of a section are those of its last fold
 // only. A slot never stands without its account. What is read back is checked: a record this program would not write
 // is `StoreError.corrupt`, never a trap. Whether a record is the one that stood there is asked when a result does not
 // fit, before anybody is blamed for it (`checking`): always would cost half as much again.

@@ -11,9 +11,11 @@ public enum StateStoreLimits {
     /// Entries that a cursor reads ahead at most, in entries: two pages of accounts. Few calls, and still in the
     /// first-level cache.
     static let readAheadEntries = 128
-    /// Bytes of changes that one comparison of a section keeps in memory: about a section of mainnet at depth 3 that
-    /// differs in every leaf. Where there are more, beginning again costs less.
-    static let comparedBytes = 64 << 20
+    /// Bytes of changes beyond which one answer of a comparison takes over no more at once: what it left out is asked
+    /// for again. As much as a range brings.
+    static let comparedBytes = 4 << 20
+    /// Slots that are gone and are taken away at once by a comparison: one account may have millions.
+    static let comparedRemovals = 16_384
     /// Bytes of code that take as long to hash as one leaf takes to read back, hashed, with the branches over it: 1.25 µs
     /// at some 450 MB/s.
     static let scrubbedCodeBytes = 512

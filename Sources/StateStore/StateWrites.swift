@@ -128,12 +128,14 @@ public enum StateWrites {
     /// These changes put into the base alone: no undo, no history, no record.
     static func base(
         _ leaves: [EntryChange<FlatKey>], _ accountBranches: [EntryChange<Nibbles>],
-        _ storageBranches: [EntryChange<StorageBranchKey>]
+        _ storageBranches: [EntryChange<StorageBranchKey>], ofPart isPart: Bool = false
     ) -> WriteBatch {
+        let leafTable = StateTable.leaves(ofPart: isPart).base
+        let branchTable = StateTable.storageBranches(ofPart: isPart).base
         var batch = WriteBatch()
-        for change in leaves { set(change.key.bytes, to: change.after, in: .leaves, &batch) }
+        for change in leaves { set(change.key.bytes, to: change.after, in: leafTable, &batch) }
         for change in accountBranches { set(change.key.storeKey, to: change.after, in: .accountBranches, &batch) }
-        for change in storageBranches { set(change.key.bytes, to: change.after, in: .storageBranches, &batch) }
+        for change in storageBranches { set(change.key.bytes, to: change.after, in: branchTable, &batch) }
         return batch
     }
 
@@ -181,7 +183,7 @@ public enum StateWrites {
         batch.put(kind.undo, key, UndoValue.encode(change.before))
     }
 
-    private static func deleteUndo(of section: Section, in batch: inout WriteBatch) {
+    static func deleteUndo(of section: Section, in batch: inout WriteBatch) {
         for kind in StateTable.tables(of: section) {
             let bounds = kind.bounds(of: section)
             batch.deleteRange(kind.undo, from: bounds.from, upTo: bounds.upTo)
@@ -270,6 +272,11 @@ public enum StateWrites {
         var after = SectionRecord(starting: section, at: record.working)
         after.coverage = .partial(next: first)
         var batch = WriteBatch()
+        if case .mixed = record.coverage {
+            // What was of several anchors still is, and has no branches across its end.
+            after.coverage = .mixed(next: first)
+            deleteBranches(across: first, of: section, in: &batch)
+        }
         if record.isComplete {
             deleteUndo(of: section, in: &batch)
             for table in [Table.history, .layers] { batch.deletePrefix(table, section.storeKey) }

@@ -4,7 +4,8 @@ import Primitives
 
 /// Proves the undo layer of a section, or of a part, whose base was read back: applied to that base it gives the state
 /// at the point before, whose hash is known. So every leaf of it is right, and none is missing. Its branch records must
-/// be those that the step back changes, no more and no fewer.
+/// be those that the step back gives. They may differ in one thing: a branch over few leaves may be stored or not, since
+/// one that lost leaves stays; then the leaves say what it has to be.
 struct UndoScrub {
     /// Entries that were proven.
     let entries: Int
@@ -91,7 +92,7 @@ private struct StepBack<Snapshot: StoreSnapshot> {
             let update = try SectionChange.apply(
                 changes, to: section, in: &base, checking: true, from: record.sectionHash)
             compare(update.leaves, leaves)
-            compare(update.storageBranches, storageBranches)
+            try compareStorage(update.storageBranches, storageBranches, in: snapshot)
             return update.subtreeAfter
         }
         try SectionChange.checkOrder(changes, in: section)
@@ -127,8 +128,9 @@ private struct StepBack<Snapshot: StoreSnapshot> {
             try SectionChange.settle(body, before: result.before[place], in: base, effect: &effect)
         }
         compare(effect.leaves, leaves.filter { !spread.contains($0.key.account) })
-        compare(result.branches, accountBranches)
-        compare(effect.storageBranches, storageBranches.filter { !spread.contains($0.key.account) })
+        try compareAccounts(result.branches, in: snapshot)
+        try compareStorage(
+            effect.storageBranches, storageBranches.filter { !spread.contains($0.key.account) }, in: snapshot)
         return result.subtree
     }
 
@@ -144,6 +146,63 @@ private struct StepBack<Snapshot: StoreSnapshot> {
             throw .corrupt(table: .undoLeaves)
         }
         return full
+    }
+
+    // MARK: What the step gives, and what is stored
+
+    private mutating func compareAccounts(_ found: [EntryChange<Nibbles>], in snapshot: Snapshot) throws {
+        var trie = before.accountTrie
+        for path in StepBack.differing(found, accountBranches) {
+            let base = try snapshot.get(.accountBranches, path.storeKey)
+            let values = StepBack.values(of: path, found, accountBranches, base: base)
+            if try !StepBack.agree(values, at: path, in: &trie) { isExact = false }
+        }
+    }
+
+    private mutating func compareStorage(
+        _ found: [EntryChange<StorageBranchKey>], _ stored: [EntryChange<StorageBranchKey>], in snapshot: Snapshot
+    ) throws {
+        let table = StateTable.storageBranches(ofPart: section.owner != nil).base
+        for key in StepBack.differing(found, stored) {
+            let base = try snapshot.get(table, key.bytes)
+            var trie = before.storageTrie(of: key.account)
+            let values = StepBack.values(of: key, found, stored, base: base)
+            if try !StepBack.agree(values, at: key.path, in: &trie) { isExact = false }
+        }
+    }
+
+    /// Keys of which the two do not say the same.
+    private static func differing<Key>(_ a: [EntryChange<Key>], _ b: [EntryChange<Key>]) -> [Key] {
+        func values(_ entries: [EntryChange<Key>]) -> [Key: [UInt8]?] {
+            Dictionary(entries.map { ($0.key, $0.after) }, uniquingKeysWith: { first, _ in first })
+        }
+        let (a, b) = (values(a), values(b))
+        return Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted()
+    }
+
+    /// What stands there at the point before by the step, and by what is stored. Where one says nothing it is what the
+    /// base has.
+    private static func values<Key>(
+        of key: Key, _ found: [EntryChange<Key>], _ stored: [EntryChange<Key>], base: [UInt8]?
+    ) -> (found: [UInt8]?, stored: [UInt8]?) {
+        func value(_ entries: [EntryChange<Key>]) -> [UInt8]? {
+            entries.first { $0.key == key }.map { $0.after } ?? base
+        }
+        return (value(found), value(stored))
+    }
+
+    /// Whether both say the same, or only one has the branch, which is over few leaves, and it is the one over them.
+    private static func agree(
+        _ values: (found: [UInt8]?, stored: [UInt8]?), at path: Nibbles, in trie: inout some TrieSource
+    ) throws -> Bool {
+        if values.found == values.stored { return true }
+        guard values.found == nil || values.stored == nil, let node = values.found ?? values.stored else {
+            return false
+        }
+        var leaves = TwigLeaves()
+        try trie.leaves(under: path, limit: MerklePatriciaLimits.twigLeaves + 1, into: &leaves)
+        guard leaves.count <= MerklePatriciaLimits.twigLeaves else { return false }
+        return leaves.subtree == .branch(path: path, node: NodeReference(encodedNode: node))
     }
 
     private mutating func compare<Key>(_ found: [EntryChange<Key>], _ stored: [EntryChange<Key>]) {

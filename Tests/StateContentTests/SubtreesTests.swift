@@ -20,27 +20,8 @@ import Testing
         return try #require(try SubtreesValue.serve(key, view: &view))
     }
 
-    /// Compares a section of `before` with `after` until nothing is open. Gives what was found, and the bytes it took.
-    private func compare(
-        _ pair: StatePair, _ record: SectionRecord, levels: Int = 1, maxBytes: UInt32 = 1 << 18, batch: Int = 128
-    ) throws -> (changes: [LeafChange], bytes: Int) {
-        let goal = StatePoint(number: 99, hash: pair.after.root)
-        let hash = try pair.after.crown.sectionHash(record.section.index)
-        var comparison = SectionComparison(record, goal: goal, sectionHash: hash)
-        var view = StateView(
-            pair.before.snapshot, depth: StatePair.depth, sections: [(section: record.section, layering: .base)])
-        var bytes = 0
-        while !comparison.isFinished {
-            let places = comparison.places(batch)
-            let key = try key(Array(places.prefix(SubtreesKey.fitting(places))), levels: levels, maxBytes: maxBytes)
-            #expect(StateContentKey.subtrees(key).encoded.count <= StateContentLimits.keyBytes)
-            let value = try serve(key, pair.after)
-            let hashes = try #require(comparison.hashes(of: key.places))
-            let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
-            try comparison.take(Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
-            bytes += value.count
-        }
-        return (comparison.changes, bytes)
+    private func goal(_ state: TestState, _ section: Section, number: UInt64 = 99) throws -> ComparedSection.Goal {
+        ComparedSection.Goal(number: number, hash: try state.crown.sectionHash(section.index), view: state.view)
     }
 
     private func record(_ section: Section, next: Cursor? = nil, _ state: TestState) -> SectionRecord {
@@ -51,14 +32,33 @@ import Testing
         return SectionRecord(section: section, working: working, coverage: .partial(next: next))
     }
 
-    @Test(arguments: [1, 2, 3]) func aComparisonFindsTheDiff(levels: Int) throws {
+    /// The sections that have leaves in this state.
+    private func sections(of state: TestState) throws -> [Section] {
+        try Section.all(depth: StatePair.depth).filter {
+            try state.crown.sectionHash($0.index) != Subtree.emptyRoot
+        }
+    }
+
+    /// What is stored of the section is the state's, leaf by leaf and branch by branch.
+    private func expect(_ compared: ComparedSection, is state: TestState, _ comment: Comment) throws {
+        let section = compared.record.section
+        let own = state.leaves.filter { section.contains($0.key.account) }
+        #expect(try compared.view.leafList() == own, comment)
+        #expect(try compared.record.sectionHash == state.crown.sectionHash(section.index), comment)
+        var scrub = try #require(SectionScrub(compared.record))
+        #expect(try scrub.step(limit: .max, in: compared.snapshot), comment)
+    }
+
+    @Test(arguments: [1, 2, 3]) func aComparisonLeadsToTheOtherState(levels: Int) throws {
+        print("seed \(Self.seed + UInt64(levels))")
         var generator = SeededGenerator(seed: Self.seed + UInt64(levels))
-        for round in 0..<12 {
-            let pair = try StatePair(&generator, accounts: [60, 300, 1_500][round % 3])
-            for section in Section.all(depth: StatePair.depth) {
-                guard try pair.after.crown.sectionHash(section.index) != Subtree.emptyRoot else { continue }
-                let found = try compare(pair, record(section, pair.before), levels: levels)
-                #expect(found.changes == pair.changes(in: section), "round \(round), section \(section)")
+        for round in 0..<6 {
+            let pair = try StatePair(&generator, accounts: [60, 300, 900][round % 3])
+            for section in try sections(of: pair.after) {
+                var compared = ComparedSection(record(section, pair.before), in: pair.before.snapshot)
+                compared.levels = levels
+                try compared.lead(to: try goal(pair.after, section))
+                try expect(compared, is: pair.after, "round \(round), section \(section)")
             }
         }
     }
@@ -67,36 +67,44 @@ import Testing
     @Test func smallAnswersLeadThereToo() throws {
         var generator = SeededGenerator(seed: Self.seed + 10)
         let pair = try StatePair(&generator, accounts: 400)
-        for section in Section.all(depth: StatePair.depth) {
-            guard try pair.after.crown.sectionHash(section.index) != Subtree.emptyRoot else { continue }
-            let found = try compare(pair, record(section, pair.before), maxBytes: 700, batch: 3)
-            #expect(found.changes == pair.changes(in: section))
+        for section in try sections(of: pair.after) {
+            var compared = ComparedSection(record(section, pair.before), in: pair.before.snapshot)
+            (compared.maxBytes, compared.places) = (700, 3)
+            try compared.lead(to: try goal(pair.after, section))
+            try expect(compared, is: pair.after, "section \(section)")
         }
     }
 
-    /// Of a partly fetched section what is held is compared, and nothing else is asked for.
-    @Test func aPartIsComparedUpToItsEnd() throws {
+    /// Of a partly fetched section what is held is led on, and nothing else is asked for: it ends where it did.
+    @Test(arguments: [false, true]) func aPartIsLedOnUpToItsEnd(crashes: Bool) throws {
+        print("seed \(Self.seed + 20)")
         var generator = SeededGenerator(seed: Self.seed + 20)
-        for _ in 0..<6 {
+        for _ in 0..<4 {
             let pair = try StatePair(&generator, accounts: 300)
-            for section in Section.all(depth: StatePair.depth) {
-                guard try pair.after.crown.sectionHash(section.index) != Subtree.emptyRoot else { continue }
+            for section in try sections(of: pair.after) {
                 let cut = pair.before.leaves.filter { section.contains($0.key.account) }
                     .randomElement(using: &generator)
                 guard let cut else { continue }
                 let next = Cursor(account: cut.key.account, slot: cut.key.slot ?? .zero)
-                let found = try compare(pair, record(section, next: next, pair.before)).changes
-                let expected = pair.changes(in: section).filter { change in
-                    change.key < next.firstKey && change.key.account < next.account
+                // Nothing from there on is stored.
+                var snapshot = pair.before.snapshot
+                var batch = WriteBatch()
+                batch.deleteRange(.leaves, from: next.firstKey.bytes, upTo: nil)
+                snapshot.apply(batch)
+                var compared = ComparedSection(record(section, next: next, pair.before), in: snapshot)
+                (compared.maxBytes, compared.places) = (2_000, 4)
+                let goal = try goal(pair.after, section)
+                while try compared.ask(goal) {
+                    if crashes, Int.random(in: 0..<3, using: &generator) == 0 { try compared.crash() }
                 }
-                #expect(found.filter { $0.key.account < next.account } == expected)
-                // Inside an account the body comes with the next range, and only what lies before is known.
-                let inside = found.filter { $0.key.account == next.account && $0.key.slot != nil }
-                let own = pair.changes(in: section).filter {
-                    $0.key.account == next.account && $0.key.slot != nil && $0.key < next.firstKey
-                }
-                #expect(inside == own)
-                #expect(found.allSatisfy { $0.key.account <= next.account })
+                #expect(compared.record.coverage == .partial(next: next))
+                #expect(compared.record.working == goal.point)
+                let held = try compared.view.leafList()
+                // The body of the account that it ends in comes with the next range.
+                let inside = FlatKey(account: next.account)
+                let expected = pair.after.leaves.filter { section.contains($0.key.account) && $0.key < next.firstKey }
+                #expect(held.filter { $0.key != inside } == expected.filter { $0.key != inside })
+                #expect(held.contains { $0.key == inside } || !expected.contains { $0.key == inside })
             }
         }
     }
@@ -109,9 +117,68 @@ import Testing
         accounts[2_000].body.nonce += 1
         let pair = try StatePair(before, accounts)
         let section = Section(of: accounts[2_000].key, depth: StatePair.depth)
-        let found = try compare(pair, record(section, before))
-        #expect(found.changes.count == 1)
-        #expect(found.bytes < 4 * 600, "a branch on each of a few levels: \(found.bytes)")
+        var compared = ComparedSection(record(section, before), in: before.snapshot)
+        try compared.lead(to: try goal(pair.after, section))
+        #expect(compared.changes.count == 1)
+        #expect(compared.bytes < 4 * 600, "a branch on each of a few levels: \(compared.bytes)")
+    }
+
+    /// The goal is another one again and again, and memory is lost: what was taken over is of use all the same.
+    @Test(arguments: [UInt64(70), 71, 72]) func whateverComesBetweenNothingIsBegunAgain(offset: UInt64) throws {
+        print("seed \(Self.seed + offset)")
+        var generator = SeededGenerator(seed: Self.seed + offset)
+        var state = try TestState.random(&generator, accounts: 800)
+        let before = state
+        let section = Section(depth: StatePair.depth, index: 3)
+        var compared = ComparedSection(record(section, before), in: before.snapshot)
+        (compared.maxBytes, compared.places) = (3_000, 4)
+        // Half of all accounts differ; then a few with every anchor.
+        var accounts = before.accounts
+        for index in accounts.indices where index % 2 == 0 { accounts[index].body.nonce += 1 }
+        state = try TestState(accounts, depth: StatePair.depth)
+        var alone = ComparedSection(record(section, before), in: before.snapshot)
+        (alone.maxBytes, alone.places) = (3_000, 4)
+        try alone.lead(to: try goal(state, section))
+        var number: UInt64 = 100
+        var isGoingOn = true
+        while isGoingOn {
+            let goal = try goal(state, section, number: number)
+            for _ in 0..<6 where isGoingOn {
+                isGoingOn = try compared.ask(goal)
+                if isGoingOn, Int.random(in: 0..<4, using: &generator) == 0 { try compared.crash() }
+            }
+            guard isGoingOn else { break }
+            number += 1
+            let index = Int.random(in: 0..<accounts.count, using: &generator)
+            accounts[index].body.nonce += 1
+            state = try TestState(accounts, depth: StatePair.depth)
+        }
+        try expect(compared, is: state, "after \(number - 99) anchors")
+        print("\(number - 99) anchors, \(compared.bytes) bytes; alone \(alone.bytes)")
+        #expect(number > 104)
+        // What comes on top with each anchor and each crash is the way down to where it was.
+        #expect(compared.bytes < 3 * alone.bytes)
+    }
+
+    /// A storage of very many slots that is gone goes in pieces, each a transaction of bounded size.
+    @Test func whatIsGoneGoesInPieces() throws {
+        var generator = SeededGenerator(seed: Self.seed + 80)
+        let owner = Bytes32(0x3 << 60, 1, 2, 3)
+        let slots = (0..<40_000).map { (key: Bytes32(generator.next(), UInt64($0), 0, 0), value: [UInt8(1)]) }
+        let other = TestState.Account(
+            key: Bytes32(0x3f << 56, 0, 0, 0), nonce: 1, codeHash: StateAccount.emptyCodeHash, slots: [])
+        let wide = TestState.Account(key: owner, nonce: 1, codeHash: StateAccount.emptyCodeHash, slots: slots)
+        let before = try TestState([wide, other], depth: StatePair.depth)
+        let section = Section(of: owner, depth: StatePair.depth)
+        for after in [
+            [other], [other, TestState.Account(key: owner, nonce: 2, codeHash: wide.body.codeHash, slots: [])],
+        ] {
+            let state = try TestState(after, depth: StatePair.depth)
+            var compared = ComparedSection(record(section, before), in: before.snapshot)
+            try compared.lead(to: try goal(state, section))
+            try expect(compared, is: state, "\(after.count) accounts")
+            #expect((3...5).contains(compared.answers), "\(compared.answers)")
+        }
     }
 
     // MARK: Must-reject
@@ -197,5 +264,19 @@ import Testing
         let key = StateContentKey.subtrees(try key(places, levels: 3))
         #expect(try StateContentKey(decoding: key.encoded) == key)
         #expect(key.position(sectionDepth: 1) == .zero)
+    }
+}
+
+extension StateView {
+    /// Every leaf of what it has, in order.
+    func leafList() throws -> [MemoryState.Leaf] {
+        var leaves: [MemoryState.Leaf] = []
+        for section in heldSections {
+            var walk = try walk(from: section.firstCursor)
+            while let key = try walk.next(), section.contains(Cursor(account: key.account, slot: key.slot ?? .zero)) {
+                leaves.append(MemoryState.Leaf(key: key, value: walk.value ?? []))
+            }
+        }
+        return leaves
     }
 }

@@ -64,6 +64,30 @@ import Testing
         for held in held { #expect(try Self.damage(held, in: snapshot) == nil) }
     }
 
+    /// Branches that lost leaves stay, and so the same state may be stored with more or fewer of them.
+    @Test(arguments: 1...12) func oneFoldAfterTheOtherIsFoundRight(seed: Int) throws {
+        print("seed \(seed)")
+        var generator = SeededGenerator(seed: UInt64(seed))
+        var state = ModelState()
+        state.mutate(&generator, steps: 120)
+        var store = try ModelStore(state)
+        for number in 1...8 {
+            let before = store.records
+            var next = state
+            if number % 2 == 0 {
+                next.accounts = next.accounts.filter { _ in Int.random(in: 0..<3, using: &generator) > 0 }
+            }
+            next.mutate(&generator, steps: 50)
+            try store.fold(try store.updates(from: state, to: next), to: UInt64(number))
+            state = next
+            let snapshot = store.map.snapshot()
+            for (first, record) in zip(before, store.records) {
+                let held = Held(record: record, previousHash: first.sectionHash)
+                #expect(try Self.damage(held, in: snapshot) == nil, "fold \(number)")
+            }
+        }
+    }
+
     @Test func anUndoLayerOfAnotherStateIsFound() throws {
         let (store, held) = try Self.folded(seed: 31)
         let snapshot = store.map.snapshot()

@@ -4,36 +4,42 @@ import Primitives
 import StateContent
 import StateStore
 
-// Sections that no diff leads on are compared with the state at an anchor by its subtree hashes.
+// Sections that no diff leads on are compared with the state at an anchor by its subtree hashes. What is found is in
+// the store with every answer; here is only which places are open.
 extension Holdings {
-    /// The next places to ask for, to compare a section with the state at an anchor whose crown is held; none where the
-    /// section has no leaf there, or was compared in vain too often.
-    func places(ofSection index: Int, at anchor: Anchor) -> [StatePlace] {
-        guard let held = held(index), let record = held.record else { return [] }
-        if let comparison = held.comparison, comparison.goal == book.point(of: anchor) {
-            let places = comparison.places(StateContentLimits.subtreePlaces)
-            return Array(places.prefix(SubtreesKey.fitting(places)))
-        }
-        guard held.comparisonsBegun < WalkLimits.comparisons, let hash = hash(ofSection: index, at: anchor),
-            hash != Subtree.emptyRoot
-        else { return [] }
-        return SectionComparison(record, goal: book.point(of: anchor), sectionHash: hash).places(1)
+    /// The comparison of a section with the state at an anchor, begun or still to be; nil where nothing is held of it,
+    /// the anchor's crown is not here, or the section has no leaf there.
+    private func comparison(ofSection index: Int, with anchor: Anchor) -> SectionComparison? {
+        let goal = book.point(of: anchor)
+        guard let held = held(index), let record = held.record else { return nil }
+        if let comparison = held.comparison, comparison.goal == goal { return comparison }
+        guard let hash = hash(ofSection: index, at: anchor), hash != Subtree.emptyRoot else { return nil }
+        return SectionComparison(record, goal: goal, sectionHash: hash, placing: spread.rule)
     }
 
     private func hash(ofSection index: Int, at anchor: Anchor) -> Bytes32? {
-        guard let crown = crowns.crown(at: anchor) else { return nil }
-        return try? crown.sectionHash(index)
+        provenHash(of: index, at: anchor)
+    }
+
+    /// Whether an anchor's crown says that a section has no leaf there.
+    func isEmpty(_ index: Int, at anchor: Anchor) -> Bool { hash(ofSection: index, at: anchor) == Subtree.emptyRoot }
+
+    /// The next places to ask for, to compare a section with the state at an anchor; none where that cannot be.
+    func places(ofSection index: Int, at anchor: Anchor) -> [StatePlace] {
+        let places = comparison(ofSection: index, with: anchor)?.places(StateContentLimits.subtreePlaces) ?? []
+        return Array(places.prefix(SubtreesKey.fitting(places, of: StateTrie(of: book.section(index)))))
+    }
+
+    /// Levels of nodes to ask for at these places.
+    func levels(at places: [StatePlace], ofSection index: Int, with anchor: Anchor) -> Int {
+        let mayGoDeeper = comparison(ofSection: index, with: anchor)?.mayGoDeeper(places) ?? false
+        return places.count == 1 && mayGoDeeper ? WalkLimits.firstLevels : 1
     }
 
     /// A section is compared with the state at an anchor from now on, if it is not yet.
     mutating func compare(_ index: Int, with anchor: Anchor) {
-        guard let hash = hash(ofSection: index, at: anchor) else { return }
-        let goal = book.point(of: anchor)
-        book.change(index) { entry in
-            guard let record = entry.record, entry.comparison?.goal != goal else { return }
-            entry.comparison = SectionComparison(record, goal: goal, sectionHash: hash)
-            entry.comparisonsBegun += 1
-        }
+        guard let comparison = comparison(ofSection: index, with: anchor) else { return }
+        book.change(index) { $0.comparison = comparison }
     }
 
     /// The job that takes an answer into a section's comparison; nil where that is gone.
@@ -41,26 +47,14 @@ extension Holdings {
         guard let comparison = held(index)?.comparison, let hash = hash(ofSection: index, at: anchor),
             comparison.goal == book.point(of: anchor)
         else { return nil }
-        return .compare(
-            CompareSection(
-                value: value, key: key, comparison: comparison, sectionHash: hash,
-                keepHistoryFrom: historyStart(at: comparison.goal)))
+        return .compare(CompareSection(value: value, key: key, comparison: comparison, sectionHash: hash))
     }
 
-    /// A comparison has come so far. Of a partly fetched section its end is the diff that the next range needs.
-    mutating func compared(_ comparison: SectionComparison) {
-        let anchor = book.epochs.anchor(at: comparison.goal)
-        book.change(comparison.section.index) { entry in
-            entry.comparison = comparison.isFinished ? nil : comparison
-            if comparison.isFinished { entry.carrying = CarryingDiff(comparison, anchor: anchor) }
-        }
-    }
-
-    /// Comparing a section comes to nothing: it is to be begun again.
-    mutating func comparedInVain(_ index: Int) {
-        book.change(index) { entry in
-            entry.comparison = nil
-            entry.comparisonsBegun = WalkLimits.comparisons
-        }
+    /// What an answer showed is part of what is held.
+    mutating func compared(_ compared: SectionCompared) {
+        guard let index = book.id(of: compared.record.section) else { return }
+        _ = committed(compared.record, section: index)
+        let comparison = compared.comparison
+        book.change(index) { $0.comparison = comparison.isFinished ? nil : comparison }
     }
 }

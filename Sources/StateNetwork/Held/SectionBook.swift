@@ -32,6 +32,8 @@ public struct SectionBook: Sendable {
     public private(set) var completeCount = 0
     /// Sections that are partly fetched.
     private(set) var begun: Set<Int> = []
+    /// Sections with leaves of several anchors: they are being compared with the newest.
+    private(set) var mixed: Set<Int> = []
     /// Complete sections that miss blocks, or may.
     private var missing: Set<Int> = []
     /// Sections with layers above their base.
@@ -142,7 +144,7 @@ public struct SectionBook: Sendable {
     var isWidening: Bool { announced.count < arc.count }
 
     /// Whether something of the arc is held and something is missing.
-    var isMidway: Bool { completeCount + begun.count > 0 && completeCount < arc.count }
+    var isMidway: Bool { completeCount + begun.count + mixed.count > 0 && completeCount < arc.count }
 
     /// How many of these sections are announced.
     private func count(in runs: some Sequence<SectionRuns>) -> Int {
@@ -195,7 +197,7 @@ public struct SectionBook: Sendable {
 
     /// Points that something held stands at or leads back to.
     var pointsNeeded: Set<StatePoint> {
-        let partial = begun.compactMap { index in read(index) { $0.record?.working } }
+        let partial = begun.union(mixed).compactMap { index in read(index) { $0.record?.working } }
         return Set(byWorking.keys).union(byPrevious.keys).union(partial).union(parts.byWorking.keys)
     }
 
@@ -215,9 +217,6 @@ public struct SectionBook: Sendable {
         guard !isComplete(index) else { return nil }
         return read(index) { $0.begunUpTo }.flatMap { $0 } ?? section(index).firstCursor
     }
-
-    /// Whether a section is compared with the state at another anchor.
-    func isCompared(_ index: Int) -> Bool { read(index) { $0.comparison != nil } ?? false }
 
     /// The newest block whose changes a held section has.
     public func top(of index: Int) -> UInt64 { read(index) { $0.top } ?? 0 }
@@ -259,6 +258,7 @@ public struct SectionBook: Sendable {
         lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
         if isSection { count(index, before, after) } else { parts.count(index, before, after) }
         SectionBook.set(&begun, index, after.begunUpTo != nil)
+        SectionBook.set(&mixed, index, after.isMixed)
         SectionBook.set(&missing, index, after.isMissing)
         SectionBook.set(&layered, index, after.layers > 0)
         foldable.insert(index)

@@ -17,10 +17,9 @@ public struct SectionEntry: Sendable {
     public internal(set) var isLocked = false
     /// Of a partly fetched section whose anchor nobody serves any more: the diff to one that is served.
     public internal(set) var carrying: CarryingDiff?
-    /// Of a section that no diff leads on: how far it was compared with the state at another anchor.
+    /// Of a section that no diff leads on: how far it was compared with the state at another anchor. What that found is
+    /// in the store.
     var comparison: SectionComparison?
-    /// How many of those were begun since the section last went on.
-    var comparisonsBegun = 0
     /// When it was first seen that blocks are missing between what is held and what is offered.
     var gapSince: Instant?
     /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
@@ -41,7 +40,12 @@ public struct SectionEntry: Sendable {
         return true
     }
 
-    /// Where a partly fetched section stopped; nil for one that is not begun or is complete.
+    /// Whether it has leaves of several anchors, on their way to one.
+    var isMixed: Bool {
+        if let record, case .mixed = record.coverage { true } else { false }
+    }
+
+    /// Where a partly fetched section stopped; nil for one that is not begun, is complete, or is mixed.
     var begunUpTo: Cursor? {
         guard let record, case .partial(let next) = record.coverage else { return nil }
         return next
@@ -79,6 +83,7 @@ public struct SectionEntry: Sendable {
         var working: StatePoint?
         var previous: StatePoint?
         var begunUpTo: Cursor?
+        var isMixed: Bool
         var isComplete: Bool
         var isMissing: Bool
         var isLocked: Bool
@@ -90,6 +95,7 @@ public struct SectionEntry: Sendable {
             working = entry.record?.working
             previous = entry.record?.previous
             begunUpTo = entry.begunUpTo
+            isMixed = entry.isMixed
             isComplete = entry.isComplete
             isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
             isLocked = entry.isLocked
@@ -100,7 +106,8 @@ public struct SectionEntry: Sendable {
 
         /// Whether the walk has to look at it anew.
         func hasMoved(from before: Facts) -> Bool {
-            (working, begunUpTo, isComplete) != (before.working, before.begunUpTo, before.isComplete)
+            (working, begunUpTo, isMixed, isComplete)
+                != (before.working, before.begunUpTo, before.isMixed, before.isComplete)
         }
     }
 
@@ -123,7 +130,6 @@ public struct SectionEntry: Sendable {
         if newRecord == nil { isDamaged = false }
         carrying = nil
         comparison = nil
-        comparisonsBegun = 0
         guard let record, let hash = record.sectionHash else {
             layers = []
             return []

@@ -18,6 +18,8 @@ struct HolderBook: Sendable {
     /// By section: kept holders that cover it and are not doubted, whether they have filled it or not.
     private(set) var keepers: [UInt16]
     private(set) var keptCount = 0
+    /// How often a peer was believed again, which nobody but time brings about.
+    private(set) var beliefs: UInt64 = 0
     private var keptBySubnet: [Subnet: Int] = [:]
     /// Anchors at which an announcement is of use: the newest final one and the one before it, which holders serve.
     private var usable: [Anchor] = []
@@ -60,6 +62,14 @@ struct HolderBook: Sendable {
     mutating func ended(_ task: WalkTask, of id: Bytes32, _ outcome: AskOutcome, at now: Instant) {
         peers[id]?.pace.ended(task, outcome, at: now)
         if case .done = outcome { peers[id]?.hasHelped = true }
+    }
+
+    /// What peers announced that was found wrong is believed again where its term is over.
+    mutating func believeAgain(at now: Instant) {
+        for id in peers.keys.sorted() where peers[id]?.believeAgain(at: now) == true {
+            beliefs &+= 1
+            recount(id)
+        }
     }
 
     mutating func setKept(_ id: Bytes32, _ isKept: Bool) {

@@ -285,6 +285,7 @@ public struct HolderDirectory: Sendable {
         }
         guard nextReview <= now else { return }
         self.urgent = urgent.filter { needed.contains($0) }
+        book.believeAgain(at: now)
         releaseSilent(at: now)
         lookForDiversity()
         noteUnprovided(at: now)

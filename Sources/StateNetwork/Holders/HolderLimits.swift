@@ -67,6 +67,10 @@ public enum HolderLimits {
     static let failuresBeforeDoubt = 2, doubtTerm = Interval.seconds(2), doubtMemory = Interval.seconds(60)
     /// Nodes that are no peers any more whose behaviour is remembered: whoever goes and comes back is still who he was.
     static let formerPeers = 512
+    /// How long nothing is believed that a peer announced, when it had not one thing of it, unless it says something
+    /// else; doubled each time until it helps, so many times at most: 30 s, at last 16 minutes. A node that has lost a
+    /// section says so within 5 s; what it has again by then it need not announce anew.
+    static let disbeliefTerm = Interval.seconds(30), disbeliefDoublings = 5
     /// How long it is remembered that a peer had not what it announced.
     static let falseAnnouncementMemory = Interval.seconds(600)
 

@@ -31,6 +31,13 @@ public struct StatePeer: Sendable {
     /// How often it had not what it announced, and when last.
     private var falseAnnouncements = 0
     private var falseAt: Instant?
+    /// What it announces and is not believed, until when, and whether it has been believed again since without saying
+    /// anything anew.
+    private var disbelieved: [AnchorSections] = []
+    private var disbelievedUntil: Instant?
+    private var isBelievedAgain = false
+    /// How often that was so in a row: the term grows with it.
+    private var disbeliefs = 0
     /// Requests in a row that brought nothing, and since when that is so.
     private var failures = 0
     private var unhelpfulSince: Instant?
@@ -61,6 +68,7 @@ public struct StatePeer: Sendable {
         hasHelped = before.hasHelped
         falseAnnouncements = before.falseAnnouncements
         falseAt = before.falseAt
+        disbeliefs = before.disbeliefs
         failures = before.failures
         unhelpfulSince = before.unhelpfulSince
         lastFailure = before.lastFailure
@@ -87,22 +95,42 @@ public struct StatePeer: Sendable {
     // MARK: Its word and its deeds
 
     /// It said that it serves these anchors and no others.
-    mutating func keep(anchors: [Anchor]) { served.removeAll { !anchors.contains($0.anchor) } }
+    mutating func keep(anchors: [Anchor]) {
+        served.removeAll { !anchors.contains($0.anchor) }
+        disbelieved.removeAll { !anchors.contains($0.anchor) }
+    }
 
-    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed. How often
-    /// that has happened lately, this time included; 0 where it had not said so.
+    /// It does not have a section that it said it serves at that anchor: nothing it said then is believed, until it
+    /// says something else, or for a term that grows: what it has may have come back, and where the chain stands still
+    /// it has nothing else to say. How often that has happened lately, this time included; 0 where it had not said so.
     mutating func disbelieve(_ section: Int, at anchor: Anchor, _ now: Instant) -> Int {
         guard announces(section, at: anchor) else { return 0 }
-        served = []
+        (disbelieved, served) = (served, [])
+        let term = HolderLimits.disbeliefTerm * (1 << min(disbeliefs, HolderLimits.disbeliefDoublings))
+        disbelievedUntil = now + term
+        disbeliefs += 1
+        // That it is asked again is our doing: it has not said so a second time.
+        if isBelievedAgain {
+            isBelievedAgain = false
+            return 1
+        }
         let isLate = falseAt.map { now - $0 > HolderLimits.falseAnnouncementMemory } ?? true
         falseAnnouncements = isLate ? 1 : falseAnnouncements + 1
         falseAt = now
         return falseAnnouncements
     }
 
+    /// What it announced is believed again after the term. Whether that is so now.
+    mutating func believeAgain(at now: Instant) -> Bool {
+        guard let until = disbelievedUntil, until <= now else { return false }
+        (served, disbelieved, disbelievedUntil, isBelievedAgain) = (disbelieved, [], nil, true)
+        return true
+    }
+
     /// A request to it ended: with what was asked for, or without.
     mutating func note(helped: Bool, at now: Instant) {
         guard !helped else {
+            disbeliefs = 0
             (failures, unhelpfulSince) = (0, nil)
             return
         }

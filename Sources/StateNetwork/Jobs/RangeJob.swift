@@ -7,48 +7,33 @@ import StateStore
 /// The diff by which what is held of a partly fetched section is led to another anchor. It is believed only together
 /// with a range of that anchor that begins where the held part ends.
 public struct CarryingDiff: Sendable {
-    /// Where it comes from.
-    enum Source: Sendable {
-        /// A peer's answer as it came, status byte included, and what it answers.
-        case answer([UInt8], DiffsKey)
-        /// What a comparison found.
-        case compared([LeafChange])
-    }
-
-    let source: Source
-    /// Where what is held stands, and where it is led to.
-    let from, to: StatePoint
-    /// The same as `to`.
+    /// A peer's answer as it came, status byte included, and what it answers.
+    let value: [UInt8]
+    let key: DiffsKey
+    /// Where it leads to.
     public let anchor: Anchor
-    /// Who sent it, and pays for it where it is false; nil for what was found by comparing.
-    public let sender: Bytes32?
+    /// Who sent it, and pays for it where it is false.
+    public let sender: Bytes32
     /// Of the answer.
-    public var byteCount: Int { if case .answer(let value, _) = source { value.count } else { 0 } }
+    public var byteCount: Int { value.count }
+    /// Where what is held stands, and where it is led to.
+    var from: StatePoint { key.from }
+    var to: StatePoint { key.to }
 
     public init(value: [UInt8], key: DiffsKey, anchor: Anchor, sender: Bytes32) {
-        source = .answer(value, key)
-        (from, to) = (key.from, key.to)
+        self.value = value
+        self.key = key
         self.anchor = anchor
         self.sender = sender
     }
 
-    /// What a finished comparison with the state at `anchor` found.
-    init(_ comparison: SectionComparison, anchor: Anchor) {
-        source = .compared(comparison.changes)
-        (from, to) = (comparison.from, comparison.goal)
-        self.anchor = anchor
-        sender = nil
-    }
-
     /// What changes in the section, as far as is said; true only once it was applied.
-    fileprivate func changes(of section: Section, stateRoot: Bytes32) throws(DiffError) -> [LeafChange] {
-        switch source {
-        case .compared(let changes): return changes
-        case .answer(let value, let key):
-            let diffs = try DiffsCheck.verify(value, key: key, depth: section.depth, stateRoot: stateRoot)
-            guard diffs.count == 1, let diff = diffs.first, diff.section == section else { throw .wrongSections }
-            return diff.changes
-        }
+    fileprivate func changes(
+        of section: Section, stateRoot: Bytes32, _ rule: Placement?
+    ) throws(DiffError) -> SectionDiff {
+        let diffs = try DiffsCheck.verify(value, key: key, depth: section.depth, stateRoot: stateRoot, placedBy: rule)
+        guard diffs.count == 1, let diff = diffs.first, diff.section == section else { throw .wrongSections }
+        return diff
     }
 }
 
@@ -121,7 +106,10 @@ public struct TakeRange: Sendable {
             record: after, batch: batch,
             wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) }, leaves: range.leafCount,
             leafBytes: range.leafBytes,
-            isCarried: advanced != nil, replaced: Replaced(placements: placements, parts: [], at: point))
+            isCarried: advanced != nil,
+            replaced: Replaced(
+                placements: placements.merging(advanced?.placements ?? [:]) { range, _ in range },
+                parts: advanced?.spread.flatMap(\.parts) ?? [], at: point))
     }
 
     /// A range of a part of a spread storage trie.
@@ -175,22 +163,27 @@ public struct TakeRange: Sendable {
         by diff: CarryingDiff, to range: VerifiedStateRange, below next: Cursor, in snapshot: some StoreSnapshot
     ) throws -> PartialSection.Advanced {
         do {
-            let changes = try diff.changes(of: section, stateRoot: stateRoot)
+            let found = try diff.changes(of: section, stateRoot: stateRoot, rule)
             var root: Bytes32?
             if next.slot != .zero, range.accounts.keys.first == next.account {
                 root = try StateAccount(slim: range.accounts.value(at: 0)).storageRoot
             }
+            let spread = next.slot == .zero ? nil : range.spread.first { $0.account == next.account }?.nodes
+            let places = rule.map { PartialSection.Places(at: point, by: $0, shown: found.shown) }
             let goal = PartialSection.Goal(
                 stateRoot: stateRoot, accountProof: range.accountProof, storageRoot: root,
-                storageProof: range.originStorageProof)
+                storageProof: spread ?? range.originStorageProof, isSpread: spread != nil)
             // The part counts as a held section for this reading: nothing from its end on is looked at.
             var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
-            return try PartialSection.advance(changes, of: section, below: next, to: goal, in: &view)
+            return try PartialSection.advance(
+                found.changes, of: section, below: next, to: goal, placing: places, in: &view)
         } catch let error as StateChangeError {
             guard error.blamesSender else { throw error }
             throw StateJobError.falseDiff("\(error)")
         } catch let error as StoreError {
             throw error
+        } catch let failure as StoragePlacing.Failure {
+            throw failure
         } catch {
             throw StateJobError.falseDiff("\(error)")
         }

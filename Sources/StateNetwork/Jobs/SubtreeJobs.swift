@@ -20,80 +20,68 @@ public struct ServeSubtrees: Sendable {
     }
 }
 
-/// Takes an answer with subtree hashes into the comparison of a held section with the state at an anchor. When that has
-/// found all differences the section is led there by them, as it would be by a diff.
+/// Takes an answer with subtree hashes into the comparison of a held section with the state at an anchor: what it shows
+/// that is not held becomes part of what is. When nothing is left that differs the section is that of the anchor.
 public struct CompareSection: Sendable {
     let value: [UInt8]
     let key: SubtreesKey
     let comparison: SectionComparison
     /// What the section hashes to at the goal.
     let sectionHash: Bytes32
-    /// History before this block is dropped.
-    let keepHistoryFrom: UInt64
-    /// nil in a network that spreads no storage.
-    let placing: Placing?
 
-    public init(
-        value: [UInt8], key: SubtreesKey, comparison: SectionComparison, sectionHash: Bytes32, keepHistoryFrom: UInt64,
-        placing: Placing? = nil
-    ) {
-        self.placing = placing
+    public init(value: [UInt8], key: SubtreesKey, comparison: SectionComparison, sectionHash: Bytes32) {
         self.value = value
         self.key = key
         self.comparison = comparison
         self.sectionHash = sectionHash
-        self.keepHistoryFrom = keepHistoryFrom
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> SectionCompared {
         let section = comparison.section
         guard let record = try SectionRecord.read(section, in: snapshot), record.working == comparison.from,
-            let hashes = comparison.hashes(of: key.places)
+            record.heldBelow == comparison.next, let hashes = comparison.hashes(of: key.places)
         else { throw StateJobError.outdated }
-        // A partly fetched section counts as held for this reading: nothing from its end on is looked at.
-        switch (record.coverage, comparison.next) {
-        case (.complete, nil): break
-        case (.partial(let next), let compared?) where next == compared: break
-        default: throw StateJobError.outdated
-        }
         let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
-        var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
+        // A partly fetched section counts as held for this reading: nothing from its end on is looked at.
+        var view = StateView(snapshot, section)
         var comparison = comparison
-        do {
-            try comparison.take(Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
-        } catch SectionComparison.Failure.tooMuch {
-            return .tooMuch
-        }
-        guard comparison.isFinished, comparison.next == nil else { return .going(comparison) }
-        var taken = DiffsTaken()
-        try taken.fold(
-            try update(by: comparison, record, in: &view), record: record, to: comparison.goal,
-            placing: placing, keepingHistoryFrom: keepHistoryFrom, in: snapshot)
-        return .led(taken, to: comparison.goal)
+        let found = try comparison.take(
+            Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
+        let step = try MixedSection.takeOver(found, of: section, below: record.heldBelow, in: &view)
+        comparison.isTakenOver()
+        let after = SectionRecord(
+            section: section, working: comparison.goal, coverage: try coverage(after: step, comparison))
+        let missing = try CodeRecords.missing(of: step.newCodeHashes, in: snapshot)
+        return SectionCompared(
+            comparison: comparison, record: after,
+            batch: StateWrites.mixed(step, before: record, after: after, missingCodes: missing),
+            wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) },
+            replaced: Replaced(placements: step.placements, parts: [], at: comparison.goal))
     }
 
-    /// What the changes that were found make of the section. Each of them was proven: where they do not lead to the
-    /// goal, what is held was not what its branches say.
-    private func update(
-        by comparison: SectionComparison, _ record: SectionRecord, in view: inout StateView<some StoreSnapshot>
-    ) throws -> SectionUpdate {
-        let changes = comparison.changes
-        guard !changes.isEmpty else { return .unchanged(record.section, subtree: record.subtree ?? .empty) }
-        do {
-            return try DiffsCheck.apply(
-                changes, to: record.section, expecting: sectionHash, from: record.sectionHash, in: &view)
-        } catch is DiffError {
+    /// Each node was proven: where all of them together do not give the goal, what is held was not what its branches
+    /// say.
+    private func coverage(
+        after step: MixedSection.Step, _ comparison: SectionComparison
+    ) throws -> SectionRecord.Coverage {
+        guard comparison.isFinished else { return .mixed(next: comparison.next) }
+        if let next = comparison.next { return .partial(next: next) }
+        guard let subtree = step.subtree, subtree.hash(at: comparison.section.depth) == sectionHash else {
             throw StoreError.corrupt(table: .accountBranches)
         }
+        return .complete(subtree)
     }
 }
 
-/// How far a comparison has come.
-public enum SectionCompared: Sendable {
-    /// There is more to ask for; or, of a partly fetched section, all is found and waits for the next range.
-    case going(SectionComparison)
-    /// The whole section is led to the goal.
-    case led(DiffsTaken, to: StatePoint)
-    /// More differs than is kept in memory.
-    case tooMuch
+/// One answer of a comparison, taken over.
+public struct SectionCompared: Sendable {
+    /// How far it has come.
+    let comparison: SectionComparison
+    /// The section's record afterwards.
+    public let record: SectionRecord
+    public let batch: WriteBatch
+    /// Code that changed accounts name and the store lacks.
+    public let wantedCodes: [WantedCode]
+    /// What became of the places of storage.
+    public internal(set) var replaced = Replaced()
 }

@@ -18,9 +18,10 @@ extension Holdings {
             return SectionsKey(anchor: anchor, sections: sections, maxBytes: maxBytes).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
-        case .compare(_, _, let anchor, let places):
+        case .compare(let index, _, let anchor, let places):
             return SubtreesKey(
-                anchor: anchor, places: places, levels: places.count == 1 ? WalkLimits.firstLevels : 1,
+                trie: StateTrie(of: book.section(index)), anchor: anchor, places: places,
+                levels: levels(at: places, ofSection: index, with: anchor),
                 maxBytes: WalkLimits.comparedBytes
             ).map { .subtrees($0) }
         case .codes(let hashes, let section):

@@ -17,7 +17,9 @@ struct Lanes: Sendable {
         let ofFellows: Set<Int>
         let isUnderWay: (Int) -> Bool
 
-        fileprivate func isFree(_ section: Int) -> Bool { !book.isComplete(section) && !isUnderWay(section) }
+        fileprivate func isFree(_ section: Int) -> Bool {
+            !book.isComplete(section) && !book.mixed.contains(section) && !isUnderWay(section)
+        }
 
         /// Rising: what fewest have comes first, what nobody has last.
         fileprivate func rarity(_ section: Int) -> Int {
@@ -114,8 +116,8 @@ struct Lanes: Sendable {
         }
     }
 
-    /// A section that was held and is held no more is walked again: at once where a lane is on it, since it is one that
-    /// takes long, and otherwise as the next of a stretch.
+    /// A section that was held and is held no more, or in part only, is walked again: at once where a lane is on it,
+    /// since it is one that takes long, and otherwise as the next of a stretch.
     mutating func giveBack(_ section: Int) {
         guard !active.contains(section), !stretches.contains(where: { $0.contains(section) }) else { return }
         stretches[stretches.startIndex].append(section)

@@ -18,6 +18,8 @@ struct Refusals: Sendable {
     private var tooLarge: [Int: Set<Bytes32>] = [:]
     /// By section, since it last went on: who does not give its nodes at an anchor.
     private var withholding: [Int: [Anchor: Set<Bytes32>]] = [:]
+    /// When that was first said.
+    private var withheldSince: [Int: Instant] = [:]
     /// Peers that have never heard of subtree hashes.
     private var former = FormerPeers()
     /// By section, since it last went on: who was to lead it to another anchor, who was to give a range of it, and who
@@ -54,7 +56,9 @@ struct Refusals: Sendable {
         if case .compare(let section, _, let anchor, _) = task {
             switch outcome {
             case .notKnown: former.add(peer, sequence: nil, at: now)
-            case .refused, .tooLarge, .invalid: withholding[section, default: [:]][anchor, default: []].insert(peer)
+            case .refused, .tooLarge, .invalid:
+                withholding[section, default: [:]][anchor, default: []].insert(peer)
+                withheldSince[section] = withheldSince[section] ?? now
             case .done: uncompared[section] = nil
             case .busy, .tooOld, .failed, .lacksPart, .aborted: break
             }
@@ -74,6 +78,7 @@ struct Refusals: Sendable {
     mutating func moved(_ section: Int) {
         tooLarge[section] = nil
         withholding[section] = nil
+        withheldSince[section] = nil
         hindered[section] = nil
         unfed[section] = nil
         uncompared[section] = nil
@@ -104,6 +109,15 @@ struct Refusals: Sendable {
     /// Whether a peer has said that it gives no nodes of a section at an anchor, or of none.
     func hasSaid(_ peer: Bytes32, _ section: Int, at anchor: Anchor, now: Instant) -> Bool {
         former.contains(peer, sequence: nil, at: now) || withholding[section]?[anchor]?.contains(peer) ?? false
+    }
+
+    /// Whether nobody of those who hold a section at an anchor gives its nodes, by what one of them at least has said.
+    /// That all of them have never heard of such content is final for a while; that some do not have it there may be
+    /// otherwise at the next anchor, and what was compared is worth waiting for that.
+    func nobodyCompares(_ section: Int, _ holders: [Bytes32], at anchor: Anchor, now: Instant) -> Bool {
+        guard holders.contains(where: { hasSaid($0, section, at: anchor, now: now) }) else { return false }
+        if holders.allSatisfy({ former.contains($0, sequence: nil, at: now) }) { return true }
+        return withheldSince[section].map { now - $0 >= WalkLimits.uselessAfter } ?? false
     }
 
     /// Peers that were asked for nodes of a section and gave nothing for too long.
@@ -145,6 +159,7 @@ struct Refusals: Sendable {
     /// The times at which time alone changes what follows.
     var deadlines: [Instant] {
         var times = since.values.flatMap { [$0 + WalkLimits.orphanGrace, $0 + WalkLimits.fewRefuseGrace] }
+        times += withheldSince.values.map { $0 + WalkLimits.uselessAfter }
         for list in [hindered, unfed, uncompared] {
             times += list.values.map { $0.since + WalkLimits.uselessAfter }
         }

@@ -19,8 +19,9 @@
 // fetched is finished at its own anchor while somebody serves that, then crosses by its diff; when nobody serves it any
 // more, what is held of it is *carried* to the newest by a diff, which the next range proves, and the walk of it goes
 // on from there. So a section (or one account) that takes longer than its anchor lives loses nothing. What nobody's
-// history leads on from is *compared* with the newest state by its subtree hashes, which finds the diff that nobody
-// has. Dropped is only what nobody helps to compare. Everything asked for is one operation, which ends once, whatever
+// history leads on from is *compared* with the newest state by its subtree hashes. What that finds is written down with
+// every answer, so it may take as many anchors and restarts as it likes: only what is not yet right is asked for again.
+// Dropped is only what nobody helps to compare. Everything asked for is one operation, which ends once, whatever
 // happened to it. What peers announce only says who can be asked; who of those is asked is the choice of the peer book
 // (`PeerChooser`) and of nobody else. What counts as held stands in the book of sections, which follows the store.
 // Under a download limit the section that is first to lose its anchor goes first; lanes that share a limit evenly would

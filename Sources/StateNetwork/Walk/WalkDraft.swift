@@ -71,8 +71,9 @@ struct WalkDraft {
     /// Sections that something is under way for.
     private(set) var taken: Set<Int>
     private var inFlight: Int
-    /// Sections that are being compared: something of them is under way, or could be asked for.
-    private(set) var comparisons: Int
+    /// Sections that are being compared: something of them was taken over, is under way, or could be asked for.
+    private var compared: Set<Int>
+    var comparisons: Int { compared.count }
     /// Candidates of whom the chooser took none: it may think otherwise after a while.
     private(set) var isBarred = false
     /// When time alone makes another plan worth while.
@@ -86,7 +87,8 @@ struct WalkDraft {
         self.now = now
         inFlight = operations.askCount
         taken = []
-        comparisons = operations.asks.count { if case .compare? = $0.task { true } else { false } }
+        compared = book.mixed
+        for case .compare(let section, _, _, _)? in operations.asks.lazy.map(\.task) { compared.insert(section) }
         // Where somebody else's answer came first, the section does not wait for the one that is late.
         for case let task? in operations.asks.lazy.map(\.task) where !task.isOvertaken(book) {
             taken.formUnion(task.sections)
@@ -149,7 +151,7 @@ struct WalkDraft {
         if let place = candidates.firstIndex(where: { $0.id == peer }) { candidates[place].load += 1 }
     }
 
-    mutating func compares() { comparisons += 1 }
+    mutating func compares(_ section: Int) { compared.insert(section) }
 
     mutating func lookAgain(at time: Instant) { reviewAt = reviewAt.map { min($0, time) } ?? time }
 

@@ -28,10 +28,7 @@ public enum WalkLimits {
     /// Levels of nodes asked for where one place is left, as when a comparison begins: 17 nodes at most, of which most
     /// differ then.
     static let firstLevels = 2
-    /// How often a section is compared with the state at one anchor after the other before it is begun again: each time
-    /// the anchor before was gone for everybody, or more differed than is kept in memory.
-    static let comparisons = 3
-    /// Sections compared at once: each may have `StateStoreLimits.comparedBytes` in memory, and mostly a small part.
+    /// Sections compared at once: from its first answer until its last a section is of no use to others.
     static let comparisonsAtOnce = 8
     /// Code hashes in one request (protocol: at most 20 hashes in a key).
     public static let codesPerRequest = 20

@@ -4,18 +4,20 @@ import StateStore
 
 // What the planner tells those who watch.
 extension WalkPlanner {
-    /// Sections that lanes are on and of which nothing is under way.
+    /// Sections that lanes are on, or that are compared, and of which nothing is under way.
     func idleSections(_ book: SectionBook, _ operations: OperationTable) -> [Int] {
         let asked = Set(operations.asks.flatMap { ($0.task?.sections ?? []) + [$0.task?.subject].compactMap { $0 } })
-        return lanes.active.filter { !book.isLocked($0) && !book.isComplete($0) && !asked.contains($0) }
+        return (lanes.active + book.mixed.sorted()).filter {
+            !book.isLocked($0) && !book.isComplete($0) && !asked.contains($0)
+        }
     }
 
-    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,
-    /// those behind the newest anchor or with a gap after it, those that lanes come to next.
+    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on, those
+    /// that are compared, those behind the newest anchor or with a gap after it, those that lanes come to next.
     func sectionsAhead(_ book: SectionBook, newest: Anchor?, at now: Instant) -> [Int] {
         let behind = newest.map { book.behind($0).flatMap { $0.sections.indices.prefix(WalkLimits.sectionsBehind) } }
         let pressing = ((behind ?? []) + book.gaps(at: now)).prefix(WalkLimits.sectionsBehind)
-        return lanes.active + pressing + lanes.ahead(WalkLimits.sectionsAheadOfLane)
+        return lanes.active + book.mixed.sorted() + pressing + lanes.ahead(WalkLimits.sectionsAheadOfLane)
     }
 
     /// Fraction of the arc held and verified at any anchor, and at the newest one.

@@ -44,12 +44,13 @@ public struct WalkPlanner: Sendable {
     /// When time alone may.
     private var deadline: Instant?
     /// The revisions of what the last plan was made of.
-    private var planned: (book: UInt64, operations: UInt64) = (0, 0)
+    private var planned: (book: UInt64, operations: UInt64, beliefs: UInt64) = (0, 0, 0)
 
     init(configuration: Configuration, _ book: SectionBook, at now: Instant) {
         self.configuration = configuration
         lanes = Lanes(
-            sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes, turn: configuration.turn)
+            sections: book.arc.filter { !book.isComplete($0) && !book.mixed.contains($0) }, count: configuration.lanes,
+            turn: configuration.turn)
         budget = RateBudget(
             bytesPerSecond: configuration.downloadBytesPerSecond, requestBytes: configuration.rangeBytes, at: now)
     }
@@ -74,7 +75,8 @@ public struct WalkPlanner: Sendable {
 
     /// The arc is another: what is missing of it is walked, in lanes of its own.
     mutating func arcMoved(_ book: SectionBook) {
-        lanes = Lanes(sections: book.arc.filter { !book.isComplete($0) }, count: configuration.lanes)
+        lanes = Lanes(
+            sections: book.arc.filter { !book.isComplete($0) && !book.mixed.contains($0) }, count: configuration.lanes)
         isDue = true
     }
 
@@ -83,9 +85,9 @@ public struct WalkPlanner: Sendable {
         for index in holdings.book.takeMoved() {
             refusals.moved(index)
             bundles.moved(index)
-            if holdings.book.isComplete(index) {
+            if holdings.book.isComplete(index) || holdings.book.mixed.contains(index) {
                 lanes.release(index)
-            } else if holdings.book.read(index, { $0.record }) == nil {
+            } else {
                 lanes.giveBack(index)
             }
         }
@@ -144,8 +146,11 @@ public struct WalkPlanner: Sendable {
     var nextDeadline: Instant? { deadline }
 
     /// Whether a plan may say something new.
-    func isDue(_ holdings: Holdings, _ operations: OperationTable, at now: Instant) -> Bool {
-        isDue || planned != (holdings.book.revision, operations.revision) || deadline.map { $0 <= now } ?? false
+    func isDue(
+        _ holdings: Holdings, _ operations: OperationTable, _ peers: HolderDirectory, at now: Instant
+    ) -> Bool {
+        isDue || planned != (holdings.book.revision, operations.revision, peers.book.beliefs)
+            || deadline.map { $0 <= now } ?? false
     }
 
     /// What to ask now, and whom by the choice of `chooser`.
@@ -154,7 +159,7 @@ public struct WalkPlanner: Sendable {
         choosing chooser: inout some PeerChooser, at now: Instant
     ) -> WalkPlan {
         isDue = false
-        planned = (holdings.book.revision, operations.revision)
+        planned = (holdings.book.revision, operations.revision, peers.book.beliefs)
         deadline = nil
         // Nobody to ask: nothing but drops can come of it, and those wait for a free lane anyway.
         guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
@@ -168,6 +173,7 @@ public struct WalkPlanner: Sendable {
         // How much a diff or a code brings is known only afterwards: they go first, and wait while more was loaded than
         // the limit allows. Ranges wait until all that they may bring is covered.
         if !budget.isOverdrawn(at: now) {
+            planComparisons(with: newest, holdings, &draft, by: &chooser)
             planCrossings(to: newest, holdings, &draft, by: &chooser)
             planCodes(holdings, operations, chain, &draft, by: &chooser)
             if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
@@ -230,52 +236,11 @@ public struct WalkPlanner: Sendable {
                     led.append(section)
                 }
             }
-            // What was begun is finished before something else is.
-            let begun = compared.filter { holdings.book.isCompared($0) }
-            for section in begun + compared.filter({ !holdings.book.isCompared($0) }) {
-                if holdings.book.isPart(section) {
-                    draft.drop(section)
-                    continue
-                }
-                planComparison(section, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
-            }
+            for section in compared { planComparison(section, with: newest, holdings, &draft, by: &chooser) }
             assignDiffs(led, from: anchor, held: newest, holdings.book, &draft, by: &chooser) { peer in
                 refusing.contains(peer.id) ? nil : .anchor(newest)
             }
         }
-    }
-
-    /// A section that no diff leads on is compared with the state at the newest anchor, or with the one with which that
-    /// was begun, as long as anybody serves it. Where nobody can do that either it is begun again; but not where all
-    /// are only silent, since nothing would be won by that.
-    private func planComparison(
-        _ index: Int, from anchor: Anchor, to newest: Anchor, _ refusing: Set<Bytes32>, _ holdings: Holdings,
-        _ draft: inout WalkDraft, by chooser: inout some PeerChooser
-    ) {
-        let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
-        let (now, refusals) = (draft.now, refusals)
-        let silent = refusals.comparesNot(index, at: now)
-        let begun = holdings.held(index)?.comparison.map { holdings.book.epochs.anchor(at: $0.goal) }
-        for goal in [begun, newest].compactMap({ $0 }) {
-            func gives(_ peer: WalkDraft.Candidate) -> Bool {
-                peer.holds(index, at: goal) && !silent.contains(peer.id)
-                    && !refusals.hasSaid(peer.id, index, at: goal, now: now)
-            }
-            guard draft.candidates.contains(where: gives) else { continue }
-            let places = holdings.places(ofSection: index, at: goal)
-            if places.isEmpty {
-                if holders.contains(where: { refusing.contains($0) || refusals.isTooLarge(index, for: $0) }) {
-                    draft.drop(index)
-                }
-            } else if begun != nil || draft.comparisons < WalkLimits.comparisonsAtOnce {
-                draft.compares()
-                if let peer = draft.choose(by: &chooser, where: gives) {
-                    draft.ask(.compare(section: index, from: anchor, to: goal, places: places), of: peer)
-                }
-            }
-            return
-        }
-        if holders.contains(where: { refusals.hasSaid($0, index, at: newest, now: now) }) { draft.drop(index) }
     }
 
     /// Sections with a gap after the newest anchor, brought to a block that a holder proves.
@@ -355,7 +320,9 @@ public struct WalkPlanner: Sendable {
             )
         }.sorted { ($0.epoch, $0.providers, $0.lane) < ($1.epoch, $1.providers, $1.lane) }
         for (_, _, _, index) in order
-        where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index) {
+        where !draft.taken.contains(index) && !book.isLocked(index) && !book.isComplete(index)
+            && !book.mixed.contains(index)
+        {
             let section = book.section(index)
             let begun = book.read(index) { entry in
                 entry.begunUpTo.map { (next: $0, carriedTo: entry.carrying?.anchor) }
@@ -394,7 +361,7 @@ public struct WalkPlanner: Sendable {
         from index: Int, at anchor: Anchor, _ maxBytes: UInt32, of id: Bytes32, _ book: SectionBook,
         _ peers: HolderDirectory, _ draft: WalkDraft
     ) -> WalkTask? {
-        let left = book.arc.count - book.completeCount - draft.taken.count
+        let left = book.arc.count - book.completeCount - book.mixed.count - draft.taken.count
         let most = min(bundles.count(in: maxBytes), left / max(lanes.current.count, 1))
         guard most > 1, !book.isPart(index), bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
             let peer = draft.candidate(id)
@@ -404,7 +371,8 @@ public struct WalkPlanner: Sendable {
         let end = min(index + StateContentLimits.maskBits, book.arc.upperBound)
         for next in (index + 1)..<max(end, index + 1) where !book.isComplete(next) {
             guard sections.count < most, !active.contains(next), !draft.taken.contains(next), !book.isLocked(next),
-                !book.begun.contains(next), bundles.mayHave(next), peer.holds(next, at: anchor),
+                !book.begun.contains(next), !book.mixed.contains(next), bundles.mayHave(next),
+                peer.holds(next, at: anchor),
                 peers.providers(of: next) <= rarity
             else { break }
             sections.append(next)
@@ -455,13 +423,14 @@ public struct WalkPlanner: Sendable {
         _ index: Int, from anchor: Anchor, to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
     ) {
-        // What is held of a part is a sixteenth of a trie or less: it is begun again.
-        if holdings.book.isPart(index) { return draft.drop(index) }
+        if holdings.book.isPart(index) {
+            return planComparison(index, with: newest, holdings, &draft, by: &chooser)
+        }
         guard holdings.crowns.contains(newest), !budget.isOverdrawn(at: draft.now) else { return }
         let refusing = refusals.lackHistory(from: anchor)
         let holders = draft.candidates.filter { $0.holds(index, at: newest) }.map(\.id)
         guard !refusals.isRefused(index, by: refusing, holders: holders, at: draft.now) else {
-            planComparison(index, from: anchor, to: newest, refusing, holdings, &draft, by: &chooser)
+            planComparison(index, with: newest, holdings, &draft, by: &chooser)
             return
         }
         let peer = draft.choose(by: &chooser) { [refusals] peer in

@@ -77,6 +77,37 @@ import Testing
         #expect(bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 2)
     }
 
+    /// Where the chain stands still a node has nothing new to say: what it said counts again after a while, which
+    /// grows, and is shorter again once it has helped.
+    @Test func whatWasAnnouncedIsBelievedAgainAfterAWhile() throws {
+        var bench = DirectoryBench(.walker)
+        let info = try bench.node(near: 3)
+        bench.tell(info, providing: [3..<5])
+        for (round, seconds) in [30, 60, 120, 240, 480, 960, 960].enumerated() {
+            let times = bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now)
+            #expect(times == 1, "round \(round): it said so once, and pays no more")
+            _ = bench.advance(by: .seconds(seconds - 3))
+            #expect(bench.directory.providers(of: 4) == 0)
+            _ = bench.advance(by: .seconds(4))
+            #expect(bench.directory.providers(of: 4) == 1, "round \(round)")
+        }
+        let range = WalkTask.range(
+            section: 3, anchor: DirectoryBench.anchor, origin: .first, limit: .last, maxBytes: 1_000)
+        bench.directory.ended(range, of: info.id, .done(bytes: 100), at: bench.now)
+        _ = bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now)
+        _ = bench.advance(by: .seconds(31))
+        #expect(bench.directory.providers(of: 4) == 1)
+        // Who says it anew and does not have it again has said it twice.
+        bench.tell(info, providing: [3..<5])
+        #expect(bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 1)
+        bench.tell(info, providing: [3..<5])
+        #expect(bench.directory.disbelieve(3, at: DirectoryBench.anchor, by: info.id, now: bench.now) == 2)
+        // What it says it has no more is not believed later either.
+        bench.directory.keep(anchors: [], of: info.id)
+        _ = bench.advance(by: .seconds(2_000))
+        #expect(bench.directory.providers(of: 4) == 0)
+    }
+
     // MARK: Who is kept
 
     /// Nodes of one section, each of a subnet of its own: no more are kept than are of use.

@@ -30,9 +30,9 @@ import Testing
         walk.now = walk.now + WalkLimits.fewRefuseGrace
     }
 
-    private func comparison(to epoch: UInt64) -> WalkTask {
+    private func comparison(from first: UInt64 = 2, to epoch: UInt64) -> WalkTask {
         let place = StatePlace(account: Section(depth: 1, index: Self.section).path)
-        return .compare(section: Self.section, from: Walk.anchor(2), to: Walk.anchor(epoch), places: [place])
+        return .compare(section: Self.section, from: Walk.anchor(first), to: Walk.anchor(epoch), places: [place])
     }
 
     @Test func itIsComparedAndNotBegunAgain() throws {
@@ -59,6 +59,8 @@ import Testing
         #expect(walk.plan().asked.map(\.peer) == [second.peer], "the other is of a former version")
     }
 
+    /// Who has never heard of it never gives it. Who does not have it at this anchor may at the next: what was compared
+    /// is worth a minute.
     @Test(arguments: [AskOutcome.notKnown, .refused]) func whereNobodyGivesNodesItIsBegunAgain(_ outcome: AskOutcome)
         throws
     {
@@ -69,7 +71,29 @@ import Testing
             #expect(plan.drops.isEmpty)
             walk.finish(try #require(plan.asked.first), outcome)
         }
+        #expect(walk.plan().drops == (outcome == .notKnown ? [Self.section] : []))
+        #expect(walk.planner.nextDeadline.map { $0 <= walk.now + WalkLimits.uselessAfter } ?? (outcome == .notKnown))
+        walk.now = walk.now + WalkLimits.uselessAfter
         #expect(walk.plan().drops == [Self.section])
+    }
+
+    /// What was taken over is of use in the next life too, and whatever the newest anchor is: it is never walked.
+    @Test func whatIsMixedIsComparedAndNothingElse() throws {
+        var walk = Walk(lanes: 4)
+        for peer in [UInt64(1), 2] { walk.peer(peer, [9]) }
+        walk.advance(to: Walk.anchor(9))
+        walk.store(crownWithLeavesOf: Walk.anchor(9))
+        for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(9))) }
+        walk.hold(Self.section, .mixed(anchor: Walk.anchor(4)))
+        let plan = walk.plan()
+        #expect(plan.drops.isEmpty && plan.asked.compactMap(\.task) == [comparison(from: 4, to: 9)])
+        #expect(walk.planner.phase == .walking && !walk.holdings.book.isAllComplete)
+        #expect(walk.planner.sectionsAhead(walk.holdings.book, newest: Walk.anchor(9), at: walk.now) == [Self.section])
+        walk.finish(try #require(plan.asked.first), .failed)
+        walk.hold(
+            Self.section, .partial(anchor: Walk.anchor(9), next: Section(depth: 1, index: Self.section).firstCursor))
+        let range = try #require(walk.plan().asked.first?.task)
+        #expect(range.doubled != nil && range.sections == [Self.section], "and walked on from where it ends")
     }
 
     /// Everything but the section goes on to another anchor, which both peers serve with the one before it.
@@ -88,15 +112,17 @@ import Testing
         var walk = walk()
         try refuse(&walk)
         walk.finish(try #require(walk.plan().asked.first), .done(bytes: 100))
+        walk.hold(Self.section, .mixed(anchor: Walk.anchor(9)))
         go(on: 10, &walk)
         let second = walk.plan().asked
-        #expect(second.compactMap(\.task) == [comparison(to: 9)])
+        #expect(second.compactMap(\.task) == [comparison(from: 9, to: 9)])
         for operation in second { walk.finish(operation, .aborted) }
         go(on: 11, &walk)
-        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 11)], "nobody serves anchor 9 any more")
+        let third = walk.plan().asked.compactMap(\.task)
+        #expect(third == [comparison(from: 9, to: 11)], "nobody serves anchor 9 any more")
     }
 
-    /// What is found stays in memory until it is all, so not all sections are compared at once.
+    /// From its first answer to its last a section is of no use to others, so not all are compared at once.
     @Test func someAreComparedAtOnceAndTheOthersAfterThem() throws {
         var walk = walk()
         for peer in [UInt64(3), 4] { walk.peer(peer, [9]) }
@@ -106,7 +132,10 @@ import Testing
         walk.now = walk.now + WalkLimits.fewRefuseGrace
         let first = walk.plan()
         #expect(first.asked.count == WalkLimits.comparisonsAtOnce && first.drops.isEmpty)
-        for operation in first.asked { walk.finish(operation, .done(bytes: 100)) }
+        for operation in first.asked {
+            walk.finish(operation, .done(bytes: 100))
+            for section in operation.sections { walk.hold(section, .mixed(anchor: Walk.anchor(9))) }
+        }
         let second = walk.plan().asked
         #expect(second.map(\.sections) == first.asked.map(\.sections), "what was begun goes on")
         walk.hold(0, .complete(anchor: Walk.anchor(9)))
@@ -124,10 +153,10 @@ import Testing
         #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 9)])
     }
 
-    @Test func whatIsComparedInVainIsBegunAgain() throws {
+    @Test func whatHasNoLeafLeftIsBegunAgain() throws {
         var walk = walk()
         try refuse(&walk)
-        walk.holdings.comparedInVain(Self.section)
+        walk.store(crownOf: Walk.anchor(9))
         #expect(walk.plan().drops == [Self.section])
     }
 }

@@ -46,6 +46,8 @@ enum Coverage {
     case none
     case partial(anchor: Anchor, next: Cursor)
     case complete(anchor: Anchor)
+    /// All of it is here, of several anchors, and is being compared with this one.
+    case mixed(anchor: Anchor)
 }
 
 /// A walk over sections of depth 1 with the given lanes; peers and time are told by each test. The planner, the book,
@@ -184,6 +186,8 @@ struct Walk {
                 SectionRecord(section: place, working: holdings.book.point(of: anchor), coverage: .partial(next: next))
             case .complete(let anchor):
                 SectionRecord(section: place, working: holdings.book.point(of: anchor), coverage: .complete(.empty))
+            case .mixed(let anchor):
+                SectionRecord(section: place, working: holdings.book.point(of: anchor), coverage: .mixed(next: nil))
             }
         holdings.book.change(section) { entry in
             entry.record = record
