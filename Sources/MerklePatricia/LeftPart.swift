@@ -62,8 +62,8 @@ public enum LeftPart {
         return advanced
     }
 
-    /// Applies `changes` (strictly ascending, all under `prefix` and below `boundary`) to what `source` has there. Gives
-    /// the branch records that differ, none of them across `boundary`. What comes of it is compared with nothing.
+    /// Applies `changes` (strictly ascending, all under `prefix` and below `boundary`) to what `source` has there.
+    /// Gives the branch records that differ, none of them across `boundary`. What comes of it is compared with nothing.
     public static func change(
         _ changes: [TrieUpdate.LeafChange], below boundary: Bytes32, under prefix: Nibbles,
         source: inout some TrieSource

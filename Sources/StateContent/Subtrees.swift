@@ -141,8 +141,8 @@ private struct Gathering<Snapshot: StoreSnapshot>: ~Copyable {
         accounts = view.accountTrie
     }
 
-    /// The nodes of one place, level by level; nil where some of them are elsewhere: of storage that is spread only those
-    /// that show it are here.
+    /// The nodes of one place, level by level; nil where some of them are elsewhere: of storage that is spread only
+    /// those that show it are here.
     mutating func nodes(at place: StatePlace, levels: Int) throws -> [[UInt8]]? {
         guard let path = place.storage else {
             return try Gathering.nodes(at: place.account, levels: levels, of: &accounts, by: &reader)

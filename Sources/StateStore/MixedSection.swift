@@ -201,9 +201,9 @@ extension MixedSection.Step {
 }
 
 extension StateWrites {
-    /// What one answer of a comparison showed becomes part of what is held. `before`: the record so far; `after`: mixed,
-    /// or what the section is at the goal. The first step of a comparison takes with it what leads from the state that
-    /// was held to others.
+    /// What one answer of a comparison showed becomes part of what is held. `before`: the record so far; `after`:
+    /// mixed, or what the section is at the goal. The first step of a comparison takes with it what leads from the
+    /// state that was held to others.
     public static func mixed(
         _ step: MixedSection.Step, before: SectionRecord, after: SectionRecord, missingCodes: [Bytes32] = []
     ) -> WriteBatch {

@@ -3,8 +3,8 @@ import MerklePatricia
 import Primitives
 
 /// A section of which only a part is held, everything below some position, taken from the state of one anchor to that
-/// of another: for one that takes longer to fetch than its anchor is served. Of a part of a storage trie the position is
-/// a slot, and the changes are slots.
+/// of another: for one that takes longer to fetch than its anchor is served. Of a part of a storage trie the position
+/// is a slot, and the changes are slots.
 public enum PartialSection {
     /// What is known of the state it is taken to, from a proven range that begins where the held part ends.
     public struct Goal: Sendable {

@@ -33,10 +33,11 @@
 //
 // Invariants. A batch is a whole step: data, coverage and watermark together, so a crash leaves a step done or not
 // begun. Nothing is written that was not verified by the caller. Of a mixed section each leaf was, at one anchor or
-// another, and together they are no state until the section hash is that of the working point. Undo entries of a section are those of its last fold
-// only. A slot never stands without its account. What is read back is checked: a record this program would not write
-// is `StoreError.corrupt`, never a trap. Whether a record is the one that stood there is asked when a result does not
-// fit, before anybody is blamed for it (`checking`): always would cost half as much again.
+// another, and together they are no state until the section hash is that of the working point. Undo entries of a
+// section are those of its last fold only. A slot never stands without its account. What is read back is checked: a
+// record this program would not write is `StoreError.corrupt`, never a trap. Whether a record is the one that stood
+// there is asked when a result does not fit, before anybody is blamed for it (`checking`): always would cost half as
+// much again.
 //
 // Why not otherwise. Not one trie version a block: old branches would have to be counted or swept. Not a version stamp
 // on every branch record (changes since e as a pruned walk): deletions need a log all the same, and a log of leaves

@@ -16,8 +16,8 @@ public enum StateStoreLimits {
     static let comparedBytes = 4 << 20
     /// Slots that are gone and are taken away at once by a comparison: one account may have millions.
     static let comparedRemovals = 16_384
-    /// Bytes of code that take as long to hash as one leaf takes to read back, hashed, with the branches over it: 1.25 µs
-    /// at some 450 MB/s.
+    /// Bytes of code that take as long to hash as one leaf takes to read back, hashed, with the branches over it: 1.25
+    /// µs at some 450 MB/s.
     static let scrubbedCodeBytes = 512
     /// Leaves that take as long to read back as one entry of an undo layer takes to prove: it costs a way through a
     /// trie, some 20 µs.

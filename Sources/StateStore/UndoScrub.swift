@@ -4,8 +4,8 @@ import Primitives
 
 /// Proves the undo layer of a section, or of a part, whose base was read back: applied to that base it gives the state
 /// at the point before, whose hash is known. So every leaf of it is right, and none is missing. Its branch records must
-/// be those that the step back gives. They may differ in one thing: a branch over few leaves may be stored or not, since
-/// one that lost leaves stays; then the leaves say what it has to be.
+/// be those that the step back gives. They may differ in one thing: a branch over few leaves may be stored or not,
+/// since one that lost leaves stays; then the leaves say what it has to be.
 struct UndoScrub {
     /// Entries that were proven.
     let entries: Int

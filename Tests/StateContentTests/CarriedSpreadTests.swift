@@ -69,9 +69,9 @@ import Testing
                 snapshot.apply(batch)
                 let goal = PartialSection.Goal(
                     stateRoot: after.whole.root,
-                    accountProof: try Self.accountTrie(after).proof(for: next.account.bytes), storageRoot: nil,
+                    accountProof: Self.accountTrie(after).proof(for: next.account.bytes), storageRoot: nil,
                     storageProof: [])
-                let isShown = try isNow && was
+                let isShown = isNow && was
                 let shown = isShown ? [before.owner: try after.view.placementNodes(of: before.owner)] : [:]
                 var view = StateView(snapshot, section)
                 let changes = try Self.changes(before, after)
@@ -115,7 +115,7 @@ import Testing
             snapshot.apply(batch)
             let goal = PartialSection.Goal(
                 stateRoot: wide.whole.root,
-                accountProof: try Self.accountTrie(wide).proof(for: next.account.bytes),
+                accountProof: Self.accountTrie(wide).proof(for: next.account.bytes),
                 storageRoot: wide.account?.body.storageRoot,
                 storageProof: try wide.view.placementNodes(of: wide.owner), isSpread: true)
             var view = StateView(snapshot, section)
@@ -150,7 +150,7 @@ import Testing
             let changes = all.filter { part.contains($0.key.slot ?? .zero) }
             func advance(_ changes: [LeafChange], _ root: Bytes32?) throws -> PartialSection.Advanced {
                 var view = StateView(snapshot, part)
-                let proof = root == nil ? [] : try trie.proof(for: cut.bytes)
+                let proof = root == nil ? [] : trie.proof(for: cut.bytes)
                 return try PartialSection.advance(
                     changes, of: part, below: next,
                     to: PartialSection.Goal(

@@ -6,11 +6,12 @@ import StateStore
 // Scrubber: reads back what a holder holds, so that a disk that changes a byte is found out before a peer is served it.
 //
 //      round over the arc: section after section, from one on that is another at every start ─▶ pause to the day's end
-//      section: a piece of 16,384 leaves ─▶ pause of 125 µs a leaf ─▶ next piece … ─▶ branches, hash, undo, next section
+//      section: a piece of 16,384 leaves ─▶ pause of 125 µs a leaf ─▶ next piece … ─▶ branches, hash, undo; next one
 //
 // What is read is what one snapshot has of the section's base, of the undo layer beside it, and of the code that its
-// accounts name (`SectionScrub`). Code that is damaged is fetched by itself: the section stays what it is. A fold between two pieces changes the record, and the
-// section is begun again. Sections that a peer may have refused come before the others, at the same pace.
+// accounts name (`SectionScrub`). Code that is damaged is fetched by itself: the section stays what it is. A fold
+// between two pieces changes the record, and the section is begun again. Sections that a peer may have refused come
+// before the others, at the same pace.
 //
 // Why the silence of an asker is all there is to go by: a walker that refuses a range asks somebody else and says
 // nothing, and it bans who sent it, so it never asks the same again. A message that said "your section is damaged"
@@ -88,7 +89,8 @@ struct Scrubber: Sendable {
 
     // MARK: What to read
 
-    /// The piece to read now; nil where none is due. `crowns`: those of served anchors, by which undo layers are proven.
+    /// The piece to read now; nil where none is due. `crowns`: those of served anchors, by which undo layers are
+    /// proven.
     mutating func piece(of book: SectionBook, _ crowns: Crowns? = nil, at now: Instant) -> SectionScrub? {
         guard !isBusy, nextAt <= now else { return nil }
         suspectSilent(at: now)

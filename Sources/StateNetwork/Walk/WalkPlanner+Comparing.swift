@@ -15,8 +15,9 @@ extension WalkPlanner {
     }
 
     /// A section that no diff leads on is compared with the state at the newest anchor, or with the one with which that
-    /// was begun, as long as anybody serves it. It is begun again only where none of it is left at the newest anchor, or
-    /// where nobody gives subtree hashes at all; but not where all are only silent, since nothing would be won by that.
+    /// was begun, as long as anybody serves it. It is begun again only where none of it is left at the newest anchor,
+    /// or where nobody gives subtree hashes at all; but not where all are only silent, since nothing would be won by
+    /// that.
     func planComparison(
         _ index: Int, with newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser

@@ -12,8 +12,8 @@ extension WalkPlanner {
         }
     }
 
-    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on, those
-    /// that are compared, those behind the newest anchor or with a gap after it, those that lanes come to next.
+    /// Sections that something has to be asked about now or soon, the most pressing first: those that lanes are on,
+    /// those that are compared, those behind the newest anchor or with a gap after it, those that lanes come to next.
     func sectionsAhead(_ book: SectionBook, newest: Anchor?, at now: Instant) -> [Int] {
         let behind = newest.map { book.behind($0).flatMap { $0.sections.indices.prefix(WalkLimits.sectionsBehind) } }
         let pressing = ((behind ?? []) + book.gaps(at: now)).prefix(WalkLimits.sectionsBehind)

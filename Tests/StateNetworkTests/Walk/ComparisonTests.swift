@@ -88,7 +88,8 @@ import Testing
         let plan = walk.plan()
         #expect(plan.drops.isEmpty && plan.asked.compactMap(\.task) == [comparison(from: 4, to: 9)])
         #expect(walk.planner.phase == .walking && !walk.holdings.book.isAllComplete)
-        #expect(walk.planner.sectionsAhead(walk.holdings.book, newest: Walk.anchor(9), at: walk.now) == [Self.section])
+        let ahead = walk.planner.sectionsAhead(walk.holdings.book, newest: Walk.anchor(9), at: walk.now)
+        #expect(ahead.first == Self.section)
         walk.finish(try #require(plan.asked.first), .failed)
         walk.hold(
             Self.section, .partial(anchor: Walk.anchor(9), next: Section(depth: 1, index: Self.section).firstCursor))

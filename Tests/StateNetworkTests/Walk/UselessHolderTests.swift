@@ -9,12 +9,13 @@ import Testing
 @Suite("Holders that do not lead on") struct UselessHolderTests {
     private static func id(_ number: UInt64) -> Bytes32 { Walk.id(number) }
 
-    /// Everything is at anchor 9 but section 3, which was away; peers 1… announce all of it.
-    private func returning(peers: UInt64) -> Walk {
+    /// Everything is at anchor 9 but section 3, which was away; peers 1… announce all of it. Without leaves at anchor 9
+    /// nothing of the section is of use there.
+    private func returning(peers: UInt64, hasLeaves: Bool = false) -> Walk {
         var walk = Walk(lanes: 1)
         for peer in 1...peers { walk.peer(peer, [9]) }
         walk.advance(to: Walk.anchor(9))
-        walk.store(crownOf: Walk.anchor(9))
+        if hasLeaves { walk.store(crownWithLeavesOf: Walk.anchor(9)) } else { walk.store(crownOf: Walk.anchor(9)) }
         for section in 0..<16 { walk.hold(section, .complete(anchor: Walk.anchor(9))) }
         walk.hold(3, .complete(anchor: Walk.anchor(2)))
         return walk
@@ -60,7 +61,7 @@ import Testing
 
     /// Nobody says that it cannot be done: beginning again would be asked of the same ones.
     @Test func whereAllAreSilentNothingIsThrownAway() {
-        var walk = returning(peers: 1)
+        var walk = returning(peers: 1, hasLeaves: true)
         #expect(play(&walk, seconds: 400, useless: (.failed, .seconds(32))).isEmpty)
     }
 
