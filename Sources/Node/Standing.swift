@@ -42,14 +42,15 @@ enum Standing {
     /// The first section that a lane is on and nobody known has; else the one that a peer lets wait longest.
     private static func waiting(_ node: CarouselNode, at now: Instant) -> NodeProgress.Waiting? {
         guard node.configuration.role != .bridge, node.chain.newestAnchor != nil else { return nil }
-        let holders = node.state.holders
+        let (holders, book) = (node.state.holders, node.state.holdings.book)
         func waiting(for index: Int, _ why: String) -> NodeProgress.Waiting {
-            NodeProgress.Waiting(
-                section: "\(node.state.holdings.book.section(index))", providers: holders.providers(of: index),
-                keepers: holders.keepers(of: index), why: why)
+            let place = book.place(of: index)
+            return NodeProgress.Waiting(
+                section: "\(book.section(index))", providers: holders.providers(of: place),
+                keepers: holders.keepers(of: place), why: why)
         }
-        if let index = node.state.idleSections.first(where: { holders.providers(of: $0) == 0 }) {
-            return waiting(for: index, search(node, for: index, at: now))
+        if let index = node.state.idleSections.first(where: { holders.providers(of: book.place(of: $0)) == 0 }) {
+            return waiting(for: index, search(node, for: book.place(of: index), at: now))
         }
         return node.state.operations.slowest(at: now).map { slow in
             let seconds = Int(slow.since.seconds)

@@ -113,7 +113,7 @@ public struct SectionBook: Sendable {
     func isPart(_ id: Int) -> Bool { parts.ids.isPart(id) }
 
     /// The section of the ring in which a section or part lies.
-    func place(of id: Int) -> Int { parts.ids.place(of: id) }
+    public func place(of id: Int) -> Int { parts.ids.place(of: id) }
 
     /// Whether it lies in the announced arc.
     func isAnnounced(_ id: Int) -> Bool { announced.contains(place(of: id)) }

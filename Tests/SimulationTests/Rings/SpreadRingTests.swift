@@ -3,6 +3,7 @@ import MerklePatricia
 import Primitives
 import StateNetwork
 import StateStore
+import Synchronization
 import Testing
 
 @testable import Node
@@ -124,5 +125,48 @@ import Testing
         for host in [client] + scenario.holders.prefix(4) { try scenario.world.start(host, bootNodes: [boot]) }
         #expect(try held(by: client, in: scenario).slots == before && before > 100)
         try expectEnd(of: client, in: &scenario, until: .seconds(400))
+    }
+
+    /// What any kill leaves is what one of the commits left: each is sound by itself, leaf by leaf, with its storage in
+    /// one place, and a node starts from it.
+    @Test func everyCommitLeavesStorageInOnePlace() throws {
+        var plan = plan(seed: 95)
+        plan.holders = 4
+        plan.radiusExponent = 254
+        plan.shape.wideFrom = 20
+        plan.shape.wideUntil = 36
+        plan.shape.blocks = 50
+        plan.shape.wideSlots = 1_000
+        var scenario = try Scenario(plan)
+        let shelf = Shelf()
+        scenario.world.committed = { host, store in shelf.stores.withLock { $0.append((host, store)) } }
+        _ = scenario.world.run(until: .seconds(20))
+        let client = try scenario.addWalker()
+        try expectEnd(of: client, in: &scenario, until: .seconds(300))
+        let stores = shelf.stores.withLock { $0 }
+        var spread = 0
+        for (number, (host, store)) in stores.enumerated() where number % 9 == 0 {
+            let check = try StateCheck(store, depth: 1)
+            for record in check.records {
+                let faults = try check.check(record).faults
+                #expect(faults.isEmpty, "commit \(number) of \(host): section \(record.section): \(faults)")
+            }
+            let accounts = try SpreadRecords.all(in: store).map(\.account)
+            spread += accounts.count
+            for account in accounts {
+                let view = StateView(store, depth: 1)
+                #expect(try view.isSpread(account), "commit \(number) of \(host)")
+            }
+            let stored = try StoredState.load(from: store, network: scenario.network)
+            _ = try CarouselNode(
+                configuration: scenario.world.hosts[host.index].configuration, stored: stored,
+                entropy: Entropy(seed: Bytes32(0, 0, 0, 95)), at: scenario.world.moment)
+        }
+        #expect(spread > 20)
+        print("\(stores.count) commits, a ninth of them looked into")
+    }
+
+    private final class Shelf: Sendable {
+        let stores = Mutex<[(host: HostID, store: MemorySnapshot)]>([])
     }
 }
