@@ -201,8 +201,9 @@ enum Oracle {
             let top = own.max { $0.point < $1.point }?.point ?? record.working
             return SectionLayering(of: record, at: top, layers: own).map { (section: record.section, layering: $0) }
         }
-        #expect(sections.count == 16)
-        let view = StateView(snapshot, depth: 1, sections: sections)
+        let depth = scenario.plan.sectionDepth
+        #expect(sections.count == Section.count(depth: depth))
+        let view = StateView(snapshot, depth: depth, sections: sections)
         var expected = 0
         for (address, account) in scenario.winner.finalState {
             let found = try #require(try view.account(address.key), "account \(address) is missing")
