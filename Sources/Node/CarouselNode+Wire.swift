@@ -26,8 +26,10 @@ extension CarouselNode {
             case nil: break
             }
         case .offered(.state, let peer, let keys, let token):
+            offers.heard(keys, by: peer.id, on: .state)
             state.handle(.offered(keys: keys, by: peer.id, token), chain.attested, at: moment)
         case .offered(_, let peer, let keys, let token):
+            offers.heard(keys, by: peer.id, on: .chain)
             let codes = codes(forBlocks: keys, from: peer.id, at: moment.instant)
             let limit = CarouselNode.bytes(ofBlocks: codes)
             overlay.respond(toOffer: token, codes: codes, limit: limit, at: moment.instant)
@@ -43,7 +45,8 @@ extension CarouselNode {
         case .offerBroken(_, let peer, let keys, _): for key in keys { expectedBlocks.ended(key, from: peer.id) }
         case .offerDeclined(.state, let peer, let keys):
             state.handle(.declined(keys: keys, by: peer), chain.attested, at: moment)
-        case .offerDeclined, .offerFinished: break
+        case .offerDeclined: break
+        case .offerFinished(let id, let result): offers.ended(id, try? result.get(), at: moment.instant)
         case .lookupFinished(let id, let result):
             if let search = lookups.removeValue(forKey: id) {
                 state.handle(.lookedUp(search, result), chain.attested, at: moment)
@@ -55,8 +58,13 @@ extension CarouselNode {
             }
         case .peerMet(.state, let info): state.handle(.peerMet(info), chain.attested, at: moment)
         case .peerMet: break
-        case .peerLost(.state, let id): state.handle(.peerLost(id), chain.attested, at: moment)
-        case .peerLost(_, let id): chain.handle(.peerLost(id), at: moment.instant)
+        case .peerLost(let network, let id):
+            offers.lost(id, on: network)
+            if network == .state {
+                state.handle(.peerLost(id), chain.attested, at: moment)
+            } else {
+                chain.handle(.peerLost(id), at: moment.instant)
+            }
         case .addressVoted(let endpoint): addressVoted(endpoint)
         case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
         }
@@ -70,7 +78,7 @@ extension CarouselNode {
             let id = overlay.findContent(
                 network: .state, peer: peer, key: key, limit: limit, timeout: timeout, at: now)
             requests[id] = .state(operation)
-        case .offer(let items, let peer): _ = overlay.offer(network: .state, peer: peer, items: items, at: now)
+        case .offer(let items, let peer): offers.add(items, to: peer, on: .state, at: now)
         case .answer(let token, let answer): overlay.answer(token, answer, at: now)
         case .name(let token, let records, let position, let asker):
             overlay.answer(token, .records(filled(records, near: position, asker: asker)), at: now)
@@ -98,6 +106,13 @@ extension CarouselNode {
         }
     }
 
+    /// Makes the offers that are due.
+    mutating func makeOffers(at now: Instant) {
+        for ready in offers.takeDue(at: now) {
+            offers.began(overlay.offer(network: ready.network, peer: ready.peer, items: ready.items, at: now), ready)
+        }
+    }
+
     /// What the chain network wants.
     mutating func perform(_ directive: ChainSync.Directive, at moment: Moment) {
         switch directive {
@@ -107,8 +122,7 @@ extension CarouselNode {
                 timeout: NodeLimits.headerTimeout, at: moment.instant)
             requests[id] = .chain(tag)
         case .offer(let peer, let key, let value):
-            _ = overlay.offer(
-                network: .chain, peer: peer, items: [ContentItem(key: key, value: value)], at: moment.instant)
+            offers.add([ContentItem(key: key, value: value)], to: peer, on: .chain, at: moment.instant)
         case .persist(let headers, let forgotten): persist(headers, forgetting: forgotten)
         case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
         case .finalAdvanced(let anchors):
@@ -195,6 +209,8 @@ extension CarouselNode {
         var batch = WriteBatch()
         for point in forgotten { batch.append(HeaderRecords.deleting(point)) }
         for entry in headers { batch.append(HeaderRecords.writing(entry)) }
+        // Who does not have them after a kill asks for them again.
+        batch.mayWait = true
         commit(batch)
     }
 

@@ -104,6 +104,7 @@ public struct CarouselNode: Sendable {
     var lookups: [Overlay.LookupID: HolderDirectory.SearchID] = [:]
     /// New blocks that were accepted and have not come.
     var expectedBlocks = ExpectedOffers()
+    var offers: OfferGathering
     var headerStore: HeaderStore
     var knownNodes: KnownNodeKeeper
     private var nextReport: Instant
@@ -137,6 +138,7 @@ public struct CarouselNode: Sendable {
         } catch {
             throw .unexpected("\(error)")
         }
+        offers = OfferGathering(id: configuration.key.nodeID, threshold: configuration.network.rule.threshold)
         headerStore = HeaderStore(kept: configuration.keptHeaders, epochLength: configuration.network.epochLength)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
         nextReport = moment.instant + NodeLimits.reportInterval
@@ -184,6 +186,7 @@ public struct CarouselNode: Sendable {
             // leaves with this event.
             let fromState = state.drain()
             for directive in fromState { perform(directive, at: moment) }
+            makeOffers(at: moment.instant)
             let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
             for directive in fromOverlay { perform(directive, at: moment) }
@@ -223,6 +226,7 @@ public struct CarouselNode: Sendable {
         var first = min(nextReport, knownNodes.nextSave, state.nextDeadline)
         if let time = overlay.nextDeadline, time < first { first = time }
         if let time = chain.nextDeadline, time < first { first = time }
+        if let time = offers.deadline, time < first { first = time }
         return first
     }
 

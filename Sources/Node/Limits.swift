@@ -1,4 +1,5 @@
 import Primitives
+import StateNetwork
 
 /// Bounds of the node itself; those of each protocol live with it.
 public enum NodeLimits {
@@ -14,6 +15,15 @@ public enum NodeLimits {
     static let headerTimeout = Interval.seconds(10)
     /// Jobs that read old headers for peers under way; further askers are told to come back.
     static let headerJobs = 64
+    /// How long a new block waits for a diff of it to the same peer: as long as diffs are gathered.
+    static let newBlockGather = StateNetworkLimits.gossipGather
+    /// How long blocks are gathered for a peer that had all that was last offered to it, or twice that: several blocks
+    /// where they come quickly, and less than a diff waits for its predecessor.
+    static let suppliedGather = Interval.milliseconds(400)
+    /// Items and bytes gathered for one peer, with which they go at once. Less than one OFFER has keys.
+    static let gatheredItems = 24, gatheredBytes = 1 << 20
+    /// Keys of a peer's own offers that are remembered: as many as one OFFER has.
+    static let heardKeys = 64
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
     /// PINGs to peers that the directory keeps are this far apart, so that what they announce is fresh.

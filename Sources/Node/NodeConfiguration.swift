@@ -39,8 +39,7 @@ public struct NodeConfiguration: Sendable {
     /// Final headers that are kept, from the newest down, beside those of epoch boundaries; nil: all, so that whoever
     /// begins at the checkpoint finds what leads from there.
     public var keptHeaders: UInt64?
-    /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
-    public var knowsStretches = true
+    public var knows = KnownContents()
     /// "name/version-commit/os-cpu/language", told to peers.
     public var clientInfo: String
 
@@ -113,7 +112,7 @@ extension NodeConfiguration {
             arcPlan: arcPlan, lanes: lanes,
             rangeBytes: rangeBytes, downloadBytesPerSecond: rates.download, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
-        stateSync.knowsStretches = knowsStretches
+        stateSync.knows = knows
         stateSync.serveAhead = serveAhead
         stateSync.storageBytes = storageBytes
         return stateSync

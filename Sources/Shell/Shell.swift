@@ -57,6 +57,9 @@ enum ShellLimits {
     /// Bytes of batches that one transaction takes together; a larger one goes alone. A flush costs as much as writing
     /// some megabytes, and what a transaction changes is kept in memory until its end.
     static let transactionBytes = 8 << 20
+    /// How long a batch that nothing is held up by waits for another: a block's header, and the proof of its state, are
+    /// written with what the block or the next one changed.
+    static let commitWaitSeconds = 0.1
     /// Addresses that the system refuses to send to, told to the machine at once; those beyond are met again.
     static let unsentAddresses = 256
     /// Blocks that a feed hands on before they are applied: enough to keep the bridge busy, few enough to stay small.

@@ -1,4 +1,5 @@
 import Primitives
+import StateNetwork
 
 extension Scenario {
     /// How a run goes.
@@ -31,9 +32,8 @@ extension Scenario {
         /// Bytes a second that a walker fetches at most; nil for no limit.
         public var walkerRate: UInt64?
         public var walkerRangeBytes: UInt32 = 4_096
-        /// The bridge and the walkers are of the former version: block diffs by sections only (0x43).
-        public var isFormerBridge = false
-        public var areFormerWalkers = false
+        /// What is of a former version, besides groups of holders.
+        public var former = Former()
         /// A second bridge with the same key, whose branch wins; nil: there is none.
         public var rival: Rival?
         public var seed: UInt64
@@ -59,7 +59,7 @@ extension Scenario {
         public var radiusExponent: Int
         /// The one arc that all of them keep, counted from 0; nil: they are spread.
         public var onlyArc: UInt64?
-        /// Nodes of the former version: block diffs by sections only (0x43).
+        /// Nodes of the former version.
         public var isFormer = false
         /// Bytes a second that each of them sends as content at most; nil: no limit.
         public var uploadRate: UInt64?
@@ -77,6 +77,13 @@ extension Scenario {
 
         /// The arc of the holder at `place`.
         func arc(at place: Int) -> UInt64 { onlyArc ?? UInt64(place) & (1 << UInt64(arcBits) - 1) }
+    }
+
+    /// The former version, and who is of it.
+    public struct Former: Sendable {
+        /// What its nodes know.
+        public var knows = KnownContents(stretches: false)
+        public var isBridge = false, areWalkers = false
     }
 
     /// A bridge that leaves the first one's chain and goes on alone: what a reorganisation looks like to everybody.

@@ -42,7 +42,7 @@ public struct Scenario: Sendable {
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
         configuration.finalityDepth = plan.finalityDepth
-        configuration.knowsStretches = !plan.isFormerBridge
+        if plan.former.isBridge { configuration.knows = plan.former.knows }
         bridge = world.add(configuration)
         try world.start(bridge)
         for group in plan.kinds { try addHolders(group) }
@@ -96,7 +96,7 @@ public struct Scenario: Sendable {
                 network: network, role: .holder, key: key, clientInfo: Scenario.clientInfo)
             configuration.arcPlan = group.storageBytes == nil ? .fixed(group.radiusExponent) : .automatic
             configuration.storageBytes = group.storageBytes
-            configuration.knowsStretches = !group.isFormer
+            if group.isFormer { configuration.knows = plan.former.knows }
             configuration.rates.upload = group.uploadRate
             let boot = plan.boot == .bridge ? bridge : anyHolder ?? bridge
             let id = world.add(configuration)
@@ -139,7 +139,7 @@ public struct Scenario: Sendable {
         configuration.lanes = plan.walkerLanes
         configuration.rangeBytes = plan.walkerRangeBytes
         configuration.rates.download = plan.walkerRate
-        configuration.knowsStretches = !plan.areFormerWalkers
+        if plan.former.areWalkers { configuration.knows = plan.former.knows }
         return configuration
     }
 

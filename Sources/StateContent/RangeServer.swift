@@ -48,7 +48,8 @@ public enum RangeServer {
         let maxBytes = min(Int(key.maxBytes), StateContentLimits.servedRangeBytes)
         let fixed = crown.accountNodes.reduce(0) { $0 + 4 + $1.count }
         var gathering = RangeGathering(key: key, limit: limit, part: crown)
-        var budget = max(maxBytes - fixed - firstReserve - 2 * crown.key.placement * 544, maxBytes / 4)
+        var budget = max(
+            maxBytes - fixed - firstReserve - 2 * crown.key.placement * StateStoreLimits.branchBytes, maxBytes / 4)
         for _ in 0..<attempts {
             guard try gathering.gather(from: &view, budget: budget) else { break }
             let proofs = try gathering.prove(from: &view, crown: crown)

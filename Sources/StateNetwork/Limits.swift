@@ -23,8 +23,9 @@ public enum StateNetworkLimits {
     /// Bytes of the pool of nodes above the sections: two crowns of the deepest network, and every node above the
     /// sections of a hundred blocks.
     public static let poolBytes = 64 << 20
-    /// Blocks for which it is remembered where their comparison failed; a few heads are compared at a time.
-    static let suspectBlocks = 64
+    /// Blocks for which it is remembered where their comparison failed: as many as are compared at a time, and as many
+    /// of another line.
+    static let suspectBlocks = 2 * Int(headsCompared)
     /// Bytes of recent block diffs kept beside `recentDiffs`.
     public static let recentDiffBytes = 128 << 20
     /// How long a diff waits for its header.
@@ -76,8 +77,10 @@ public enum StateNetworkLimits {
     /// Headers that one transaction forgets: some megabytes of pages.
     static let prunedHeaders = 4_096
 
-    /// Blocks below the head at which all that is held is compared, where it does not stand at the head.
-    static let headsCompared: UInt64 = 8
+    /// Blocks below the head at which all that is held is compared, where it does not stand at the head: whoever is a
+    /// second behind a chain of 60 blocks a second still follows it, and need not be led to the head by section diffs.
+    /// To compare one that does not stand costs a look at one section.
+    static let headsCompared: UInt64 = 64
     /// How long after the last verified head a node that follows looks for sections that were left behind.
     static let headPatience = Interval.seconds(2)
     /// Between two looks at what was completed, per section of the arc: 4,096 sections are looked over every 41 ms.

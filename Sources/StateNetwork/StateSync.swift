@@ -100,8 +100,7 @@ public struct StateSync: Sendable {
         public var finalityDepth: UInt64
         /// What is encoded ahead of requests.
         public var serveAhead = ServeAhead()
-        /// Whether block diffs go round by stretches (0x4A). Off: as nodes of the former version, for networks of both.
-        public var knowsStretches = true
+        public var knows = KnownContents()
 
         public init(
             network: NetworkConfiguration, role: Role, id: Bytes32, arcPlan: ArcPlan, lanes: Int,
@@ -177,7 +176,7 @@ public struct StateSync: Sendable {
             configuration: WalkPlanner.Configuration(
                 role: role, lanes: configuration.lanes, rangeBytes: configuration.rangeBytes,
                 downloadBytesPerSecond: configuration.downloadBytesPerSecond,
-                turn: Double(configuration.id.word1 >> 11) * 0x1p-53),
+                turn: Double(configuration.id.word1 >> 11) * 0x1p-53, asksForBundles: configuration.knows.bundles),
             holdings.book, at: moment.instant)
         // Whoever takes nothing from a bridge does not look for one.
         let isHolder = role == .holder
@@ -188,7 +187,7 @@ public struct StateSync: Sendable {
             role: role, arc: isHolder ? arc : .whole(network), named: isHolder ? named : [], stored: stored.holders)
         gossip = DiffGossip(
             role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections,
-            knowsStretches: configuration.knowsStretches)
+            knows: configuration.knows)
         server = StateServer(role: role, depth: network.sectionDepth)
         ahead = ReadySections(limit: configuration.serveAhead.bytes, jobs: configuration.serveAhead.jobs)
         headWatch = HeadWatch(resumed: stored.headProof?.point, at: moment.instant)

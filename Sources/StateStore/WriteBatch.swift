@@ -42,6 +42,10 @@ public struct WriteBatch: Sendable {
     @usableFromInline private(set) var buffer: [UInt8] = []
     @usableFromInline private(set) var entries: [Entry] = []
 
+    /// Nothing is held up by it: it may wait a little for another to share a transaction with. What is lost by a kill
+    /// meanwhile must be such that the node comes by it again.
+    public var mayWait = false
+
     /// No changes.
     public init() {}
 

@@ -46,6 +46,7 @@ extension Carousel {
             print("transactions=\(summary.transactions)")
             print("changed_accounts=\(summary.changedAccounts)")
             print("changed_slots=\(summary.changedSlots)")
+            print("distinct_leaves=\(summary.distinctAccounts + summary.distinctSlots)")
             say("done after \(seconds())")
         }
     }

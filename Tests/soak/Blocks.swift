@@ -32,7 +32,7 @@ enum Blocks {
         var plan = Scenario.Plan(seed: 3)
         plan.groups = [Scenario.Group(count: 16, radiusExponent: 252)]
         plan.groups[0].isFormer = areFormer
-        plan.isFormerBridge = areFormer
+        plan.former.isBridge = areFormer
         plan.sectionDepth = 3
         plan.shape = SyntheticChain.Shape(
             accounts: 65_536, blocks: 40 + before + counted + 4, changesPerBlock: changes, emptyEvery: 1_000)

@@ -13,6 +13,8 @@ public enum ChainDirectoryWriter {
         public internal(set) var transactions = 0
         /// Accounts that access lists name, and of these what blocks changed: accounts, and slots in them.
         public internal(set) var listed = 0, changedAccounts = 0, changedSlots = 0
+        /// The same without repetition: what all blocks together changed.
+        public internal(set) var distinctAccounts = 0, distinctSlots = 0
         /// Accounts, slots and accounts with code of the state after the last block.
         public internal(set) var accounts = 0, slots = 0, contracts = 0
     }
@@ -54,6 +56,8 @@ public enum ChainDirectoryWriter {
         _ progress: (UInt64) -> Void
     ) throws {
         let lists = try FileSink(path, isPacked: false)
+        // As many as the maker itself has in memory.
+        var changed: [Bytes32: Set<Bytes32>] = [:]
         while let made = try forge.next() {
             try chain.write(made.block.rlp)
             try lists.write(made.accessList.rlp)
@@ -63,8 +67,11 @@ public enum ChainDirectoryWriter {
             summary.listed += made.accessList.accounts.count
             summary.changedAccounts += changes.count
             summary.changedSlots += changes.reduce(0) { $0 + $1.storage.count }
+            for change in changes { changed[change.key, default: []].formUnion(change.storage.map(\.key)) }
             progress(made.block.header.number)
         }
+        summary.distinctAccounts = changed.count
+        summary.distinctSlots = changed.values.reduce(0) { $0 + $1.count }
         try chain.close()
         try lists.close()
     }

@@ -23,11 +23,18 @@ final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     func take() -> Element? { take(while: { _ in false }).first }
 
     /// The next element, and those behind it as long as `goesOn`, which is asked about each in turn, wants them too.
-    /// Sleeps while there is none; empty once the queue is closed and empty.
-    func take(while goesOn: (Element) -> Bool) -> [Element] {
+    /// Sleeps while there is none; empty once the queue is closed and empty. Where all of them may `rest`, another is
+    /// waited for, so many seconds at most.
+    func take(
+        while goesOn: (Element) -> Bool, resting rest: (Element) -> Bool = { _ in false }, seconds: Double = 0
+    ) -> [Element] {
         condition.lock()
         defer { condition.unlock() }
         while taken == elements.count && !isClosed { condition.wait() }
+        if seconds > 0 {
+            let end = Date(timeIntervalSinceNow: seconds)
+            while !isClosed, elements[taken...].allSatisfy(rest), condition.wait(until: end) {}
+        }
         guard taken < elements.count else { return [] }
         var end = taken
         // The first is taken whatever is said of it.

@@ -109,7 +109,7 @@ public final class EventLoop<Machine: NodeMachine> {
         if ready & 1 &<< Int64(Token.mailbox) != 0 { takeMail() }
         if ready & 1 &<< Int64(Token.socket) != 0 { try receive() }
         let now = clock.now()
-        if let deadline = machine.nextDeadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
+        if let deadline = deadline(at: now), deadline <= now.instant { machine.handle(.tick, at: now) }
         perform()
         if memoryLookedAt.map({ now.instant - $0 >= ShellLimits.memoryInterval }) ?? true {
             memoryLookedAt = now.instant
@@ -119,9 +119,15 @@ public final class EventLoop<Machine: NodeMachine> {
 
     private func timeoutMicroseconds() -> Int64 {
         let now = clock.now()
-        guard let deadline = machine.nextDeadline(at: now) else { return -1 }
+        guard let deadline = deadline(at: now) else { return -1 }
         let wait = (deadline - now.instant).microseconds
         return Int64(clamping: max(wait, ShellLimits.shortestWaitMicroseconds))
+    }
+
+    /// Asked in place: to read a machine that lies in an object would copy it.
+    private func deadline(at now: Moment) -> Instant? {
+        func ask(_ machine: inout Machine) -> Instant? { machine.nextDeadline(at: now) }
+        return ask(&machine)
     }
 
     /// Hands the machine what other threads left; whether there was anything.

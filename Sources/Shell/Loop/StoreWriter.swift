@@ -15,9 +15,11 @@ public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Err
     private let thread = ThreadGroup()
 
     /// `commit` writes batches durably, all or none. `size`: bytes of a batch; a transaction takes batches together
-    /// up to `ShellLimits.transactionBytes`. `done` is called for each with nil, or with the reason of the failure.
+    /// up to `ShellLimits.transactionBytes`. Those that `mayWait` are written with the next one, or alone after
+    /// `ShellLimits.commitWaitSeconds`. `done` is called for each with nil, or with the reason of the failure.
     public init(
         commit: @escaping @Sendable ([Batch]) throws(Failure) -> Void, size: @escaping @Sendable (Batch) -> Int,
+        mayWait: @escaping @Sendable (Batch) -> Bool = { _ in false },
         done: @escaping @Sendable (CommitID, Failure?) -> Void
     ) {
         let queue = queue
@@ -25,11 +27,14 @@ public final class StoreWriter<CommitID: Sendable, Batch: Sendable, Failure: Err
             var failure: Failure?
             while true {
                 var bytes = 0
-                let taken = queue.take { waiting in
-                    guard case .batch(_, let batch) = waiting else { return true }
-                    bytes += size(batch)
-                    return bytes <= ShellLimits.transactionBytes
-                }
+                let taken = queue.take(
+                    while: { waiting in
+                        guard case .batch(_, let batch) = waiting else { return true }
+                        bytes += size(batch)
+                        return bytes <= ShellLimits.transactionBytes
+                    },
+                    resting: { if case .batch(_, let batch) = $0 { mayWait(batch) } else { false } },
+                    seconds: ShellLimits.commitWaitSeconds)
                 guard !taken.isEmpty else { return }
                 let batches = taken.compactMap { if case .batch(_, let batch) = $0 { batch } else { nil } }
                 if failure == nil, !batches.isEmpty {

@@ -238,7 +238,7 @@ public enum NodeRuntime {
         let capacity = parts.capacity(shrink: canShrink ? shrink : nil)
         let writer = StoreWriter<CommitID, WriteBatch, StoreError>(
             commit: { (batches) throws(StoreError) in try commit(batches, to: store, within: capacity) },
-            size: { $0.byteCount },
+            size: { $0.byteCount }, mayWait: { $0.mayWait },
             done: { id, failure in mailbox.post(failure.map { .commitFailed(id, $0) } ?? .committed(id)) })
         let reporter = Reporter(
             settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.replay?.chain)

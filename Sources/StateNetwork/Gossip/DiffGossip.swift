@@ -18,9 +18,7 @@ struct DiffGossip: Sendable {
     var expectedDiffs = ExpectedDiffs()
     /// They are offered each section's diff by itself (0x43).
     private var former = FormerPeers()
-    /// Whether stretches of block diffs are known here (0x4A). Off: as nodes of the former version, for networks of
-    /// both.
-    private let knowsStretches: Bool
+    private let knows: KnownContents
     private var recent: RecentDiffs
     private var certificates = CheckedCertificates()
     /// Keys for each peer, in the order they came about.
@@ -28,8 +26,8 @@ struct DiffGossip: Sendable {
     /// When what was gathered is offered.
     private(set) var deadline: Instant?
 
-    init(role: Role, id: Bytes32, sectionDepth: Int, arc: Range<Int>, knowsStretches: Bool = true) {
-        self.knowsStretches = knowsStretches
+    init(role: Role, id: Bytes32, sectionDepth: Int, arc: Range<Int>, knows: KnownContents = KnownContents()) {
+        self.knows = knows
         self.role = role
         self.id = id
         self.sectionDepth = sectionDepth
@@ -50,7 +48,7 @@ struct DiffGossip: Sendable {
     /// A key as this node reads it; nil for one that it does not know.
     func read(_ key: [UInt8]) throws(StateContentError) -> StateContentKey {
         let read = try StateContentKey(decoding: key)
-        guard knowsStretches || read.selector != .blockDiffs else { throw .unknownContent(key.first ?? 0) }
+        guard knows.holds(read.selector) else { throw .unknownContent(key.first ?? 0) }
         return read
     }
 
@@ -151,7 +149,7 @@ struct DiffGossip: Sendable {
         return outgoing.sorted { $0.key < $1.key }.compactMap { peer, keys in
             let isFormer = former.contains(peer, sequence: peers[peer]?.record.sequence, at: now)
             // Stretches are of the account trie: parts of storage travel by themselves.
-            let joins = knowsStretches && !isFormer
+            let joins = knows.stretches && !isFormer
             let items =
                 (joins ? joined.items(of: keys.filter { $0.trie == .accounts }, recent) : [])
                 + keys.filter { !joins || $0.trie != .accounts }.compactMap { key in

@@ -16,12 +16,15 @@ public struct HeadProof: Sendable, Equatable {
     private static let nodeBytes = 1_024
 
     /// Number and hash of the block, then every node after its length (LEB128), in place of what was stored before.
+    /// The next block brings another soon, and without it the store is compared with an older one at the next start.
     var writing: WriteBatch {
         var writer = ByteWriter(capacity: 40 + nodes.reduce(0) { $0 + $1.count + LEB128.byteLimit })
         writer.append(bigEndian: point.number)
         writer.append(point.hash)
         for node in nodes { writer.appendVarintPrefixed(node) }
-        return StateWrites.local(HeadProof.name, writer.bytes)
+        var batch = StateWrites.local(HeadProof.name, writer.bytes)
+        batch.mayWait = true
+        return batch
     }
 
     /// nil where nothing was verified yet.

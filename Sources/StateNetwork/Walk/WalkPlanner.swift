@@ -17,6 +17,8 @@ public struct WalkPlanner: Sendable {
         var downloadBytesPerSecond: UInt64?
         /// Where in its stretch each lane begins, 0 up to 1: another place for every node.
         var turn = 0.0
+        /// Whether small sections are asked for several at once.
+        var asksForBundles = true
     }
 
     /// Where the walk stands.
@@ -363,7 +365,8 @@ public struct WalkPlanner: Sendable {
     ) -> WalkTask? {
         let left = book.arc.count - book.completeCount - book.mixed.count - draft.taken.count
         let most = min(bundles.count(in: maxBytes), left / max(lanes.current.count, 1))
-        guard most > 1, !book.isPart(index), bundles.mayHave(index), bundles.areKnown(to: id, at: draft.now),
+        guard configuration.asksForBundles, most > 1, !book.isPart(index), bundles.mayHave(index),
+            bundles.areKnown(to: id, at: draft.now),
             let peer = draft.candidate(id)
         else { return nil }
         let (active, rarity) = (Set(lanes.active), peers.providers(of: index))

@@ -97,7 +97,8 @@ import Testing
     }
 
     @Test func aNodeOfTheFormerVersionOffersSectionsAndDeclinesStretches() throws {
-        let gossip = DiffGossip(role: .holder, id: .zero, sectionDepth: 1, arc: 0..<16, knowsStretches: false)
+        let gossip = DiffGossip(
+            role: .holder, id: .zero, sectionDepth: 1, arc: 0..<16, knows: KnownContents(stretches: false))
         let key = StateContentKey.blockDiffs(try stretch(1, 2)).encoded
         #expect(throws: StateContentError.unknownContent(0x4a)) { try gossip.read(key) }
         #expect(throws: Never.self) { try gossip.read(StateContentKey.availability.encoded) }

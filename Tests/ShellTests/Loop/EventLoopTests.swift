@@ -224,6 +224,22 @@ private func runLoop(
         #expect(done.withLock { $0 } == Array(0...13))
     }
 
+    /// What nothing is held up by goes with what comes after it; at the end it is written too.
+    @Test func whatMayWaitIsWrittenWithTheNext() {
+        let commits = Mutex<[[Int]]>([])
+        let writer = StoreWriter<Int, Int, DiskFull>(
+            commit: { (batches) throws(DiskFull) in commits.withLock { $0.append(batches) } }, size: { _ in 1 },
+            mayWait: { $0 < 10 }, done: { _, _ in })
+        writer.commit(0, 1)
+        writer.commit(1, 2)
+        writer.commit(2, 10)
+        writer.flush()
+        writer.commit(3, 3)
+        writer.shutDown()
+        #expect(commits.withLock { $0.flatMap(\.self) } == [1, 2, 10, 3])
+        #expect(commits.withLock { $0.last } == [3])
+    }
+
     @Test func whatWasAskedForIsWrittenBeforeTheEnd() throws {
         let record = Record()
         _ = try runLoop(Probe(), record: record, commands: Array(1...50)) { $0 == .stored(1) }

@@ -15,8 +15,8 @@ import Testing
             Scenario.Group(count: 4, radiusExponent: 255), Scenario.Group(count: 4, radiusExponent: 255),
         ]
         plan.groups[1].isFormer = true
-        plan.isFormerBridge = isFormerBridge
-        plan.areFormerWalkers = areFormerWalkers
+        plan.former.isBridge = isFormerBridge
+        plan.former.areWalkers = areFormerWalkers
         plan.shape = SyntheticChain.Shape(accounts: 200, blocks: 40, changesPerBlock: 12)
         plan.conditions = SimulatedNetwork.Conditions(loss: 0.02, latency: .milliseconds(20))
         return plan
@@ -77,5 +77,43 @@ import Testing
         let (stretches, sections) = (try offered(isFormer: false), try offered(isFormer: true))
         print("offered by stretches \(stretches) bytes, by sections \(sections) bytes")
         #expect(stretches * 2 < sections)
+    }
+}
+
+/// Nodes that know several sections at once (0x45) and nodes of a former version, which do not, in one network.
+@Suite("Nodes with and without bundles") struct MixedBundleTests {
+    @Test(arguments: [false, true])
+    func everybodyComesToTheSameStateAndNobodyIsTakenForALiar(isFormerWalker: Bool) throws {
+        print("seed 45")
+        var plan = Scenario.Plan(seed: 45)
+        plan.groups = [
+            Scenario.Group(count: 4, radiusExponent: 255), Scenario.Group(count: 4, radiusExponent: 255),
+        ]
+        plan.groups[1].isFormer = true
+        plan.former.areWalkers = isFormerWalker
+        plan.former.knows = KnownContents(bundles: false)
+        plan.sectionDepth = 2
+        plan.shape = SyntheticChain.Shape(accounts: 2_000, blocks: 24, changesPerBlock: 12)
+        plan.walkerRangeBytes = 32_768
+        plan.conditions = SimulatedNetwork.Conditions(loss: 0.02, latency: .milliseconds(20))
+        var scenario = try Scenario(plan)
+        let (client, outcome) = try scenario.runClient(joining: .seconds(20), limit: .seconds(250))
+        #expect(outcome.reachedHead, "\(String(describing: scenario.world.progress(client)))")
+        let holders = scenario.holders
+        let last = scenario.lastBlock.number
+        let reached = scenario.world.run(until: .seconds(300)) { world in
+            holders.allSatisfy { world.progress($0)?.verifiedHead == last }
+        }
+        #expect(reached)
+        try Oracle.expectFinalState(in: scenario, of: client)
+        let totals = try #require(scenario.world.node(client)?.totals)
+        #expect(totals.ranges > 0)
+        #expect((totals.sections == 0) == isFormerWalker, "\(totals.sections) sections came several at once")
+        let ids = try ([client] + holders).map { try #require(scenario.world.record(of: $0)).id }
+        for host in holders + [client, scenario.bridge] {
+            let node = try #require(scenario.world.node(host))
+            #expect(node.totals.invalidAnswers == 0, "\(host)")
+            for id in ids { #expect(node.overlay.standing(of: id)?.bannedUntil == nil, "\(host) has banned \(id)") }
+        }
     }
 }

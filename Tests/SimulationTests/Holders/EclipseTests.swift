@@ -106,7 +106,7 @@ import Testing
 
     @Test(arguments: Attack.allCases)
     func theClientGoesPastThem(_ attack: Attack) throws {
-        var (scenario, hostile) = try scenario(seed: 95, attack)
+        var (scenario, hostile) = try scenario(seed: 96, attack)
         let filling = scenario.holders + (attack == .useless ? [] : hostile)
         let filled = scenario.world.run(until: .seconds(120)) { world in
             filling.allSatisfy { world.completion(of: $0) != nil }
