@@ -51,7 +51,7 @@ struct StateServer: Sendable {
             guard holdings.servedAnchors().contains(where: { $0.anchor == key.anchor }) else {
                 return .content(notHere(holdings).encoded)
             }
-            return .content(WideDirectoryValue.serve(holdings.directory(of: key.sections, at: key.anchor)))
+            return .content(WideDirectoryValue.serve(SpreadHeld.directory(of: key.sections, at: key.anchor, holdings)))
         // Keys that name a storage trie were answered above.
         case .storageCrown: return .content(StateStatus.placementNotSupported.encoded)
         }

@@ -65,7 +65,8 @@ extension StateSync {
         guard !indices.isEmpty, holdings.crowns.contains(newest) else { return }
         let goal = holdings.book.point(of: newest)
         for index in holdings.ready(indices, for: newest) {
-            guard let (placing, gathered) = holdings.placing(of: index, at: newest), holdings.book.lock([index]),
+            guard let (placing, gathered) = SpreadHeld.placing(of: index, at: newest, holdings),
+                holdings.book.lock([index]),
                 let held = holdings.held(index), let record = held.record
             else { continue }
             let job = FoldSection(
@@ -80,7 +81,7 @@ extension StateSync {
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
         if let newest = chain.newestAnchor { fold(to: newest, isNew: false, at: now) }
-        keepSpread(chain, at: now)
+        SpreadKeeping.keep(&self, chain, at: now)
         if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {
             complete(at: anchor, chain, at: now)
         }

@@ -57,8 +57,8 @@ extension StateSync {
                     holders.keep(anchors: served, of: peer)
                     // It names the very anchor that it was asked for and says that it is not there.
                     disbelieve(peer, task, at: now)
-                    end(id, isOfPart(task) ? .lacksPart : .refused, at: now)
-                case .placementNotSupported: end(id, isOfPart(task) ? .lacksPart : .refused, at: now)
+                    end(id, task.isOfPart(holdings.book) ? .lacksPart : .refused, at: now)
+                case .placementNotSupported: end(id, task.isOfPart(holdings.book) ? .lacksPart : .refused, at: now)
                 }
             } catch .unknownStatus {
                 // A status of a later version says that there is no data here, and no more.
@@ -67,12 +67,6 @@ extension StateSync {
                 lied(id, "\(error)", at: now)
             }
         }
-    }
-
-    /// Whether something is asked for that a peer need not have which announces the section of the ring where it lies.
-    private func isOfPart(_ task: WalkTask) -> Bool {
-        if case .storageCrown = task { return true }
-        return task.sections.first.map { holdings.book.isPart($0) } ?? false
     }
 
     /// A peer does not have the range of a section that it announces at that anchor. It may have lost it since it

@@ -87,7 +87,7 @@ extension StateSync {
             let check = CheckBlockDiff(
                 key: diff.key, value: diff.value, sectionHashAfter: diff.sectionHashAfter, depth: holdings.book.depth,
                 stateRoot: header.stateRoot, layers: held.layers, index: held.index,
-                mayBeReplaced: holdings.mayBeReplaced(index, at: diff.key.point))
+                mayBeReplaced: SpreadHeld.mayBeReplaced(index, at: diff.key.point, holdings))
             ready.add(diff, check)
         }
         for group in ready.groups {

@@ -17,7 +17,7 @@ extension StateSync {
 
     /// Begins with the next block that waits, where that can be.
     mutating func replayNext(_ chain: some AttestedHeaders, at moment: Moment) {
-        guard foldsOwn(chain, at: moment.instant) else { return }
+        guard SpreadKeeping.mayGoOn(&self, chain, at: moment.instant) else { return }
         while let step = replayer?.next(holdings.book, chain, at: moment) {
             switch step {
             case .wait: return

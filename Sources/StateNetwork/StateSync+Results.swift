@@ -39,8 +39,8 @@ extension StateSync {
             write(
                 id, crowns.reduce(into: WriteBatch()) { $0.append(StorageCrownRecords.writing($1.kept)) },
                 .storageCrowns(crowns))
-        case (.ask(.directory, _), .directory(.success(let entries))):
-            if let peer = operation.peer { planner.directory.came(entries, from: peer, holdings) }
+        case (.ask(.directory(_, let anchor), _), .directory(.success(let entries))):
+            if let peer = operation.peer { planner.directory.came(entries, at: anchor, from: peer, holdings) }
             end(id, .done(bytes: operation.bytes), at: moment.instant)
         case (.ask(.codes, _), .codes(.success(let codes))):
             guard !codes.isEmpty else { return end(id, .refused, at: moment.instant) }
@@ -118,73 +118,17 @@ extension StateSync {
         guard let operation = operations[id], case .writing(let change) = operation.stage else { return }
         let (now, peer, bytes) = (moment.instant, operation.peer, operation.bytes)
         switch change {
-        case .range(let taken):
-            totals.ranges += 1
-            if taken.isCarried, let index = operation.sections.first, let diff = holdings.held(index)?.carrying {
-                totals.carries += 1
-                helped(diff.sender, diff.byteCount, at: now)
-            }
-            totals.leafBytes += UInt64(taken.leafBytes)
-            planner.came(taken, bytes: bytes, operation.task)
-            if let section = operation.sections.first {
-                forget(holdings.committed(taken.record, section: section), at: now)
-            }
-            holdings.took(taken.replaced)
-            holdings.codes.want(taken.wantedCodes)
-        case .sections(let taken):
-            totals.sections += taken.records.count
-            totals.leafBytes += UInt64(taken.leafBytes)
-            planner.came(taken, bytes: bytes, operation.task)
-            for record in taken.records { forget(holdings.committed(record, section: record.section.index), at: now) }
-            holdings.codes.want(taken.wantedCodes)
-        case .diffs(let taken, let goal):
-            holdings.note(taken.proof, at: goal.number)
-            for section in taken.sections {
-                totals.sectionDiffs += 1
-                forget(holdings.crossed(section, isCanonical: chain.isCanonical(goal)), at: now)
-            }
-            holdings.took(taken.replaced)
-            holdings.codes.want(taken.wantedCodes)
-        case .compared(let compared):
-            if compared.comparison.isFinished { totals.comparisons += 1 }
-            holdings.compared(compared)
-            holdings.took(compared.replaced)
-            holdings.codes.want(compared.wantedCodes)
+        case .range, .sections, .diffs, .compared, .fold, .resplit, .drop, .codes, .storageCrowns:
+            StateTaken(operation: operation, change: change).apply(to: &self, chain, at: now)
         case .layers(let checked):
             if case .blockDiffs(let diffs) = operation.purpose { layersStored(diffs, checked, id, chain, at: now) }
             return completion.somethingCameAbout(at: now)
-        case .fold(let folded):
-            totals.folds += 1
-            if let section = operation.sections.first {
-                forget(holdings.committed(folded.record, section: section), at: now)
-            }
-            holdings.took(folded.replaced)
-            holdings.codes.want(folded.wantedCodes)
-        case .resplit(let resplit):
-            for index in operation.sections { _ = holdings.committed(nil, section: index) }
-            holdings.took(resplit.replaced)
-        case .drop:
-            for index in operation.sections {
-                _ = holdings.committed(nil, section: index)
-                upkeep.dropped(index)
-            }
         case .upkeep(let done): return UpkeepOutcome(done: done).apply(to: &self, id, at: now)
-        case .codes(let hashes):
-            totals.codes += hashes.count
-            holdings.codes.stored(hashes)
         case .crown(let anchor, let crown):
             crownStored(anchor, crown, chain, at: now)
             end(id, .done(bytes: 0), at: now)
             // What is held may be served from now on, and nothing else may come about that would have it told.
             return completion.somethingCameAbout(at: now)
-        case .storageCrowns(let crowns):
-            for crown in crowns {
-                holdings.took(crown)
-                for liar in planner.directory.looked(into: crown).sorted() {
-                    blame(liar, "says of the storage of account \(crown.key.account.short) that it is spread otherwise")
-                }
-            }
-            if let newest = chain.newestAnchor { fold(to: newest, isNew: true, at: now) }
         case .genesis(let taken, let word):
             for record in taken.records {
                 _ = holdings.committed(record, section: record.section.index)
@@ -214,7 +158,7 @@ extension StateSync {
     }
 
     /// Layers that memory dropped go from the store too.
-    private mutating func forget(_ layers: [BlockLayer], at now: Instant) {
+    mutating func forget(_ layers: [BlockLayer], at now: Instant) {
         if !layers.isEmpty { note(StateWrites.dropLayers(layers), at: now) }
     }
 }

@@ -339,7 +339,9 @@ public struct StateSync: Sendable {
         holdings.book.unlock(operation.sections)
         for id in operation.sections where holdings.book.isPart(id) {
             holdings.book.tidy(id)
-            if let owner = holdings.book.section(id).owner { holdings.wantAnew(owner) }
+            if let owner = holdings.book.section(id).owner {
+                holdings.spread.standing(of: owner).apply(to: &holdings.book)
+            }
         }
         pending.review(operation.sections)
         switch operation.purpose {

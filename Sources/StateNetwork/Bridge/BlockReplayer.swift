@@ -176,7 +176,7 @@ struct BlockReplayer: Sendable {
     /// Whether this bridge has called final, since its start, an anchor that not all sections were brought to yet.
     private func hasSignedNextAnchor(_ book: SectionBook) -> Bool {
         guard let signedFinal else { return false }
-        return book.epochs.epoch(of: signedFinal.number) > book.epochs.epoch(of: book.lowestBase ?? 0)
+        return book.epochs.epoch(of: signedFinal.number) > book.epochs.epoch(of: book.lowestPoint?.number ?? 0)
     }
 
     private func text(

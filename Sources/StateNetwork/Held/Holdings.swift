@@ -129,7 +129,9 @@ public struct Holdings: Sendable {
     /// Compares all that is held with the proven section hashes at one block; on success that block is the verified
     /// head. At the attested head (`isHead`) nothing can be missing then.
     mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
-        guard arePartsVerified(at: point.number), verifier.verify(at: point, root: root, &book, by: crowns) else {
+        guard SpreadHeld.arePartsVerified(at: point.number, self),
+            verifier.verify(at: point, root: root, &book, by: crowns)
+        else {
             return false
         }
         if isHead { book.nothingIsMissing() }

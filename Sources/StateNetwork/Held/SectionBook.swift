@@ -42,9 +42,8 @@ public struct SectionBook: Sendable {
     public private(set) var layerBytes = 0
     /// What they may have; tests take less.
     var layerLimit = StateNetworkLimits.layerBytes
-    private var lockedCount = 0
-    /// Every section is locked at once: a bridge applies a block.
-    private var isAllLocked = false
+    /// Sections that are locked, and whether all are at once: a bridge applies a block.
+    private var locks = (count: 0, isAll: false)
     /// Sections of which more or less is held, or at another anchor, since the walk last looked.
     private var moved: Set<Int> = []
     /// Sections whose state or lock changed since it was last looked for folds.
@@ -114,9 +113,6 @@ public struct SectionBook: Sendable {
 
     /// The section of the ring in which a section or part lies.
     public func place(of id: Int) -> Int { parts.ids.place(of: id) }
-
-    /// Whether it lies in the announced arc.
-    func isAnnounced(_ id: Int) -> Bool { announced.contains(place(of: id)) }
 
     /// Every section's entry, in order.
     var all: [SectionEntry] { entries }
@@ -206,9 +202,6 @@ public struct SectionBook: Sendable {
         (Array(byWorking.keys) + parts.byWorking.keys).min { $0.number < $1.number }
     }
 
-    /// Its number.
-    var lowestBase: UInt64? { lowestPoint?.number }
-
     /// The hash of a held section's state after block `number`; nil where it is not known or lies below its base.
     public func stateHash(of index: Int, at number: UInt64) -> Bytes32? { read(index) { $0.stateHash(at: number) } }
 
@@ -227,7 +220,7 @@ public struct SectionBook: Sendable {
 
     /// Whether blocks are known to be missing: just completed, or a diff has waited for its predecessor too long.
     public func hasGap(_ index: Int, at now: Instant) -> Bool {
-        guard missing.contains(index), isAnnounced(index) else { return false }
+        guard missing.contains(index), announced.contains(place(of: index)) else { return false }
         return read(index) { entry in
             // One layer in place of many makes room; one in place of one or none would only take more.
             if isFullOfLayers && entry.layers.count < 2 { return false }
@@ -240,7 +233,9 @@ public struct SectionBook: Sendable {
 
     /// When the patience with the next gap ends; nil where none is waited for.
     func nextGap(after now: Instant) -> Instant? {
-        let since = missing.compactMap { index in isAnnounced(index) ? read(index) { $0.gapSince } ?? nil : nil }
+        let since = missing.compactMap { index in
+            announced.contains(place(of: index)) ? read(index) { $0.gapSince } ?? nil : nil
+        }
         return since.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) }.filter { $0 > now }.min()
     }
 
@@ -255,7 +250,7 @@ public struct SectionBook: Sendable {
         revision &+= 1
         guard before != after else { return }
         layerBytes += grown
-        lockedCount += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
+        locks.count += (after.isLocked ? 1 : 0) - (before.isLocked ? 1 : 0)
         if isSection { count(index, before, after) } else { parts.count(index, before, after) }
         SectionBook.set(&begun, index, after.begunUpTo != nil)
         SectionBook.set(&mixed, index, after.isMixed)
@@ -332,7 +327,7 @@ public struct SectionBook: Sendable {
 
     /// Takes the sections that may be ready for a fold now and were not before; none while all are locked.
     mutating func takeFoldable() -> [Int] {
-        guard !foldable.isEmpty, !isAllLocked else { return [] }
+        guard !foldable.isEmpty, !locks.isAll else { return [] }
         defer { foldable = [] }
         return foldable.sorted()
     }
@@ -357,7 +352,7 @@ public struct SectionBook: Sendable {
     // MARK: Locks
 
     /// Whether an operation has the section, or all of them.
-    func isLocked(_ index: Int) -> Bool { isAllLocked || read(index) { $0.isLocked } ?? false }
+    func isLocked(_ index: Int) -> Bool { locks.isAll || read(index) { $0.isLocked } ?? false }
 
     /// Takes all of these sections, or none; false where another operation has one of them.
     public mutating func lock(_ indices: [Int]) -> Bool {
@@ -371,13 +366,13 @@ public struct SectionBook: Sendable {
 
     /// Takes every section of the arc, or none.
     public mutating func lockAll() -> Bool {
-        guard lockedCount == 0, !isAllLocked else { return false }
-        isAllLocked = true
+        guard locks.count == 0, !locks.isAll else { return false }
+        locks.isAll = true
         return true
     }
 
     /// Gives every section of the arc back.
-    public mutating func unlockAll() { isAllLocked = false }
+    public mutating func unlockAll() { locks.isAll = false }
 
     // MARK: A bridge's whole ring
 
@@ -417,7 +412,7 @@ public struct SectionBook: Sendable {
 
     /// At the attested head nothing can be missing any more.
     mutating func nothingIsMissing() {
-        for index in missing where isAnnounced(index) {
+        for index in missing where announced.contains(place(of: index)) {
             change(index) { entry in
                 entry.needsCatchUp = false
                 entry.gapSince = nil

@@ -25,7 +25,19 @@ public struct SpreadTries: Sendable {
         /// As before.
         case same
         /// The trie is placed at another depth from this anchor on; 0: with its account.
-        case placed(depth: Int)
+        case placed(Bytes32, depth: Int, Anchor)
+
+        /// The book wants the parts that follow from it.
+        func apply(to book: inout SectionBook) {
+            if case .placed(let account, let depth, let anchor) = self {
+                book.want(partsOf: account, depth: depth, from: anchor)
+            }
+        }
+    }
+
+    /// What is known of a trie, as if it were news.
+    func standing(of account: Bytes32) -> News {
+        tries[account].map { .placed(account, depth: $0.depth, $0.anchor) } ?? .same
     }
 
     /// How the network places storage; nil: with its account, whatever its size.
@@ -82,7 +94,7 @@ public struct SpreadTries: Sendable {
             tries[account]?.depth = depth
             tries[account]?.anchor = anchor
         }
-        return before == depth ? .same : .placed(depth: depth)
+        return before == depth ? .same : .placed(account, depth: depth, anchor)
     }
 
     /// Keeps a verified crown.

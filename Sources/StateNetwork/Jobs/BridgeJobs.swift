@@ -240,7 +240,7 @@ public struct ReplayBlock: Sendable {
         depth = holdings.book.depth
         sections = holdings.book.all
         var spread: [Bytes32: SpreadParts] = [:]
-        for change in block.changes { spread[change.key] = holdings.parts(of: change.key) }
+        for change in block.changes { spread[change.key] = SpreadHeld.parts(of: change.key, holdings) }
         self.spread = spread
     }
 

@@ -16,7 +16,7 @@ struct UpkeepOutcome {
             sync.gossip.cover(sections: sections)
             sync.completion.cover(sections: sections)
             sync.completion.somethingCameAbout(at: now)
-            sync.dropParts(outside: sync.holdings.book.arc, at: now)
+            SpreadKeeping.dropOutside(&sync, at: now)
         }
         sync.end(id, .done(bytes: 0), at: now)
     }

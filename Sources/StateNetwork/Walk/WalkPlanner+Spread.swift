@@ -40,9 +40,10 @@ struct SpreadDirectory: Sendable {
         for section in sections { answered[section, default: []].insert(peer) }
     }
 
-    /// A peer says that this storage is spread. What is known, or has nothing to do with what is kept here, is passed
-    /// over.
-    mutating func came(_ entries: [WideEntry], from peer: Bytes32, _ holdings: Holdings) {
+    /// A peer says that this storage is spread at an anchor. What is known, or has nothing to do with what is kept
+    /// here, is passed over, and all of it where another anchor is asked about by now.
+    mutating func came(_ entries: [WideEntry], at named: Anchor, from peer: Bytes32, _ holdings: Holdings) {
+        guard named == anchor else { return }
         for entry in entries where holdings.spread.depth(of: entry.account) != entry.placement {
             let parts = 0..<Section.count(depth: entry.placement)
             let isOfUse = parts.contains { index in
@@ -98,7 +99,8 @@ extension WalkPlanner {
             if case .storageCrown(let key, _) = task { asked.insert(key) }
             if case .directory(let indices, _) = task { sections.formUnion(indices) }
         }
-        for key in holdings.crownsLacking(at: newest) + directory.open(holdings) where asked.insert(key).inserted {
+        for key in SpreadHeld.crownsLacking(at: newest, holdings) + directory.open(holdings)
+        where asked.insert(key).inserted {
             let part = Section(depth: key.placement, index: key.first, of: key.account)
             // Who has the account or any of these parts has the crown, or will soon.
             let homes = Set(

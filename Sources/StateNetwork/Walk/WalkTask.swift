@@ -81,6 +81,12 @@ public enum WalkTask: Sendable, Hashable {
         }
     }
 
+    /// Whether it is about spread storage, which a peer need not have that announces the section where it lies.
+    func isOfPart(_ book: SectionBook) -> Bool {
+        if case .storageCrown = self { return true }
+        return sections.first.map { book.isPart($0) } ?? false
+    }
+
     /// Sections that it is to lead to another anchor.
     var sectionsLedOn: [Int] {
         switch self {

@@ -26,7 +26,8 @@ import Testing
     private func expectEnd(of client: HostID, in scenario: inout Scenario, until end: Instant) throws {
         let last = scenario.lastBlock.number
         let reached = scenario.world.run(until: end) { $0.progress(client)?.verifiedHead == last }
-        #expect(reached, "\(String(describing: scenario.world.progress(client)))")
+        let standing = ([client] + scenario.holders).map { String(describing: scenario.world.progress($0)) }
+        #expect(reached, "\(standing.joined(separator: "\n"))")
         try Oracle.expectFinalState(in: scenario, of: client)
         for host in [client] + scenario.holders {
             #expect(scenario.world.node(host)?.totals.invalidAnswers == 0)

@@ -30,14 +30,14 @@ import Testing
         var holdings = holdings()
         directory.follow(Self.anchor, at: .zero)
         let entry = WideEntry(account: state.owner, placement: 1, storageRoot: .max)
-        directory.came([entry], from: Self.honest, holdings)
+        directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
         #expect(directory.open(holdings).map(\.account) == [state.owner] && holdings.spread.count == 0)
         let crown = try state.crown(0...15)
         holdings.took(crown)
         #expect(directory.looked(into: crown).isEmpty && directory.open(holdings).isEmpty)
         #expect(holdings.spread.depth(of: state.owner) == 1 && holdings.book.parts.wanted.count == 16)
         // What is known is not looked into again.
-        directory.came([entry], from: Self.honest, holdings)
+        directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
         #expect(directory.open(holdings).isEmpty)
     }
 
@@ -49,7 +49,8 @@ import Testing
         var directory = SpreadDirectory()
         var holdings = holdings()
         directory.follow(Self.anchor, at: .zero)
-        directory.came([WideEntry(account: other, placement: 1, storageRoot: .max)], from: Self.liar, holdings)
+        directory.came(
+            [WideEntry(account: other, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, holdings)
         let key = try #require(directory.open(holdings).first)
         var nodes = ProofNodes()
         var accounts = state.view.accountTrie
@@ -70,9 +71,11 @@ import Testing
             depth: 2, epochLength: 8, arc: 0x21..<0x22, records: [], layers: [], crowns: [],
             rule: Placement(sectionDepth: 2, wideDepth: 1))
         let account = Bytes32(0x7000_0000_0000_0000, 0, 0, 0)
-        directory.came([WideEntry(account: account, placement: 1, storageRoot: .max)], from: Self.liar, narrow)
+        directory.came(
+            [WideEntry(account: account, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, narrow)
         #expect(directory.open(narrow).isEmpty)
-        directory.came([WideEntry(account: account, placement: 1, storageRoot: .max)], from: Self.liar, far)
+        directory.came(
+            [WideEntry(account: account, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, far)
         #expect(directory.open(far).count == 1)
     }
 
