@@ -20,7 +20,7 @@ extension StateJobError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .lie(let what), .falseDiff(let what): what
-        case .replaced(let account): "the storage of account \(account) may have another place after the block"
+        case .replaced: "the storage of an account may have another place after the block"
         case .outdated: "the store has gone on meanwhile"
         case .store(let error): "the store: \(error)"
         }

@@ -338,7 +338,6 @@ public struct StateSync: Sendable {
         guard let operation = operations.end(id) else { return }
         holdings.book.unlock(operation.sections)
         for id in operation.sections where holdings.book.isPart(id) {
-            holdings.book.tidy(id)
             if let owner = holdings.book.section(id).owner {
                 holdings.spread.standing(of: owner).apply(to: &holdings.book)
             }

@@ -64,7 +64,7 @@ struct StateTaken {
             sync.holdings.codes.stored(hashes)
         case .storageCrowns(let crowns):
             for crown in crowns {
-                sync.holdings.took(crown)
+                sync.holdings.spread.store(crown).apply(to: &sync.holdings.book)
                 for liar in sync.planner.directory.looked(into: crown).sorted() {
                     sync.blame(
                         liar, "says of the storage of account \(crown.key.account.short) that it is spread otherwise")

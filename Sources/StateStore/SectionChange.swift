@@ -286,6 +286,16 @@ extension StateChangeError {
         }
     }
 
+    /// The account of which it says that its slots are not what the changes take them for: as it is where its storage
+    /// has another place than they take it to have.
+    public var misplacedAccount: Bytes32? {
+        switch self {
+        case .storageRootMismatch(let account): account
+        case .noChange(let key): key.slot == nil ? nil : key.account
+        default: nil
+        }
+    }
+
     /// What a trie read from the store may throw.
     init(_ error: any Error) {
         switch error {

@@ -14,7 +14,7 @@ extension Holdings {
         for (account, depth) in tries {
             spread.learn(account, depth: depth, at: anchor).apply(to: &book)
         }
-        for crown in crowns.sorted(by: { $0.key.anchor < $1.key.anchor }) { took(crown) }
+        for crown in crowns.sorted(by: { $0.key.anchor < $1.key.anchor }) { spread.store(crown).apply(to: &book) }
         // Parts without their account are known by their records alone.
         for part in book.parts.held where spread.knownAt(part.owner ?? .zero) == nil {
             guard let owner = part.owner else { continue }
@@ -30,11 +30,6 @@ extension Holdings {
         for (account, depth) in replaced.placements.sorted(by: { $0.key < $1.key }) {
             spread.learn(account, depth: depth, at: anchor).apply(to: &book)
         }
-    }
-
-    /// A storage crown is verified.
-    mutating func took(_ crown: StorageCrown) {
-        spread.store(crown).apply(to: &book)
     }
 
     /// The hash of a section or part at an anchor; nil where what proves it is not here.

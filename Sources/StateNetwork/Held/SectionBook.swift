@@ -261,6 +261,10 @@ public struct SectionBook: Sendable {
         if isSection, after.hasMoved(from: before) || after.top != before.top || after.layers != before.layers {
             unverified.insert(index)
         }
+        // A part that is neither wanted nor held is forgotten.
+        guard !isSection, parts.forget(index) else { return }
+        moved.remove(index)
+        foldable.remove(index)
     }
 
     private mutating func count(_ index: Int, _ before: SectionEntry.Facts, _ after: SectionEntry.Facts) {
@@ -290,18 +294,8 @@ public struct SectionBook: Sendable {
         }
     }
 
-    /// A part is not to be kept any more. It is forgotten once nothing of it is held.
-    mutating func unwant(_ id: Int) {
-        change(id) { $0.wantedSince = nil }
-        tidy(id)
-    }
-
-    /// A part that is neither wanted nor held is forgotten.
-    mutating func tidy(_ id: Int) {
-        guard isPart(id), parts.forget(id) else { return }
-        moved.remove(id)
-        foldable.remove(id)
-    }
+    /// A part is not to be kept any more.
+    private mutating func unwant(_ id: Int) { change(id) { $0.wantedSince = nil } }
 
     static func list(
         _ index: Int, in runs: inout [StatePoint: SectionRuns], from before: StatePoint?, to after: StatePoint?

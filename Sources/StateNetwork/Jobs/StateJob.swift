@@ -182,9 +182,8 @@ public enum StateJobError: Error, Sendable {
     case lie(String)
     /// The range holds, but not what its section was to be led to the range's anchor by, which somebody else sent.
     case falseDiff(String)
-    /// A block diff goes beyond an anchor from which on the storage of this account has another place: nobody is to
-    /// blame.
-    case replaced(Bytes32)
+    /// A diff goes beyond an anchor from which on the storage of an account may have another place: nobody is to blame.
+    case replaced
     /// The store is at another point than the job was made for: nobody is to blame.
     case outdated
     case store(StoreError)

@@ -76,7 +76,6 @@ import Testing
         let id = try #require(book.id(of: old))
         #expect(book.parts.left { $0.number <= 8 } == [id] && book.parts.left { $0.number < 8 }.isEmpty)
         book.change(id) { _ = $0.take(nil) }
-        book.tidy(id)
         book.want(partsOf: Self.account, depth: 2, from: Self.anchors[2])
         #expect(book.parts.wanted.count == 256 && book.held(id) == nil)
         book.want(partsOf: Self.account, depth: 0, from: Self.anchors[3])

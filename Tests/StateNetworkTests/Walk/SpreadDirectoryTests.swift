@@ -33,7 +33,7 @@ import Testing
         directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
         #expect(directory.open(holdings).map(\.account) == [state.owner] && holdings.spread.count == 0)
         let crown = try state.crown(0...15)
-        holdings.took(crown)
+        holdings.spread.store(crown).apply(to: &holdings.book)
         #expect(directory.looked(into: crown).isEmpty && directory.open(holdings).isEmpty)
         #expect(holdings.spread.depth(of: state.owner) == 1 && holdings.book.parts.wanted.count == 16)
         // What is known is not looked into again.
@@ -57,7 +57,7 @@ import Testing
         var prover = TrieProver()
         try prover.prove(other, upper: state.whole.crown, source: &accounts, into: &nodes)
         let crown = try StorageCrown(nodes.nodes, key: key, stateRoot: state.whole.root, rule: SpreadState.rule)
-        holdings.took(crown)
+        holdings.spread.store(crown).apply(to: &holdings.book)
         #expect(directory.looked(into: crown) == [Self.liar])
         #expect(holdings.spread.count == 0 && holdings.book.parts.wanted.isEmpty)
     }
