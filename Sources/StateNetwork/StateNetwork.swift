@@ -13,7 +13,7 @@
 //                                          │
 //             asked ─▶ checking ─▶ writing │ one entry each: OperationTable
 //                                          ▼
-//                    what is held: Holdings = SectionBook + Crowns + WantedCodes + HeadVerifier
+//        what is held: Holdings = SectionBook + Crowns + SpreadTries + WantedCodes + HeadVerifier
 //
 // Terms. A *value* is a status byte and, after status 0, the content. A *crown* is every trie node above the sections
 // at one anchor. A section's *base* is its state at its *working* anchor; a *layer* is what one later block changed; a

@@ -286,13 +286,13 @@ extension StateChangeError {
         }
     }
 
-    /// The account of which it says that its slots are not what the changes take them for: as it is where its storage
-    /// has another place than they take it to have.
-    public var misplacedAccount: Bytes32? {
+    /// Whether it says that slots of an account are not what the changes take them for: as it is where they have
+    /// another place than that.
+    public var isAboutSlots: Bool {
         switch self {
-        case .storageRootMismatch(let account): account
-        case .noChange(let key): key.slot == nil ? nil : key.account
-        default: nil
+        case .storageRootMismatch: true
+        case .noChange(let key): key.slot != nil
+        default: false
         }
     }
 

@@ -15,6 +15,8 @@ public struct StoreMeta: Hashable, Sendable {
     public let sectionDepth: Int
     /// Blocks from one anchor to the next.
     public let epochLength: UInt64
+    /// From how wide on storage is spread round the ring; nil: none is.
+    public let wideDepth: Int?
 
     /// What a store of this network says.
     public init(_ network: NetworkConfiguration) {
@@ -23,6 +25,7 @@ public struct StoreMeta: Hashable, Sendable {
         genesisHash = network.genesisHash
         sectionDepth = network.sectionDepth
         epochLength = network.epochLength
+        wideDepth = network.wideDepth
     }
 
     /// Checks that the store is of this network and version, and marks a new one as such.
@@ -48,6 +51,8 @@ public struct StoreMeta: Hashable, Sendable {
         try compare("genesis hash", found.genesisHash, expected.genesisHash)
         try compare("section depth", found.sectionDepth, expected.sectionDepth)
         try compare("epoch length", found.epochLength, expected.epochLength)
+        func text(_ depth: Int?) -> String { depth.map { "\($0)" } ?? "null" }
+        try compare("wide depth", text(found.wideDepth), text(expected.wideDepth))
         return true
     }
 
@@ -59,6 +64,8 @@ public struct StoreMeta: Hashable, Sendable {
         writer.append(genesisHash)
         writer.append(bigEndian: UInt32(truncatingIfNeeded: sectionDepth))
         writer.append(bigEndian: epochLength)
+        // A network without has no byte for it, as before there were others.
+        if let wideDepth { writer.append(uint8: UInt8(truncatingIfNeeded: wideDepth)) }
         var batch = WriteBatch()
         batch.put(.meta, StoreMeta.key, writer.bytes)
         return batch
@@ -74,6 +81,8 @@ public struct StoreMeta: Hashable, Sendable {
             genesisHash = try reader.bytes32()
             sectionDepth = Int(try reader.uint32BigEndian())
             epochLength = try reader.uint64BigEndian()
+            wideDepth = reader.isAtEnd ? nil : Int(try reader.uint8())
+            guard wideDepth != 0 else { throw ByteError.notCanonical }
             try reader.finish()
         } catch {
             var reader = ByteReader(bytes)

@@ -8,11 +8,12 @@ import Testing
 /// What is kept beside the state, and what is checked when it is read again.
 @Suite struct RecordTests {
     private func network(
-        chainID: UInt64 = 1, genesis: Bytes32 = Bytes32(1, 2, 3, 4), depth: Int = 1, epoch: UInt64 = 16
+        chainID: UInt64 = 1, genesis: Bytes32 = Bytes32(1, 2, 3, 4), depth: Int = 1, epoch: UInt64 = 16,
+        wide: Int? = nil
     ) throws -> NetworkConfiguration {
         try NetworkConfiguration(
             name: "test", chainID: chainID, genesisHash: genesis, checkpoint: StatePoint(number: 0, hash: genesis),
-            epochLength: epoch, sectionDepth: depth,
+            epochLength: epoch, sectionDepth: depth, wideDepth: wide,
             rule: NetworkConfiguration.Rule(keys: [Bytes32(9, 9, 9, 9)], threshold: 1, maxAgeSeconds: 60))
     }
 
@@ -31,9 +32,17 @@ import Testing
             ),
             (try network(depth: 2), .wrongNetwork(field: "section depth", found: "1", expected: "2")),
             (try network(epoch: 8), .wrongNetwork(field: "epoch length", found: "16", expected: "8")),
+            // Where storage stands follows from it: a store of one is none of another.
+            (try network(wide: 3), .wrongNetwork(field: "wide depth", found: "null", expected: "3")),
         ]
         for (other, error) in cases {
             #expect(throws: error) { try StoreMeta.open(map, for: other) }
+        }
+        let spread = FaultyMap()
+        try StoreMeta.open(spread, for: network(wide: 3))
+        #expect(try StoreMeta.check(spread.snapshot(), for: network(wide: 3)))
+        #expect(throws: StoreError.wrongNetwork(field: "wide depth", found: "3", expected: "null")) {
+            try StoreMeta.open(spread, for: network())
         }
     }
 

@@ -45,6 +45,12 @@ struct PartIDs: Sendable {
         return Section(depth: trie.depth, index: id - first, of: trie.account)
     }
 
+    /// The trie that a part is of; nil for a section.
+    func trie(of id: Int) -> Trie? {
+        let part = section(id)
+        return part.owner.map { Trie(account: $0, depth: part.depth) }
+    }
+
     /// In which section of the ring it lies.
     func place(of id: Int) -> Int {
         id < start ? id : section(id).place(sectionDepth: sectionDepth)

@@ -1,5 +1,4 @@
 import Chain
-import MerklePatricia
 import Primitives
 import StateStore
 
@@ -10,6 +9,8 @@ struct PartTable: Sendable {
     private(set) var ids: PartIDs
     /// By number.
     private(set) var entries: [Int: SectionEntry] = [:]
+    /// How many there are of each trie and placement.
+    private var counts: [PartIDs.Trie: Int] = [:]
     /// Those that are wanted, by the section of the ring in which they lie.
     private var wantedByPlace: [Int: Set<Int>] = [:]
     private(set) var wantedCount = 0
@@ -58,7 +59,11 @@ struct PartTable: Sendable {
 
     /// Entries of parts of a trie that are of other placements than this one.
     func others(than depth: Int, of account: Bytes32) -> [Int] {
-        entries.keys.filter { id in
+        let depths = 1...ChainLimits.sectionDepth
+        guard depths.contains(where: { $0 != depth && counts[PartIDs.Trie(account: account, depth: $0)] != nil }) else {
+            return []
+        }
+        return entries.keys.filter { id in
             let part = ids.section(id)
             return part.owner == account && part.depth != depth
         }.sorted()
@@ -67,18 +72,6 @@ struct PartTable: Sendable {
     /// Parts that nobody here wants, whose base is at a point for which `isOld` says yes.
     func left(where isOld: (StatePoint) -> Bool) -> [Int] {
         left.filter { id in entries[id]?.record.map { isOld($0.working) } ?? false }.sorted()
-    }
-
-    /// What every part of a trie hashes to after block `number`, in order; nil where one is not held, or its base is
-    /// above that.
-    func subtrees(of account: Bytes32, depth: Int, at number: UInt64) -> [Subtree]? {
-        guard let first = ids.id(of: Section(depth: depth, index: 0, of: account)) else { return nil }
-        var subtrees: [Subtree] = []
-        for id in first..<(first + Section.count(depth: depth)) {
-            guard let subtree = entries[id]?.subtree(at: number) else { return nil }
-            subtrees.append(subtree)
-        }
-        return subtrees
     }
 
     // MARK: Changing
@@ -92,7 +85,11 @@ struct PartTable: Sendable {
     }
 
     /// There is an entry of this number from now on.
-    mutating func enter(_ id: Int) { if entries[id] == nil { entries[id] = SectionEntry() } }
+    mutating func enter(_ id: Int) {
+        guard entries[id] == nil else { return }
+        entries[id] = SectionEntry()
+        if let trie = ids.trie(of: id) { counts[trie, default: 0] += 1 }
+    }
 
     /// Changes an entry in place; see `SectionEntry.changed`.
     mutating func change(
@@ -120,6 +117,7 @@ struct PartTable: Sendable {
             return false
         }
         entries[id] = nil
+        if let trie = ids.trie(of: id), let count = counts[trie] { counts[trie] = count == 1 ? nil : count - 1 }
         return true
     }
 }

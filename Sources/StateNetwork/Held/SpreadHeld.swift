@@ -31,7 +31,8 @@ enum SpreadHeld {
             }
             for stretch in SpreadTries.stretches(depth: depth)
             where holdings.spread.crown(of: account, depth: depth, part: stretch, at: anchor) == nil {
-                let ids = (first + stretch)..<(first + min(stretch + 256, Section.count(depth: depth)))
+                let end = min(stretch + StateContentLimits.maskBits, Section.count(depth: depth))
+                let ids = (first + stretch)..<(first + end)
                 let isAccountHeld =
                     stretch == 0 && holdings.book.held(Section(of: account, depth: holdings.book.depth).index) != nil
                 guard isAccountHeld || ids.contains(where: { holdings.book.read($0) { $0.wantedSince } != nil }),

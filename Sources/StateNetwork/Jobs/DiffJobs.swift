@@ -72,7 +72,7 @@ public struct TakeDiffs: Sendable {
                     : try DiffsCheck.apply(
                         DiffsCheck.changes(diff.changes, of: diff.section, in: view), to: diff.section,
                         expecting: proven, from: record.sectionHash, elsewhere: Set(diff.shown.keys), in: &view)
-            } catch DiffError.change(_, let error) where !folds && rule != nil && error.misplacedAccount != nil {
+            } catch DiffError.change(_, let error) where !folds && rule != nil && error.isAboutSlots {
                 // As with block diffs, the block may lie beyond the next anchor.
                 throw StateJobError.replaced
             }
@@ -188,7 +188,7 @@ public struct CheckBlockDiff: Sendable {
             (update, codes) = try BlockDiffCheck.apply(
                 value, to: section, expecting: proven, from: top?.sectionHashAfter ?? record.sectionHash,
                 leavingKnownCodes: sectionHashAfter != nil, in: &view)
-        } catch DiffError.change(_, let error) where mayBeReplaced && error.misplacedAccount != nil {
+        } catch DiffError.change(_, let error) where mayBeReplaced && error.isAboutSlots {
             // Beyond the next anchor the account's storage may have another place. That is seen when the section has
             // gone there, and nobody is to blame.
             throw StateJobError.replaced
