@@ -169,7 +169,7 @@ public struct StateSync: Sendable {
             layers: stored.layers, crowns: stored.crowns,
             wantedCodes: stored.wantedCodes.filter { arc.sections.contains($0.section) },
             rule: network.placement)
-        holdings.resume(tries: stored.tries, crowns: stored.storageCrowns, newest: chain.newestAnchor)
+        holdings.resume(tries: stored.tries, crowns: stored.storageCrowns)
         holdings.book.move(to: arc.sections, announced: configuration.arc(mark.announced).sections)
         if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
         planner = WalkPlanner(

@@ -13,16 +13,12 @@ extension Holdings {
         let goal = book.point(of: anchor)
         guard let held = held(index), let record = held.record else { return nil }
         if let comparison = held.comparison, comparison.goal == goal { return comparison }
-        guard let hash = hash(ofSection: index, at: anchor), hash != Subtree.emptyRoot else { return nil }
+        guard let hash = provenHash(of: index, at: anchor), hash != Subtree.emptyRoot else { return nil }
         return SectionComparison(record, goal: goal, sectionHash: hash, placing: spread.rule)
     }
 
-    private func hash(ofSection index: Int, at anchor: Anchor) -> Bytes32? {
-        provenHash(of: index, at: anchor)
-    }
-
     /// Whether an anchor's crown says that a section has no leaf there.
-    func isEmpty(_ index: Int, at anchor: Anchor) -> Bool { hash(ofSection: index, at: anchor) == Subtree.emptyRoot }
+    func isEmpty(_ index: Int, at anchor: Anchor) -> Bool { provenHash(of: index, at: anchor) == Subtree.emptyRoot }
 
     /// The next places to ask for, to compare a section with the state at an anchor; none where that cannot be.
     func places(ofSection index: Int, at anchor: Anchor) -> [StatePlace] {
@@ -44,7 +40,7 @@ extension Holdings {
 
     /// The job that takes an answer into a section's comparison; nil where that is gone.
     func comparing(_ value: [UInt8], _ index: Int, with anchor: Anchor, _ key: SubtreesKey) -> StateJob? {
-        guard let comparison = held(index)?.comparison, let hash = hash(ofSection: index, at: anchor),
+        guard let comparison = held(index)?.comparison, let hash = provenHash(of: index, at: anchor),
             comparison.goal == book.point(of: anchor)
         else { return nil }
         return .compare(CompareSection(value: value, key: key, comparison: comparison, sectionHash: hash))

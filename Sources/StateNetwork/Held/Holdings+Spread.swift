@@ -7,9 +7,7 @@ import StateStore
 // Storage that is spread round the ring: which parts are wanted follows from what is known of the tries.
 extension Holdings {
     /// What the store held of it at the start.
-    mutating func resume(
-        tries: [(account: Bytes32, depth: Int)], crowns: [StorageCrown], newest: Anchor?
-    ) {
+    mutating func resume(tries: [(account: Bytes32, depth: Int)], crowns: [StorageCrown]) {
         let anchor = Anchor(epoch: 0, hash: .zero)
         for (account, depth) in tries {
             spread.learn(account, depth: depth, at: anchor).apply(to: &book)

@@ -63,7 +63,7 @@ enum SpreadHeld {
     }
 
     /// Whether the parts of every spread trie that is here whole, with its account, make up the storage root that the
-    /// account has after block `number`. Who keeps less compares its parts at anchors, by storage holdings.crowns.
+    /// account has after block `number`. Who keeps less compares its parts at anchors, by storage crowns.
     static func arePartsVerified(at number: UInt64, _ holdings: Holdings) -> Bool {
         holdings.spread.accounts.allSatisfy { account in
             let index = Section(of: account, depth: holdings.book.depth).index

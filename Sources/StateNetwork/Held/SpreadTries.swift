@@ -43,8 +43,6 @@ public struct SpreadTries: Sendable {
     /// How the network places storage; nil: with its account, whatever its size.
     let rule: Placement?
     private var tries: [Bytes32: Trie] = [:]
-    /// Grows with every change.
-    private(set) var revision: UInt64 = 0
 
     init(rule: Placement?) { self.rule = rule }
 
@@ -86,7 +84,6 @@ public struct SpreadTries: Sendable {
     mutating func learn(_ account: Bytes32, depth: Int, at anchor: Anchor) -> News {
         guard depth != 0 || tries[account] != nil else { return .same }
         if let known = tries[account], known.anchor.epoch > anchor.epoch { return .same }
-        revision &+= 1
         let before = tries[account]?.depth ?? 0
         if tries[account] == nil {
             tries[account] = Trie(depth: depth, anchor: anchor)
@@ -102,7 +99,6 @@ public struct SpreadTries: Sendable {
         let (account, anchor) = (crown.key.account, crown.key.anchor)
         let news = learn(account, depth: crown.placement, at: anchor)
         guard tries[account] != nil else { return news }
-        revision &+= 1
         tries[account]?.crowns[anchor, default: [:]][crown.key.first] = crown
         return news
     }
@@ -116,12 +112,6 @@ public struct SpreadTries: Sendable {
             return trie
         }
         tries = tries.filter { $0.value.depth > 0 || !$0.value.crowns.isEmpty }
-    }
-
-    /// Nothing of the trie is kept here any more, nor its account.
-    mutating func forget(_ account: Bytes32) {
-        tries[account] = nil
-        revision &+= 1
     }
 
     // MARK: Reading
@@ -146,12 +136,6 @@ public struct SpreadTries: Sendable {
             crown.placement == part.depth
         else { return nil }
         return crown.hash(ofPart: part.index)
-    }
-
-    /// How a trie is placed at an anchor; nil where that is not known.
-    func depth(of account: Bytes32, at anchor: Anchor) -> Int? {
-        guard let trie = tries[account] else { return nil }
-        return trie.crowns[anchor]?.values.first?.placement ?? (trie.anchor == anchor ? trie.depth : nil)
     }
 
     /// The tries of accounts in a section, and what shows their placement at an anchor.
