@@ -14,20 +14,21 @@ extension SpreadRecorder {
             BlockHeader.Fields(
                 parentHash: recorder.from.hash, stateRoot: state.root, number: 514, timestamp: 1_700_000_024))
         let leaves = state.leaves.filter { $0.key.account == owner }
-        let diffs = try [2, 4, 9].map { index in
+        guard let account = leaves.first else { throw VectorError.malformed("no account") }
+        // Two slots of three parts, with parts before and behind them.
+        let diffs = (1...14).compactMap { index -> (section: Int, value: BlockDiffValue)? in
             let part = Section(depth: crown.placement, index: index, of: owner)
             let slots = leaves.filter { $0.key.slot.map { part.contains($0) } ?? false }
-            guard let account = leaves.first, slots.count > 2 else { throw VectorError.malformed("no slots") }
+            guard slots.count > 2 else { return nil }
             let changes = ([account] + slots.prefix(2)).map { LeafChange(key: $0.key, value: $0.value) }
-            let before = recorder.generator.hash()
             return (
-                section: index,
-                value: BlockDiffValue(
-                    header: header.rlp, certificate: [], sectionHashBefore: before, changes: changes, codes: [],
-                    pathProof: crown.way(toPart: index))
+                index,
+                BlockDiffValue(
+                    header: header.rlp, certificate: [], sectionHashBefore: recorder.generator.hash(),
+                    changes: changes, codes: [], pathProof: crown.way(toPart: index))
             )
-        }
-        guard let (key, bytes) = BlockDiffsServer.join(diffs, of: trie, at: header.point).first else {
+        }.prefix(3)
+        guard let (key, bytes) = BlockDiffsServer.join(Array(diffs), of: trie, at: header.point).first else {
             throw VectorError.malformed("no stretch of parts")
         }
         let fields: [String: JSONValue] = [
@@ -83,10 +84,11 @@ extension SpreadRecorder {
         }
         let owner = key.trie.owner ?? .zero
         for (name, trie, first, last) in [
-            ("first-part-before", key.trie, 1, 9), ("last-part-after", key.trie, 2, 10),
-            ("beyond-the-parts", key.trie, 2, 16), ("of-the-accounts", .accounts, 2, 9),
-            ("placement-2", .storage(account: owner, placement: 2), 2, 9),
-            ("of-another-account", .storage(account: .max, placement: 1), 2, 9),
+            ("first-part-before", key.trie, key.first - 1, key.last),
+            ("last-part-after", key.trie, key.first, key.last + 1), ("beyond-the-parts", key.trie, key.first, 16),
+            ("of-the-accounts", .accounts, key.first, key.last),
+            ("placement-2", .storage(account: owner, placement: 2), key.first, key.last),
+            ("of-another-account", .storage(account: .max, placement: 1), key.first, key.last),
         ] {
             refused(name, bytes, BlockDiffsKey(trie: trie, point: key.point, first: first, last: last))
         }
