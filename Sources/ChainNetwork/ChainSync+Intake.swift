@@ -226,13 +226,13 @@ extension ChainSync {
         peers.heard(of: number, by: id)
         do throws(ChainError) {
             try takeNew(entry, from: id)
+            peers.began(id, at: configuration.checkpoint.number, upTo: number)
         } catch .unknownParent {
             // A gap, or another line. Asking from the head on finds out which, if keys vouch for the block: the peer
             // that has it has what leads to it.
-            if var peer = peers[id], attested.isVouchedFor(entry) {
-                peer.claim(
-                    lowest: peer.lowest, highest: max(peer.highest, number), certified: max(peer.certified, number))
-                peers[id] = peer
+            if attested.isVouchedFor(entry) {
+                peers.began(id, at: configuration.checkpoint.number, upTo: number)
+                peers[id]?.brought(number)
             }
         } catch .conflictingFinals(let a, let b) {
             directives.append(.conflict(.conflictingFinals(a, b)))

@@ -23,6 +23,11 @@ struct HeaderPeers: Sendable {
 
         func isResting(at now: Instant) -> Bool { notBefore > now }
 
+        /// It has brought a block that keys vouch for, and has what leads to it.
+        mutating func brought(_ number: UInt64) {
+            claim(lowest: lowest, highest: max(highest, number), certified: max(certified, number))
+        }
+
         /// Takes over what it says, cut to numbers that can be counted on from.
         mutating func claim(lowest: UInt64, highest: UInt64, certified: UInt64) {
             let limit = UInt64(Int64.max)
@@ -100,6 +105,14 @@ struct HeaderPeers: Sendable {
     /// The peer has heard of this block.
     mutating func heard(of number: UInt64, by id: Bytes32) {
         if let heardOf = all[id]?.heardOf { all[id]?.heardOf = max(heardOf, number) }
+    }
+
+    /// A peer brought this block. If it had nothing when it last said what it has, it has begun since, and where every
+    /// chain begins: at the checkpoint. Whoever takes that for the truth too early asks once in vain; whoever waits
+    /// for the next ping to say so lets a new network stand still until then.
+    mutating func began(_ id: Bytes32, at checkpoint: UInt64, upTo number: UInt64) {
+        guard let peer = all[id], !peer.payload.isEmpty, peer.lowest > peer.highest else { return }
+        all[id]?.claim(lowest: checkpoint, highest: number, certified: peer.certified)
     }
 
     // MARK: Rests

@@ -33,6 +33,8 @@ public enum ShellError: Error, Equatable, Sendable {
     case fileExists(String)
     /// A secret that others may read.
     case keyReadableByOthers(String)
+    /// No network of that name is installed; those that are, and where they are looked for.
+    case noSuchNetwork(String, known: [String], folders: [String])
     /// No key with the wanted id was found in the attempts made.
     case noSuchKey(attempts: Int)
 
@@ -90,6 +92,10 @@ extension ShellError: CustomStringConvertible {
         case .keyExists(let path): return "\(path): exists already, and a key is never overwritten: give another name"
         case .fileExists(let path): return "\(path): is there already: give another name"
         case .keyReadableByOthers(let path): return "\(path): others may read this secret: run chmod 600 on it"
+        case .noSuchNetwork(let name, let known, let folders):
+            let names = known.isEmpty ? "none is installed" : "there are " + known.joined(separator: ", ")
+            return "no network is named '\(name)' (\(names), looked for in \(folders.joined(separator: ", "))): give "
+                + "its file with --network"
         case .noSuchKey(let attempts):
             return "no key with such an id among \(attempts): ask for fewer bits with --id-prefix"
         }

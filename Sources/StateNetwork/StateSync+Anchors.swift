@@ -44,7 +44,7 @@ extension StateSync {
         }
         var batch = StateWrites.dropCrowns(before: oldest.epoch)
         batch.append(StorageCrownRecords.dropping(before: oldest.epoch))
-        holdings.spread.keep { [crowns = holdings.crowns] in crowns.contains($0) || $0.epoch >= oldest.epoch }
+        holdings.keepSpread(from: oldest)
         note(batch, at: now)
     }
 

@@ -152,10 +152,9 @@ private struct StepBack<Snapshot: StoreSnapshot> {
 
     private mutating func compareAccounts(_ found: [EntryChange<Nibbles>], in snapshot: Snapshot) throws {
         var trie = before.accountTrie
-        for path in StepBack.differing(found, accountBranches) {
-            let base = try snapshot.get(.accountBranches, path.storeKey)
-            let values = StepBack.values(of: path, found, accountBranches, base: base)
-            if try !StepBack.agree(values, at: path, in: &trie) { isExact = false }
+        for row in StepBack.differing(found, accountBranches) {
+            let values = row.values(over: try snapshot.get(.accountBranches, row.key.storeKey))
+            if try !StepBack.agree(values, at: row.key, in: &trie) { isExact = false }
         }
     }
 
@@ -163,32 +162,33 @@ private struct StepBack<Snapshot: StoreSnapshot> {
         _ found: [EntryChange<StorageBranchKey>], _ stored: [EntryChange<StorageBranchKey>], in snapshot: Snapshot
     ) throws {
         let table = StateTable.storageBranches(ofPart: section.owner != nil).base
-        for key in StepBack.differing(found, stored) {
-            let base = try snapshot.get(table, key.bytes)
-            var trie = before.storageTrie(of: key.account)
-            let values = StepBack.values(of: key, found, stored, base: base)
-            if try !StepBack.agree(values, at: key.path, in: &trie) { isExact = false }
+        for row in StepBack.differing(found, stored) {
+            var trie = before.storageTrie(of: row.key.account)
+            let values = row.values(over: try snapshot.get(table, row.key.bytes))
+            if try !StepBack.agree(values, at: row.key.path, in: &trie) { isExact = false }
         }
     }
 
-    /// Keys of which the two do not say the same.
-    private static func differing<Key>(_ a: [EntryChange<Key>], _ b: [EntryChange<Key>]) -> [Key] {
+    /// What the step and the store say of one branch at the point before. Nothing said: it is as in the base.
+    private struct Difference<Key> {
+        let key: Key
+        let found: [UInt8]??
+        let stored: [UInt8]??
+
+        func values(over base: [UInt8]?) -> (found: [UInt8]?, stored: [UInt8]?) { (found ?? base, stored ?? base) }
+    }
+
+    /// Keys of which the two do not say the same, in order.
+    private static func differing<Key>(
+        _ found: [EntryChange<Key>], _ stored: [EntryChange<Key>]
+    ) -> [Difference<Key>] {
         func values(_ entries: [EntryChange<Key>]) -> [Key: [UInt8]?] {
             Dictionary(entries.map { ($0.key, $0.after) }, uniquingKeysWith: { first, _ in first })
         }
-        let (a, b) = (values(a), values(b))
-        return Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted()
-    }
-
-    /// What stands there at the point before by the step, and by what is stored. Where one says nothing it is what the
-    /// base has.
-    private static func values<Key>(
-        of key: Key, _ found: [EntryChange<Key>], _ stored: [EntryChange<Key>], base: [UInt8]?
-    ) -> (found: [UInt8]?, stored: [UInt8]?) {
-        func value(_ entries: [EntryChange<Key>]) -> [UInt8]? {
-            entries.first { $0.key == key }.map { $0.after } ?? base
+        let (found, stored) = (values(found), values(stored))
+        return Set(found.keys).union(stored.keys).filter { found[$0] != stored[$0] }.sorted().map {
+            Difference(key: $0, found: found[$0], stored: stored[$0])
         }
-        return (value(found), value(stored))
     }
 
     /// Whether both say the same, or only one has the branch, which is over few leaves, and it is the one over them.

@@ -21,31 +21,40 @@ struct Carousel: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            Run.self, Sync.self, Bridge.self, Export.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self,
+            Run.self, Sync.self, Bridge.self, NetworkCommand.self, Config.self, Export.self, Verify.self,
+            DoctorCommand.self, Vectors.self, Bench.self,
             Key.self, Enr.self, Version.self, Developer.self,
         ])
 
     /// Every error is one line on standard error: wrong usage ends with 2, a failure with 1.
     static func main() {
+        var settings: Settings?
         do {
-            var command = try parseAsRoot()
-            try command.run()
+            settings = try Settings(
+                Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+            var command = try parseAsRoot(settings?.arguments)
+            if let node = command as? any NodeCommand {
+                try node.run(telling: settings?.settings?.lines ?? [])
+            } else {
+                try command.run()
+            }
         } catch let code as ExitCode {
             exit(code)
         } catch {
-            exit(printing: error)
+            exit(printing: error, settings)
         }
     }
 
     private static func exit(_ code: ExitCode) -> Never { Foundation.exit(code.rawValue) }
 
-    private static func exit(printing error: any Error) -> Never {
-        switch exitCode(for: error) {
+    private static func exit(printing error: any Error, _ settings: Settings?) -> Never {
+        switch error is SettingsError ? .validationFailure : exitCode(for: error) {
         case .success:
             print(fullMessage(for: error))
             Foundation.exit(0)
         case .validationFailure:
-            let line = oneLine(message(for: error))
+            let text = error is SettingsError ? ErrorLine.text(error) : message(for: error)
+            let line = oneLine(text) + (settings?.origin(ofErrorIn: text) ?? "")
             FileHandle.standardError.write(Data("carousel: \(line) (more: carousel help)\n".utf8))
             Foundation.exit(2)
         default:

@@ -6,9 +6,36 @@ import Shell
 import StateContent
 import StateNetwork
 
+/// A command that runs a node until it ends.
+protocol NodeCommand: ParsableCommand {
+    var node: NodeOptions { get }
+
+    /// What the options say.
+    func settings() throws -> RuntimeSettings
+
+    /// What is to be done before the node begins.
+    func prepare(_ settings: RuntimeSettings) throws
+}
+
+extension NodeCommand {
+    func prepare(_ settings: RuntimeSettings) throws {}
+
+    func run() throws { try run(telling: []) }
+
+    /// Runs the node and leaves the process with its exit code, unless that is 0. `lines` are told first.
+    func run(telling lines: [String]) throws {
+        var settings = try settings()
+        if node.ephemeral { settings.dataDirectory = try DataDirectory.ephemeral() }
+        try prepare(settings)
+        let code = Result { try NodeRuntime.run(settings, telling: lines) }
+        if node.ephemeral { try settings.dataDirectory.remove() }
+        if try code.get() != 0 { throw ExitCode(try code.get()) }
+    }
+}
+
 extension Carousel {
     /// `carousel run`
-    struct Run: ParsableCommand {
+    struct Run: NodeCommand {
         static let configuration = CommandConfiguration(
             abstract: "Holds a part of the state and serves it.",
             discussion: """
@@ -47,17 +74,20 @@ extension Carousel {
             transform: ByteCount.parse)
         var serveAhead = ByteCount(bytes: 0)
 
-        func run() throws {
+        func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .holder, node: node, fetch: fetch)
             settings.arcPlan = radius.plan
             settings.limits.serveAheadBytes = serveAhead.bytes
+            return settings
+        }
+
+        func prepare(_ settings: RuntimeSettings) throws {
             if rebuild { try StoreRebuild.run(settings.dataDirectory, networkFile: settings.networkFile) }
-            try NodeRuntime.runToEnd(settings)
         }
     }
 
     /// `carousel sync`
-    struct Sync: ParsableCommand {
+    struct Sync: NodeCommand {
         static let configuration = CommandConfiguration(
             abstract: "Fetches the whole state, verified, and follows the chain.",
             discussion: """
@@ -84,15 +114,15 @@ extension Carousel {
             }
         }
 
-        func run() throws {
+        func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
-            try NodeRuntime.runToEnd(settings)
+            return settings
         }
     }
 
     /// `carousel bridge`
-    struct Bridge: ParsableCommand {
+    struct Bridge: NodeCommand {
         static let configuration = CommandConfiguration(
             abstract: "Replays a recorded chain into the network.",
             discussion: """
@@ -128,7 +158,7 @@ extension Carousel {
                 valueName: "file"))
         var signingKeyFile: [String] = []
 
-        func run() throws {
+        func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)
             guard let chain else { throw ValidationError("--chain is missing: give a chain's directory") }
             guard !signingKeyFile.isEmpty else {
@@ -137,7 +167,7 @@ extension Carousel {
             settings.replay = RuntimeSettings.Replay(
                 chainDirectory: chain, blocksPerSecond: blocksPerSecond, finalityDepth: finalityDepth,
                 signingKeyFiles: signingKeyFile)
-            try NodeRuntime.runToEnd(settings)
+            return settings
         }
     }
 }
@@ -185,13 +215,5 @@ extension RuntimeSettings {
             rangeBytes = UInt32(fetch.rangeSize.bytes)
             lanes = fetch.lanes
         }
-    }
-}
-
-extension NodeRuntime {
-    /// Runs a node and leaves the process with its exit code, unless that is 0.
-    static func runToEnd(_ settings: RuntimeSettings) throws {
-        let code = try NodeRuntime.run(settings)
-        if code != 0 { throw ExitCode(code) }
     }
 }

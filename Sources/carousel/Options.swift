@@ -35,13 +35,28 @@ extension LogFormat: ExpressibleByArgument {}
 struct DataOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "The directory of the node's key and state.",
-            discussion: "Also by CAROUSEL_DATA_DIR.", valueName: "dir"))
+        help: ArgumentHelp("The directory of the node's key and state.", valueName: "dir"))
     var dataDir = DataDirectory.standard()
 
-    @Option(name: .long, help: ArgumentHelp("The network's configuration, JSON (required).", valueName: "file"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The network's configuration, a JSON file, or the name of one that is installed (required).",
+            discussion: """
+                Names are looked for in ~/.config/carousel/networks, /etc/carousel/networks and where the program is \
+                installed.
+                """, valueName: "file|name"))
     var network: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A JSON file with the options that are not given here.",
+            discussion: """
+                {"udp-port": 9010} is --udp-port 9010. Each option can also be set by the environment: \
+                CAROUSEL_UDP_PORT=9010. The command line comes before the environment, and that before the file.
+                """, valueName: "file"))
+    var config: String?
 
     /// The configuration's path. Not left to the parser, which would complain of this first, and only then of a flag
     /// that it does not know.
@@ -49,7 +64,7 @@ struct DataOptions: ParsableArguments {
         guard let network else {
             throw ValidationError("--network is missing: give the network's configuration file")
         }
-        return network
+        return try NetworkFolder.file(of: network)
     }
 }
 
@@ -125,6 +140,13 @@ struct NodeOptions: ParsableArguments {
             discussion: "Who begins at the network's checkpoint needs all of them from somebody.", valueName: "n"),
         transform: Bounds.headers)
     var pruneHeaders: UInt64?
+
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Keep nothing: a temporary data directory, removed at the end, instead of --data-dir.",
+            discussion: "A node that is killed cannot remove it."))
+    var ephemeral = false
 
     @Option(name: .long, help: ArgumentHelp("How much is logged.", valueName: "level"))
     var logLevel = LogLevel.info

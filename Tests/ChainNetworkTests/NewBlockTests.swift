@@ -57,6 +57,25 @@ import Testing
         #expect(cluster.persisted.map(\.header) == Array(headers[10...]))
     }
 
+    /// A bridge that was met before it had anything: its first block says that it has begun, and the checkpoint's
+    /// header, without which nothing can be fetched of the first epoch, is asked for at once.
+    @Test(arguments: [1, 3])
+    func whoHadNothingAndBringsABlockHasBegun(number: Int) throws {
+        let made = try MadeChain()
+        let entries = made.published(try MadeChain.run(on: made.genesis, 5))
+        let empty = try ChainSync(configuration: made.configuration, seed: 4)
+        let server = try made.machine(entries)
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 3))
+        cluster.add(1, claim: empty.localPayload) { server.serve($0) }
+        cluster.settle(limit: .zero)
+        cluster.offer(
+            ChainContentKey.newBlock(entries[number - 1].point).encoded, NewBlockValue.encode(entries[number - 1]),
+            by: 1)
+        cluster.settle(limit: .zero)
+        #expect(cluster.client.attested.header(at: 0) == made.genesis)
+        #expect(cluster.client.head.number >= UInt64(number))
+    }
+
     @Test func aReorganisationAboveTheFinalBlockIsFollowed() throws {
         let made = try MadeChain()
         let common = try MadeChain.run(on: made.genesis, 30)

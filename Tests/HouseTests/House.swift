@@ -55,7 +55,9 @@ struct House: Sendable {
     {
         let start = root.appendingPathComponent(folder)
         guard let walker = FileManager.default.enumerator(at: start, includingPropertiesForKeys: nil) else { return [] }
-        let urls = walker.compactMap { $0 as? URL }.filter { extensions.contains($0.pathExtension) }
+        let urls = walker.compactMap { $0 as? URL }.filter {
+            extensions.contains($0.pathExtension) && !$0.hasDirectoryPath
+        }
         return try urls.sorted { $0.path < $1.path }.map { try SourceText($0, root: root) }
     }
 

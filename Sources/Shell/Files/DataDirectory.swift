@@ -15,12 +15,28 @@ public struct DataDirectory: Sendable {
         self.path = URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path
     }
 
-    /// `CAROUSEL_DATA_DIR`, else `carousel` in `XDG_DATA_HOME`, else `~/.local/share/carousel`.
+    /// `carousel` in `XDG_DATA_HOME`, else `~/.local/share/carousel`.
     public static func standard(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
-        if let path = environment["CAROUSEL_DATA_DIR"], !path.isEmpty { return path }
         let home = environment["HOME"] ?? "."
         let data = environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? home + "/.local/share"
         return data + "/carousel"
+    }
+
+    /// A new folder among the temporary files, for a node of which nothing is to stay.
+    public static func ephemeral() throws(ShellError) -> DataDirectory {
+        var template = Array((FileManager.default.temporaryDirectory.path + "/carousel.XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw .file(path: FileManager.default.temporaryDirectory.path, reason: String(cString: strerror(errno)))
+        }
+        return DataDirectory(
+            template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map(UInt8.init), as: UTF8.self) })
+    }
+
+    /// Removes the folder with all that is in it.
+    public func remove() throws(ShellError) {
+        do { try FileManager.default.removeItem(atPath: path) } catch {
+            throw .file(path: path, reason: "cannot be removed: remove it by hand")
+        }
     }
 
     /// Where the identity's secret is.

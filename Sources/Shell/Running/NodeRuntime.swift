@@ -18,6 +18,8 @@ public enum NodeRuntime {
         let store: LMDBStore
         /// What a bridge replays: its chain, opened, and what is said of it.
         let replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?
+        /// What is told of the settings.
+        let lines: [String]
 
         /// Keeps the store under its capacity, and tells what is given up.
         func capacity(shrink: (@Sendable () -> Void)? = nil) -> StoreCapacity {
@@ -28,16 +30,13 @@ public enum NodeRuntime {
     }
 
     /// Runs a node as told; the exit code. Whatever is wrong with what it was given is told before anything is written,
-    /// except for a missing key, which is made.
-    public static func run(_ settings: RuntimeSettings) throws -> Int32 {
+    /// except for a missing key, which is made. `lines` are told when it begins.
+    public static func run(_ settings: RuntimeSettings, telling lines: [String] = []) throws -> Int32 {
         // Before any thread is started: threads inherit that signals are held back.
         let signals = try Signals()
         let clock = SystemClock()
         let terminal = Terminal(level: settings.logLevel, format: settings.logFormat, clock: clock)
-        let network = try NetworkConfigurationFile.read(settings.networkFile)
-        let replay = try settings.replay.map { (try ChainDirectory(path: $0.chainDirectory), $0) }
-        if let (chain, _) = replay { try check(chain, settings, network) }
-        let seeds = try (settings.replay?.signingKeyFiles ?? []).map { try readSigningKey($0, network) }
+        let (network, replay, seeds) = try given(settings)
         let lock = try settings.dataDirectory.lock()
         defer { withExtendedLifetime(lock) {} }
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
@@ -45,7 +44,7 @@ public enum NodeRuntime {
         let store = try openStore(settings, network)
         let parts = Parts(
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
-            replay: replay)
+            replay: replay, lines: lines)
 
         // A holder moves its arc while it runs. Where it could not do so in time, its node ends, and another with a
         // smaller arc goes on.
@@ -70,6 +69,23 @@ public enum NodeRuntime {
         let code: Int32 = if case .exit(let code) = ending { code } else { 0 }
         terminal.log(.info, "stopped")
         return code
+    }
+
+    /// Checks all that can be checked without writing anything: the network's file, and a bridge's chain and keys.
+    public static func check(_ settings: RuntimeSettings) throws { _ = try given(settings) }
+
+    /// What the settings name: the network, what a bridge replays, and its keys.
+    private static func given(
+        _ settings: RuntimeSettings
+    ) throws -> (
+        network: NetworkConfiguration, replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?,
+        seeds: [[UInt8]]
+    ) {
+        let network = try NetworkConfigurationFile.read(settings.networkFile)
+        let replay = try settings.replay.map { (try ChainDirectory(path: $0.chainDirectory), $0) }
+        if let (chain, _) = replay { try check(chain, settings, network) }
+        let seeds = try (settings.replay?.signingKeyFiles ?? []).map { try readSigningKey($0, network) }
+        return (network, replay, seeds)
     }
 
     /// The last word of a sync that was to end with the whole state: what is on the disk now is read back and hashed.
@@ -304,6 +320,7 @@ public enum NodeRuntime {
             .info,
             "\(ProgramVersion.text): \(settings.role) on network \(parts.network.name), UDP \(socket.local), "
                 + "data in \(settings.dataDirectory.path), \(settings.workers) workers")
+        for line in parts.lines { parts.terminal.log(.info, "set: \(line)") }
         if socket.receiveBufferBytes < ShellLimits.socketBufferBytes {
             parts.terminal.log(
                 .debug,

@@ -200,31 +200,21 @@ struct DiffGossip: Sendable {
 /// block get the same bytes.
 private struct JoinedDiffs {
     private struct Part: Hashable {
-        let point: StatePoint
-        let trie: StateTrie
+        let change: TrieChange
         let sections: [Int]
-    }
-    private struct Change: Hashable {
-        let point: StatePoint
-        let trie: StateTrie
-
-        /// By blocks; in each the accounts come first.
-        var rank: (UInt64, Bytes32, Bytes32, Int) {
-            (point.number, point.hash, trie.owner ?? .zero, trie.owner == nil ? 0 : trie.depth(0))
-        }
     }
 
     private var known: [Part: [ContentItem]] = [:]
 
     /// The items of these keys, block by block and trie by trie.
     mutating func items(of keys: [BlockDiffKey], _ recent: RecentDiffs) -> [ContentItem] {
-        var sections: [Change: Set<Int>] = [:]
-        for key in keys { sections[Change(point: key.point, trie: key.trie), default: []].insert(key.section) }
+        var sections: [TrieChange: Set<Int>] = [:]
+        for key in keys { sections[TrieChange(point: key.point, trie: key.trie), default: []].insert(key.section) }
         return sections.sorted { $0.key.rank < $1.key.rank }.flatMap { change, sections in
-            let part = Part(point: change.point, trie: change.trie, sections: sections.sorted())
+            let part = Part(change: change, sections: sections.sorted())
             if let items = known[part] { return items }
-            let diffs = recent.diffs(at: part.point, of: part.sections, in: part.trie)
-            let items = BlockDiffsServer.join(diffs, of: part.trie, at: part.point).map {
+            let diffs = recent.diffs(at: change.point, of: part.sections, in: change.trie)
+            let items = BlockDiffsServer.join(diffs, of: change.trie, at: change.point).map {
                 ContentItem(key: StateContentKey.blockDiffs($0.key).encoded, value: $0.value)
             }
             known[part] = items

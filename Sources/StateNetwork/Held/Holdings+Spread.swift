@@ -30,6 +30,16 @@ extension Holdings {
         }
     }
 
+    /// Forgets storage crowns of anchors before `oldest`, and tries of which neither the account nor any part is of
+    /// this node's concern any more: its arc has become smaller.
+    mutating func keepSpread(from oldest: Anchor) {
+        spread.keep { [crowns] in
+            crowns.contains($0) || $0.epoch >= oldest.epoch
+        } tries: { [book] account in
+            book.held(Section(of: account, depth: book.depth).index) != nil || book.parts.hasEntries(of: account)
+        }
+    }
+
     /// The hash of a section or part at an anchor; nil where what proves it is not here.
     func provenHash(of id: Int, at anchor: Anchor) -> Bytes32? {
         guard !book.isPart(id) else { return spread.provenHash(of: book.section(id), at: anchor) }

@@ -59,6 +59,11 @@ struct PartTable: Sendable {
         ids.ids(of: PartIDs.Trie(account: account, depth: depth))
     }
 
+    /// Whether there is an entry of any part of a trie.
+    func hasEntries(of account: Bytes32) -> Bool {
+        (1...ChainLimits.sectionDepth).contains { counts[PartIDs.Trie(account: account, depth: $0)] != nil }
+    }
+
     /// Entries of parts of a trie that are of other placements than this one.
     func others(than depth: Int, of account: Bytes32) -> [Int] {
         let depths = 1...ChainLimits.sectionDepth

@@ -112,15 +112,15 @@ public struct SpreadTries: Sendable {
         return news
     }
 
-    /// Only crowns of these anchors are kept, and no trie that is spread no more and has none.
-    mutating func keep(anchors isKept: (Anchor) -> Bool) {
+    /// Only crowns of these anchors are kept, and of these tries; and no trie that is spread no more and has none.
+    mutating func keep(anchors isKept: (Anchor) -> Bool, tries isOfConcern: (Bytes32) -> Bool) {
         guard !tries.isEmpty else { return }
         tries = tries.mapValues { trie in
             var trie = trie
             trie.crowns = trie.crowns.filter { isKept($0.key) }
             return trie
         }
-        tries = tries.filter { $0.value.depth > 0 || !$0.value.crowns.isEmpty }
+        tries = tries.filter { ($0.value.depth > 0 || !$0.value.crowns.isEmpty) && isOfConcern($0.key) }
         accounts.removeAll { tries[$0] == nil }
         revision += 1
     }

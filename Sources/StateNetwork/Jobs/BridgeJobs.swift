@@ -133,7 +133,7 @@ public struct BuildGenesis: Sendable {
                 replaced.add(spread.replaced)
                 writer.append(spread.batch)
             }
-            let account = try spread?.account ?? GenesisTaken.write(change, to: &writer)
+            let account = spread?.account ?? GenesisTaken.write(change, to: &writer)
             accounts.append(key: change.key, value: account.rlp)
             if let code = change.code, !code.isEmpty { codes[Keccak.hash(code)] = code }
         }

@@ -100,7 +100,6 @@ private func withFolder(_ body: (String) throws -> Void) throws {
     }
 
     @Test func standardPlaceFollowsTheEnvironment() {
-        #expect(DataDirectory.standard(["CAROUSEL_DATA_DIR": "/a"]) == "/a")
         #expect(DataDirectory.standard(["XDG_DATA_HOME": "/b", "HOME": "/h"]) == "/b/carousel")
         #expect(DataDirectory.standard(["HOME": "/h", "XDG_DATA_HOME": ""]) == "/h/.local/share/carousel")
     }

@@ -55,6 +55,24 @@ import Testing
         #expect(book.behind(Self.anchors[2]).map(\.sections.count) == [64, 4])
     }
 
+    /// Tries of which a smaller arc has neither the account nor a part are forgotten with the crowns of old anchors.
+    @Test func triesThatAnArcHasLeftBehindAreForgotten() {
+        var holdings = Holdings(
+            depth: 2, epochLength: 8, arc: 0x40..<0x80, records: [], layers: [], crowns: [],
+            rule: Placement(sectionDepth: 2, wideDepth: 1))
+        // At depth 2 each part of the second account lies somewhere else; at depth 1 those of the first do so too.
+        let tries = [(Self.account, 1), (Bytes32(0x0100_0000_0000_0000, 0, 0, 0), 1), (Bytes32.max, 2)]
+        for (account, depth) in tries {
+            holdings.spread.learn(account, depth: depth, at: Self.anchors[1]).apply(to: &holdings.book)
+        }
+        holdings.keepSpread(from: Self.anchors[2])
+        #expect(holdings.spread.accounts == tries.map(\.0).sorted(), "all have something in the arc")
+        holdings.book.move(to: 0x70..<0x71, announced: 0x70..<0x71)
+        holdings.keepSpread(from: Self.anchors[2])
+        #expect(holdings.spread.accounts == [Self.account, .max], "one has its account there, one a part")
+        #expect(holdings.spread.accounts(in: [Section(depth: 2, index: 0x70)]) == [Self.account])
+    }
+
     /// At an anchor before the storage was spread nothing is lacking.
     @Test func partsOfLaterAnchorsAreNotMissedAtEarlierOnes() {
         var book = book()
