@@ -11,8 +11,9 @@ public enum StateContentLimits {
     public static let servedRangeBytes = 4 << 20, servedDiffBytes = 16 << 20
     /// Bytes of history gone through for one section's diff, per byte that the answer may have, and in any case.
     public static let historyFactor = 8, historyFloor = 256 << 10
-    /// A request of ours: it must fit a packet beside a header. Source: Specs/wire.md §3.
-    public static let keyBytes = 1_024
+    /// A request of ours must fit a packet beside a header, and has 1,024 bytes: this is what is left of that beside
+    /// the selector and the offset of FIND_CONTENT. A longer key could be asked of nobody. Source: Specs/wire.md §3.
+    public static let keyBytes = 1_019
     /// Leaves (accounts and slots) of one answer. Source: Specs/wire.md §4.1.
     public static let leaves = 65_536
     /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: Specs/wire.md §4.1.

@@ -17,7 +17,7 @@ extension WalkPlanner {
     /// A section that no diff leads on is compared with the state at the newest anchor, or with the one with which that
     /// was begun, as long as anybody serves it. It is begun again only where none of it is left at the newest anchor,
     /// or where nobody gives subtree hashes at all; but not where all are only silent, since nothing would be won by
-    /// that.
+    /// that: they are asked again and again, as their own pauses allow.
     func planComparison(
         _ index: Int, with newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
@@ -30,22 +30,29 @@ extension WalkPlanner {
         // What was taken over stands at the anchor that it was taken from.
         let point = isMixed ? book.read(index) { $0.record?.working } : book.read(index) { $0.comparison?.goal }
         if holdings.isEmpty(index, at: newest), !holders.isEmpty { return draft.drop(index) }
-        for goal in [point.map { book.epochs.anchor(at: $0) }, newest].compactMap({ $0 }) {
-            func gives(_ peer: WalkDraft.Candidate) -> Bool {
-                peer.holds(index, at: goal) && !silent.contains(peer.id)
-                    && !refusals.hasSaid(peer.id, index, at: goal, now: now)
+        let goals = [point.map { book.epochs.anchor(at: $0) }, newest].compactMap { $0 }
+        // Whether somebody may be asked, of all or without those that were silent for long.
+        func asks(silentToo: Bool) -> Bool {
+            for goal in goals {
+                func gives(_ peer: WalkDraft.Candidate) -> Bool {
+                    peer.holds(index, at: goal) && (silentToo || !silent.contains(peer.id))
+                        && !refusals.hasSaid(peer.id, index, at: goal, now: now)
+                }
+                guard draft.candidates.contains(where: gives) else { continue }
+                let places = holdings.places(ofSection: index, at: goal)
+                guard !places.isEmpty else { continue }
+                guard isMixed || draft.comparisons < WalkLimits.comparisonsAtOnce else { return true }
+                draft.compares(index)
+                if let peer = draft.choose(by: &chooser, where: gives) {
+                    let from = book.anchor(ofSection: index) ?? goal
+                    draft.ask(.compare(section: index, from: from, to: goal, places: places), of: peer)
+                }
+                return true
             }
-            guard draft.candidates.contains(where: gives) else { continue }
-            let places = holdings.places(ofSection: index, at: goal)
-            guard !places.isEmpty else { continue }
-            guard isMixed || draft.comparisons < WalkLimits.comparisonsAtOnce else { return }
-            draft.compares(index)
-            if let peer = draft.choose(by: &chooser, where: gives) {
-                let from = book.anchor(ofSection: index) ?? goal
-                draft.ask(.compare(section: index, from: from, to: goal, places: places), of: peer)
-            }
-            return
+            return false
         }
-        if refusals.nobodyCompares(index, holders, at: newest, now: now) { draft.drop(index) }
+        if asks(silentToo: false) { return }
+        if refusals.nobodyCompares(index, holders, at: newest, now: now) { return draft.drop(index) }
+        _ = asks(silentToo: true)
     }
 }

@@ -47,6 +47,25 @@ import Testing
         #expect(again.asked.first?.peer != plan.asked.first?.peer)
     }
 
+    /// Everybody is busy, or silent, for longer than anything is expected of them: nobody else is there, so they are
+    /// asked again until one answers.
+    @Test(arguments: [AskOutcome.failed, .busy(.seconds(1))]) func whoAllAreSilentAreAskedAgain(_ outcome: AskOutcome)
+        throws
+    {
+        var walk = walk()
+        try refuse(&walk)
+        for round in 0..<6 {
+            let plan = walk.plan()
+            #expect(plan.drops.isEmpty, "round \(round)")
+            walk.finish(try #require(plan.asked.first), outcome)
+            walk.now = walk.now + WalkLimits.uselessAfter
+        }
+        let late = try #require(walk.plan().asked.first)
+        #expect(late.task == comparison(to: 9))
+        walk.finish(late, .done(bytes: 100))
+        #expect(walk.plan().asked.compactMap(\.task) == [comparison(to: 9)])
+    }
+
     @Test func whoHasNeverHeardOfItIsNotAskedAgain() throws {
         var walk = walk()
         try refuse(&walk)
