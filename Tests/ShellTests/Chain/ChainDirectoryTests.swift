@@ -314,7 +314,8 @@ struct ChainDirectoryTests {
                 file: "n.json", field: "checkpoint.hash", expected: "0x and 64 hex digits")
         ) { try decode("\"hash\": \"0x00", "\"hash\": \"0x") }
         #expect(
-            throws: NetworkConfigurationError.wrongType(file: "n.json", field: "rule.kind", expected: "\"attested\"")
+            throws: NetworkConfigurationError.wrongType(
+                file: "n.json", field: "rule.kind", expected: "one of \"attested\", \"proofOfWork\", \"committee\"")
         ) {
             try decode("attested", "believed")
         }
