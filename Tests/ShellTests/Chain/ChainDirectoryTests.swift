@@ -285,7 +285,10 @@ struct ChainDirectoryTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("network-\(UUID().uuidString).json")
             .path
         defer { try? FileManager.default.removeItem(atPath: path) }
-        for configuration in [try made(nil), try made(3), try made(nil, bridges: [try record()])] {
+        for configuration in [
+            try made(nil), try made(3), try made(nil, bridges: [try record()]), try RuleFileTests.worked(),
+            try RuleFileTests.signed(),
+        ] {
             try NetworkConfigurationFile.write(configuration, to: path)
             #expect(try NetworkConfigurationFile.read(path) == configuration)
         }
