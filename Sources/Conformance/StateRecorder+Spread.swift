@@ -145,6 +145,7 @@ struct SpreadRecorder {
             guard let crown = try crown(first, last) else { continue }
             recorder.lists.add("storageCrowns", "parts-\(first)-\(last)", crown.encoded, fields(crown))
         }
+        if let whole = try crown(0, 15) { try recordPartStretches(of: whole, in: state) }
         guard let good = try crown(2, 4) else { return }
         let value = good.encoded
         var flipped = fields(good)

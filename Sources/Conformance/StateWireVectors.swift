@@ -26,6 +26,7 @@ enum StateWireVectors: VectorSuite {
             ("blockDiffs", { try blockDiff($0, $1, book) }), ("stretches", { try stretch($0, $1, book) }),
             ("subtrees", subtrees), ("sections", { try sections($0, $1, book) }),
             ("wideDirectories", wideDirectory), ("storageCrowns", storageCrown),
+            ("partStretches", partStretch),
         ]
         var outcomes: [CaseOutcome] = []
         for (list, check) in lists {
@@ -296,6 +297,23 @@ enum StateWireVectors: VectorSuite {
                 "section hashes after", parts.map(\.sectionHashAfter),
                 vector["sectionHashesAfter"].array.map { try $0.bytes32 })
             ?? CaseOutcome.difference("codes", codes.sorted(), vector["codeHashes"].array.map { try $0.bytes32 })
+            ?? CaseOutcome.difference(
+                "changes", WireFields.array(parts.flatMap(\.value.changes)), vector["changes"])
+            ?? CaseOutcome.difference("re-encoding", bytes: value.encoded, bytes)
+            ?? WireSchemas.difference(bytes.dropFirst(), WireSchemas.blockDiffs)
+    }
+
+    private static func partStretch(_ vector: JSONValue, _ bytes: [UInt8]) throws -> String? {
+        guard case .blockDiffs(let key) = try requestKey(vector) else {
+            throw VectorError.malformed("not a key of block diffs")
+        }
+        let value = try BlockDiffsValue(decoding: bytes)
+        let parts = try BlockDiffsCheck.verify(value, key: key, depth: try vector["depth"].int).parts
+        func hashes(_ name: String) throws -> [Bytes32] { try vector[name].array.map { try $0.bytes32 } }
+        return try CaseOutcome.difference("parts", parts.map(\.section), vector["parts"].array.map { try $0.int })
+            ?? CaseOutcome.difference(
+                "hashes before", parts.map(\.value.sectionHashBefore), hashes("hashesBefore"))
+            ?? CaseOutcome.difference("hashes after", parts.map(\.sectionHashAfter), hashes("hashesAfter"))
             ?? CaseOutcome.difference(
                 "changes", WireFields.array(parts.flatMap(\.value.changes)), vector["changes"])
             ?? CaseOutcome.difference("re-encoding", bytes: value.encoded, bytes)

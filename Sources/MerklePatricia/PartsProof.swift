@@ -37,6 +37,8 @@ public struct PartsProof: Sendable {
     public let placementNodes: [[UInt8]]
     /// What the parts asked for hash to, in their order.
     public let hashes: [Bytes32]
+    /// For each of them the nodes on the way from the storage root, the root's first.
+    public let ways: [[[UInt8]]]
     /// All nodes of the storage trie.
     public let storageNodes: [[UInt8]]
 
@@ -55,16 +57,20 @@ public struct PartsProof: Sendable {
         self.storageRoot = root
         var storage = pool.rest
         (placement, placementNodes) = try question.placement?.read(root: root, from: &storage) ?? (0, [])
-        var hashes: [Bytes32] = []
+        var (hashes, ways): ([Bytes32], [[[UInt8]]]) = ([], [])
         for index in question.parts {
             guard (0..<Nibbles.sectionCount(depth: question.depth)).contains(index) else {
                 throw .unknownSection(index)
             }
+            var way: [[UInt8]] = []
             hashes.append(
                 try SectionProof.sectionHash(
-                    root: root, pool: &storage, section: Nibbles(section: index, depth: question.depth)))
+                    root: root, pool: &storage, section: Nibbles(section: index, depth: question.depth), noting: &way)
+            )
+            ways.append(way)
         }
         self.hashes = hashes
+        self.ways = ways
         storageNodes = storage.usedNodes
         try storage.finish()
         try pool.finishRepeats()

@@ -67,7 +67,7 @@ public enum SectionProof {
     /// depth d belongs to the section only if it goes on with the section's nibbles; without the nibbles above the cut
     /// it is the section's node. Everything else is an empty section.
     /// `way` takes the nodes that are named by hash; embedded ones are inside these.
-    private static func sectionHash(
+    static func sectionHash(
         root: Bytes32, pool: inout ProofPool, section: Nibbles, noting way: inout [[UInt8]]
     ) throws(ProofError) -> Bytes32 {
         guard root != Subtree.emptyRoot else { return Subtree.emptyRoot }

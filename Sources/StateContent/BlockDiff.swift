@@ -154,7 +154,11 @@ public enum BlockDiffCheck {
     ) throws(DiffError) -> Claims {
         let header = try header(of: value, key: key, depth: depth)
         if case .storage(let account, let placement) = key.trie {
-            return try part(value, of: account, Int(placement), key.section, under: header)
+            let proof = try parts(
+                [key.section], of: account, Int(placement), changes: value.changes, codes: value.codes,
+                proof: value.pathProof, under: header)
+            return Claims(
+                header: header, sectionHashAfter: proof.hashes[0], owner: value.changes.first?.value ?? [])
         }
         do throws(ProofError) {
             let hash = try SectionProof.sectionHash(
@@ -166,25 +170,26 @@ public enum BlockDiffCheck {
         }
     }
 
-    /// The same of a part of a storage trie: the way leads through its account, and the changes begin with that.
-    private static func part(
-        _ value: BlockDiffValue, of account: Bytes32, _ placement: Int, _ index: Int, under header: CertifiedHeader
-    ) throws(DiffError) -> Claims {
+    /// The same of parts of a storage trie: the way leads through their account, and the changes begin with that.
+    static func parts(
+        _ parts: [Int], of account: Bytes32, _ placement: Int, changes: [LeafChange], codes: [[UInt8]],
+        proof nodes: [[UInt8]], under header: CertifiedHeader
+    ) throws(DiffError) -> PartsProof {
         let proof: PartsProof
         do throws(ProofError) {
             proof = try PartsProof(
-                value.pathProof,
+                nodes,
                 for: PartsProof.Question(
-                    root: header.header.stateRoot, account: account, depth: placement, parts: [index], placement: nil)
+                    root: header.header.stateRoot, account: account, depth: placement, parts: parts, placement: nil)
             ) { try? StateAccount(rlp: $0).storageRoot }
         } catch {
             throw .proof(error)
         }
         let owner = proof.account.flatMap { try? StateAccount(rlp: $0).slim }
-        guard let first = value.changes.first, first.key == FlatKey(account: account), first.value == owner,
-            value.changes.dropFirst().allSatisfy({ $0.key.slot != nil }), value.codes.isEmpty
+        guard let first = changes.first, first.key == FlatKey(account: account), first.value == owner,
+            changes.dropFirst().allSatisfy({ $0.key.slot != nil }), codes.isEmpty
         else { throw .wrongOwner(account: account) }
-        return Claims(header: header, sectionHashAfter: proof.hashes[0], owner: owner ?? [])
+        return proof
     }
 
     /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the

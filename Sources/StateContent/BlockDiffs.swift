@@ -84,20 +84,21 @@ public struct BlockDiffsValue: Hashable, Sendable {
 /// Makes block diffs out of those of single sections.
 public enum BlockDiffsServer {
     /// The diffs of one block, in the order of their sections, joined: one stretch, or several where one would be more
-    /// than an offer or a value may bring. A section whose diff alone is too much is left out. Each with its key, as it
-    /// goes on the wire. Of the certificates, all of which hold, the one with most claims is taken.
+    /// than an offer or a value may bring. A section whose diff alone is too much is left out, and a part whose diff
+    /// has no slots. Each with its key, as it goes on the wire. Of the certificates, all of which hold, the one with
+    /// most claims is taken.
     public static func join(
-        _ diffs: [(section: Int, value: BlockDiffValue)], at point: StatePoint,
+        _ diffs: [(section: Int, value: BlockDiffValue)], of trie: StateTrie = .accounts, at point: StatePoint,
         limit: Int = StateContentLimits.blockDiffsBytes
     ) -> [(key: BlockDiffsKey, value: [UInt8])] {
         let certificate = diffs.map(\.value.certificate).max { $0.count < $1.count } ?? []
         var stretches: [(key: BlockDiffsKey, value: [UInt8])] = []
-        var stretch = Stretch(certificate: certificate)
-        for (section, diff) in diffs {
+        var stretch = Stretch(of: trie, certificate: certificate)
+        for (section, diff) in diffs where holds(diff, of: trie) {
             guard let columns = ChangeColumns(diff.changes), columns.leafCount > 0 else { continue }
             if !stretch.add(diff, columns, of: section, limit: limit) {
                 if let done = stretch.finished(at: point) { stretches.append(done) }
-                stretch = Stretch(certificate: certificate)
+                stretch = Stretch(of: trie, certificate: certificate)
                 _ = stretch.add(diff, columns, of: section, limit: limit)
             }
         }
@@ -105,8 +106,15 @@ public enum BlockDiffsServer {
         return stretches
     }
 
+    /// Whether a diff can be told in a stretch. Which part changes are of is said by their slots; where the account is
+    /// gone, there are none.
+    public static func holds(_ diff: BlockDiffValue, of trie: StateTrie) -> Bool {
+        trie == .accounts || diff.changes.count > 1
+    }
+
     /// One stretch while it grows.
     private struct Stretch {
+        let trie: StateTrie
         let certificate: [UInt8]
         private var header: [UInt8] = []
         private var sections: [Int] = []
@@ -118,7 +126,8 @@ public enum BlockDiffsServer {
         /// Status byte, offsets, and the offsets of the changes.
         private var byteCount = 1 + 4 * (6 + ChangeColumns.columnCount)
 
-        init(certificate: [UInt8]) {
+        init(of trie: StateTrie, certificate: [UInt8]) {
+            self.trie = trie
             self.certificate = certificate
             byteCount += certificate.count
         }
@@ -130,6 +139,7 @@ public enum BlockDiffsServer {
             let nodes = diff.pathProof.nodes(notOn: lastPath)
             let new = diff.codes.map { (hash: Keccak.hash($0), code: $0) }.filter { codes[$0.hash] == nil }
             var growth = 32 + more.encodedCount - 4 * ChangeColumns.columnCount
+            if columns.repeated(in: more) > 0 { growth -= 36 + more.bodies.range(at: 0).count }
             growth += nodes.reduce(0) { $0 + 4 + $1.count } + new.reduce(0) { $0 + 4 + $1.code.count }
             if sections.isEmpty { growth += diff.header.count }
             guard byteCount + growth <= limit, columns.leafCount + more.leafCount <= StateContentLimits.leaves,
@@ -151,7 +161,7 @@ public enum BlockDiffsServer {
         /// The key and the value; nil where it has no section.
         func finished(at point: StatePoint) -> (key: BlockDiffsKey, value: [UInt8])? {
             guard let first = sections.first, let last = sections.last,
-                let key = BlockDiffsKey(point: point, first: first, last: last)
+                let key = BlockDiffsKey(trie: trie, point: point, first: first, last: last)
             else { return nil }
             let value = BlockDiffsValue(
                 header: header, certificate: certificate, sectionHashesBefore: hashes, columns: columns,
@@ -195,21 +205,33 @@ public enum BlockDiffsCheck {
     public static func verify(
         _ value: BlockDiffsValue, key: BlockDiffsKey, depth: Int
     ) throws(DiffError) -> Claims {
-        guard key.last < Section.count(depth: depth) else { throw .wrongSections }
+        let sectionDepth = key.trie.depth(depth)
+        guard key.last < Section.count(depth: sectionDepth) else { throw .wrongSections }
         let header = try BlockDiffCheck.header(value.header, certificate: value.certificate, of: key.point)
         let changes = value.changes
-        let runs = runs(of: changes, depth: depth)
+        let runs = runs(of: changes, in: key.trie, depth: sectionDepth)
         guard runs.first?.section == key.first, runs.last?.section == key.last else { throw .wrongSections }
         guard runs.count == value.sectionHashesBefore.count else {
             throw .wrongHashCount(sections: runs.count, hashes: value.sectionHashesBefore.count)
         }
         let codes = try Codes(value, changes)
+        let sections = runs.map(\.section)
         let proven: [(hash: Bytes32, path: [[UInt8]])]
-        do throws(ProofError) {
-            proven = try SectionProof.sectionHashes(
-                root: header.header.stateRoot, proof: value.proof, sections: runs.map(\.section), depth: depth)
-        } catch {
-            throw .proof(error)
+        // What every part of a storage trie says first.
+        var owner: [LeafChange] = []
+        if let account = key.trie.owner {
+            let proof = try BlockDiffCheck.parts(
+                sections, of: account, sectionDepth, changes: changes, codes: value.codes, proof: value.proof,
+                under: header)
+            proven = zip(proof.hashes, proof.ways).map { ($0, proof.accountNodes + $1) }
+            owner = Array(changes.prefix(1))
+        } else {
+            do throws(ProofError) {
+                proven = try SectionProof.sectionHashes(
+                    root: header.header.stateRoot, proof: value.proof, sections: sections, depth: depth)
+            } catch {
+                throw .proof(error)
+            }
         }
         var parts: [Part] = []
         parts.reserveCapacity(runs.count)
@@ -218,7 +240,7 @@ public enum BlockDiffsCheck {
             let (hash, path) = proven[place]
             let diff = BlockDiffValue(
                 header: value.header, certificate: value.certificate,
-                sectionHashBefore: value.sectionHashesBefore[place], changes: Array(changes[run.changes]),
+                sectionHashBefore: value.sectionHashesBefore[place], changes: owner + changes[run.changes],
                 codes: codes.named(by: changes[run.changes]), pathProof: path)
             var bytes =
                 path.nodes(notOn: lastPath).reduce(32) { $0 + $1.count } + diff.codes.reduce(0) { $0 + $1.count }
@@ -230,13 +252,14 @@ public enum BlockDiffsCheck {
         return Claims(header: header, parts: parts)
     }
 
-    /// Where the changes of each section stand.
+    /// Where the changes of each section stand. Those of parts are slots; the account before them is of none.
     private static func runs(
-        of changes: [LeafChange], depth: Int
+        of changes: [LeafChange], in trie: StateTrie, depth: Int
     ) -> [(section: Int, changes: Range<Int>)] {
         var runs: [(section: Int, changes: Range<Int>)] = []
         for (place, change) in changes.enumerated() {
-            let section = Section(of: change.key.account, depth: depth).index
+            let position = trie == .accounts ? change.key.account : change.key.slot
+            guard let section = position.map({ Section(of: $0, depth: depth).index }) else { continue }
             if runs.last?.section == section {
                 runs[runs.count - 1].changes = runs[runs.count - 1].changes.lowerBound..<(place + 1)
             } else {

@@ -41,11 +41,19 @@ struct ChangeColumns: Hashable, Sendable {
     /// Nothing.
     init() {}
 
-    /// Adds changes that come after all these.
+    /// How many of the first accounts of `other` stand here already: one where the last of these goes on there.
+    func repeated(in other: ChangeColumns) -> Int {
+        accountKeys.last == other.accountKeys.first && !accountKeys.isEmpty ? 1 : 0
+    }
+
+    /// Adds changes that come after all these. Where the last account goes on, with slots of another part of its
+    /// storage, it stands once.
     mutating func append(_ other: ChangeColumns) {
-        accountKeys += other.accountKeys
-        bodies.append(other.bodies)
-        slotCounts += other.slotCounts
+        let repeated = repeated(in: other)
+        if repeated > 0 { slotCounts[slotCounts.count - 1] += other.slotCounts[0] }
+        accountKeys += other.accountKeys.dropFirst(repeated)
+        bodies.append(other.bodies, without: repeated)
+        slotCounts += other.slotCounts.dropFirst(repeated)
         slotKeys += other.slotKeys
         slotValues.append(other.slotValues)
     }

@@ -19,10 +19,12 @@ struct ByteColumn: Hashable, Sendable {
         ends.append(bytes.count)
     }
 
-    /// Adds all values of another column.
-    mutating func append(_ other: ByteColumn) {
-        ends.append(contentsOf: other.ends.lazy.map { [start = bytes.count] in start + $0 })
-        bytes += other.bytes
+    /// Adds the values of another column, without as many of its first ones.
+    mutating func append(_ other: ByteColumn, without dropped: Int = 0) {
+        let skipped = dropped == 0 ? 0 : other.ends[dropped - 1]
+        let start = bytes.count - skipped
+        ends.append(contentsOf: other.ends.dropFirst(dropped).lazy.map { start + $0 })
+        bytes += other.bytes[skipped...]
     }
 
     mutating func removeLast() {

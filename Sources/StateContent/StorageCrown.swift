@@ -191,6 +191,34 @@ public enum StorageCrownServer {
     }
 }
 
+extension StorageCrownServer {
+    /// The crown of a key about an account that is not there, or whose storage is with it: it shows that nothing is
+    /// spread. Out of a view that has the account's section at the key's anchor, and the crown there. nil where the
+    /// storage is spread: then it takes the parts.
+    public static func showNarrow<Snapshot: StoreSnapshot>(
+        _ key: StorageCrownKey, view: inout StateView<Snapshot>, crown: Crown, rule: Placement
+    ) throws -> StorageCrown? {
+        guard try !view.isSpread(key.account) else { return nil }
+        var (nodes, storage) = (ProofNodes(), ProofNodes())
+        var (accounts, slots) = (view.accountTrie, view.storageTrie(of: key.account))
+        var prover = TrieProver()
+        try prover.prove(key.account, upper: crown, source: &accounts, into: &nodes)
+        if let root = try view.account(key.account)?.storageRoot, root != Subtree.emptyRoot {
+            try prover.prove(.zero, upper: nil, source: &slots, into: &storage)
+            for index in key.first...key.last {
+                let first = Section(depth: key.placement, index: index).firstKey
+                try prover.prove(first, upper: nil, source: &slots, into: &storage)
+            }
+            let upper = Crown(covering: storage, root: root, depth: key.placement)
+            for node in try rule.show(root: root, in: storage.nodes).nodes { nodes.insert(node) }
+            for index in key.first...key.last {
+                for node in try upper.proofNodes(forSection: index) { nodes.insert(node) }
+            }
+        }
+        return try StorageCrown(nodes.nodes, key: key, stateRoot: crown.root, rule: rule)
+    }
+}
+
 /// Which storage tries are spread, of accounts in some sections.
 public struct WideDirectoryKey: Hashable, Sendable {
     public let anchor: Anchor

@@ -66,7 +66,10 @@ struct StateServer: Sendable {
         if case .storageCrown = key { return true }
         // The arc beside too: a holder announces a larger one only once it is filled, and nobody else may have it.
         let sections = asker.arc.parent.sections
-        if case .blockDiffs(let key) = key, !sections.contains(key.last) { return false }
+        if case .blockDiffs(let key) = key {
+            let last = BlockDiffKey(trie: key.trie, point: key.point, section: key.last)
+            guard sections.contains(last.place(sectionDepth: depth)) else { return false }
+        }
         if case .sections(let key) = key, !key.sections.allSatisfy({ sections.contains($0) }) { return false }
         return key.position(sectionDepth: depth).map { sections.contains(Section(of: $0, depth: depth).index) } ?? true
     }
@@ -162,8 +165,9 @@ struct StateServer: Sendable {
         switch key {
         case .blockDiff(let key): return .content(gossip.recentDiff(key) ?? notHere(holdings).encoded)
         case .storageCrown(let key):
-            let crown = holdings.spread.crown(of: owner, depth: placement, part: key.first, at: key.anchor)
-            return .content(crown?.narrowed(to: key, rule: rule)?.encoded ?? notHere(holdings).encoded)
+            let known = holdings.spread.crown(of: owner, depth: placement, part: key.first, at: key.anchor)
+            if let crown = known?.narrowed(to: key, rule: rule) { return .content(crown.encoded) }
+            return narrow(key, rule, holdings)
         case .range(let key):
             let part = Section(of: key.origin.slot, depth: placement, owner: owner)
             let point = holdings.book.point(of: key.anchor)
@@ -185,8 +189,23 @@ struct StateServer: Sendable {
             return .job(
                 .serveSubtrees(
                     ServeSubtrees(key: key, section: part, point: point, otherwise: notHere(holdings))))
-        case .crown, .availability, .codes, .wideDirectory, .blockDiffs, .sections: return unknown
+        case .blockDiffs(let key): return .content(gossip.recentDiffs(key) ?? notHere(holdings).encoded)
+        case .crown, .availability, .codes, .wideDirectory, .sections: return unknown
         }
+    }
+
+    /// Whoever has an account can show that its storage is not spread, or that there is no such account.
+    private func narrow(_ key: StorageCrownKey, _ rule: Placement, _ holdings: Holdings) -> Reply {
+        let section = Section(of: key.account, depth: depth)
+        let point = holdings.book.point(of: key.anchor)
+        guard let held = holdings.held(section.index), held.isComplete, let record = held.record,
+            record.working == point || record.previous == point, let crown = holdings.crowns.crown(at: key.anchor)
+        else { return .content(notHere(holdings).encoded) }
+        return .job(
+            .serveStorageCrown(
+                ServeStorageCrown(
+                    key: key, section: section, point: point, crown: crown, rule: rule,
+                    otherwise: notHere(holdings))))
     }
 
     private func diffs(

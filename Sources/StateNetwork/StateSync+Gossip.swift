@@ -55,7 +55,7 @@ extension StateSync {
                 gossip.expectedDiffs.came(key, from: peer, at: now)
                 let isVouched = chain.isCanonical(key.point) == true || chain.isSpokenFor(claims.header)
                 outbox.append(.learned(claims.header, from: peer))
-                pending.enqueue(claims, from: peer, isVouched: isVouched, at: now, holdings.book)
+                pending.enqueue(claims, of: key.trie, from: peer, isVouched: isVouched, at: now, holdings.book)
             case .crown(let anchor):
                 guard let header = chain.header(of: anchor), !holdings.crowns.contains(anchor) else { return }
                 let job = CheckCrown(value: item.value, stateRoot: header.stateRoot, depth: holdings.book.depth)

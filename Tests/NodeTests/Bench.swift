@@ -140,11 +140,13 @@ struct Bench {
     }
 
     /// One changed account of a section.
-    static func diffValue(_ section: Int) -> BlockDiffValue {
+    /// Of the section's first account, where nothing else is said.
+    static func diffValue(_ section: Int, changes: [LeafChange]? = nil) -> BlockDiffValue {
         let change = LeafChange(
             key: FlatKey(account: Section(depth: 1, index: section).firstKey), value: StateAccount(nonce: 1).slim)
         return BlockDiffValue(
-            header: [1], certificate: [], sectionHashBefore: .zero, changes: [change], codes: [], pathProof: [])
+            header: [1], certificate: [], sectionHashBefore: .zero, changes: changes ?? [change], codes: [],
+            pathProof: [])
     }
 
     static func layer(_ section: Int) -> BlockLayer {

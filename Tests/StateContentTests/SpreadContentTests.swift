@@ -275,7 +275,7 @@ import Testing
     // MARK: Diffs
 
     /// Two states of the same spread storage, and the parts that differ.
-    private struct Step {
+    struct Step {
         let before: SpreadState
         let after: SpreadState
 
@@ -362,48 +362,11 @@ import Testing
             #expect(throws: DiffError.self) { try take(lie) }
         }
     }
-
-    @Test func blockDiffsOfPartsLeadThroughTheirAccount() throws {
-        var generator = SeededGenerator(seed: 15)
-        let step = try Step(&generator)
-        let header = try BlockHeader(
-            BlockHeader.Fields(parentHash: .max, stateRoot: step.after.whole.root, number: 7, timestamp: 1_000))
-        let part = Section(depth: 1, index: 6, of: step.before.owner)
-        let key = BlockDiffKey(trie: step.before.trie, point: header.point, section: 6)
-        func value(_ changes: [LeafChange], _ proof: [[UInt8]]) -> BlockDiffValue {
-            BlockDiffValue(
-                header: header.rlp, certificate: [], sectionHashBefore: step.before.parts[6].sectionHash ?? .zero,
-                changes: changes, codes: [], pathProof: proof)
-        }
-        let (changes, proof) = (step.changes(in: part), try step.after.crown(6...6).accountAndWay)
-        let diff = value(changes, proof)
-        let claims = try BlockDiffCheck.verify(diff, key: key, depth: 1)
-        #expect(claims.sectionHashAfter == step.after.parts[6].sectionHash)
-        #expect(claims.owner == step.after.account?.body.slim)
-        var view = step.before.view(of: [6])
-        let (update, codes) = try BlockDiffCheck.apply(diff, to: part, expecting: claims.sectionHashAfter, in: &view)
-        #expect(update.subtreeAfter == step.after.parts[6].subtree && codes.isEmpty)
-        // The account must be there, and be as it is.
-        #expect(throws: DiffError.wrongOwner(account: step.before.owner)) {
-            try BlockDiffCheck.verify(value(Array(changes.dropFirst()), proof), key: key, depth: 1)
-        }
-        let other = LeafChange(key: changes[0].key, value: step.before.account?.body.slim)
-        #expect(throws: DiffError.wrongOwner(account: step.before.owner)) {
-            try BlockDiffCheck.verify(value([other] + changes.dropFirst(), proof), key: key, depth: 1)
-        }
-        for index in proof.indices {
-            var fewer = proof
-            fewer.remove(at: index)
-            #expect(throws: DiffError.self) { try BlockDiffCheck.verify(value(changes, fewer), key: key, depth: 1) }
-        }
-        let wrong = BlockDiffKey(trie: step.before.trie, point: header.point, section: 16)
-        #expect(throws: DiffError.wrongSections) { try BlockDiffCheck.verify(diff, key: wrong, depth: 1) }
-    }
 }
 
 extension StorageCrown {
     /// The nodes of a diff's proof: the way to the account, and from its storage root to the one part.
-    fileprivate var accountAndWay: [[UInt8]] {
+    var accountAndWay: [[UInt8]] {
         let way = (try? crownOfParts.proofNodes(forSection: key.first)) ?? []
         return accountNodes + way
     }

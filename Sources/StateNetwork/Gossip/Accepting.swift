@@ -21,18 +21,17 @@ extension Holdings {
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
             let admission = pending.admission(of: key, from: peer, isCanonical: isCanonical, book)
-            guard admission == .wanted, key.trie == .accounts, expected.contains(where: { $0.contains(key.section) })
-            else {
-                return AcceptCode(admission)
-            }
-            return .inProgress
+            let isExpected = admission == .wanted && expected.contains { $0.contains(key.section) }
+            return isExpected ? .inProgress : AcceptCode(admission)
         case .blockDiffs(let key):
-            guard key.trie == .accounts else { return .notVerifiable }
+            guard key.trie == .accounts || spread.rule != nil else { return .notVerifiable }
             guard takesDiffs else { return .rateLimited }
             let isCanonical = chain.isCanonical(key.point)
             guard isCanonical != false else { return .notVerifiable }
-            // All that is held was compared with the state after that block, or after a later one.
-            if isCanonical == true, let head = verifiedHead, head.number >= key.point.number { return .alreadyStored }
+            // All sections that are held were compared with the state after that block, or after a later one.
+            if key.trie == .accounts, isCanonical == true, let head = verifiedHead, head.number >= key.point.number {
+                return .alreadyStored
+            }
             return AcceptCode(
                 pending.admission(of: key, from: peer, isCanonical: isCanonical, expected: expected, book))
         case .range, .diffs, .codes, .sections, .subtrees, .availability, .wideDirectory, .storageCrown:

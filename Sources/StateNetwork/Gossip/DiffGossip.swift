@@ -55,8 +55,8 @@ struct DiffGossip: Sendable {
     /// The stretches of the key's block that are on their way, or came a moment ago.
     func expectedStretches(for key: StateContentKey, at now: Instant) -> [ClosedRange<Int>] {
         switch key {
-        case .blockDiff(let key): expectedDiffs.stretches(at: key.point, now)
-        case .blockDiffs(let key): expectedDiffs.stretches(at: key.point, now)
+        case .blockDiff(let key): expectedDiffs.stretches(of: key.trie, at: key.point, now)
+        case .blockDiffs(let key): expectedDiffs.stretches(of: key.trie, at: key.point, now)
         default: []
         }
     }
@@ -96,7 +96,7 @@ struct DiffGossip: Sendable {
     /// The value of the recent diffs of a stretch, to be served; nil where the stretch does not begin and end with one,
     /// or they are more than one value may have.
     func recentDiffs(_ key: BlockDiffsKey) -> [UInt8]? {
-        let joined = BlockDiffsServer.join(recent.diffs(at: key.point, in: key.stretch), at: key.point)
+        let joined = BlockDiffsServer.join(recent.diffs(in: key), of: key.trie, at: key.point)
         return joined.first { $0.key == key }?.value
     }
 
@@ -148,11 +148,13 @@ struct DiffGossip: Sendable {
         var joined = JoinedDiffs()
         return outgoing.sorted { $0.key < $1.key }.compactMap { peer, keys in
             let isFormer = former.contains(peer, sequence: peers[peer]?.record.sequence, at: now)
-            // Stretches are of the account trie: parts of storage travel by themselves.
             let joins = knows.stretches && !isFormer
+            let isJoined = keys.map { key in
+                joins && (recent[key].map { BlockDiffsServer.holds($0, of: key.trie) } ?? false)
+            }
             let items =
-                (joins ? joined.items(of: keys.filter { $0.trie == .accounts }, recent) : [])
-                + keys.filter { !joins || $0.trie != .accounts }.compactMap { key in
+                joined.items(of: zip(keys, isJoined).filter(\.1).map(\.0), recent)
+                + zip(keys, isJoined).filter { !$1 }.compactMap { key, _ in
                     recent[key]?.encoded.map { ContentItem(key: StateContentKey.blockDiff(key).encoded, value: $0) }
                 }
             return items.isEmpty ? nil : (peer, items)
@@ -166,8 +168,9 @@ struct DiffGossip: Sendable {
             guard case .success(.blockDiffs(let key)) = Result(catching: { try read(key) }) else { continue }
             former.add(peer, sequence: peers[peer]?.record.sequence, at: now)
             let arc = peers[peer]?.arc.sections ?? 0..<0
-            for (section, _) in recent.diffs(at: key.point, in: key.stretch) where arc.contains(section) {
-                outgoing[peer, default: []].append(BlockDiffKey(point: key.point, section: section))
+            for (section, _) in recent.diffs(in: key) {
+                let key = BlockDiffKey(trie: key.trie, point: key.point, section: section)
+                if arc.contains(key.place(sectionDepth: sectionDepth)) { outgoing[peer, default: []].append(key) }
             }
             deadline = now
         }
@@ -198,20 +201,30 @@ struct DiffGossip: Sendable {
 private struct JoinedDiffs {
     private struct Part: Hashable {
         let point: StatePoint
+        let trie: StateTrie
         let sections: [Int]
+    }
+    private struct Change: Hashable {
+        let point: StatePoint
+        let trie: StateTrie
+
+        /// By blocks; in each the accounts come first.
+        var rank: (UInt64, Bytes32, Bytes32, Int) {
+            (point.number, point.hash, trie.owner ?? .zero, trie.owner == nil ? 0 : trie.depth(0))
+        }
     }
 
     private var known: [Part: [ContentItem]] = [:]
 
-    /// The items of these keys, block by block.
+    /// The items of these keys, block by block and trie by trie.
     mutating func items(of keys: [BlockDiffKey], _ recent: RecentDiffs) -> [ContentItem] {
-        var sections: [StatePoint: Set<Int>] = [:]
-        for key in keys { sections[key.point, default: []].insert(key.section) }
-        let points = sections.keys.sorted { ($0.number, $0.hash) < ($1.number, $1.hash) }
-        return points.flatMap { point in
-            let part = Part(point: point, sections: (sections[point] ?? []).sorted())
+        var sections: [Change: Set<Int>] = [:]
+        for key in keys { sections[Change(point: key.point, trie: key.trie), default: []].insert(key.section) }
+        return sections.sorted { $0.key.rank < $1.key.rank }.flatMap { change, sections in
+            let part = Part(point: change.point, trie: change.trie, sections: sections.sorted())
             if let items = known[part] { return items }
-            let items = BlockDiffsServer.join(recent.diffs(at: point, of: part.sections), at: point).map {
+            let diffs = recent.diffs(at: part.point, of: part.sections, in: part.trie)
+            let items = BlockDiffsServer.join(diffs, of: part.trie, at: part.point).map {
                 ContentItem(key: StateContentKey.blockDiffs($0.key).encoded, value: $0.value)
             }
             known[part] = items

@@ -7,14 +7,12 @@ import StateContent
 /// counts for all of them, until it is so old that what is missing of the block may come from another.
 struct ExpectedDiffs: Sendable {
     private struct Entry: Sendable {
-        let point: StatePoint
-        let stretch: ClosedRange<Int>
+        let key: BlockDiffsKey
         let peer: Bytes32
         var until: Instant
 
-        func isOf(_ key: BlockDiffsKey, _ sender: Bytes32) -> Bool {
-            point == key.point && stretch == key.stretch && peer == sender
-        }
+        func isOf(_ other: BlockDiffsKey, _ sender: Bytes32) -> Bool { key == other && peer == sender }
+
     }
 
     private var entries: [Entry] = []
@@ -27,7 +25,7 @@ struct ExpectedDiffs: Sendable {
         entries.removeAll { $0.until <= now }
         guard entries.count < StateNetworkLimits.expectedStretches else { return }
         let until = now + StateNetworkLimits.expectedWait
-        entries.append(Entry(point: key.point, stretch: key.stretch, peer: peer, until: until))
+        entries.append(Entry(key: key, peer: peer, until: until))
     }
 
     /// It came, and is whole.
@@ -42,12 +40,14 @@ struct ExpectedDiffs: Sendable {
 
     /// What came from that peer is false in that section, so another may bring the stretch.
     mutating func failed(_ key: BlockDiffKey, from peer: Bytes32) {
-        guard key.trie == .accounts else { return }
-        entries.removeAll { $0.point == key.point && $0.peer == peer && $0.stretch.contains(key.section) }
+        entries.removeAll {
+            $0.key.point == key.point && $0.key.trie == key.trie && $0.peer == peer
+                && $0.key.stretch.contains(key.section)
+        }
     }
 
-    /// The sections of a block that are expected or came: the stretches, in no order.
-    func stretches(at point: StatePoint, _ now: Instant) -> [ClosedRange<Int>] {
-        entries.filter { $0.point == point && $0.until > now }.map(\.stretch)
+    /// The sections of a trie whose changes by a block are expected or came: the stretches, in no order.
+    func stretches(of trie: StateTrie, at point: StatePoint, _ now: Instant) -> [ClosedRange<Int>] {
+        entries.filter { $0.key.point == point && $0.key.trie == trie && $0.until > now }.map(\.key.stretch)
     }
 }

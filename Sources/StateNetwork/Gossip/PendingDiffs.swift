@@ -66,6 +66,18 @@ enum BlockDiffAdmission: Sendable, Equatable {
     }
 }
 
+extension BlockDiffsKey {
+    /// The sections of the stretch that are of the arc, or the parts that this node has a number for.
+    fileprivate func sections(knownTo book: SectionBook) -> [Int] {
+        guard trie != .accounts else { return Array(Range(stretch).clamped(to: book.arc)) }
+        let depth = trie.depth(book.depth)
+        guard (1...book.depth).contains(depth), last < Section.count(depth: depth) else { return [] }
+        return stretch.filter { section in
+            book.id(of: BlockDiffKey(trie: trie, point: point, section: section)).map { book.held($0) != nil } ?? false
+        }
+    }
+}
+
 /// The block diffs that wait: for their header, for their predecessor, for their turn. One a section goes on at a time,
 /// in the order of blocks, onto what the book says is held.
 struct PendingDiffs: Sendable {
@@ -123,13 +135,13 @@ struct PendingDiffs: Sendable {
         of key: BlockDiffsKey, from sender: Bytes32, isCanonical: Bool?, expected: [ClosedRange<Int>],
         _ book: SectionBook
     ) -> BlockDiffAdmission {
-        let first = max(key.first, book.arc.lowerBound)
-        let end = min(key.last + 1, book.arc.upperBound)
-        guard first < end else { return .outsideArc }
+        let known = key.sections(knownTo: book)
+        guard !known.isEmpty else { return .outsideArc }
         var answer = BlockDiffAdmission.notVerifiable
-        for section in first..<end {
+        for section in known {
             var next = admission(
-                of: BlockDiffKey(point: key.point, section: section), from: sender, isCanonical: isCanonical, book)
+                of: BlockDiffKey(trie: key.trie, point: key.point, section: section), from: sender,
+                isCanonical: isCanonical, book)
             if next == .wanted, expected.contains(where: { $0.contains(section) }) { next = .inProgress }
             if next == .wanted { return .wanted }
             if next.weight > answer.weight { answer = next }
@@ -171,14 +183,16 @@ struct PendingDiffs: Sendable {
         set(pending, of: index)
     }
 
-    /// Queues what a stretch said, section by section.
+    /// Queues what a stretch of a trie said, section by section.
     mutating func enqueue(
-        _ claims: BlockDiffsCheck.Claims, from sender: Bytes32, isVouched: Bool, at now: Instant, _ book: SectionBook
+        _ claims: BlockDiffsCheck.Claims, of trie: StateTrie, from sender: Bytes32, isVouched: Bool,
+        at now: Instant, _ book: SectionBook
     ) {
         for part in claims.parts {
-            let key = BlockDiffKey(point: claims.header.point, section: part.section)
+            let key = BlockDiffKey(trie: trie, point: claims.header.point, section: part.section)
+            guard let id = book.id(of: key) else { continue }
             let diff = PendingDiff(
-                key: key, section: part.section, value: part.value, sectionHashAfter: part.sectionHashAfter,
+                key: key, section: id, value: part.value, sectionHashAfter: part.sectionHashAfter,
                 byteCount: part.byteCount,
                 sender: sender, receivedAt: now, isVouched: isVouched)
             enqueue(diff, book)

@@ -6,11 +6,15 @@ import StateContent
 /// are believed and written down when they are offered or asked for: what peers get of a block is a stretch of it, and
 /// another one for each arc.
 struct RecentDiffs: Sendable {
+    /// What one block changed in one trie.
+    private struct Change: Hashable {
+        let point: StatePoint
+        let trie: StateTrie
+    }
+
     /// How many are kept.
     var limit: Int
-    private var blocks: [StatePoint: [Int: (value: BlockDiffValue, bytes: Int)]] = [:]
-    /// Those of parts of spread storage.
-    private var parts: [BlockDiffKey: (value: BlockDiffValue, bytes: Int)] = [:]
+    private var changes: [Change: [Int: (value: BlockDiffValue, bytes: Int)]] = [:]
     /// Keys as they came.
     private var order = Queue<BlockDiffKey>()
     private(set) var bytes = 0
@@ -19,41 +23,36 @@ struct RecentDiffs: Sendable {
     init(limit: Int) { self.limit = limit }
 
     subscript(key: BlockDiffKey) -> BlockDiffValue? {
-        key.trie == .accounts ? blocks[key.point]?[key.section]?.value : parts[key]?.value
+        changes[Change(point: key.point, trie: key.trie)]?[key.section]?.value
     }
 
-    /// The diffs of a block in a stretch of the ring, in order.
-    func diffs(at point: StatePoint, in stretch: ClosedRange<Int>) -> [(section: Int, value: BlockDiffValue)] {
-        guard let known = blocks[point] else { return [] }
-        let sections = known.keys.filter { stretch.contains($0) }.sorted()
-        return diffs(at: point, of: sections)
+    /// The diffs of a block in a stretch of a trie, in order.
+    func diffs(in key: BlockDiffsKey) -> [(section: Int, value: BlockDiffValue)] {
+        guard let known = changes[Change(point: key.point, trie: key.trie)] else { return [] }
+        return diffs(at: key.point, of: known.keys.filter { key.stretch.contains($0) }.sorted(), in: key.trie)
     }
 
-    /// Those of these sections, in their order.
-    func diffs(at point: StatePoint, of sections: [Int]) -> [(section: Int, value: BlockDiffValue)] {
-        guard let known = blocks[point] else { return [] }
+    /// Those of these sections of a trie, in their order.
+    func diffs(
+        at point: StatePoint, of sections: [Int], in trie: StateTrie
+    ) -> [(section: Int, value: BlockDiffValue)] {
+        guard let known = changes[Change(point: point, trie: trie)] else { return [] }
         return sections.compactMap { section in known[section].map { (section, $0.value) } }
     }
 
     /// `bytes`: what it adds to what is held, about.
     mutating func add(_ key: BlockDiffKey, _ value: BlockDiffValue, bytes added: Int) {
         guard self[key] == nil else { return }
-        if key.trie == .accounts {
-            blocks[key.point, default: [:]][key.section] = (value, added)
-        } else {
-            parts[key] = (value, added)
-        }
+        changes[Change(point: key.point, trie: key.trie), default: [:]][key.section] = (value, added)
         order.append(key)
         bytes += added
         count += 1
         // The newest stays whatever its size: it is about to be passed on.
         while count > 1, count > limit || bytes > StateNetworkLimits.recentDiffBytes {
             guard let oldest = order.removeFirst() else { return }
-            let gone =
-                oldest.trie == .accounts
-                ? blocks[oldest.point]?.removeValue(forKey: oldest.section) : parts.removeValue(forKey: oldest)
-            guard let gone else { continue }
-            if blocks[oldest.point]?.isEmpty == true { blocks[oldest.point] = nil }
+            let change = Change(point: oldest.point, trie: oldest.trie)
+            guard let gone = changes[change]?.removeValue(forKey: oldest.section) else { continue }
+            if changes[change]?.isEmpty == true { changes[change] = nil }
             bytes -= gone.bytes
             count -= 1
         }

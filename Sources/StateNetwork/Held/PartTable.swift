@@ -14,6 +14,8 @@ struct PartTable: Sendable {
     /// Those that are wanted, by the section of the ring in which they lie.
     private var wantedByPlace: [Int: Set<Int>] = [:]
     private(set) var wantedCount = 0
+    /// Counts how often a part came to be wanted, or is so no more.
+    private(set) var wantedRevision = 0
     /// Wanted parts that are complete, by the point of their base.
     private(set) var byWorking: [StatePoint: SectionRuns] = [:]
     /// Parts of which something is held and that are not wanted.
@@ -106,6 +108,7 @@ struct PartTable: Sendable {
         SectionBook.set(&left, id, !after.isWanted && after.working != nil)
         guard before.isWanted != after.isWanted else { return }
         wantedCount += after.isWanted ? 1 : -1
+        wantedRevision += 1
         let place = ids.place(of: id)
         SectionBook.set(&wantedByPlace[place, default: []], id, after.isWanted)
         if wantedByPlace[place]?.isEmpty == true { wantedByPlace[place] = nil }

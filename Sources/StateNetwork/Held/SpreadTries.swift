@@ -43,19 +43,25 @@ public struct SpreadTries: Sendable {
     /// How the network places storage; nil: with its account, whatever its size.
     let rule: Placement?
     private var tries: [Bytes32: Trie] = [:]
+    /// Their accounts, in order.
+    public private(set) var accounts: [Bytes32] = []
+    /// Counts what changes, so that what was worked out of all this can be kept until then.
+    private(set) var revision = 0
 
     init(rule: Placement?) { self.rule = rule }
 
     /// How many there are.
     public var count: Int { tries.count }
 
-    /// Their accounts, in order.
-    public var accounts: [Bytes32] { tries.keys.sorted() }
+    /// The accounts in a section: they stand together.
+    private func accounts(in section: Section) -> ArraySlice<Bytes32> {
+        let first = accounts.partitionPoint { $0 < section.firstKey }
+        return accounts[first...].prefix { section.contains($0) }
+    }
 
     /// Those in some sections, with such as were spread lately.
     func accounts(in sections: [Section]) -> Set<Bytes32> {
-        guard !tries.isEmpty else { return [] }
-        return Set(tries.keys.filter { account in sections.contains { $0.contains(account) } })
+        accounts.isEmpty ? [] : Set(sections.flatMap { accounts(in: $0) })
     }
 
     /// How far a trie is spread at the newest anchor at which it is known; 0 where it is not known as spread.
@@ -85,8 +91,10 @@ public struct SpreadTries: Sendable {
         guard depth != 0 || tries[account] != nil else { return .same }
         if let known = tries[account], known.anchor.epoch > anchor.epoch { return .same }
         let before = tries[account]?.depth ?? 0
+        revision += 1
         if tries[account] == nil {
             tries[account] = Trie(depth: depth, anchor: anchor)
+            accounts.insert(account, at: accounts.partitionPoint { $0 < account })
         } else {
             tries[account]?.depth = depth
             tries[account]?.anchor = anchor
@@ -100,6 +108,7 @@ public struct SpreadTries: Sendable {
         let news = learn(account, depth: crown.placement, at: anchor)
         guard tries[account] != nil else { return news }
         tries[account]?.crowns[anchor, default: [:]][crown.key.first] = crown
+        revision += 1
         return news
     }
 
@@ -112,6 +121,8 @@ public struct SpreadTries: Sendable {
             return trie
         }
         tries = tries.filter { $0.value.depth > 0 || !$0.value.crowns.isEmpty }
+        accounts.removeAll { tries[$0] == nil }
+        revision += 1
     }
 
     // MARK: Reading
@@ -141,7 +152,7 @@ public struct SpreadTries: Sendable {
     /// The tries of accounts in a section, and what shows their placement at an anchor.
     func shown(in section: Section, at anchor: Anchor) -> [Bytes32: [[UInt8]]] {
         var shown: [Bytes32: [[UInt8]]] = [:]
-        for account in tries.keys where section.contains(account) {
+        for account in accounts(in: section) {
             if let crown = crown(of: account, at: anchor) { shown[account] = crown.placementNodes }
         }
         return shown
@@ -149,8 +160,8 @@ public struct SpreadTries: Sendable {
 
     /// The crowns of tries of accounts in a section whose storage is with them at an anchor, and was spread before.
     func gathered(in section: Section, at anchor: Anchor) -> [StorageCrown] {
-        tries.keys.sorted().compactMap { account in
-            guard section.contains(account), let crown = crown(of: account, at: anchor), crown.placement == 0,
+        accounts(in: section).compactMap { account in
+            guard let crown = crown(of: account, at: anchor), crown.placement == 0,
                 crown.account != nil
             else { return nil }
             return crown
@@ -159,8 +170,9 @@ public struct SpreadTries: Sendable {
 
     /// Whether what shows the placement at an anchor is here of all tries of accounts in a section.
     func areShown(in section: Section, at anchor: Anchor) -> Bool {
-        tries.allSatisfy { account, trie in
-            trie.depth == 0 || !section.contains(account) || trie.crowns[anchor] != nil || trie.anchor == anchor
+        accounts(in: section).allSatisfy { account in
+            guard let trie = tries[account] else { return true }
+            return trie.depth == 0 || trie.crowns[anchor] != nil || trie.anchor == anchor
         }
     }
 }

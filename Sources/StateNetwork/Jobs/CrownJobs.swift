@@ -48,6 +48,24 @@ public struct MakeStorageCrowns: Sendable {
     }
 }
 
+/// Shows of an account in a section at a served anchor that its storage is not spread.
+public struct ServeStorageCrown: Sendable {
+    let key: StorageCrownKey
+    let section: Section
+    /// The block at the anchor's boundary.
+    let point: StatePoint
+    let crown: Crown
+    let rule: Placement
+    /// The answer where the storage is spread, or the store has moved on to other anchors meanwhile.
+    let otherwise: StateStatus
+
+    func run(on snapshot: some StoreSnapshot) -> [UInt8] {
+        ServedSection(section: section, point: point, otherwise: otherwise).answer(on: snapshot) { view in
+            try StorageCrownServer.showNarrow(key, view: &view, crown: crown, rule: rule)?.encoded
+        }
+    }
+}
+
 /// Checks an answer with a storage crown.
 public struct CheckStorageCrown: Sendable {
     let value: [UInt8]

@@ -13,6 +13,7 @@ public enum StateJob: Sendable {
     case serveCodes(ServeCodes)
     case serveSubtrees(ServeSubtrees)
     case serveSections(ServeSections)
+    case serveStorageCrown(ServeStorageCrown)
     case encodeSections(EncodeSections)
     case takeRange(TakeRange)
     case takeSections(TakeSections)
@@ -41,6 +42,7 @@ public enum StateJob: Sendable {
         case .serveCodes(let job): .served(job.run(on: snapshot))
         case .serveSubtrees(let job): .served(job.run(on: snapshot))
         case .serveSections(let job): .served(job.run(on: snapshot))
+        case .serveStorageCrown(let job): .served(job.run(on: snapshot))
         case .encodeSections(let job): .encoded(StateJobError.result { try job.run(on: snapshot) })
         case .takeSections(let job): .sections(StateJobError.result { try job.run(on: snapshot) })
         case .takeRange(let job): .range(StateJobError.result { try job.run(on: snapshot) })
@@ -67,7 +69,7 @@ extension StateJob {
     /// What comes of it where no snapshot of the store can be had.
     public func failed(_ error: StoreError) -> StateJobResult {
         switch self {
-        case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees, .serveSections:
+        case .serveRange, .serveDiffs, .serveCodes, .serveSubtrees, .serveSections, .serveStorageCrown:
             .served(StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded)
         case .encodeSections: .encoded(.failure(.store(error)))
         case .takeRange: .range(.failure(.store(error)))

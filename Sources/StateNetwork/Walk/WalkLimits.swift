@@ -71,6 +71,13 @@ public enum WalkLimits {
     static let partPause = Interval.seconds(3)
     /// Peers that are asked, for each section, which storage is spread: one could leave something out.
     static let directoriesPerSection = 2
+    /// What peers say of spread storage and was not looked into yet. More tries than that are spread in no network that
+    /// is known of; what finds no room is said again at the next anchor.
+    static let directoryHints = 4_096
+    /// Of these so many are looked into at once, each by a small answer.
+    static let hintsLookedInto = 32
+    /// One that so many peers could not show is given up until the next anchor: whoever has the account can.
+    static let hintFailures = 8
     /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a
     /// diff.
     static let crownPatience = Interval.seconds(5)

@@ -113,6 +113,9 @@ public struct WalkPlanner: Sendable {
             bundles.took(now - startedAt, bytes: bytes)
         }
         if case .directory(let sections, _) = task { directory.ended(sections, of: peer) }
+        if case .storageCrown(let key, _) = task, outcome == .lacksPart || outcome == .refused {
+            directory.notShown(key)
+        }
         if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {

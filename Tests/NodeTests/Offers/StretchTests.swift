@@ -68,6 +68,37 @@ import Testing
         #expect(again.map(\.first) == [StateContentKey.Selector.blockDiffs.rawValue])
     }
 
+    /// What a block changed in the accounts and in parts of a storage trie goes in two stretches. Who declines one of
+    /// parts is offered those whose place is in its arc.
+    @Test func eachTrieHasAStretchOfItsOwn() throws {
+        var holders = directory
+        var gossip = try gossip(&holders, sections: [4, 6])
+        let owner = Bytes32(0x2000_0000_0000_0000, 0, 0, 0)
+        let trie = StateTrie.storage(account: owner, placement: 1)
+        for part in [12, 3] {
+            let key = BlockDiffKey(trie: trie, point: point, section: part)
+            let slot = FlatKey(account: owner, slot: Bytes32(UInt64(part) << 60, 0, 0, 0))
+            let changes = [
+                LeafChange(key: FlatKey(account: owner), value: [0xc0]), LeafChange(key: slot, value: [1]),
+            ]
+            gossip.remember(key, Bench.diffValue(part, changes: changes), bytes: 1)
+            gossip.passOn(key, to: holders, except: nil, fanout: 6, at: .zero)
+        }
+        let due = Instant.zero + StateNetworkLimits.gossipGather
+        let key = try #require(BlockDiffsKey(trie: trie, point: point, first: 3, last: 12))
+        let parts = StateContentKey.blockDiffs(key).encoded
+        let offered = keys(gossip.takeOutgoing(for: holders, at: due))
+        #expect(offered == [StateContentKey.blockDiffs(try stretch(4, 6)).encoded, parts])
+        let value = try #require(gossip.recentDiffs(key))
+        #expect(try BlockDiffsValue(decoding: value).changes.count == 3, "the account once, and two slots")
+        gossip.declined([parts], by: Bench.other, holders, at: due)
+        let apart = [3, 12].map {
+            StateContentKey.blockDiff(BlockDiffKey(trie: trie, point: point, section: $0)).encoded
+        }
+        let afterwards = keys(gossip.takeOutgoing(for: holders, at: due))
+        #expect(afterwards == apart)
+    }
+
     @Test func whoLeftAndCameBackIsAskedAgain() throws {
         var holders = directory
         var gossip = try gossip(&holders, sections: [4])
@@ -167,16 +198,18 @@ import Testing
         }
         #expect(expected.count == StateNetworkLimits.expectedStretches)
         let later = Instant.zero + StateNetworkLimits.expectedWait
-        #expect(expected.stretches(at: point, .zero).count == StateNetworkLimits.expectedStretches)
-        #expect(expected.stretches(at: point, later).isEmpty)
+        #expect(expected.stretches(of: .accounts, at: point, .zero).count == StateNetworkLimits.expectedStretches)
+        #expect(expected.stretches(of: .accounts, at: point, later).isEmpty)
         expected.expect(try stretch(1, 5), from: .max, at: later)
         #expect(expected.count == 1)
         // What came stands longer, until nothing that lacked in it can be on its way.
         expected.came(try stretch(1, 5), from: .max, at: later)
         let soon = later + StateNetworkLimits.expectedWait
-        #expect(expected.stretches(at: point, soon) == [1...5])
-        #expect(expected.stretches(at: StatePoint(number: 1, hash: .zero), soon).isEmpty)
-        #expect(expected.stretches(at: point, later + StateNetworkLimits.cameWait).isEmpty)
+        #expect(expected.stretches(of: .accounts, at: point, soon) == [1...5])
+        #expect(expected.stretches(of: .accounts, at: StatePoint(number: 1, hash: .zero), soon).isEmpty)
+        #expect(expected.stretches(of: .accounts, at: point, later + StateNetworkLimits.cameWait).isEmpty)
+        let parts = StateTrie.storage(account: .max, placement: 1)
+        #expect(expected.stretches(of: parts, at: point, soon).isEmpty)
         expected.ended(try stretch(1, 5), from: .zero)
         #expect(expected.count == 1, "another peer's")
         expected.ended(try stretch(1, 5), from: .max)

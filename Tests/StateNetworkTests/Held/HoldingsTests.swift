@@ -237,15 +237,24 @@ struct Ring {
         #expect(large.count == 1 && large[key(0, 2)] != nil, "the newest stays")
     }
 
-    @Test func recentValuesOfABlockAreThereInOrder() {
+    @Test func recentValuesOfABlockAreThereInOrder() throws {
         var recent = RecentDiffs(limit: 9)
+        let parts = StateTrie.storage(account: .max, placement: 1)
+        func stretch(
+            _ block: UInt64, _ first: Int, _ last: Int, of trie: StateTrie = .accounts
+        ) throws -> BlockDiffsKey {
+            try #require(BlockDiffsKey(trie: trie, point: Ring.point(block), first: first, last: last))
+        }
         for section in [7, 2, 5] {
             let diff = Ring.diff(section, Ring.point(1), from: 0)
             recent.add(diff.key, diff.value, bytes: 1)
         }
-        #expect(recent.diffs(at: Ring.point(1), in: 2...6).map(\.section) == [2, 5])
-        #expect(recent.diffs(at: Ring.point(1), of: [7, 3]).map(\.section) == [7])
-        #expect(recent.diffs(at: Ring.point(2), in: 0...15).isEmpty)
+        let ofPart = Ring.diff(3, Ring.point(1), from: 0).value
+        recent.add(BlockDiffKey(trie: parts, point: Ring.point(1), section: 3), ofPart, bytes: 1)
+        #expect(recent.diffs(in: try stretch(1, 2, 6)).map(\.section) == [2, 5])
+        #expect(recent.diffs(in: try stretch(1, 2, 6, of: parts)).map(\.section) == [3])
+        #expect(recent.diffs(at: Ring.point(1), of: [7, 3], in: .accounts).map(\.section) == [7])
+        #expect(recent.diffs(in: try stretch(2, 0, 15)).isEmpty)
     }
 }
 

@@ -31,14 +31,18 @@ import Testing
         directory.follow(Self.anchor, at: .zero)
         let entry = WideEntry(account: state.owner, placement: 1, storageRoot: .max)
         directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
-        #expect(directory.open(holdings).map(\.account) == [state.owner] && holdings.spread.count == 0)
+        let open = directory.open(holdings)
+        #expect(open.map(\.account) == [state.owner] && holdings.spread.count == 0)
         let crown = try state.crown(0...15)
         holdings.spread.store(crown).apply(to: &holdings.book)
-        #expect(directory.looked(into: crown).isEmpty && directory.open(holdings).isEmpty)
+        let liars = directory.looked(into: crown)
+        let left = directory.open(holdings)
+        #expect(liars.isEmpty && left.isEmpty)
         #expect(holdings.spread.depth(of: state.owner) == 1 && holdings.book.parts.wanted.count == 16)
         // What is known is not looked into again.
         directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
-        #expect(directory.open(holdings).isEmpty)
+        let again = directory.open(holdings)
+        #expect(again.isEmpty)
     }
 
     /// An account that is not spread: the crown shows it, whoever said so pays, and nothing is kept.
@@ -51,14 +55,11 @@ import Testing
         directory.follow(Self.anchor, at: .zero)
         directory.came(
             [WideEntry(account: other, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, holdings)
-        let key = try #require(directory.open(holdings).first)
-        var nodes = ProofNodes()
-        var accounts = state.view.accountTrie
-        var prover = TrieProver()
-        try prover.prove(other, upper: state.whole.crown, source: &accounts, into: &nodes)
-        let crown = try StorageCrown(nodes.nodes, key: key, stateRoot: state.whole.root, rule: SpreadState.rule)
+        let open = directory.open(holdings)
+        let crown = try Self.narrow(try #require(open.first), in: state)
         holdings.spread.store(crown).apply(to: &holdings.book)
-        #expect(directory.looked(into: crown) == [Self.liar])
+        let liars = directory.looked(into: crown)
+        #expect(liars == [Self.liar])
         #expect(holdings.spread.count == 0 && holdings.book.parts.wanted.isEmpty)
     }
 
@@ -73,10 +74,127 @@ import Testing
         let account = Bytes32(0x7000_0000_0000_0000, 0, 0, 0)
         directory.came(
             [WideEntry(account: account, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, narrow)
-        #expect(directory.open(narrow).isEmpty)
+        let nothing = directory.open(narrow)
+        #expect(nothing.isEmpty)
         directory.came(
             [WideEntry(account: account, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, far)
-        #expect(directory.open(far).count == 1)
+        let open = directory.open(far)
+        #expect(open.count == 1)
+    }
+
+    /// The first part in an arc, by looking at all.
+    @Test func thePartsOfAnArcAreFoundWithoutLookingAtAll() {
+        var generator = SeededGenerator(seed: 5)
+        print("seed 5")
+        for depth in 1...3 {
+            let ring = Section.count(depth: depth)
+            for _ in 0..<60 {
+                let account = Bytes32(generator.next(), 0, 0, 0)
+                let count = 1 << Int(generator.next() % UInt64(4 * depth + 1))
+                let lower = Int(generator.next() % UInt64(ring)) & ~(count - 1)
+                let holdings = Holdings(
+                    depth: depth, epochLength: 8, arc: lower..<(lower + count), records: [], layers: [], crowns: [],
+                    rule: Placement(sectionDepth: depth, wideDepth: 1))
+                for placement in 1...depth {
+                    let first = (0..<Section.count(depth: placement)).first { part in
+                        holdings.book.arc.contains(
+                            Placement.section(of: part, depth: placement, account: account, sectionDepth: depth))
+                    }
+                    var directory = SpreadDirectory()
+                    directory.follow(Self.anchor, at: .zero)
+                    let entry = WideEntry(account: account, placement: placement, storageRoot: .max)
+                    directory.came([entry], at: Self.anchor, from: Self.honest, holdings)
+                    let open = directory.open(holdings)
+                    #expect(open.map(\.first) == (first.map { [SpreadTries.stretch(of: $0)] } ?? []))
+                }
+            }
+        }
+    }
+
+    /// A liar names thousands of accounts. Few are looked into at once, and the first that is shown ends all of it;
+    /// what another said too is looked into still.
+    @Test func oneFalseEntryEndsWhatItsSenderSaid() throws {
+        let state = try state(3)
+        var directory = SpreadDirectory()
+        let holdings = holdings()
+        directory.follow(Self.anchor, at: .zero)
+        let lies = (0..<3 * WalkLimits.directoryHints).map { number in
+            WideEntry(account: Bytes32(0, 0, 1, UInt64(number)), placement: 1, storageRoot: .max)
+        }
+        directory.came(lies, at: Self.anchor, from: Self.liar, holdings)
+        directory.came(Array(lies[1...1]), at: Self.anchor, from: Self.honest, holdings)
+        let open = directory.open(holdings)
+        #expect(open.map(\.account) == lies.prefix(WalkLimits.hintsLookedInto).map(\.account))
+        let liars = directory.looked(into: try Self.narrow(open[0], in: state))
+        #expect(liars == [Self.liar])
+        let left = directory.open(holdings)
+        #expect(left.map(\.account) == [lies[1].account], "said by the other too")
+    }
+
+    /// A false placement does not stand in the way of the true one, whoever came first.
+    @Test func placementsAreLookedIntoApart() throws {
+        let state = try state(4)
+        var directory = SpreadDirectory()
+        let holdings = Holdings(
+            depth: 2, epochLength: 8, arc: 0..<256, records: [], layers: [], crowns: [],
+            rule: Placement(sectionDepth: 2, wideDepth: 1))
+        directory.follow(Self.anchor, at: .zero)
+        for (placement, peer) in [(2, Self.liar), (1, Self.honest)] {
+            directory.came(
+                [WideEntry(account: state.owner, placement: placement, storageRoot: .max)], at: Self.anchor,
+                from: peer, holdings)
+        }
+        let open = directory.open(holdings)
+        #expect(open.map(\.placement) == [2, 1])
+        let liars = directory.looked(into: try state.crown(0...15))
+        #expect(liars == [Self.liar])
+        let left = directory.open(holdings)
+        #expect(left.isEmpty)
+    }
+
+    @Test func whatNobodyShowsIsGivenUp() throws {
+        var directory = SpreadDirectory()
+        let holdings = holdings()
+        directory.follow(Self.anchor, at: .zero)
+        directory.came(
+            [WideEntry(account: .max, placement: 1, storageRoot: .max)], at: Self.anchor, from: Self.liar, holdings)
+        for _ in 0..<WalkLimits.hintFailures {
+            let open = directory.open(holdings)
+            directory.notShown(try #require(open.first))
+        }
+        let left = directory.open(holdings)
+        #expect(left.isEmpty)
+    }
+
+    /// Crowns of accounts without spread storage, as whoever has the account makes them: of a large narrow trie, of a
+    /// small one, of none, and of no account. Each is exact: it is read with no node missing and none left over.
+    @Test func whoHasAnAccountShowsThatItsStorageIsNotSpread() throws {
+        let state = try state(6)
+        let narrow = state.whole.accounts.filter { $0.key != state.owner }
+        let some = try #require(narrow.max { $0.slots.count < $1.slots.count })
+        #expect(some.slots.count > 2 && narrow.contains { $0.slots.isEmpty })
+        for account in narrow.map(\.key) + [Bytes32.max] {
+            for (first, last) in [(0, 15), (3, 3)] {
+                let key = try #require(
+                    StorageCrownKey(anchor: Self.anchor, account: account, placement: 1, first: first, last: last))
+                let made = try Self.narrow(key, in: state)
+                let read = try StorageCrown.verify(
+                    made.encoded, key: key, stateRoot: state.whole.root, rule: SpreadState.rule)
+                #expect(read.placement == 0 && read.account == narrow.first { $0.key == account }?.body)
+            }
+        }
+        let key = try #require(
+            StorageCrownKey(anchor: Self.anchor, account: state.owner, placement: 1, first: 0, last: 15))
+        var view = state.view
+        let spread = try StorageCrownServer.showNarrow(
+            key, view: &view, crown: state.whole.crown, rule: SpreadState.rule)
+        #expect(spread == nil, "that takes the parts")
+    }
+
+    private static func narrow(_ key: StorageCrownKey, in state: SpreadState) throws -> StorageCrown {
+        var view = state.view
+        return try #require(
+            try StorageCrownServer.showNarrow(key, view: &view, crown: state.whole.crown, rule: SpreadState.rule))
     }
 
     @Test func twoPeersAreAskedForEachSection() {
