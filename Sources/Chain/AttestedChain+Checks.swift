@@ -214,7 +214,9 @@ extension AttestedChain {
         case .votes: break
         case .work: return (.belowFinal(number: first.number), false)
         case .committee(let rule):
-            guard let rival = rival(in: run, rule) else { return (.belowFinal(number: first.number), false) }
+            guard let rival = Judging.rival(in: run, rule, self) else {
+                return (.belowFinal(number: first.number), false)
+            }
             return (.conflictingFinals(min(final, rival), max(final, rival)), true)
         }
         var line = Dictionary(uniqueKeysWithValues: run.map { ($0.header.number, $0.header.hash) })
@@ -233,20 +235,5 @@ extension AttestedChain {
         }
         guard rule.voting.suffices(voters), let rival else { return (.belowFinal(number: first.number), false) }
         return (.conflictingFinals(min(final, rival), max(final, rival)), true)
-    }
-
-    /// The first header of a run off the line that the committee which speaks now has made final as well. Only of that
-    /// one it is known whose word it takes: for the blocks of its term up to the one above the floor.
-    private func rival(in run: [CertifiedHeader], _ rule: CommitteeRule) -> StatePoint? {
-        guard case .committee(let standing)? = floorStanding else { return nil }
-        let off = run.first { entry in
-            let header = entry.header
-            guard header.number >= standing.since, header.number <= floor.number + 1 else { return false }
-            if header.number > floor.number { return header.parentHash != floor.hash }
-            return certifiedHeader(at: header.number).map { $0.header.hash != header.hash } ?? false
-        }
-        guard let off else { return nil }
-        let outcome = Result { () throws(ChainError) in try rule.check(off, by: standing.committee) }
-        return if case .success = outcome { off.point } else { nil }
     }
 }

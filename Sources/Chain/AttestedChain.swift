@@ -25,6 +25,14 @@ public struct ChainAdvance: Hashable, Sendable {
     public var newVotes = 0
 
     public init() {}
+
+    /// The checkpoint's header is known now, and what anchors follow from that.
+    mutating func take(checkpoint: CertifiedHeader, _ anchors: [Anchor]) {
+        attested = [checkpoint]
+        keep = [checkpoint]
+        self.anchors = anchors
+    }
+
     /// Whether nothing is attested, final or usable that was not before.
     public var isEmpty: Bool { attested.isEmpty && head == nil && final == nil && anchors.isEmpty }
     /// Headers that became attested by themselves, or by what came with them, and not by the word of others.
@@ -112,8 +120,7 @@ public struct AttestedChain: Sendable {
             // Of siblings at the run's beginning the one that the top goes back to is the one that stayed.
             let first = sorted[start...].prefix { $0.header.number == sorted[start].header.number }
             let base = AttestedChain.root(of: sorted[start...], among: first) ?? sorted[start]
-            _ = kept.record([base])
-            kept.begin(with: base)
+            _ = kept.begin(with: base)
             final = base.point
             head = final
             tree = HeaderTree(root: final)
@@ -292,11 +299,13 @@ public struct AttestedChain: Sendable {
             if isConflict { conflict = error }
             throw error
         }
-        if rule.finality != .byVotes { return try judge(fresh, checkpoint: checkpoint, at: unixSeconds) }
+        if rule.finality != .byVotes {
+            return try Judging.take(fresh, checkpoint: checkpoint, at: unixSeconds, &self)
+        }
         let found = try verifiedVotes(in: fresh)
         try makeRoom(for: fresh)
         var advance = ChainAdvance()
-        if let checkpoint { begin(with: checkpoint, &advance) }
+        if let checkpoint { advance.take(checkpoint: checkpoint, kept.begin(with: checkpoint)) }
         for entry in found.entries { tree.insert(entry) }
         for (vote, carrier) in found.votes { votes.record(vote, with: carrier, in: &tree) }
         advance.newVotes = found.votes.count
@@ -305,14 +314,6 @@ public struct AttestedChain: Sendable {
         let grown = found.entries.filter { $0.certificate != nil }.map(\.header.hash)
         try settle(&advance, grown: Set(grown))
         return advance
-    }
-
-    /// Takes the checkpoint's header down.
-    mutating func begin(with checkpoint: CertifiedHeader, _ advance: inout ChainAdvance) {
-        kept.begin(with: checkpoint)
-        advance.attested = [checkpoint]
-        advance.keep = [checkpoint]
-        advance.anchors = kept.record([checkpoint])
     }
 
     /// Forgets headers below `number`, never the floor; boundary headers stay within their own limit.

@@ -24,7 +24,11 @@ struct KeptLine: Sendable {
 
     func entry(hash: Bytes32) -> CertifiedHeader? { entries.last { $0.header.hash == hash } }
 
-    mutating func begin(with entry: CertifiedHeader) { entries.insert(entry, at: 0) }
+    /// Its lowest header is this one now; gives the anchor that it is, if it is one.
+    mutating func begin(with entry: CertifiedHeader) -> [Anchor] {
+        entries.insert(entry, at: 0)
+        return record([entry])
+    }
 
     mutating func append(contentsOf passed: [CertifiedHeader]) { entries.append(contentsOf: passed) }
 

@@ -220,7 +220,7 @@ enum WorkWalk {
     ) {
         let common = run.first { sync.attested.certifiedHeader(at: $0.header.number)?.header.hash == $0.header.hash }
         guard let rule = sync.workRule, let point = common?.header.point,
-            let standing = sync.attested.standing(at: point.number),
+            let standing = Judging.standing(at: point.number, in: sync.attested),
             let presync = presync(&sync, rule, above: point, standing, moreThan: sync.attested.work)
         else {
             // It lies deeper than headers are in memory here, or on another chain.
@@ -242,7 +242,7 @@ enum WorkWalk {
     private static func stop(_ sync: inout ChainSync) {
         guard let line = sync.weighing, let fork = line.fork, let end = line.end else { return }
         sync.resetWalk()
-        sync.attested.stop(fork: fork, rival: end)
+        Judging.stop(&sync.attested, fork: fork, rival: end)
         if let conflict = sync.attested.conflict { sync.directives.append(.conflict(conflict)) }
     }
 }

@@ -111,7 +111,7 @@ import Testing
         #expect(throws: ChainError.belowFinal(number: 10)) { _ = try chain.accept(Array(below.entries[9...])) }
         #expect(chain.head == old.last.point && chain.conflict == nil)
         #expect(try chain.accept(Array(atFloor.entries[10...])).head == atFloor.last.point)
-        chain.stop(fork: trunk[9].point, rival: below.last.point)
+        Judging.stop(&chain, fork: trunk[9].point, rival: below.last.point)
         let error = ChainError.tooDeep(fork: trunk[9].point, rival: below.last.point)
         #expect(throws: error) { _ = try chain.accept(atFloor.grow(1)) }
         #expect("\(error)".contains("undoDepth"))
@@ -145,8 +145,8 @@ import Testing
         }
         _ = try chain.accept(branch.entries)
         #expect(chain.floor.number == 20)
-        for number in 0...20 { #expect(chain.standing(at: UInt64(number))?.work == works[number]) }
-        #expect(chain.standing(at: 21) == nil)
+        for number in 0...20 { #expect(Judging.standing(at: UInt64(number), in: chain)?.work == works[number]) }
+        #expect(Judging.standing(at: 21, in: chain) == nil)
     }
 
     // MARK: Restarts
