@@ -58,6 +58,7 @@ public struct NetworkConfiguration: Hashable, Sendable {
             self.maxAgeSeconds = maxAgeSeconds
         }
 
+        /// Which of the rules it is.
         public var kind: Kind {
             switch terms {
             case .attested: .attested
