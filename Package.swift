@@ -87,24 +87,21 @@ let package = Package(
         floor(
             "Conformance",
             [
-                "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore", "Overlay", "StateContent",
-                "StateNetwork",
-                "ChainNetwork",
+                "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "UTP", "StateStore", "Overlay",
+                "StateContent", "StateNetwork", "ChainNetwork",
             ]),
         // Floor 9
         floor(
             "Fuzzing",
             [
-                "Shell", "Conformance", "Primitives", "MerklePatricia", "Chain", "Discovery", "UTP", "StateStore",
-                "Overlay", "StateContent", "StateNetwork", "ChainNetwork",
+                "Shell", "Conformance", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "UTP",
+                "StateStore", "Overlay", "StateContent", "StateNetwork", "ChainNetwork",
             ]),
         floor(
             "Bench",
             [
-                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "StateStore", "StateContent", "StateNetwork",
-                "Discovery",
-                "UTP",
-                "Overlay", "CCrypto",
+                "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "ChainNetwork", "StateStore",
+                "StateContent", "StateNetwork", "Discovery", "UTP", "Overlay", "CCrypto",
             ]),
         // Floor 10
         .executableTarget(
@@ -131,7 +128,7 @@ let package = Package(
             ],
             path: "Tests/soak", swiftSettings: settings),
         .target(
-            name: "ChainLab", dependencies: ["Primitives", "Chain"],
+            name: "ChainLab", dependencies: ["Primitives", "Chain", "ChainForge"],
             path: "Tests/ChainLab", swiftSettings: settings),
         .target(
             name: "StateLab", dependencies: ["Primitives", "MerklePatricia", "Chain", "StateStore", "StateContent"],
@@ -139,7 +136,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("Primitives", []),
         tests("MerklePatricia", ["MerklePatricia"]),
-        tests("Chain", ["Chain", "ChainLab", "MerklePatricia"]),
+        tests("Chain", ["Chain", "ChainForge", "ChainLab", "MerklePatricia"]),
         tests("Discovery", ["Discovery", "CSecp256k1", "CSodium"]),
         tests("UTP", ["UTP", "UTPLab"]),
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
@@ -153,7 +150,7 @@ let package = Package(
                 "Overlay",
                 "Simulation",
             ]),
-        tests("ChainNetwork", ["ChainNetwork", "Chain", "ChainLab", "StateStore"]),
+        tests("ChainNetwork", ["ChainNetwork", "Chain", "ChainForge", "ChainLab", "StateStore"]),
         tests(
             "Node",
             [
@@ -170,7 +167,7 @@ let package = Package(
             "Simulation",
             [
                 "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateContent", "StateNetwork", "StateStore",
-                "Chain",
+                "Chain", "ChainLab",
                 "MerklePatricia",
             ]),
         tests("Conformance", ["Conformance"]),

@@ -108,6 +108,8 @@ public enum BenchLimits {
     public static let seconds = 1.0
     /// Stack of a thread, in bytes: scratch of the trie's batches lies on it. That of a main thread on Linux.
     static let stackBytes = 8 << 20
+    /// Headers of a chain that is taken in: ten days of mainnet's blocks; and of one whose memory is measured.
+    static let headers = 100_000, manyHeaders = 1_000_000
     /// Leaves of the state that tries and stores are measured on. The size other clients were measured with.
     static let stateLeaves = 1_000_000
     /// Leaves of the state that memory is measured on.

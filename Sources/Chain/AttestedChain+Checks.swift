@@ -60,7 +60,7 @@ struct VoteBook: Sendable {
     }
 
     /// The latest time at which enough of `voters` had spoken.
-    func newestTime(of voters: VoterSet, _ rule: any ChainRule) -> UInt64? {
+    func newestTime(of voters: VoterSet, _ rule: any VotingRule) -> UInt64? {
         var spoken = VoterSet()
         let byTime = (0..<rule.voterCount).filter { voters.contains($0) }
             .map { (time: newestTime(of: $0), voter: $0) }.sorted { ($0.time, $1.voter) > ($1.time, $0.voter) }
@@ -95,10 +95,10 @@ extension AttestedChain {
 
     /// Where a linked run stands to what is held.
     enum Placement {
-        /// It joins. `fresh` is its part above the final block; the checkpoint's header, if this is the first to bring
+        /// It joins. `fresh` is its part above the floor; the checkpoint's header, if this is the first to bring
         /// it.
         case joins(fresh: [CertifiedHeader], checkpoint: CertifiedHeader?)
-        /// It is, by its hashes, not on the final block's line.
+        /// It is, by its hashes, not on the floor's line.
         case leavesFinalLine
     }
 
@@ -106,11 +106,11 @@ extension AttestedChain {
         guard let first = run.first?.header, let last = run.last?.header else {
             return .joins(fresh: [], checkpoint: nil)
         }
-        if first.number > final.number {
-            if first.number == final.number &+ 1, first.parentHash != final.hash { return .leavesFinalLine }
+        if first.number > floor.number {
+            if first.number == floor.number &+ 1, first.parentHash != floor.hash { return .leavesFinalLine }
             let parent =
-                first.parentHash == final.hash
-                ? final.number : tree.nodes[first.parentHash]?.entry.header.number
+                first.parentHash == floor.hash
+                ? floor.number : tree.nodes[first.parentHash]?.entry.header.number
             guard let parent else { throw .unknownParent(number: first.number, parentHash: first.parentHash) }
             guard first.number == parent &+ 1 else {
                 throw .wrongNumber(expected: parent &+ 1, found: first.number)
@@ -120,18 +120,18 @@ extension AttestedChain {
         if lacksCheckpoint, first.point == configuration.checkpoint, run.count == 1 {
             return .joins(fresh: [], checkpoint: CertifiedHeader(header: first))
         }
-        if last.number < final.number {
+        if last.number < floor.number {
             // On the line, or too old to tell: nothing to learn from it.
             let ours = certifiedHeader(at: last.number)
             return ours == nil || ours?.header.hash == last.hash
                 ? .joins(fresh: [], checkpoint: nil) : .leavesFinalLine
         }
-        let atFinal = run[Int(final.number - first.number)]
-        guard atFinal.header.hash == final.hash else {
-            if kept.isEmpty { throw .notTheCheckpoint(expected: final.hash, found: atFinal.header.hash) }
+        let atFinal = run[Int(floor.number - first.number)]
+        guard atFinal.header.hash == floor.hash else {
+            if kept.isEmpty { throw .notTheCheckpoint(expected: floor.hash, found: atFinal.header.hash) }
             return .leavesFinalLine
         }
-        let fresh = Array(run.drop { $0.header.number <= final.number })
+        let fresh = Array(run.drop { $0.header.number <= floor.number })
         return .joins(fresh: fresh, checkpoint: kept.isEmpty ? CertifiedHeader(header: atFinal.header) : nil)
     }
 
@@ -152,7 +152,7 @@ extension AttestedChain {
         for entry in run.reversed() {
             var good: [SignedClaim] = []
             for signed in entry.certificate?.claims ?? [] {
-                guard let voter = rule.claimedVoter(of: signed) else {
+                guard let voter = rule.voting.claimedVoter(of: signed) else {
                     throw .certificate(.unknownSigner(signed.signer))
                 }
                 let point = signed.claim.point
@@ -165,7 +165,7 @@ extension AttestedChain {
                 default: break
                 }
                 if self.votes.isNews(signed.claim, of: voter, in: tree) {
-                    votes.append((try rule.vote(in: signed), entry.header.hash))
+                    votes.append((try rule.voting.vote(in: signed), entry.header.hash))
                     good.append(signed)
                 }
                 switch signed.claim.kind {
@@ -206,10 +206,19 @@ extension AttestedChain {
         return nil
     }
 
-    /// A run off the final line is useless, unless enough keys have called it final too: then their word contradicts
-    /// itself, and nothing can go on.
-    func forkError(_ run: [CertifiedHeader]) throws(ChainError) -> (error: ChainError, rival: StatePoint?) {
-        guard let first = run.first?.header else { return (.belowFinal(number: 0), nil) }
+    /// A run off the final line is useless, unless those whose word makes blocks final have called it final too: then
+    /// their word contradicts itself, and nothing can go on.
+    func forkError(_ run: [CertifiedHeader]) throws(ChainError) -> (error: ChainError, isConflict: Bool) {
+        guard let first = run.first?.header else { return (.belowFinal(number: 0), false) }
+        switch rule {
+        case .votes: break
+        case .work: return (.belowFinal(number: first.number), false)
+        case .committee(let rule):
+            guard let rival = Judging.rival(in: run, rule, self) else {
+                return (.belowFinal(number: first.number), false)
+            }
+            return (.conflictingFinals(min(final, rival), max(final, rival)), true)
+        }
         var line = Dictionary(uniqueKeysWithValues: run.map { ($0.header.number, $0.header.hash) })
         if first.number > 0 { line[first.number - 1] = first.parentHash }
         var voters = VoterSet()
@@ -218,13 +227,13 @@ extension AttestedChain {
             let point = signed.claim.point
             let ours = point.number == final.number ? final.hash : certifiedHeader(at: point.number)?.header.hash
             let isOff = point.number > final.number || (ours != nil && ours != point.hash)
-            guard isOff, line[point.number] == point.hash, let voter = rule.claimedVoter(of: signed),
+            guard isOff, line[point.number] == point.hash, let voter = rule.voting.claimedVoter(of: signed),
                 !voters.contains(voter)
             else { continue }
-            voters.insert(try rule.vote(in: signed).voter)
+            voters.insert(try rule.voting.vote(in: signed).voter)
             rival = max(rival ?? point, point)
         }
-        guard rule.suffices(voters), let rival else { return (.belowFinal(number: first.number), nil) }
-        return (.conflictingFinals(min(final, rival), max(final, rival)), rival)
+        guard rule.voting.suffices(voters), let rival else { return (.belowFinal(number: first.number), false) }
+        return (.conflictingFinals(min(final, rival), max(final, rival)), true)
     }
 }

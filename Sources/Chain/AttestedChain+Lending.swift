@@ -17,6 +17,40 @@ extension AttestedChain {
         return claimsThatHold(in: certificate, of: point)
     }
 
+    /// The claims that may go round with an attested block; nil where there are none. Under votes those are signed by
+    /// keys of the network: head claims of that block, final ones of it or of attested blocks below.
+    public func claimsThatHold(in certificate: Certificate, of point: StatePoint) -> Certificate? {
+        switch (rule, headStanding) {
+        case (.votes(let voting), _):
+            Certificate(
+                certificate.claims.filter { signed in
+                    let claimed = signed.claim.point
+                    let fits =
+                        signed.claim.kind == .head
+                        ? claimed == point : claimed.number <= point.number && isAttested(claimed)
+                    guard fits, case .success = Result(catching: { try voting.vote(in: signed) }) else { return false }
+                    return true
+                })
+        case (.committee(let rule), .committee(let standing)?):
+            rule.claimsThatHold(in: certificate, of: point, by: standing.committee)
+        default: nil
+        }
+    }
+
+    /// Whether a header would be believed by itself and what came with it, its ancestors not being known yet. Changes
+    /// nothing.
+    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool {
+        if case .committee = rule, certifiedHeader(at: entry.header.number) == entry { return true }
+        return rule.isVouchedFor(entry, by: headStanding)
+    }
+
+    /// Whether it has cost something, or somebody's word, to make that very block: then nobody has made it up, whether
+    /// it will be attested or not.
+    public func isSpokenFor(_ entry: CertifiedHeader) -> Bool { rule.isSpokenFor(entry, by: headStanding) }
+
+    /// What the head hands on to its children; nil before the checkpoint's header is known, where that is needed.
+    public var headStanding: HeaderStanding? { tree.nodes[head.hash]?.standing ?? floorStanding }
+
     /// Whether a header would be taken, whatever certificate came with it.
     public func joins(_ header: BlockHeader) -> Bool {
         let outcome = Result { () throws(ChainError) in try check(header) }

@@ -1,5 +1,6 @@
 import Primitives
 
+// What votes make of the headers: the rule *attested head*.
 extension AttestedChain {
     /// Finds the final block and the head anew from the votes. Looks only at what votes have changed, so that a block
     /// costs the same whether ten or thousands are not final.
@@ -17,14 +18,14 @@ extension AttestedChain {
             advance.leftAt = zip(points, 0..<line.attestedCount).first { $0.hash != line[$1] }?.0.number
             line.advance(over: points)
             kept.append(contentsOf: passed.map(\.entry))
-            advance.anchors += recordAnchors(passed.map(\.entry))
+            advance.anchors += kept.record(passed.map(\.entry))
         }
         let changes = tree.takeChanges()
         let moved = follow(changes)
         if let left = moved.left.min() { advance.leftAt = min(advance.leftAt ?? left, left) }
         head = line.head.flatMap { tree.nodes[$0]?.entry.point } ?? final
         let voters = line.head.flatMap { tree.nodes[$0]?.voters } ?? tree.rootVoters
-        if let newest = votes.newestTime(of: voters, rule) { attestedAt = max(attestedAt ?? 0, newest) }
+        if let newest = votes.newestTime(of: voters, rule.voting) { attestedAt = max(attestedAt ?? 0, newest) }
         let joined = moved.joined.compactMap { tree.nodes[$0]?.entry }
         advance.attested += passed.filter { !$0.isAttested }.map(\.entry) + joined
         advance.keep += passed.filter { !$0.isStored || grown.contains($0.entry.header.hash) }.map(\.entry)
@@ -67,7 +68,7 @@ extension AttestedChain {
         let merged = last.certificate.map { $0.merged(with: added) ?? $0 } ?? added
         guard merged != last.certificate else { return }
         let proven = CertifiedHeader(header: last.header, certificate: merged)
-        kept[kept.count - 1] = proven
+        kept.replaceLast(with: proven)
         advance.keep.removeAll { $0.header.hash == proven.header.hash }
         advance.keep = (advance.keep + [proven]).sorted { $0.point < $1.point }
     }
@@ -81,7 +82,7 @@ extension AttestedChain {
         var joined: [Bytes32] = []
         while line.attestedCount < line.count {
             let next = line[line.attestedCount]
-            guard let node = tree.nodes[next], rule.suffices(node.voters) else { break }
+            guard let node = tree.nodes[next], rule.voting.suffices(node.voters) else { break }
             if !node.isAttested { joined.append(next) }
             tree.mark(next, attested: true)
             line.attest()
@@ -118,7 +119,7 @@ extension AttestedChain {
         var current = tree.root.hash
         while true {
             let final = tree.children(of: current).vouchedFor.filter { hash in
-                rule.suffices(tree.nodes[hash]?.finalVoters ?? VoterSet())
+                rule.voting.suffices(tree.nodes[hash]?.finalVoters ?? VoterSet())
             }
             guard let next = final.first else { return current }
             if final.count > 1, let a = tree.nodes[final[0]]?.entry.point, let b = tree.nodes[final[1]]?.entry.point {
@@ -141,8 +142,8 @@ extension AttestedChain {
         let children = tree.children(of: hash).vouchedFor
         guard children.count > 1 else { return children.first }
         let known = children.map { (hash: $0, voters: tree.nodes[$0]?.voters ?? VoterSet()) }
-        let attested = known.filter { rule.suffices($0.voters) }
-            .map { (hash: $0.hash, count: $0.voters.count, time: votes.newestTime(of: $0.voters, rule) ?? 0) }
+        let attested = known.filter { rule.voting.suffices($0.voters) }
+            .map { (hash: $0.hash, count: $0.voters.count, time: votes.newestTime(of: $0.voters, rule.voting) ?? 0) }
         let best = attested.min { ($1.count, $1.time, $0.hash) < ($0.count, $0.time, $1.hash) }
         if let best { return best.hash }
         return known.min { ($1.voters.count, $0.hash) < ($0.voters.count, $1.hash) }?.hash

@@ -19,34 +19,47 @@ public struct ChainAdvance: Hashable, Sendable {
     public var final: StatePoint?
     /// Anchors that became usable, rising.
     public var anchors: [Anchor] = []
+    /// Anchors that are usable no longer, rising: a heavier line took the place of their boundary blocks.
+    public var lostAnchors: [Anchor] = []
     /// Claims that were checked and had not been known: worth passing on even where they are not enough yet.
     public var newVotes = 0
 
     public init() {}
+
+    /// The checkpoint's header is known now, and what anchors follow from that.
+    mutating func take(checkpoint: CertifiedHeader, _ anchors: [Anchor]) {
+        attested = [checkpoint]
+        keep = [checkpoint]
+        self.anchors = anchors
+    }
+
     /// Whether nothing is attested, final or usable that was not before.
     public var isEmpty: Bool { attested.isEmpty && head == nil && final == nil && anchors.isEmpty }
+    /// Headers that became attested by themselves, or by what came with them, and not by the word of others.
+    public var judged = 0
 }
 
 /// The chain as far as its rule vouches for it. See the essay in `Chain.swift`.
 public struct AttestedChain: Sendable {
     public let configuration: NetworkConfiguration
-    let rule: any ChainRule
-    /// The newest final block; at first the checkpoint.
+    public let rule: ChainRule
+    /// The newest final block; at first the checkpoint. Under proof of work it may go back, as far as the floor.
     public internal(set) var final: StatePoint
     /// The newest attested block, on the final one's line; the final one itself where nothing above is attested.
     public internal(set) var head: StatePoint
-    /// When enough keys had last attested the head (or one before it), Unix seconds; nil before any certificate.
+    /// When enough keys had last attested the head (or one before it), Unix seconds; nil before any certificate. Under
+    /// rules without such words the head's own time.
     public internal(set) var attestedAt: UInt64?
     /// Set for good once two finals contradict each other: every later call throws it again.
     public internal(set) var conflict: ChainError?
 
-    /// The final line, contiguous, its last one the final block. Empty until the checkpoint's header is known.
-    var kept: [CertifiedHeader] = []
-    /// Headers of final boundary blocks by epoch; they outlive pruning.
-    private var anchorHeaders: [UInt64: BlockHeader] = [:]
+    /// The line up to the floor, and the anchors.
+    var kept: KeptLine
+    /// The floor's standing; nil where that needs the checkpoint's header and the header is not known.
+    public internal(set) var floorStanding: HeaderStanding?
     var tree: HeaderTree
-    /// The attested headers above the final block, and those above the head that some key vouches for: too few yet, but
-    /// they may be what proves the head, where keys have signed different blocks.
+    /// The attested headers above the floor, and those above the head that some key vouches for: too few yet, but they
+    /// may be what proves the head, where keys have signed different blocks.
     var line: FollowedLine
     var votes: VoteBook
     /// Stored headers that made room for others and are to be forgotten with the next advance.
@@ -54,22 +67,24 @@ public struct AttestedChain: Sendable {
     /// Whether the line is to be found anew from the final block on, because votes went with what made room.
     var isLineInDoubt = false
     /// Stored headers that do not lead anywhere any more, found at the restoring: an earlier version left them.
-    public private(set) var leftovers: [StatePoint] = []
+    public internal(set) var leftovers: [StatePoint] = []
 
     /// A chain of which only the checkpoint is known.
     public init(configuration: NetworkConfiguration) {
-        self.init(configuration: configuration, rule: AttestedHeadRule(configuration))
+        self.init(configuration: configuration, rule: ChainRule(configuration))
     }
 
     /// The same under a rule of the caller's.
-    public init(configuration: NetworkConfiguration, rule: any ChainRule) {
+    public init(configuration: NetworkConfiguration, rule: ChainRule) {
         self.configuration = configuration
         self.rule = rule
+        kept = KeptLine(configuration.epochs)
+        floorStanding = rule.standing(ofCheckpoint: nil)
         final = configuration.checkpoint
         head = configuration.checkpoint
         tree = HeaderTree(root: configuration.checkpoint)
         line = FollowedLine(above: configuration.checkpoint.number)
-        votes = VoteBook(voterCount: rule.voterCount)
+        votes = VoteBook(voterCount: rule.voting.voterCount)
     }
 
     /// A chain resumed from the attested headers that the node itself has stored, in any order.
@@ -77,19 +92,35 @@ public struct AttestedChain: Sendable {
     /// Certificates are checked again, so the head and the final block come out as they were. Where headers were
     /// pruned, the first of the newest unbroken run is trusted as final, like the store itself, and so are boundary
     /// headers below.
-    public init(configuration: NetworkConfiguration, restoring stored: [CertifiedHeader]) throws(ChainError) {
-        self.init(configuration: configuration)
+    ///
+    /// `floor`: what was stored with them where headers are judged as they come (`storedFloor`).
+    public init(
+        configuration: NetworkConfiguration, restoring stored: [CertifiedHeader], floor: StoredFloor? = nil
+    ) throws(ChainError) {
+        let rule = ChainRule(configuration)
+        if rule.finality != .byVotes {
+            let checkpoint = stored.first { $0.point == configuration.checkpoint }
+            let base = rule.standing(ofCheckpoint: checkpoint?.header).map {
+                StoredFloor(point: configuration.checkpoint, standing: $0)
+            }
+            guard let floor = floor ?? base else {
+                self.init(configuration: configuration)
+                return
+            }
+            try self.init(configuration: configuration, resuming: stored, above: floor)
+            return
+        }
+        self.init(configuration: configuration, rule: rule)
         let sorted = stored.filter { $0.header.number >= configuration.checkpoint.number }
             .sorted { $0.point < $1.point }
         guard var start = sorted.indices.last else { return }
         while start > 0, sorted[start - 1].header.number &+ 1 >= sorted[start].header.number { start -= 1 }
         if sorted[start].header.number > configuration.checkpoint.number + 1 {
-            _ = recordAnchors(Array(sorted[..<start]))
+            _ = kept.record(Array(sorted[..<start]))
             // Of siblings at the run's beginning the one that the top goes back to is the one that stayed.
             let first = sorted[start...].prefix { $0.header.number == sorted[start].header.number }
             let base = AttestedChain.root(of: sorted[start...], among: first) ?? sorted[start]
-            _ = recordAnchors([base])
-            kept = [base]
+            _ = kept.begin(with: base)
             final = base.point
             head = final
             tree = HeaderTree(root: final)
@@ -157,19 +188,16 @@ public struct AttestedChain: Sendable {
 
     /// The attested header at a height, with its certificate; nil above the head and below what is kept.
     public func certifiedHeader(at number: UInt64) -> CertifiedHeader? {
-        if number > final.number {
-            guard let place = line.place(of: number), place < line.attestedCount else { return nil }
-            return tree.nodes[line[place]]?.entry
-        }
-        guard let first = kept.first?.header.number, number >= first else { return nil }
-        return kept[Int(number - first)]
+        guard number > floor.number else { return kept.entry(at: number) }
+        guard let place = line.place(of: number), place < line.attestedCount else { return nil }
+        return tree.nodes[line[place]]?.entry
     }
 
     /// The attested header at a height; nil above the head and below what is kept, save for boundary blocks.
     public func header(at number: UInt64) -> BlockHeader? {
         if let header = certifiedHeader(at: number)?.header { return header }
         guard configuration.epochs.isBoundary(number) else { return nil }
-        return anchorHeaders[configuration.epochs.epoch(of: number)]
+        return kept.boundary(of: configuration.epochs.epoch(of: number))
     }
 
     /// The attested header of that very block; nil for any other block.
@@ -182,16 +210,16 @@ public struct AttestedChain: Sendable {
         if let number = tree.nodes[hash]?.entry.header.number {
             return header(of: StatePoint(number: number, hash: hash))
         }
-        return kept.last { $0.header.hash == hash }?.header
+        return kept.entry(hash: hash)?.header
     }
 
     /// The head's header; nil only as long as it is a checkpoint without one.
     public var headHeader: BlockHeader? { header(of: head) }
     /// The final block's header; nil only as long as it is a checkpoint without one.
-    public var finalHeader: BlockHeader? { kept.last?.header }
+    public var finalHeader: BlockHeader? { certifiedHeader(at: final.number)?.header }
 
     /// Whether the block is the final one, the checkpoint, or on the attested line.
-    public func isAttested(_ point: StatePoint) -> Bool { point == final || header(of: point) != nil }
+    public func isAttested(_ point: StatePoint) -> Bool { point == floor || header(of: point) != nil }
     /// Whether the block is the final one or one kept below it.
     public func isFinal(_ point: StatePoint) -> Bool { point.number <= final.number && isAttested(point) }
 
@@ -203,11 +231,11 @@ public struct AttestedChain: Sendable {
 
     /// The header and the checked claims held for a block, attested or not.
     public func held(_ hash: Bytes32) -> CertifiedHeader? {
-        tree.nodes[hash]?.entry ?? kept.last { $0.header.hash == hash }
+        tree.nodes[hash]?.entry ?? kept.entry(hash: hash)
     }
 
     /// The last block served to others: the head, or beyond it the last that any key vouches for.
-    public var servedTip: UInt64 { final.number + UInt64(line.count) }
+    public var servedTip: UInt64 { floor.number + UInt64(line.count) }
 
     /// What is served at a height: the attested line, and above it what some key vouches for.
     public func servedHeader(at number: UInt64) -> CertifiedHeader? {
@@ -215,45 +243,16 @@ public struct AttestedChain: Sendable {
         return line.hash(at: number).flatMap { tree.nodes[$0]?.entry }
     }
 
-    /// Whether a header's own certificate is enough to attest it, its ancestors not being known yet. Changes nothing.
-    public func isVouchedFor(_ entry: CertifiedHeader) -> Bool {
-        var voters = VoterSet()
-        for signed in entry.certificate?.claims ?? [] where signed.claim.point == entry.point {
-            guard case .success(let vote) = Result(catching: { try rule.vote(in: signed) }) else { return false }
-            voters.insert(vote.voter)
-        }
-        return rule.suffices(voters)
-    }
-
-    /// Whether at least one key of the network has spoken for that very block: then nobody has made it up, whether
-    /// enough keys do or not.
-    public func isSpokenFor(_ entry: CertifiedHeader) -> Bool {
-        // Honest certificates have valid claims only: one look is enough.
-        let own = entry.certificate?.claims.first { $0.claim.point == entry.point }
-        guard let own, case .success = Result(catching: { try rule.vote(in: own) }) else { return false }
-        return true
-    }
-
-    /// The claims that may go round with an attested block: signed by keys of the network, head claims of that block,
-    /// final ones of it or of attested blocks below. nil where there are none.
-    public func claimsThatHold(in certificate: Certificate, of point: StatePoint) -> Certificate? {
-        Certificate(
-            certificate.claims.filter { signed in
-                let claimed = signed.claim.point
-                let fits =
-                    signed.claim.kind == .head
-                    ? claimed == point : claimed.number <= point.number && isAttested(claimed)
-                guard fits, case .success = Result(catching: { try rule.vote(in: signed) }) else { return false }
-                return true
-            })
-    }
-
-    /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.
+    /// The blocks from the one above the floor up to a held one, which is the last; none where it is not held.
     public func line(to point: StatePoint) -> [StatePoint] {
         tree.path(to: point.hash).compactMap { tree.nodes[$0]?.entry.point }
     }
 
-    /// Number of headers held above the final one, attested or not.
+    /// The block below which nothing changes any more: the final one; under proof of work the one as deep below the
+    /// head as a heavier line may reach. All that is held in the tree descends from it.
+    public var floor: StatePoint { tree.root }
+
+    /// Number of headers held above the floor, attested or not.
     public var unfinalCount: Int { tree.count }
 
     /// Whether the line that is followed has as many headers above the final one as bridges make.
@@ -264,48 +263,49 @@ public struct AttestedChain: Sendable {
 
     /// Whether the checkpoint's header is not known, and what is kept begins right above it.
     public var lacksCheckpoint: Bool {
-        kept.first.map { $0.header.parentHash == configuration.checkpoint.hash } ?? (final == configuration.checkpoint)
+        kept.first.map { $0.header.parentHash == configuration.checkpoint.hash } ?? (floor == configuration.checkpoint)
     }
 
     /// The anchor of an epoch, once its boundary block is final.
     public func anchor(epoch: UInt64) -> Anchor? {
-        anchorHeaders[epoch].map { Anchor(epoch: epoch, hash: $0.hash) }
+        kept.anchor(epoch: epoch)
     }
 
     /// All usable anchors, rising.
-    public var anchors: [Anchor] {
-        anchorHeaders.keys.sorted().compactMap { anchor(epoch: $0) }
-    }
+    public var anchors: [Anchor] { kept.anchors }
 
     /// The usable anchor of the latest epoch.
-    public var newestAnchor: Anchor? { anchorHeaders.keys.max().flatMap { anchor(epoch: $0) } }
+    public var newestAnchor: Anchor? { kept.newestAnchor }
 
     /// The boundary block's header of a usable anchor; nil for any other.
     public func header(of anchor: Anchor) -> BlockHeader? {
-        anchorHeaders[anchor.epoch].flatMap { $0.hash == anchor.hash ? $0 : nil }
+        kept.boundary(of: anchor.epoch).flatMap { $0.hash == anchor.hash ? $0 : nil }
     }
 
     // MARK: What changes it
 
     /// Takes a run of headers, each the parent of the next, that joins what is held. Known ones may be among them.
     /// Either all of the run is taken or, with an error, nothing of it.
-    public mutating func accept(_ run: [CertifiedHeader]) throws(ChainError) -> ChainAdvance {
+    ///
+    /// `unixSeconds`: the time now. Under proof of work headers that are dated later are refused for the moment; left
+    /// out, none is.
+    public mutating func accept(
+        _ run: [CertifiedHeader], at unixSeconds: UInt64 = .max
+    ) throws(ChainError) -> ChainAdvance {
         if let conflict { throw conflict }
         try AttestedChain.checkLinks(run)
         guard case .joins(let fresh, let checkpoint) = try placement(of: run) else {
-            let (error, rival) = try forkError(run)
-            if rival != nil { conflict = error }
+            let (error, isConflict) = try forkError(run)
+            if isConflict { conflict = error }
             throw error
+        }
+        if rule.finality != .byVotes {
+            return try Judging.take(fresh, checkpoint: checkpoint, at: unixSeconds, &self)
         }
         let found = try verifiedVotes(in: fresh)
         try makeRoom(for: fresh)
         var advance = ChainAdvance()
-        if let checkpoint {
-            kept.insert(checkpoint, at: 0)
-            advance.attested = [checkpoint]
-            advance.keep = [checkpoint]
-            advance.anchors = recordAnchors([checkpoint])
-        }
+        if let checkpoint { advance.take(checkpoint: checkpoint, kept.begin(with: checkpoint)) }
         for entry in found.entries { tree.insert(entry) }
         for (vote, carrier) in found.votes { votes.record(vote, with: carrier, in: &tree) }
         advance.newVotes = found.votes.count
@@ -316,37 +316,25 @@ public struct AttestedChain: Sendable {
         return advance
     }
 
-    /// Forgets final headers below `number`, never the final one; boundary headers stay within their own limit.
-    public mutating func prune(below number: UInt64) {
-        guard let lowest, number > lowest else { return }
-        kept.removeFirst(Int(min(number - lowest, UInt64(kept.count - 1))))
-    }
+    /// Forgets headers below `number`, never the floor; boundary headers stay within their own limit.
+    public mutating func prune(below number: UInt64) { kept.prune(below: number) }
 
-    private mutating func makeRoom(for fresh: [CertifiedHeader]) throws(ChainError) {
+    mutating func makeRoom(for fresh: [CertifiedHeader]) throws(ChainError) {
         guard let first = fresh.first else { return }
         let new = fresh.count { !tree.contains($0.header.hash) }
         guard tree.count + new > ChainLimits.heldHeaders else { return }
         // Where all that is held is the line itself, nothing can go.
         if tree.count > line.count {
             let ends = [line.last ?? tree.root.hash, first.header.parentHash]
-            evicted += tree.keepOnly(pathsTo: ends, heads: votes.headHashes, carriers: votes.carriers)
-            isLineInDoubt = true
+            if rule.finality == .byVotes {
+                evicted += tree.keepOnly(pathsTo: ends, heads: votes.headHashes, carriers: votes.carriers)
+                isLineInDoubt = true
+            } else {
+                tree.keepOnly(pathsTo: ends)
+            }
         }
         guard tree.count + new <= ChainLimits.heldHeaders else {
             throw .tooManyUnverified(limit: ChainLimits.heldHeaders)
         }
-    }
-
-    mutating func recordAnchors(_ passed: [CertifiedHeader]) -> [Anchor] {
-        var added: [Anchor] = []
-        for entry in passed where configuration.epochs.isBoundary(entry.header.number) {
-            let anchor = configuration.epochs.anchor(at: entry.point)
-            anchorHeaders[anchor.epoch] = entry.header
-            added.append(anchor)
-        }
-        while anchorHeaders.count > ChainLimits.anchorHeaders, let oldest = anchorHeaders.keys.min() {
-            anchorHeaders[oldest] = nil
-        }
-        return added
     }
 }

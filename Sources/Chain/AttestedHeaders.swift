@@ -30,9 +30,9 @@ public protocol AttestedHeaders {
     /// The attested header at a height with its certificate, as block diffs carry it.
     func certifiedHeader(at number: UInt64) -> CertifiedHeader?
 
-    /// Whether at least one key of the network has spoken for that very block.
+    /// Whether it has cost somebody's word, or work, to make that very block.
     func isSpokenFor(_ entry: CertifiedHeader) -> Bool
-    /// Whether a header's own certificate is enough to attest it.
+    /// Whether a header would be believed by itself and what came with it.
     func isVouchedFor(_ entry: CertifiedHeader) -> Bool
     /// The claims of an encoded certificate that hold for an attested block; nil where there are none.
     func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate?

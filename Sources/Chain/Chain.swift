@@ -30,5 +30,10 @@
 // - A head claim moves with its key's later ones, so the head may leave a branch above F; a final claim never moves.
 //
 // Why a claim of the head block may carry final claims of ancestors: a signer makes both for every new block, so one
-// push of one header brings everyone both, and a stored header never needs a second certificate later. Why not count
-// work or stake here: other chains have other rules; each is one small `ChainRule`.
+// push of one header brings everyone both, and a stored header never needs a second certificate later.
+//
+// So it is under the rule *attested head*. Under the two others (`ChainRule`, folder `Rules`) a header is judged as it
+// comes, by what is with it and by its parent's *standing*, and only what holds enters the tree (`Judging`). *Proof of
+// work*: the heaviest line is the head's, F is 6 blocks below it, and the tree's root, the *floor*, lies deeper still:
+// down to there a heavier line may take back what was final, anchors included. *Committee*: every header is final, so
+// the tree is empty. Lines of too little work never come here: `Presync` reads them first.

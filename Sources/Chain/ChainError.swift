@@ -49,6 +49,15 @@ public enum ChainError: Error, Equatable, Sendable {
     case tooManyUnverified(limit: Int)
     /// Two blocks are attested final by enough keys and do not lie on one line. Nothing goes on after this.
     case conflictingFinals(StatePoint, StatePoint)
+    /// A line with more work than the one followed leaves it below what may be undone. Nothing goes on after this.
+    case tooDeep(fork: StatePoint, rival: StatePoint)
+
+    case work(WorkError)
+    /// A header that is dated too far after the clock here, Unix seconds. It may be taken later.
+    case ahead(number: UInt64, timestamp: UInt64, now: UInt64)
+    case committee(CommitteeError)
+    /// The store names a block as its chain's floor and has no header of it.
+    case lostFloor(StatePoint)
 }
 
 /// What is wrong with a block access list.

@@ -30,6 +30,15 @@ extension ChainError: CustomStringConvertible {
         case .tooManyUnverified(let limit): return "more than \(limit) headers above the final block"
         case .conflictingFinals(let one, let other):
             return "blocks \(one) and \(other) are both attested final, and not on one line"
+        case .tooDeep(let fork, let rival):
+            return "the line of block \(rival) has more work and leaves this one at block \(fork), deeper than "
+                + "rule.undoDepth lets it: see which line is the right one, and begin anew from a checkpoint on it"
+        case .work(let error): return "\(error)"
+        case .ahead(let number, let timestamp, let now):
+            return "block \(number) is dated \(timestamp), and the clock here says \(now): is it right?"
+        case .committee(let error): return "\(error)"
+        case .lostFloor(let point):
+            return "the store's chain stands on block \(point), whose header is not there: 'carousel run --rebuild'"
         }
     }
 }

@@ -16,6 +16,8 @@ struct HeaderTree: Sendable {
 
     struct Node: Sendable {
         fileprivate(set) var entry: CertifiedHeader
+        /// What the rule hands on to its children.
+        let standing: HeaderStanding
         fileprivate(set) var children = Children()
         /// The voters whose newest head claim stands on this header or on a descendant.
         fileprivate(set) var headVoters = VoterSet()
@@ -83,7 +85,7 @@ struct HeaderTree: Sendable {
     // MARK: Headers
 
     /// The header's parent must be in the tree. A header that is there keeps its place; its certificate is merged.
-    mutating func insert(_ entry: CertifiedHeader) {
+    mutating func insert(_ entry: CertifiedHeader, standing: HeaderStanding = .open) {
         let hash = entry.header.hash
         if let known = nodes[hash]?.entry {
             guard let added = entry.certificate else { return }
@@ -91,7 +93,7 @@ struct HeaderTree: Sendable {
             nodes[hash]?.entry = CertifiedHeader(header: known.header, certificate: merged)
             return
         }
-        nodes[hash] = Node(entry: entry)
+        nodes[hash] = Node(entry: entry, standing: standing)
         changeChildren(of: entry.header.parentHash) { HeaderTree.insert(hash, into: &$0.all) }
     }
 
@@ -220,6 +222,14 @@ struct HeaderTree: Sendable {
             forks.remove(next)
             queue += node.children.all
         }
+    }
+
+    /// Drops all nodes but the ones on the paths to `hashes`, where nobody votes.
+    mutating func keepOnly(pathsTo hashes: [Bytes32]) {
+        let wanted = Set(hashes.flatMap { path(to: $0) })
+        nodes = nodes.filter { wanted.contains($0.key) }
+        rootChildren.all.removeAll { !wanted.contains($0) }
+        for hash in wanted { nodes[hash]?.children.all.removeAll { !wanted.contains($0) } }
     }
 
     /// Drops all nodes but the ones on the paths to `hashes`, and finds out anew who vouches for those: `heads` are the

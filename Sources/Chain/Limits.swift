@@ -33,6 +33,27 @@ public enum ChainLimits {
     /// Blocks that may be between a bridge's head and what it calls final: fewer than bridges make before a later one
     /// is final, or none ever would be.
     public static let finalityDepth = UInt64(unfinalHeaders) - 1
+    /// Blocks above a block of proof of work that make it final: the custom of such chains, an hour of Bitcoin's.
+    public static let workFinalityDepth: UInt64 = 6
+    /// Most blocks below the head that a heavier line may be allowed to replace: half of what is held of all branches
+    /// above the floor, so that a rival line of the same length has room beside the one that is followed.
+    public static let undoDepth = UInt64(heldHeaders) / 2 - 512
+    /// Largest difficulty, hashes tried for a block on average: 2^96. Bitcoin's is below 2^80. 2^32 such blocks have a
+    /// sum of work that fits 128 bits.
+    public static let difficulty = UInt128(1) << 96
+    /// Largest value of the difficulty below which none may be: 2^53, what every reader of JSON takes for a whole
+    /// number.
+    public static let minimumDifficulty: UInt64 = 1 << 53
+    /// Longest interval between blocks that a difficulty aims at, and furthest that a block's time may be ahead of the
+    /// clock, seconds: a day.
+    public static let blockSeconds: UInt64 = 86_400
+    /// Headers looked through for the work that is asked for, before a line is given up: 4 MiB of marks.
+    public static let presyncHeaders = 1 << 24
+    /// Headers of a line's second coming that wait for those above them: with two bits each, 2^128 to one against
+    /// another line.
+    static let presyncHeld = 64
+    /// All stakes of a committee together: three times that is counted in 128 bits, and JSON's readers take half of it.
+    public static let stake: UInt64 = 1 << 62
     /// Bridges that a network's configuration may name: as many as there may be attesting keys.
     public static let bridges = 64
     /// Deepest sections: 16^4 of them.

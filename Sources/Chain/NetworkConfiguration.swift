@@ -5,21 +5,30 @@ import Primitives
 public struct NetworkConfiguration: Hashable, Sendable {
     /// What the chain's rule asks of a header before anything under it is believed.
     public struct Rule: Hashable, Sendable {
-        /// The rules there are.
-        public enum Kind: String, Sendable {
+        /// The rules there are, by the names that the network's file gives them.
+        public enum Kind: String, Sendable, CaseIterable {
             /// An Ethereum chain from a checkpoint on, attested by t of n Ed25519 keys.
             case attested
+            /// A chain whose headers prove work, and whose heaviest line is the chain.
+            case proofOfWork
+            /// A chain whose headers are signed by a committee that changes from term to term.
+            case committee
         }
-        public let kind: Kind
-        /// Ed25519 public keys, in the configuration's order.
-        public let keys: [Bytes32]
-        /// How many of the keys make a block attested.
-        public let threshold: Int
-        /// A head whose attestation is older than this is shown as stale. Seconds.
+
+        /// What each of them needs to know.
+        public enum Terms: Hashable, Sendable {
+            /// Ed25519 public keys, in the configuration's order, and how many of them make a block attested.
+            case attested(keys: [Bytes32], threshold: Int)
+            case proofOfWork(WorkTerms)
+            case committee(CommitteeTerms)
+        }
+
+        public let terms: Terms
+        /// A head whose attestation, or whose own time, is older than this is shown as stale. Seconds.
         public let maxAgeSeconds: UInt64
 
-        /// Throws unless there are 1…64 different keys and 1 ≤ threshold ≤ their number.
-        public init(kind: Kind = .attested, keys: [Bytes32], threshold: Int, maxAgeSeconds: UInt64) throws(ChainError) {
+        /// Attested head. Throws unless there are 1…64 different keys and 1 ≤ threshold ≤ their number.
+        public init(keys: [Bytes32], threshold: Int, maxAgeSeconds: UInt64) throws(ChainError) {
             guard (1...ChainLimits.voters).contains(keys.count) else {
                 throw .invalidConfiguration("rule.keys has \(keys.count) keys; 1 to \(ChainLimits.voters) are allowed")
             }
@@ -27,15 +36,42 @@ public struct NetworkConfiguration: Hashable, Sendable {
             guard (1...keys.count).contains(threshold) else {
                 throw .invalidConfiguration("rule.threshold is \(threshold); it must be 1 to \(keys.count)")
             }
+            try self.init(.attested(keys: keys, threshold: threshold), maxAgeSeconds: maxAgeSeconds)
+        }
+
+        /// Proof of work.
+        public init(work terms: WorkTerms, maxAgeSeconds: UInt64) throws(ChainError) {
+            try self.init(.proofOfWork(terms), maxAgeSeconds: maxAgeSeconds)
+        }
+
+        /// Committee.
+        public init(committee terms: CommitteeTerms, maxAgeSeconds: UInt64) throws(ChainError) {
+            try self.init(.committee(terms), maxAgeSeconds: maxAgeSeconds)
+        }
+
+        private init(_ terms: Terms, maxAgeSeconds: UInt64) throws(ChainError) {
             guard (1...ChainLimits.maxAgeSeconds).contains(maxAgeSeconds) else {
                 throw .invalidConfiguration(
                     "rule.maxAgeSeconds is \(maxAgeSeconds); it must be 1 to \(ChainLimits.maxAgeSeconds)")
             }
-            self.kind = kind
-            self.keys = keys
-            self.threshold = threshold
+            self.terms = terms
             self.maxAgeSeconds = maxAgeSeconds
         }
+
+        /// Which of the rules it is.
+        public var kind: Kind {
+            switch terms {
+            case .attested: .attested
+            case .proofOfWork: .proofOfWork
+            case .committee: .committee
+            }
+        }
+
+        /// The keys whose claims attest a head; none under other rules.
+        public var keys: [Bytes32] { if case .attested(let keys, _) = terms { keys } else { [] } }
+
+        /// How many peers may bring something new of one block: as many keys as attest it, or one.
+        public var threshold: Int { if case .attested(_, let threshold) = terms { threshold } else { 1 } }
     }
 
     public let name: String

@@ -50,9 +50,9 @@ extension ChainForge {
         work.fields.withdrawalsRoot = IndexedRoot.root(of: withdrawals.map(\.rlp))
         work.fields.gasUsed = work.gasUsed
         work.fields.accessList?.hash = list.hash
-        let header = try BlockHeader(work.fields)
-        let block = Block(header: header, transactions: work.transactions, withdrawals: withdrawals)
-        return MadeBlock(block: block, accessList: list)
+        let sealed = try sealer.seal(work.fields)
+        let block = Block(header: sealed.header, transactions: work.transactions, withdrawals: withdrawals)
+        return MadeBlock(block: block, accessList: list, certificate: sealed.certificate)
     }
 
     // MARK: Before and after the transactions

@@ -44,6 +44,8 @@ import Primitives
 public struct MadeBlock: Sendable {
     public let block: Block
     public let accessList: BlockAccessList
+    /// What a committee signed, where the chain has one.
+    public let certificate: Certificate?
 }
 
 /// Makes a chain block by block. See the essay above.
@@ -65,9 +67,15 @@ public struct ChainForge: Sendable {
     /// Accounts that were deleted; some come to life again.
     var deleted: [Int] = []
     var nextWithdrawal: UInt64 = 0
+    var sealer = HeaderSealer()
 
     /// Makes genesis. Errors: `ForgeError.shape`, `.noKey`, or a `ChainError` where a header cannot be.
-    public init(shape: ForgeShape, seed: UInt64) throws {
+    ///
+    /// `seal`: what makes the blocks above it those of its chain, given genesis; nothing, if left out. `difficulty`:
+    /// genesis's own, where blocks are mined.
+    public init(
+        shape: ForgeShape, seed: UInt64, difficulty: UInt64 = 0, seal: (BlockHeader) -> HeaderSealer = { _ in .init() }
+    ) throws {
         let ranges = [
             ("accounts", shape.accounts, ForgeLimits.accounts), ("blocks", shape.blocks, ForgeLimits.blocks),
             ("transactions", shape.transactions, ForgeLimits.transactions),
@@ -85,8 +93,11 @@ public struct ChainForge: Sendable {
             return key
         }
         state = MadeState(plan: plan, keys: keys)
-        genesis = try BlockHeader(ChainForge.genesisFields(root: state.root, shape: shape))
+        var fields = try ChainForge.genesisFields(root: state.root, shape: shape)
+        fields.difficulty = UInt256(difficulty)
+        genesis = try BlockHeader(fields)
         head = genesis
+        sealer = seal(genesis)
     }
 
     /// Makes the next block; nil after the last.
@@ -126,6 +137,7 @@ public struct ChainForge: Sendable {
     func childFields() -> BlockHeader.Fields {
         var fields = head.fields
         fields.parentHash = head.hash
+        fields.extraData = []
         fields.number += 1
         fields.timestamp += ChainForge.slotSeconds
         fields.baseFeePerGas = UInt256(ChainForge.baseFee(after: head))

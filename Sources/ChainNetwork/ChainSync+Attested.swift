@@ -9,6 +9,8 @@ extension ChainSync {
     public var head: StatePoint { attested.head }
     /// The newest final block; at first the checkpoint.
     public var final: StatePoint { attested.final }
+    /// The block below which nothing changes any more.
+    public var floor: StatePoint { attested.floor }
     public var headHeader: BlockHeader? { attested.headHeader }
     public var finalHeader: BlockHeader? { attested.finalHeader }
     public var attestedAt: UInt64? { attested.attestedAt }

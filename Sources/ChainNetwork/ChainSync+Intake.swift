@@ -13,6 +13,7 @@ extension ChainSync {
             let claim = try ChainPingPayload(decoding: payload)
             guard claim.genesisHash == configuration.genesisHash else { throw .anotherGenesis(claim.genesisHash) }
             peer.claim(lowest: claim.lowest, highest: claim.highest, certified: claim.certified)
+            peer.headHash = claim.headHash
             peer.heardOf = max(peer.heardOf, peer.certified)
             peers[id] = peer
         } catch {
@@ -28,7 +29,7 @@ extension ChainSync {
     mutating func peerLost(_ id: Bytes32) {
         peers[id] = nil
         for tag in requests.filter({ $0.value.peer == id }).keys { _ = release(tag) }
-        if case .single(id, _, _, _) = mode { resetWalk() }
+        if walkedPeer == id { resetWalk() }
     }
 
     /// Ends a request; its segment, if it has one, is wanted again.
@@ -62,12 +63,17 @@ extension ChainSync {
             case .notServed(let lowest, let highest): notServed(request, lowest: lowest, highest: highest, at: now)
             case .headers(let run):
                 guard run.count <= request.count, run.first?.header.number == request.first,
-                    zip(run, run.dropFirst()).allSatisfy({ $1.header.parentHash == $0.header.hash })
+                    !request.isRun || zip(run, run.dropFirst()).allSatisfy({ $1.header.parentHash == $0.header.hash })
                 else { throw .notWhatWasAsked }
                 if isCheckpoint { return takeCheckpoint(run, from: peer, at: now) }
                 guard request.isWanted else { return }
                 if case .single = mode {
                     take(run, provenBy: peer, at: now)
+                } else if case .probing(peer, _, let goal) = mode {
+                    guard accept(run, from: peer, at: now), let last = run.last?.header.number else { return }
+                    mode = .probing(peer: peer, next: last + 1, goal: goal)
+                } else if mode == .weighing {
+                    WorkWalk.take(run, &self, at: now)
                 } else if let index {
                     segments[index].state = .received(from: peer, run)
                     takeReceived(at: now)
@@ -91,7 +97,7 @@ extension ChainSync {
             peer.claim(lowest: lowest, highest: highest, certified: peer.certified)
             peers[request.peer] = peer
         }
-        guard case .single(request.peer, _, _, _) = mode else { return }
+        guard walkedPeer == request.peer else { return }
         resetWalk()
         peers.failed(request.peer, at: now)
     }
@@ -141,7 +147,7 @@ extension ChainSync {
     /// Gives a run to the chain. true if it was taken; if not, the peer has been dealt with.
     private mutating func accept(_ run: [CertifiedHeader], from peer: Bytes32, at now: Instant) -> Bool {
         do throws(ChainError) {
-            report(try attested.accept(run))
+            report(try attested.accept(run, at: unixSeconds))
             return true
         } catch .unknownParent {
             // Inside the run the links were checked first: it is the first parent that is not ours.
@@ -157,6 +163,8 @@ extension ChainSync {
             tellFull()
         } catch .belowFinal {
             // Another line, which lost: who has not heard of that yet is no liar.
+            WorkWalk.leaves(peer, &self, at: now)
+        } catch .ahead {
             resetWalk()
             peers.failed(peer, at: now)
         } catch .conflictingFinals(let a, let b) {
@@ -178,8 +186,9 @@ extension ChainSync {
 
     mutating func report(_ advance: ChainAdvance) {
         if !advance.keep.isEmpty || !advance.drop.isEmpty {
-            directives.append(.persist(advance.keep, forgetting: advance.drop))
+            directives.append(.persist(advance.keep, forgetting: advance.drop, floor: attested.storedFloor))
         }
+        if !advance.lostAnchors.isEmpty { directives.append(.anchorsLost(advance.lostAnchors)) }
         if let head = advance.head { directives.append(.headAdvanced(head, leaving: advance.leftAt)) }
         if advance.final != nil || !advance.anchors.isEmpty { directives.append(.finalAdvanced(advance.anchors)) }
         // The checkpoint's header may come after those above it.
@@ -189,9 +198,9 @@ extension ChainSync {
         }
         tellFull()
         if let lowest = attested.lowest,
-            attested.final.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
+            attested.floor.number - lowest > ChainNetworkLimits.keptHeaders + ChainNetworkLimits.forgottenTogether
         {
-            attested.prune(below: attested.final.number - ChainNetworkLimits.keptHeaders)
+            attested.prune(below: attested.floor.number - ChainNetworkLimits.keptHeaders)
         }
     }
 
@@ -203,7 +212,7 @@ extension ChainSync {
             return .notOffered
         }
         guard attested.conflict == nil else { return .notVerifiable }
-        return point.number > attested.final.number && !attested.isAttested(point) ? .wanted : .known
+        return point.number > attested.floor.number && !attested.isAttested(point) ? .wanted : .known
     }
 
     /// Whether an offered item is wanted: a new block that is not attested here yet.
@@ -222,7 +231,7 @@ extension ChainSync {
     /// A header came by the way, with a block diff for instance.
     mutating func learned(_ entry: CertifiedHeader, from id: Bytes32, at now: Instant) {
         let number = entry.header.number
-        guard attested.conflict == nil, number > attested.final.number else { return }
+        guard attested.conflict == nil, number > attested.floor.number else { return }
         peers.heard(of: number, by: id)
         do throws(ChainError) {
             try takeNew(entry, from: id)
@@ -239,6 +248,8 @@ extension ChainSync {
         } catch .tooManyUnverified {
             // Nothing to hold against the peer: there is no room as long as no later block is final.
             tellFull()
+        } catch .ahead, .committee(.noCertificate) {
+            // A clock that goes otherwise; and what goes round with state need not bring what a committee said of it.
         } catch .belowFinal {
             // Nor here: its keys have spoken for this block before others made a rival final, which it may not know.
         } catch {
@@ -260,11 +271,17 @@ extension ChainSync {
     }
 
     private mutating func takeNew(_ entry: CertifiedHeader, from source: Bytes32?) throws(ChainError) {
-        let advance = try attested.accept([entry])
+        // Below the least work a header is kept only as one of a line that was weighed.
+        if source != nil, lacksWork {
+            throw .unknownParent(number: entry.header.number, parentHash: entry.header.parentHash)
+        }
+        let advance = try attested.accept([entry], at: unixSeconds)
         report(advance)
         // What carries no new word of a key is no news: neither an echo nor a header that nobody vouches for is passed
-        // on.
-        guard advance.newVotes > 0, let held = attested.held(entry.header.hash), held.certificate != nil else { return }
+        // on. Under other rules that is news which has become attested.
+        guard advance.newVotes + advance.judged > 0, let held = attested.held(entry.header.hash),
+            held.certificate != nil || attested.rule.evidence == .nothing
+        else { return }
         push(held, source: source)
     }
 

@@ -5,6 +5,7 @@ extension ChainSync {
     /// Forgets batches under way and begins again where the chain stands.
     mutating func resetWalk() {
         mode = .parallel
+        weighing = nil
         segments = []
         unproven = []
         for tag in requests.keys { requests[tag]?.isWanted = false }
@@ -26,7 +27,7 @@ extension ChainSync {
     /// The next header that is needed, and the lowest that any peer serves, where no peer goes down to it and some have
     /// what comes after.
     public var gap: HeaderGap? {
-        let wanted = max(base, attested.final.number + 1)
+        let wanted = max(base, attested.floor.number + 1)
         return peers.lowestServed(beyond: wanted).map { HeaderGap(wanted: wanted, lowest: $0) }
     }
 
@@ -44,7 +45,14 @@ extension ChainSync {
         guard attested.conflict == nil else { return }
         settled = Settled(until: now, deadline: nil)
         if case .single = mode { planSingle(at: now) }
-        if mode == .parallel { planParallel(at: now) }
+        WorkWalk.goOn(&self, at: now)
+        if attested.floorStanding != nil {
+            if mode == .parallel, !lacksWork { planParallel(at: now) }
+            if mode == .parallel {
+                WorkWalk.plan(&self, at: now)
+                WorkWalk.goOn(&self, at: now)
+            }
+        }
         askForCheckpoint(at: now)
         // A plan that has changed something may be followed by another one that does.
         guard settled != nil else { return }
@@ -73,7 +81,8 @@ extension ChainSync {
             let first = segments.last?.end ?? frontier
             guard first <= target else { break }
             let count = min(UInt64(ChainNetworkLimits.batch), target - first + 1)
-            segments.append(Segment(first: first, count: Int(count)))
+            let end = attested.rule.batchEnd(from: first, first + count - 1)
+            segments.append(Segment(first: first, count: Int(end - first + 1)))
         }
         if segments.isEmpty, let suspect = unproven.last {
             prove(suspect.peer, at: now)
@@ -89,16 +98,17 @@ extension ChainSync {
     }
 
     /// The highest block for which there can be room above the final one.
-    private var highestHeld: UInt64 { attested.final.number + UInt64(ChainLimits.heldHeaders) }
+    private var highestHeld: UInt64 { attested.floor.number + UInt64(ChainLimits.heldHeaders) }
 
     /// Asks one peer for its whole line above the final block, to see whether it proves what it claims.
     mutating func prove(_ id: Bytes32, at now: Instant) {
+        if workRule != nil { return WorkWalk.probe(id, &self) }
         resetWalk()
         guard let peer = peers[id], peer.certified > attested.head.number else { return }
         // A claim beyond what may be held above the final block could not be proven anyway.
         let limit = highestHeld
         mode = .single(
-            peer: id, next: attested.final.number + 1, goal: min(peer.highest, limit),
+            peer: id, next: attested.floor.number + 1, goal: min(peer.highest, limit),
             certified: min(peer.certified, limit))
         planSingle(at: now)
     }
@@ -117,7 +127,8 @@ extension ChainSync {
             disprove(id, certified, at: now)
         } else if !requests.values.contains(where: { $0.isWanted && $0.peer == id }) {
             let count = min(UInt64(ChainNetworkLimits.batch), goal - next + 1)
-            _ = request(next, Int(count), of: id, at: now)
+            let end = attested.rule.batchEnd(from: next, next + count - 1)
+            _ = request(next, Int(end - next + 1), of: id, at: now)
         }
     }
 

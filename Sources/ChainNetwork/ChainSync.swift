@@ -15,10 +15,13 @@ public struct ChainSync: Sendable {
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag)
         /// Offer content to a peer.
         case offer(peer: Bytes32, key: [UInt8], value: [UInt8])
-        /// In one transaction, keep these headers on disk, rising by number, and forget those.
-        case persist([CertifiedHeader], forgetting: [StatePoint])
+        /// In one transaction, keep these headers on disk, rising by number, and forget those. `floor`: what is to be
+        /// written down with them, in place of the one before; nil where the rule hands nothing on.
+        case persist([CertifiedHeader], forgetting: [StatePoint], floor: StoredFloor?)
         /// There is another attested head. `leaving`: the lowest height of those that are attested no longer.
         case headAdvanced(StatePoint, leaving: UInt64?)
+        /// A heavier line took the place of these anchors' blocks; comes before the new head is told.
+        case anchorsLost([Anchor])
         /// There is another final block; the anchors that became usable by it, rising, or none.
         case finalAdvanced([Anchor])
         /// There are as many blocks above the final one, whose number is given, as there may be: nothing much goes on
@@ -26,8 +29,8 @@ public struct ChainSync: Sendable {
         case lacksFinality(above: UInt64)
         /// The peer did what no honest one does.
         case penalise(peer: Bytes32, reason: ChainNetworkError)
-        /// Two finals contradict each other, and nothing goes on; or a block that this node produced does not fit the
-        /// attested chain.
+        /// Two finals contradict each other, or a heavier line leaves ours below what may be undone, and nothing goes
+        /// on; or a block that this node produced does not fit the attested chain.
         case conflict(ChainError)
     }
 
@@ -53,6 +56,10 @@ public struct ChainSync: Sendable {
         /// From the final block upward, all from one peer that claims another line, until it has proven it or not.
         /// `goal` is the last block it serves, `certified` the last one it calls attested.
         case single(peer: Bytes32, next: UInt64, goal: UInt64, certified: UInt64)
+        /// Proof of work: the same of a peer on another line, whatever its height. Total work decides.
+        case probing(peer: Bytes32, next: UInt64, goal: UInt64)
+        /// Proof of work: a line is weighed before anything of it is kept (`weighing`).
+        case weighing
     }
 
     /// Nothing is to be planned until something is told or time has passed.
@@ -67,6 +74,8 @@ public struct ChainSync: Sendable {
         let peer: Bytes32
         let first: UInt64
         let count: Int
+        /// Whether each header is to be the child of the one before.
+        let isRun: Bool
         let deadline: Instant
         /// false once what it was for is given up.
         var isWanted = true
@@ -85,6 +94,11 @@ public struct ChainSync: Sendable {
     var unproven: [(peer: Bytes32, upTo: UInt64)] = [] { didSet { settled = nil } }
     /// The lowest block from which on every header up to the final one is stored; nil before there is any.
     public internal(set) var storedFrom: UInt64?
+    /// The line that is weighed, in mode `weighing`.
+    var weighing: LineWeighing? { didSet { settled = nil } }
+    /// The calendar's time as the node was told it last: headers dated too far after it wait. Before it was told none
+    /// is too late.
+    public var unixSeconds = UInt64.max
     /// The request for the checkpoint's header besides the walk, while it is under way.
     var checkpointRequest: RequestTag? { didSet { settled = nil } }
     /// Set while another plan would change nothing. The machine is asked after every event of the node, and most of
@@ -100,15 +114,16 @@ public struct ChainSync: Sendable {
 
     /// A machine that goes on from the headers the node has stored (`Directive.persist`), in any order: all of them, or
     /// the newest and those of epoch boundaries. `storedFrom`: what the store has down to; nil: what is given here.
+    /// `floor`: what was stored with them.
     public init(
         configuration: NetworkConfiguration, restoring stored: [CertifiedHeader] = [], storedFrom: UInt64? = nil,
-        seed: UInt64
+        floor: StoredFloor? = nil, seed: UInt64
     ) throws(ChainError) {
-        attested = try AttestedChain(configuration: configuration, restoring: stored)
+        attested = try AttestedChain(configuration: configuration, restoring: stored, floor: floor)
         generator = SeededGenerator(seed: seed)
         resetWalk()
         self.storedFrom = storedFrom ?? attested.lowest
-        if !attested.leftovers.isEmpty { directives.append(.persist([], forgetting: attested.leftovers)) }
+        if !attested.leftovers.isEmpty { directives.append(.persist([], forgetting: attested.leftovers, floor: nil)) }
     }
 
     /// Takes what has come about, in order.
@@ -129,7 +144,7 @@ public struct ChainSync: Sendable {
     }
 
     var servedHeights: (lowest: UInt64, highest: UInt64) {
-        (storedFrom ?? attested.lowest ?? attested.final.number + 1, attested.servedTip)
+        (storedFrom ?? attested.lowest ?? attested.floor.number + 1, attested.servedTip)
     }
 
     /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
@@ -141,7 +156,7 @@ public struct ChainSync: Sendable {
         case .number(let number): guard number >= storedFrom, number < lowest else { return nil }
         case .hash(let hash): guard attested.header(hash: hash) == nil else { return nil }
         }
-        return ServeHeaders(key: wanted, stored: storedFrom...attested.final.number, highest: attested.servedTip)
+        return ServeHeaders(key: wanted, stored: storedFrom...attested.floor.number, highest: attested.servedTip)
     }
 
     /// The value for a content key. A key that is none gets the same answer as one we have nothing for.
@@ -195,13 +210,26 @@ public struct ChainSync: Sendable {
         plan(at: now)
     }
 
+    /// Asks `peer` for headers at doubling distances from `first` downward.
+    mutating func requestDownward(from first: UInt64, of peer: Bytes32, at now: Instant) {
+        let key = HeadersKey(start: .number(first), count: 64, stride: 0, direction: .downward)
+        if let key { _ = request(key, first, of: peer, at: now) }
+    }
+
     /// Asks `peer` for `count` headers from `first` upward.
     mutating func request(_ first: UInt64, _ count: Int, of peer: Bytes32, at now: Instant) -> RequestTag? {
         guard let key = HeadersKey(start: .number(first), count: count) else { return nil }
+        return request(key, first, of: peer, at: now)
+    }
+
+    private mutating func request(
+        _ key: HeadersKey, _ first: UInt64, of peer: Bytes32, at now: Instant
+    ) -> RequestTag {
         let tag = RequestTag(value: nextTag)
         nextTag += 1
         requests[tag] = Request(
-            peer: peer, first: first, count: count, deadline: now + ChainNetworkLimits.requestTimeout)
+            peer: peer, first: first, count: Int(key.count), isRun: key.stride == 1,
+            deadline: now + ChainNetworkLimits.requestTimeout)
         peers[peer]?.requests += 1
         directives.append(.request(peer: peer, key: ChainContentKey.headers(key).encoded, tag: tag))
         return tag

@@ -1,3 +1,4 @@
+import Chain
 import Primitives
 
 /// What the peers say that they have of the chain, and how it went with those that were asked. All of it is only what
@@ -12,6 +13,10 @@ struct HeaderPeers: Sendable {
         fileprivate(set) var certified: UInt64 = 0
         /// Highest block that it is known to have heard of: nothing up to there needs to be pushed to it.
         var heardOf: UInt64 = 0
+        /// Hash of the head that it claims.
+        var headHash = Bytes32.zero
+        /// The head for which its whole line was asked for, under proof of work.
+        var probed = Bytes32.zero
         /// Requests to it that are open.
         var requests = 0
         /// Requests in a row that came to nothing.
@@ -75,6 +80,26 @@ struct HeaderPeers: Sendable {
             highest = max(highest ?? 0, peer.highest)
         }
         return highest
+    }
+
+    /// One of those that claim to serve the highest block above `number` and may be asked for what comes after that;
+    /// and that block.
+    func highestToAsk(
+        above number: UInt64, at now: Instant, using generator: inout SeededGenerator
+    ) -> (peer: Bytes32, highest: UInt64)? {
+        let able = all.filter { !$0.value.isResting(at: now) && $0.value.serves(number + 1) }
+        guard let highest = able.values.lazy.map(\.highest).max() else { return nil }
+        let best = able.filter { $0.value.highest == highest }.keys.sorted()
+        return best.randomElement(using: &generator).map { ($0, highest) }
+    }
+
+    /// One that claims a head which is not known here, at a height at which another block is attested here, and whose
+    /// line was not looked at for that head yet: the lowest id of them.
+    func onAnotherLine(than chain: AttestedChain, at now: Instant) -> Bytes32? {
+        all.filter { id, peer in
+            peer.certified > 0 && peer.certified <= chain.head.number && peer.headHash != peer.probed
+                && peer.highest > chain.floor.number && !peer.isResting(at: now) && !chain.holds(peer.headHash)
+        }.keys.min()
     }
 
     /// One of the least busy that claim to serve `number` and may be asked.

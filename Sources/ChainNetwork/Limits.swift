@@ -5,7 +5,7 @@ import Primitives
 public enum ChainNetworkLimits {
     /// Headers asked for at once: some 140 KB with their certificates, a fraction of what one answer may have.
     public static let batch = 100
-    /// Most headers one request may ask for.
+    /// Most headers one request may ask for. So many are asked for at once where a line is only weighed.
     static let headersPerRequest = 1_000
     /// Most bytes of a headers answer we make: what fits is sent, the asker goes on from there. Several hundred headers
     /// with their certificates.
@@ -18,6 +18,8 @@ public enum ChainNetworkLimits {
     public static let requestTimeout = Interval.seconds(30)
     /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
     static let checkpointAttempts = 2
+    /// Failures in a row after which a line that is weighed is given up: what was read of it is forgotten.
+    static let weighingAttempts = 4
     /// First pause after a failure of a peer; doubled with every further one.
     static let firstPause = Interval.seconds(1)
     /// Longest pause of a peer that fails.

@@ -343,11 +343,14 @@ enum WireRefusal: Error, Equatable, CustomStringConvertible {
     case gap
     /// A signed claim whose signature is not the signer's.
     case signature
+    /// A hash that is not under the target.
+    case target
 
     var description: String {
         switch self {
         case .gap: "the diff goes on from another state"
         case .signature: "the signature is not the signer's"
+        case .target: "the hash is not under the target"
         }
     }
 }

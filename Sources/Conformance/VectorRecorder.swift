@@ -7,7 +7,7 @@
 import Foundation
 import Primitives
 
-/// Makes `state-wire.json`, `state-ranges.json` and `chain-wire.json`.
+/// Makes `state-wire.json`, `state-ranges.json`, `chain-wire.json` and `chain-rules.json`.
 public enum VectorRecorder {
     /// Names and texts of the files, in order. Throws where a case does not do what it is recorded for.
     public static func files() throws -> [(name: String, text: String)] {
@@ -15,6 +15,7 @@ public enum VectorRecorder {
             (StateWireVectors.fileName, StateRecorder().document(), StateWireVectors.run),
             (StateRangeVectors.fileName, StateRecorder().rangesDocument(), StateRangeVectors.run),
             (ChainWireVectors.fileName, ChainRecorder().document(), ChainWireVectors.run),
+            (ChainRuleVectors.fileName, ChainRuleRecorder().document(), ChainRuleVectors.run),
         ].map { (name: String, document: JSONValue, run: (JSONValue) throws -> [CaseOutcome]) in
             for outcome in try run(document) where outcome.result != .passed {
                 throw VectorError.malformed("\(name) \(outcome.name): \(outcome.result)")

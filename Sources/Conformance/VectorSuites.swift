@@ -18,6 +18,7 @@ public enum VectorSuites {
         StateWireVectors.self,
         StateRangeVectors.self,
         ChainWireVectors.self,
+        ChainRuleVectors.self,
     ]
 
     /// Cases of one kind from another origin stand in a second file, `enr-derived.json` beside `enr.json`.

@@ -35,6 +35,8 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case genesisFile = "genesis-file"
     case chainDirectory = "chain-directory"
     case vectorFile = "vector-file"
+    /// A program of changes to headers that are right by work or by a committee's word.
+    case chainRule = "chain-rule"
     /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
     case rangeProof = "range-proof"
 
@@ -50,6 +52,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .genesisFile: return FileDecoders.geneses
         case .chainDirectory: return FileDecoders.chainDirectories(headers: headers())
         case .vectorFile: return FileDecoders.vectorFiles
+        case .chainRule: return RuleProgram.seeds()
         default: return []
         }
     }
@@ -92,6 +95,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .genesisFile: try FileDecoders.genesis(bytes)
         case .chainDirectory: try FileDecoders.chainDirectory(bytes)
         case .vectorFile: try FileDecoders.vectors(bytes)
+        case .chainRule: try RuleProgram.run(bytes)
         case .rangeProof: try RangeProgram.run(bytes)
         }
     }

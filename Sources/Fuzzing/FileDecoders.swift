@@ -67,11 +67,24 @@ enum FileDecoders {
 
     // First inputs.
 
-    private static let networkText = """
+    private static func networkText(rule: String) -> String {
+        """
         {"name": "my-network", "chainId": 7928, "genesisHash": "\(hash(1))",
          "checkpoint": {"number": 64, "hash": "\(hash(2))"}, "epochLength": 32, "sectionDepth": 1, "wideDepth": null,
-         "rule": {"kind": "attested", "keys": ["\(hash(3))"], "threshold": 1, "maxAgeSeconds": 3600}}
+         "rule": \(rule)}
         """
+    }
+
+    private static let rules = [
+        "{\"kind\": \"attested\", \"keys\": [\"\(hash(3))\"], \"threshold\": 1, \"maxAgeSeconds\": 3600}",
+        """
+        {"kind": "proofOfWork", "minimumDifficulty": 1000, "blockSeconds": 10, "aheadSeconds": 15, "undoDepth": 256,
+         "minimumWork": "0x1f4", "maxAgeSeconds": 60}
+        """,
+        """
+        {"kind": "committee", "members": [{"key": "\(hash(3))", "stake": 5}], "termLength": 9, "maxAgeSeconds": 60}
+        """,
+    ]
 
     private static let genesisText = """
         {"config": {"chainId": 7}, "alloc": {
@@ -82,7 +95,7 @@ enum FileDecoders {
 
     private static func hash(_ byte: UInt8) -> String { Hex.prefixed([UInt8](repeating: byte, count: 32)) }
 
-    static var networks: [[UInt8]] { [Array(networkText.utf8)] }
+    static var networks: [[UInt8]] { rules.map { Array(networkText(rule: $0).utf8) } }
     static var geneses: [[UInt8]] { [Array(genesisText.utf8)] }
 
     /// Chains of a genesis alone.

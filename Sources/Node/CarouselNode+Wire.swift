@@ -123,7 +123,8 @@ extension CarouselNode {
             requests[id] = .chain(tag)
         case .offer(let peer, let key, let value):
             offers.add([ContentItem(key: key, value: value)], to: peer, on: .chain, at: moment.instant)
-        case .persist(let headers, let forgotten): persist(headers, forgetting: forgotten)
+        case .persist(let headers, let forgotten, let floor): persist(headers, forgetting: forgotten, floor: floor)
+        case .anchorsLost(let anchors): state.handle(.anchorsLost(anchors), chain.attested, at: moment)
         case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
         case .finalAdvanced(let anchors):
             state.handle(.finalAdvanced(anchors), chain.attested, at: moment)
@@ -137,7 +138,7 @@ extension CarouselNode {
         case .penalise(let peer, let reason):
             log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)
-        case .conflict(let error): report(.failed("the chain's attestations contradict each other: \(error)"))
+        case .conflict(let error): report(.failed("nothing of the chain can be believed any more: \(error)"))
         }
     }
 
@@ -205,10 +206,13 @@ extension CarouselNode {
 
     /// Writes headers that are vouched for now, and forgets those that are not any more, in one transaction: what a
     /// crash leaves is one state of the chain or the other.
-    private mutating func persist(_ headers: [CertifiedHeader], forgetting forgotten: [StatePoint]) {
+    private mutating func persist(
+        _ headers: [CertifiedHeader], forgetting forgotten: [StatePoint], floor: StoredFloor?
+    ) {
         var batch = WriteBatch()
         for point in forgotten { batch.append(HeaderRecords.deleting(point)) }
         for entry in headers { batch.append(HeaderRecords.writing(entry)) }
+        if let floor { batch.append(HeaderRecords.writing(floor: floor)) }
         // Who does not have them after a kill asks for them again.
         batch.mayWait = true
         commit(batch)

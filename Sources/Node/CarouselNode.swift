@@ -126,7 +126,8 @@ public struct CarouselNode: Sendable {
                 key: configuration.key, configuration: configuration.overlay, entropy: Entropy(seed: entropy.bytes32()))
             chain = try ChainSync(
                 configuration: configuration.network, restoring: stored.headers, storedFrom: stored.lowestHeader,
-                seed: entropy.bytes32().word0)
+                floor: stored.floor, seed: entropy.bytes32().word0)
+            chain.unixSeconds = moment.unixSeconds
             state = try StateSync(
                 configuration: configuration.stateSync, stored: stored.held, chain: chain.attested, at: moment)
         } catch let error as DiscoveryError {
@@ -155,6 +156,7 @@ public struct CarouselNode: Sendable {
     /// Handles one event. Directives come about in order; take them with `drain`.
     public mutating func handle(_ event: Event, at moment: Moment) {
         let now = moment.instant
+        chain.unixSeconds = moment.unixSeconds
         switch event {
         case .datagram(let bytes, let source): overlay.receive(bytes, from: source, at: now)
         case .jobFinished(let id, let result):

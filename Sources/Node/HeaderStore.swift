@@ -5,7 +5,7 @@ import Primitives
 /// What is under way between the chain network and the store: old headers that are read for peers, and those that are
 /// forgotten. And which gap in the headers was told.
 struct HeaderStore: Sendable {
-    /// Final headers that are kept, from the newest down; nil: all.
+    /// Headers that are kept, from the chain's floor down; nil: all.
     private let kept: UInt64?
     private let epochLength: UInt64
     /// Jobs that read for peers under way.
@@ -21,13 +21,13 @@ struct HeaderStore: Sendable {
         self.epochLength = epochLength
     }
 
-    /// The headers to forget now: final ones beyond those that are to be kept, where there are enough of them to be
-    /// worth a transaction.
+    /// The headers to forget now: of those that nothing replaces the ones beyond what is to be kept, where they are
+    /// enough to be worth a transaction.
     func toPrune(_ chain: ChainSync) -> (from: UInt64, upTo: UInt64, epochLength: UInt64)? {
-        guard let kept, !isPruning, let first = chain.storedFrom, chain.final.number > kept,
-            chain.final.number - kept >= first + NodeLimits.headersPrunedTogether
+        guard let kept, !isPruning, let first = chain.storedFrom, chain.floor.number > kept,
+            chain.floor.number - kept >= first + NodeLimits.headersPrunedTogether
         else { return nil }
-        return (first, chain.final.number - kept, epochLength)
+        return (first, chain.floor.number - kept, epochLength)
     }
 
     /// The gap that is to be told now: no peer has had the header that is needed next for a while. Peers come one by

@@ -10,6 +10,8 @@ public struct StoredState: Sendable {
     /// Attested headers with their certificates, rising: the newest, which reach down below the final block, and before
     /// them those of epoch boundaries.
     public var headers: [CertifiedHeader] = []
+    /// The block that the headers above it are judged from, where headers are judged as they come.
+    public var floor: StoredFloor?
     /// The lowest block from which on every header is stored; nil where none is.
     public var lowestHeader: UInt64?
     /// Nodes that answered in earlier runs, the one that answered last first.
@@ -24,6 +26,7 @@ public struct StoredState: Sendable {
     ) throws(StoreError) -> StoredState {
         var stored = StoredState()
         stored.headers = try headers(in: snapshot, network)
+        stored.floor = try HeaderRecords.floor(in: snapshot)
         stored.lowestHeader = try HeaderRecords.lowest(in: snapshot)
         stored.knownNodes = try KnownNode.load(from: snapshot)
         let roots = Dictionary(stored.headers.map { ($0.header.hash, $0.header.stateRoot) }) { first, _ in first }

@@ -35,6 +35,9 @@ extension BridgeKeyError: CustomStringConvertible {
         case .notOfNetwork(_, let key):
             "the signing key \(key) is not among rule.keys of the network: nobody would believe it"
         case .givenTwice(_, let key): "the signing key \(key) is given twice: give each once"
+        case .committee:
+            "a committee signs this network's blocks, and a recorded chain has no certificates: run a holder, which "
+                + "gets them from the committee's nodes"
         }
     }
 }

@@ -40,6 +40,8 @@ public struct StateSync: Sendable {
         case headAdvanced(leaving: UInt64?)
         /// Another block is final; the anchors that became usable by it, rising, or none.
         case finalAdvanced([Anchor])
+        /// A heavier line took the place of these anchors' blocks; comes before `headAdvanced`.
+        case anchorsLost([Anchor])
         /// A bridge's next block.
         case block(ReplayedBlock)
     }
@@ -252,6 +254,7 @@ public struct StateSync: Sendable {
             if let leaving { rewind(from: leaving, chain, at: now) }
             chainMoved(final: [], chain, at: now)
         case .finalAdvanced(let anchors): chainMoved(final: anchors, chain, at: now)
+        case .anchorsLost(let lost): LostAnchors.forget(lost, &self, at: now)
         case .block(let block): replayer?.give(block)
         }
     }

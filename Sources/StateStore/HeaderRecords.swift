@@ -97,6 +97,17 @@ public enum HeaderRecords {
     }
 
     private static let lowestName = "lowest-header"
+    private static let floorName = "chain-floor"
+
+    /// The chain's floor and its standing: goes into the transaction of the headers that it follows from.
+    public static func writing(floor: StoredFloor) -> WriteBatch { StateWrites.local(floorName, floor.encoded) }
+
+    /// The floor; nil where none was written, as in every store of a chain that votes decide.
+    public static func floor(in snapshot: some StoreSnapshot) throws(StoreError) -> StoredFloor? {
+        guard let bytes = try LocalValues.value(floorName, in: snapshot) else { return nil }
+        guard let floor = StoredFloor(decoding: bytes) else { throw .corrupt(table: .local) }
+        return floor
+    }
 
     /// A step towards keeping no headers below a block but those of epoch boundaries, which name anchors.
     public struct Pruning: Sendable {

@@ -335,6 +335,13 @@ public enum StateWrites {
         return batch
     }
 
+    /// Forgets the crown of an anchor.
+    public static func dropCrown(_ anchor: Anchor) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.delete(.crowns, anchor.storeKey)
+        return batch
+    }
+
     /// Forgets the crowns of all epochs before `epoch`.
     public static func dropCrowns(before epoch: UInt64) -> WriteBatch {
         var batch = WriteBatch()

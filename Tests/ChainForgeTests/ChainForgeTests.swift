@@ -31,6 +31,43 @@ import Testing
 
     private static let firstHead = "0x6f0fed6d5acc0302ac44fa1392fe136c67cb83af164ec824985380eb8c145b7d"
 
+    /// Whole blocks, mined or signed: the chain's own rule takes their headers.
+    @Test func blocksAreSealedAsTheirRuleAsks() throws {
+        let shape = ForgeShape(accounts: 200, blocks: 9, transactions: 5)
+        let terms = try WorkTerms(
+            minimumDifficulty: 2, blockSeconds: 10, aheadSeconds: 0, undoDepth: 6, minimumWork: 0)
+        let committees = MadeCommittees(seed: 3, size: 4, termLength: 4)
+        let first = try CommitteeTerms(first: committees.committee(of: 0), termLength: 4)
+        let rules = [
+            try NetworkConfiguration.Rule(work: terms, maxAgeSeconds: 60),
+            try NetworkConfiguration.Rule(committee: first, maxAgeSeconds: 60),
+        ]
+        for rule in rules {
+            func make() throws -> (genesis: BlockHeader, blocks: [MadeBlock]) {
+                var forge = try ChainForge(shape: shape, seed: 1, difficulty: 16) { genesis in
+                    rule.kind == .committee
+                        ? HeaderSealer(
+                            committees: committees,
+                            in: ClaimContext(chainID: ChainForge.chainID, genesisHash: genesis.hash))
+                        : HeaderSealer(work: ProofOfWork(terms, maxAgeSeconds: 60), above: genesis)
+                }
+                var blocks: [MadeBlock] = []
+                while let made = try forge.next() { blocks.append(made) }
+                return (forge.genesis, blocks)
+            }
+            let (genesis, blocks) = try make()
+            #expect(try make().blocks.map(\.block.header) == blocks.map(\.block.header))
+            let configuration = try NetworkConfiguration(
+                name: "made", chainID: ChainForge.chainID, genesisHash: genesis.hash, checkpoint: genesis.point,
+                epochLength: 4, sectionDepth: 1, rule: rule)
+            var chain = AttestedChain(configuration: configuration)
+            let entries = blocks.map { CertifiedHeader(header: $0.block.header, certificate: $0.certificate) }
+            _ = try chain.accept([CertifiedHeader(header: genesis)] + entries, at: 1_800_000_000)
+            #expect(chain.head.number == 9)
+            for made in blocks { #expect(throws: Never.self) { try made.block.verifyBody() } }
+        }
+    }
+
     @Test func moreBlocksBeginWithTheSame() throws {
         var longer = try ChainForge(shape: ForgeShape(accounts: 300, blocks: 20, transactions: 10), seed: 13)
         var shorter = try ChainForge(shape: ForgeShape(accounts: 300, blocks: 5, transactions: 10), seed: 13)

@@ -240,7 +240,7 @@ import Testing
             client.handle(.offered(key: key, value: damaged(NewBlockValue.encode(offer)), by: Cluster.id(1)), at: .zero)
             client.advance(to: Instant.zero + .seconds(40))
             #expect(real.contains(client.head.hash) && real.contains(client.final.hash), "seed \(seed) round \(round)")
-            for case .persist(let kept, _) in client.drain() {
+            for case .persist(let kept, _, _) in client.drain() {
                 #expect(kept.allSatisfy { real.contains($0.header.hash) }, "seed \(seed) round \(round)")
             }
         }

@@ -98,7 +98,7 @@ struct Cluster {
 
     var persisted: [CertifiedHeader] {
         log.flatMap { directive -> [CertifiedHeader] in
-            if case .persist(let entries, _) = directive { entries } else { [] }
+            if case .persist(let entries, _, _) = directive { entries } else { [] }
         }
     }
 

@@ -33,7 +33,7 @@ private struct OldNetwork {
     }
 
     static func keep(_ directives: [ChainSync.Directive], in store: inout MemorySnapshot) {
-        for case .persist(let entries, let forgotten) in directives {
+        for case .persist(let entries, let forgotten, _) in directives {
             #expect(forgotten.isEmpty)
             for entry in entries { store.apply(OldNetwork.writing(entry)) }
         }

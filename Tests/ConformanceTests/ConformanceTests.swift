@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct ConformanceTests {
     /// Recorded or derived here: in `Specs/vectors` only.
-    private static let ownFiles = ["state-wire.json", "state-ranges.json", "chain-wire.json", "transactions.json"]
+    private static let ownFiles = [
+        "state-wire.json", "state-ranges.json", "chain-wire.json", "chain-rules.json", "transactions.json",
+    ]
 
     /// Every file of the shared folder, every case of every list: passed or policy, none skipped.
     @Test(
@@ -31,7 +33,7 @@ import Testing
     /// File and the least number of cases that it has.
     @Test(arguments: [
         ("discv5-wire.json", 34), ("enr.json", 118), ("portal-wire.json", 70), ("utp-wire.json", 20),
-        ("state-wire.json", 180), ("state-ranges.json", 70), ("chain-wire.json", 75),
+        ("state-wire.json", 180), ("state-ranges.json", 70), ("chain-wire.json", 75), ("chain-rules.json", 80),
         // Derived by libraries; tools/vectors makes them.
         ("enr-derived.json", 150), ("keccak.json", 155), ("rlp.json", 250), ("ssz.json", 220), ("trie.json", 31),
         ("range-proof.json", 160), ("headers.json", 75), ("bal.json", 60), ("transactions.json", 110),
@@ -50,7 +52,7 @@ import Testing
     @Test func everyFileOfTheFolderIsKnown() {
         let report = ConformanceRunner.run(paths: [Self.folder.path])
         #expect(report.exitCode == 0)
-        #expect(report.files.count == 16)
+        #expect(report.files.count == 17)
     }
 
     /// The recorded files are what this implementation says: a change of the wire shows here.
@@ -62,7 +64,7 @@ import Testing
     }
 
     /// A suite that accepted everything would pass the valid cases: the verdicts turned round must all fail.
-    @Test(arguments: ["state-wire.json", "state-ranges.json", "chain-wire.json"])
+    @Test(arguments: ["state-wire.json", "state-ranges.json", "chain-wire.json", "chain-rules.json"])
     func turnedVerdictsFail(_ name: String) throws {
         let data = try Data(contentsOf: Self.folder.appendingPathComponent(name))
         var document = try JSONValue(parsing: data).object

@@ -53,7 +53,7 @@ import Testing
 
     /// Types of other floors that are over the limits: stored fields and methods. The numbers are true, and only fall.
     private static let large: [String: (fields: Int, methods: Int)] = [
-        "Chain.AttestedChain": (14, 42),
+        "Chain.AttestedChain": (14, 41),
         "Discovery.Discovery.Configuration": (38, 0),
         "Overlay.Overlay": (7, 44),
         "Overlay.OverlayStatistics": (27, 0),

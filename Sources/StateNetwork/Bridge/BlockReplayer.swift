@@ -16,6 +16,8 @@ public enum BridgeKeyError: Error, Equatable, Sendable {
     case notOfNetwork(index: Int, key: Bytes32)
     /// A key that was given before.
     case givenTwice(index: Int, key: Bytes32)
+    /// The network's blocks are signed by committees, whose certificates a recorded chain does not have.
+    case committee
 }
 
 /// The part of a bridge that only a bridge has: blocks come in, in order; each is applied to the whole state, signed
@@ -70,6 +72,7 @@ struct BlockReplayer: Sendable {
         _ network: NetworkConfiguration, seeds: [[UInt8]], finalityDepth: UInt64, head: StatePoint?,
         unfinal: [StatePoint]
     ) throws(BridgeKeyError) {
+        guard network.rule.kind != .committee else { throw .committee }
         var keys: [AttestingKey] = []
         for (index, seed) in seeds.enumerated() {
             guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else { throw .seed(index: index) }

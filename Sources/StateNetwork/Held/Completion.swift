@@ -11,7 +11,7 @@ struct Completion: Sendable {
     /// Sections of the arc, by which the next look is put off.
     private var sections: Int
     /// After a start, the anchor at which everything was complete before.
-    private let resumed: Anchor?
+    private var resumed: Anchor?
 
     init(sections: Int, resumed: Anchor?) {
         self.sections = sections
@@ -20,6 +20,12 @@ struct Completion: Sendable {
 
     /// The newest anchor at which everything of the arc was complete, in this run or the one before.
     var anchor: Anchor? { told ?? resumed }
+
+    /// These anchors are none any more.
+    mutating func forget(_ lost: [Anchor]) {
+        if told.map(lost.contains) ?? false { told = nil }
+        if resumed.map(lost.contains) ?? false { resumed = nil }
+    }
 
     /// The arc has so many sections from now on. The anchor at which all of it is complete is told anew.
     mutating func cover(sections: Int) {

@@ -39,6 +39,13 @@ public struct Crowns: Sendable {
         note(crown.nodes, at: epochs.boundary(of: anchor.epoch) ?? 0, beside: head)
     }
 
+    /// Forgets the crowns of these anchors; gives those that were held.
+    mutating func drop(_ lost: [Anchor]) -> [Anchor] {
+        let held = lost.filter { contains($0) }
+        list.removeAll { held.contains($0.anchor) }
+        return held
+    }
+
     /// Adds nodes of the state after a block to what can be proven. Where that is too much, what proves neither an
     /// anchor nor the verified head nor a block after it goes, and then the oldest: a section whose hash cannot be
     /// proven any more is caught up, and the answer brings the proof.

@@ -64,7 +64,7 @@ public struct WalkPlanner: Sendable {
     mutating func hear(_ event: StateSync.Event, _ peers: HolderDirectory) {
         switch event {
         case .peerUpdated(let info): if StatePeer.isNews(info, after: peers[info.id]) { isDue = true }
-        case .peerLost, .headAdvanced, .finalAdvanced: isDue = true
+        case .peerLost, .headAdvanced, .finalAdvanced, .anchorsLost: isDue = true
         default: break
         }
     }
@@ -179,7 +179,7 @@ public struct WalkPlanner: Sendable {
         // the limit allows. Ranges wait until all that they may bring is covered.
         if !budget.isOverdrawn(at: now) {
             planComparisons(with: newest, holdings, &draft, by: &chooser)
-            planCrossings(to: newest, holdings, &draft, by: &chooser)
+            planCrossings(to: newest, holdings, chain, &draft, by: &chooser)
             planCodes(holdings, operations, chain, &draft, by: &chooser)
             if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
         }
@@ -215,7 +215,8 @@ public struct WalkPlanner: Sendable {
     /// `D`: complete sections behind the newest anchor, asked for in groups that one peer can serve from one anchor.
     /// Those that were away for longer than any holder's history reaches back are compared by their subtree hashes.
     private mutating func planCrossings(
-        to newest: Anchor, _ holdings: Holdings, _ draft: inout WalkDraft, by chooser: inout some PeerChooser
+        to newest: Anchor, _ holdings: Holdings, _ chain: some AttestedHeaders, _ draft: inout WalkDraft,
+        by chooser: inout some PeerChooser
     ) {
         guard holdings.crowns.contains(newest) else { return }
         for (anchor, sections) in holdings.book.behind(newest) {
@@ -223,9 +224,9 @@ public struct WalkPlanner: Sendable {
                 !holdings.book.isLocked($0) && !draft.taken.contains($0)
                     && !awaitsCrowns($0, at: newest, holdings, now: draft.now)
             }
-            // From the anchor before the newest every holder leads on: its refusal is a mistake. But nobody can help a
-            // diff that fits no answer.
-            let mayBeTooOld = anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
+            // From the anchor before the newest every holder leads on: its refusal is a mistake, unless that anchor is
+            // none any more. But nobody can help a diff that fits no answer.
+            let mayBeTooOld = !chain.isFinal(anchor) || anchor.epoch + WalkLimits.anchorsServed <= newest.epoch
             let refusing = refusals.lackHistory(from: anchor)
             var (led, compared): ([Int], [Int]) = ([], [])
             for section in behind {

@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// A rule that counts what it is asked.
-private struct CountingRule: ChainRule {
+private struct CountingRule: VotingRule {
     final class Counter: Sendable {
         private let count = Mutex(0)
         func add() { count.withLock { $0 += 1 } }
@@ -36,7 +36,7 @@ private struct CountingRule: ChainRule {
     @Test(arguments: [1, 2]) func aBlockCostsTheSameHoweverManyAreNotFinal(threshold: Int) throws {
         let made = try MadeChain.voted(by: 2, threshold: threshold)
         let rule = CountingRule(rule: AttestedHeadRule(made.configuration))
-        var chain = AttestedChain(configuration: made.configuration, rule: rule)
+        var chain = AttestedChain(configuration: made.configuration, rule: .votes(rule))
         _ = try chain.accept(made.bare([made.genesis]))
         var costs: [Int] = []
         // Key 1 is silent: with a threshold of 2 nothing is attested either.

@@ -26,6 +26,20 @@ import Testing
         #expect(throws: NodeError.bridgeKey(.givenTwice(index: 1, key: own))) { try begin(with: [good, good]) }
     }
 
+    /// There a recorded chain proves nothing: it has no certificates.
+    @Test func aCommitteesNetworkHasNoBridge() throws {
+        let member = Committee.Member(key: try Bench.attestingKey(0).publicKey, stake: 1)
+        let bench = try Bench.configuration(.bridge).network
+        let network = try NetworkConfiguration(
+            name: "committee", chainID: bench.chainID, genesisHash: bench.genesisHash, checkpoint: bench.checkpoint,
+            epochLength: 8, sectionDepth: 1,
+            rule: NetworkConfiguration.Rule(
+                committee: CommitteeTerms(first: Committee([member]), termLength: 8), maxAgeSeconds: 60))
+        #expect(throws: BridgeKeyError.committee) {
+            _ = try BlockReplayer(network, seeds: [], finalityDepth: 5, head: nil, unfinal: [])
+        }
+    }
+
     /// However far the final block is to be behind the head, and however high the numbers are.
     @Test(arguments: [(0, [5]), (2, [3]), (5, [0]), (6, []), (.max, [])] as [(UInt64, [UInt64])])
     func theFinalBlockIsThatFarBehind(depth: UInt64, final: [UInt64]) throws {

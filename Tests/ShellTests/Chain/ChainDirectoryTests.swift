@@ -285,7 +285,10 @@ struct ChainDirectoryTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("network-\(UUID().uuidString).json")
             .path
         defer { try? FileManager.default.removeItem(atPath: path) }
-        for configuration in [try made(nil), try made(3), try made(nil, bridges: [try record()])] {
+        for configuration in [
+            try made(nil), try made(3), try made(nil, bridges: [try record()]), try RuleFileTests.worked(),
+            try RuleFileTests.signed(),
+        ] {
             try NetworkConfigurationFile.write(configuration, to: path)
             #expect(try NetworkConfigurationFile.read(path) == configuration)
         }
@@ -314,7 +317,8 @@ struct ChainDirectoryTests {
                 file: "n.json", field: "checkpoint.hash", expected: "0x and 64 hex digits")
         ) { try decode("\"hash\": \"0x00", "\"hash\": \"0x") }
         #expect(
-            throws: NetworkConfigurationError.wrongType(file: "n.json", field: "rule.kind", expected: "\"attested\"")
+            throws: NetworkConfigurationError.wrongType(
+                file: "n.json", field: "rule.kind", expected: "one of \"attested\", \"proofOfWork\", \"committee\"")
         ) {
             try decode("attested", "believed")
         }

@@ -19,6 +19,8 @@ struct LeastLoaded: PeerChooser {
 struct AnchoredChain: AttestedHeaders {
     var newestAnchor: Anchor?
     var attested: Set<StatePoint> = []
+    /// Anchors whose blocks a heavier line has replaced.
+    var lost: Set<Anchor> = []
 
     var head: StatePoint { StatePoint(number: 0, hash: .zero) }
     var headHeader: BlockHeader? { nil }
@@ -30,7 +32,7 @@ struct AnchoredChain: AttestedHeaders {
     func header(of anchor: Anchor) -> BlockHeader? { nil }
     func anchor(epoch: UInt64) -> Anchor? { nil }
     func isAttested(_ point: StatePoint) -> Bool { attested.contains(point) }
-    func isFinal(_ anchor: Anchor) -> Bool { true }
+    func isFinal(_ anchor: Anchor) -> Bool { !lost.contains(anchor) }
     func certifiedHeader(at number: UInt64) -> CertifiedHeader? { nil }
     func isSpokenFor(_ entry: CertifiedHeader) -> Bool { false }
     func isVouchedFor(_ entry: CertifiedHeader) -> Bool { false }
