@@ -1,12 +1,12 @@
 import Overlay
 import Primitives
 import StateContent
-import StateNetwork
 import Synchronization
 import Testing
 
 @testable import Node
 @testable import Simulation
+@testable import StateNetwork
 
 /// How often a liar has lied.
 final class Tally: Sendable {

@@ -1,12 +1,12 @@
 import Chain
 import Primitives
 import StateContent
-import StateNetwork
 import StateStore
 import Testing
 
 @testable import Node
 @testable import Simulation
+@testable import StateNetwork
 
 /// Liars of the kinds that a walk meets only where storage is spread, or where a section is compared.
 @Suite("Liars about what is rarely asked for") struct SpreadLiarTests {

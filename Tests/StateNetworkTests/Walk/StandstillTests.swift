@@ -42,7 +42,8 @@ import Testing
         var walk = walk(peers: [1, 2, 3], lanes: 1)
         let first = try #require(walk.plan().asked.first)
         // The chooser would take the lowest id of equals.
-        let helper = try #require([Walk.id(3), Walk.id(2)].first { $0 != first.peer })
+        let others: [Bytes32] = [Walk.id(3), Walk.id(2)]
+        let helper = try #require(others.first { $0 != first.peer })
         walk.holders.ended(try #require(first.task), of: helper, .done(bytes: 1), at: walk.now)
         walk.now = walk.now + .seconds(2)
         stand(first, in: &walk)
