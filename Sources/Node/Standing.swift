@@ -45,9 +45,12 @@ enum Standing {
         let (holders, book) = (node.state.holders, node.state.holdings.book)
         func waiting(for index: Int, _ why: String) -> NodeProgress.Waiting {
             let place = book.place(of: index)
-            return NodeProgress.Waiting(
+            var waiting = NodeProgress.Waiting(
                 section: "\(book.section(index))", providers: holders.providers(of: place),
                 keepers: holders.keepers(of: place), why: why)
+            waiting.supply = SectionSupply(of: place, in: holders)
+            waiting.why += useless(waiting.supply)
+            return waiting
         }
         if let index = node.state.idleSections.first(where: { holders.providers(of: book.place(of: $0)) == 0 }) {
             return waiting(for: index, search(node, for: book.place(of: index), at: now))
@@ -57,6 +60,14 @@ enum Standing {
             return waiting(
                 for: slow.section ?? node.arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
         }
+    }
+
+    /// That those who say that they have a section are of no use, where that is so.
+    private static func useless(_ supply: SectionSupply) -> String {
+        guard supply.isWorthNothing else { return "" }
+        let count = supply.announcing + supply.left
+        let epochs = supply.epochs.isEmpty ? "" : " at epoch " + supply.epochs.map(String.init).joined(separator: ", ")
+        return "; \(count) said that they have it\(epochs) and gave nothing that holds"
     }
 
     /// What is being done to find somebody who has a section.
@@ -151,9 +162,10 @@ enum Standing {
         let book = node.state.holdings.book
         guard let missing = node.arc.first(where: { !book.isComplete($0) }) else { return nil }
         let ready = providers(node, of: missing, at: newest)
+        let supply = SectionSupply(of: book.place(of: missing), in: node.state.holders)
         return Stall(
             seconds: seconds,
-            reason: "section \(book.section(missing)) has \(ready) reachable holders at \(newest)",
+            reason: "section \(book.section(missing)) has \(ready) reachable holders at \(newest)" + useless(supply),
             advice: ready == 0 ? search(node, for: missing, at: now) : "retrying")
     }
 

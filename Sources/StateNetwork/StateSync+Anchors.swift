@@ -80,7 +80,13 @@ extension StateSync {
 
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
-        if let newest = chain.newestAnchor { fold(to: newest, isNew: false, at: now) }
+        if let newest = chain.newestAnchor {
+            // The store may have had no room for it when the anchor became final, and nobody else can make it.
+            if replayer != nil, !holdings.crowns.contains(newest), !operations.writesCrown(of: newest) {
+                storeOwnCrown(of: newest, chain, at: now)
+            }
+            fold(to: newest, isNew: false, at: now)
+        }
         SpreadKeeping.keep(&self, chain, at: now)
         if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {
             complete(at: anchor, chain, at: now)
