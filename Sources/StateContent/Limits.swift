@@ -13,6 +13,9 @@ public enum StateContentLimits {
     public static let historyFactor = 8, historyFloor = 256 << 10
     /// A request of ours: it must fit a packet beside a header. Source: Specs/wire.md §3.
     public static let keyBytes = 1_024
+    /// What a query about one account takes for a range of one position: two ways of 64 levels at most, of which a real
+    /// trie has a dozen, at 532 bytes a branch.
+    public static let queryBytes: UInt32 = 64 << 10
     /// Leaves (accounts and slots) of one answer. Source: Specs/wire.md §4.1.
     public static let leaves = 65_536
     /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: Specs/wire.md §4.1.

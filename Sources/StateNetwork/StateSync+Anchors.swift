@@ -14,6 +14,7 @@ extension StateSync {
         completion.somethingCameAbout(at: now)
         guard let newest = anchors.last else { return }
         outbox.log(.info, "\(newest) is final")
+        totals.rollForward.becameFinal(anchors.count, holds: holdings.book.firstBehind(newest) != nil, at: now)
         if planner.phase == .walking, holdings.book.isMidway { totals.crossingsWhileFetching += anchors.count }
         planner.anchorsAdvanced(holdings.book)
         holders.anchorsAdvanced(to: chain.newestAnchors)
@@ -80,7 +81,12 @@ extension StateSync {
 
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
-        if let newest = chain.newestAnchor { fold(to: newest, isNew: false, at: now) }
+        if let newest = chain.newestAnchor {
+            fold(to: newest, isNew: false, at: now)
+            if holdings.book.firstBehind(newest) == nil, holdings.book.mixed.isEmpty {
+                totals.rollForward.arrived(at: now)
+            }
+        }
         SpreadKeeping.keep(&self, chain, at: now)
         if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {
             complete(at: anchor, chain, at: now)
