@@ -79,17 +79,17 @@ import Testing
             bench.node.state.holders.told(payload, by: try #require(Bench.info(1)), at: bench.now)
         }
         let search = "a search for more is about to begin"
-        #expect(cause() == .noHolders(section: "0x0", Bench.anchor, elsewhere: 0, search: search))
+        #expect(cause() == .noHolders(section: "0", Bench.anchor, elsewhere: 0, search: search))
         try tell([AnchorSections(anchor: Bench.anchor, runs: [0..<16])])
-        #expect(cause() == .holdersSilent(section: "0x0", Bench.anchor, holders: 1))
+        #expect(cause() == .holdersSilent(section: "0", Bench.anchor, holders: 1))
         let task = WalkTask.crown(Bench.anchor)
         bench.node.state.holders.ended(task, of: Bench.other, .busy(.seconds(1)), at: bench.now)
-        #expect(cause() == .holdersBusy(section: "0x0", Bench.anchor, holders: 1))
+        #expect(cause() == .holdersBusy(section: "0", Bench.anchor, holders: 1))
         bench.node.state.holders.ended(task, of: Bench.other, .failed, at: bench.now)
-        #expect(cause() == .holdersSilent(section: "0x0", Bench.anchor, holders: 1))
+        #expect(cause() == .holdersSilent(section: "0", Bench.anchor, holders: 1))
         _ = bench.node.state.holders.disbelieve(0, at: Bench.anchor, by: Bench.other, now: bench.now)
         #expect(
-            cause() == .holdersLied(section: "0x0", Bench.anchor, disbelieved: 1, banned: 0, search: search))
+            cause() == .holdersLied(section: "0", Bench.anchor, disbelieved: 1, banned: 0, search: search))
         #expect(bench.node.state.peerCounts.charged == 1)
     }
 

@@ -41,7 +41,7 @@ public struct KeyspaceHeld: Sendable, Equatable {
         var current = Double(atNewest + partsAtNewest)
         var all = Double(book.completeCount + book.parts.completeCount)
         for index in book.begun.union(book.mixed).sorted() {
-            let share = book.heldShare(of: index)
+            let share = KeyspaceHeld.share(of: index, in: book)
             all += share
             if book.begun.contains(index), let anchor, book.anchor(ofSection: index) == anchor { current += share }
         }
@@ -56,15 +56,13 @@ public struct KeyspaceHeld: Sendable, Equatable {
 
     /// Held and verified at any anchor, 0…1.
     public var held: Double { newest + stale }
-}
 
-extension SectionBook {
     /// The share of a section or part that is held, 0…1.
-    func heldShare(of index: Int) -> Double {
-        if isComplete(index) { return 1 }
-        guard let record = read(index, { $0.record }), !record.isComplete else { return 0 }
+    static func share(of index: Int, in book: SectionBook) -> Double {
+        if book.isComplete(index) { return 1 }
+        guard let record = book.read(index, { $0.record }), !record.isComplete else { return 0 }
         guard let next = record.heldBelow else { return 1 }
-        let section = section(index)
+        let section = book.section(index)
         return section.fraction(below: section.owner == nil ? next.account : next.slot)
     }
 }

@@ -35,7 +35,7 @@ extension LaneStatus {
         return lanes.current.enumerated().compactMap { lane, index in
             index.map { index in
                 LaneStatus(
-                    lane: lane, section: book.section(index), share: book.heldShare(of: index),
+                    lane: lane, section: book.section(index), share: KeyspaceHeld.share(of: index, in: book),
                     doing: latest[index].map { Doing($0, at: now) } ?? .waiting)
             }
         }
