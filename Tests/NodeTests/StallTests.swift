@@ -82,7 +82,7 @@ import Testing
         #expect(cause() == .noHolders(section: "0", Bench.anchor, elsewhere: 0, search: search))
         try tell([AnchorSections(anchor: Bench.anchor, runs: [0..<16])])
         #expect(cause() == .holdersSilent(section: "0", Bench.anchor, holders: 1))
-        let task = WalkTask.crown(Bench.anchor)
+        let task = WalkTask.sections([0], anchor: Bench.anchor, maxBytes: 1)
         bench.node.state.holders.ended(task, of: Bench.other, .busy(.seconds(1)), at: bench.now)
         #expect(cause() == .holdersBusy(section: "0", Bench.anchor, holders: 1))
         bench.node.state.holders.ended(task, of: Bench.other, .failed, at: bench.now)
