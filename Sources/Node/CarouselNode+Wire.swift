@@ -24,6 +24,7 @@ extension CarouselNode {
             case .chain(let tag)?:
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
                 chain.handle(.answered(tag, content: content), at: moment.instant)
+            case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
             }
         case .contentStands(let id, let isStill):

@@ -30,6 +30,7 @@ import ChainNetwork
 import Discovery
 import Overlay
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 
@@ -58,6 +59,8 @@ public struct CarouselNode: Sendable {
         case unsent([Endpoint])
         /// A bridge's next block.
         case block(ReplayedBlock)
+        /// Something is asked of the ring, of this block or of the newest that is served.
+        case question(StateQuestion, block: UInt64?)
         /// A deadline was reached.
         case tick
     }
@@ -94,6 +97,7 @@ public struct CarouselNode: Sendable {
     enum RequestOwner: Sendable {
         case state(OperationID)
         case chain(ChainSync.RequestTag)
+        case query(RingQuery.Ask)
     }
 
     public let configuration: NodeConfiguration
@@ -111,7 +115,11 @@ public struct CarouselNode: Sendable {
     var knownNodes: KnownNodeKeeper
     /// How it speaks of the state; nil: as it is.
     package var voice: (any StateVoice)?
+    /// What was asked of the ring and is not answered yet.
+    var query: RingQuery?
     private var nextReport: Instant
+    /// When the walk will have all.
+    private(set) var estimate = WalkEstimate()
     /// The highest sequence number of the node's record that was written down.
     private var keptSequence: UInt64
     private var directives: [Directive] = []
@@ -177,6 +185,7 @@ public struct CarouselNode: Sendable {
             if let owner = commits.removeValue(forKey: id) { commitFailed(owner, error, at: moment) }
         case .unsent(let endpoints): overlay.unsent(to: endpoints, at: now)
         case .block(let block): state.handle(.block(block), chain.attested, at: moment)
+        case .question(let question, let block): ask(question, block: block, at: now)
         case .tick: break
         }
         settle(at: moment)
@@ -198,6 +207,7 @@ public struct CarouselNode: Sendable {
                 }
                 for said in voice?.says(directive) ?? [] { perform(said, at: moment) }
             }
+            advanceQuery(at: moment)
             makeOffers(at: moment.instant)
             let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
@@ -239,6 +249,7 @@ public struct CarouselNode: Sendable {
         if let time = overlay.nextDeadline, time < first { first = time }
         if let time = chain.nextDeadline, time < first { first = time }
         if let time = offers.deadline, time < first { first = time }
+        if let time = query?.deadline, time < first { first = time }
         return first
     }
 
@@ -311,7 +322,10 @@ public struct CarouselNode: Sendable {
         if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
             log(.warning, Standing.text(of: gap))
         }
-        report(.progress(progress(at: moment)))
+        var progress = progress(at: moment)
+        estimate.note(progress.held, at: moment.instant)
+        progress.remaining = progress.phase == .walking ? estimate.remaining() : nil
+        report(.progress(progress))
     }
 
     /// Writes down that the record has another number now: it changed while this node ran.

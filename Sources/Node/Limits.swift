@@ -24,6 +24,23 @@ public enum NodeLimits {
     static let gatheredItems = 24, gatheredBytes = 1 << 20
     /// Keys of a peer's own offers that are remembered: as many as one OFFER has.
     static let heardKeys = 64
+    /// Peers that a status lists, those that were of use first: a status is written every second, and one who reads it
+    /// wants to see whom the node lives by.
+    static let listedPeers = 256
+    /// How long a question to the ring may take, headers and searching included.
+    static let queryTime = Interval.seconds(120)
+    /// How long one request of a question may take: a proof is some kilobytes.
+    static let queryTimeout = Interval.seconds(8)
+    /// How long one peer is waited for before a second is asked too: the round trip to a far one, and the handshake.
+    static let queryPatience = Interval.seconds(1)
+    /// Peers asked for one piece at once, at most.
+    static let queryAtOnce = 3
+    /// After everybody was asked in vain, and while no anchor is known.
+    static let queryPause = Interval.milliseconds(500)
+    /// Nodes that others have named and that are to be asked for one piece, at most: eight answers full.
+    static let queryNamed = 64
+    /// Peers that live near a position and may be asked for names.
+    static let queryNeighbours = 16
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
     /// PINGs to peers that the directory keeps are this far apart, so that what they announce is fresh.

@@ -26,6 +26,7 @@ public struct NodeConfiguration: Sendable {
     public var arcPlan = ArcPlan.fixed(256)
     /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
     public var storageBytes: Int?
+    /// Requests of the walk under way at once; 0: a visitor, which fetches nothing and only asks.
     public var lanes: Int
     /// Upper bound of one range answer, bytes.
     public var rangeBytes: UInt32

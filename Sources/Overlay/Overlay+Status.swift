@@ -52,6 +52,9 @@ extension Overlay {
     /// How a node behaved so far; nil for one never dealt with.
     public func standing(of peer: Bytes32) -> PeerStanding? { wire.book.standing(of: peer) }
 
+    /// Nodes that are banned, each with the end of its ban, by id.
+    public var bans: [(id: Bytes32, until: Instant)] { wire.book.bans(at: wire.clock) }
+
     /// Bytes of content exchanged with a node on a network since the start.
     public func traffic(with peer: Bytes32, network id: NetworkID) -> PeerTraffic {
         index(of: id).map { wire.book.traffic(of: peer, network: $0) } ?? PeerTraffic()

@@ -1,5 +1,6 @@
 import Node
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 
@@ -19,6 +20,7 @@ struct Host: Sendable {
         indirect case jobFinished(life: Int, JobID, StateJobResult)
         indirect case commit(life: Int, CommitID, WriteBatch)
         indirect case block(life: Int, ReplayedBlock)
+        case question(life: Int, StateQuestion)
     }
 
     /// Where a node lies: apart from its host, so that looking at a host copies no node.
@@ -174,6 +176,10 @@ struct Host: Sendable {
             guard self.life == life else { return }
             log(5, block.header.number)
             give(.block(block))
+        case .question(let life, let question):
+            guard self.life == life else { return }
+            log(7)
+            give(.question(question, block: nil))
         }
     }
 

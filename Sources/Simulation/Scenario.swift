@@ -126,6 +126,15 @@ public struct Scenario: Sendable {
         return walker
     }
 
+    /// Adds a visitor that knows one holder's record: it asks, and keeps nothing.
+    public mutating func addVisitor() throws -> HostID {
+        var configuration = walkerConfiguration()
+        (configuration.lanes, configuration.arcPlan) = (0, .fixed(0))
+        let visitor = world.add(configuration)
+        try start(visitor, knowing: walkersBoot(), after: .zero)
+        return visitor
+    }
+
     private mutating func walkersBoot() -> HostID {
         switch plan.boot {
         case .bridge: holders.first { world.record(of: $0) != nil } ?? bridge

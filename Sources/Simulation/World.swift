@@ -1,6 +1,7 @@
 import Discovery
 import Node
 import Primitives
+import StateContent
 import StateNetwork
 import StateStore
 
@@ -148,6 +149,11 @@ public struct World: Sendable {
     /// Gives a bridge a block at a time to come, unless it is killed before.
     public mutating func schedule(_ block: ReplayedBlock, for id: HostID, at time: Instant) {
         queue.add(.of(id, .block(life: hosts[id.index].life, block)), at: max(time, now))
+    }
+
+    /// Has a visitor ask the ring now; it ends in a report.
+    public mutating func ask(_ question: StateQuestion, by id: HostID) {
+        queue.add(.of(id, .question(life: hosts[id.index].life, question)), at: now)
     }
 
     // MARK: What is to be seen

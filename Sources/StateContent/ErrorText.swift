@@ -124,3 +124,14 @@ extension WideDirectoryError: CustomStringConvertible {
         }
     }
 }
+
+extension StateQueryError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .range(let error): "\(error)"
+        case .path(let error): "its nodes do not lead to the account or slot: \(error)"
+        case .code(let error): "\(error)"
+        case .contradiction: "it says something else of the account than its nodes"
+        }
+    }
+}

@@ -14,6 +14,9 @@ public enum StateContentLimits {
     /// A request of ours must fit a packet beside a header, and has 1,024 bytes: this is what is left of that beside
     /// the selector and the offset of FIND_CONTENT. A longer key could be asked of nobody. Source: Specs/wire.md §3.
     public static let keyBytes = 1_019
+    /// What a query about one account takes for a range of one position: two ways of 64 levels at most, of which a real
+    /// trie has a dozen, at 532 bytes a branch.
+    public static let queryBytes: UInt32 = 64 << 10
     /// Leaves (accounts and slots) of one answer. Source: Specs/wire.md §4.1.
     public static let leaves = 65_536
     /// Proof nodes of one edge; a path of 64 nibbles passes at most 65 nodes. Source: Specs/wire.md §4.1.

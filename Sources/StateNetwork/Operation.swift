@@ -115,7 +115,7 @@ public struct OperationTable: Sendable {
     private var others: [OperationID: Operation] = [:]
     private var next: UInt64 = 1
     /// What peers were asked for and have not given yet, by peer.
-    private var asked: [Bytes32: Int] = [:]
+    private(set) var loads: [Bytes32: Int] = [:]
     /// Jobs that serve peers under way.
     private(set) var servingCount = 0
     /// Grows with every beginning and every end.
@@ -131,7 +131,7 @@ public struct OperationTable: Sendable {
     var movingCount: Int { asking.values.count { !$0.standsStill } }
 
     /// What a peer was asked for and has not given yet.
-    func load(of peer: Bytes32) -> Int { asked[peer] ?? 0 }
+    func load(of peer: Bytes32) -> Int { loads[peer] ?? 0 }
 
     /// What is asked of peers, in no order.
     var asks: some Sequence<Operation> { asking.values }
@@ -211,7 +211,7 @@ public struct OperationTable: Sendable {
         case .ask:
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
-            asked[peer] = sum == 0 ? nil : sum
+            loads[peer] = sum == 0 ? nil : sum
         case .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .upkeep, .replay, .encode, .note: return
         }
     }

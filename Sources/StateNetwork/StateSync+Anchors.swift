@@ -14,6 +14,7 @@ extension StateSync {
         completion.somethingCameAbout(at: now)
         guard let newest = anchors.last else { return }
         outbox.log(.info, "\(newest) is final")
+        totals.rollForward.becameFinal(anchors.count, holds: holdings.book.firstBehind(newest) != nil, at: now)
         if planner.phase == .walking, holdings.book.isMidway { totals.crossingsWhileFetching += anchors.count }
         planner.anchorsAdvanced(holdings.book)
         holders.anchorsAdvanced(to: chain.newestAnchors)
@@ -86,6 +87,9 @@ extension StateSync {
                 storeOwnCrown(of: newest, chain, at: now)
             }
             fold(to: newest, isNew: false, at: now)
+            if holdings.book.firstBehind(newest) == nil, holdings.book.mixed.isEmpty {
+                totals.rollForward.arrived(at: now)
+            }
         }
         SpreadKeeping.keep(&self, chain, at: now)
         if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {

@@ -20,22 +20,23 @@ extension StateSync {
     /// Sections of the arc and the one beside it that few nodes have; nil where there are none.
     public var underHeld: UnderHeld? { UnderHeld(holders, holdings.book) }
 
-    /// Lanes that have a section now.
-    public var activeLanes: Int { planner.lanes.active.count }
-
     /// Code that accounts of held sections name and the store lacks.
     public var missingCodes: Int { holdings.codes.count }
-
-    /// Peers that serve something.
-    public var usefulPeers: Int {
-        holders.peers.values.count { configuration.role.takesState(from: $0.role) && !$0.served.isEmpty }
-    }
 
     /// Sections that lanes are on and of which nothing is under way.
     public var idleSections: [Int] { planner.idleSections(holdings.book, operations) }
 
-    /// Fraction of the arc held and verified at any anchor, and at the newest one.
-    public func heldFraction(newest: Anchor?) -> (any: Double, newest: Double) {
-        planner.heldFraction(holdings.book, newest: newest)
+    /// Sections that something is asked of a peer about.
+    public var sectionsInFlight: Int { Set(operations.asks.flatMap { $0.task?.sections ?? [] }).count }
+
+    /// The download limit, bytes a second, where it is why nothing is under way; nil otherwise.
+    public func limitHoldingBack(at now: Instant) -> UInt64? {
+        operations.askCount == 0 && planner.isHeldBack(at: now) ? configuration.downloadBytesPerSecond : nil
     }
+
+    /// Whether there is too little room for the smallest arc.
+    public var isShortOfRoom: Bool { upkeep.keeper?.hasToldShort ?? false }
+
+    /// Whether everything of the arc was complete at one anchor, in this run or the one before.
+    public var wasComplete: Bool { completion.anchor != nil }
 }

@@ -54,6 +54,11 @@ extension StateSync {
 
     /// Lets the directory look at what is short, and does what it asks for.
     mutating func planSearches(_ chain: some AttestedHeaders, at now: Instant) {
+        guard !configuration.isVisitor else {
+            // Whom the directory would keep is no matter of a visit.
+            _ = holders.drain()
+            return
+        }
         let isWalking = replayer == nil && holders.isReviewDue(at: now)
         let ahead = isWalking ? planner.sectionsAhead(holdings.book, newest: chain.newestAnchor, at: now) : []
         let urgent = ahead.map { holdings.book.place(of: $0) }

@@ -123,6 +123,9 @@ public struct StateSync: Sendable {
             self.finalityDepth = finalityDepth
         }
 
+        /// Whether it is a visitor: it keeps nothing, walks nothing and looks for nobody.
+        var isVisitor: Bool { lanes == 0 }
+
         /// The arc of 2^`exponent` keys round the id.
         func arc(_ exponent: Int) -> Arc { Arc(of: id, radiusExponent: exponent, depth: network.sectionDepth) }
 
@@ -276,7 +279,7 @@ public struct StateSync: Sendable {
         for (peer, items) in gossip.takeOutgoing(for: holders, at: now) { outbox.append(.offer(items, to: peer)) }
         if replayer != nil {
             replayNext(chain, at: moment)
-        } else if planner.isDue(holdings, operations, holders, at: now) {
+        } else if !configuration.isVisitor, planner.isDue(holdings, operations, holders, at: now) {
             let plan = planner.plan(holdings, operations, holders, chain, choosing: &chooser, at: now)
             for index in plan.drops { drop(index, at: now) }
             for ask in plan.asks { begin(ask, at: now) }
@@ -301,7 +304,7 @@ public struct StateSync: Sendable {
 
     /// When `advance` is next due.
     public var nextDeadline: Instant {
-        var first = holders.nextDeadline
+        var first = configuration.isVisitor ? Instant(microseconds: .max) : holders.nextDeadline
         for case let time? in [
             planner.nextDeadline, gossip.deadline, pending.reviewAt, completion.reviewAt, replayer?.pausedUntil,
             upkeep.deadline,

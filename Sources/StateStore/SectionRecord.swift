@@ -11,7 +11,7 @@ public struct SectionRecord: Hashable, Sendable {
         /// Every leaf is here and `subtree` is what they hash to.
         case complete(Subtree)
         /// Leaves of several anchors, on their way to the working point: what is here (before `next`; nil: the whole
-        /// section) is being compared with the state there. It is no block's state, and is neither served nor counted.
+        /// section) is being compared with the state there. It is no block's state and is not served.
         case mixed(next: Cursor?)
     }
 

@@ -21,9 +21,9 @@ struct Carousel: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            Run.self, Sync.self, Bridge.self, NetworkCommand.self, Config.self, Export.self, Verify.self,
-            DoctorCommand.self, Vectors.self, Bench.self,
-            Key.self, Enr.self, Version.self, Developer.self,
+            Run.self, Sync.self, Bridge.self, NetworkCommand.self, Config.self, Get.self, Status.self, Peers.self,
+            Export.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self, Key.self, Enr.self, Version.self,
+            Developer.self,
         ])
 
     /// Every error is one line on standard error: wrong usage ends with 2, a failure with 1.

@@ -58,4 +58,16 @@ import Testing
         }
         #expect(found > 30)
     }
+
+    /// Every reason of a stall has a line in the page that guides go by, and no other line is there.
+    @Test func theReasonsOfAStallAreListed() throws {
+        let path = "Sources/StateNetwork/Status/Stall.swift"
+        let source = try #require(house.sources.first { $0.path == path }, "\(path) is missing").lines
+        let named = source.compactMap { $0.firstMatch(of: /case \.\w+: "([a-z_]+)"$/).map { String($0.1) } }
+        let page = try document("Specs/status.md").lines
+        let start = try #require(page.firstIndex(of: "## Reasons of a stall"))
+        let listed = page[start...].compactMap { $0.firstMatch(of: /^\| `([a-z_]+)` \|/).map { String($0.1) } }
+        #expect(named.count >= 15 && Set(named).count == named.count)
+        #expect(named.sorted() == listed.sorted())
+    }
 }

@@ -37,6 +37,13 @@ struct PeerBook: Sendable {
             standing: standing(of: peer.id) ?? PeerStanding(), isKept: peer.isKept)
     }
 
+    /// Nodes that are banned, by id.
+    func bans(at now: Instant) -> [(id: Bytes32, until: Instant)] {
+        entries.compactMap { id, entry in
+            entry.standing.bannedUntil.flatMap { $0 > now ? (id: id, until: $0) : nil }
+        }.sorted { $0.id < $1.id }
+    }
+
     func isBanned(_ id: Bytes32, at now: Instant) -> Bool { entries[id]?.standing.isBanned(at: now) ?? false }
 
     func traffic(of id: Bytes32, network: Int) -> PeerTraffic { entries[id]?.traffic[network] ?? PeerTraffic() }

@@ -2,10 +2,11 @@ import Foundation
 
 /// The folder in which a node works: its key, its record, its store, and a lock against a second process.
 ///
-///     node.key   the identity's secret (unless --node-key-file names another)
-///     node.enr   the record as peers are told it, or were last
-///     store/     the database
-///     lock       held while a node runs here
+///     node.key     the identity's secret (unless --node-key-file names another)
+///     node.enr     the record as peers are told it, or were last
+///     store/       the database
+///     status.json  where the node stands, written every second while it runs
+///     lock         held while a node runs here
 public struct DataDirectory: Sendable {
     /// The folder's path.
     public let path: String
@@ -43,6 +44,8 @@ public struct DataDirectory: Sendable {
     var keyPath: String { path + "/node.key" }
     /// Where the record is.
     var recordPath: String { path + "/node.enr" }
+    /// Where the status record is.
+    var statusPath: String { path + "/status.json" }
     /// Where the database is.
     var storePath: String { path + "/store" }
 

@@ -40,7 +40,7 @@ public enum NodeRuntime {
         let lock = try settings.dataDirectory.lock()
         defer { withExtendedLifetime(lock) {} }
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
-        let socket = try openSocket(settings)
+        let socket = try UDPSocket.opened(at: settings.listen, orIPv4: settings.fallsBackToIPv4)
         let store = try openStore(settings, network)
         let parts = Parts(
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
@@ -179,20 +179,6 @@ public enum NodeRuntime {
             try parts.store.commit(mark.writing(under: configuration.arcPlan))
         } else {
             configuration.arcPlan = .fixed(fitting)
-        }
-    }
-
-    /// The socket; IPv4 alone where the machine has nothing else and that will do.
-    private static func openSocket(_ settings: RuntimeSettings) throws(ShellError) -> UDPSocket {
-        do throws(ShellError) {
-            return try UDPSocket(binding: settings.listen)
-        } catch {
-            switch error {
-            case .addressUnavailable, .system:
-                guard settings.fallsBackToIPv4 else { throw error }
-                return try UDPSocket(binding: Endpoint(ipv4: (0, 0, 0, 0), port: settings.listen.port))
-            default: throw error
-            }
         }
     }
 

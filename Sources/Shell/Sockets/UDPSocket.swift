@@ -271,3 +271,19 @@ public final class UDPSocket {
         return end
     }
 }
+
+extension UDPSocket {
+    /// The socket at an address; at 0.0.0.0 instead where the machine has nothing else and that will do.
+    static func opened(at listen: Endpoint, orIPv4 fallsBack: Bool) throws(ShellError) -> UDPSocket {
+        do throws(ShellError) {
+            return try UDPSocket(binding: listen)
+        } catch {
+            switch error {
+            case .addressUnavailable, .system:
+                guard fallsBack else { throw error }
+                return try UDPSocket(binding: Endpoint(ipv4: (0, 0, 0, 0), port: listen.port))
+            default: throw error
+            }
+        }
+    }
+}

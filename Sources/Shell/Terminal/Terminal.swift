@@ -1,8 +1,6 @@
 import Foundation
 import Node
 import Primitives
-import StateContent
-import StateNetwork
 import Synchronization
 
 /// Standard error as the one place where log lines and the progress line meet: a progress line on a terminal is
@@ -37,17 +35,16 @@ final class Terminal: Sendable {
     }
 
     /// Shows the progress: in place on a terminal; in a pipe a line every few seconds, or at once where `urgent`.
-    func show(_ progress: NodeProgress, role: Role, urgent: Bool = false) {
+    func show(_ status: NodeStatus, urgent: Bool = false) {
         let now = clock.instant()
         state.withLock { state in
             if isTerminal {
-                state.shown = ProgressLine.text(
-                    progress, role: role, style: .terminal(columns: Terminal.columns()))
+                state.shown = ProgressLine.text(status, style: .terminal(columns: Terminal.columns()))
                 write("\r\u{1b}[K" + state.shown)
                 return
             }
-            let text = ProgressLine.text(progress, role: role, style: .plain)
-            let pause = progress.stall == nil ? ShellLimits.progressLineSeconds : ShellLimits.stallLineSeconds
+            let text = ProgressLine.text(status, style: .plain)
+            let pause = status.stall == nil ? ShellLimits.progressLineSeconds : ShellLimits.stallLineSeconds
             let due = state.lastPlain.map { $0.at + .seconds(pause) }
             guard urgent || due.map({ now >= $0 }) ?? true, text != state.lastPlain?.text else { return }
             state.lastPlain = (text, now)

@@ -61,7 +61,7 @@ struct HolderBook: Sendable {
     /// Something that was asked of a peer ended: it paces what is asked next, and no sum follows from it.
     mutating func ended(_ task: WalkTask, of id: Bytes32, _ outcome: AskOutcome, at now: Instant) {
         peers[id]?.pace.ended(task, outcome, at: now)
-        if case .done = outcome { peers[id]?.hasHelped = true }
+        if case .done = outcome, peers[id]?.helpedSince == nil { peers[id]?.helpedSince = now }
     }
 
     /// What peers announced that was found wrong is believed again where its term is over.

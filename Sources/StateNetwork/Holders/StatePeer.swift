@@ -25,8 +25,8 @@ public struct StatePeer: Sendable {
     var counted = Counted()
     /// When it may be asked for state.
     var pace = AskingPace()
-    /// Whether anything that it was asked for has come and held.
-    var hasHelped = false
+    /// Since when it is known that what it is asked for comes and holds; nil where nothing did yet.
+    public internal(set) var helpedSince: Instant?
 
     /// How often it had not what it announced, and when last.
     private var falseAnnouncements = 0
@@ -34,7 +34,7 @@ public struct StatePeer: Sendable {
     /// What it announces and is not believed, until when, and whether it has been believed again since without saying
     /// anything anew.
     private var disbelieved: [AnchorSections] = []
-    private var disbelievedUntil: Instant?
+    public private(set) var disbelievedUntil: Instant?
     private var isBelievedAgain = false
     /// How often that was so in a row: the term grows with it.
     private var disbeliefs = 0
@@ -65,7 +65,7 @@ public struct StatePeer: Sendable {
         isKept = before.isKept
         counted = before.counted
         pace = before.pace
-        hasHelped = before.hasHelped
+        helpedSince = before.helpedSince
         falseAnnouncements = before.falseAnnouncements
         falseAt = before.falseAt
         disbeliefs = before.disbeliefs
@@ -73,6 +73,9 @@ public struct StatePeer: Sendable {
         unhelpfulSince = before.unhelpfulSince
         lastFailure = before.lastFailure
     }
+
+    /// Whether anything that it was asked for has come and held.
+    var hasHelped: Bool { helpedSince != nil }
 
     /// The peer's node id.
     public var id: Bytes32 { record.id }

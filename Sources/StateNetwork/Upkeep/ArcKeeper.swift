@@ -56,7 +56,8 @@ struct ArcKeeper: Sendable {
     private var written = 0
     /// An exponent that turned out to be too large, and until when it is not tried again.
     private var refused: (exponent: Int, until: Instant)?
-    private var hasToldShort = false
+    /// Whether there is too little room for the smallest arc, which was told.
+    private(set) var hasToldShort = false
     /// Not before this is a larger arc begun: others have to hear of the one before.
     private var widensFrom = Instant.zero
 

@@ -6,8 +6,12 @@ struct AskingPace: Sendable {
     private var failures = 0
     /// Not asked before this.
     private(set) var pausedUntil = Instant.zero
+    /// Whether the last word of the peer, asked for state, was that it is busy.
+    private(set) var saidBusy = false
 
     mutating func ended(_ task: WalkTask, _ outcome: AskOutcome, at now: Instant) {
+        // A crown or a code is given by many who have no room for more.
+        if !task.sections.isEmpty, outcome != .aborted { saidBusy = if case .busy = outcome { true } else { false } }
         switch outcome {
         case .done: failures = 0
         // Who is busy for no time at all would be asked again at once, and, being quick about it, before all others.

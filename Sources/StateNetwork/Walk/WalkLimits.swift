@@ -68,6 +68,15 @@ public enum WalkLimits {
     static let barredPause = Interval.seconds(1)
     /// No verified byte for this long is called a stall and given a reason.
     public static let stallAfter = Interval.seconds(30)
+    /// How much of the past an estimate of the walk's end is made of, and how much of it there must be: time for some
+    /// sections of a middling size, whose answers come in lumps.
+    static let estimateWindow = Interval.seconds(60), estimateFrom = Interval.seconds(30)
+    /// How many times as much one half of that may have brought as the other, for the pace to be called steady.
+    static let estimateSteadiness = 2.0
+    /// A share of the keyspace by which what is held may seem to fall without having done so: rounding.
+    static let estimateTolerance = 1e-9
+    /// An estimate beyond a month says nothing that can be relied on.
+    static let longestEstimate = Interval.seconds(30 * 86_400)
     /// An answer under way for longer than this is told as what is waited for: a round trip and a lost packet take
     /// less.
     static let slowAfter = Interval.seconds(3)

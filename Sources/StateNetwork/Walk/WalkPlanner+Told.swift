@@ -20,22 +20,8 @@ extension WalkPlanner {
         return lanes.active + book.mixed.sorted() + pressing + lanes.ahead(WalkLimits.sectionsAheadOfLane)
     }
 
-    /// Fraction of the arc held and verified at any anchor, and at the newest one.
-    func heldFraction(_ book: SectionBook, newest: Anchor?) -> (any: Double, newest: Double) {
-        var held = Double(book.completeCount)
-        var current = newest.map { Double(book.completeCount(at: $0)) } ?? 0
-        held += Double(book.parts.completeCount)
-        current += newest.map { Double(book.parts.completeCount(at: book.point(of: $0))) } ?? 0
-        for index in book.begun.sorted() {
-            guard let next = book.read(index, { $0.begunUpTo }) else { continue }
-            let section = book.section(index)
-            let part = section.fraction(below: section.owner == nil ? next.account : next.slot)
-            held += part
-            if book.anchor(ofSection: index) == newest { current += part }
-        }
-        let count = Double(max(book.arc.count + book.parts.wantedCount, 1))
-        return (held / count, current / count)
-    }
+    /// Whether the download limit lets no range be asked for now.
+    func isHeldBack(at now: Instant) -> Bool { budget.ready(for: configuration.rangeBytes, at: now) != nil }
 }
 
 extension Section {

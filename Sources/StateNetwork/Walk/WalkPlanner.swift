@@ -31,7 +31,7 @@ public struct WalkPlanner: Sendable {
     let configuration: Configuration
     private(set) var phase = Phase.waiting
     private(set) var lanes: Lanes
-    private var budget: RateBudget
+    private(set) var budget: RateBudget
     /// Sizes to ask for where the configured one did not hold a single item.
     private var rangeBytes: [Int: UInt32] = [:]
     private(set) var refusals = Refusals()

@@ -4,6 +4,7 @@ import Foundation
 import Primitives
 import Testing
 
+@testable import Node
 @testable import Shell
 
 /// A folder for one test.
@@ -107,10 +108,15 @@ private func withFolder(_ body: (String) throws -> Void) throws {
     @Test func statusFileIsReplaced() throws {
         try withFolder { folder in
             let file = StatusFile(folder + "/status")
-            try file.write([("a", "1"), ("b", "x y")])
-            try file.write([("a", "2")])
-            #expect(try String(contentsOfFile: file.path, encoding: .utf8) == "a=2\n")
-            #expect(throws: ShellError.self) { try StatusFile(folder + "/none/status").write([]) }
+            var status = SomeStatus.walking()
+            try file.write(status)
+            status.phase = "following"
+            try file.write(status)
+            let lines = try String(contentsOfFile: file.path, encoding: .utf8).split(separator: "\n")
+            #expect(lines.prefix(3) == ["role=walker", "id=\(status.node.id)", "phase=following"])
+            #expect(lines.contains("held=0.6179") && lines.contains("holders.0x00-0xff=3/4"))
+            #expect(lines.last == "state_bytes_from.0x11=77")
+            #expect(throws: ShellError.self) { try StatusFile(folder + "/none/status").write(status) }
         }
     }
 }

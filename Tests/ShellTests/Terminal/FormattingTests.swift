@@ -1,6 +1,5 @@
 import Chain
 import Primitives
-import StateContent
 import StateNetwork
 import Testing
 
@@ -32,34 +31,34 @@ import Testing
 }
 
 @Suite struct ProgressLineTests {
-    private func progress(_ phase: NodeProgress.Phase, held: Double = 0, stall: Stall? = nil) -> NodeProgress {
-        var progress = NodeProgress(phase: phase)
-        progress.anchor = Anchor(epoch: 1_842, hash: .zero)
-        (progress.held, progress.atNewestAnchor) = (held, held / 2)
-        (progress.sectionsComplete, progress.sectionsWanted) = (158, 256)
-        (progress.stateBytes, progress.bytesPerSecond) = (432_013_312, 10_276_045)
-        (progress.peers, progress.usefulPeers, progress.lanes) = (23, 17, 12)
-        (progress.head, progress.verifiedHead) = (400, 399)
-        progress.stall = stall
-        return progress
-    }
-
-    private func plain(_ progress: NodeProgress, _ role: Role = .walker) -> String {
-        ProgressLine.text(progress, role: role, style: .plain)
-    }
+    private func plain(_ status: NodeStatus) -> String { ProgressLine.text(status, style: .plain) }
 
     @Test func plainLineHasEveryFigure() {
         #expect(
-            plain(progress(.walking, held: 0.6179))
-                == "sync  epoch 1842  keyspace 61.7 %  158/256 sections  412 MiB @ 9.8 MiB/s"
-                + "  23 peers (17 useful)  lanes 12")
-        #expect(plain(progress(.walking), .holder).hasPrefix("fill  epoch 1842  arc 0.0 %  158/256"))
+            plain(SomeStatus.walking())
+                == "sync  epoch 1842 (block 471552, 3 m 5 s old)  keyspace 61.7 %  158/256 sections (6 in flight)  "
+                + "412 MiB @ 9.8 MiB/s  23 peers (17 holding, 12 useful)  lanes 1")
+        let filling = "fill  epoch 1842 (block 471552, 3 m 5 s old)  arc 61.7 %  158/256"
+        #expect(plain(SomeStatus.walking("holder")).hasPrefix(filling))
+    }
+
+    @Test func whatIsOfOlderEpochsIsToldApart() {
+        var status = SomeStatus.walking()
+        (status.keyspace.newest, status.keyspace.stale) = (0.4, 0.2179)
+        #expect(plain(status).contains("keyspace 61.7 % (21.7 % of older epochs)  158/256 sections"))
+        status.sections.stale = 12
+        #expect(plain(status).contains("  158/256 sections (12 stale, 6 in flight)  412 MiB"))
+        status.transfer.remaining = 250
+        status.peers.charged = 2
+        #expect(plain(status).contains("MiB/s  eta 4 m 10 s  23 peers (17 holding, 12 useful, 2 charged)"))
+        (status.crossings.count, status.crossings.share) = (3, 1.256)
+        #expect(plain(status).contains("eta 4 m 10 s  3 crossed, 1.25 of an epoch each  23 peers"))
+        #expect(plain(status).hasSuffix("lanes 1  never catches up: an epoch takes 1.25 epochs"))
     }
 
     @Test func terminalLineHasABarAndIsCut() {
         func line(_ columns: Int) -> String {
-            ProgressLine.text(
-                progress(.walking, held: 0.6179), role: .walker, style: .terminal(columns: columns))
+            ProgressLine.text(SomeStatus.walking(), style: .terminal(columns: columns))
         }
         #expect(line(200).contains("keyspace 61.7 %  [██████▏   ]  158/256"))
         #expect(line(40).count == 39)
@@ -67,9 +66,16 @@ import Testing
     }
 
     @Test func theWholeIsShownOnlyOnceItsRootIsVerified() {
-        #expect(ProgressLine.percent(progress(.walking, held: 1)) == "99.9")
-        #expect(ProgressLine.percent(progress(.following, held: 1)) == "100.0")
-        #expect(ProgressLine.percent(progress(.walking, held: -0.1)) == "0.0")
+        func held(_ share: Double, _ phase: String, isVerified: Bool) -> String {
+            var status = SomeStatus.walking()
+            (status.keyspace.held, status.phase, status.keyspace.rootVerified) = (share, phase, isVerified)
+            return ProgressLine.held(status)
+        }
+        #expect(held(1, "walking", isVerified: false) == "99.9")
+        #expect(held(1, "walking", isVerified: true) == "99.9", "it walks again")
+        #expect(held(1, "following", isVerified: false) == "99.9")
+        #expect(held(1, "following", isVerified: true) == "100.0")
+        #expect(held(-0.1, "walking", isVerified: false) == "0.0")
     }
 
     @Test func barHasItsWidthAtEveryShare() {
@@ -80,25 +86,41 @@ import Testing
     }
 
     @Test func stallNamesItsReason() {
-        let stall = Stall(seconds: 45, reason: "no peer holds section 0x9 at epoch 1842", advice: "more boot nodes")
+        let cause = StallReason.noHolders(
+            section: "0x9", Anchor(epoch: 1_842, hash: .zero), elsewhere: 3,
+            search: "a search for more is about to begin")
+        var status = SomeStatus.walking()
+        status.stall = SomeStatus.stall(Stall(seconds: 45, cause: cause))
         #expect(
-            plain(progress(.walking, stall: stall))
-                .hasSuffix("STALLED for 45 s: no peer holds section 0x9 at epoch 1842; more boot nodes"))
+            plain(status).hasSuffix(
+                "STALLED for 45 s: nobody known has section 0x9 at epoch 1842 (00000000) (3 at epoch 1841); "
+                    + "a search for more is about to begin"))
     }
 
     @Test func otherPhasesSayWhatTheyDo() {
-        var value = progress(.following)
-        value.peers = 1
-        value.usefulPeers = 0
+        var status = SomeStatus.walking()
+        status.peers = SomeStatus.peers(1, holding: 0, useful: 0)
+        status.phase = "following"
         // One that takes more of the ring follows with what it has.
-        #expect(plain(value) == "follow  block 399 of 400  epoch 1842  158/256 sections  1 peer (0 useful)")
-        value.sectionsComplete = value.sectionsWanted
-        #expect(plain(value) == "follow  block 399 of 400  epoch 1842  1 peer (0 useful)")
-        #expect(plain(value, .bridge) == "bridge  block 400  epoch 1842  1 peer (0 useful)")
-        value.phase = .headers
-        value.anchor = nil
-        #expect(plain(value) == "start  waiting for an attested header  1 peer (0 useful)")
-        #expect(plain(value, .bridge) == "bridge  block 400  no epoch yet  1 peer (0 useful)")
+        #expect(plain(status) == "follow  block 399 of 400  epoch 1842  158/256 sections  1 peer (0 holding, 0 useful)")
+        status.sections.complete = status.sections.wanted
+        #expect(plain(status) == "follow  block 399 of 400  epoch 1842  1 peer (0 holding, 0 useful)")
+        status.phase = "outdated"
+        #expect(plain(status) == "old head  block 399 of 400  epoch 1842  1 peer (0 holding, 0 useful)")
+        (status.phase, status.peers) = ("alone", SomeStatus.peers(0, holding: 0, useful: 0))
+        #expect(plain(status) == "alone  block 399 of 400  epoch 1842  0 peers (0 holding, 0 useful)")
+        status.phase = "replaying"
+        #expect(plain(status) == "bridge  block 400  epoch 1842  0 peers (0 holding, 0 useful)")
+        status.phase = "headers"
+        status.epoch = nil
+        #expect(plain(status) == "start  waiting for an attested header  0 peers (0 holding, 0 useful)")
+        status.phase = "replaying"
+        #expect(plain(status) == "bridge  block 400  no epoch yet  0 peers (0 holding, 0 useful)")
+    }
+
+    @Test func durationsHaveTwoUnits() {
+        let texts = [0, 45, 60, 250, 7_200, 284_400].map { DurationText.text($0) }
+        #expect(texts == ["0 s", "45 s", "1 m 0 s", "4 m 10 s", "2 h 0 m", "3 d 7 h"])
     }
 }
 

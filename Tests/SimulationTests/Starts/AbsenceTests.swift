@@ -109,6 +109,22 @@ import Testing
         #expect(back < first, "what did not change is not fetched again")
     }
 
+    /// While sections are compared in place they count as held and stale: the share that is shown never falls.
+    @Test func whatIsComparedStaysHeld() throws {
+        var scenario = try Self.scenario(seed: 72, epochs: 10)
+        let last = scenario.lastBlock.number
+        var (least, most) = (1.0, 0)
+        _ = try Self.leave(&scenario, epochs: 10, .tooShort) { scenario, client in
+            _ = scenario.world.run(until: scenario.world.now + .seconds(150)) { world in
+                guard let progress = world.progress(client) else { return false }
+                least = min(least, progress.held)
+                most = max(most, progress.keyspace.sectionsWanted - progress.keyspace.sectionsComplete)
+                return progress.verifiedHead == last
+            }
+        }
+        #expect(least == 1 && most > 0, "\(most) sections were compared at once")
+    }
+
     @Test func halfSayTooShortAndHalfNotHere() throws {
         var scenario = try Self.scenario(seed: 74, epochs: 10)
         let (client, _, _) = try Self.leave(&scenario, epochs: 10, .halfElsewhere)

@@ -37,7 +37,9 @@ import Testing
         let limit = scenario.network.rule.maxAgeSeconds
         #expect(scenario.world.progress(host)?.isStale == false)
         #expect(scenario.world.progress(host)?.stall == nil)
+        #expect(scenario.world.progress(host)?.phase == .following)
         Self.leave(host, alone: &scenario, for: .seconds(Int(limit) / 2))
+        #expect(scenario.world.progress(host)?.phase == .alone, "nobody is left to follow by")
         #expect(scenario.world.progress(host)?.isStale == false, "it is not that old yet")
         _ = scenario.world.run(until: scenario.world.now + .seconds(Int(limit)))
         Self.expectOld(scenario.world.progress(host), limit: limit)

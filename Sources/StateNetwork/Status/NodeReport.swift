@@ -12,24 +12,32 @@ public struct NodeProgress: Sendable, Equatable {
         case walking
         /// Everything of the arc is held; block diffs carry it on.
         case following
+        /// Everything of the arc is held, and no peer answers who could carry it on.
+        case alone
+        /// Everything of the arc is held, and the newest attestation is older than the network allows.
+        case outdated
+        /// A bridge: it replays its chain.
+        case replaying
     }
 
     public var phase: Phase
     /// The newest final anchor; nil before the first.
     public var anchor: Anchor?
-    /// Fraction of the arc held and verified at a served anchor, 0…1, and of it at the newest anchor.
-    public var held = 0.0
-    public var atNewestAnchor = 0.0
-    public var sectionsComplete = 0
-    public var sectionsWanted = 0
+    /// What of the arc is held and verified, and at which anchors.
+    public var keyspace = KeyspaceHeld()
+    /// Whether all of the arc was complete at one anchor, compared with the root of its header.
+    public var isRootVerified = false
+    /// Sections that something is asked of a peer about.
+    public var sectionsInFlight = 0
     /// State bytes received in verified answers.
     public var stateBytes: UInt64 = 0
     /// The same in the last ten seconds, per second.
     public var bytesPerSecond = 0.0
-    public var peers = 0
-    /// Peers that serve something of our arc.
-    public var usefulPeers = 0
-    public var lanes = 0
+    /// How long the rest of the walk takes; nil where that is unknown (`WalkEstimate`).
+    public var remaining: Interval?
+    public var peerCounts = PeerCounts()
+    /// Lanes of the walk that are on a section.
+    public var lanes: [LaneStatus] = []
     /// Sections that are encoded ahead of requests, and their bytes.
     public var ready = Ready()
     /// Searches for holders under way.
@@ -53,6 +61,15 @@ public struct NodeProgress: Sendable, Equatable {
 }
 
 extension NodeProgress {
+    /// Fraction of the arc held and verified at any anchor, 0…1, and at the newest anchor.
+    public var held: Double { keyspace.held }
+    public var atNewestAnchor: Double { keyspace.newest }
+    /// Sections of which every leaf is held, at whatever anchor.
+    public var sectionsComplete: Int { keyspace.sectionsComplete }
+    /// Peers of the state network, and those that have something of it.
+    public var peers: Int { peerCounts.connected }
+    public var usefulPeers: Int { peerCounts.holding }
+
     /// What is encoded ahead of requests.
     public struct Ready: Sendable, Equatable {
         public var sections = 0, bytes = 0
@@ -86,19 +103,6 @@ extension NodeProgress {
     }
 }
 
-/// Nothing was verified for some time: since when, why, and what helps.
-public struct Stall: Sendable, Equatable {
-    public var seconds: Int
-    public var reason: String
-    public var advice: String
-
-    public init(seconds: Int, reason: String, advice: String) {
-        self.seconds = seconds
-        self.reason = reason
-        self.advice = advice
-    }
-}
-
 /// What a node tells the one who runs it.
 public enum NodeReport: Sendable {
     /// How much a line matters.
@@ -118,6 +122,10 @@ public enum NodeReport: Sendable {
     /// A bridge's block does not hold: what its files say is not what its header commits to. The text says what was
     /// found and what was expected; who has the files names them.
     case blockRefused(StatePoint, String)
+    /// A question to the ring was answered, and what it was answered with is proven.
+    case answered(RingAnswer)
+    /// It was not, in the time that a question has.
+    case unanswered(RingFailure)
     /// The store cannot be read or written; who has its directory names it.
     case storeFailed(StoreError)
     /// The node cannot go on: what happened and what helps.
@@ -146,6 +154,8 @@ public struct Totals: Sendable, Equatable {
     public var invalidAnswers = 0
     /// Ranges that were asked of peers who announced the section and did not have it.
     public var falseAnnouncements = 0
+    /// How long it takes to bring what is held to a new anchor.
+    public var rollForward = RollForward()
 
     /// Nothing yet.
     public init() {}
