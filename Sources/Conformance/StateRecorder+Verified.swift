@@ -253,6 +253,7 @@ extension StateRecorder {
             if index == 9 { try recordBlockDiffLies(value, bytes, request) }
         }
         try recordStretches(of: all, at: header.point)
+        try recordPartialStretches(of: all, at: header.point)
     }
 
     /// What the block changed in one section. `known`: codes that were there before.

@@ -59,6 +59,9 @@ struct StateRecorder {
         spread.recorder = recorder
         try spread.recordStorageCrowns()
         recorder = spread.recorder
+        recorder.recordPartialKeys()
+        try recorder.recordPartialRanges()
+        try recorder.recordPartialDiffs()
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 

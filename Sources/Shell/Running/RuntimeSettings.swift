@@ -64,8 +64,8 @@ public struct RuntimeSettings: Sendable {
     public var logLevel = LogLevel.info
     public var logFormat = LogFormat.auto
     public var statusFile: StatusFile?
-    /// How much of the ring a holder keeps.
-    public var arcPlan = ArcPlan.fixed(256)
+    /// What of the state is kept.
+    public var keeping = Keeping(arcPlan: .fixed(256))
     public var limits = Limits()
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16
@@ -74,6 +74,12 @@ public struct RuntimeSettings: Sendable {
     public var replay: Replay?
     /// Final headers that are kept, from the newest down; nil: all.
     public var keptHeaders: UInt64?
+
+    /// How much of the ring a holder keeps.
+    public var arcPlan: ArcPlan {
+        get { keeping.arcPlan }
+        set { keeping.arcPlan = newValue }
+    }
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {
         self.role = role

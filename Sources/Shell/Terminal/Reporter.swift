@@ -94,7 +94,10 @@ final class Reporter {
         let isFirst = complete == nil
         complete = (anchor, root)
         completeAfter = completeAfter ?? clock.instant() - started
-        let what = root.map { "the whole state is held; the root over its sections, \($0), is the header's" }
+        let held = settings.keeping.storage.accounts.map { "all accounts are held, with the storage of \($0.count)" }
+        let what = root.map {
+            "\(held ?? "the whole state is held"); the root over its sections, \($0), is the header's"
+        }
         let text = "epoch \(anchor.epoch): " + (what ?? "the arc is complete, every section as in the crown")
         terminal.log(isFirst ? .info : .debug, text)
         writeStatus(of: node)
@@ -146,6 +149,7 @@ final class Reporter {
             ("average_rate", "\(UInt64(Double(progress.stateBytes) / seconds))"),
             ("udp_bytes_received", "\(receivedBytes())"),
             ("leaf_bytes", "\(totals.leafBytes)"),
+            ("followed_bytes", "\(totals.followedBytes)"),
             ("ranges", "\(totals.ranges)"),
             ("bundled_sections", "\(totals.sections)"),
             ("diffs", "\(totals.sectionDiffs)"),
@@ -168,6 +172,7 @@ final class Reporter {
             ("under_held_first", progress.lacking.underHeld.map { "\($0.first)" } ?? "none"),
             ("radius_kept", node.arcMark.map { "2^\($0.kept)" } ?? "none"),
             ("radius_announced", node.arcMark.map { "2^\($0.announced)" } ?? "none"),
+            ("storage_of", settings.keeping.storage.accounts.map { "\($0.count)" } ?? "all"),
             ("damaged_sections", "\(node.damagedSections)"),
             ("scrubbed_sections", "\(node.scrubbedSections)"),
         ]

@@ -12,10 +12,12 @@ extension Holdings {
         case .range(let id, let anchor, let origin, let limit, let maxBytes):
             return RangeKey(
                 trie: StateTrie(of: book.section(id)), anchor: anchor, origin: origin, limit: limit,
-                maxBytes: maxBytes
+                maxBytes: maxBytes, keeping: kept(in: [id])
             ).map { .range($0) }
         case .sections(let sections, let anchor, let maxBytes):
-            return SectionsKey(anchor: anchor, sections: sections, maxBytes: maxBytes).map { .sections($0) }
+            return SectionsKey(
+                anchor: anchor, sections: sections, maxBytes: maxBytes, keeping: kept(in: sections)
+            ).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
         case .compare(let index, _, let anchor, let places):
@@ -29,7 +31,19 @@ extension Holdings {
         case .storageCrown(let key, _): return .storageCrown(key)
         case .directory(let sections, let anchor):
             return WideDirectoryKey(anchor: anchor, sections: sections).map { .wideDirectory($0) }
+        case .blockDiffs(let point, let stretch):
+            return BlockDiffsKey(
+                point: point, first: stretch.lowerBound, last: stretch.upperBound,
+                keeping: kept.within(
+                    book.section(stretch.lowerBound).firstKey...book.section(stretch.upperBound).lastKey)
+            ).map { .blockDiffs($0) }
         }
+    }
+
+    /// Whose storage is asked for in a request about these sections, or parts.
+    private func kept(in indices: [Int]) -> KeptStorage {
+        guard !kept.isAll, let first = indices.first, !book.isPart(first) else { return .all }
+        return kept.within(indices.map { book.section($0) })
     }
 
     private func diffsKey(_ sections: [Int], from anchor: Anchor, to target: WalkTask.DiffTarget) -> StateContentKey? {
@@ -42,7 +56,7 @@ extension Holdings {
         return DiffsKey(
             trie: StateTrie(of: first), from: book.point(of: anchor), to: point(of: target),
             sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes,
-            withProof: withProof
+            withProof: withProof, keeping: kept(in: sections)
         ).map { .diffs($0) }
     }
 

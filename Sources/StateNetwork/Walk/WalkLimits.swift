@@ -71,6 +71,11 @@ public enum WalkLimits {
     static let partPause = Interval.seconds(3)
     /// Peers that are asked, for each section, which storage is spread: one could leave something out.
     static let directoriesPerSection = 2
+    /// Attested blocks above the verified head whose diffs are asked for at once, by whoever is offered none: some
+    /// seconds of a fast chain. What is further behind is caught up by section diffs.
+    static let blocksAsked: UInt64 = 16
+    /// How long after its header a block's diffs are asked for: a hop or two of gossip, in which holders get them.
+    static let blockPatience = Interval.milliseconds(150)
     /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a
     /// diff.
     static let crownPatience = Interval.seconds(5)
