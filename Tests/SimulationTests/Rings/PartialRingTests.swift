@@ -1,13 +1,13 @@
 import Chain
 import Primitives
 import StateContent
-import StateNetwork
 import StateStore
 import Synchronization
 import Testing
 
 @testable import Node
 @testable import Simulation
+@testable import StateNetwork
 
 /// Clients that keep all accounts and the storage of few, in a ring with others.
 @Suite("Accounts and the storage of some, in a ring") struct PartialRingTests {
