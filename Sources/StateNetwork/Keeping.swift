@@ -1,3 +1,4 @@
+import StateContent
 import StateStore
 
 /// What of the state a node keeps: how much of the ring, and of the accounts there whose storage.
@@ -11,5 +12,21 @@ public struct Keeping: Sendable {
     public init(arcPlan: ArcPlan, storage: KeptStorage = .all) {
         self.arcPlan = arcPlan
         self.storage = storage
+    }
+}
+
+extension KeptStorage {
+    /// Whose storage is asked for in a request about these sections, or parts: those have no accounts beside them.
+    func asked(of indices: [Int], _ book: SectionBook) -> KeptStorage {
+        guard !isAll, let first = indices.first, !book.isPart(first) else { return .all }
+        return within(indices.map { book.section($0) })
+    }
+
+    /// Whether content of this kind is given to others: who leaves storage out has no section as they want it.
+    func serves(_ key: StateContentKey) -> Bool {
+        switch key {
+        case .crown, .codes, .availability: true
+        default: isAll
+        }
     }
 }

@@ -35,7 +35,7 @@ extension StateSync {
             return outbox.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
         }
         let reply =
-            holdings.serves(key)
+            holdings.kept.serves(key)
             ? server.reply(to: key, from: holders[asker], holdings, ahead, gossip, chain)
             : .names(near: key.position(sectionDepth: holdings.book.depth))
         switch reply {

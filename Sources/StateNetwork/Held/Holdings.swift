@@ -159,14 +159,6 @@ public struct Holdings: Sendable {
 
     // MARK: What can be given
 
-    /// Whether content of this kind is here at all: who leaves storage out has no section as others want it.
-    func serves(_ key: StateContentKey) -> Bool {
-        switch key {
-        case .crown, .codes, .availability: true
-        default: kept.isAll
-        }
-    }
-
     /// The anchors at which complete sections are served, newest first, with the runs of sections at each. An anchor
     /// without its crown is not served.
     ///

@@ -12,11 +12,11 @@ extension Holdings {
         case .range(let id, let anchor, let origin, let limit, let maxBytes):
             return RangeKey(
                 trie: StateTrie(of: book.section(id)), anchor: anchor, origin: origin, limit: limit,
-                maxBytes: maxBytes, keeping: kept(in: [id])
+                maxBytes: maxBytes, keeping: kept.asked(of: [id], book)
             ).map { .range($0) }
         case .sections(let sections, let anchor, let maxBytes):
             return SectionsKey(
-                anchor: anchor, sections: sections, maxBytes: maxBytes, keeping: kept(in: sections)
+                anchor: anchor, sections: sections, maxBytes: maxBytes, keeping: kept.asked(of: sections, book)
             ).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
@@ -40,12 +40,6 @@ extension Holdings {
         }
     }
 
-    /// Whose storage is asked for in a request about these sections, or parts.
-    private func kept(in indices: [Int]) -> KeptStorage {
-        guard !kept.isAll, let first = indices.first, !book.isPart(first) else { return .all }
-        return kept.within(indices.map { book.section($0) })
-    }
-
     private func diffsKey(_ sections: [Int], from anchor: Anchor, to target: WalkTask.DiffTarget) -> StateContentKey? {
         // An anchor's crown is held before its diffs are asked for; a block's proof comes with the diffs.
         let withProof =
@@ -56,7 +50,7 @@ extension Holdings {
         return DiffsKey(
             trie: StateTrie(of: first), from: book.point(of: anchor), to: point(of: target),
             sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes,
-            withProof: withProof, keeping: kept(in: sections)
+            withProof: withProof, keeping: kept.asked(of: sections, book)
         ).map { .diffs($0) }
     }
 
