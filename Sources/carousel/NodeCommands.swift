@@ -101,7 +101,7 @@ extension Carousel {
             var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
             settings.keeping.storage = only
-            try OnlySome.check(only, depth: NetworkConfigurationFile.read(settings.networkFile).sectionDepth)
+            try OnlySome.check(only, depth: settings.sectionDepth)
             try NodeRuntime.runToEnd(settings)
         }
     }

@@ -81,6 +81,11 @@ public struct RuntimeSettings: Sendable {
         set { keeping.arcPlan = newValue }
     }
 
+    /// Leading nibbles that name a section of the network; throws what is wrong with its file.
+    public var sectionDepth: Int {
+        get throws { try NetworkConfigurationFile.read(networkFile).sectionDepth }
+    }
+
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {
         self.role = role
         self.dataDirectory = dataDirectory
