@@ -5,7 +5,7 @@ import StateContent
 import StateNetwork
 import StateStore
 
-/// Records keys in the partial form (0x4C) and what answers them: all accounts, and the storage of those that are named.
+/// Records keys in the partial form (0x4C) and what answers them: all accounts, and the storage of those named.
 struct PartialRecorder {
     var recorder: StateRecorder
 
