@@ -253,6 +253,9 @@ extension StateRecorder {
             if index == 9 { try recordBlockDiffLies(value, bytes, request) }
         }
         try recordStretches(of: all, at: header.point)
+        var partial = PartialRecorder(recorder: self)
+        try partial.recordStretches(of: all, at: header.point)
+        self = partial.recorder
     }
 
     /// What the block changed in one section. `known`: codes that were there before.

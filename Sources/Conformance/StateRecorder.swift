@@ -59,6 +59,11 @@ struct StateRecorder {
         spread.recorder = recorder
         try spread.recordStorageCrowns()
         recorder = spread.recorder
+        var partial = PartialRecorder(recorder: recorder)
+        partial.recordKeys()
+        try partial.recordRanges()
+        try partial.recordDiffs()
+        recorder = partial.recorder
         return recorder.lists.document(["states": .array([Self.named("before", before), Self.named("after", after)])])
     }
 

@@ -181,7 +181,9 @@ enum StateWireVectors: VectorSuite {
             bytes, key: key, depth: depth, stateRoot: try vector["stateRoot"].bytes32)
         if let state = try book.state(vector["state"], depth: depth) {
             for part in found.parts {
-                let held = state.leaves.filter { part.section.contains($0.key.account) }
+                let held = state.leaves.filter {
+                    part.section.contains($0.key.account) && ($0.key.slot == nil || key.kept.keeps($0.key.account))
+                }
                 guard held.count == part.accounts.count + part.slots.count,
                     held.filter({ $0.key.slot == nil }).map(\.key.account) == Array(found.accounts.keys[part.accounts])
                 else { return "the leaves of section \(part.section) are not the state's" }
@@ -216,7 +218,8 @@ enum StateWireVectors: VectorSuite {
         }
         if let state = try book.state(vector["state"], depth: 1) {
             let found = range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) }
-            guard found == state.leaves(from: key.origin, through: range.end) else {
+            let held = state.leaves(from: key.origin, through: range.end)
+            guard found == held.filter({ $0.key.slot == nil || key.kept.keeps($0.key.account) }) else {
                 return "the leaves are not the state's"
             }
         }
@@ -239,7 +242,8 @@ enum StateWireVectors: VectorSuite {
                 throw VectorError.malformed("neither proof nor crown")
             }
             var view = before.view
-            _ = try DiffsCheck.apply(diff.changes, to: diff.section, expecting: hash, in: &view)
+            _ = try DiffsCheck.apply(
+                diff.changes, to: diff.section, expecting: hash, keeping: key.kept, in: &view)
         }
         return try CaseOutcome.difference(
             "sections", found.map(\.section.index), vector["sections"].array.map { try $0.int })
@@ -288,7 +292,7 @@ enum StateWireVectors: VectorSuite {
             var view = before.view
             let applied = try BlockDiffCheck.apply(
                 part.value, to: Section(depth: depth, index: part.section), expecting: part.sectionHashAfter,
-                leavingKnownCodes: true, in: &view)
+                leavingKnownCodes: true, keeping: key.kept, in: &view)
             codes.formUnion(applied.codes.map(\.hash))
         }
         return try CaseOutcome.difference(

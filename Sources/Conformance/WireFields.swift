@@ -43,7 +43,14 @@ enum WireFields {
         }
     }
 
+    /// In the partial form with the accounts that it names.
     static func object(_ key: StateContentKey) -> JSONValue {
+        guard let accounts = key.kept.accounts, case .object(var fields) = plain(key) else { return plain(key) }
+        fields["storageOf"] = .array(accounts.map { hash($0) })
+        return .object(fields)
+    }
+
+    private static func plain(_ key: StateContentKey) -> JSONValue {
         switch key {
         case .range(let key):
             .object([

@@ -39,6 +39,7 @@ enum WireSchemas {
             "Container(trie:\(trie),anchor:\(anchor),places:List[ByteList[66],128],levels:uint8,max_bytes:uint32)"
         case 0x47: "Container(anchor:\(anchor),first_section:uint32,sections:Bitlist[256])"
         case 0x4B: "Container(trie:\(trie),anchor:\(anchor),first_part:uint32,last_part:uint32)"
+        case 0x4C: "Container(storage_of:List[Bytes32,16],key:ByteList[1024])"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
         case 0x52: point
         default: nil

@@ -167,7 +167,9 @@ private struct StatePair {
 
     var depth: Int { before.depth }
 
-    func changes(in section: Section) -> [LeafChange] { changes.filter { section.contains($0.key.account) } }
+    func changes(in section: Section, keeping kept: KeptStorage = .all) -> [LeafChange] {
+        changes.filter { section.contains($0.key.account) && ($0.key.slot == nil || kept.keeps($0.key.account)) }
+    }
 
     /// Sections that changed, and one that did not where there is one; ascending.
     func sections(_ generator: inout SeededGenerator) -> [Int] {
@@ -214,17 +216,19 @@ struct SectionDiffsScene: Scene {
         let pair = try StatePair(&generator)
         self.pair = pair
         let asked = pair.sections(&generator)
+        let kept = pair.before.kept(&generator)
         let key = DiffsKey(
             from: StatePoint(number: 1, hash: pair.before.root), to: StatePoint(number: 2, hash: pair.after.root),
-            sections: asked, maxBytes: 1 << 22, withProof: true)
+            sections: asked, maxBytes: 1 << 22, withProof: true, keeping: kept)
         guard let key else { throw .setup("a diffs key") }
         self.key = key
         var proof = ProofNodes()
         for section in asked { for node in try pair.proof(section) { proof.insert(node) } }
-        lists = asked.map { pair.changes(in: Section(depth: pair.depth, index: $0)) }
+        lists = asked.map { pair.changes(in: Section(depth: pair.depth, index: $0), keeping: kept) }
         answer = Answer(sections: asked, changes: lists.map { WireChanges($0) }, proof: proof.nodes)
         let served = try? DiffsServer.serve(
-            key, depth: pair.depth, path: { try pair.proof($0.index) }, changes: { pair.changes(in: $0) })
+            key, depth: pair.depth, path: { try pair.proof($0.index) },
+            changes: { pair.changes(in: $0, keeping: kept) })
         guard let served, served == answer.encoded else { throw .readersDiffer("diffs, by the server and the schema") }
         guard try judge(served, root: pair.after.root) == .stillTrue else { throw .truthRefused("diffs") }
     }
@@ -273,11 +277,14 @@ struct SectionDiffsScene: Scene {
             let hash = truth.hash(at: pair.depth)
             try require(diff.hashAfter == hash, .untruthAccepted("a section hash"))
             var view = pair.before.view
-            guard let update = try? DiffsCheck.apply(diff.changes, to: diff.section, expecting: hash, in: &view) else {
+            let applied = try? DiffsCheck.apply(
+                diff.changes, to: diff.section, expecting: hash, keeping: key.kept, in: &view)
+            guard let update = applied else {
                 isRefused = true
                 continue
             }
-            try require(diff.changes == pair.changes(in: diff.section), .untruthAccepted("changes of a section"))
+            let truthful = pair.changes(in: diff.section, keeping: key.kept)
+            try require(diff.changes == truthful, .untruthAccepted("changes of a section"))
             try require(update.subtreeAfter == truth, .untruthAccepted("a section after its changes"))
         }
         return isRefused ? .refused : .stillTrue

@@ -138,6 +138,13 @@ struct SampleState {
         }
     }
 
+    /// Whose storage is asked for: that of all, or of some accounts.
+    func kept(_ generator: inout some RandomNumberGenerator) -> KeptStorage {
+        guard generator.oneIn(2) else { return .all }
+        let named = accounts.map(\.key).filter { _ in generator.oneIn(3) }
+        return .only(named.prefix(StateStoreLimits.keptStoragesPerSection))
+    }
+
     /// Proof nodes of this state that stand somewhere.
     func someNodes(_ generator: inout some RandomNumberGenerator) -> [[UInt8]] {
         crown.nodes + (generator.pick(accounts).map { [$0.body.rlp] } ?? [])

@@ -106,16 +106,19 @@ struct StateRangeScene: Scene {
         let bounds = [state.cursor(&generator), state.cursor(&generator)].sorted()
         let maxBytes: UInt32 = [2_500, 4_000, 1 << 20][generator.below(3)]
         let anchor = Anchor(epoch: 3, hash: .max)
-        guard let key = RangeKey(anchor: anchor, origin: bounds[0], limit: bounds[1], maxBytes: maxBytes) else {
-            throw .setup("a range key")
-        }
+        let kept = state.kept(&generator)
+        guard
+            let key = RangeKey(
+                anchor: anchor, origin: bounds[0], limit: bounds[1], maxBytes: maxBytes, keeping: kept)
+        else { throw .setup("a range key") }
         var view = state.view
         let served = try? RangeServer.serve(key, view: &view, crown: state.crown)
         guard let value = served else { throw .setup("an answer") }
         // Mutants may be a little longer than what was asked for.
-        guard let wide = RangeKey(anchor: anchor, origin: key.origin, limit: key.limit, maxBytes: 1 << 22) else {
-            throw .setup("a range key")
-        }
+        guard
+            let wide = RangeKey(
+                anchor: anchor, origin: key.origin, limit: key.limit, maxBytes: 1 << 22, keeping: kept)
+        else { throw .setup("a range key") }
         self.key = wide
         honest = value
         guard value.first == 0 else { throw .setup("an answer with data, not status \(value.first ?? 255)") }
@@ -137,7 +140,9 @@ struct StateRangeScene: Scene {
             return root == state.root ? nil : try judge(honest, key: key, root: root)
         case .otherQuestion:
             let bounds = [state.cursor(&generator), generator.oneIn(2) ? key.origin : key.limit].sorted()
-            let asked = RangeKey(anchor: key.anchor, origin: bounds[0], limit: bounds[1], maxBytes: key.maxBytes)
+            let asked = RangeKey(
+                anchor: key.anchor, origin: bounds[0], limit: bounds[1], maxBytes: key.maxBytes,
+                keeping: generator.oneIn(2) ? key.kept : state.kept(&generator))
             guard let asked, asked != key else { return nil }
             return try judge(honest, key: asked, root: state.root)
         case .bytesChanged:
@@ -162,6 +167,7 @@ struct StateRangeScene: Scene {
         try require(root == state.root, .untruthAccepted("a range under a wrong root"))
         try require(range.origin == key.origin && range.end <= key.limit, .untruthAccepted("the ends of a range"))
         let truth = state.leaves(from: range.origin, through: range.end)
+            .filter { $0.key.slot == nil || key.kept.keeps($0.key.account) }
         let found = range.leaves.map { MemoryState.Leaf(key: $0.key, value: $0.value) }
         try require(found == truth, .untruthAccepted("the leaves of a range"))
         return .stillTrue

@@ -22,8 +22,8 @@ public struct NodeConfiguration: Sendable {
     public var families: AddressFamilies
     /// The record's sequence number: it must grow from start to start; the calendar's milliseconds do.
     public var recordSequence: UInt64
-    /// How much of the ring is kept.
-    public var arcPlan = ArcPlan.fixed(256)
+    /// What of the state is kept.
+    public var keeping = Keeping(arcPlan: .fixed(256))
     /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
     public var storageBytes: Int?
     /// Requests of the walk under way at once; 0: a visitor, which fetches nothing and only asks.
@@ -61,6 +61,12 @@ public struct NodeConfiguration: Sendable {
         finalityDepth = 2
     }
 
+    /// How much of the ring is kept.
+    public var arcPlan: ArcPlan {
+        get { keeping.arcPlan }
+        set { keeping.arcPlan = newValue }
+    }
+
     /// Bytes a second; nil: no limit.
     public struct Rates: Sendable {
         /// What is asked of others.
@@ -83,7 +89,7 @@ extension NodeConfiguration {
             chainID: network.chainID,
             networks: [
                 OverlayConfiguration.Network(
-                    id: .state, extensionType: StatePingPayload.type,
+                    id: .state, extensionType: StatePingPayload.type, otherCapabilities: knows.capabilities,
                     busyAnswer: StateStatus.busy(seconds: StateNetworkLimits.busyAnswerSeconds).encoded
                 ) { key in
                     guard case .success(let key) = Result(catching: { try StateContentKey(decoding: key) }) else {
@@ -110,10 +116,11 @@ extension NodeConfiguration {
     var stateSync: StateSync.Configuration {
         var stateSync = StateSync.Configuration(
             network: network, role: role, id: key.nodeID,
-            arcPlan: arcPlan, lanes: lanes,
+            arcPlan: keeping.arcPlan, lanes: lanes,
             rangeBytes: rangeBytes, downloadBytesPerSecond: rates.download, bridges: bridges,
             attestingSeeds: attestingSeeds, finalityDepth: finalityDepth)
         stateSync.knows = knows
+        stateSync.keeping = keeping
         stateSync.serveAhead = serveAhead
         stateSync.storageBytes = storageBytes
         return stateSync

@@ -32,7 +32,8 @@ extension NodeStatus {
         time = moment.unixSeconds
         self.node = Identity(
             role: "\(configuration.role)", id: "\(configuration.key.nodeID)", network: configuration.network.name,
-            program: world.program, uptime: UInt64(ran.seconds))
+            program: world.program, storageOf: configuration.keeping.storage.accounts?.count,
+            uptime: UInt64(ran.seconds))
         phase = progress.phase.rawValue
         let (totals, epochs) = (node.totals, configuration.network.epochs)
         epoch = progress.anchor.map { anchor in
@@ -128,7 +129,7 @@ extension NodeStatus.UpkeepStatus {
 
 extension NodeStatus.Done {
     init(_ totals: Totals) {
-        leafBytes = totals.leafBytes
+        (leafBytes, followedBytes) = (totals.leafBytes, totals.followedBytes)
         (ranges, bundledSections, sectionDiffs) = (totals.ranges, totals.sections, totals.sectionDiffs)
         (blockDiffs, codes, folds, comparisons) = (totals.blockDiffs, totals.codes, totals.folds, totals.comparisons)
         (invalidAnswers, falseAnnouncements) = (totals.invalidAnswers, totals.falseAnnouncements)

@@ -40,6 +40,8 @@ extension NodeStatus {
     /// Which node it is.
     public struct Identity: Codable, Equatable, Sendable {
         public var role, id, network, program: String
+        /// Of how many contracts storage is kept with all accounts; nil: of all.
+        public var storageOf: Int?
         /// Seconds since its start.
         public var uptime: UInt64
     }
@@ -159,7 +161,7 @@ extension NodeStatus {
 
     /// What was received and done since the start.
     public struct Done: Codable, Equatable, Sendable {
-        public var leafBytes: UInt64
+        public var leafBytes, followedBytes: UInt64
         public var ranges, bundledSections, sectionDiffs, blockDiffs, codes, folds, comparisons: Int
         public var invalidAnswers, falseAnnouncements: Int
         /// Verified state bytes by sender.

@@ -33,6 +33,8 @@ public struct OverlayConfiguration: Sendable {
         public var id: NetworkID
         /// The ping payload type of its own (10,101 state, 10,102 chain), named among our capabilities; nil for none.
         public var extensionType: UInt16?
+        /// What else is named there: of the network's own making, and no type of a payload.
+        public var otherCapabilities: [UInt16]
         /// What an asker gets, inline, while all slots are in use: the network's way to say "busy". With nil it gets
         /// an empty list of records, the Portal wire's "not here".
         public var busyAnswer: [UInt8]?
@@ -41,11 +43,12 @@ public struct OverlayConfiguration: Sendable {
 
         /// A network without an extension has type 0 and 1 payloads only.
         public init(
-            id: NetworkID, extensionType: UInt16? = nil, busyAnswer: [UInt8]? = nil,
+            id: NetworkID, extensionType: UInt16? = nil, otherCapabilities: [UInt16] = [], busyAnswer: [UInt8]? = nil,
             answerBytes: @escaping @Sendable (_ key: [UInt8]) -> Int = { _ in OverlayLimits.inlineContentBytes }
         ) {
             self.id = id
             self.extensionType = extensionType
+            self.otherCapabilities = otherCapabilities
             self.busyAnswer = busyAnswer
             self.answerBytes = answerBytes
         }

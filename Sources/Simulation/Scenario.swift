@@ -119,9 +119,11 @@ public struct Scenario: Sendable {
         }
     }
 
-    /// Adds a client that knows one holder's record and nothing else.
-    public mutating func addWalker() throws -> HostID {
-        let walker = world.add(walkerConfiguration())
+    /// Adds a client that knows one holder's record and nothing else. `kept`: whose storage and code it keeps.
+    public mutating func addWalker(keeping kept: KeptStorage = .all) throws -> HostID {
+        var configuration = walkerConfiguration()
+        configuration.keeping.storage = kept
+        let walker = world.add(configuration)
         try start(walker, knowing: walkersBoot(), after: .zero)
         return walker
     }

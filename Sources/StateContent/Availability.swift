@@ -126,6 +126,11 @@ public struct StatePingPayload: Hashable, Sendable {
         ),
     ])
 
+    /// The same without what is served.
+    public var servingNothing: StatePingPayload {
+        StatePingPayload(role: role, radius: radius, head: head, served: [])
+    }
+
     /// role, radius, head, and the offset of the list.
     private static let fixedBytes = 1 + 32 + 40 + 4
     /// An anchor, its place in the list and the offset of its runs.

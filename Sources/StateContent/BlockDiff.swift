@@ -39,6 +39,22 @@ public struct BlockDiffValue: Hashable, Sendable {
                 codes: codes.filter { isKept(Keccak.hash($0)) }, pathProof: pathProof)
     }
 
+    /// The same with the storage and the code of these accounts alone. It is true of whoever keeps no more.
+    public func keeping(_ kept: KeptStorage) -> BlockDiffValue {
+        guard !kept.isAll else { return self }
+        let own = changes.lazy.filter { $0.key.slot == nil && kept.keeps($0.key.account) }
+        let named = Set(
+            codes.isEmpty
+                ? []
+                : own.compactMap { change in
+                    change.value.flatMap { $0.withUnsafeBytes { SlimBody($0)?.codeHash } }
+                })
+        return BlockDiffValue(
+            header: header, certificate: certificate, sectionHashBefore: sectionHashBefore,
+            changes: changes.filter { $0.key.slot == nil || kept.keeps($0.key.account) },
+            codes: codes.filter { named.contains(Keccak.hash($0)) }, pathProof: pathProof)
+    }
+
     /// The same with another certificate.
     public func certified(by certificate: [UInt8]) -> BlockDiffValue {
         var other = self
@@ -195,13 +211,14 @@ public enum BlockDiffCheck {
     /// Applies the changes to the view, which holds the section at `sectionHashBefore`, compares the outcome with the
     /// proven hash, and pairs the codes with their hashes. Codes that are missing are for the caller to ask for.
     /// `from`: see `DiffsCheck.apply`. A code that is not new to the section is an error, unless `leavingKnownCodes`:
-    /// those that came for several sections may be new to another.
+    /// those that came for several sections may be new to another. `kept`: whose storage the view has.
     public static func apply<Snapshot: StoreSnapshot>(
         _ value: BlockDiffValue, to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
-        leavingKnownCodes: Bool = false, in view: inout StateView<Snapshot>
+        leavingKnownCodes: Bool = false, keeping kept: KeptStorage = .all, in view: inout StateView<Snapshot>
     ) throws -> (update: SectionUpdate, codes: [(hash: Bytes32, code: [UInt8])]) {
         let changes = try DiffsCheck.changes(value.changes, of: section, in: view)
-        let update = try DiffsCheck.apply(changes, to: section, expecting: hash, from: before, in: &view)
+        let update = try DiffsCheck.apply(
+            changes, to: section, expecting: hash, from: before, keeping: kept, in: &view)
         let named = Set(update.newCodeHashes)
         var codes: [(hash: Bytes32, code: [UInt8])] = []
         for code in value.codes {

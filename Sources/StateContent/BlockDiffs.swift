@@ -210,11 +210,14 @@ public enum BlockDiffsCheck {
         let header = try BlockDiffCheck.header(value.header, certificate: value.certificate, of: key.point)
         let changes = value.changes
         let runs = runs(of: changes, in: key.trie, depth: sectionDepth)
-        guard runs.first?.section == key.first, runs.last?.section == key.last else { throw .wrongSections }
+        guard let first = runs.first?.section, let last = runs.last?.section, key.stretch.contains(first),
+            key.stretch.contains(last), !key.kept.isAll || first == key.first && last == key.last
+        else { throw .wrongSections }
+        try DiffError.requireAsked(changes, of: key.kept)
         guard runs.count == value.sectionHashesBefore.count else {
             throw .wrongHashCount(sections: runs.count, hashes: value.sectionHashesBefore.count)
         }
-        let codes = try Codes(value, changes)
+        let codes = try Codes(value, changes, keeping: key.kept)
         let sections = runs.map(\.section)
         let proven: [(hash: Bytes32, path: [[UInt8]])]
         // What every part of a storage trie says first.
@@ -273,10 +276,10 @@ public enum BlockDiffsCheck {
     private struct Codes {
         private var byHash: [Bytes32: [UInt8]] = [:]
 
-        /// Throws where one stands twice, out of order, or is named by no changed account.
-        init(_ value: BlockDiffsValue, _ changes: [LeafChange]) throws(DiffError) {
+        /// Throws where one stands twice, out of order, or is named by no changed account whose code was asked for.
+        init(_ value: BlockDiffsValue, _ changes: [LeafChange], keeping kept: KeptStorage) throws(DiffError) {
             guard !value.codes.isEmpty else { return }
-            let named = Set(changes.compactMap(Codes.hash))
+            let named = Set(changes.filter { kept.keeps($0.key.account) }.compactMap(Codes.hash))
             var last: Bytes32?
             for code in value.codes {
                 let hash = Keccak.hash(code)

@@ -69,6 +69,7 @@ extension DiffError: CustomStringConvertible {
         case .wrongHashCount(let sections, let hashes):
             "\(sections) sections are changed, and \(hashes) hashes of the state before came with them"
         case .unaskedProof: "the diff has a proof that was not asked for"
+        case .unaskedStorage(let account): "the diff has slots of account \(account), which were not asked for"
         case .wrongOwner(let account): "the diff of a part does not begin with account \(account) as it is"
         case .proof(let error): "the diff's section hashes are not proven: \(error)"
         case .change(let section, let error): "the diff of section \(section) cannot be applied: \(error)"

@@ -61,6 +61,9 @@ public enum StateContentLimits {
     public static let storageCrownNodes = 2_048
     /// Entries of a wide directory. Source: Specs/wire.md §4.13.
     public static let wideEntries = 65_536
+    /// Accounts that a key without the storage of others names: with its 512 bytes it still fits beside all else that a
+    /// key says. Source: Specs/wire.md §3.
+    public static let keptStorages = StateStoreLimits.keptStoragesPerSection
     /// Code hashes in one key. Source: Specs/wire.md §3.
     public static let codeHashes = 20
     /// New codes of one block, in one section's diff or in those of a stretch: a block of 100 M gas

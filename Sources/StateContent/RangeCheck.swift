@@ -46,7 +46,7 @@ public struct VerifiedStateRange: Sendable {
     public internal(set) var storageBranches: [(account: Bytes32, branches: BranchColumns)] = []
     /// Accounts whose storage is elsewhere, with the nodes that show it, the storage root's first.
     public internal(set) var spread: [(account: Bytes32, nodes: [[UInt8]])] = []
-    /// Code hashes named by the accounts, ascending, each once; that of no code is left out.
+    /// Code hashes named by the accounts that keep theirs, ascending, each once; that of no code is left out.
     public internal(set) var codeHashes: [Bytes32] = []
 
     /// Nodes that lie across its ends: of the account trie, and of the storage trie of the account that the origin lies
@@ -188,10 +188,12 @@ private struct RangeChecker {
                         failure = .malformedBody(keys[index])
                         return
                     }
-                    failure = order(at: index) ?? kind(at: index, root: body.storageRoot)
+                    let isKept = key.kept.keeps(keys[index])
+                    let root = isKept ? body.storageRoot : nil
+                    failure = order(at: index) ?? kind(at: index, root: root)
                     if failure != nil { return }
-                    if let root = body.storageRoot { storages.append((index, root)) }
-                    if let hash = body.codeHash, hash != codeHashes.last { codeHashes.append(hash) }
+                    if let root { storages.append((index, root)) }
+                    if isKept, let hash = body.codeHash, hash != codeHashes.last { codeHashes.append(hash) }
                     size += body.writeFull(slim, to: target + size)
                     ends.append(size)
                 }
@@ -210,6 +212,7 @@ private struct RangeChecker {
         return follows && account <= range.end.account ? nil : .accountOrder(account)
     }
 
+    /// `root`: of the storage that was asked for; nil where there is none.
     private func kind(at index: Int, root: Bytes32?) -> RangeError? {
         let account = range.accountKeys[index]
         let expected: StorageKind

@@ -112,6 +112,8 @@ struct RangeGathering: ~Copyable {
     private var lastAccount: Bytes32?
     /// Whether the last account has storage; the slots of it so far; the bytes of its body.
     private var hasStorage = false
+    /// Whether its storage is left out.
+    private var isLeftOut = false
     private var slotCount: UInt32 = 0
     private var lastBodyCount = 0
     /// Accounts whose storage is elsewhere, and what shows it.
@@ -157,10 +159,15 @@ struct RangeGathering: ~Copyable {
         while let run = try walk.nextRun() {
             for entry in run {
                 guard isCovered(entry.key) else { return try finish(in: view) }
+                if isLeftOut, entry.key.count == 64 { continue }
                 let fits =
                     entry.key.count == 32
                     ? try append(account: entry.key, entry.value, in: view) : try append(slot: entry.key, entry.value)
                 if !fits { return try stop(before: entry.key, in: view) }
+            }
+            // A run that ends within slots that are left out may have many more of them behind it.
+            if isLeftOut, run.last?.key.count == 64, let next = lastAccount?.successor {
+                walk = try view.walk(from: Cursor(account: next))
             }
         }
         return try finish(in: view)
@@ -180,6 +187,7 @@ struct RangeGathering: ~Copyable {
     private mutating func start(budget: Int) {
         self.budget = budget
         (spent, accounts, slots, lastAccount, hasStorage, slotCount) = (0, 0, 0, nil, false, 0)
+        isLeftOut = !key.kept.keeps(key.origin.account)
         spread = []
         end = limit
         accountKeys.truncate()
@@ -204,9 +212,11 @@ struct RangeGathering: ~Copyable {
     private mutating func append(
         account: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, in view: StateView<some StoreSnapshot>
     ) throws(StoreError) -> Bool {
-        guard let isStored = RangeGathering.hasStorage(body), let base = account.baseAddress else {
+        guard let hasRoot = RangeGathering.hasStorage(body), let base = account.baseAddress else {
             throw .corrupt(table: .leaves)
         }
+        let isKept = key.kept.keeps(Bytes32(loading: base))
+        let isStored = hasRoot && isKept
         let cost = Self.accountCost &+ body.count &+ (isStored ? Self.countCost : 0)
         guard cost <= budget &- spent, accounts &+ slots < StateContentLimits.leaves else { return false }
         try closeCount(in: view)
@@ -218,6 +228,7 @@ struct RangeGathering: ~Copyable {
         lastAccount = Bytes32(loading: base)
         lastBodyCount = body.count
         hasStorage = isStored
+        isLeftOut = !isKept
         return true
     }
 

@@ -24,6 +24,8 @@ public enum DiffError: Error, Equatable, Sendable {
     case wrongHashCount(sections: Int, hashes: Int)
     /// Proof nodes where none were asked for.
     case unaskedProof
+    /// A slot of an account whose storage was not asked for.
+    case unaskedStorage(account: Bytes32)
     /// The changes of a part do not begin with its account, or have it otherwise than it is proven.
     case wrongOwner(account: Bytes32)
     /// The path proof does not lead from the state root to exactly these sections.
@@ -38,6 +40,16 @@ public enum DiffError: Error, Equatable, Sendable {
     case malformedCertificate(ChainError)
     /// A block diff's code that no changed account names, that stands twice, or out of order.
     case unexpectedCode(Bytes32)
+}
+
+extension DiffError {
+    /// Throws where slots are among the changes of accounts whose storage was not asked for.
+    static func requireAsked(_ changes: [LeafChange], of kept: KeptStorage) throws(DiffError) {
+        guard !kept.isAll else { return }
+        for change in changes where change.key.slot != nil && !kept.keeps(change.key.account) {
+            throw .unaskedStorage(account: change.key.account)
+        }
+    }
 }
 
 /// One section's changes out of an answer.
@@ -191,9 +203,11 @@ public enum DiffsCheck {
             return try parts(of: account, diffs, key: key, depth: depth, stateRoot: stateRoot)
         }
         let changes = diffs.changes.map(\.changes)
+        for changes in changes { try DiffError.requireAsked(changes, of: key.kept) }
         var hashes: [Bytes32?] = diffs.sections.map { _ in nil }
         var shown: [Bytes32: [[UInt8]]] = [:]
-        let roots = rule == nil ? [] : changes.flatMap { $0 }.compactMap(storageRoot)
+        let roots =
+            rule == nil ? [] : changes.joined().filter { key.kept.keeps($0.key.account) }.compactMap(storageRoot)
         if key.withProof || rule != nil && !diffs.proof.isEmpty {
             do throws(ProofError) {
                 let (proven, placed) = try SectionProof.sectionHashes(
@@ -280,29 +294,30 @@ public enum DiffsCheck {
     /// Applies one section's changes to the view, which holds the section at `from`, and compares the outcome with the
     /// section hash that is proven at `to`. Throws `DiffError`, which blames the sender, or the `StateChangeError` of a
     /// store that failed or does not hold the section. `from`: the section hash at `from`, where the caller knows it.
-    /// `elsewhere`: accounts whose storage is shown to be spread at `to`.
+    /// `elsewhere`: accounts whose storage is shown to be spread at `to`; `kept`: whose storage the view has.
     public static func apply<Snapshot: StoreSnapshot>(
         _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, from before: Bytes32? = nil,
-        elsewhere: Set<Bytes32> = [], in view: inout StateView<Snapshot>
+        elsewhere: Set<Bytes32> = [], keeping kept: KeptStorage = .all, in view: inout StateView<Snapshot>
     ) throws -> SectionUpdate {
         do {
             return try apply(
-                changes, to: section, expecting: hash, from: before, elsewhere, in: &view, checking: false)
+                changes, to: section, expecting: hash, from: before, elsewhere, kept, in: &view, checking: false)
         } catch is DiffError {
             // Before somebody is blamed: is what we hold what we think?
             return try apply(
-                changes, to: section, expecting: hash, from: before, elsewhere, in: &view, checking: true)
+                changes, to: section, expecting: hash, from: before, elsewhere, kept, in: &view, checking: true)
         }
     }
 
     private static func apply<Snapshot: StoreSnapshot>(
         _ changes: [LeafChange], to section: Section, expecting hash: Bytes32, from before: Bytes32?,
-        _ elsewhere: Set<Bytes32>, in view: inout StateView<Snapshot>, checking: Bool
+        _ elsewhere: Set<Bytes32>, _ kept: KeptStorage, in view: inout StateView<Snapshot>, checking: Bool
     ) throws -> SectionUpdate {
         let update: SectionUpdate
         do throws(StateChangeError) {
             update = try SectionChange.apply(
-                changes, to: section, in: &view, checking: checking, from: before, elsewhere: elsewhere)
+                changes, to: section, in: &view, checking: checking, from: before, elsewhere: elsewhere,
+                keeping: kept)
         } catch {
             guard error.blamesSender else { throw error }
             throw DiffError.change(section: section.index, error)

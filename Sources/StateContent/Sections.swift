@@ -107,15 +107,17 @@ package struct SectionsValue: Sendable {
 
 /// Answers requests for several sections.
 public enum SectionsServer {
-    /// All leaves of a section that the view holds; nil where they are more than `bytes`, or more than an answer has.
+    /// All leaves of a section that the view holds, with the storage of these accounts; nil where they are more than
+    /// `bytes`, or more than an answer has.
     public static func columns(
-        of section: Section, from view: inout StateView<some StoreSnapshot>, bytes: Int
+        of section: Section, from view: inout StateView<some StoreSnapshot>, bytes: Int,
+        keeping kept: KeptStorage = .all
     ) throws(StoreError) -> SectionColumns? {
         let last = Cursor.end(of: section.lastKey)
         guard
             let key = RangeKey(
                 anchor: Anchor(epoch: 0, hash: .zero), origin: Cursor(account: section.firstKey), limit: last,
-                maxBytes: .max)
+                maxBytes: .max, keeping: kept)
         else { return nil }
         var gathering = RangeGathering(key: key, limit: last)
         // The gathering counts a byte an account more than there is of it here, and an account has 37 at least.
@@ -144,7 +146,8 @@ public enum SectionsServer {
         for index in others {
             let room = joining.room
             guard room > 0, vain < maxBytes, joining.leaves < StateContentLimits.leaves else { break }
-            let found = try columns(of: Section(depth: view.depth, index: index), from: &view, bytes: room)
+            let found = try columns(
+                of: Section(depth: view.depth, index: index), from: &view, bytes: room, keeping: key.kept)
             let isAdded = try found.map { try joining.add($0, of: index) } ?? false
             if !isAdded { vain += room }
         }

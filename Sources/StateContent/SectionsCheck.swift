@@ -93,7 +93,7 @@ public enum SectionsCheck {
         } catch {
             throw .proof(error)
         }
-        var checker = SectionsChecker(sections, depth: depth, placedBy: rule)
+        var checker = SectionsChecker(sections, depth: depth, keeping: key.kept, placedBy: rule)
         return try checker.verify(hashes: proven.map(\.hash))
     }
 }
@@ -103,8 +103,9 @@ private struct SectionsChecker {
     private let value: SectionsValue
     private let depth: Int
     private let rule: Placement?
+    private let kept: KeptStorage
     private let slots: LeafColumns
-    /// The accounts as they stand in the trie, and what their bodies name.
+    /// The accounts as they stand in the trie, and what their bodies name of that which was asked for.
     private var full = LeafColumns()
     private var named: [(storageRoot: Bytes32?, codeHash: Bytes32?)] = []
     /// Number of slots of each account.
@@ -112,7 +113,8 @@ private struct SectionsChecker {
     private var nextAccount = 0
     private var nextSlot = 0
 
-    init(_ value: SectionsValue, depth: Int, placedBy rule: Placement?) {
+    init(_ value: SectionsValue, depth: Int, keeping kept: KeptStorage, placedBy rule: Placement?) {
+        self.kept = kept
         self.rule = rule
         self.value = value
         self.depth = depth
@@ -153,7 +155,7 @@ private struct SectionsChecker {
                     }
                     size += body.writeFull(slim, to: target + size)
                     ends.append(size)
-                    named.append((body.storageRoot, body.codeHash))
+                    named.append(kept.keeps(keys[index]) ? (body.storageRoot, body.codeHash) : (nil, nil))
                 }
             }
         }

@@ -11,10 +11,16 @@ public struct SectionsKey: Hashable, Sendable {
     public let sections: [Int]
     /// Largest value the asker takes, status byte included.
     public let maxBytes: UInt32
+    /// Whose storage is asked for with the accounts.
+    public let kept: KeptStorage
 
     /// nil where the sections are not as they must be.
-    public init?(trie: StateTrie = .accounts, anchor: Anchor, sections: [Int], maxBytes: UInt32) {
-        guard SectionMask.holds(sections) else { return nil }
+    public init?(
+        trie: StateTrie = .accounts, anchor: Anchor, sections: [Int], maxBytes: UInt32,
+        keeping kept: KeptStorage = .all
+    ) {
+        guard SectionMask.holds(sections), PartialForm.mayName(kept, of: trie) else { return nil }
+        self.kept = kept
         self.trie = trie
         self.anchor = anchor
         self.sections = sections
@@ -30,12 +36,12 @@ extension SectionsKey {
     ])
 
     /// nil where the mask does not begin and end with a section.
-    init?(_ fields: [SSZValue]) throws(SSZError) {
+    init?(_ fields: [SSZValue], keeping kept: KeptStorage) throws(SSZError) {
         let first = Int(truncatingIfNeeded: try fields[2].uint64)
         guard let sections = SectionMask.sections(try fields[3].bits, from: first) else { return nil }
         self.init(
             trie: try StateTrie(fields[0]), anchor: try StateContentKey.anchor(fields[1]), sections: sections,
-            maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64))
+            maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64), keeping: kept)
     }
 
     var fields: [ColumnWriter.Field] {

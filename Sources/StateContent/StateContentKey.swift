@@ -73,10 +73,16 @@ public struct RangeKey: Hashable, Sendable {
     public let limit: Cursor
     /// Largest value the asker takes, status byte included.
     public let maxBytes: UInt32
+    /// Whose storage is asked for with the accounts.
+    public let kept: KeptStorage
 
     /// nil where the origin is after the limit.
-    public init?(trie: StateTrie = .accounts, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32) {
-        guard origin <= limit else { return nil }
+    public init?(
+        trie: StateTrie = .accounts, anchor: Anchor, origin: Cursor, limit: Cursor, maxBytes: UInt32,
+        keeping kept: KeptStorage = .all
+    ) {
+        guard origin <= limit, PartialForm.mayName(kept, of: trie) else { return nil }
+        self.kept = kept
         self.trie = trie
         self.anchor = anchor
         self.origin = origin
@@ -96,13 +102,16 @@ public struct DiffsKey: Hashable, Sendable {
     public let maxBytes: UInt32
     /// Whether path proofs at `to` are wanted; an asker that has the crown of `to` needs none.
     public let withProof: Bool
+    /// Whose storage is asked for with the accounts.
+    public let kept: KeptStorage
 
     /// nil where the sections are not as they must be.
     public init?(
         trie: StateTrie = .accounts, from: StatePoint, to: StatePoint, sections: [Int], maxBytes: UInt32,
-        withProof: Bool
+        withProof: Bool, keeping kept: KeptStorage = .all
     ) {
-        guard SectionMask.holds(sections) else { return nil }
+        guard SectionMask.holds(sections), PartialForm.mayName(kept, of: trie) else { return nil }
+        self.kept = kept
         self.trie = trie
         self.from = from
         self.to = to
@@ -147,12 +156,20 @@ public struct BlockDiffsKey: Hashable, Sendable {
     /// The block.
     public let point: StatePoint
     /// The first and the last section that the value has changes of: what one block changed in one stretch has one key.
+    /// Of a value without all storage, which is asked for and never offered, they are the bounds of what is asked for.
     public let first: Int
     public let last: Int
+    /// Whose storage is asked for with the accounts.
+    public let kept: KeptStorage
 
     /// nil where the stretch is none.
-    public init?(trie: StateTrie = .accounts, point: StatePoint, first: Int, last: Int) {
-        guard first >= 0, first <= last, UInt32(exactly: last) != nil else { return nil }
+    public init?(
+        trie: StateTrie = .accounts, point: StatePoint, first: Int, last: Int, keeping kept: KeptStorage = .all
+    ) {
+        guard first >= 0, first <= last, UInt32(exactly: last) != nil, PartialForm.mayName(kept, of: trie) else {
+            return nil
+        }
+        self.kept = kept
         self.trie = trie
         self.point = point
         self.first = first
@@ -190,10 +207,26 @@ public enum StateContentKey: Hashable, Sendable {
         case availability = 0x48
         case blockDiffs = 0x4A
         case storageCrown = 0x4B
+        /// A range, diffs, sections or block diffs without the storage of most accounts (`PartialForm`).
+        case partial = 0x4C
     }
 
     /// Which content this is a key of.
-    public var selector: Selector {
+    public var selector: Selector { kept.isAll ? contentSelector : .partial }
+
+    /// Whose storage is asked for, of contents that have some.
+    public var kept: KeptStorage {
+        switch self {
+        case .range(let key): key.kept
+        case .diffs(let key): key.kept
+        case .sections(let key): key.kept
+        case .blockDiffs(let key): key.kept
+        case .codes, .blockDiff, .crown, .subtrees, .wideDirectory, .availability, .storageCrown: .all
+        }
+    }
+
+    /// The same as if it were with all storage.
+    var contentSelector: Selector {
         switch self {
         case .range: .range
         case .diffs: .diffs

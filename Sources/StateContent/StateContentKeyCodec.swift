@@ -29,6 +29,7 @@ extension StateContentKey {
         case .availability: nil
         case .wideDirectory: WideDirectoryKey.schema
         case .storageCrown: StorageCrownKey.schema
+        case .partial: PartialForm.schema
         case .blockDiffs:
             .container([
                 ("trie", StateTrie.schema), ("block", pointSchema), ("first_section", .uint32),
@@ -42,27 +43,40 @@ extension StateContentKey {
         guard let first = bytes.first else { throw .empty }
         guard bytes.count <= StateContentLimits.keyBytes else { throw .keyTooLong(bytes: bytes.count) }
         guard let selector = Selector(rawValue: first) else { throw .unknownContent(first) }
+        guard selector != .partial else {
+            self = try PartialForm.key(bytes)
+            return
+        }
+        self = try Self.key(selector, bytes, keeping: .all)
+    }
+
+    /// Reads a key of this selector, which has no other form in it.
+    static func key(
+        _ selector: Selector, _ bytes: [UInt8], keeping kept: KeptStorage
+    ) throws(StateContentError) -> StateContentKey {
         guard let schema = Self.schema(selector) else {
             guard bytes.count == 1 else { throw .malformed(.wrongSize) }
-            self = .availability
-            return
+            return .availability
         }
         let key: StateContentKey?
         do throws(SSZError) {
-            key = try Self.key(selector, try SSZ.decode(bytes.dropFirst(), as: schema).fields)
+            key = try Self.key(selector, try SSZ.decode(bytes.dropFirst(), as: schema).fields, keeping: kept)
         } catch {
             throw .malformed(error)
         }
         guard let key else { throw .invalid("the bounds, sections, hashes or trie of a \(selector) key") }
-        self = key
+        return key
     }
 
-    private static func key(_ selector: Selector, _ fields: [SSZValue]) throws(SSZError) -> StateContentKey? {
+    private static func key(
+        _ selector: Selector, _ fields: [SSZValue], keeping kept: KeptStorage
+    ) throws(SSZError) -> StateContentKey? {
         switch selector {
         case .range:
             let key = RangeKey(
                 trie: try StateTrie(fields[0]), anchor: try anchor(fields[1]), origin: try cursor(fields[2]),
-                limit: try cursor(fields[3]), maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64))
+                limit: try cursor(fields[3]), maxBytes: UInt32(truncatingIfNeeded: try fields[4].uint64),
+                keeping: kept)
             return key.map { .range($0) }
         case .diffs:
             let first = Int(truncatingIfNeeded: try fields[3].uint64)
@@ -70,7 +84,8 @@ extension StateContentKey {
             let key = DiffsKey(
                 trie: try StateTrie(fields[0]), from: try point(fields[1]), to: try point(fields[2]),
                 sections: sections,
-                maxBytes: UInt32(truncatingIfNeeded: try fields[5].uint64), withProof: try fields[6].boolean)
+                maxBytes: UInt32(truncatingIfNeeded: try fields[5].uint64), withProof: try fields[6].boolean,
+                keeping: kept)
             return key.map { .diffs($0) }
         case .codes:
             var hashes: [Bytes32] = []
@@ -85,7 +100,7 @@ extension StateContentKey {
             // A crown is the accounts' alone.
             guard try StateTrie(fields[0]) == .accounts else { return nil }
             return .crown(try anchor(fields[1]))
-        case .sections: return try SectionsKey(fields).map { .sections($0) }
+        case .sections: return try SectionsKey(fields, keeping: kept).map { .sections($0) }
         case .subtrees: return try SubtreesKey(fields).map { .subtrees($0) }
         case .availability: return .availability
         case .wideDirectory: return try WideDirectoryKey(fields).map { .wideDirectory($0) }
@@ -94,13 +109,18 @@ extension StateContentKey {
             let key = BlockDiffsKey(
                 trie: try StateTrie(fields[0]), point: try point(fields[1]),
                 first: Int(truncatingIfNeeded: try fields[2].uint64),
-                last: Int(truncatingIfNeeded: try fields[3].uint64))
+                last: Int(truncatingIfNeeded: try fields[3].uint64), keeping: kept)
             return key.map { .blockDiffs($0) }
+        // It has a key of another kind in it.
+        case .partial: return nil
         }
     }
 
     /// The encoding that `init(decoding:)` reads.
-    public var encoded: [UInt8] { [selector.rawValue] + ColumnWriter.container(fields) }
+    public var encoded: [UInt8] {
+        let plain = [contentSelector.rawValue] + ColumnWriter.container(fields)
+        return kept.isAll ? plain : PartialForm.encoded(plain, keeping: kept)
+    }
 
     private var fields: [ColumnWriter.Field] {
         switch self {

@@ -8,16 +8,27 @@ public struct KnownContents: Sendable {
     public var stretches: Bool
     /// Small sections, several at once (0x45).
     public var bundles: Bool
+    /// The partial form of keys (0x4C).
+    public var partial: Bool
 
-    public init(stretches: Bool = true, bundles: Bool = true) {
+    public init(stretches: Bool = true, bundles: Bool = true, partial: Bool = true) {
         self.stretches = stretches
         self.bundles = bundles
+        self.partial = partial
     }
+
+    /// Among the capabilities in the first PING: that a node answers keys in the partial form. It is their selector,
+    /// which is no type of a payload.
+    public static let partialCapability = UInt16(StateContentKey.Selector.partial.rawValue)
+
+    /// What a node says of itself by that.
+    public var capabilities: [UInt16] { partial ? [KnownContents.partialCapability] : [] }
 
     func holds(_ selector: StateContentKey.Selector) -> Bool {
         switch selector {
         case .blockDiffs: stretches
         case .sections: bundles
+        case .partial: partial
         default: true
         }
     }

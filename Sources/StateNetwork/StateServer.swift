@@ -109,7 +109,8 @@ struct StateServer: Sendable {
             .serveSections(
                 ServeSections(
                     key: key, sections: held.map { holdings.book.section($0) }, point: point, crown: crown,
-                    ready: ready.ready(held, at: key.anchor), otherwise: notHere(holdings))))
+                    // What is ready has all storage in it.
+                    ready: key.kept.isAll ? ready.ready(held, at: key.anchor) : [:], otherwise: notHere(holdings))))
     }
 
     private func subtrees(_ key: SubtreesKey, _ holdings: Holdings) -> Reply {

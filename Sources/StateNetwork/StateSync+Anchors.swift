@@ -72,7 +72,8 @@ extension StateSync {
             else { continue }
             let job = FoldSection(
                 record: record, layers: held.layers.filter { $0.point.number <= goal.number }, target: goal,
-                keepHistoryFrom: holdings.historyStart(at: goal), placing: placing, gathered: gathered)
+                keepHistoryFrom: holdings.historyStart(at: goal), placing: placing, gathered: gathered,
+                keeping: holdings.kept)
             run(.fold(job), for: .fold, sections: [index], at: now)
         }
     }

@@ -97,6 +97,9 @@ extension StateSync {
         _ value: [UInt8], _ id: OperationID, _ task: WalkTask, _ key: StateContentKey, bytes: Int,
         _ chain: some AttestedHeaders, at now: Instant
     ) {
+        if case .blockDiffs(let key) = key {
+            return PulledDiffs(value: value, key: key).apply(to: &self, id, bytes: bytes, at: now)
+        }
         var sections = task.sections
         if case .diffs(_, let anchor, .block(let goal)) = task {
             sections = holdings.takeable(sections, from: anchor, to: goal)

@@ -87,7 +87,7 @@ extension StateSync {
             let check = CheckBlockDiff(
                 key: diff.key, value: diff.value, sectionHashAfter: diff.sectionHashAfter, depth: holdings.book.depth,
                 stateRoot: header.stateRoot, layers: held.layers, index: held.index,
-                mayBeReplaced: SpreadHeld.mayBeReplaced(index, at: diff.key.point, holdings))
+                mayBeReplaced: SpreadHeld.mayBeReplaced(index, at: diff.key.point, holdings), keeping: holdings.kept)
             ready.add(diff, check)
         }
         for group in ready.groups {
@@ -130,6 +130,8 @@ extension StateSync {
         if !lost.isEmpty { note(StateWrites.dropLayers(lost), at: now) }
         guard let sender = stored.first?.sender else { return }
         helped(sender, stored.reduce(0) { $0 + $1.byteCount }, at: now)
+        // What lacks storage is of use to nobody else.
+        guard holdings.kept.isAll else { return }
         for diff in stored {
             gossip.remember(diff, chain)
             gossip.passOn(

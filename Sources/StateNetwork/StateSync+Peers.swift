@@ -12,7 +12,9 @@ extension StateSync {
         do throws(StateContentError) {
             let payload = try StatePingPayload(decoding: told.payload)
             outbox.append(.note(radius: payload.radius, of: info.id))
-            holders.told(payload, by: info, at: told.receivedAt)
+            // Who does not know how to leave storage out has nothing for a node that keeps that of few.
+            let isOfUse = holdings.kept.isAll || info.capabilities.contains(KnownContents.partialCapability)
+            holders.told(isOfUse ? payload : payload.servingNothing, by: info, at: told.receivedAt)
         } catch {
             outbox.append(.judge(info.id, .lie))
             outbox.log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
@@ -32,7 +34,11 @@ extension StateSync {
             // What a key of another network's making stands for is not known: the Portal networks hash it.
             return outbox.append(.name(token, [], near: SHA256.hash(bytes), asker: asker))
         }
-        switch server.reply(to: key, from: holders[asker], holdings, ahead, gossip, chain) {
+        let reply =
+            holdings.kept.serves(key)
+            ? server.reply(to: key, from: holders[asker], holdings, ahead, gossip, chain)
+            : .names(near: key.position(sectionDepth: holdings.book.depth))
+        switch reply {
         case .content(let value): outbox.append(.answer(token, .content(value)))
         case .names(let position):
             let records = server.names(near: position ?? asker, for: asker, holders)

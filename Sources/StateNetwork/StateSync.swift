@@ -87,8 +87,9 @@ public struct StateSync: Sendable {
         public var network: NetworkConfiguration
         public var role: Role
         public var id: Bytes32
-        /// How much of the ring is kept, round the id.
-        public var arcPlan: ArcPlan
+        /// What of the state is kept.
+        public var keeping: Keeping
+        public var arcPlan: ArcPlan { keeping.arcPlan }
         /// Bytes that the store may have, by which a holder chooses its arc; nil: no limit.
         public var storageBytes: Int?
         public var lanes: Int
@@ -114,7 +115,7 @@ public struct StateSync: Sendable {
             self.network = network
             self.role = role
             self.id = id
-            self.arcPlan = arcPlan
+            keeping = Keeping(arcPlan: arcPlan)
             self.lanes = lanes
             self.rangeBytes = rangeBytes
             self.downloadBytesPerSecond = downloadBytesPerSecond
@@ -175,7 +176,7 @@ public struct StateSync: Sendable {
             depth: network.sectionDepth, epochLength: network.epochLength, arc: arc.sections, records: stored.records,
             layers: stored.layers, crowns: stored.crowns,
             wantedCodes: stored.wantedCodes.filter { arc.sections.contains($0.section) },
-            rule: network.placement)
+            rule: network.placement, keeping: configuration.keeping.storage)
         holdings.resume(tries: stored.tries, crowns: stored.storageCrowns)
         holdings.book.move(to: arc.sections, announced: configuration.arc(mark.announced).sections)
         if let proof = stored.headProof { holdings.note(proof.nodes, at: proof.point.number) }
@@ -183,7 +184,8 @@ public struct StateSync: Sendable {
             configuration: WalkPlanner.Configuration(
                 role: role, lanes: configuration.lanes, rangeBytes: configuration.rangeBytes,
                 downloadBytesPerSecond: configuration.downloadBytesPerSecond,
-                turn: Double(configuration.id.word1 >> 11) * 0x1p-53, asksForBundles: configuration.knows.bundles),
+                turn: Double(configuration.id.word1 >> 11) * 0x1p-53, asksForBundles: configuration.knows.bundles,
+                kept: configuration.keeping.storage),
             holdings.book, at: moment.instant)
         // Whoever takes nothing from a bridge does not look for one.
         let isHolder = role == .holder

@@ -55,10 +55,11 @@ public enum CodeRecords {
     /// code hash ‖ section, so that code that arrives strikes out the wishes of all sections at once.
     static func wantedKey(_ section: Section, _ hash: Bytes32) -> [UInt8] { hash.bytes + section.storeKey }
 
-    /// Hashes of code that accounts have after changes and did not have before; ascending, each once.
-    static func newHashes(in leaves: [EntryChange<FlatKey>]) -> [Bytes32] {
+    /// Hashes of code that accounts whose code is kept have after changes and did not have before; ascending, each
+    /// once.
+    static func newHashes(in leaves: [EntryChange<FlatKey>], keeping kept: KeptStorage = .all) -> [Bytes32] {
         var hashes: Set<Bytes32> = []
-        for leaf in leaves where leaf.key.slot == nil {
+        for leaf in leaves where leaf.key.slot == nil && kept.keeps(leaf.key.account) {
             guard let after = codeHash(leaf.after) else { continue }
             if codeHash(leaf.before) != after { hashes.insert(after) }
         }

@@ -10,6 +10,7 @@ extension StateChangeError: CustomStringConvertible {
         case .malformedSlot(let key): "the value of slot \(key) is none"
         case .bodyMissing(let account): "slots of account \(account) change, and it is not listed"
         case .impliedSlot(let key): "the slot \(key) is listed, and its account is deleted"
+        case .slotNotKept(let key): "the slot \(key) is listed, and storage of its account is not kept"
         case .storageRootMismatch(let account): "the slots of account \(account) do not hash to its storage root"
         case .sectionNotHeld(let section): "section \(section) is not held"
         case .store(let error): "the store: \(error)"

@@ -7,12 +7,13 @@ import Primitives
 /// stored hash is believed. Memory does not grow with the section. Of a part the leaves are slots.
 public struct LeafHasher: Sendable {
     private let section: Section
-    /// Whether the slots of an account stand in parts, of which this hashes each by itself.
-    var isSpread: @Sendable (Bytes32) -> Bool
+    /// Whether the slots of an account stand in parts, of which this hashes each by itself, or are not kept.
+    var isElsewhere: @Sendable (Bytes32) -> Bool
     private var trie = StreamedTrie()
     private var storage = StreamedTrie()
     private var hasSlots = false
-    private var account: Bytes32?
+    /// The account that came last.
+    private(set) var account: Bytes32?
     private var storageRoot: Bytes32?
     private var room = [UInt8](repeating: 0, count: SlimBody.fullBytes)
     /// How many came.
@@ -22,9 +23,9 @@ public struct LeafHasher: Sendable {
     public private(set) var codeHash: Bytes32?
 
     /// Before the section's first leaf.
-    public init(of section: Section, isSpread: @escaping @Sendable (_ account: Bytes32) -> Bool = { _ in false }) {
+    public init(of section: Section, isElsewhere: @escaping @Sendable (_ account: Bytes32) -> Bool = { _ in false }) {
         self.section = section
-        self.isSpread = isSpread
+        self.isElsewhere = isElsewhere
     }
 
     /// Takes the next leaf as it is stored: 32 bytes and a slim body, or 64 bytes and a value without leading zeros.
@@ -74,7 +75,7 @@ public struct LeafHasher: Sendable {
         guard let account else { return }
         let found = hasSlots ? storage.finish().hash(at: 0) : StateAccount.emptyRoot
         let expected = storageRoot ?? StateAccount.emptyRoot
-        if !hasSlots, found != expected, isSpread(account) { return }
+        if !hasSlots, found != expected, isElsewhere(account) { return }
         hasSlots = false
         guard found == expected else { throw .storageRoot(account: account, expected: expected, found: found) }
     }

@@ -38,10 +38,10 @@ public enum MixedSection {
     /// The effect of what was found on the section as the view has it, of which everything below `next` (nil: all) is
     /// held. Throws where the store is not what it must be.
     public static func takeOver(
-        _ found: SectionComparison.Found, of section: Section, below next: Cursor?,
+        _ found: SectionComparison.Found, of section: Section, below next: Cursor?, keeping kept: KeptStorage = .all,
         in view: inout StateView<some StoreSnapshot>
     ) throws(StateChangeError) -> Step {
-        var step = try effect(of: found, on: section, below: next, in: &view)
+        var step = try effect(of: found, on: section, below: next, keeping: kept, in: &view)
         step.placements = found.placements
         for leaf in found.leaves where leaf.key.slot == nil && leaf.value == nil {
             step.placements[leaf.key.account] = 0
@@ -50,11 +50,11 @@ public enum MixedSection {
     }
 
     private static func effect(
-        of found: SectionComparison.Found, on section: Section, below next: Cursor?,
+        of found: SectionComparison.Found, on section: Section, below next: Cursor?, keeping kept: KeptStorage,
         in view: inout StateView<some StoreSnapshot>
     ) throws(StateChangeError) -> Step {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
-        var effect = Effect(next: next)
+        var effect = Effect(next: next, kept: kept)
         do {
             if let owner = section.owner {
                 let slots = found.leaves.sorted { $0.key < $1.key }
@@ -87,6 +87,7 @@ public enum MixedSection {
     /// What has been found out so far.
     fileprivate struct Effect {
         let next: Cursor?
+        let kept: KeptStorage
         var leaves: [EntryChange<FlatKey>] = []
         var storageBranches: [EntryChange<StorageBranchKey>] = []
         /// What changes in the account trie.
@@ -94,7 +95,10 @@ public enum MixedSection {
         /// What the storage under the path that was changed last hashes to; nil where that is held in part.
         var part: Subtree?
 
-        init(next: Cursor?) { self.next = next }
+        init(next: Cursor?, kept: KeptStorage) {
+            self.next = next
+            self.kept = kept
+        }
 
         private mutating func leaf(_ key: FlatKey, _ value: [UInt8]?, in view: StateView<some StoreSnapshot>) throws {
             let before = try view.leaf(key)
@@ -126,7 +130,8 @@ public enum MixedSection {
             let held = try view.account(key)
             let seen = try body?.value.map { (slim) throws(StoreError) in try StateAccount(stored: slim) }
             guard var account = seen ?? held else { throw StateChangeError.bodyMissing(account: key) }
-            account.storageRoot = held?.storageRoot ?? StateAccount.emptyRoot
+            // Of storage that is not kept the root is what was seen.
+            if kept.keeps(key) { account.storageRoot = held?.storageRoot ?? StateAccount.emptyRoot }
             // The body comes before its slots.
             let place = leaves.count
             if let (root, nodes) = found.shown[key] {
@@ -195,7 +200,7 @@ extension MixedSection.Step {
         leaves = effect.leaves
         storageBranches = effect.storageBranches
         self.accountBranches = accountBranches.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) }
-        newCodeHashes = CodeRecords.newHashes(in: effect.leaves)
+        newCodeHashes = CodeRecords.newHashes(in: effect.leaves, keeping: effect.kept)
         self.subtree = subtree
     }
 }

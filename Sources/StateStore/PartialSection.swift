@@ -74,10 +74,10 @@ public enum PartialSection {
     ///
     /// Throws `ProofError` or `StateChangeError` where it is not: then the changes are false, or the store is broken
     /// (`.store`, `.trie`), or the view does not hold the section (`.sectionNotHeld`). `places`: nil in a network that
-    /// spreads no storage; else it throws what `StoragePlacing.place` does too.
+    /// spreads no storage; else it throws what `StoragePlacing.place` does too. `kept`: see `SectionChange.apply`.
     public static func advance(
         _ changes: [LeafChange], of section: Section, below next: Cursor, to goal: Goal, placing places: Places? = nil,
-        in view: inout StateView<some StoreSnapshot>
+        keeping kept: KeptStorage = .all, in view: inout StateView<some StoreSnapshot>
     ) throws -> Advanced {
         guard view.holds(section) else { throw StateChangeError.sectionNotHeld(section) }
         try SectionChange.checkOrder(changes, in: section)
@@ -85,7 +85,7 @@ public enum PartialSection {
         var effect = SectionChange.Effect()
         let whole = changes.prefix { $0.key.account < next.account }
         let accounts = try self.accounts(
-            whole, elsewhere: places.map { Set($0.shown.keys) } ?? [], in: &view, effect: &effect)
+            whole, elsewhere: places.map { Set($0.shown.keys) } ?? [], keeping: kept, in: &view, effect: &effect)
         if next.slot != .zero {
             let own = changes[whole.endIndex...].prefix { $0.key.account == next.account }
             try advance(own, inside: next, to: goal, in: &view, effect: &effect)
@@ -100,7 +100,7 @@ public enum PartialSection {
             section: section, next: next, leaves: effect.leaves,
             accountBranches: trie.branches.map { EntryChange(key: $0.path, before: $0.before, after: $0.node) },
             storageBranches: effect.storageBranches, isSpread: goal.isSpread,
-            newCodeHashes: CodeRecords.newHashes(in: effect.leaves), parts: trie.parts)
+            newCodeHashes: CodeRecords.newHashes(in: effect.leaves, keeping: kept), parts: trie.parts)
         if let places { try place(&advanced, places, in: view) }
         return advanced
     }
@@ -139,8 +139,8 @@ public enum PartialSection {
     /// The changes of accounts of which all is held, each up to its storage root. Gives what changes in the account
     /// trie.
     private static func accounts(
-        _ changes: ArraySlice<LeafChange>, elsewhere: Set<Bytes32>, in view: inout StateView<some StoreSnapshot>,
-        effect: inout SectionChange.Effect
+        _ changes: ArraySlice<LeafChange>, elsewhere: Set<Bytes32>, keeping kept: KeptStorage,
+        in view: inout StateView<some StoreSnapshot>, effect: inout SectionChange.Effect
     ) throws -> [TrieUpdate.LeafChange] {
         var accounts: [TrieUpdate.LeafChange] = []
         var start = changes.startIndex
@@ -149,7 +149,7 @@ public enum PartialSection {
             var end = start + 1
             while end < changes.endIndex && changes[end].key.account == account { end += 1 }
             let value = try self.account(
-                changes[start..<end], account, elsewhere: elsewhere, in: &view, effect: &effect)
+                changes[start..<end], account, elsewhere: elsewhere, keeping: kept, in: &view, effect: &effect)
             accounts.append((account, value))
             start = end
         }
@@ -158,15 +158,19 @@ public enum PartialSection {
 
     /// One of them.
     private static func account(
-        _ changes: ArraySlice<LeafChange>, _ account: Bytes32, elsewhere: Set<Bytes32>,
+        _ changes: ArraySlice<LeafChange>, _ account: Bytes32, elsewhere: Set<Bytes32>, keeping kept: KeptStorage,
         in view: inout StateView<some StoreSnapshot>,
         effect: inout SectionChange.Effect
     ) throws -> [UInt8]? {
+        if changes.count > 1, !kept.keeps(account) {
+            throw StateChangeError.slotNotKept(changes[changes.startIndex + 1].key)
+        }
         let before = try view.leaf(FlatKey(account: account))
         let body = SectionChange.BodyChange(place: effect.leaves.count, hasSlots: changes.count > 1)
         let value = try SectionChange.apply(
             changes, toAccount: account, in: view, checking: true, effect: &effect)
-        try SectionChange.settle(body, before: before, in: view, effect: &effect, elsewhere: elsewhere)
+        try SectionChange.settle(
+            body, before: before, in: view, effect: &effect, elsewhere: elsewhere, keeping: kept)
         return value
     }
 
@@ -183,7 +187,8 @@ public enum PartialSection {
             guard let first = changes.first, first.value == nil else {
                 throw StateChangeError.bodyMissing(account: account)
             }
-            _ = try self.account(changes, account, elsewhere: [], in: &view, effect: &effect)
+            // A cursor lies inside the storage of such accounts only as keep theirs.
+            _ = try self.account(changes, account, elsewhere: [], keeping: .all, in: &view, effect: &effect)
             return
         }
         guard changes.first.map({ $0.value != nil }) ?? true else {

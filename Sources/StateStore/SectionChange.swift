@@ -19,6 +19,8 @@ public enum StateChangeError: Error, Equatable, Sendable {
     case bodyMissing(account: Bytes32)
     /// A slot listed under an account that is deleted: that implies all its slots.
     case impliedSlot(FlatKey)
+    /// A slot of an account whose storage is not kept.
+    case slotNotKept(FlatKey)
     /// The held slots and the changes do not give the storage root that the body states.
     case storageRootMismatch(account: Bytes32)
     /// The section is not held in this view.
@@ -43,9 +45,12 @@ public enum SectionChange {
     ///   - from: the section hash in the view, where it is known: what `checking` begins with.
     ///   - elsewhere: accounts whose storage is spread round the ring from this step on. Their slots are not among the
     ///     changes, whatever becomes of their storage root.
+    ///   - kept: whose storage and code is kept. Of other accounts the body alone is here, and its storage root is what
+    ///     it says.
     public static func apply(
         _ changes: [LeafChange], to section: Section, in view: inout StateView<some StoreSnapshot>,
-        checking: Bool = false, from before: Bytes32? = nil, elsewhere: Set<Bytes32> = []
+        checking: Bool = false, from before: Bytes32? = nil, elsewhere: Set<Bytes32> = [],
+        keeping kept: KeptStorage = .all
     ) throws(StateChangeError) -> SectionUpdate {
         guard view.holds(section) else { throw .sectionNotHeld(section) }
         try checkOrder(changes, in: section)
@@ -62,6 +67,7 @@ public enum SectionChange {
             var end = index + 1
             while end < changes.count && changes[end].key.account == account { end += 1 }
             bodies.append(BodyChange(place: effect.leaves.count, hasSlots: end > index + 1))
+            if end > index + 1, !kept.keeps(account) { throw .slotNotKept(changes[index + 1].key) }
             let body = try apply(
                 changes[index..<end], toAccount: account, in: view, checking: checking, effect: &effect)
             accounts.append((key: account, value: body))
@@ -70,11 +76,13 @@ public enum SectionChange {
         let result = try updateAccounts(accounts, section: section, in: &view, checking: checking, from: before)
         for index in bodies.indices {
             try settle(
-                bodies[index], before: result.before[index], in: view, effect: &effect, elsewhere: elsewhere)
+                bodies[index], before: result.before[index], in: view, effect: &effect, elsewhere: elsewhere,
+                keeping: kept)
         }
         return SectionUpdate(
             section: section, subtreeAfter: result.subtree, leaves: effect.leaves, accountBranches: result.branches,
-            storageBranches: effect.storageBranches, newCodeHashes: CodeRecords.newHashes(in: effect.leaves))
+            storageBranches: effect.storageBranches,
+            newCodeHashes: CodeRecords.newHashes(in: effect.leaves, keeping: kept))
     }
 
     /// The section as it stands in the view: what its leaves hash to, read from the topmost branch.
@@ -108,15 +116,17 @@ public enum SectionChange {
     }
 
     /// Notes what was there before. An account none of whose slots changes must keep its storage root, unless its slots
-    /// are elsewhere.
+    /// are elsewhere or not kept.
     static func settle(
         _ body: BodyChange, before: [UInt8]?, in view: StateView<some StoreSnapshot>, effect: inout Effect,
-        elsewhere: Set<Bytes32> = []
+        elsewhere: Set<Bytes32> = [], keeping kept: KeptStorage = .all
     ) throws(StateChangeError) {
         let change = effect.leaves[body.place]
         guard before != change.after else { throw .noChange(change.key) }
         effect.leaves[body.place] = EntryChange(key: change.key, before: before, after: change.after)
-        guard !body.hasSlots, !elsewhere.contains(change.key.account), let after = change.after else { return }
+        guard !body.hasSlots, !elsewhere.contains(change.key.account), kept.keeps(change.key.account),
+            let after = change.after
+        else { return }
         let old = before.flatMap { $0.withUnsafeBytes { SlimBody($0) } }
         guard old != nil || before == nil else { throw .store(.corrupt(table: .leaves)) }
         guard old?.storageRoot != after.withUnsafeBytes({ SlimBody($0) })?.storageRoot else { return }

@@ -23,6 +23,8 @@ public struct SectionComparison: Sendable {
     public let goal: StatePoint
     /// How storage is placed; nil in a network that spreads none.
     private let rule: Placement?
+    /// Whose storage and code is kept: that of others is not gone into.
+    public let kept: KeptStorage
 
     /// A node of the goal that is not what is held in its place.
     private struct Open: Sendable {
@@ -60,7 +62,11 @@ public struct SectionComparison: Sendable {
     }
 
     /// Nothing is known yet but the section hash at the goal, which is not the one of a section without leaves.
-    public init(_ record: SectionRecord, goal: StatePoint, sectionHash: Bytes32, placing rule: Placement? = nil) {
+    public init(
+        _ record: SectionRecord, goal: StatePoint, sectionHash: Bytes32, placing rule: Placement? = nil,
+        keeping kept: KeptStorage = .all
+    ) {
+        self.kept = kept
         section = record.section
         from = record.working
         next = record.heldBelow
@@ -242,6 +248,7 @@ public struct SectionComparison: Sendable {
         let isCutInside = key == end
         guard held != body || isCutInside else { return }
         if !isCutInside { add(FlatKey(account: key), body.slim) }
+        guard kept.keeps(key) else { return }
         guard held?.storageRoot ?? StateAccount.emptyRoot != body.storageRoot || isCutInside else { return }
         let owner = Owner(key: key, path: path)
         guard body.storageRoot != StateAccount.emptyRoot else {

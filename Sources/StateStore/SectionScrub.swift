@@ -26,6 +26,7 @@ public struct SectionScrub: Sendable {
     private let previousHash: Bytes32?
     /// How storage is placed; nil in a network that spreads none.
     private let rule: Placement?
+    private let kept: KeptStorage
     private var hasher: LeafHasher
     private var codes = CodeScrub()
     /// The key that was read last; nil before the first.
@@ -35,8 +36,12 @@ public struct SectionScrub: Sendable {
 
     /// Before the first leaf; nil for a section that is not complete: what is held of one hashes to what stands
     /// nowhere.
-    public init?(_ record: SectionRecord, previousHash: Bytes32? = nil, placing rule: Placement? = nil) {
+    public init?(
+        _ record: SectionRecord, previousHash: Bytes32? = nil, placing rule: Placement? = nil,
+        keeping kept: KeptStorage = .all
+    ) {
         guard record.isComplete else { return nil }
+        self.kept = kept
         self.record = record
         self.previousHash = previousHash
         self.rule = rule
@@ -63,11 +68,12 @@ public struct SectionScrub: Sendable {
             guard case .corrupt = error else { throw error }
             throw StateFault.record(table: "\(Table.sections)")
         }
-        hasher.isSpread = { [rule, section = record.section] account in
-            (try? SectionScrub.isSpread(account, of: section, by: rule, in: snapshot)) ?? false
+        hasher.isElsewhere = { [rule, kept, section = record.section] account in
+            guard kept.keeps(account) else { return true }
+            return (try? SectionScrub.isSpread(account, of: section, by: rule, in: snapshot)) ?? false
         }
         // The snapshot must not be kept until the next step.
-        defer { hasher.isSpread = { _ in false } }
+        defer { hasher.isElsewhere = { _ in false } }
         guard try readLeaves(limit: limit, in: snapshot) else { return false }
         guard let expected = record.subtree else { return true }
         let found = try hasher.finish()
@@ -80,7 +86,7 @@ public struct SectionScrub: Sendable {
         try checkBranches(under: expected, in: snapshot)
         if !isPart { try checkStorageBranches(in: snapshot) }
         if let previousHash {
-            let undo = try UndoScrub(record, hash: previousHash, placing: rule, in: snapshot)
+            let undo = try UndoScrub(record, hash: previousHash, placing: rule, keeping: kept, in: snapshot)
             work += undo.entries * StateStoreLimits.scrubbedUndoEntry
         }
         return true
@@ -114,7 +120,9 @@ public struct SectionScrub: Sendable {
             guard let isAccount = isAccount ?? nil else { return true }
             last = cursor.key
             work += 1
-            if isAccount, let hash = hasher.codeHash { work += try codes.look(at: hash, in: snapshot) }
+            if isAccount, let hash = hasher.codeHash, let account = hasher.account, kept.keeps(account) {
+                work += try codes.look(at: hash, in: snapshot)
+            }
             isFound = try cursor.next()
         }
         return true

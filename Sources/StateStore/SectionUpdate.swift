@@ -95,11 +95,13 @@ public struct SectionUpdate: Hashable, Sendable {
         else { return nil }
         guard updates.count > 1 else { return first }
         let leaves = EntryChange.merged(updates.map(\.leaves))
+        // Code that is not kept is named by none of them.
+        let named = Set(updates.lazy.flatMap(\.newCodeHashes))
         return SectionUpdate(
             section: first.section, subtreeAfter: last.subtreeAfter, leaves: leaves,
             accountBranches: EntryChange.merged(updates.map(\.accountBranches)),
             storageBranches: EntryChange.merged(updates.map(\.storageBranches)),
-            newCodeHashes: CodeRecords.newHashes(in: leaves))
+            newCodeHashes: CodeRecords.newHashes(in: leaves).filter { named.contains($0) })
     }
 }
 

@@ -29,12 +29,15 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     private let depth: Int
     private let layers: [Section: [BlockLayer]]
     private let wanted: Set<Bytes32>
+    private let kept: KeptStorage
     /// The records of all sections of which something is held, in order.
     public let records: [SectionRecord]
 
-    /// A check of what this snapshot holds; reads the records and no leaf yet.
-    public init(_ snapshot: Snapshot, depth: Int) throws(StoreError) {
+    /// A check of what this snapshot holds; reads the records and no leaf yet. `kept`: whose storage and code there is
+    /// to be.
+    public init(_ snapshot: Snapshot, depth: Int, keeping kept: KeptStorage = .all) throws(StoreError) {
         self.snapshot = snapshot
+        self.kept = kept
         self.depth = depth
         records = try SectionRecord.all(in: snapshot).filter { $0.section.owner != nil || $0.section.depth == depth }
         layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
@@ -110,8 +113,9 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
     ) throws -> Subtree {
         let view = StateView(snapshot, record.section, layering: layering)
         var walk = try view.walk(from: record.section.firstCursor)
-        var hasher = LeafHasher(of: record.section) { [snapshot, section = record.section] account in
-            (try? StateView(snapshot, section, layering: layering).isSpread(account)) ?? false
+        var hasher = LeafHasher(of: record.section) { [snapshot, kept, section = record.section] account in
+            guard kept.keeps(account) else { return true }
+            return (try? StateView(snapshot, section, layering: layering).isSpread(account)) ?? false
         }
         defer {
             tally.accounts += hasher.accounts
@@ -123,7 +127,8 @@ public struct StateCheck<Snapshot: StoreSnapshot>: Sendable {
                 guard leaf.key.count == 32, let hash = hasher.codeHash, let base = leaf.key.baseAddress else {
                     continue
                 }
-                try codes.look(at: hash, of: Bytes32(loading: base))
+                let account = Bytes32(loading: base)
+                if kept.keeps(account) { try codes.look(at: hash, of: account) }
             }
         }
         // The account at which a part ends lacks slots.

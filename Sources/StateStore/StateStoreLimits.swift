@@ -2,6 +2,14 @@
 public enum StateStoreLimits {
     /// Version of the store's layout. Another one is refused, not guessed at.
     public static let formatVersion: UInt32 = 2
+    /// Added to it where the storage of some accounts alone is kept: whoever does not know that must not take such a
+    /// store for a whole one.
+    static let partialFormat: UInt32 = 1 << 16
+    /// Accounts whose storage one store may keep alone: each is named in the store's record and in requests, where
+    /// more would be another way to say "nearly all".
+    public static let keptStorages = 4_096
+    /// Those of them in one section: a request about the section names them all. Source: Specs/wire.md §3.
+    public static let keptStoragesPerSection = 16
     /// Bytes of a slot's value without leading zeros. Source: a storage value has 256 bits.
     public static let slotValueBytes = 32
     /// Bytes of a branch's RLP: 16 references of 33, an empty value, the list header, rounded up. Source: RLP.

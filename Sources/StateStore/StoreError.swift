@@ -9,6 +9,9 @@ public enum StoreError: Error, Equatable, Sendable {
     case diskFull
     /// The directory holds the state of another network. Texts say what differs.
     case wrongNetwork(field: String, found: String, expected: String)
+    /// The directory holds a state of the other kind: whole, or all accounts with the storage of so many alone (nil:
+    /// whole).
+    case wrongKind(keptStorages: Int?)
     /// Written by a version that this one does not read.
     case wrongVersion(found: UInt32, expected: UInt32)
     /// There is no store here, and none may be made (opened read-only).
@@ -51,6 +54,12 @@ extension StoreError: CustomStringConvertible {
         case .wrongVersion(let found, let expected):
             return "written by another version of this program (format \(found), this one reads \(expected)): "
                 + "use that version, or give another directory with --data-dir"
+        case .wrongKind(nil):
+            return
+                "holds whole sections, not accounts alone: leave --only out, or give another directory with --data-dir"
+        case .wrongKind(let count?):
+            return "holds all accounts and the storage of \(count), not the whole state: give --only accounts with "
+                + "'carousel sync', or another directory with --data-dir"
         case .missing: return "no store is here: give the directory of a node with --data-dir"
         case .readOnly: return "the store may only be read: check the permissions of its files"
         case .locked: return "another process works here: stop it, or give another directory with --data-dir"

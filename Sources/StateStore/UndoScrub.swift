@@ -12,7 +12,8 @@ struct UndoScrub {
 
     /// Throws `StateFault.undo`, or `StoreError` where the store cannot be read.
     init(
-        _ record: SectionRecord, hash: Bytes32, placing rule: Placement?, in snapshot: some StoreSnapshot
+        _ record: SectionRecord, hash: Bytes32, placing rule: Placement?, keeping kept: KeptStorage = .all,
+        in snapshot: some StoreSnapshot
     ) throws {
         guard let previous = record.previous else {
             entries = 0
@@ -20,7 +21,7 @@ struct UndoScrub {
         }
         let section = record.section
         do {
-            var step = try StepBack(section, placing: rule, in: snapshot)
+            var step = try StepBack(section, placing: rule, keeping: kept, in: snapshot)
             entries = step.count
             let subtree = try step.take(from: record, in: snapshot)
             guard subtree.hash(at: section.depth) == hash, step.isExact else {
@@ -40,6 +41,7 @@ struct UndoScrub {
 private struct StepBack<Snapshot: StoreSnapshot> {
     private let section: Section
     private let rule: Placement?
+    private let kept: KeptStorage
     private let before: StateView<Snapshot>
     private var base: StateView<Snapshot>
     /// As they are stored: nil is what was not there.
@@ -51,8 +53,11 @@ private struct StepBack<Snapshot: StoreSnapshot> {
 
     var count: Int { leaves.count + accountBranches.count + storageBranches.count }
 
-    init(_ section: Section, placing rule: Placement?, in snapshot: Snapshot) throws(StoreError) {
+    init(
+        _ section: Section, placing rule: Placement?, keeping kept: KeptStorage, in snapshot: Snapshot
+    ) throws(StoreError) {
         self.section = section
+        self.kept = kept
         self.rule = rule
         before = StateView(snapshot, section, layering: .previous)
         base = StateView(snapshot, section)
@@ -125,7 +130,8 @@ private struct StepBack<Snapshot: StoreSnapshot> {
         let result = try SectionChange.updateAccounts(
             accounts, section: section, in: &base, checking: true, from: record.sectionHash)
         for (body, place) in bodies {
-            try SectionChange.settle(body, before: result.before[place], in: base, effect: &effect)
+            try SectionChange.settle(
+                body, before: result.before[place], in: base, effect: &effect, keeping: kept)
         }
         compare(effect.leaves, leaves.filter { !spread.contains($0.key.account) })
         try compareAccounts(result.branches, in: snapshot)

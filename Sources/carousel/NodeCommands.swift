@@ -5,6 +5,7 @@ import Node
 import Shell
 import StateContent
 import StateNetwork
+import StateStore
 
 /// A command that runs a node until it ends.
 protocol NodeCommand: ParsableCommand {
@@ -100,6 +101,18 @@ extension Carousel {
         @OptionGroup var node: NodeOptions
         @OptionGroup var fetch: FetchOptions
 
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "Keep all accounts, and storage and code of these contracts alone (default: the whole state).",
+                discussion: """
+                    'accounts' alone, or 'accounts,0xADDRESS,...'. Of every other contract the storage root is kept \
+                    current, and no slot. Such a node serves nobody. A data directory is of one kind for good; the \
+                    contracts may be others at the next start.
+                    """, valueName: "accounts[,address...]"),
+            transform: OnlySome.parse)
+        var only = KeptStorage.all
+
         @Flag(name: .long, help: "End with exit code 0 once the state is complete at an anchor.")
         var untilSynced = false
 
@@ -117,6 +130,8 @@ extension Carousel {
         func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
+            settings.keeping.storage = only
+            try OnlySome.check(only, depth: settings.sectionDepth)
             return settings
         }
     }

@@ -192,7 +192,10 @@ enum Scenarios {
 
 /// What the chain's plain final state says, against what a host's store holds.
 enum Oracle {
-    static func expectFinalState(in scenario: Scenario, of host: HostID) throws {
+    /// `kept`: whose storage and code the host is to have, and no more.
+    static func expectFinalState(
+        in scenario: Scenario, of host: HostID, keeping kept: KeptStorage = .all
+    ) throws {
         let snapshot = scenario.world.store(host).snapshot()
         let records = try SectionRecord.all(in: snapshot)
         let layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
@@ -216,6 +219,10 @@ enum Oracle {
             let found = try #require(try view.account(address.key), "account \(address) is missing")
             #expect(found.balance == account.balance && found.nonce == account.nonce)
             #expect(found.codeHash == Keccak.hash(account.code))
+            guard kept.keeps(address.key) else {
+                expected += 1
+                continue
+            }
             if !account.code.isEmpty { #expect(try CodeRecords.code(found.codeHash, in: snapshot) == account.code) }
             for (slot, value) in account.storage {
                 let key = FlatKey(account: address.key, slot: Keccak.hash(slot.big.bytes))

@@ -74,7 +74,7 @@ import Testing
 
     @Test func namesWhatIsWrong() throws {
         #expect(throws: StateContentError.empty) { try StateContentKey(decoding: []) }
-        #expect(throws: StateContentError.unknownContent(0x4C)) { try StateContentKey(decoding: [0x4C]) }
+        #expect(throws: StateContentError.unknownContent(0x4D)) { try StateContentKey(decoding: [0x4D]) }
         #expect(throws: StateContentError.malformed(.wrongSize)) { try StateContentKey(decoding: [0x48, 0]) }
         #expect(throws: StateContentError.malformed(.wrongSize)) { try StateContentKey(decoding: [0x40]) }
         #expect(throws: StateContentError.keyTooLong(bytes: 1_025)) {

@@ -16,13 +16,18 @@ public struct ComparedSection {
     public private(set) var changes: [LeafChange] = []
     private var comparison: SectionComparison?
     private let rule: Placement?
+    private let kept: KeptStorage
     /// How it is asked.
     public var levels = 1
     public var maxBytes: UInt32 = 1 << 18
     public var places = StateContentLimits.subtreePlaces
 
-    public init(_ record: SectionRecord, in snapshot: MemorySnapshot, placing rule: Placement? = nil) {
+    public init(
+        _ record: SectionRecord, in snapshot: MemorySnapshot, placing rule: Placement? = nil,
+        keeping kept: KeptStorage = .all
+    ) {
         self.record = record
+        self.kept = kept
         self.rule = rule
         self.snapshot = snapshot
     }
@@ -54,7 +59,8 @@ public struct ComparedSection {
         if case .mixed = record.coverage {} else if record.working == goal.point { return false }
         var comparison =
             comparison?.goal == goal.point
-            ? self.comparison : SectionComparison(record, goal: goal.point, sectionHash: goal.hash, placing: rule)
+            ? self.comparison
+            : SectionComparison(record, goal: goal.point, sectionHash: goal.hash, placing: rule, keeping: kept)
         let owner = record.section.owner
         let trie = owner.map {
             StateTrie.storage(account: $0, placement: UInt8(truncatingIfNeeded: record.section.depth))
@@ -77,7 +83,8 @@ public struct ComparedSection {
         changes += found.leaves
         bytes += value.count
         answers += 1
-        let step = try MixedSection.takeOver(found, of: record.section, below: record.heldBelow, in: &view)
+        let step = try MixedSection.takeOver(
+            found, of: record.section, below: record.heldBelow, keeping: kept, in: &view)
         var after = record
         after.working = goal.point
         after.previous = nil

@@ -17,10 +17,11 @@ extension TestState {
     public static let anchor = Anchor(epoch: 3, hash: Bytes32(9, 9, 9, 9))
 
     /// What asks for a range.
-    public static func key(_ origin: Cursor, _ limit: Cursor, maxBytes: UInt32 = 1 << 20) throws -> RangeKey {
-        guard let key = RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes) else {
-            throw StateLabError.noSuchKey
-        }
+    public static func key(
+        _ origin: Cursor, _ limit: Cursor, maxBytes: UInt32 = 1 << 20, keeping kept: KeptStorage = .all
+    ) throws -> RangeKey {
+        let key = RangeKey(anchor: anchor, origin: origin, limit: limit, maxBytes: maxBytes, keeping: kept)
+        guard let key else { throw StateLabError.noSuchKey }
         return key
     }
 

@@ -9,7 +9,7 @@ struct LocalProfile: Sendable {
     let protocolID: [UInt8]
     /// The network's own payload type; nil for none.
     let extensionType: UInt16?
-    /// Ping payload types we understand on this network, ascending.
+    /// Ping payload types we understand on this network, and what else it tells of, ascending.
     let capabilities: [UInt16]
     private let clientInfo: [UInt8]
     private(set) var radius = UInt256.zero
@@ -20,8 +20,9 @@ struct LocalProfile: Sendable {
         id = network.id
         protocolID = network.id.bytes
         extensionType = network.extensionType
-        let own = network.extensionType.map { [$0] } ?? []
-        capabilities = [PingPayload.clientInfoType, PingPayload.radiusType] + own + [PingPayload.errorType]
+        let own = (network.extensionType.map { [$0] } ?? []) + network.otherCapabilities
+        capabilities =
+            [PingPayload.clientInfoType, PingPayload.radiusType] + own.sorted() + [PingPayload.errorType]
         self.clientInfo = Array(clientInfo.utf8.prefix(OverlayLimits.clientInfoBytes))
     }
 

@@ -35,7 +35,8 @@ public struct StatusFile: Sendable {
             ("state_bytes", "\(transfer.stateBytes)"), ("bytes_per_second", "\(transfer.bytesPerSecond)"),
             ("average_rate", "\(transfer.averageRate)"), ("remaining", known(transfer.remaining)),
             ("udp_bytes_received", "\(transfer.udpBytes)"),
-            ("leaf_bytes", "\(done.leafBytes)"), ("ranges", "\(done.ranges)"),
+            ("leaf_bytes", "\(done.leafBytes)"), ("followed_bytes", "\(done.followedBytes)"),
+            ("ranges", "\(done.ranges)"),
             ("bundled_sections", "\(done.bundledSections)"), ("diffs", "\(done.sectionDiffs)"),
             ("block_diffs", "\(done.blockDiffs)"), ("codes", "\(done.codes)"), ("folds", "\(done.folds)"),
             ("crossings", "\(status.crossings.count)"), ("roll_forward", seconds(status.crossings.rollForward)),
@@ -52,6 +53,7 @@ public struct StatusFile: Sendable {
             ("under_held_first", known(upkeep.underHeldFirst)),
             ("radius_kept", known(upkeep.radiusKept.map { "2^\($0)" })),
             ("radius_announced", known(upkeep.radiusAnnounced.map { "2^\($0)" })),
+            ("storage_of", status.node.storageOf.map { "\($0)" } ?? "all"),
             ("damaged_sections", "\(upkeep.damagedSections)"), ("scrubbed_sections", "\(upkeep.scrubbedSections)"),
         ]
         // Live providers and kept holders that cover it, of each section from the first to the last.

@@ -124,7 +124,7 @@ public enum NodeRuntime {
         // They were read as records where the file was read.
         configuration.bridges = network.bridges.compactMap { try? NodeRecord(text: $0) }
         configuration.recordSequence = try nextRecordSequence(parts, key)
-        configuration.arcPlan = settings.arcPlan
+        configuration.keeping = settings.keeping
         configuration.storageBytes = Int(clamping: settings.storageCapacityBytes)
         // A client's arc is the whole ring: for it there is only more room.
         if settings.role == .holder { try fit(&configuration, parts, shortOf: short) }
@@ -190,7 +190,7 @@ public enum NodeRuntime {
         options.mapSize = Int(clamping: settings.storageCapacityBytes)
         do throws(StoreError) {
             let store = try LMDBStore(directory: directory.storePath, options: options)
-            try StoreMeta.open(store, for: network)
+            try StoreMeta.open(store, for: network, keeping: settings.keeping.storage)
             return store
         } catch {
             throw ShellError(error, dataDirectory: directory, networkFile: settings.networkFile)

@@ -64,8 +64,8 @@ public struct RuntimeSettings: Sendable {
     public var logLevel = LogLevel.info
     public var logFormat = LogFormat.auto
     public var statusFile: StatusFile?
-    /// How much of the ring a holder keeps.
-    public var arcPlan = ArcPlan.fixed(256)
+    /// What of the state is kept.
+    public var keeping = Keeping(arcPlan: .fixed(256))
     public var limits = Limits()
     public var rangeBytes: UInt32 = 1 << 20
     public var lanes = 16
@@ -74,6 +74,17 @@ public struct RuntimeSettings: Sendable {
     public var replay: Replay?
     /// Final headers that are kept, from the newest down; nil: all.
     public var keptHeaders: UInt64?
+
+    /// How much of the ring a holder keeps.
+    public var arcPlan: ArcPlan {
+        get { keeping.arcPlan }
+        set { keeping.arcPlan = newValue }
+    }
+
+    /// Leading nibbles that name a section of the network; throws what is wrong with its file.
+    public var sectionDepth: Int {
+        get throws { try NetworkConfigurationFile.read(networkFile).sectionDepth }
+    }
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {
         self.role = role

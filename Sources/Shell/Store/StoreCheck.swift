@@ -21,6 +21,8 @@ public enum StoreCheck {
         /// The newest block whose state root all sections together hash to; nil where they do not make up one.
         public let point: StatePoint?
         public let root: Bytes32?
+        /// Whose storage and code is kept, and was looked for.
+        public let kept: KeptStorage
 
         /// Name and value, in a fixed order.
         public var figures: [(name: String, value: String)] {
@@ -28,6 +30,7 @@ public enum StoreCheck {
                 ("sections", "\(complete)"), ("partial_sections", "\(partial)"), ("accounts", "\(accounts)"),
                 ("slots", "\(slots)"), ("block", point.map { "\($0.number)" } ?? "none"),
                 ("root", root.map { "\($0)" } ?? "none"),
+                ("storage_of", kept.accounts.map { "\($0.count)" } ?? "all"),
             ]
         }
     }
@@ -47,7 +50,8 @@ public enum StoreCheck {
     static func all(
         _ snapshot: LMDBSnapshot, _ network: NetworkConfiguration, threads: Int, in directory: DataDirectory
     ) throws -> Report {
-        let check = try StateCheck(snapshot, depth: network.sectionDepth)
+        let kept = try StoreMeta.read(from: snapshot)?.kept ?? .all
+        let check = try StateCheck(snapshot, depth: network.sectionDepth, keeping: kept)
         var tally = try check.checkHeaders()
         let crowns = try crowns(snapshot, network, &tally.faults)
         for record in check.records {
@@ -79,7 +83,7 @@ public enum StoreCheck {
         let complete = check.records.count { $0.isComplete }
         return Report(
             complete: complete, partial: check.records.count - complete, accounts: tally.accounts, slots: tally.slots,
-            point: newest?.header.point, root: newest?.header.stateRoot)
+            point: newest?.header.point, root: newest?.header.stateRoot, kept: kept)
     }
 
     /// Before a node begins: as many sections as a moment allows, from one on that is another at every start. Gives
@@ -88,7 +92,8 @@ public enum StoreCheck {
     static func some(
         _ snapshot: LMDBSnapshot, _ network: NetworkConfiguration, from start: Int, threads: Int
     ) throws -> [(section: Section, fault: StateFault)] {
-        let check = try StateCheck(snapshot, depth: network.sectionDepth)
+        let check = try StateCheck(
+            snapshot, depth: network.sectionDepth, keeping: try StoreMeta.read(from: snapshot)?.kept ?? .all)
         let leaves = try snapshot.count(.leaves)
         guard !check.records.isEmpty, leaves > 0 else { return [] }
         let count = min(check.records.count, leavesAtStart * check.records.count / leaves)

@@ -92,7 +92,10 @@ final class Reporter {
         let isFirst = world.complete == nil
         let after = world.complete?.after ?? (clock.instant() - world.started).seconds
         world.complete = NodeStatus.Complete(epoch: anchor.epoch, root: root.map { "\($0)" }, after: after)
-        let what = root.map { "the whole state is held; the root over its sections, \($0), is the header's" }
+        let held = settings.keeping.storage.accounts.map { "all accounts are held, with the storage of \($0.count)" }
+        let what = root.map {
+            "\(held ?? "the whole state is held"); the root over its sections, \($0), is the header's"
+        }
         let text = "epoch \(anchor.epoch): " + (what ?? "the arc is complete, every section as in the crown")
         terminal.log(isFirst ? .info : .debug, text)
         write(status(of: node))

@@ -19,10 +19,15 @@ struct ExportWriter {
     /// `sink` takes the text piece by piece.
     init(sink: @escaping (Data) throws -> Void) { self.sink = sink }
 
-    /// The document's head.
-    mutating func begin(at point: StatePoint, root: Bytes32) throws {
+    /// The document's head. `storages`: accounts whose storage and code alone are here; nil: all.
+    mutating func begin(at point: StatePoint, root: Bytes32, storages: [Bytes32]? = nil) throws {
         try add("{\"block\": \(point.number), \"hash\": \"\(Hex.prefixed(point.hash.bytes))\", ")
-        try add("\"root\": \"\(Hex.prefixed(root.bytes))\", \"accounts\": {")
+        try add("\"root\": \"\(Hex.prefixed(root.bytes))\", ")
+        if let storages {
+            let keys = storages.map { "\"\(Hex.prefixed($0.bytes))\"" }.joined(separator: ", ")
+            try add("\"storageOf\": [\(keys)], ")
+        }
+        try add("\"accounts\": {")
     }
 
     /// The next account; `code` where it has some.

@@ -48,11 +48,12 @@ public enum StateExport {
         _ snapshot: some StoreSnapshot, depth: Int, to sink: @escaping (Data) throws -> Void
     ) throws {
         let newest = try newestBlock(snapshot, depth: depth)
+        let kept = try StoreMeta.read(from: snapshot)?.kept ?? .all
         var writer = ExportWriter(sink: sink)
-        try writer.begin(at: newest.header.point, root: newest.header.stateRoot)
+        try writer.begin(at: newest.header.point, root: newest.header.stateRoot, storages: kept.accounts)
         for part in newest.sections {
             let found = try write(
-                part.section, through: part.layering, of: snapshot, spread: newest.spread, to: &writer)
+                part.section, through: part.layering, of: snapshot, spread: newest.spread, keeping: kept, to: &writer)
             guard found == part.subtree else {
                 throw StateFault.sectionHash(
                     section: part.section.index, block: newest.header.number,
@@ -65,10 +66,10 @@ public enum StateExport {
     /// Writes one section; what its leaves hash to.
     private static func write(
         _ section: Section, through layering: SectionLayering, of snapshot: some StoreSnapshot,
-        spread: [Bytes32: [Part]], to writer: inout ExportWriter
+        spread: [Bytes32: [Part]], keeping kept: KeptStorage, to writer: inout ExportWriter
     ) throws -> Subtree {
         let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: layering)])
-        var hasher = LeafHasher(of: section) { spread[$0] != nil }
+        var hasher = LeafHasher(of: section) { spread[$0] != nil || !kept.keeps($0) }
         var walk = try view.walk(from: Cursor(account: section.firstKey))
         while let key = try walk.next() {
             let value = walk.value ?? []
@@ -81,7 +82,7 @@ public enum StateExport {
             }
             let account = try StateAccount(slim: value)
             var code: [UInt8]?
-            if account.codeHash != StateAccount.emptyCodeHash {
+            if account.codeHash != StateAccount.emptyCodeHash, kept.keeps(key.account) {
                 guard let found = try CodeRecords.code(account.codeHash, in: snapshot) else {
                     guard try CodeRecords.wanted(in: snapshot).contains(account.codeHash) else {
                         throw StateFault.missingCode(account: key.account, hash: account.codeHash)

@@ -12,6 +12,9 @@ extension Holdings {
         for key: StateContentKey, from peer: Bytes32, beside pending: PendingDiffs, expected: [ClosedRange<Int>],
         takesDiffs: Bool, _ chain: some AttestedHeaders
     ) -> AcceptCode {
+        // What is without storage is asked for and never offered; who keeps storage of few has no use for all of it.
+        guard key.kept.isAll else { return .declined }
+        guard kept.isAll || key.selector == .crown else { return .outsideRadius }
         switch key {
         case .crown(let anchor):
             guard chain.isFinal(anchor) else { return .notVerifiable }

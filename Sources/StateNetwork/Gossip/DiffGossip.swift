@@ -95,7 +95,13 @@ struct DiffGossip: Sendable {
 
     /// The value of the recent diffs of a stretch, to be served; nil where the stretch does not begin and end with one,
     /// or they are more than one value may have.
+    ///
+    /// Without all storage, what there is between the bounds, as far as one value goes.
     func recentDiffs(_ key: BlockDiffsKey) -> [UInt8]? {
+        guard key.kept.isAll else {
+            let diffs = recent.diffs(in: key).map { ($0.section, $0.value.keeping(key.kept)) }
+            return BlockDiffsServer.join(diffs, of: key.trie, at: key.point).first?.value
+        }
         let joined = BlockDiffsServer.join(recent.diffs(in: key), of: key.trie, at: key.point)
         return joined.first { $0.key == key }?.value
     }

@@ -37,6 +37,10 @@ struct Announcer: Sendable {
         toldExponent = radiusExponent
         toldFollowing = head != nil
         toldAnchor = reached ?? toldAnchor
+        // Who leaves storage out keeps nothing for others, and is offered nothing that it could not take.
+        guard holdings.kept.isAll else {
+            return (StatePingPayload(role: role, radius: .zero, head: nil, served: []), false)
+        }
         let radius = UInt256.mask(bits: radiusExponent)
         return (StatePingPayload(role: role, radius: radius, head: head, served: served), isUrgent || hasMoved)
     }

@@ -14,7 +14,7 @@ extension Holdings {
         guard let held = held(index), let record = held.record else { return nil }
         if let comparison = held.comparison, comparison.goal == goal { return comparison }
         guard let hash = provenHash(of: index, at: anchor), hash != Subtree.emptyRoot else { return nil }
-        return SectionComparison(record, goal: goal, sectionHash: hash, placing: spread.rule)
+        return SectionComparison(record, goal: goal, sectionHash: hash, placing: spread.rule, keeping: kept)
     }
 
     /// Whether an anchor's crown says that a section has no leaf there.

@@ -12,7 +12,9 @@ extension Holdings {
         for (account, depth) in tries {
             spread.learn(account, depth: depth, at: anchor).apply(to: &book)
         }
-        for crown in crowns.sorted(by: { $0.key.anchor < $1.key.anchor }) { spread.store(crown).apply(to: &book) }
+        // What was stored before may be of accounts whose storage is kept no more.
+        let own = crowns.filter { kept.keeps($0.key.account) }
+        for crown in own.sorted(by: { $0.key.anchor < $1.key.anchor }) { spread.store(crown).apply(to: &book) }
         // Parts without their account are known by their records alone.
         for part in book.parts.held where spread.knownAt(part.owner ?? .zero) == nil {
             guard let owner = part.owner else { continue }

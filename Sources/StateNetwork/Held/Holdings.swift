@@ -14,12 +14,16 @@ public struct Holdings: Sendable {
     /// Storage that is spread round the ring.
     public internal(set) var spread: SpreadTries
     var verifier = HeadVerifier()
+    /// Whose storage and code is kept.
+    public let kept: KeptStorage
 
     /// What the store held at the start.
     init(
         depth: Int, epochLength: UInt64, arc: Range<Int>, records: [SectionRecord], layers: [BlockLayer],
-        crowns stored: [(anchor: Anchor, crown: Crown)], wantedCodes: [WantedCode] = [], rule: Placement? = nil
+        crowns stored: [(anchor: Anchor, crown: Crown)], wantedCodes: [WantedCode] = [], rule: Placement? = nil,
+        keeping kept: KeptStorage = .all
     ) {
+        self.kept = kept
         spread = SpreadTries(rule: rule)
         book = SectionBook(depth: depth, epochLength: epochLength, arc: arc, records: records, layers: layers)
         crowns = Crowns(depth: depth, epochLength: epochLength)
@@ -129,7 +133,8 @@ public struct Holdings: Sendable {
     /// Compares all that is held with the proven section hashes at one block; on success that block is the verified
     /// head. At the attested head (`isHead`) nothing can be missing then.
     mutating func verify(at point: StatePoint, root: Bytes32, isHead: Bool) -> Bool {
-        guard SpreadHeld.arePartsVerified(at: point.number, self),
+        // Parts of storage are led from anchor to anchor by whoever keeps few.
+        guard !kept.isAll || SpreadHeld.arePartsVerified(at: point.number, self),
             verifier.verify(at: point, root: root, &book, by: crowns)
         else {
             return false
@@ -156,8 +161,11 @@ public struct Holdings: Sendable {
 
     /// The anchors at which complete sections are served, newest first, with the runs of sections at each. An anchor
     /// without its crown is not served.
+    ///
+    /// Who leaves storage out has no section whole, and serves none.
     public func servedAnchors() -> [AnchorSections] {
-        crowns.list.reversed().compactMap { anchor, _ in
+        guard kept.isAll else { return [] }
+        return crowns.list.reversed().compactMap { anchor, _ in
             let runs = book.served(at: anchor)
             return runs.isEmpty ? nil : AnchorSections(anchor: anchor, runs: runs)
         }

@@ -71,7 +71,8 @@ public struct TakeDiffs: Sendable {
                     ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
                     : try DiffsCheck.apply(
                         DiffsCheck.changes(diff.changes, of: diff.section, in: view), to: diff.section,
-                        expecting: proven, from: record.sectionHash, elsewhere: Set(diff.shown.keys), in: &view)
+                        expecting: proven, from: record.sectionHash, elsewhere: Set(diff.shown.keys),
+                        keeping: key.kept, in: &view)
             } catch DiffError.change(_, let error) where !folds && rule != nil && error.isAboutSlots {
                 // As with block diffs, the block may lie beyond the next anchor.
                 throw StateJobError.replaced
@@ -158,11 +159,15 @@ public struct CheckBlockDiff: Sendable {
     let index: LayerIndex
     /// Whether storage may have another place after the block than where the section stands.
     let mayBeReplaced: Bool
+    /// Whose storage and code is kept.
+    let kept: KeptStorage
 
     public init(
         key: BlockDiffKey, value: BlockDiffValue, sectionHashAfter: Bytes32? = nil, depth: Int, stateRoot: Bytes32,
-        layers: [BlockLayer], index: LayerIndex = LayerIndex(), mayBeReplaced: Bool = false
+        layers: [BlockLayer], index: LayerIndex = LayerIndex(), mayBeReplaced: Bool = false,
+        keeping kept: KeptStorage = .all
     ) {
+        self.kept = kept
         self.mayBeReplaced = mayBeReplaced
         self.key = key
         self.value = value
@@ -187,7 +192,7 @@ public struct CheckBlockDiff: Sendable {
         do {
             (update, codes) = try BlockDiffCheck.apply(
                 value, to: section, expecting: proven, from: top?.sectionHashAfter ?? record.sectionHash,
-                leavingKnownCodes: sectionHashAfter != nil, in: &view)
+                leavingKnownCodes: sectionHashAfter != nil, keeping: kept, in: &view)
         } catch DiffError.change(_, let error) where mayBeReplaced && error.isAboutSlots {
             // Beyond the next anchor the account's storage may have another place. That is seen when the section has
             // gone there, and nobody is to blame.
@@ -285,11 +290,14 @@ public struct FoldSection: Sendable {
     let placing: Placing?
     /// Storage that was spread and stands with its account from the target on, with all its parts.
     let gathered: [SpreadParts]
+    /// Whose storage and code is kept.
+    let kept: KeptStorage
 
     public init(
         record: SectionRecord, layers: [BlockLayer], target: StatePoint, keepHistoryFrom: UInt64,
-        placing: Placing? = nil, gathered: [SpreadParts] = []
+        placing: Placing? = nil, gathered: [SpreadParts] = [], keeping kept: KeptStorage = .all
     ) {
+        self.kept = kept
         self.placing = placing
         self.gathered = gathered
         self.record = record
@@ -316,7 +324,8 @@ public struct FoldSection: Sendable {
             change.key.slot == nil && change.value != nil ? [change] + (slots[change.key.account] ?? []) : [change]
         }
         var view = StateView(snapshot, record.section)
-        return try SectionChange.apply(changes, to: record.section, in: &view, from: record.sectionHash)
+        return try SectionChange.apply(
+            changes, to: record.section, in: &view, from: record.sectionHash, keeping: kept)
     }
 }
 

@@ -176,7 +176,7 @@ public struct TakeRange: Sendable {
             // The part counts as a held section for this reading: nothing from its end on is looked at.
             var view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: .base)])
             return try PartialSection.advance(
-                found.changes, of: section, below: next, to: goal, placing: places, in: &view)
+                found.changes, of: section, below: next, to: goal, placing: places, keeping: diff.key.kept, in: &view)
         } catch let error as StateChangeError {
             guard error.blamesSender else { throw error }
             throw StateJobError.falseDiff("\(error)")

@@ -129,6 +129,7 @@ public struct ServeDiffs: Sendable {
             let body = LeafChange(key: FlatKey(account: account), value: source.owner)
             return source.owner == nil ? [body] : [body] + changes
         }
+        let changes = changes.filter { $0.key.slot == nil || key.kept.keeps($0.key.account) }
         guard !spread.isEmpty else { return changes }
         let view = try view(of: source, in: snapshot)
         var elsewhere: Set<Bytes32> = []
@@ -147,7 +148,9 @@ public struct ServeDiffs: Sendable {
         else { return [] }
         var nodes: [[UInt8]] = []
         for change in changes where change.key.slot == nil && spread.contains(change.key.account) {
-            guard change.value != nil, try view.isSpread(change.key.account) else { continue }
+            guard change.value != nil, key.kept.keeps(change.key.account), try view.isSpread(change.key.account) else {
+                continue
+            }
             nodes += try view.placementNodes(of: change.key.account)
         }
         return nodes

@@ -47,7 +47,8 @@ public struct CompareSection: Sendable {
         var comparison = comparison
         let found = try comparison.take(
             Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
-        let step = try MixedSection.takeOver(found, of: section, below: record.heldBelow, in: &view)
+        let step = try MixedSection.takeOver(
+            found, of: section, below: record.heldBelow, keeping: comparison.kept, in: &view)
         comparison.isTakenOver()
         let after = SectionRecord(
             section: section, working: comparison.goal, coverage: try coverage(after: step, comparison))

@@ -145,6 +145,9 @@ public struct Totals: Sendable, Equatable {
     public var folds = 0
     /// Keys and values of the ranges and sections that were verified and stored, bytes: what the state itself has.
     public var leafBytes: UInt64 = 0
+    /// Of blocks whose diffs were asked for: keys and bodies of what they changed, the nodes above it, header and
+    /// certificate. What following them takes at least, bytes.
+    public var followedBytes: UInt64 = 0
     /// Sections that were led to another anchor by comparing subtree hashes.
     public var comparisons = 0
     /// Partly fetched sections that were led on to another anchor; sections begun again.

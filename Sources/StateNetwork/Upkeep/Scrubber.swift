@@ -22,6 +22,7 @@ import StateStore
 struct Scrubber: Sendable {
     /// How storage is placed; nil in a network that spreads none.
     private let rule: Placement?
+    private let kept: KeptStorage
     /// The section that is being read.
     private var current: SectionScrub?
     private var isBusy = false
@@ -43,8 +44,12 @@ struct Scrubber: Sendable {
     private var readBefore = 0
 
     /// `start`: any number; the round begins at the section that it names.
-    init(_ book: SectionBook, from start: UInt64, placing rule: Placement? = nil, at now: Instant) {
+    init(
+        _ book: SectionBook, from start: UInt64, placing rule: Placement? = nil, keeping kept: KeptStorage = .all,
+        at now: Instant
+    ) {
         self.rule = rule
+        self.kept = kept
         next = book.arc.lowerBound + Int(start % UInt64(max(book.arc.count, 1)))
         left = book.arc.count
         parts = book.parts.wanted
@@ -114,7 +119,8 @@ struct Scrubber: Sendable {
             let crown = record.previous.flatMap { crowns?.crown(at: book.epochs.anchor(at: $0)) }
             // A crown that does not have the section proves nothing of it; nor does any of a part.
             let previousHash = book.isPart(index) ? nil : crown.flatMap { try? $0.sectionHash(index) }
-            if let scrub = SectionScrub(record, previousHash: previousHash, placing: rule) { return scrub }
+            let scrub = SectionScrub(record, previousHash: previousHash, placing: rule, keeping: kept)
+            if let scrub { return scrub }
         }
         return nil
     }

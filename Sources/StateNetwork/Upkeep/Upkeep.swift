@@ -86,7 +86,9 @@ struct Upkeep: Sendable {
                 records.lazy.filter { $0.section.owner == nil }.map(\.section.index).filter { !book.arc.contains($0) })
             : []
         if repairs {
-            scrubber = Scrubber(book, from: moment.unixSeconds / 60, placing: network.placement, at: moment.instant)
+            scrubber = Scrubber(
+                book, from: moment.unixSeconds / 60, placing: network.placement,
+                keeping: configuration.keeping.storage, at: moment.instant)
         }
     }
 

@@ -12,10 +12,12 @@ extension Holdings {
         case .range(let id, let anchor, let origin, let limit, let maxBytes):
             return RangeKey(
                 trie: StateTrie(of: book.section(id)), anchor: anchor, origin: origin, limit: limit,
-                maxBytes: maxBytes
+                maxBytes: maxBytes, keeping: kept.asked(of: [id], book)
             ).map { .range($0) }
         case .sections(let sections, let anchor, let maxBytes):
-            return SectionsKey(anchor: anchor, sections: sections, maxBytes: maxBytes).map { .sections($0) }
+            return SectionsKey(
+                anchor: anchor, sections: sections, maxBytes: maxBytes, keeping: kept.asked(of: sections, book)
+            ).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
         case .compare(let index, _, let anchor, let places):
@@ -29,6 +31,12 @@ extension Holdings {
         case .storageCrown(let key, _): return .storageCrown(key)
         case .directory(let sections, let anchor):
             return WideDirectoryKey(anchor: anchor, sections: sections).map { .wideDirectory($0) }
+        case .blockDiffs(let point, let stretch):
+            return BlockDiffsKey(
+                point: point, first: stretch.lowerBound, last: stretch.upperBound,
+                keeping: kept.within(
+                    book.section(stretch.lowerBound).firstKey...book.section(stretch.upperBound).lastKey)
+            ).map { .blockDiffs($0) }
         }
     }
 
@@ -42,7 +50,7 @@ extension Holdings {
         return DiffsKey(
             trie: StateTrie(of: first), from: book.point(of: anchor), to: point(of: target),
             sections: sections.map { book.section($0).index }, maxBytes: StateNetworkLimits.diffBytes,
-            withProof: withProof
+            withProof: withProof, keeping: kept.asked(of: sections, book)
         ).map { .diffs($0) }
     }
 

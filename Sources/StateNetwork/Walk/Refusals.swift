@@ -50,7 +50,7 @@ struct Refusals: Sendable {
                 unfed[section, default: Hindered(since: startedAt)].by.insert(peer)
             case .compare(let section, _, _, _):
                 uncompared[section, default: Hindered(since: startedAt)].by.insert(peer)
-            case .crown, .sections, .diffs, .carry, .codes, .storageCrown, .directory: break
+            case .crown, .sections, .diffs, .carry, .codes, .storageCrown, .directory, .blockDiffs: break
             }
         }
         if case .compare(let section, _, let anchor, _) = task {

@@ -93,6 +93,11 @@ public enum WalkLimits {
     static let hintsLookedInto = 32
     /// One that so many peers could not show is given up until the next anchor: whoever has the account can.
     static let hintFailures = 8
+    /// Attested blocks above the verified head whose diffs are asked for at once, by whoever is offered none: some
+    /// seconds of a fast chain. What is further behind is caught up by section diffs.
+    static let blocksAsked: UInt64 = 16
+    /// How long after its header a block's diffs are asked for: a hop or two of gossip, in which holders get them.
+    static let blockPatience = Interval.milliseconds(150)
     /// How long a section waits at a new anchor for the storage crowns of its accounts before it is led there by a
     /// diff.
     static let crownPatience = Interval.seconds(5)

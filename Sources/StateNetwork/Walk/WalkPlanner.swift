@@ -19,6 +19,8 @@ public struct WalkPlanner: Sendable {
         var turn = 0.0
         /// Whether small sections are asked for several at once.
         var asksForBundles = true
+        /// Whose storage is kept.
+        var kept = KeptStorage.all
     }
 
     /// Where the walk stands.
@@ -38,6 +40,8 @@ public struct WalkPlanner: Sendable {
     /// Which storage is spread, as others say.
     var directory = SpreadDirectory()
     private var bundles = Bundles()
+    /// Blocks that are asked for.
+    var pulls = BlockPulls()
     private var times = RangeTimes()
     /// When a partial section was first seen to have no holder left at its anchor.
     private var orphanedSince: [Int: Instant] = [:]
@@ -186,7 +190,10 @@ public struct WalkPlanner: Sendable {
             planComparisons(with: newest, holdings, &draft, by: &chooser)
             planCrossings(to: newest, holdings, chain, &draft, by: &chooser)
             planCodes(holdings, operations, chain, &draft, by: &chooser)
-            if phase == .following { planCatchUp(from: newest, holdings, chain, &draft, by: &chooser) }
+            if phase == .following {
+                planBlocks(holdings, operations, chain, &draft, by: &chooser)
+                planCatchUp(from: newest, holdings, chain, &draft, by: &chooser)
+            }
         }
         planRanges(at: newest, holdings, peers, &draft, by: &chooser)
         planDoubles(holdings, operations, &draft, by: &chooser)
@@ -301,7 +308,8 @@ public struct WalkPlanner: Sendable {
                 (first..<first + 256).contains(section) && book.parts.ids.areOfOneTrie(first, section)
                     && !draft.taken.contains(section) && serves(section, peer)
             }.prefix(WalkLimits.sectionsPerDiff)
-            draft.ask(.diffs(sections: Array(group), from: anchor, to: goal), of: id)
+            let asked = configuration.kept.nameable(Array(group), depth: book.depth)
+            draft.ask(.diffs(sections: Array(asked), from: anchor, to: goal), of: id)
         }
     }
 
@@ -393,6 +401,7 @@ public struct WalkPlanner: Sendable {
             else { break }
             sections.append(next)
         }
+        sections = Array(configuration.kept.nameable(sections, depth: book.depth))
         return sections.count > 1 ? .sections(sections, anchor: anchor, maxBytes: maxBytes) : nil
     }
 

@@ -21,6 +21,8 @@ public enum WalkTask: Sendable, Hashable {
     case storageCrown(StorageCrownKey, home: Int)
     /// Which storage of accounts in these sections is spread.
     case directory([Int], anchor: Anchor)
+    /// What a block changed in a stretch of the ring.
+    case blockDiffs(StatePoint, ClosedRange<Int>)
 
     /// Where a diff leads: to an anchor (the sections are folded) or to a block after the newest one.
     public enum DiffTarget: Sendable, Hashable {
@@ -32,6 +34,7 @@ public enum WalkTask: Sendable, Hashable {
     var subject: Int? {
         switch self {
         case .codes(_, let section), .storageCrown(_, let section): section
+        case .blockDiffs(_, let stretch): stretch.lowerBound
         default: sections.first
         }
     }
@@ -42,7 +45,7 @@ public enum WalkTask: Sendable, Hashable {
         case .range(let section, _, _, _, _): [section]
         case .sections(let sections, _, _), .diffs(let sections, _, _): sections
         case .carry(let section, _, _), .compare(let section, _, _, _): [section]
-        case .crown, .codes, .storageCrown, .directory: []
+        case .crown, .codes, .storageCrown, .directory, .blockDiffs: []
         }
     }
 
@@ -52,7 +55,7 @@ public enum WalkTask: Sendable, Hashable {
     var locksWhileAsked: Bool {
         switch self {
         case .range, .sections, .diffs(_, _, .block): false
-        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: true
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory, .blockDiffs: true
         }
     }
 
@@ -60,7 +63,7 @@ public enum WalkTask: Sendable, Hashable {
     var diffStart: Anchor? {
         switch self {
         case .diffs(_, let anchor, _), .carry(_, let anchor, _): anchor
-        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory: nil
+        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory, .blockDiffs: nil
         }
     }
 
@@ -68,7 +71,7 @@ public enum WalkTask: Sendable, Hashable {
     var doubled: (anchor: Anchor, maxBytes: UInt32)? {
         switch self {
         case .range(_, let anchor, _, _, let maxBytes), .sections(_, let anchor, let maxBytes): (anchor, maxBytes)
-        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: nil
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory, .blockDiffs: nil
         }
     }
 
@@ -77,7 +80,7 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .range(let section, _, let origin, _, _): book.next(of: section) != origin
         case .sections(let sections, _, _): sections.contains { book.isComplete($0) }
-        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory: false
+        case .crown, .diffs, .carry, .compare, .codes, .storageCrown, .directory, .blockDiffs: false
         }
     }
 
@@ -92,7 +95,9 @@ public enum WalkTask: Sendable, Hashable {
         switch self {
         case .diffs(let sections, _, .anchor): sections
         case .carry(let section, _, _): [section]
-        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory, .diffs(_, _, .block): []
+        case .crown, .range, .sections, .compare, .codes, .storageCrown, .directory, .blockDiffs,
+            .diffs(_, _, .block):
+            []
         }
     }
 }

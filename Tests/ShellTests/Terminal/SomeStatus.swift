@@ -42,7 +42,8 @@ enum SomeStatus {
                 radiusKept: nil, radiusAnnounced: nil, readySections: 0, readyBytes: 0, scrubbedSections: 0,
                 damagedSections: 0, unheld: 0, underHeld: 0, unheldFirst: nil, underHeldFirst: nil),
             done: NodeStatus.Done(
-                leafBytes: 400_000_000, ranges: 500, bundledSections: 0, sectionDiffs: 0, blockDiffs: 0, codes: 3,
+                leafBytes: 400_000_000, followedBytes: 0, ranges: 500, bundledSections: 0, sectionDiffs: 0,
+                blockDiffs: 0, codes: 3,
                 folds: 0, comparisons: 0, invalidAnswers: 0, falseAnnouncements: 0, stateBytesFrom: ["0x11": 77]),
             complete: nil,
             supply: [NodeStatus.Supply(first: "0x00", last: "0xff", providers: 3, keepers: 4)],

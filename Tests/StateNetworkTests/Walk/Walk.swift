@@ -170,7 +170,7 @@ struct Walk {
                 for section in sections { hold(section, .complete(anchor: anchor)) }
             case .diffs(let sections, let from, .block)?:
                 for section in sections { hold(section, .complete(anchor: from)) }
-            case .carry?, .compare?, .storageCrown?, .directory?, nil: break
+            case .carry?, .compare?, .storageCrown?, .directory?, .blockDiffs?, nil: break
             case .codes(let hashes, _)?: holdings.codes.stored(hashes)
             }
             finish(operation, .done(bytes: 500))
