@@ -9,7 +9,7 @@ import Testing
 @testable import StateNetwork
 
 /// How often a liar has lied.
-final class Tally: Sendable {
+final class LieCount: Sendable {
     private let count = Mutex(0)
     var value: Int { count.withLock { $0 } }
     func add() { count.withLock { $0 += 1 } }
@@ -17,7 +17,7 @@ final class Tally: Sendable {
 
 extension LiarKind {
     /// The same liar, whose lies are counted: what it says otherwise than it is, or does not say.
-    func counted(by tally: Tally) -> LiarKind {
+    func counted(by tally: LieCount) -> LiarKind {
         var liar = self
         if let answers {
             liar.answers = { key, value in
