@@ -44,7 +44,7 @@ public struct NewNetwork: Sendable {
                 checkpoint: StatePoint(number: 0, hash: genesisHash), epochLength: epochLength,
                 sectionDepth: sectionDepth, wideDepth: wideDepth,
                 rule: NetworkConfiguration.Rule(
-                    kind: .attested, keys: seeds.map { KeyFile.signingPublicKey(ofSeed: $0) }, threshold: threshold,
+                    keys: seeds.map { KeyFile.signingPublicKey(ofSeed: $0) }, threshold: threshold,
                     maxAgeSeconds: maxAgeSeconds),
                 bridges: [])
         } catch {

@@ -15,7 +15,7 @@ struct PulledDiffs {
             let diffs = try BlockDiffsValue(decoding: value)
             let claims = try BlockDiffsCheck.verify(diffs, key: key, depth: depth)
             // Only attested blocks are asked for.
-            sync.pending.enqueue(claims, from: peer, isVouched: true, at: now, sync.holdings.book)
+            sync.pending.enqueue(claims, of: .accounts, from: peer, isVouched: true, at: now, sync.holdings.book)
             sync.totals.followedBytes += UInt64(least(diffs, isFirst: sync.planner.pulls.came(of: key.point).isEmpty))
             sync.planner.pulls.came(key.stretch, of: key.point)
             sync.operations.checks(id, sections: [], bytes: bytes)
