@@ -72,6 +72,8 @@ struct Host: Sendable {
     /// When it first reported all of its arc.
     private(set) var completion: Instant?
     var traffic = World.Traffic()
+    /// Bytes of leaves that it fetched in earlier lives.
+    private(set) var earlierLeafBytes: UInt64 = 0
     /// What it does to the values it serves; nil for an honest host.
     var tampering: World.Tampering?
     /// As what it speaks; nil for an honest host.
@@ -115,7 +117,7 @@ struct Host: Sendable {
 
     /// Ends this life as `kill -9` would: what was not committed is gone.
     mutating func kill() {
-        traffic.earlierLeaves += seat?.node.totals.leafBytes ?? 0
+        earlierLeafBytes += seat?.node.totals.leafBytes ?? 0
         seat = nil
         life += 1
     }

@@ -216,7 +216,7 @@ if arguments.first == "--replay" {
         print("usage: soak liars [SEEDS]")
         exit(2)
     }
-    exit(try LiarWalks.run(seeds: seeds) ? 0 : 1)
+    exit(try Liars.run(seeds: seeds) ? 0 : 1)
 } else if arguments.first == "headers" {
     guard let count = Int(arguments.dropFirst().first ?? "200000"), (1...10_000_000).contains(count) else {
         print("usage: soak headers [COUNT]")

@@ -26,7 +26,7 @@ import Testing
         plan.blockInterval = .seconds(1)
         var scenario = try Scenario(plan)
         _ = scenario.world.run(until: .seconds(12))
-        let tally = LieCount()
+        let tally = Tally()
         let liar = try #require(LiarKind.named(name, depth: 1))
         let liars = Array(scenario.holders[0..<4])
         for host in liars { scenario.world.corrupt(host, as: liar.counted(by: tally)) }

@@ -46,4 +46,24 @@ import Testing
         scenario.world.network.conditions.loss = 0
         LiarRun.expectNothingIsKept(in: &scenario, by: honest)
     }
+
+    /// What half of the holders' lies and the loss cost, against a ring without either.
+    @Test(arguments: [UInt64(121), 122]) func itTakesAtMostFourTimesAsLong(seed: UInt64) throws {
+        print("seed \(seed)")
+        let times = try [false, true].map { isHostile in
+            var scenario = try Scenario(Scenario.amongLiars(seed: seed, blocks: 60))
+            let filled = scenario.fillHolders(limit: .seconds(60))
+            #expect(filled)
+            if isHostile {
+                _ = scenario.corruptHolders(3)
+                scenario.world.network.conditions.loss = 0.2
+            }
+            let (client, outcome) = try scenario.runClientToWholeState(limit: scenario.world.now + .seconds(200))
+            return try #require(
+                outcome.wholeStateAfter, "\(String(describing: scenario.world.progress(client)))"
+            ).seconds
+        }
+        print("\(times[0]) s without, \(times[1]) s with: \(times[1] / times[0]) times")
+        #expect(times[1] <= 4 * times[0])
+    }
 }

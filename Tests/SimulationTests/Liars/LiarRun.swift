@@ -9,7 +9,7 @@ import Testing
 @testable import StateNetwork
 
 /// How often a liar has lied.
-final class LieCount: Sendable {
+final class Tally: Sendable {
     private let count = Mutex(0)
     var value: Int { count.withLock { $0 } }
     func add() { count.withLock { $0 += 1 } }
@@ -17,7 +17,7 @@ final class LieCount: Sendable {
 
 extension LiarKind {
     /// The same liar, whose lies are counted: what it says otherwise than it is, or does not say.
-    func counted(by tally: LieCount) -> LiarKind {
+    func counted(by tally: Tally) -> LiarKind {
         var liar = self
         if let answers {
             liar.answers = { key, value in

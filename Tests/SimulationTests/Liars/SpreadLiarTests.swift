@@ -20,7 +20,7 @@ import Testing
         plan.shape = SyntheticChain.Shape(accounts: 40, blocks: 40, changesPerBlock: 2)
         plan.shape.wideSlots = 800
         var scenario = try Scenario(plan)
-        let tally = LieCount()
+        let tally = Tally()
         let liar = try #require(LiarKind.named(name, depth: 1)).counted(by: tally)
         // From the beginning: everybody asks for them at each anchor. One of the two that every eighth has is honest.
         let liars = Array(scenario.holders[0..<6])
@@ -58,7 +58,7 @@ import Testing
             (world.node(scenario.bridge)?.chain.head.number ?? 0) >= left + 80
         }
         #expect(passed)
-        let tally = LieCount()
+        let tally = Tally()
         let liar = try #require(LiarKind.named("gives other subtree hashes", depth: 1)).counted(by: tally)
         for (place, host) in scenario.holders.enumerated() {
             if place < 2 { scenario.world.corrupt(host, as: liar) }

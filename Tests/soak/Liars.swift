@@ -4,7 +4,7 @@ import Simulation
 
 /// What it costs a client's walk, seed by seed, that half of the holders lie, each in another way, and that every fifth
 /// packet is lost.
-enum LiarWalks {
+enum Liars {
     /// One walk.
     private struct Walk: Sendable {
         var seconds: Double?
