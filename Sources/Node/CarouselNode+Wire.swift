@@ -14,7 +14,6 @@ extension CarouselNode {
         switch directive {
         case .send(let bytes, let target): send(bytes, to: target)
         case .contentRequested(.state, let asker, let key, let token):
-            if voice != nil, let read = try? StateContentKey(decoding: key) { voice?.hears(read, token) }
             state.handle(.asked(key: key, by: asker.id, token), chain.attested, at: moment)
         case .contentRequested(_, _, let key, let token): serveHeaders(key, token, at: moment.instant)
         case .contentAnswered(let id, let result, let report):
@@ -27,9 +26,6 @@ extension CarouselNode {
             case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
             }
-        case .contentStands(let id, let isStill):
-            guard case .state(let operation)? = requests[id] else { return }
-            state.handle(.stands(operation, still: isStill), chain.attested, at: moment)
         case .offered(.state, let peer, let keys, let token):
             offers.heard(keys, by: peer.id, on: .state)
             state.handle(.offered(keys: keys, by: peer.id, token), chain.attested, at: moment)
@@ -220,7 +216,7 @@ extension CarouselNode {
         if let floor { batch.append(HeaderRecords.writing(floor: floor)) }
         // Who does not have them after a kill asks for them again.
         batch.mayWait = true
-        commit(batch, for: .headers(batch))
+        commit(batch)
     }
 
     /// Answers a request for headers: from memory, or by a job where they are in the store only.

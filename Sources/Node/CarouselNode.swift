@@ -87,9 +87,7 @@ public struct CarouselNode: Sendable {
     enum CommitOwner: Sendable {
         case state(OperationID)
         case pruning
-        /// Headers: what is to be written.
-        case headers(WriteBatch)
-        /// What is kept for the next start.
+        /// Headers, and what is kept for the next start.
         case nobody
     }
 
@@ -113,8 +111,6 @@ public struct CarouselNode: Sendable {
     var offers: OfferGathering
     var headerStore: HeaderStore
     var knownNodes: KnownNodeKeeper
-    /// How it speaks of the state; nil: as it is.
-    package var voice: (any StateVoice)?
     /// What was asked of the ring and is not answered yet.
     var query: RingQuery?
     private var nextReport: Instant
@@ -179,7 +175,7 @@ public struct CarouselNode: Sendable {
             case .pruning?:
                 headerStore.isPruning = false
                 pruneHeaders()
-            case .headers?, .nobody?, nil: break
+            case .nobody?, nil: break
             }
         case .commitFailed(let id, let error):
             if let owner = commits.removeValue(forKey: id) { commitFailed(owner, error, at: moment) }
@@ -200,13 +196,7 @@ public struct CarouselNode: Sendable {
             // What the state network wants is carried out before the wire is drained, so that what that makes it send
             // leaves with this event.
             let fromState = state.drain()
-            for directive in fromState {
-                guard voice != nil else {
-                    perform(directive, at: moment)
-                    continue
-                }
-                for said in voice?.says(directive) ?? [] { perform(said, at: moment) }
-            }
+            for directive in fromState { perform(directive, at: moment) }
             advanceQuery(at: moment)
             makeOffers(at: moment.instant)
             let fromOverlay = overlay.drainDirectives()
@@ -292,8 +282,6 @@ public struct CarouselNode: Sendable {
         switch owner {
         case .state(let operation): state.handle(.commitFailed(operation), chain.attested, at: moment)
         case .pruning: headerStore.isPruning = false
-        // Those above them are written meanwhile, and would join nothing after a start.
-        case .headers(let batch): headerStore.unwritten.append(batch)
         case .nobody: break
         }
         switch error {
@@ -318,7 +306,6 @@ public struct CarouselNode: Sendable {
         guard nextReport <= moment.instant else { return }
         nextReport = moment.instant + NodeLimits.reportInterval
         keepRecordSequence()
-        for batch in headerStore.takeUnwritten() { commit(batch, for: .headers(batch)) }
         if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
             log(.warning, Standing.text(of: gap))
         }

@@ -1,7 +1,6 @@
 import Chain
 import ChainNetwork
 import Primitives
-import StateStore
 
 /// What is under way between the chain network and the store: old headers that are read for peers, and those that are
 /// forgotten. And which gap in the headers was told.
@@ -13,8 +12,6 @@ struct HeaderStore: Sendable {
     var reads = 0
     /// Whether headers are being forgotten.
     var isPruning = false
-    /// Headers that the store did not take, in the order in which they came: they are tried again.
-    var unwritten: [WriteBatch] = []
     /// Since when no peer has had the header that is needed next, and which gap was told.
     private var gapSince: Instant?
     private var told: HeaderGap?
@@ -22,12 +19,6 @@ struct HeaderStore: Sendable {
     init(kept: UInt64?, epochLength: UInt64) {
         self.kept = kept
         self.epochLength = epochLength
-    }
-
-    /// What is to be tried again now.
-    mutating func takeUnwritten() -> [WriteBatch] {
-        defer { unwritten = [] }
-        return unwritten
     }
 
     /// The headers to forget now: of those that nothing replaces the ones beyond what is to be kept, where they are

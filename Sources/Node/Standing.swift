@@ -52,12 +52,9 @@ enum Standing {
         let (holders, book) = (node.state.holders, node.state.holdings.book)
         func waiting(for index: Int, _ why: String) -> NodeProgress.Waiting {
             let place = book.place(of: index)
-            var waiting = NodeProgress.Waiting(
+            return NodeProgress.Waiting(
                 section: "\(book.section(index))", providers: holders.providers(of: place),
                 keepers: holders.keepers(of: place), why: why)
-            waiting.supply = SectionSupply(of: place, in: holders)
-            waiting.why += useless(waiting.supply)
-            return waiting
         }
         if let index = node.state.idleSections.first(where: { holders.providers(of: book.place(of: $0)) == 0 }) {
             return waiting(for: index, search(node, for: book.place(of: index), at: now))
@@ -67,14 +64,6 @@ enum Standing {
             return waiting(
                 for: slow.section ?? node.arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
         }
-    }
-
-    /// That those who say that they have a section are of no use, where that is so.
-    private static func useless(_ supply: SectionSupply) -> String {
-        guard supply.isWorthNothing else { return "" }
-        let count = supply.announcing + supply.left
-        let epochs = supply.epochs.isEmpty ? "" : " at epoch " + supply.epochs.map(String.init).joined(separator: ", ")
-        return "; \(count) said that they have it\(epochs) and gave nothing that holds"
     }
 
     /// What is being done to find somebody who has a section.

@@ -92,8 +92,6 @@ public struct Overlay: Machine {
         case contentRequested(NetworkID, from: NodeAddress, key: [UInt8], ContentToken)
         /// The one end of a `findContent`.
         case contentAnswered(RequestID, Result<ContentAnswer, OverlayError>, ExchangeReport)
-        /// A `findContent` has brought nothing for a while, or brings something again; it goes on.
-        case contentStands(RequestID, still: Bool)
         /// A peer offers items: `respond` with a code for each key, within 300 ms.
         case offered(NetworkID, from: NodeAddress, keys: [[UInt8]], OfferToken)
         /// The accepted items of an offer arrived, all of them, in the order of their keys.
@@ -360,7 +358,6 @@ public struct Overlay: Machine {
         case .revisit(let network): networks[network].revisit(through: &wire)
         case .refresh(let network): refresh(network)
         case .request(let number): requests.timedOut(number, through: &wire)
-        case .look(let number): requests.look(at: number, through: &wire)
         case .promiseContent(let number):
             guard let network = served.network(of: number) else { return }
             served.promise(number, on: networks[network], through: &wire)

@@ -104,10 +104,6 @@ public enum OverlayLimits {
     /// timeout, which at most `serveTimeout` ends: 2 KB/s, a share of the least limit that is of use. Whoever lets a
     /// stream creep at that pace takes one lane of an asker's, for two minutes.
     static let livingStreamBytes = 16 << 10, livingStreamLook = Interval.seconds(8)
-    /// Between two looks at a request of ours, besides four round trips to the peer, and the bytes of content that must
-    /// have come from one to the next: a packet. What brings less stands still, and whoever asked is told: a second is
-    /// enough for an answer that is at hand, with two packets lost on the way.
-    static let standstillLook = Interval.seconds(1), standstillBytes = 1_024
     /// Between two looks for such readers, as long as somebody waits.
     static let reliefInterval = Interval.milliseconds(250)
     /// Offers of ours under way, in all and to one peer.

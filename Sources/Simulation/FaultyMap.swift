@@ -8,8 +8,6 @@ public struct StoreFaults: Sendable {
     public var commitFailure = 0.0
     /// What such a commit throws.
     public var failure = StoreError.system(code: 5, operation: "commit")
-    /// The commit that fails once, counted over all that were tried from 0; those after it go through.
-    public var failsAtCommit: Int?
     /// Bytes of keys and values the map may hold; a commit that would need more throws `.full`. nil: no bound.
     public var capacity: Int?
     /// The write at which the machine crashes, counted over all commits from 0. A commit of n changes is n + 1 writes:
@@ -36,8 +34,6 @@ public final class FaultyMap: OrderedStore {
         var generator: SeededGenerator
         var writes = 0
         var commits = 0
-        /// By commit that was tried: the tables that it was to change.
-        var tried: [Set<Table>] = []
         var hasCrashed = false
 
         init(faults: StoreFaults, seed: UInt64) {
@@ -57,8 +53,6 @@ public final class FaultyMap: OrderedStore {
     public var writes: Int { state.withLock { $0.writes } }
     /// Commits that went through.
     public var commits: Int { state.withLock { $0.commits } }
-    /// The tables that each commit was to change, those that failed included: what `StoreFaults.failsAtCommit` counts.
-    public var triedTables: [Set<Table>] { state.withLock { $0.tried } }
     /// Whether it waits for `restart()`.
     public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
 
@@ -93,10 +87,7 @@ public final class FaultyMap: OrderedStore {
 
     private static func commit(_ batch: WriteBatch, to state: inout State) -> StoreError? {
         guard !state.hasCrashed else { return .closed }
-        let (tables, error) = look(at: batch)
-        state.tried.append(tables)
-        if let error { return error }
-        if state.faults.failsAtCommit == state.tried.count - 1 { return state.faults.failure }
+        if let error = badKey(batch) { return error }
         let chance = state.faults.commitFailure
         if chance > 0, Double.random(in: 0..<1, using: &state.generator) < chance {
             return state.faults.failure
@@ -107,12 +98,12 @@ public final class FaultyMap: OrderedStore {
             crash(&state)
             return .closed
         }
-        var after = state.tables
-        after.apply(batch)
-        if let capacity = state.faults.capacity, after.byteCount > capacity { return .full }
+        var tables = state.tables
+        tables.apply(batch)
+        if let capacity = state.faults.capacity, tables.byteCount > capacity { return .full }
         state.writes += batch.count + 1
         state.before = state.tables
-        state.tables = after
+        state.tables = tables
         state.commits += 1
         if state.faults.crashAtWrite == first + batch.count {
             // Durable, but the caller never hears of it. A disk that lies would lose this one.
@@ -122,18 +113,16 @@ public final class FaultyMap: OrderedStore {
         return nil
     }
 
-    private static func look(at batch: WriteBatch) -> (tables: Set<Table>, error: StoreError?) {
+    private static func badKey(_ batch: WriteBatch) -> StoreError? {
         var error: StoreError?
-        var tables: Set<Table> = []
         batch.forEach { operation in
             switch operation {
             case .put(let table, let key, _), .delete(let table, let key):
-                tables.insert(table)
                 // LMDB's bound, kept here too so that the simulation finds what the world would refuse.
                 if key.isEmpty || key.count > 511 { error = error ?? .badKey(table: table, length: key.count) }
-            case .deleteRange(let table, _, _): tables.insert(table)
+            case .deleteRange: break
             }
         }
-        return (tables, error)
+        return error
     }
 }

@@ -72,12 +72,8 @@ struct Host: Sendable {
     /// When it first reported all of its arc.
     private(set) var completion: Instant?
     var traffic = World.Traffic()
-    /// Bytes of leaves that it fetched in earlier lives.
-    private(set) var earlierLeafBytes: UInt64 = 0
     /// What it does to the values it serves; nil for an honest host.
     var tampering: World.Tampering?
-    /// As what it speaks; nil for an honest host.
-    var liar: LiarKind?
     /// Its line to the others; nil: as the network's conditions say.
     var line: Line?
 
@@ -110,14 +106,12 @@ struct Host: Sendable {
         let seat = Seat(
             try CarouselNode(configuration: configuration, stored: stored, entropy: entropy, at: World.moment(at: time))
         )
-        seat.node.voice = liar.map { LiarVoice($0) }
         self.seat = seat
         settle(seat)
     }
 
     /// Ends this life as `kill -9` would: what was not committed is gone.
     mutating func kill() {
-        earlierLeafBytes += seat?.node.totals.leafBytes ?? 0
         seat = nil
         life += 1
     }

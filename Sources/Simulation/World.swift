@@ -46,8 +46,6 @@ public struct World: Sendable {
     var byEndpoint: [Endpoint: HostID] = [:]
     /// Whether any host has a line of its own.
     private(set) var hasLines = false
-    /// What lies between hosts for a while.
-    public var partition: Partition?
     var queue = TimerQueue<Event>()
     /// What a host has handed over, while it is looked through.
     var outbox = Host.Outbox()
@@ -170,10 +168,6 @@ public struct World: Sendable {
     public func firstStart(of id: HostID) -> Instant? { hosts[id.index].firstStart }
     /// When a host first reported all of its arc; nil before.
     public func completion(of id: HostID) -> Instant? { hosts[id.index].completion }
-    /// Bytes of leaves that a host fetched as ranges and sections in all its lives.
-    public func leafBytes(of id: HostID) -> UInt64 {
-        hosts[id.index].earlierLeafBytes + (hosts[id.index].seat?.node.totals.leafBytes ?? 0)
-    }
     /// What a host sent and received so far.
     public func traffic(of id: HostID) -> Traffic { hosts[id.index].traffic }
 }

@@ -83,26 +83,10 @@ struct Operation: Sendable {
     let peer: Bytes32?
     let startedAt: Instant
     /// Bytes of the download limit that were set aside for the answer.
-    var budgeted: UInt32
+    let budgeted: UInt32
     var stage: Stage
-    /// Whether it was asked for and has brought nothing for a while.
-    var standsStill = false
     /// Of the answer.
     var bytes = 0
-
-    /// Whether it keeps its sections until its answer is checked; who stood still for a while has lost them.
-    var keepsSections: Bool { task.map { $0.locksWhileAsked && ($0.sections.isEmpty || !sections.isEmpty) } ?? false }
-
-    /// Gives its sections back.
-    func unlock(_ sync: inout StateSync) {
-        sync.holdings.book.unlock(sections)
-        for id in sections where sync.holdings.book.isPart(id) {
-            if let owner = sync.holdings.book.section(id).owner {
-                sync.holdings.spread.standing(of: owner).apply(to: &sync.holdings.book)
-            }
-        }
-        sync.pending.review(sections)
-    }
 
     /// What was asked of a peer; nil for everything else.
     var task: WalkTask? { if case .ask(let task, _) = purpose { task } else { nil } }
@@ -127,8 +111,6 @@ public struct OperationTable: Sendable {
 
     /// What peers were asked for and have not given yet, in all.
     var askCount: Int { asking.count }
-    /// Of these, those that do not stand still.
-    var movingCount: Int { asking.values.count { !$0.standsStill } }
 
     /// What a peer was asked for and has not given yet.
     func load(of peer: Bytes32) -> Int { loads[peer] ?? 0 }
@@ -139,11 +121,6 @@ public struct OperationTable: Sendable {
     /// Whether anything that is under way has this section.
     func isUnderWay(_ section: Int) -> Bool {
         [asking.values, others.values].contains { $0.contains { $0.sections.contains(section) } }
-    }
-
-    /// Whether a crown that was offered, or is of our own making, is under way.
-    func writesCrown(of anchor: Anchor) -> Bool {
-        others.values.contains { if case .crown(anchor) = $0.purpose { true } else { false } }
     }
 
     /// Accounts whose storage crowns are being made.
@@ -174,19 +151,9 @@ public struct OperationTable: Sendable {
         return id
     }
 
-    /// What was asked for has brought nothing for a while, or brings something again. What is given up of it is given
-    /// back by the caller.
-    mutating func stands(_ id: OperationID, still: Bool, givingUpSections: Bool) {
-        asking[id]?.standsStill = still
-        if still { asking[id]?.budgeted = 0 }
-        if givingUpSections { asking[id]?.sections = [] }
-        revision &+= 1
-    }
-
     /// The answer came and is checked; these sections are locked by the caller.
     mutating func checks(_ id: OperationID, sections: [Int], bytes: Int) {
         asking[id]?.stage = .checking
-        asking[id]?.standsStill = false
         asking[id]?.sections = sections
         asking[id]?.bytes = bytes
     }

@@ -83,10 +83,6 @@ extension StateSync {
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
         if let newest = chain.newestAnchor {
-            // The store may have had no room for it when the anchor became final, and nobody else can make it.
-            if replayer != nil, !holdings.crowns.contains(newest), !operations.writesCrown(of: newest) {
-                storeOwnCrown(of: newest, chain, at: now)
-            }
             fold(to: newest, isNew: false, at: now)
             if holdings.book.firstBehind(newest) == nil, holdings.book.mixed.isEmpty {
                 totals.rollForward.arrived(at: now)

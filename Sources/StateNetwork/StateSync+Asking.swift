@@ -105,7 +105,7 @@ extension StateSync {
             sections = holdings.takeable(sections, from: anchor, to: goal)
         }
         if case .sections = task { sections = holdings.missing(sections) }
-        let isLocked = operations[id]?.keepsSections == true || (!sections.isEmpty && holdings.book.lock(sections))
+        let isLocked = task.locksWhileAsked || (!sections.isEmpty && holdings.book.lock(sections))
         operations.checks(id, sections: isLocked ? sections : [], bytes: bytes)
         // Somebody else's answer was here first.
         guard isLocked else { return end(id, .aborted, at: now) }

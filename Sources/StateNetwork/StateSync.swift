@@ -22,8 +22,6 @@ public struct StateSync: Sendable {
         case asked(key: [UInt8], by: Bytes32, Overlay.ContentToken)
         /// The one end of a `request`, with the bytes of content that came.
         case answered(OperationID, Result<ContentAnswer, OverlayError>, bytes: Int)
-        /// A `request` has brought nothing for a while, or brings something again; it goes on.
-        case stands(OperationID, still: Bool)
         /// A peer offers items.
         case offered(keys: [[UInt8]], by: Bytes32, Overlay.OfferToken)
         /// Items that were offered and accepted have come.
@@ -248,7 +246,6 @@ public struct StateSync: Sendable {
         case .notKept(let id): holders.notKept(id)
         case .asked(let key, let asker, let token): asked(key, by: asker, token, chain, at: now)
         case .answered(let id, let result, let bytes): answered(id, result, bytes: bytes, chain, at: now)
-        case .stands(let id, let isStill): Standstill(id: id, isStill: isStill).apply(to: &self)
         case .offered(let keys, let peer, let token): offered(keys, by: peer, token, chain, at: now)
         case .received(let items, let peer):
             for item in items { received(item, from: peer, chain, at: now) }
@@ -347,7 +344,13 @@ public struct StateSync: Sendable {
     /// The one end of every operation: all that it held is given back, whatever came of it.
     mutating func end(_ id: OperationID, _ outcome: AskOutcome, at now: Instant) {
         guard let operation = operations.end(id) else { return }
-        operation.unlock(&self)
+        holdings.book.unlock(operation.sections)
+        for id in operation.sections where holdings.book.isPart(id) {
+            if let owner = holdings.book.section(id).owner {
+                holdings.spread.standing(of: owner).apply(to: &holdings.book)
+            }
+        }
+        pending.review(operation.sections)
         switch operation.purpose {
         case .ask(let task, _):
             guard let peer = operation.peer else { return }

@@ -18,9 +18,8 @@ private struct ContentRequest: Sendable {
     var sharers = 1
     /// Bytes of content that arrived.
     var received = 0
-    /// What of its stream was here when its time was last looked at, and at the last look at whether it stands still.
-    var lastProgress = 0, lastLook = 0
-    var standsStill = false
+    /// What of its stream was here when its time was last looked at.
+    var lastProgress = 0
 }
 
 /// Requests for content of ours: asked → (stream) → one `contentAnswered`. `finish` is the one way a request ends, but
@@ -50,7 +49,6 @@ struct ContentRequests: Sendable {
             return number
         }
         wire.deadlines.add(.request(number), at: wire.clock + timeout)
-        lookAgain(at: number, of: peer, through: &wire)
         send(number, as: network.profile, through: &wire)
         return number
     }
@@ -174,26 +172,6 @@ struct ContentRequests: Sendable {
         else { return finish(number, .failure(.timeout), through: &wire) }
         requests.update(number) { $0.lastProgress = progress }
         wire.deadlines.add(.request(number), at: wire.clock + OverlayLimits.livingStreamLook)
-    }
-
-    /// Looks whether anything has come since the last look, and tells where that is otherwise than it was then.
-    mutating func look(at number: UInt64, through wire: inout PortalWire) {
-        guard let request = requests[number] else { return }
-        let progress = request.stream.map { wire.utp.progress(of: $0) } ?? 0
-        let standsStill = progress < request.lastLook + OverlayLimits.standstillBytes
-        requests.update(number) {
-            $0.lastLook = progress
-            $0.standsStill = standsStill
-        }
-        if standsStill != request.standsStill {
-            wire.directives.append(.contentStands(Overlay.RequestID(value: number), still: standsStill))
-        }
-        lookAgain(at: number, of: request.contact.record.id, through: &wire)
-    }
-
-    private func lookAgain(at number: UInt64, of peer: Bytes32, through wire: inout PortalWire) {
-        let roundTrip = wire.book.standing(of: peer)?.roundTrip ?? OverlayLimits.unknownRoundTrip
-        wire.deadlines.add(.look(number), at: wire.clock + OverlayLimits.standstillLook + roundTrip * 4)
     }
 
     private mutating func finish(

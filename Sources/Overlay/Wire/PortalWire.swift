@@ -39,7 +39,6 @@ struct PortalWire: Sendable {
         case revisit(network: Int)
         case refresh(network: Int)
         case request(UInt64)
-        case look(UInt64)
         case promiseContent(UInt64)
         case serve(UInt64)
         case relieveAnswers

@@ -91,8 +91,6 @@ extension NodeProgress {
         public var providers, keepers: Int
         /// What is being done about it.
         public var why: String
-        /// Who says that he has it, and what that is worth.
-        public var supply = SectionSupply()
 
         public init(section: String, providers: Int, keepers: Int, why: String) {
             self.section = section

@@ -15,9 +15,4 @@ struct RangeTimes: Sendable {
     var patience: Interval {
         min(max(WalkLimits.doubledAfter, Interval(microseconds: UInt64(2 * (mean ?? 0)))), WalkLimits.doubledAtLast)
     }
-    /// The same for something of which nothing comes at all: not longer than makes sense where everybody has to wait
-    /// for his turn, so that what others are busy with is not asked for by everybody once more.
-    var patienceWithout: Interval {
-        min(max(WalkLimits.doubledAfter, Interval(microseconds: UInt64(2 * (mean ?? 0)))), WalkLimits.standstillAtLast)
-    }
 }

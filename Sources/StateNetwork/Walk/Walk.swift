@@ -24,8 +24,6 @@
 // Dropped is only what nobody helps to compare. Everything asked for is one operation, which ends once, whatever
 // happened to it. What peers announce only says who can be asked; who of those is asked is the choice of the peer book
 // (`PeerChooser`) and of nobody else. What counts as held stands in the book of sections, which follows the store.
-// Whoever answers and then sends nothing is waited for no longer than others usually take: the same is asked of
-// somebody else, and the late answer is one of two (`Standstill`).
 // Under a download limit the section that is first to lose its anchor goes first; lanes that share a limit evenly would
 // all be overtaken by the epochs.
 //

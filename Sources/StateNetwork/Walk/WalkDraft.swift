@@ -35,8 +35,6 @@ struct WalkDraft {
         let head: StatePoint?
         let pausedUntil: Instant
         let isPaused: Bool
-        /// Whether something it was asked for stands still: it gets nothing else to do until that goes on or ends.
-        let standsStill: Bool
         /// nil on loopback.
         let subnet: Subnet?
         /// Parts that it has said it lacks.
@@ -46,7 +44,7 @@ struct WalkDraft {
         var load: Int
 
         /// Whether it may be asked for something now.
-        var isFree: Bool { !isPaused && !standsStill && load < WalkLimits.requestsPerPeer }
+        var isFree: Bool { !isPaused && load < WalkLimits.requestsPerPeer }
 
         /// Whether it says that it has the section complete at the anchor.
         func holds(_ section: Int, at anchor: Anchor) -> Bool {
@@ -72,10 +70,6 @@ struct WalkDraft {
     private(set) var candidates: [Candidate]
     /// Sections that something is under way for.
     private(set) var taken: Set<Int>
-    /// Sections that somebody was asked for who keeps us waiting.
-    private(set) var overdue: Set<Int> = []
-    /// How long one is waited for of whom nothing comes.
-    private let patience: Interval
     private var inFlight: Int
     /// Sections that are being compared: something of them was taken over, is under way, or could be asked for.
     private var compared: Set<Int>
@@ -88,41 +82,27 @@ struct WalkDraft {
 
     init(
         role: Role, _ peers: HolderDirectory, _ operations: OperationTable, _ book: SectionBook, _ refusals: Refusals,
-        patience: Interval, at now: Instant
+        at now: Instant
     ) {
         self.now = now
-        self.patience = patience
-        inFlight = operations.movingCount
+        inFlight = operations.askCount
         taken = []
         compared = book.mixed
         for case .compare(let section, _, _, _)? in operations.asks.lazy.map(\.task) { compared.insert(section) }
-        candidates = []
-        var still: Set<Bytes32> = []
-        for ask in operations.asks {
-            guard let task = ask.task else { continue }
-            if ask.standsStill, let peer = ask.peer { still.insert(peer) }
-            // Where somebody else's answer came first, the section does not wait for the one that is late; and for one
-            // of which nothing comes it does not wait for long.
-            if task.isOvertaken(book) { continue }
-            if isOverdue(ask) { overdue.formUnion(task.sections) } else { taken.formUnion(task.sections) }
-            if ask.standsStill, !isOverdue(ask) { lookAgain(at: ask.startedAt + patience) }
+        // Where somebody else's answer came first, the section does not wait for the one that is late.
+        for case let task? in operations.asks.lazy.map(\.task) where !task.isOvertaken(book) {
+            taken.formUnion(task.sections)
         }
+        candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(
                 Candidate(
                     id: peer.id, isWalker: peer.role == .walker, hasHelped: peer.hasHelped, served: peer.served,
                     head: peer.head,
                     pausedUntil: peer.pace.pausedUntil,
-                    isPaused: peer.pace.pausedUntil > now, standsStill: still.contains(peer.id), subnet: peer.subnet,
+                    isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet,
                     lacks: refusals.lacks(peer.id, at: now), parts: book.parts.ids, load: operations.load(of: peer.id)))
         }
-    }
-
-    /// Whether nothing has come of a request for so long that it is made to somebody else too. What locks a section
-    /// keeps it.
-    func isOverdue(_ ask: Operation) -> Bool {
-        guard ask.standsStill, ask.stage.isAsked, now - ask.startedAt >= patience else { return false }
-        return ask.sections.isEmpty
     }
 
     /// Whether another request may begin at all.

@@ -4,9 +4,6 @@ import Primitives
 public enum WalkLimits {
     /// Ranges, diffs, crowns and code requests outstanding at once, in all. A request holds at most its answer.
     public static let requestsInFlight = 64
-    /// The same with those that stand still, which hold next to nothing: beside 64 peers that keep us waiting there is
-    /// room for as many lanes as may be, three times over.
-    static let requestsInAll = 256
     /// Requests outstanding to one peer, so that one slow peer cannot hold every lane.
     public static let requestsPerPeer = 4
     /// Sections asked for in one diff request: the bitmask of `0x41` has 256 bits.
@@ -20,9 +17,6 @@ public enum WalkLimits {
     /// The longest that is waited, where ranges take long anyway: less than it takes to find out that somebody is
     /// silent.
     static let doubledAtLast = Interval.seconds(4)
-    /// The longest that something is waited for of which nothing comes, where ranges take long anyway: half of what it
-    /// takes to find out that somebody is silent.
-    static let standstillAtLast = Interval.seconds(16)
     /// Peers that are asked for the same at once at the end of a walk, at most: that none of four gives anything is
     /// rare even where half of them are useless.
     static let askedOfAtOnce = 4

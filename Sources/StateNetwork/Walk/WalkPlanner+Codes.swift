@@ -10,7 +10,7 @@ extension WalkPlanner {
     ) {
         guard !holdings.codes.isEmpty, draft.hasRoom else { return }
         var asked = Set<Bytes32>()
-        for operation in operations.asks where !draft.isOverdue(operation) {
+        for operation in operations.asks {
             if case .codes(let hashes, _)? = operation.task { asked.formUnion(hashes) }
         }
         for section in holdings.codes.lacking {

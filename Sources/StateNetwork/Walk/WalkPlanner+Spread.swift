@@ -16,7 +16,7 @@ extension WalkPlanner {
         draft.lookAgain(at: directory.since + WalkLimits.crownPatience)
         var asked: Set<StorageCrownKey> = []
         var sections: Set<Int> = []
-        for case let task? in operations.asks.filter({ !draft.isOverdue($0) }).map(\.task) {
+        for case let task? in operations.asks.lazy.map(\.task) {
             if case .storageCrown(let key, _) = task { asked.insert(key) }
             if case .directory(let indices, _) = task { sections.formUnion(indices) }
         }

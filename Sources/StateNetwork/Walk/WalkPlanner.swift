@@ -129,9 +129,6 @@ public struct WalkPlanner: Sendable {
         }
     }
 
-    /// What was set aside of the download limit for something that brings nothing is free again.
-    mutating func stands(budgeted: UInt32) { if budgeted > 0 { budget.settle(taken: budgeted, arrived: 0) } }
-
     /// A range is stored: what its section has in all follows from the part that it covers.
     mutating func came(_ taken: RangeTaken, bytes: Int, _ task: WalkTask?) {
         guard case .range(_, _, let origin, _, _)? = task else { return }
@@ -174,12 +171,10 @@ public struct WalkPlanner: Sendable {
         planned = (holdings.book.revision, operations.revision, peers.book.beliefs)
         deadline = nil
         // Nobody to ask: nothing but drops can come of it, and those wait for a free lane anyway.
-        guard let newest = chain.newestAnchor, operations.movingCount < WalkLimits.requestsInFlight,
-            operations.askCount < WalkLimits.requestsInAll
-        else { return WalkPlan() }
-        var draft = WalkDraft(
-            role: configuration.role, peers, operations, holdings.book, refusals, patience: times.patienceWithout,
-            at: now)
+        guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
+            return WalkPlan()
+        }
+        var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, refusals, at: now)
         planCrown(of: newest, holdings, operations, &draft, by: &chooser)
         planSpread(at: newest, holdings, operations, &draft, by: &chooser)
         // A part of the ring that is new here comes before all else: nobody is helped by half of it.
@@ -217,9 +212,9 @@ public struct WalkPlanner: Sendable {
         of anchor: Anchor, _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
     ) {
-        guard !holdings.crowns.contains(anchor),
-            !operations.asks.contains(where: { $0.task == .crown(anchor) && !draft.isOverdue($0) })
-        else { return }
+        guard !holdings.crowns.contains(anchor), !operations.asks.contains(where: { $0.task == .crown(anchor) }) else {
+            return
+        }
         let peer = draft.choose(by: &chooser) { $0.served.contains { $0.anchor == anchor } }
         if let peer { draft.ask(.crown(anchor), of: peer) }
     }
@@ -355,14 +350,10 @@ public struct WalkPlanner: Sendable {
             let maxBytes = rangeBytes[index] ?? configuration.rangeBytes
             guard draft.hasFree(where: { $0.holds(index, at: anchor) }) else { continue }
             guard budget.take(maxBytes, at: draft.now) else { return }
-            // Whom somebody has kept waiting for a section asks those first who have helped before.
-            let isKeptWaiting = draft.overdue.contains(index)
-            let peer =
-                (isKeptWaiting
-                    ? draft.choose(bytes: Int(maxBytes), by: &chooser) { $0.hasHelped && $0.holds(index, at: anchor) }
-                    : nil)
-                ?? draft.choose(bytes: Int(maxBytes), by: &chooser) { $0.holds(index, at: anchor) }
-            guard let peer else {
+            guard
+                let peer = draft.choose(
+                    bytes: Int(maxBytes), by: &chooser, where: { $0.holds(index, at: anchor) })
+            else {
                 budget.settle(taken: maxBytes, arrived: 0)
                 continue
             }
@@ -415,8 +406,7 @@ public struct WalkPlanner: Sendable {
             return
         }
         let ranges = operations.asks.filter { ask in
-            ask.stage.isAsked && !draft.isOverdue(ask)
-                && ask.task.map { $0.doubled != nil && !$0.isOvertaken(holdings.book) } ?? false
+            ask.stage.isAsked && ask.task.map { $0.doubled != nil && !$0.isOvertaken(holdings.book) } ?? false
         }
         let bySection = Dictionary(grouping: ranges) { $0.task?.subject ?? 0 }
         for (_, asks) in bySection.sorted(by: { $0.key < $1.key }) where asks.count < WalkLimits.askedOfAtOnce {
