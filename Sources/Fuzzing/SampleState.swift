@@ -140,7 +140,7 @@ struct SampleState {
 
     /// Whose storage is asked for: that of all, or of some accounts.
     func kept(_ generator: inout some RandomNumberGenerator) -> KeptStorage {
-        guard generator.oneIn(2) else { return .all }
+        guard generator.oneIn(4) else { return .all }
         let named = accounts.map(\.key).filter { _ in generator.oneIn(3) }
         return .only(named.prefix(StateStoreLimits.keptStoragesPerSection))
     }

@@ -125,7 +125,10 @@ import Testing
                     + "--data-dir\n")
         }
         try withDirectory { directory in
-            try StatusRecord.write(SomeStatus.walking(), to: directory)
+            // Long past by the clock of any machine.
+            var status = SomeStatus.walking()
+            status.time = 1_000_000_000
+            try StatusRecord.write(status, to: directory)
             guard let outcome = try Program.run(["peers", "--json", "--data-dir", directory.path]) else { return }
             #expect(outcome.code == 1 && outcome.errors == "")
             #expect(outcome.output.hasPrefix("{\"peers\":[{\"address\":\"10.0.0.1:9009\""))
