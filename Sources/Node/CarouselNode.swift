@@ -309,9 +309,8 @@ public struct CarouselNode: Sendable {
         if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
             log(.warning, Standing.text(of: gap))
         }
-        var progress = progress(at: moment)
+        let progress = progress(at: moment)
         estimate.note(progress.held, at: moment.instant)
-        progress.remaining = progress.phase == .walking ? estimate.remaining() : nil
         report(.progress(progress))
     }
 

@@ -80,12 +80,13 @@ struct StateServer: Sendable {
 
     private func range(_ key: RangeKey, _ holdings: Holdings) -> Reply {
         let section = Section(of: key.origin.account, depth: depth)
-        guard let held = holdings.held(section.index), held.isComplete, let record = held.record else {
+        guard let held = holdings.held(section.index), held.isComplete else {
             return .names(near: key.origin.account)
         }
         let point = holdings.book.point(of: key.anchor)
-        guard record.working == point || record.previous == point, let crown = holdings.crowns.crown(at: key.anchor)
-        else { return .content(notHere(holdings).encoded) }
+        guard held.isWhole(at: point), let crown = holdings.crowns.crown(at: key.anchor) else {
+            return .content(notHere(holdings).encoded)
+        }
         return .job(
             .serveRange(
                 ServeRange(
@@ -97,10 +98,7 @@ struct StateServer: Sendable {
             return .content(StateStatus.placementNotSupported.encoded)
         }
         let point = holdings.book.point(of: key.anchor)
-        let held = key.sections.filter { index in
-            guard let record = holdings.held(index)?.record, record.isComplete else { return false }
-            return record.working == point || record.previous == point
-        }
+        let held = key.sections.filter { holdings.held($0)?.isWhole(at: point) ?? false }
         // As for subtree hashes: names are given by those alone who do not know the key.
         guard !held.isEmpty, let crown = holdings.crowns.crown(at: key.anchor) else {
             return .content(notHere(holdings).encoded)
@@ -120,9 +118,9 @@ struct StateServer: Sendable {
         }
         // Names are what nodes answer that do not know the key: whoever knows it says plainly that it is not here.
         let point = holdings.book.point(of: key.anchor)
-        guard let held = holdings.held(section.index), held.isComplete, let record = held.record,
-            record.working == point || record.previous == point
-        else { return .content(notHere(holdings).encoded) }
+        guard let held = holdings.held(section.index), held.isWhole(at: point) else {
+            return .content(notHere(holdings).encoded)
+        }
         return .job(
             .serveSubtrees(ServeSubtrees(key: key, section: section, point: point, otherwise: notHere(holdings))))
     }
@@ -172,8 +170,7 @@ struct StateServer: Sendable {
         case .range(let key):
             let part = Section(of: key.origin.slot, depth: placement, owner: owner)
             let point = holdings.book.point(of: key.anchor)
-            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isComplete,
-                let record = held.record, record.working == point || record.previous == point,
+            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isWhole(at: point),
                 let crown = holdings.spread.crown(of: owner, depth: placement, part: part.index, at: key.anchor)
             else { return .content(notHere(holdings).encoded) }
             return .job(
@@ -184,9 +181,9 @@ struct StateServer: Sendable {
         case .subtrees(let key):
             guard let part = key.section(depth: depth) else { return unknown }
             let point = holdings.book.point(of: key.anchor)
-            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isComplete,
-                let record = held.record, record.working == point || record.previous == point
-            else { return .content(notHere(holdings).encoded) }
+            guard let id = holdings.book.id(of: part), let held = holdings.held(id), held.isWhole(at: point) else {
+                return .content(notHere(holdings).encoded)
+            }
             return .job(
                 .serveSubtrees(
                     ServeSubtrees(key: key, section: part, point: point, otherwise: notHere(holdings))))
@@ -199,8 +196,8 @@ struct StateServer: Sendable {
     private func narrow(_ key: StorageCrownKey, _ rule: Placement, _ holdings: Holdings) -> Reply {
         let section = Section(of: key.account, depth: depth)
         let point = holdings.book.point(of: key.anchor)
-        guard let held = holdings.held(section.index), held.isComplete, let record = held.record,
-            record.working == point || record.previous == point, let crown = holdings.crowns.crown(at: key.anchor)
+        guard let held = holdings.held(section.index), held.isWhole(at: point),
+            let crown = holdings.crowns.crown(at: key.anchor)
         else { return .content(notHere(holdings).encoded) }
         return .job(
             .serveStorageCrown(

@@ -6,8 +6,11 @@ import Primitives
 import Shell
 import StateContent
 
-/// Where an answer about the state is to come from.
+/// Which account is asked about, and where the answer is to come from.
 struct GetOptions: ParsableArguments {
+    @Argument(help: ArgumentHelp("The address.", valueName: "0xaddress"), transform: StateArguments.address)
+    var address: Address
+
     @OptionGroup var data: DataOptions
 
     @Option(
@@ -34,7 +37,7 @@ struct GetOptions: ParsableArguments {
     var json = false
 
     /// Answers, proven, and prints it.
-    func print(_ subject: FoundState.Subject, _ address: Address, slots: [UInt256] = []) throws {
+    func print(_ subject: FoundState.Subject, slots: [UInt256] = []) throws {
         let question = StateQuestion(
             account: address.key, slots: slots.map(\.slotKey), wantsCode: subject == .code)
         let found = FoundState(try answer(question), of: address, slots: slots)
@@ -108,12 +111,9 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             commandName: "account", abstract: "Balance, nonce, code hash and storage root of an account.")
 
-        @Argument(help: ArgumentHelp("The address.", valueName: "0xaddress"), transform: StateArguments.address)
-        var address: Address
-
         @OptionGroup var options: GetOptions
 
-        func run() throws { try options.print(.account, address) }
+        func run() throws { try options.print(.account) }
     }
 
     /// `carousel get storage`
@@ -121,27 +121,21 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             commandName: "storage", abstract: "The value of one storage slot of an account.")
 
-        @Argument(help: ArgumentHelp("The address.", valueName: "0xaddress"), transform: StateArguments.address)
-        var address: Address
+        @OptionGroup var options: GetOptions
 
         @Argument(help: ArgumentHelp("The slot, hex or decimal.", valueName: "slot"), transform: StateArguments.slot)
         var slot: UInt256
 
-        @OptionGroup var options: GetOptions
-
-        func run() throws { try options.print(.storage, address, slots: [slot]) }
+        func run() throws { try options.print(.storage, slots: [slot]) }
     }
 
     /// `carousel get code`
     struct GetCode: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "code", abstract: "The code of an account.")
 
-        @Argument(help: ArgumentHelp("The address.", valueName: "0xaddress"), transform: StateArguments.address)
-        var address: Address
-
         @OptionGroup var options: GetOptions
 
-        func run() throws { try options.print(.code, address) }
+        func run() throws { try options.print(.code) }
     }
 
     /// `carousel get proof`
@@ -149,14 +143,11 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             commandName: "proof", abstract: "An account and slots of it with their proofs, as eth_getProof gives them.")
 
-        @Argument(help: ArgumentHelp("The address.", valueName: "0xaddress"), transform: StateArguments.address)
-        var address: Address
+        @OptionGroup var options: GetOptions
 
         @Argument(help: ArgumentHelp("Slots, hex or decimal.", valueName: "slot"), transform: StateArguments.slot)
         var slots: [UInt256] = []
 
-        @OptionGroup var options: GetOptions
-
-        func run() throws { try options.print(.proof, address, slots: slots) }
+        func run() throws { try options.print(.proof, slots: slots) }
     }
 }

@@ -27,8 +27,10 @@ extension NodeCommand {
     func run(telling lines: [String]) throws {
         var settings = try settings()
         if node.ephemeral { settings.dataDirectory = try DataDirectory.ephemeral() }
-        try prepare(settings)
-        let code = Result { try NodeRuntime.run(settings, telling: lines) }
+        let code = Result {
+            try prepare(settings)
+            return try NodeRuntime.run(settings, telling: lines)
+        }
         if node.ephemeral { try settings.dataDirectory.remove() }
         if try code.get() != 0 { throw ExitCode(try code.get()) }
     }

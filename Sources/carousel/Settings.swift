@@ -13,7 +13,8 @@ struct Settings {
     init(_ arguments: [String], environment: [String: String]) throws(SettingsError) {
         let (command, depth) = CommandOptions.root.command(of: arguments)
         let options = command.options
-        guard options.contains(where: { $0.name == "config" }) else {
+        // What works on a node's directory is told of it, and of all else, as the node is.
+        guard options.contains(where: { $0.name == "data-dir" || $0.name == "config" }) else {
             (self.arguments, settings) = (arguments, nil)
             return
         }

@@ -3,9 +3,7 @@ import Shell
 
 /// Where the node is that is asked about.
 struct WatchOptions: ParsableArguments {
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The node's data directory.", discussion: "Also by CAROUSEL_DATA_DIR.", valueName: "dir"))
+    @Option(name: .long, help: ArgumentHelp("The node's data directory.", valueName: "dir"))
     var dataDir = DataDirectory.standard()
 
     @Flag(name: .long, help: "Print JSON.")

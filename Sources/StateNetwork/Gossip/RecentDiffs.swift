@@ -9,7 +9,7 @@ struct TrieChange: Hashable, Sendable {
 
     /// By blocks; in each the accounts come first.
     var rank: (UInt64, Bytes32, Bytes32, Int) {
-        (point.number, point.hash, trie.owner ?? .zero, trie.owner == nil ? 0 : trie.depth(0))
+        (point.number, point.hash, trie.owner ?? .zero, trie.depth(0))
     }
 }
 

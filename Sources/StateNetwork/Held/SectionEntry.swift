@@ -40,6 +40,11 @@ public struct SectionEntry: Sendable {
         return true
     }
 
+    /// Whether all of it is held as it was at this point: by its base, or by what leads back from there.
+    func isWhole(at point: StatePoint) -> Bool {
+        isComplete && (record?.working == point || record?.previous == point)
+    }
+
     /// Whether it has leaves of several anchors, on their way to one.
     var isMixed: Bool {
         if let record, case .mixed = record.coverage { true } else { false }
