@@ -21,7 +21,9 @@ enum Program {
 
     /// Runs it to its end; nil, and a word, where it is not there. `meanwhile` runs after the first byte of output has
     /// come, which is put into the output too, and before any other is read.
-    static func run(_ arguments: [String], meanwhile: (() throws -> Void)? = nil) throws -> Outcome? {
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], meanwhile: (() throws -> Void)? = nil
+    ) throws -> Outcome? {
         guard let url else {
             print("skipped: the program is not built")
             return nil
@@ -30,6 +32,7 @@ enum Program {
         let (output, errors) = (Pipe(), Pipe())
         process.executableURL = url
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardOutput = output
         process.standardError = errors
         try process.run()

@@ -124,6 +124,14 @@ import Testing
                 outcome.errors == "carousel: /nonexistent/carousel: no node has worked here: give its directory with "
                     + "--data-dir\n")
         }
+        // The directory is named by the environment as it is for the node itself.
+        for command in [["status"], ["peers"], ["verify"], ["get", "code", "0x" + String(repeating: "00", count: 20)]] {
+            let environment = [
+                "CAROUSEL_DATA_DIR": "/nonexistent/elsewhere", "CAROUSEL_NETWORK": "/nonexistent/n.json",
+            ]
+            guard let outcome = try Program.run(command, environment: environment) else { return }
+            #expect(outcome.code == 1 && outcome.errors.contains("/nonexistent/"), "\(command)")
+        }
         try withDirectory { directory in
             // Long past by the clock of any machine.
             var status = SomeStatus.walking()
