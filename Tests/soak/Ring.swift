@@ -95,7 +95,7 @@ struct Ring {
         tell(
             "client: " + (outcome.wholeStateAfter.map { "whole state after \(seconds($0))" } ?? "holds \(held)")
                 + ", \(outcome.traffic.received) bytes received, \(outcome.traffic.sent) sent, "
-                + "\(progress?.peers ?? 0) peers, \(progress?.usefulPeers ?? 0) of them useful")
+                + "\(progress?.peers ?? 0) peers, \(progress?.peerCounts.useful ?? 0) of them useful")
         let traffic = scenario.world.traffic(of: client)
         let other = Double(traffic.sent + traffic.received - traffic.streamed)
         let all = Double(traffic.sent + traffic.received)

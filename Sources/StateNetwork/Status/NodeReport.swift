@@ -66,9 +66,8 @@ extension NodeProgress {
     public var atNewestAnchor: Double { keyspace.newest }
     /// Sections of which every leaf is held, at whatever anchor.
     public var sectionsComplete: Int { keyspace.sectionsComplete }
-    /// Peers of the state network, and those that have something of it.
+    /// Peers of the state network.
     public var peers: Int { peerCounts.connected }
-    public var usefulPeers: Int { peerCounts.holding }
 
     /// What is encoded ahead of requests.
     public struct Ready: Sendable, Equatable {
