@@ -56,15 +56,6 @@ public struct AnchorSections: Hashable, Sendable {
         anchor = try StateContentKey.anchor(fields[0])
         self.runs = runs
     }
-
-    /// The same without one of its shortest runs, the last of them.
-    fileprivate var withoutShortestRun: AnchorSections {
-        let shortest = runs.map(\.count).min()
-        guard let place = runs.lastIndex(where: { $0.count == shortest }) else { return self }
-        var kept = runs
-        kept.remove(at: place)
-        return AnchorSections(anchor: anchor, runs: kept)
-    }
 }
 
 /// The content of `0x48`: the complete sections at each served anchor, whole. Storage parts of placed tries would
@@ -137,23 +128,26 @@ public struct StatePingPayload: Hashable, Sendable {
     private static let anchorBytes = 4 + 40 + 4
     private static let runBytes = 4
 
-    /// The two newest anchors; the shortest runs are left out until the payload has at most 700 bytes.
+    /// The two newest anchors; of their runs the longest, as many as a payload of 700 bytes holds. Of equally long ones
+    /// those of the newer anchor, and of those the first.
     public init(role: Role, radius: UInt256, head: StatePoint?, served: [AnchorSections]) {
         self.role = role
         self.radius = radius
         self.head = head
-        var kept = Array(served.sorted { $0.anchor < $1.anchor }.suffix(StateContentLimits.pingAnchors))
-        while Self.size(kept) > StateContentLimits.pingPayloadBytes {
-            // The anchor with the shortest run of all loses it; of equals the older one does.
-            let shortest = kept.map { $0.runs.map(\.count).min() ?? Int.max }
-            guard let place = shortest.indices.min(by: { shortest[$0] < shortest[$1] }) else { break }
-            kept[place] = kept[place].withoutShortestRun
+        let newest = Array(served.sorted { $0.anchor < $1.anchor }.suffix(StateContentLimits.pingAnchors))
+        let room = StateContentLimits.pingPayloadBytes - Self.fixedBytes - Self.anchorBytes * newest.count
+        let all = newest.indices.flatMap { place in newest[place].runs.map { (place: place, run: $0) } }
+        guard all.count * Self.runBytes > room else {
+            self.served = newest
+            return
         }
-        self.served = kept
-    }
-
-    private static func size(_ served: [AnchorSections]) -> Int {
-        served.reduce(fixedBytes) { $0 + anchorBytes + runBytes * $1.runs.count }
+        let longest = all.sorted {
+            ($0.run.count, $0.place, $1.run.lowerBound) > ($1.run.count, $1.place, $0.run.lowerBound)
+        }.prefix(room / Self.runBytes)
+        self.served = newest.indices.map { place in
+            AnchorSections(
+                anchor: newest[place].anchor, runs: longest.filter { $0.place == place }.map { $0.run })
+        }
     }
 
     /// The payload, at most 700 bytes.
