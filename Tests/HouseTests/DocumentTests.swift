@@ -59,7 +59,7 @@ import Testing
         #expect(found > 30)
     }
 
-    /// Every reason of a stall has a line in the page that guides go by, and no other line is there.
+    /// Every reason of a stall has a line in the page of the status and an entry in the guide, and no other is there.
     @Test func theReasonsOfAStallAreListed() throws {
         let path = "Sources/StateNetwork/Status/Stall.swift"
         let source = try #require(house.sources.first { $0.path == path }, "\(path) is missing").lines
@@ -69,5 +69,9 @@ import Testing
         let listed = page[start...].compactMap { $0.firstMatch(of: /^\| `([a-z_]+)` \|/).map { String($0.1) } }
         #expect(named.count >= 15 && Set(named).count == named.count)
         #expect(named.sorted() == listed.sorted())
+        let entries = try document("Specs/guide/when-it-stalls.md").lines.compactMap {
+            $0.firstMatch(of: /^## `([a-z_]+)`$/).map { String($0.1) }
+        }
+        #expect(named.sorted() == entries.sorted())
     }
 }
