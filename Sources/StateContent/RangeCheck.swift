@@ -53,6 +53,9 @@ public struct VerifiedStateRange: Sendable {
     /// inside.
     public var accountProof: [[UInt8]] = []
     public var originStorageProof: [[UInt8]] = []
+    /// All nodes of storage tries that came with it: those across its ends, and those that show that a storage is
+    /// elsewhere.
+    public internal(set) var storageProofs: [[[UInt8]]] = []
 
     /// Accounts and slots.
     public var leafCount: Int { accounts.count + slots.count }
@@ -164,6 +167,7 @@ private struct RangeChecker {
         result.slots = slots
         result.codeHashes = codeHashes
         result.accountProof = range.accountProof
+        result.storageProofs = range.storageProofs
         if key.origin.slot != .zero, range.accountKeys.first == key.origin.account, range.kinds.first == .partial {
             result.originStorageProof = range.storageProofs.first ?? []
         }

@@ -41,6 +41,7 @@ struct StateTaken {
             sync.holdings.codes.want(taken.wantedCodes)
         case .compared(let compared):
             if compared.comparison.isFinished { sync.totals.comparisons += 1 }
+            sync.planner.changes.came(changed: compared.changed, of: compared.leaves)
             sync.holdings.compared(compared)
             sync.holdings.took(compared.replaced)
             sync.holdings.codes.want(compared.wantedCodes)

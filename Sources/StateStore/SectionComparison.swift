@@ -22,7 +22,7 @@ public struct SectionComparison: Sendable {
     /// The state it is compared with.
     public let goal: StatePoint
     /// How storage is placed; nil in a network that spreads none.
-    private let rule: Placement?
+    public let rule: Placement?
     /// Whose storage and code is kept: that of others is not gone into.
     public let kept: KeptStorage
 
@@ -97,6 +97,25 @@ public struct SectionComparison: Sendable {
         let known = Dictionary(open.map { ($0.place, $0.hash) }, uniquingKeysWith: { first, _ in first })
         let hashes = places.compactMap { known[$0] }
         return hashes.count == places.count ? hashes : nil
+    }
+
+    /// From where to where a range has to reach to show all that is open; nil where nothing is.
+    public var stretch: (first: Cursor, last: Cursor)? {
+        func first(_ open: Open) -> Cursor {
+            Cursor(
+                account: open.account ?? open.place.account.lowestKey, slot: open.place.storage?.lowestKey ?? .zero)
+        }
+        func last(_ open: Open) -> Cursor {
+            Cursor(
+                account: open.account ?? open.place.account.highestKey, slot: open.place.storage?.highestKey ?? .max)
+        }
+        guard let start = open.lazy.map(first).min(), let end = open.lazy.map(last).max() else { return nil }
+        return (start, min(end, next ?? end))
+    }
+
+    /// The open places whose nodes are among these.
+    public func places(among nodes: [Bytes32: TrieNode]) -> [StatePlace] {
+        open.filter { nodes[$0.hash] != nil }.map(\.place)
     }
 
     /// Whether more than the nodes at these places can be asked for. Of storage that may be spread only those nodes are

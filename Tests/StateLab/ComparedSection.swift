@@ -21,6 +21,10 @@ public struct ComparedSection {
     public var levels = 1
     public var maxBytes: UInt32 = 1 << 18
     public var places = StateContentLimits.subtreePlaces
+    /// Largest range that is asked for, bytes, where ranges are.
+    public var rangeBytes: UInt32 = 1 << 14
+    /// Leaves of the ranges that came.
+    public private(set) var rangeLeaves = 0
 
     public init(
         _ record: SectionRecord, in snapshot: MemorySnapshot, placing rule: Placement? = nil,
@@ -43,45 +47,66 @@ public struct ComparedSection {
 
     /// Another state is served from now on, whose hash of this section is this.
     public struct Goal {
+        /// What proves ranges of it.
+        public enum Proof {
+            case none
+            case sections(Crown)
+            /// Of a part; with the root of the state.
+            case part(StorageCrown, root: Bytes32)
+        }
+
         public let point: StatePoint
         public let hash: Bytes32
         public let view: StateView<MemorySnapshot>
+        let proof: Proof
 
-        public init(number: UInt64, hash: Bytes32, view: StateView<MemorySnapshot>) {
+        public init(number: UInt64, hash: Bytes32, view: StateView<MemorySnapshot>, proof: Proof = .none) {
             point = StatePoint(number: number, hash: Bytes32(number, 1, 1, 1))
             self.hash = hash
             self.view = view
+            self.proof = proof
+        }
+
+        var anchor: Anchor { Anchor(epoch: point.number, hash: point.hash) }
+
+        /// The answer to a request for a range, and the root that it is checked against.
+        func range(_ key: RangeKey) throws -> (value: [UInt8], root: Bytes32) {
+            var view = view
+            switch proof {
+            case .none: throw StateLabError.notServed
+            case .sections(let crown):
+                guard let value = try RangeServer.serve(key, view: &view, crown: crown) else {
+                    throw StateLabError.notServed
+                }
+                return (value, crown.root)
+            case .part(let crown, let root):
+                guard let value = try RangeServer.serve(key, view: &view, crown: crown) else {
+                    throw StateLabError.notServed
+                }
+                return (value, root)
+            }
         }
     }
 
+    /// By what it is compared.
+    public enum Means: Sendable { case nodes, ranges }
+
     /// One request to whoever serves the goal. False when the section is that of the goal.
-    public mutating func ask(_ goal: Goal) throws -> Bool {
+    public mutating func ask(_ goal: Goal, for means: Means = .nodes) throws -> Bool {
         if case .mixed = record.coverage {} else if record.working == goal.point { return false }
         var comparison =
             comparison?.goal == goal.point
             ? self.comparison
             : SectionComparison(record, goal: goal.point, sectionHash: goal.hash, placing: rule, keeping: kept)
-        let owner = record.section.owner
-        let trie = owner.map {
-            StateTrie.storage(account: $0, placement: UInt8(truncatingIfNeeded: record.section.depth))
-        }
-        let open = comparison?.places(places) ?? []
-        let key = SubtreesKey(
-            trie: trie ?? .accounts, anchor: Anchor(epoch: goal.point.number, hash: goal.point.hash),
-            places: Array(open.prefix(SubtreesKey.fitting(open, of: trie ?? .accounts))),
-            levels: comparison?.mayGoDeeper(open) ?? true ? levels : 1, maxBytes: maxBytes)
-        var served = goal.view
-        guard let key, StateContentKey.subtrees(key).encoded.count <= StateContentLimits.keyBytes,
-            let value = try SubtreesValue.serve(key, view: &served), let hashes = comparison?.hashes(of: key.places)
-        else { throw StateLabError.notServed }
-        let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
+        guard let asking = comparison else { throw StateLabError.notServed }
+        let (places, nodes) =
+            switch means {
+            case .nodes: try nodes(of: goal, asking)
+            case .ranges: try range(of: goal, asking)
+            }
         var view = view
-        guard
-            let found = try comparison?.take(
-                Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
-        else { throw StateLabError.notServed }
+        guard let found = try comparison?.take(places, nodes, in: &view) else { throw StateLabError.notServed }
         changes += found.leaves
-        bytes += value.count
         answers += 1
         let step = try MixedSection.takeOver(
             found, of: record.section, below: record.heldBelow, keeping: kept, in: &view)
@@ -103,6 +128,48 @@ public struct ComparedSection {
         return !isFinished
     }
 
+    /// Which trie it is of.
+    private var trie: StateTrie {
+        record.section.owner.map {
+            .storage(account: $0, placement: UInt8(truncatingIfNeeded: record.section.depth))
+        } ?? .accounts
+    }
+
+    private mutating func nodes(
+        of goal: Goal, _ comparison: SectionComparison
+    ) throws -> ([StatePlace], [Bytes32: TrieNode]) {
+        let open = comparison.places(places)
+        let key = SubtreesKey(
+            trie: trie, anchor: goal.anchor, places: Array(open.prefix(SubtreesKey.fitting(open, of: trie))),
+            levels: comparison.mayGoDeeper(open) ? levels : 1, maxBytes: maxBytes)
+        var served = goal.view
+        guard let key, StateContentKey.subtrees(key).encoded.count <= StateContentLimits.keyBytes,
+            let value = try SubtreesValue.serve(key, view: &served), let hashes = comparison.hashes(of: key.places)
+        else { throw StateLabError.notServed }
+        let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
+        bytes += value.count
+        return (Array(key.places.prefix(verified.placeCount)), verified.nodes)
+    }
+
+    private mutating func range(
+        of goal: Goal, _ comparison: SectionComparison
+    ) throws -> ([StatePlace], [Bytes32: TrieNode]) {
+        guard let (first, last) = comparison.stretch,
+            let key = RangeKey(
+                trie: trie, anchor: goal.anchor, origin: first, limit: last, maxBytes: rangeBytes,
+                keeping: record.section.owner == nil ? kept.within([record.section]) : .all)
+        else { throw StateLabError.notServed }
+        let (value, root) = try goal.range(key)
+        let range = try RangeCheck.verify(value, key: key, stateRoot: root, placedBy: rule)
+        let nodes = try range.nodes(of: record.section)
+        bytes += value.count
+        rangeLeaves += range.leafCount
+        let places = comparison.places(among: nodes)
+        // It begins at an open place: that at least is shown.
+        guard !places.isEmpty else { throw StateLabError.notServed }
+        return (places, nodes)
+    }
+
     /// All requests until it is that of the goal.
-    public mutating func lead(to goal: Goal) throws { while try ask(goal) {} }
+    public mutating func lead(to goal: Goal, by means: Means = .nodes) throws { while try ask(goal, for: means) {} }
 }

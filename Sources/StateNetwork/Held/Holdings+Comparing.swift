@@ -9,7 +9,7 @@ import StateStore
 extension Holdings {
     /// The comparison of a section with the state at an anchor, begun or still to be; nil where nothing is held of it,
     /// the anchor's crown is not here, or the section has no leaf there.
-    private func comparison(ofSection index: Int, with anchor: Anchor) -> SectionComparison? {
+    func comparison(ofSection index: Int, with anchor: Anchor) -> SectionComparison? {
         let goal = book.point(of: anchor)
         guard let held = held(index), let record = held.record else { return nil }
         if let comparison = held.comparison, comparison.goal == goal { return comparison }
@@ -39,11 +39,13 @@ extension Holdings {
     }
 
     /// The job that takes an answer into a section's comparison; nil where that is gone.
-    func comparing(_ value: [UInt8], _ index: Int, with anchor: Anchor, _ key: SubtreesKey) -> StateJob? {
+    func comparing(
+        _ value: [UInt8], _ index: Int, with anchor: Anchor, _ question: CompareSection.Question
+    ) -> StateJob? {
         guard let comparison = held(index)?.comparison, let hash = provenHash(of: index, at: anchor),
             comparison.goal == book.point(of: anchor)
         else { return nil }
-        return .compare(CompareSection(value: value, key: key, comparison: comparison, sectionHash: hash))
+        return .compare(CompareSection(value: value, question, comparison: comparison, sectionHash: hash))
     }
 
     /// What an answer showed is part of what is held.

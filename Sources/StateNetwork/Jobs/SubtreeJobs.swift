@@ -20,33 +20,64 @@ public struct ServeSubtrees: Sendable {
     }
 }
 
-/// Takes an answer with subtree hashes into the comparison of a held section with the state at an anchor: what it shows
-/// that is not held becomes part of what is. When nothing is left that differs the section is that of the anchor.
+/// Takes an answer with subtree hashes, or a range, into the comparison of a held section with the state at an anchor:
+/// what it shows that is not held becomes part of what is. When nothing is left that differs the section is that of the
+/// anchor.
 public struct CompareSection: Sendable {
+    /// What was asked, and what the answer is checked by.
+    public enum Question: Sendable {
+        case subtrees(SubtreesKey)
+        /// A range of the goal's state, which has this root.
+        case range(RangeKey, stateRoot: Bytes32)
+    }
+
     let value: [UInt8]
-    let key: SubtreesKey
+    let question: Question
     let comparison: SectionComparison
     /// What the section hashes to at the goal.
     let sectionHash: Bytes32
 
-    public init(value: [UInt8], key: SubtreesKey, comparison: SectionComparison, sectionHash: Bytes32) {
+    public init(value: [UInt8], _ question: Question, comparison: SectionComparison, sectionHash: Bytes32) {
         self.value = value
-        self.key = key
+        self.question = question
         self.comparison = comparison
         self.sectionHash = sectionHash
+    }
+
+    /// What an answer showed.
+    private struct Shown {
+        let places: [StatePlace]
+        let nodes: [Bytes32: TrieNode]
+        /// Of a range: how many leaves it has.
+        let leaves: Int
+    }
+
+    private func shown() throws -> Shown {
+        switch question {
+        case .subtrees(let key):
+            guard let hashes = comparison.hashes(of: key.places) else { throw StateJobError.outdated }
+            let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
+            return Shown(
+                places: Array(key.places.prefix(verified.placeCount)), nodes: verified.nodes, leaves: 0)
+        case .range(let key, let stateRoot):
+            let range = try RangeCheck.verify(value, key: key, stateRoot: stateRoot, placedBy: comparison.rule)
+            let nodes = try range.nodes(of: comparison.section)
+            let places = comparison.places(among: nodes)
+            guard !places.isEmpty else { throw StateJobError.outdated }
+            return Shown(places: places, nodes: nodes, leaves: range.leafCount)
+        }
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> SectionCompared {
         let section = comparison.section
         guard let record = try SectionRecord.read(section, in: snapshot), record.working == comparison.from,
-            record.heldBelow == comparison.next, let hashes = comparison.hashes(of: key.places)
+            record.heldBelow == comparison.next
         else { throw StateJobError.outdated }
-        let verified = try SubtreesValue.verify(value, key: key, hashes: hashes)
+        let shown = try shown()
         // A partly fetched section counts as held for this reading: nothing from its end on is looked at.
         var view = StateView(snapshot, section)
         var comparison = comparison
-        let found = try comparison.take(
-            Array(key.places.prefix(verified.placeCount)), verified.nodes, in: &view)
+        let found = try comparison.take(shown.places, shown.nodes, in: &view)
         let step = try MixedSection.takeOver(
             found, of: section, below: record.heldBelow, keeping: comparison.kept, in: &view)
         comparison.isTakenOver()
@@ -57,6 +88,7 @@ public struct CompareSection: Sendable {
             comparison: comparison, record: after,
             batch: StateWrites.mixed(step, before: record, after: after, missingCodes: missing),
             wantedCodes: missing.map { WantedCode(hash: $0, section: section.index) },
+            changed: min(found.leaves.count, shown.leaves), leaves: shown.leaves,
             replaced: Replaced(placements: step.placements, parts: [], at: comparison.goal))
     }
 
@@ -83,6 +115,8 @@ public struct SectionCompared: Sendable {
     public let batch: WriteBatch
     /// Code that changed accounts name and the store lacks.
     public let wantedCodes: [WantedCode]
+    /// How many leaves of a range were other than what was held, and how many it had; none of subtree hashes.
+    let changed, leaves: Int
     /// What became of the places of storage.
     public internal(set) var replaced = Replaced()
 }

@@ -20,7 +20,10 @@ extension Holdings {
             ).map { .sections($0) }
         case .diffs(let sections, let from, let target): return diffsKey(sections, from: from, to: target)
         case .carry(let section, let from, let anchor): return diffsKey([section], from: from, to: .anchor(anchor))
-        case .compare(let index, _, let anchor, let places):
+        case .compare(let index, _, let anchor, .stretch(let first, let last, let maxBytes)):
+            return contentKey(
+                of: .range(section: index, anchor: anchor, origin: first, limit: last, maxBytes: maxBytes))
+        case .compare(let index, _, let anchor, .places(let places)):
             return SubtreesKey(
                 trie: StateTrie(of: book.section(index)), anchor: anchor, places: places,
                 levels: levels(at: places, ofSection: index, with: anchor),
@@ -118,7 +121,11 @@ extension Holdings {
                     stateRoot: header.stateRoot, hashes: hashes, rule: spread.rule, folds: isAnchor,
                     keepHistoryFrom: historyStart(at: goal)))
         case (.compare(let index, _, let anchor, _), .subtrees(let key)):
-            return comparing(value, index, with: anchor, key)
+            return comparing(value, index, with: anchor, .subtrees(key))
+        case (.compare(let index, _, let anchor, _), .range(let key)):
+            return chain.header(of: anchor).flatMap { header in
+                comparing(value, index, with: anchor, .range(key, stateRoot: header.stateRoot))
+            }
         case (.storageCrown, .storageCrown(let key)):
             guard let rule = spread.rule else { return nil }
             return chain.header(of: key.anchor).map { header in

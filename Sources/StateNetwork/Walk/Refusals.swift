@@ -53,9 +53,11 @@ struct Refusals: Sendable {
             case .crown, .sections, .diffs, .carry, .codes, .storageCrown, .directory, .blockDiffs: break
             }
         }
-        if case .compare(let section, _, let anchor, _) = task {
+        if case .compare(let section, _, let anchor, let means) = task {
             switch outcome {
             case .notKnown: former.add(peer, sequence: nil, at: now)
+            // A larger range is asked for next.
+            case .tooLarge where means.isStretch: break
             case .refused, .tooLarge, .invalid:
                 withholding[section, default: [:]][anchor, default: []].insert(peer)
                 withheldSince[section] = withheldSince[section] ?? now

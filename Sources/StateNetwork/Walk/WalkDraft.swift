@@ -73,6 +73,8 @@ struct WalkDraft {
     private var inFlight: Int
     /// Sections that are being compared: something of them was taken over, is under way, or could be asked for.
     private var compared: Set<Int>
+    /// Whether a section is being compared by a range.
+    private(set) var samplesChanges = false
     var comparisons: Int { compared.count }
     /// Candidates of whom the chooser took none: it may think otherwise after a while.
     private(set) var isBarred = false
@@ -88,7 +90,10 @@ struct WalkDraft {
         inFlight = operations.askCount
         taken = []
         compared = book.mixed
-        for case .compare(let section, _, _, _)? in operations.asks.lazy.map(\.task) { compared.insert(section) }
+        for case .compare(let section, _, _, let means)? in operations.asks.lazy.map(\.task) {
+            compared.insert(section)
+            if means.isStretch { samplesChanges = true }
+        }
         // Where somebody else's answer came first, the section does not wait for the one that is late.
         for case let task? in operations.asks.lazy.map(\.task) where !task.isOvertaken(book) {
             taken.formUnion(task.sections)
@@ -147,6 +152,7 @@ struct WalkDraft {
     mutating func ask(_ task: WalkTask, of peer: Bytes32, budgeted: UInt32 = 0) {
         plan.asks.append(WalkPlan.Ask(task: task, peer: peer, budgeted: budgeted))
         taken.formUnion(task.sections)
+        if case .compare(_, _, _, let means) = task, means.isStretch { samplesChanges = true }
         inFlight += 1
         if let place = candidates.firstIndex(where: { $0.id == peer }) { candidates[place].load += 1 }
     }

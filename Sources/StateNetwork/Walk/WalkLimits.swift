@@ -25,6 +25,18 @@ public enum WalkLimits {
     static let bundleTime = Interval.seconds(2)
     /// Largest answer with subtree hashes that is asked for, bytes: 128 full branches and room for three times as many.
     static let comparedBytes: UInt32 = 256 << 10
+    /// The share of leaves that have changed above which a section is compared by ranges, see `ChangedShare`: at a
+    /// quarter both take some 60 bytes a leaf.
+    static let changedShare = 0.25
+    /// Leaves by which that is known: of 256 a quarter is told from a third.
+    static let changesSampled = 256
+    /// Leaves by which it is remembered: parts of the state differ.
+    static let changesRemembered = 8_192
+    /// Answers with nodes after which it is found out anew: together 16 MiB at most, a five hundredth of them then.
+    static let answersUntilSample = 64
+    /// A range by which it is found out, bytes: 256 leaves of 64 bytes, and the proof of both ends in a state of
+    /// mainnet's size.
+    static let sampleBytes: UInt32 = 32 << 10
     /// Levels of nodes asked for where one place is left, as when a comparison begins: 17 nodes at most, of which most
     /// differ then.
     static let firstLevels = 2

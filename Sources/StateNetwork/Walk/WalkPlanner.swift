@@ -33,13 +33,15 @@ public struct WalkPlanner: Sendable {
     let configuration: Configuration
     private(set) var phase = Phase.waiting
     private(set) var lanes: Lanes
-    private(set) var budget: RateBudget
+    var budget: RateBudget
     /// Sizes to ask for where the configured one did not hold a single item.
     private var rangeBytes: [Int: UInt32] = [:]
     private(set) var refusals = Refusals()
     /// Which storage is spread, as others say.
     var directory = SpreadDirectory()
     private var bundles = Bundles()
+    /// How much of what is compared has changed.
+    var changes = ChangedShare()
     /// Blocks that are asked for.
     var pulls = BlockPulls()
     private var times = RangeTimes()
@@ -121,6 +123,9 @@ public struct WalkPlanner: Sendable {
             directory.notShown(key)
         }
         if case .sections(let sections, _, _) = task { bundles.ended(sections, of: peer, outcome, at: now) }
+        if case .compare(_, _, _, .stretch(_, _, let maxBytes)) = task, outcome == .tooLarge {
+            changes.wasTooSmall(maxBytes)
+        }
         guard case .range(let section, _, _, _, let maxBytes) = task else { return }
         switch outcome {
         case .done: rangeBytes[section] = nil
@@ -261,6 +266,7 @@ public struct WalkPlanner: Sendable {
         from newest: Anchor, _ holdings: Holdings, _ chain: some AttestedHeaders, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
     ) {
+        guard draft.hasRoom, draft.hasFree(where: { _ in true }) else { return }
         let book = holdings.book
         let gaps = book.gaps(at: draft.now).filter { index in
             !book.isLocked(index) && !draft.taken.contains(index) && book.anchor(ofSection: index) == newest
@@ -286,6 +292,7 @@ public struct WalkPlanner: Sendable {
         guard !wanted.isEmpty else { return }
         // Looked up once, since every section that nobody can lead would ask all peers in vain.
         let able = draft.candidates.filter { $0.isFree && target($0) != nil }
+        guard draft.hasRoom, !able.isEmpty else { return }
         let runs = able.flatMap { $0.served.filter { $0.anchor == held }.flatMap(\.runs) }
         let covered = AnchorSections(anchor: held, runs: runs).runs
         func isCovered(_ id: Int) -> Bool {

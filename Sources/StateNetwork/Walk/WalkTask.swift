@@ -13,8 +13,8 @@ public enum WalkTask: Sendable, Hashable {
     case diffs(sections: [Int], from: Anchor, to: DiffTarget)
     /// The diff of a partly fetched section whose own anchor nobody serves any more.
     case carry(section: Int, from: Anchor, to: Anchor)
-    /// Nodes of a section that no diff leads on, to compare what is held with the state at another anchor.
-    case compare(section: Int, from: Anchor, to: Anchor, places: [StatePlace])
+    /// Something of a section that no diff leads on, to compare what is held with the state at another anchor.
+    case compare(section: Int, from: Anchor, to: Anchor, by: Means)
     /// Codes that accounts of one section name.
     case codes([Bytes32], section: Int)
     /// What joins parts of a spread storage trie to the state's root; `home`: where the first of them lies.
@@ -28,6 +28,16 @@ public enum WalkTask: Sendable, Hashable {
     public enum DiffTarget: Sendable, Hashable {
         case anchor(Anchor)
         case block(StatePoint)
+    }
+
+    /// By what a section is compared.
+    public enum Means: Sendable, Hashable {
+        /// Its nodes at these places.
+        case places([StatePlace])
+        /// Its leaves from one position to another; `maxBytes` bounds the answer.
+        case stretch(Cursor, Cursor, maxBytes: UInt32)
+
+        var isStretch: Bool { if case .stretch = self { true } else { false } }
     }
 
     /// The section it is about, or the first of them; nil for a crown, which is about all.

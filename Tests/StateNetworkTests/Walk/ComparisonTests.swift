@@ -30,9 +30,69 @@ import Testing
         walk.now = walk.now + WalkLimits.fewRefuseGrace
     }
 
+    /// Nothing is known of how much has changed: a small range tells it.
     private func comparison(from first: UInt64 = 2, to epoch: UInt64) -> WalkTask {
-        let place = StatePlace(account: Section(depth: 1, index: Self.section).path)
-        return .compare(section: Self.section, from: Walk.anchor(first), to: Walk.anchor(epoch), places: [place])
+        comparison(from: first, to: epoch, rangeBytes: Walk.rangeBytes)
+    }
+
+    /// By a range, or by nodes.
+    private func comparison(from first: UInt64 = 2, to epoch: UInt64, rangeBytes: UInt32?) -> WalkTask {
+        let section = Section(depth: 1, index: Self.section)
+        let means: WalkTask.Means =
+            rangeBytes.map { .stretch(section.firstCursor, section.lastCursor, maxBytes: $0) }
+            ?? .places([StatePlace(account: section.path)])
+        return .compare(section: Self.section, from: Walk.anchor(first), to: Walk.anchor(epoch), by: means)
+    }
+
+    /// Where little has changed nodes are the shorter way, where much has ranges are: a small one tells which, and
+    /// again after a while.
+    @Test func aSmallRangeTellsTheShorterWay() throws {
+        var walk = walk()
+        try refuse(&walk)
+        walk.finish(try #require(walk.plan().asked.first), .done(bytes: 100))
+        walk.planner.changes.came(changed: 40, of: 400)
+        let second = try #require(walk.plan().asked.first)
+        #expect(second.task == comparison(to: 9, rangeBytes: nil))
+        walk.finish(second, .done(bytes: 100))
+        for _ in 0..<WalkLimits.answersUntilSample { walk.planner.changes.came(changed: 0, of: 0) }
+        let third = try #require(walk.plan().asked.first)
+        #expect(third.task == comparison(to: 9))
+        walk.finish(third, .done(bytes: 100))
+        walk.planner.changes.came(changed: 300, of: 400)
+        #expect(walk.plan().asked.first?.task == comparison(to: 9))
+    }
+
+    /// A small range is no larger than any may be, and where much has changed as large as that.
+    @Test func theRangeFollowsWhatHasChanged() {
+        let usual = WalkLimits.sampleBytes * 4
+        var changes = ChangedShare()
+        #expect(changes.rangeBytes(isSampling: false, usual: usual) == WalkLimits.sampleBytes)
+        #expect(changes.rangeBytes(isSampling: false, usual: 900) == 900)
+        #expect(changes.rangeBytes(isSampling: true, usual: usual) == nil, "one tells it")
+        changes.came(changed: 26, of: 100)
+        #expect(changes.rangeBytes(isSampling: false, usual: usual) == WalkLimits.sampleBytes, "too few to go by")
+        changes.came(changed: 74, of: 300)
+        #expect(changes.rangeBytes(isSampling: false, usual: usual) == nil, "a quarter")
+        changes.came(changed: 2, of: 3)
+        #expect(changes.rangeBytes(isSampling: true, usual: usual) == usual)
+        changes.wasTooSmall(usual)
+        #expect(changes.rangeBytes(isSampling: true, usual: usual) == 2 * usual)
+        changes.came(changed: 0, of: WalkLimits.changesRemembered)
+        #expect(changes.rangeBytes(isSampling: false, usual: usual) == nil, "what came last counts")
+    }
+
+    /// Not one leaf fits the range: a larger one is asked for, and nobody is taken to withhold the section.
+    @Test func aRangeThatHoldsNothingIsDoubled() throws {
+        var walk = walk()
+        try refuse(&walk)
+        for doublings in 0..<3 {
+            let plan = walk.plan()
+            #expect(plan.drops.isEmpty)
+            let asked = try #require(plan.asked.first)
+            #expect(asked.task == comparison(to: 9, rangeBytes: Walk.rangeBytes << doublings))
+            walk.finish(asked, .tooLarge)
+            walk.now = walk.now + WalkLimits.backoffMaximum
+        }
     }
 
     @Test func itIsComparedAndNotBegunAgain() throws {

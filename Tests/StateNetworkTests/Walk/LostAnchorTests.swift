@@ -36,11 +36,13 @@ import Testing
         }
         #expect(walk.plan().asked.isEmpty)
         walk.now = walk.now + WalkLimits.fewRefuseGrace
-        let place = StatePlace(account: Section(depth: 1, index: Self.section).path)
+        let section = Section(depth: 1, index: Self.section)
         let plan = walk.plan()
         #expect(
             plan.asked.compactMap(\.task) == [
-                .compare(section: Self.section, from: lost, to: Walk.anchor(9), places: [place])
+                .compare(
+                    section: Self.section, from: lost, to: Walk.anchor(9),
+                    by: .stretch(section.firstCursor, section.lastCursor, maxBytes: Walk.rangeBytes))
             ])
         #expect(plan.drops.isEmpty)
     }

@@ -56,6 +56,8 @@ enum Coverage {
 /// the directory and the operations are those of the machine; what they ask for is answered by the test.
 struct Walk {
     static let epochLength: UInt64 = 8
+    /// The largest range that is asked for, bytes.
+    static let rangeBytes: UInt32 = 1_000
     var holdings: Holdings
     var operations = OperationTable()
     var planner: WalkPlanner
@@ -68,7 +70,7 @@ struct Walk {
             depth: 1, epochLength: Walk.epochLength, arc: 0..<sections, records: [], layers: [], crowns: [])
         planner = WalkPlanner(
             configuration: WalkPlanner.Configuration(
-                role: .walker, lanes: lanes, rangeBytes: 1_000, downloadBytesPerSecond: rate),
+                role: .walker, lanes: lanes, rangeBytes: Walk.rangeBytes, downloadBytesPerSecond: rate),
             holdings.book, at: .zero)
         holders = HolderDirectory(role: .walker, arc: Arc(around: 0, bits: 0, depth: 1))
     }
