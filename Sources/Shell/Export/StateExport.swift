@@ -5,7 +5,7 @@ import Node
 import Primitives
 import StateStore
 
-/// The state that a data directory holds, as JSON. Reads one snapshot, so the directory may be a running process's.
+/// The state that a data directory holds, as a file. Reads one snapshot, so the directory may be a running process's.
 public enum StateExport {
     /// Why there is nothing to export.
     public enum Failure: Error, Equatable, Sendable, CustomStringConvertible {
@@ -15,9 +15,14 @@ public enum StateExport {
         case noBlock
         /// An account's code is not here.
         case missingCode(account: Bytes32, hash: Bytes32)
+        /// The headers that are stored do not show that the anchor's block is final.
+        case notFinal(block: UInt64)
 
         public var description: String {
             switch self {
+            case .notFinal(let block):
+                return "the headers here do not show that block \(block) is final: let the node run on; where it was "
+                    + "started with --prune-headers, give a larger number"
             case .incomplete(let held, let all):
                 return "\(held) of \(all) sections are held whole: let 'carousel sync' run on until all are"
             case .noBlock: return "the held sections do not meet at one block: let 'carousel sync' run on"
@@ -27,104 +32,101 @@ public enum StateExport {
         }
     }
 
-    /// Writes the whole state at the newest verified block to `output`, or to standard output.
-    public static func run(dataDirectory: DataDirectory, networkFile: String, output: String?) throws {
+    /// How the state is written.
+    public enum Format: String, CaseIterable, Sendable {
+        /// One document.
+        case json
+        /// A line an object.
+        case jsonl
+    }
+
+    /// What is written of it, and at which block.
+    public struct Form: Sendable {
+        public var format: Format
+        /// Leaves all storage and code out.
+        public var accountsOnly: Bool
+        /// At the newest final anchor, with the headers that prove it where the format has room for them; else at the
+        /// newest verified block.
+        public var atAnchor: Bool
+
+        /// This form; a document of everything at the newest block.
+        public init(_ format: Format = .json, accountsOnly: Bool = false, atAnchor: Bool = false) {
+            self.format = format
+            self.accountsOnly = accountsOnly
+            self.atAnchor = atAnchor
+        }
+    }
+
+    /// What was written.
+    public struct Summary: Sendable {
+        public let point: StatePoint
+        public let accounts, slots: UInt64
+        public let bytes: UInt64
+        /// SHA-256 of the bytes.
+        public let digest: Bytes32
+
+        /// One line for people.
+        public var line: String {
+            "export  block \(point)  \(accounts) accounts  \(slots) slots  \(ByteCount(bytes: bytes))  sha256 "
+                + Hex.encode(digest.bytes)
+        }
+    }
+
+    /// Writes the state to `output`, or to standard output.
+    @discardableResult
+    public static func run(
+        dataDirectory: DataDirectory, networkFile: String, output: String?, form: Form = Form()
+    ) throws -> Summary {
         try StoreAccess.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
             guard let output else {
-                return try write(snapshot, depth: network.sectionDepth) {
-                    try FileHandle.standardOutput.write(contentsOf: $0)
-                }
+                return try write(snapshot, of: network, form) { try FileHandle.standardOutput.write(contentsOf: $0) }
             }
             // A reader never finds half an export, nor does anybody find his own file gone for one that failed.
             let file = try WholeFile(output, .replaced)
-            try write(snapshot, depth: network.sectionDepth) { try file.write($0) }
+            let summary = try write(snapshot, of: network, form) { try file.write($0) }
             try file.finish()
+            return summary
         }
     }
 
     /// Writes the state that a snapshot holds, and hashes what it writes: throws a `StateFault` where that is not the
-    /// state under the block's root.
+    /// state under the block's root. `write` takes the text piece by piece, on another thread.
     static func write(
-        _ snapshot: some StoreSnapshot, depth: Int, to sink: @escaping (Data) throws -> Void
-    ) throws {
-        let newest = try newestBlock(snapshot, depth: depth)
-        let kept = try StoreMeta.read(from: snapshot)?.kept ?? .all
-        var writer = ExportWriter(sink: sink)
-        try writer.begin(at: newest.header.point, root: newest.header.stateRoot, storages: kept.accounts)
-        for part in newest.sections {
-            let found = try write(
-                part.section, through: part.layering, of: snapshot, spread: newest.spread, keeping: kept, to: &writer)
-            guard found == part.subtree else {
-                throw StateFault.sectionHash(
-                    section: part.section.index, block: newest.header.number,
-                    expected: part.subtree.hash(at: depth), found: found.hash(at: depth))
-            }
+        _ snapshot: some StoreSnapshot, of network: NetworkConfiguration, _ form: Form,
+        to write: @escaping (Data) throws -> Void
+    ) throws -> Summary {
+        let newest = try newestBlock(
+            snapshot, depth: network.sectionDepth, anchors: form.atAnchor ? network.epochs : nil)
+        let proof = form.atAnchor ? try ExportedHeaders(proving: newest.header.point, in: snapshot, network) : nil
+        let sink = ExportSink(write)
+        let tally: ExportTally
+        do {
+            tally =
+                switch form.format {
+                case .json: try run(JSONForm(), form, snapshot, newest, network, nil, to: sink)
+                case .jsonl: try run(JSONLinesForm(), form, snapshot, newest, network, proof, to: sink)
+                }
+        } catch {
+            // What failed is told, unless the reason was that nothing more could be written.
+            _ = try sink.finish()
+            throw error
         }
-        try writer.end()
+        let written = try sink.finish()
+        return Summary(
+            point: newest.header.point, accounts: tally.accounts, slots: tally.slots, bytes: written.bytes,
+            digest: written.digest)
     }
 
-    /// Writes one section; what its leaves hash to.
-    private static func write(
-        _ section: Section, through layering: SectionLayering, of snapshot: some StoreSnapshot,
-        spread: [Bytes32: [Part]], keeping kept: KeptStorage, to writer: inout ExportWriter
-    ) throws -> Subtree {
-        let view = StateView(snapshot, depth: section.depth, sections: [(section: section, layering: layering)])
-        var hasher = LeafHasher(of: section) { spread[$0] != nil || !kept.keeps($0) }
-        var walk = try view.walk(from: Cursor(account: section.firstKey))
-        while let key = try walk.next() {
-            let value = walk.value ?? []
-            try key.bytes.withUnsafeBytes { key in
-                try value.withUnsafeBytes { value in try hasher.add(key, value) }
-            }
-            if let slot = key.slot {
-                try writer.slot(slot, value)
-                continue
-            }
-            let account = try StateAccount(slim: value)
-            var code: [UInt8]?
-            if account.codeHash != StateAccount.emptyCodeHash, kept.keeps(key.account) {
-                guard let found = try CodeRecords.code(account.codeHash, in: snapshot) else {
-                    guard try CodeRecords.wanted(in: snapshot).contains(account.codeHash) else {
-                        throw StateFault.missingCode(account: key.account, hash: account.codeHash)
-                    }
-                    throw Failure.missingCode(account: key.account, hash: account.codeHash)
-                }
-                let hash = Keccak.hash(found)
-                guard hash == account.codeHash else { throw StateFault.code(hash: account.codeHash, found: hash) }
-                code = found
-            }
-            try writer.account(key.account, account, code: code)
-            if let parts = spread[key.account] {
-                try write(parts, of: key.account, account.storageRoot, from: snapshot, to: &writer)
-            }
-        }
-        return try hasher.finish()
-    }
-
-    /// Writes the slots of an account whose storage is spread: they must make up its storage root.
-    private static func write(
-        _ parts: [Part], of account: Bytes32, _ root: Bytes32, from snapshot: some StoreSnapshot,
-        to writer: inout ExportWriter
-    ) throws {
-        for part in parts {
-            let view = StateView(snapshot, part.section, layering: part.layering)
-            var hasher = LeafHasher(of: part.section)
-            var walk = try view.walk(from: part.section.firstCursor)
-            while let key = try walk.next(), let slot = key.slot, part.section.contains(slot) {
-                let value = walk.value ?? []
-                try key.bytes.withUnsafeBytes { key in
-                    try value.withUnsafeBytes { value in try hasher.add(key, value) }
-                }
-                try writer.slot(slot, value)
-            }
-            let found = try hasher.finish()
-            guard found == part.subtree else {
-                throw StateFault.storageRoot(
-                    account: account, expected: root, found: found.hash(at: part.section.depth))
-            }
-        }
-        let found = Crown(sections: parts.map(\.subtree), depth: parts.first?.section.depth ?? 1).root
-        guard found == root else { throw StateFault.storageRoot(account: account, expected: root, found: found) }
+    private static func run(
+        _ text: some ExportForm, _ form: Form, _ snapshot: some StoreSnapshot, _ newest: Newest,
+        _ network: NetworkConfiguration, _ proof: ExportedHeaders?, to sink: ExportSink
+    ) throws -> ExportTally {
+        let held = try StoreMeta.read(from: snapshot)?.kept ?? .all
+        let none: [Bytes32] = []
+        var run = ExportRun(
+            snapshot, newest, keeping: form.accountsOnly ? .only(none) : held, as: text, to: sink)
+        try run.run(of: ClaimContext(network)) { body in try proof?.forEach(in: snapshot, body) }
+        return run.tally
     }
 
     /// A section at one block: how it is read, and what its record says that it hashes to.
@@ -143,16 +145,21 @@ public enum StateExport {
     }
 
     /// The newest block at which the whole state is here: the root made of the section hashes is its header's.
-    static func newestBlock(_ snapshot: some StoreSnapshot, depth: Int) throws -> Newest {
+    /// `anchors`: the newest such anchor of these epochs at which all sections stand, without their layers.
+    static func newestBlock(
+        _ snapshot: some StoreSnapshot, depth: Int, anchors epochs: Epochs? = nil
+    ) throws -> Newest {
         let all = try SectionRecord.all(in: snapshot).filter(\.isComplete)
         let records = all.filter { $0.section.owner == nil && $0.section.depth == depth }
         let count = Section.count(depth: depth)
         guard records.count == count else { throw Failure.incomplete(held: records.count, of: count) }
-        let layers = Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section)
+        let layers =
+            epochs == nil ? Dictionary(grouping: try BlockLayer.all(in: snapshot), by: \.section) : [:]
         guard let highest = try HeaderRecords.highest(in: snapshot) else { throw Failure.noBlock }
         let oldest = records.map(\.working.number).max() ?? 0
         let headers = try HeaderRecords.headers(from: oldest, through: highest.number, limit: .max, in: snapshot)
-        for (point, bytes) in headers.reversed() {
+        for (point, bytes) in headers.reversed() where epochs?.isBoundary(point.number) ?? true {
+            if epochs != nil, !records.allSatisfy({ $0.working == point }) { continue }
             guard let header = try? BlockHeader(rlp: bytes) else { throw StateFault.header(block: point.number) }
             if let sections = sections(of: records, layers: layers, at: header),
                 let spread = try spread(in: all, layers: layers, at: header, snapshot)
