@@ -19,7 +19,7 @@ extension Carousel {
 
         @OptionGroup var data: DataOptions
 
-        @Option(name: .long, help: "The form: json (one document) or jsonl (a line an object).")
+        @Option(name: .long, help: "The form: json (one document), jsonl (a line an object) or genesis.")
         var format = StateExport.Format.json
 
         @Flag(name: .long, help: "Leave all storage and code out.")
@@ -34,6 +34,14 @@ extension Carousel {
 
         @Option(name: .long, help: ArgumentHelp("The file to write (default: standard output).", valueName: "file"))
         var output: String?
+
+        func validate() throws {
+            guard format == .genesis else { return }
+            guard output != nil else {
+                throw ValidationError("--format genesis needs --output: whether it can be written shows at its end")
+            }
+            guard !accountsOnly else { throw ValidationError("--accounts-only: a genesis has all of the state") }
+        }
 
         func run() throws {
             let summary = try StateExport.run(

@@ -68,9 +68,12 @@ import Testing
         return map.snapshot()
     }
 
-    @Test(arguments: [
+    private static let shapes: [(count: Int, wide: [Int], narrow: Bool)] = [
         (300, [400, 33], false), (0, [], false), (1, [1], false), (40_000, [], true), (60, [40_000], false),
-    ]) func theStoreIsWhatAnyStoreOfThatStateIs(count: Int, wide: [Int], narrow: Bool) throws {
+    ]
+
+    @Test(arguments: StateLoaderTests.shapes)
+    func theStoreIsWhatAnyStoreOfThatStateIs(count: Int, wide: [Int], narrow: Bool) throws {
         print("seed 5")
         let accounts = Self.accounts(count, wide: wide, narrow: narrow, seed: 5)
         let snapshot = try Self.load(accounts)

@@ -23,9 +23,10 @@ protocol ExportForm {
     /// A header on the line from the network's checkpoint to the block and beyond, rising, before all accounts.
     mutating func header(_ entry: StoredHeader, _ text: inout ExportText)
     /// The next account; `code` where it has some.
-    mutating func account(_ key: Bytes32, _ account: StateAccount, code: [UInt8]?, _ text: inout ExportText)
+    mutating func account(
+        _ key: Bytes32, _ account: StateAccount, code: [UInt8]?, _ text: inout ExportText) throws
     /// The next slot of the account; `value` without leading zeros.
-    mutating func slot(_ key: Bytes32, _ value: UnsafeRawBufferPointer, _ text: inout ExportText)
+    mutating func slot(_ key: Bytes32, _ value: UnsafeRawBufferPointer, _ text: inout ExportText) throws
     mutating func end(_ tally: ExportTally, _ text: inout ExportText)
 }
 

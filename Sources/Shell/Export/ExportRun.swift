@@ -11,7 +11,7 @@ struct ExportRun<Snapshot: StoreSnapshot, Form: ExportForm> {
     private let newest: StateExport.Newest
     /// Whose storage and code is written; of nobody but those whose storage is here.
     private let kept: KeptStorage
-    private var form: Form
+    private(set) var form: Form
     private var text = ExportText()
     private let sink: ExportSink
     private(set) var tally = ExportTally()
@@ -93,7 +93,7 @@ struct ExportRun<Snapshot: StoreSnapshot, Form: ExportForm> {
         let keeps = kept.keeps(key)
         var code: [UInt8]?
         if account.codeHash != StateAccount.emptyCodeHash, keeps { code = try self.code(account.codeHash, of: key) }
-        form.account(key, account, code: code, &text)
+        try form.account(key, account, code: code, &text)
         tally.accounts += 1
         if code != nil { tally.codes += 1 }
         try passOn()
@@ -101,7 +101,7 @@ struct ExportRun<Snapshot: StoreSnapshot, Form: ExportForm> {
     }
 
     private mutating func write(slot: Bytes32, _ value: UnsafeRawBufferPointer) throws {
-        form.slot(slot, value, &text)
+        try form.slot(slot, value, &text)
         tally.slots += 1
         try passOn()
     }

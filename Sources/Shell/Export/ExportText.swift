@@ -45,6 +45,16 @@ struct ExportText {
 
     mutating func quoted(_ content: [UInt8]) { content.withUnsafeBytes { quoted($0) } }
 
+    /// A number in hex without leading zeros, in quotes.
+    mutating func quantity(_ value: UInt256) {
+        add("\"0x")
+        let digits = 64 - value.big.leadingZeroBitCount / 4
+        ExportText.digits.withUnsafeBufferPointer { hex in
+            for place in max(0, 64 - max(1, digits))..<64 { bytes.append(hex[value.big.nibble(place)]) }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
     /// A number in decimal.
     mutating func number(_ value: UInt64) { append(value, digits: 1) }
 

@@ -17,12 +17,22 @@ public enum StateExport {
         case missingCode(account: Bytes32, hash: Bytes32)
         /// The headers that are stored do not show that the anchor's block is final.
         case notFinal(block: UInt64)
+        /// Addresses of so many accounts and so many slots are not here by themselves.
+        case missingPreimages(addresses: UInt64, slots: UInt64)
+        /// A genesis has all of a state, and storage of some accounts alone is here.
+        case partial
 
         public var description: String {
             switch self {
             case .notFinal(let block):
                 return "the headers here do not show that block \(block) is final: let the node run on; where it was "
                     + "started with --prune-headers, give a larger number"
+            case .missingPreimages(let addresses, let slots):
+                return
+                    "the addresses of \(addresses) accounts and \(slots) slots are not known here, only their hashes: "
+                    + "a bridge that was started with --preimages has them"
+            case .partial:
+                return "the storage of some accounts alone is here, and a genesis has all: export json or jsonl"
             case .incomplete(let held, let all):
                 return "\(held) of \(all) sections are held whole: let 'carousel sync' run on until all are"
             case .noBlock: return "the held sections do not meet at one block: let 'carousel sync' run on"
@@ -38,6 +48,8 @@ public enum StateExport {
         case json
         /// A line an object.
         case jsonl
+        /// A genesis file with the state as its allocation: needs the preimages of all keys.
+        case genesis
     }
 
     /// What is written of it, and at which block.
@@ -105,6 +117,7 @@ public enum StateExport {
                 switch form.format {
                 case .json: try run(JSONForm(), form, snapshot, newest, network, nil, to: sink)
                 case .jsonl: try run(JSONLinesForm(), form, snapshot, newest, network, proof, to: sink)
+                case .genesis: try writeGenesis(snapshot, newest, network, form, to: sink)
                 }
         } catch {
             // What failed is told, unless the reason was that nothing more could be written.
@@ -115,6 +128,22 @@ public enum StateExport {
         return Summary(
             point: newest.header.point, accounts: tally.accounts, slots: tally.slots, bytes: written.bytes,
             digest: written.digest)
+    }
+
+    private static func writeGenesis(
+        _ snapshot: some StoreSnapshot, _ newest: Newest, _ network: NetworkConfiguration, _ form: Form,
+        to sink: ExportSink
+    ) throws -> ExportTally {
+        guard !form.accountsOnly, try StoreMeta.read(from: snapshot)?.kept.isAll ?? true else { throw Failure.partial }
+        var run = ExportRun(
+            snapshot, newest, keeping: .all,
+            as: GenesisForm(
+                address: { try PreimageRecords.address($0, in: snapshot) },
+                slot: { try PreimageRecords.slot($0, in: snapshot) }), to: sink)
+        try run.run(of: ClaimContext(network)) { _ in }
+        let (addresses, slots) = (run.form.missingAddresses, run.form.missingSlots)
+        guard addresses == 0, slots == 0 else { throw Failure.missingPreimages(addresses: addresses, slots: slots) }
+        return run.tally
     }
 
     private static func run(

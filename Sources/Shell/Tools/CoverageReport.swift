@@ -32,6 +32,7 @@ public enum CoverageReport {
     public static func write(
         _ path: String, dataDirectory: DataDirectory, networkFile: String, keyFile: String?, threads: Int
     ) throws -> [(name: String, value: String)] {
+        try dataDirectory.requireStore()
         let key = try KeyFile.readIdentity(keyFile ?? dataDirectory.keyPath)
         return try StoreAccess.withSnapshot(of: dataDirectory, networkFile: networkFile) { snapshot, network in
             _ = try StoreCheck.all(snapshot, network, threads: threads, in: dataDirectory)

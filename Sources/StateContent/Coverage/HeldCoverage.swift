@@ -147,7 +147,7 @@ public struct HeldCoverage: Hashable, Sendable {
 
 /// HeldCoverage, and whose word it is.
 public struct CoverageCertificate: Hashable, Sendable {
-    public let coverage: Coverage
+    public let coverage: HeldCoverage
     /// The node's key.
     public let key: PublicKey
     /// 64 bytes, over all that stands before it.

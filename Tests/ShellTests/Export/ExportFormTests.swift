@@ -24,12 +24,12 @@ import Testing
         form.begin(try head(storageOf: storageOf), &text)
         if !isEmpty {
             let plain = StateAccount(nonce: 1, balance: UInt256(big: .max))
-            form.account(filled(1), plain, code: nil, &text)
-            form.account(
+            try form.account(filled(1), plain, code: nil, &text)
+            try form.account(
                 filled(2), StateAccount(storageRoot: filled(0xab), codeHash: filled(0xcd)), code: [0x60, 0], &text)
-            [UInt8]([0x0a]).withUnsafeBytes { form.slot(filled(3), $0, &text) }
-            [UInt8]([0x01, 0x00]).withUnsafeBytes { form.slot(filled(4), $0, &text) }
-            form.account(filled(5), plain, code: nil, &text)
+            try [UInt8]([0x0a]).withUnsafeBytes { try form.slot(filled(3), $0, &text) }
+            try [UInt8]([0x01, 0x00]).withUnsafeBytes { try form.slot(filled(4), $0, &text) }
+            try form.account(filled(5), plain, code: nil, &text)
         }
         form.end(ExportTally(accounts: isEmpty ? 0 : 3, slots: isEmpty ? 0 : 2, codes: isEmpty ? 0 : 1), &text)
         return String(decoding: text.take(), as: UTF8.self)
