@@ -56,7 +56,7 @@ let package = Package(
         floor("Overlay", ["Primitives", "Discovery", "UTP"]),
         floor("ChainForge", ["Primitives", "MerklePatricia", "Chain"]),
         // Floor 5
-        floor("StateContent", ["Primitives", "MerklePatricia", "Chain", "StateStore"]),
+        floor("StateContent", ["Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore"]),
         // Floor 6
         floor(
             "StateNetwork",
@@ -142,7 +142,9 @@ let package = Package(
         tests("ChainForge", ["ChainForge", "Chain", "MerklePatricia"]),
         tests("StateStore", ["StateStore", "MerklePatricia", "Chain", "Simulation"]),
         tests("Overlay", ["Overlay", "Discovery", "UTP"]),
-        tests("StateContent", ["StateContent", "StateLab", "StateStore", "MerklePatricia", "Chain"]),
+        tests(
+            "StateContent",
+            ["StateContent", "StateLab", "StateStore", "MerklePatricia", "Chain", "Discovery", "ChainLab"]),
         tests(
             "StateNetwork",
             [

@@ -22,6 +22,9 @@ public enum ChainLimits {
     public static let heldHeaders = unfinalHeaders + 1_024
     /// Headers of epoch boundaries kept after pruning: 145 days of mainnet at 256 blocks an epoch.
     public static let anchorHeaders = 4_096
+    /// Headers that may come with a statement about a block, to show that it is believed: where votes decide some
+    /// hundred suffice, else they reach down to the checkpoint. At 700 bytes each these are 45 MB.
+    static let lineHeaders = 65_536
     /// Longest name of a network, characters.
     static let networkNameLength = 64
     /// Longest epoch, blocks: 9 days at 12 s a block. What a node keeps is counted in epochs: a longer one is a slip.

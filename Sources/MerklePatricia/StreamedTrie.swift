@@ -11,13 +11,23 @@ public struct StreamedTrie: Sendable {
     /// Nibbles of the path that names a part; nil until the trie is cut.
     private var partDepth: Int?
     private var room = StreamedTrie.waitingLeaves
+    /// The branches that a store keeps, as far as they were built and not taken; nil where nobody wants them.
+    private var branches: BranchColumns?
 
     /// Leaves waited for before any is hashed: enough to fill the batches of the hash function many times over, and no
     /// more than two megabytes.
     private static let waitingLeaves = 16_384
 
-    /// A trie without leaves.
-    public init() {}
+    /// A trie without leaves. `keepingBranches`: its branches are wanted too, and wait until they are taken.
+    public init(keepingBranches: Bool = false) { branches = keepingBranches ? BranchColumns() : nil }
+
+    /// The branches that a store keeps of what was built since this was last asked, each once, those of the last trie
+    /// included. Not all in the order of their paths: those above the parts come last.
+    public mutating func takeBranches() -> BranchColumns? {
+        guard let built = branches, !built.isEmpty else { return nil }
+        branches = BranchColumns()
+        return built
+    }
 
     /// Takes the next leaf, its value as it stands in the trie. False where its key is not above the last one's: then
     /// it is not taken.
@@ -30,11 +40,21 @@ public struct StreamedTrie: Sendable {
 
     /// The trie of all leaves taken; the next one begins another trie.
     public mutating func finish() -> Subtree {
-        defer { self = StreamedTrie() }
-        guard partDepth != nil else { return TrieBuilder.subtree(of: waiting, in: 0..<waiting.count) }
+        defer { (waiting, parts, partDepth, room) = (LeafColumns(), [], nil, StreamedTrie.waitingLeaves) }
+        guard partDepth != nil else { return build(0..<waiting.count, under: .root) }
         build(through: waiting.count)
-        var branches = BranchColumns()
-        return TrieBuilder.build(joining: parts, emitting: &branches)
+        var above = BranchColumns()
+        let top = TrieBuilder.build(joining: parts, emitting: &above)
+        above.forEach { path, node in branches?.append(path: path, node: node) }
+        return top
+    }
+
+    private mutating func build(_ range: Range<Int>, under path: Nibbles) -> Subtree {
+        guard var found = branches else { return TrieBuilder.subtree(of: waiting, in: range) }
+        // One owner while it grows.
+        branches = nil
+        defer { branches = found }
+        return TrieBuilder.build(waiting, in: range, under: path, emitting: &found)
     }
 
     /// Hashes the parts that no further leaf can belong to, and lets their leaves go.
@@ -64,7 +84,7 @@ public struct StreamedTrie: Sendable {
         while start < end {
             let path = Nibbles(waiting.keys[start], count: depth)
             let range = waiting.slice(under: path, in: start..<end)
-            parts.append(TrieBuilder.subtree(of: waiting, in: range))
+            parts.append(build(range, under: path))
             start = range.upperBound
         }
     }

@@ -35,9 +35,9 @@ public struct StoredState: Sendable {
         return stored
     }
 
-    /// Never more than a chain holds above its final block, so that block is among them, and the boundaries below: a
-    /// start costs the same however many are stored.
-    private static func headers(
+    /// The attested headers that memory needs: never more than a chain holds above its final block, so that block is
+    /// among them, and the boundaries below. A start costs the same however many are stored.
+    public static func headers(
         in snapshot: some StoreSnapshot, _ network: NetworkConfiguration
     ) throws(StoreError) -> [CertifiedHeader] {
         guard let highest = try HeaderRecords.highest(in: snapshot)?.number else { return [] }

@@ -24,3 +24,27 @@ public enum SHA256 {
         }
     }
 }
+
+extension SHA256 {
+    /// The hash of bytes that come piece by piece.
+    public struct Stream: Sendable {
+        private var state = crypto_hash_sha256_state()
+
+        /// Of no bytes yet.
+        public init() { _ = crypto_hash_sha256_init(&state) }
+
+        /// Takes the next piece.
+        public mutating func add(_ bytes: UnsafeRawBufferPointer) {
+            guard let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+            _ = crypto_hash_sha256_update(&state, start, UInt64(bytes.count))
+        }
+
+        /// The hash of all that was taken; the next piece begins another.
+        public mutating func finish() -> Bytes32 {
+            defer { self = Stream() }
+            var digest = [UInt8](repeating: 0, count: 32)
+            _ = crypto_hash_sha256_final(&state, &digest)
+            return Bytes32(digest) ?? .zero
+        }
+    }
+}

@@ -27,7 +27,7 @@
 //
 // Folders. `Loop`: the threads, and what they hand each other. `Sockets`, `Store`, `Files`: what the system gives.
 // `Chain`: recorded chains on disk. `Running`: a node put together with all of these. `Terminal`: what people see.
-// `Tools`: export, comparison, doctor, probe.
+// `Export`: a state as a file, and back. `Tools`: comparison, doctor, probe, certificates.
 
 import Primitives
 
@@ -67,6 +67,8 @@ enum ShellLimits {
     /// How often, at the end, the machine is told of its writes and may ask for others: what follows from a write is
     /// one or two more, and a machine that never stops asking must not keep the process from ending.
     static let lastRounds = 64
+    /// Hashes of codes that an export remembers as checked: 2 MiB. Mainnet's accounts share most of theirs.
+    static let knownCodes = 65_536
     /// Seconds between two progress lines in a pipe. Ethereum clients say something every 8 s or so; a sync is watched
     /// more closely than they are.
     static let progressLineSeconds = 2

@@ -76,6 +76,9 @@ public enum StateContentLimits {
         let sections = Section.count(depth: depth)
         return 1 + (sections - 1) / 15 * (532 + 4) + sections * (150 + 4)
     }
+    /// The largest coverage certificate that is read: headers down to the checkpoint, and every section of the deepest
+    /// network with its crown.
+    public static let coverageBytes = 128 << 20
     /// Anchors listed by status 1 and by availability: the working one, the one before it, and room for two more.
     public static let servedAnchors = 4
     /// The ping payload 10,101, so that a PING with it fits a packet with a handshake. Source: Specs/wire.md §5.

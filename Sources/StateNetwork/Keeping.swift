@@ -7,6 +7,8 @@ public struct Keeping: Sendable {
     public var arcPlan: ArcPlan
     /// Whose storage and code is kept; of a walker alone it may be less than that of all accounts.
     public var storage: KeptStorage
+    /// Whether a bridge keeps the addresses and slots of what its blocks change, by their hashes.
+    public var preimages = false
 
     /// All storage, unless some is named.
     public init(arcPlan: ArcPlan, storage: KeptStorage = .all) {

@@ -89,7 +89,8 @@ extension StateSync {
             }
         }
         SpreadKeeping.keep(&self, chain, at: now)
-        if replayer == nil, let anchor = holdings.completeAnchor, completion.tells(anchor) {
+        // Of a state that was imported the headers may come later.
+        if replayer == nil, let anchor = holdings.completeAnchor, chain.isFinal(anchor), completion.tells(anchor) {
             complete(at: anchor, chain, at: now)
         }
         if replayer != nil || (planner.phase == .following && holdings.isComplete),

@@ -32,8 +32,10 @@ extension StateSync {
                 let job: StateJob =
                     block.header.number == 0
                     ? .genesis(
-                        BuildGenesis(block: block, depth: holdings.book.depth, rule: holdings.spread.rule))
-                    : .replay(ReplayBlock(block: block, holdings))
+                        BuildGenesis(
+                            block: block, depth: holdings.book.depth, rule: holdings.spread.rule,
+                            keepsPreimages: configuration.keeping.preimages))
+                    : .replay(ReplayBlock(block: block, holdings, keepsPreimages: configuration.keeping.preimages))
                 return run(job, for: .replay(block), at: moment.instant)
             }
         }

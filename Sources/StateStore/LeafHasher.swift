@@ -9,8 +9,10 @@ public struct LeafHasher: Sendable {
     private let section: Section
     /// Whether the slots of an account stand in parts, of which this hashes each by itself, or are not kept.
     var isElsewhere: @Sendable (Bytes32) -> Bool
-    private var trie = StreamedTrie()
-    private var storage = StreamedTrie()
+    private var trie: StreamedTrie
+    private var storage: StreamedTrie
+    /// Branches of storage tries that are complete, where branches are wanted.
+    private var storageBranches: [(account: Bytes32, branches: BranchColumns)] = []
     private var hasSlots = false
     /// The account that came last.
     private(set) var account: Bytes32?
@@ -22,10 +24,28 @@ public struct LeafHasher: Sendable {
     /// The code hash of the account that came last; nil where it has no code.
     public private(set) var codeHash: Bytes32?
 
-    /// Before the section's first leaf.
-    public init(of section: Section, isElsewhere: @escaping @Sendable (_ account: Bytes32) -> Bool = { _ in false }) {
+    /// Before the section's first leaf. `keepingBranches`: `takeBranches` gives what a store keeps beside the leaves.
+    public init(
+        of section: Section, keepingBranches: Bool = false,
+        isElsewhere: @escaping @Sendable (_ account: Bytes32) -> Bool = { _ in false }
+    ) {
         self.section = section
         self.isElsewhere = isElsewhere
+        trie = StreamedTrie(keepingBranches: keepingBranches)
+        storage = StreamedTrie(keepingBranches: keepingBranches)
+    }
+
+    /// The branches that a store keeps over the leaves that were hashed since this was last asked: of the account trie,
+    /// and of storage tries by their accounts.
+    mutating func takeBranches() -> (accounts: BranchColumns?, storage: [(account: Bytes32, branches: BranchColumns)]) {
+        noteStorageBranches()
+        defer { storageBranches = [] }
+        return (trie.takeBranches(), storageBranches)
+    }
+
+    private mutating func noteStorageBranches() {
+        guard let account, let branches = storage.takeBranches() else { return }
+        storageBranches.append((account, branches))
     }
 
     /// Takes the next leaf as it is stored: 32 bytes and a slim body, or 64 bytes and a value without leading zeros.
@@ -75,6 +95,7 @@ public struct LeafHasher: Sendable {
         guard let account else { return }
         let found = hasSlots ? storage.finish().hash(at: 0) : StateAccount.emptyRoot
         let expected = storageRoot ?? StateAccount.emptyRoot
+        if hasSlots { noteStorageBranches() }
         if !hasSlots, found != expected, isElsewhere(account) { return }
         hasSlots = false
         guard found == expected else { throw .storageRoot(account: account, expected: expected, found: found) }

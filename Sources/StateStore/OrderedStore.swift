@@ -44,6 +44,8 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case spreadAccounts = 21
     /// epoch(8) ‖ hash(32) ‖ account(32) ‖ depth(1) ‖ first part(4) → encoded storage crown.
     case storageCrowns = 22
+    /// keccak256(32) → the address or slot that it is the hash of.
+    case preimages = 23
 }
 
 /// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which

@@ -22,8 +22,8 @@ struct Carousel: ParsableCommand {
             """,
         subcommands: [
             Run.self, Sync.self, Bridge.self, NetworkCommand.self, Config.self, Get.self, Status.self, Peers.self,
-            Export.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self, Key.self, Enr.self, Version.self,
-            Developer.self,
+            Export.self, Import.self, Certificate.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self,
+            Key.self, Enr.self, Version.self, Developer.self,
         ])
 
     /// Every error is one line on standard error: wrong usage ends with 2, a failure with 1.

@@ -175,6 +175,14 @@ extension Carousel {
                 valueName: "file"))
         var signingKeyFile: [String] = []
 
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "Keep the addresses and slots of all that blocks change, by their hashes.",
+                discussion: "'carousel export --format genesis' needs them. Given later, they are read from the chain.")
+        )
+        var preimages = false
+
         func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)
             guard let chain else { throw ValidationError("--chain is missing: give a chain's directory") }
@@ -184,6 +192,7 @@ extension Carousel {
             settings.replay = RuntimeSettings.Replay(
                 chainDirectory: chain, blocksPerSecond: blocksPerSecond, finalityDepth: finalityDepth,
                 signingKeyFiles: signingKeyFile)
+            settings.keeping.preimages = preimages
             return settings
         }
     }

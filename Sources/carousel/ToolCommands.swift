@@ -9,49 +9,78 @@ extension Carousel {
     /// `carousel export`
     struct Export: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Writes the state that a data directory holds as JSON.",
+            abstract: "Writes the state that a data directory holds, as a file.",
             discussion: """
                 The whole state at the newest verified block, hashed while it is written: with exit code 0 it is the \
                 state under that block's root. The data directory may be that of a running process. Keys are hashes \
-                (keccak256 of address or slot), sorted; hex has 0x, values have no leading zeros.
+                (keccak256 of address or slot), sorted; hex has 0x, values have no leading zeros. The same state gives \
+                the same bytes; at the end their SHA-256 is told on standard error.
                 """)
 
         @OptionGroup var data: DataOptions
 
-        @Option(name: .long, help: "The form: json.")
-        var format = ExportFormat.json
+        @Option(name: .long, help: "The form: json (one document), jsonl (a line an object) or genesis.")
+        var format = StateExport.Format.json
+
+        @Flag(name: .long, help: "Leave all storage and code out.")
+        var accountsOnly = false
+
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "Write the state of the newest final epoch's first block: what 'carousel import' takes.",
+                discussion: "In the form jsonl the headers that prove that block come with it."))
+        var anchor = false
 
         @Option(name: .long, help: ArgumentHelp("The file to write (default: standard output).", valueName: "file"))
         var output: String?
 
+        func validate() throws {
+            guard format == .genesis else { return }
+            guard output != nil else {
+                throw ValidationError("--format genesis needs --output: whether it can be written shows at its end")
+            }
+            guard !accountsOnly else { throw ValidationError("--accounts-only: a genesis has all of the state") }
+        }
+
         func run() throws {
-            try StateExport.run(
-                dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(), output: output)
+            let summary = try StateExport.run(
+                dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(), output: output,
+                form: StateExport.Form(format, accountsOnly: accountsOnly, atAnchor: anchor))
+            FileHandle.standardError.write(Data((summary.line + "\n").utf8))
         }
     }
 
-    /// `carousel verify`
-    struct Verify: ParsableCommand {
+    /// `carousel import`
+    struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Checks everything that a data directory holds.",
+            abstract: "Fills a data directory from an export.",
             discussion: """
-                Reads back every account, slot and code, hashes them, and compares sections and root with the attested \
-                headers; no stored hash is believed. The data directory may be that of a running process. Prints what \
-                was read; the first damaged thing is told in one line, with exit code 1.
+                The file's block must be a final one of the network, and all that the file has must hash to that \
+                block's state root; a file that was cut, changed, put in another order, or is another chain's leaves \
+                nothing behind. In the form jsonl, written with --anchor, it brings the headers that prove its block; \
+                a document needs a certificate of the same block. A node then goes on from there.
+                  carousel export --anchor --format jsonl --output state.jsonl --network net.json --data-dir ./state
+                  carousel import state.jsonl --network net.json --data-dir ./other
                 """)
+
+        @Argument(help: ArgumentHelp("The export: json or jsonl.", valueName: "file"))
+        var file: String
 
         @OptionGroup var data: DataOptions
 
         @Option(
-            name: .long, help: ArgumentHelp("Threads (default: one a core).", valueName: "n"),
-            transform: Bounds.workers)
-        var workers: Int?
+            name: .long,
+            help: ArgumentHelp(
+                "A file of 'carousel certificate' that proves the block, where the export does not.",
+                valueName: "file"))
+        var certificate: String?
 
         func run() throws {
-            let report = try StoreCheck.run(
-                dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(),
-                threads: workers ?? ProcessInfo.processInfo.activeProcessorCount)
-            for (name, value) in report.figures { print("\(name)=\(value)") }
+            let summary = try StateImport.run(
+                file, certificate: certificate, dataDirectory: DataDirectory(data.dataDir),
+                networkFile: data.networkFile())
+            for (name, value) in summary.figures { print("\(name)=\(value)") }
         }
     }
 
@@ -121,10 +150,7 @@ extension Carousel {
     }
 }
 
-/// The forms of an export.
-enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
-    case json
-}
+extension StateExport.Format: ExpressibleByArgument {}
 
 /// Why a node record is refused, for people.
 enum RecordText {

@@ -55,6 +55,9 @@ public enum NodeRuntime {
             let stored: StoredState
             (configuration, stored) = try StoreAccess.telling(settings.dataDirectory, settings.networkFile) {
                 try lookForDamage(parts)
+                if settings.keeping.preimages, let chain = replay?.chain {
+                    try PreimageFill.run(store, chain, upTo: try ReplayMark.read(from: try store.snapshot()))
+                }
                 return (
                     try NodeRuntime.configuration(parts, key: key, signing: seeds, shortOf: short),
                     try StoredState.load(from: try store.snapshot(), network: network)

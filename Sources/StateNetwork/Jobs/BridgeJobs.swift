@@ -110,11 +110,14 @@ public struct BuildGenesis: Sendable {
     let depth: Int
     /// How the network places storage.
     let rule: Placement?
+    /// Whether addresses and slots are kept by their hashes.
+    let keepsPreimages: Bool
 
-    public init(block: ReplayedBlock, depth: Int, rule: Placement? = nil) {
+    public init(block: ReplayedBlock, depth: Int, rule: Placement? = nil, keepsPreimages: Bool = false) {
         self.block = block
         self.depth = depth
         self.rule = rule
+        self.keepsPreimages = keepsPreimages
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> GenesisTaken {
@@ -158,6 +161,7 @@ public struct BuildGenesis: Sendable {
         batch.append(StateWrites.codes(sorted, for: []))
         batch.append(StateWrites.crown(Anchor(epoch: 0, hash: point.hash), CrownValue.serve(crown)))
         batch.append(ReplayMark.writing(point))
+        if keepsPreimages { batch.append(PreimageRecords.writing(of: block, after: nil)) }
         return GenesisTaken(records: records, crown: crown, batch: batch, replaced: replaced)
     }
 }
@@ -233,10 +237,13 @@ public struct ReplayBlock: Sendable {
     let sections: [SectionEntry]
     /// The spread storage of accounts that the block names.
     let spread: [Bytes32: SpreadParts]
+    /// Whether addresses and slots are kept by their hashes.
+    let keepsPreimages: Bool
 
     /// The block after those in `holdings`, which have the whole ring, locked.
-    init(block: ReplayedBlock, _ holdings: Holdings) {
+    init(block: ReplayedBlock, _ holdings: Holdings, keepsPreimages: Bool = false) {
         self.block = block
+        self.keepsPreimages = keepsPreimages
         depth = holdings.book.depth
         sections = holdings.book.all
         var spread: [Bytes32: SpreadParts] = [:]
@@ -303,7 +310,23 @@ public struct ReplayBlock: Sendable {
             try taken.add(change, at: block.header.point, after, crown)
         }
         taken.batch.append(ReplayMark.writing(block.header.point))
+        if keepsPreimages {
+            let filled = try PreimageRecords.filled(in: snapshot)
+            taken.batch.append(PreimageRecords.writing(of: block, after: filled))
+        }
         return taken
+    }
+}
+
+extension PreimageRecords {
+    /// The addresses and slots of a block's changes. `filled`: the block up to which they are here; where this is the
+    /// next one it is so up to this one.
+    static func writing(of block: ReplayedBlock, after filled: UInt64?) -> WriteBatch {
+        var batch = writing(block.changes)
+        if filled.map({ $0 + 1 }) ?? 0 == block.header.number {
+            batch.append(writing(filledUpTo: block.header.number))
+        }
+        return batch
     }
 }
 
