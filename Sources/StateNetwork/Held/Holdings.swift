@@ -191,9 +191,14 @@ public struct Holdings: Sendable {
         }
     }
 
-    /// The state root that the sections held give; nil unless every section of the ring is complete.
-    func rootOfSections() -> Bytes32? {
-        guard let subtrees = book.baseSubtrees, subtrees.count == Section.count(depth: book.depth) else { return nil }
+    /// The state root that the sections held at an anchor give; nil unless every section of the ring is complete there.
+    /// While an arc becomes the whole ring, what is filled may stand at another anchor than what is announced: both
+    /// together are no state.
+    func rootOfSections(at anchor: Anchor) -> Bytes32? {
+        let count = Section.count(depth: book.depth)
+        guard book.completeCount(at: anchor) == count, let subtrees = book.baseSubtrees, subtrees.count == count else {
+            return nil
+        }
         return Crown(sections: subtrees, depth: book.depth).root
     }
 
