@@ -112,6 +112,7 @@ struct Host: Sendable {
 
     /// Ends this life as `kill -9` would: what was not committed is gone.
     mutating func kill() {
+        traffic.earlierLeaves += seat?.node.totals.leafBytes ?? 0
         seat = nil
         life += 1
     }
