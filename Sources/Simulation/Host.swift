@@ -74,6 +74,8 @@ struct Host: Sendable {
     var traffic = World.Traffic()
     /// What it does to the values it serves; nil for an honest host.
     var tampering: World.Tampering?
+    /// As what it speaks; nil for an honest host.
+    var liar: LiarKind?
     /// Its line to the others; nil: as the network's conditions say.
     var line: Line?
 
@@ -106,6 +108,7 @@ struct Host: Sendable {
         let seat = Seat(
             try CarouselNode(configuration: configuration, stored: stored, entropy: entropy, at: World.moment(at: time))
         )
+        seat.node.voice = liar.map { LiarVoice($0) }
         self.seat = seat
         settle(seat)
     }

@@ -48,6 +48,8 @@ public struct World: Sendable {
     var byEndpoint: [Endpoint: HostID] = [:]
     /// Whether any host has a line of its own.
     private(set) var hasLines = false
+    /// What lies between hosts for a while.
+    public var partition: Partition?
     var queue = TimerQueue<Event>()
     /// What a host has handed over, while it is looked through.
     var outbox = Host.Outbox()
