@@ -217,10 +217,12 @@ extension Scenario {
             if case .failed(let text) = entry.report, entry.time >= began || entry.host != host { text } else { nil }
         }.first
         if let failure { return failure }
-        let heads = (holders + [client].compactMap { $0 }).map { world.progress($0) }.map {
-            "\($0?.verifiedHead ?? 0)/\($0?.head ?? 0)"
-        }
-        return reached ? nil : "verified and attested heads of holders and client: \(heads)"
+        guard !reached else { return nil }
+        let ends = (holders + [client].compactMap { $0 }).map { world.progress($0) }
+        let heads = ends.map { "\($0?.verifiedHead ?? 0)/\($0?.head ?? 0)" }
+        let behind = ends.compactMap { $0 }.first { $0.verifiedHead < lastBlock.number }
+        let why = behind?.stall.map { "\($0.reason): \($0.advice)" } ?? "\(behind?.phase.rawValue ?? "no progress")"
+        return "verified and attested heads of holders and client: \(heads); \(why)"
     }
 
     /// The tables that each of the victim's transactions changes, where nothing happens to it; the scene begins with

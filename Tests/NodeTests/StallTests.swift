@@ -151,8 +151,8 @@ import Testing
             ),
             (
                 .holdersLied(section: "0x3", anchor, disbelieved: 1, banned: 2, search: "s"),
-                "nobody is left who has section 0x3 at epoch 7 (00000000): 1 said so and had it not, 2 peers are "
-                    + "banned for false answers"
+                "nobody is left who has section 0x3 at epoch 7 (00000000): 1 said so and had it not, 2 who said so "
+                    + "are banned for false answers"
             ),
             (
                 .holdersBusy(section: "0x3", anchor, holders: 4),

@@ -82,6 +82,8 @@ import Testing
                 #expect(layers.contains("\(layer.section) \(layer.point)"), "\(what): a layer that is not stored")
             }
         }
+        // A bridge makes the crown of an anchor out of what it holds, before the anchor is final and after every start.
+        guard host != scenario.bridge else { return }
         let crowns = Set(held.crowns.map(\.anchor))
         for anchor in node.state.holdings.servedAnchors().map(\.anchor) {
             #expect(crowns.contains(anchor), "\(what): serves \(anchor), whose crown is not stored")
