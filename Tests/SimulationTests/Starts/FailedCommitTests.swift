@@ -16,14 +16,15 @@ import Testing
     struct Cast: Sendable, CustomTestStringConvertible {
         let scene: Scenario.Scene
         let victim: Scenario.Victim
+        /// Of all its transactions those that change this table; nil: of all.
+        var changing: Table?
         var testDescription: String { "\(scene.rawValue), \(victim.rawValue)" }
 
         static let all: [Cast] = [
-            Cast(scene: .ring, victim: .bridge), Cast(scene: .ring, victim: .holder),
-            Cast(scene: .ring, victim: .walker),
-            Cast(scene: .spread, victim: .bridge), Cast(scene: .spread, victim: .holder),
-            Cast(scene: .spread, victim: .walker), Cast(scene: .comparison, victim: .walker),
-            Cast(scene: .arcs, victim: .holder), Cast(scene: .only, victim: .walker),
+            Cast(scene: .ring, victim: .bridge), Cast(scene: .ring, victim: .walker),
+            // Those on its way to an anchor, which nobody can make for it.
+            Cast(scene: .spread, victim: .bridge, changing: .sections),
+            Cast(scene: .spread, victim: .holder), Cast(scene: .arcs, victim: .holder),
         ]
     }
 
@@ -36,6 +37,7 @@ import Testing
         // From the middle on, so that something is held that could be believed wrongly.
         let middle = first + (tried.count - first) / 3
         for (place, tables) in tried.enumerated() where place >= middle && !left.isDisjoint(with: tables) {
+            guard cast.changing.map({ tables.contains($0) }) ?? true else { continue }
             left.subtract(tables)
             let what = "transaction \(place), which changes \(tables.map(\.rawValue).sorted())"
             var (fault, scenario, host, client) = try Scenario.fail(

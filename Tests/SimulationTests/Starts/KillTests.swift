@@ -82,8 +82,9 @@ import Testing
         let seed: UInt64 = 2
         let (ends, undisturbed) = try Scenario.commitEnds(of: cast.victim, in: cast.scene, seed: seed)
         #expect(ends.count > 20)
-        for place in 0..<3 {
-            let end = ends[ends.count * (2 * place + 1) / 6]
+        let kills = cast.scene == .arcs ? 3 : 2
+        for place in 0..<kills {
+            let end = ends[ends.count * (2 * place + 1) / (2 * kills)]
             let write = place.isMultiple(of: 2) ? end - 2 : end - 1
             let (kill, scenario, client) = try Scenario.kill(
                 cast.victim, in: cast.scene, atWrite: write, seed: seed)
