@@ -12,22 +12,25 @@ import Testing
     @Test(arguments: [(seed: UInt64(111), lying: 2), (seed: 112, lying: 3)])
     func theClientEndsWithTheRightRoot(seed: UInt64, lying: Int) throws {
         print("seed \(seed)")
-        var plan = Scenario.amongLiars(seed: seed, blocks: 130)
+        var plan = Scenario.amongLiars(seed: seed, blocks: 100)
         // Slow enough that ten epochs pass, and little enough changes that what is held follows them at that pace.
         plan.epochLength = 4
-        plan.shape.changesPerBlock = 2
-        plan.walkerRate = 6_000
+        plan.shape.changesPerBlock = 1
+        plan.walkerRate = 2_200
+        plan.walkerRangeBytes = 4_096
         var scenario = try Scenario(plan)
         let filled = scenario.fillHolders(limit: .seconds(60))
         #expect(filled)
         let liars = scenario.corruptHolders(lying)
         scenario.world.network.conditions.loss = 0.2
         let client = try scenario.addWalker()
-        let near = Set([client] + scenario.holders.enumerated().filter { $0.offset % 3 == 0 }.map(\.element))
+        // The bridge is on the client's side: epochs go on.
+        let near = Set(
+            [client, scenario.bridge] + scenario.holders.enumerated().filter { $0.offset % 3 == 0 }.map(\.element))
         let start = scenario.world.now
         scenario.world.partition = Partition(near, from: start + .seconds(20), until: start + .seconds(80))
         let last = scenario.lastBlock.number
-        let reached = scenario.world.run(until: .seconds(600)) { $0.progress(client)?.verifiedHead == last }
+        let reached = scenario.world.run(until: .seconds(900)) { $0.progress(client)?.verifiedHead == last }
         #expect(reached, "\(String(describing: scenario.world.progress(client)))")
         try Oracle.expectFinalState(in: scenario, of: client)
         let completions = scenario.outcome(of: client, reachedHead: reached).completions
