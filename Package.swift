@@ -81,7 +81,7 @@ let package = Package(
         floor(
             "Simulation",
             [
-                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "StateContent",
+                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay", "StateContent",
                 "StateNetwork",
             ]),
         floor(

@@ -14,6 +14,7 @@ extension CarouselNode {
         switch directive {
         case .send(let bytes, let target): send(bytes, to: target)
         case .contentRequested(.state, let asker, let key, let token):
+            if voice != nil, let read = try? StateContentKey(decoding: key) { voice?.hears(read, token) }
             state.handle(.asked(key: key, by: asker.id, token), chain.attested, at: moment)
         case .contentRequested(_, _, let key, let token): serveHeaders(key, token, at: moment.instant)
         case .contentAnswered(let id, let result, let report):

@@ -111,6 +111,8 @@ public struct CarouselNode: Sendable {
     var offers: OfferGathering
     var headerStore: HeaderStore
     var knownNodes: KnownNodeKeeper
+    /// How it speaks of the state; nil: as it is.
+    package var voice: (any StateVoice)?
     /// What was asked of the ring and is not answered yet.
     var query: RingQuery?
     private var nextReport: Instant
@@ -196,7 +198,13 @@ public struct CarouselNode: Sendable {
             // What the state network wants is carried out before the wire is drained, so that what that makes it send
             // leaves with this event.
             let fromState = state.drain()
-            for directive in fromState { perform(directive, at: moment) }
+            for directive in fromState {
+                guard voice != nil else {
+                    perform(directive, at: moment)
+                    continue
+                }
+                for said in voice?.says(directive) ?? [] { perform(said, at: moment) }
+            }
             advanceQuery(at: moment)
             makeOffers(at: moment.instant)
             let fromOverlay = overlay.drainDirectives()

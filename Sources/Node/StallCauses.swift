@@ -75,10 +75,11 @@ extension Standing {
                 : .holdersSilent(section: section, newest, holders: holders.count)
         }
         let doing = search(node, for: missing, at: now)
-        let (disbelieved, banned) = (able.count { $0.charge == .disbelieved }, node.overlay.bans.count)
-        guard disbelieved + banned == 0 else {
+        let worthless = WorthlessHolders(of: missing, in: node.holders)
+        let banned = node.overlay.bans.count { worthless.left.contains($0.id) }
+        guard worthless.disbelieved + banned == 0 else {
             return .holdersLied(
-                section: section, newest, disbelieved: disbelieved, banned: banned, search: doing)
+                section: section, newest, disbelieved: worthless.disbelieved, banned: banned, search: doing)
         }
         let before = newest.epoch > 0 ? node.chain.attested.anchor(epoch: newest.epoch - 1) : nil
         let elsewhere = before.map { anchor in able.count { $0.announces(missing, at: anchor) } } ?? 0

@@ -57,13 +57,22 @@ enum Standing {
                 keepers: holders.keepers(of: place), why: why)
         }
         if let index = node.state.idleSections.first(where: { holders.providers(of: book.place(of: $0)) == 0 }) {
-            return waiting(for: index, search(node, for: book.place(of: index), at: now))
+            let place = book.place(of: index)
+            let worthless = WorthlessHolders(of: place, in: holders)
+            return waiting(for: index, search(node, for: place, at: now) + text(of: worthless))
         }
         return node.state.operations.slowest(at: now).map { slow in
             let seconds = Int(slow.since.seconds)
             return waiting(
                 for: slow.section ?? node.arc.lowerBound, "peer \(slow.peer.short) was asked for it \(seconds) s ago")
         }
+    }
+
+    /// That there are some whose word for a section is worth nothing.
+    private static func text(of worthless: WorthlessHolders) -> String {
+        guard worthless.count > 0 else { return "" }
+        let epochs = worthless.epochs.map(String.init).joined(separator: ", ")
+        return "; \(worthless.count) said that they have it (epochs \(epochs)) and gave nothing that holds"
     }
 
     /// What is being done to find somebody who has a section.

@@ -8,6 +8,9 @@ public struct StoreFaults: Sendable {
     public var commitFailure = 0.0
     /// What such a commit throws.
     public var failure = StoreError.system(code: 5, operation: "commit")
+    /// The commit that fails, counted over all that were tried from 0. Those after it fail with the same error until
+    /// the next restart, as the real world's writer has it: none may build on one that is not there.
+    public var failsAtCommit: Int?
     /// Bytes of keys and values the map may hold; a commit that would need more throws `.full`. nil: no bound.
     public var capacity: Int?
     /// The write at which the machine crashes, counted over all commits from 0. A commit of n changes is n + 1 writes:
@@ -34,7 +37,11 @@ public final class FaultyMap: OrderedStore {
         var generator: SeededGenerator
         var writes = 0
         var commits = 0
+        /// By commit that was tried: the tables that it was to change.
+        var tried: [Set<Table>] = []
         var hasCrashed = false
+        /// What a commit failed with that no later one may build on.
+        var failed: StoreError?
 
         init(faults: StoreFaults, seed: UInt64) {
             self.faults = faults
@@ -53,8 +60,12 @@ public final class FaultyMap: OrderedStore {
     public var writes: Int { state.withLock { $0.writes } }
     /// Commits that went through.
     public var commits: Int { state.withLock { $0.commits } }
+    /// The tables that each commit was to change, those that failed included: what `StoreFaults.failsAtCommit` counts.
+    public var triedTables: [Set<Table>] { state.withLock { $0.tried } }
     /// Whether it waits for `restart()`.
     public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
+    /// Whether the commit has failed that was to; all fail until `restart()`.
+    public var hasFailed: Bool { state.withLock { $0.failed != nil } }
 
     /// What goes wrong from now on.
     public var faults: StoreFaults {
@@ -76,7 +87,10 @@ public final class FaultyMap: OrderedStore {
 
     /// What a reopened store finds: whole commits only.
     public func restart() {
-        state.withLock { $0.hasCrashed = false }
+        state.withLock {
+            $0.hasCrashed = false
+            $0.failed = nil
+        }
     }
 
     private static func crash(_ state: inout State) {
@@ -87,7 +101,13 @@ public final class FaultyMap: OrderedStore {
 
     private static func commit(_ batch: WriteBatch, to state: inout State) -> StoreError? {
         guard !state.hasCrashed else { return .closed }
-        if let error = badKey(batch) { return error }
+        let (tables, error) = look(at: batch)
+        state.tried.append(tables)
+        if let error = error ?? state.failed { return error }
+        if state.faults.failsAtCommit == state.tried.count - 1 {
+            state.failed = state.faults.failure
+            return state.failed
+        }
         let chance = state.faults.commitFailure
         if chance > 0, Double.random(in: 0..<1, using: &state.generator) < chance {
             return state.faults.failure
@@ -98,12 +118,12 @@ public final class FaultyMap: OrderedStore {
             crash(&state)
             return .closed
         }
-        var tables = state.tables
-        tables.apply(batch)
-        if let capacity = state.faults.capacity, tables.byteCount > capacity { return .full }
+        var after = state.tables
+        after.apply(batch)
+        if let capacity = state.faults.capacity, after.byteCount > capacity { return .full }
         state.writes += batch.count + 1
         state.before = state.tables
-        state.tables = tables
+        state.tables = after
         state.commits += 1
         if state.faults.crashAtWrite == first + batch.count {
             // Durable, but the caller never hears of it. A disk that lies would lose this one.
@@ -113,16 +133,18 @@ public final class FaultyMap: OrderedStore {
         return nil
     }
 
-    private static func badKey(_ batch: WriteBatch) -> StoreError? {
+    private static func look(at batch: WriteBatch) -> (tables: Set<Table>, error: StoreError?) {
         var error: StoreError?
+        var tables: Set<Table> = []
         batch.forEach { operation in
             switch operation {
             case .put(let table, let key, _), .delete(let table, let key):
+                tables.insert(table)
                 // LMDB's bound, kept here too so that the simulation finds what the world would refuse.
                 if key.isEmpty || key.count > 511 { error = error ?? .badKey(table: table, length: key.count) }
-            case .deleteRange: break
+            case .deleteRange(let table, _, _): tables.insert(table)
             }
         }
-        return error
+        return (tables, error)
     }
 }

@@ -74,6 +74,8 @@ struct Host: Sendable {
     var traffic = World.Traffic()
     /// What it does to the values it serves; nil for an honest host.
     var tampering: World.Tampering?
+    /// As what it speaks; nil for an honest host.
+    var liar: LiarKind?
     /// Its line to the others; nil: as the network's conditions say.
     var line: Line?
 
@@ -106,12 +108,14 @@ struct Host: Sendable {
         let seat = Seat(
             try CarouselNode(configuration: configuration, stored: stored, entropy: entropy, at: World.moment(at: time))
         )
+        seat.node.voice = liar.map { LiarVoice($0) }
         self.seat = seat
         settle(seat)
     }
 
     /// Ends this life as `kill -9` would: what was not committed is gone.
     mutating func kill() {
+        traffic.earlierLeaves += seat?.node.totals.leafBytes ?? 0
         seat = nil
         life += 1
     }

@@ -8,25 +8,29 @@ public struct Line: Sendable {
     public var bytesPerSecond: UInt64?
     /// What would wait longer than this before it leaves is lost.
     public var longestWait: Interval
-    /// Datagrams of these sizes leave one a second, and those between are lost: a stream whose packets carry a byte
-    /// each then trickles.
+    /// Datagrams of streams that have these sizes leave one a second, and those between are lost: a stream whose
+    /// packets carry a byte each then trickles.
     public var trickling: ClosedRange<Int>?
+    /// Datagrams of streams that have these sizes never leave.
+    public var losing: ClosedRange<Int>?
     private var freeAt = Instant.zero
     private var nextTrickle = Instant.zero
 
     public init(
         latency: Interval = .zero, bytesPerSecond: UInt64? = nil, longestWait: Interval = .milliseconds(400),
-        trickling: ClosedRange<Int>? = nil
+        trickling: ClosedRange<Int>? = nil, losing: ClosedRange<Int>? = nil
     ) {
         self.latency = latency
         self.bytesPerSecond = bytesPerSecond
         self.longestWait = longestWait
         self.trickling = trickling
+        self.losing = losing
     }
 
     /// How much later than by the network's conditions a datagram arrives; nil where it is lost.
-    mutating func delay(of bytes: Int, at now: Instant) -> Interval? {
-        if trickling?.contains(bytes) == true {
+    mutating func delay(of bytes: Int, isStream: Bool, at now: Instant) -> Interval? {
+        if isStream, losing?.contains(bytes) == true { return nil }
+        if isStream, trickling?.contains(bytes) == true {
             guard now >= nextTrickle else { return nil }
             nextTrickle = now + .seconds(1)
         }
@@ -35,6 +39,22 @@ public struct Line: Sendable {
         guard start - now <= longestWait else { return nil }
         freeAt = start + Interval(microseconds: UInt64(bytes) * 1_000_000 / bytesPerSecond)
         return latency + (freeAt - now)
+    }
+}
+
+/// For a while nothing gets from some hosts to the others, nor back.
+public struct Partition: Sendable {
+    public let hosts: Set<HostID>
+    public let from, until: Instant
+
+    public init(_ hosts: Set<HostID>, from: Instant, until: Instant) {
+        self.hosts = hosts
+        self.from = from
+        self.until = until
+    }
+
+    func parts(_ a: HostID, _ b: HostID, at now: Instant) -> Bool {
+        now >= from && now < until && hosts.contains(a) != hosts.contains(b)
     }
 }
 

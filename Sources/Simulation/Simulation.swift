@@ -15,6 +15,9 @@
 // the least. So each host goes through its events of a stretch alone, on any thread, and what they send is put on the
 // wire when all are through.
 //
+// A *liar* is an honest node that says something else than it would: what it makes of its own words is one definition
+// with a name (`LiarKind.all`).
+//
 // Invariants. Nothing here or in a node reads a clock, a random source or an address: the seed and the order of calls
 // decide everything, so two runs with the same seed have the same `logHash`, in two processes and on any number of
 // threads. Hosts hand over what they send in the order of their events, and one host after the other. A job sees the

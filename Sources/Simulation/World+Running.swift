@@ -92,10 +92,13 @@ extension World {
     private mutating func send(_ datagram: Host.Outbox.Datagram, from id: HostID) {
         let sentAt = datagram.time
         guard var arrival = network.arrival(sentAt: sentAt), let receiver = byEndpoint[datagram.target] else { return }
+        if let partition, partition.parts(id, receiver, at: sentAt) { return }
         if hasLines {
             if let delay = hosts[receiver.index].line?.latency { arrival = arrival + delay }
             if hosts[id.index].line != nil {
-                guard let wait = hosts[id.index].line?.delay(of: datagram.bytes.count, at: sentAt) else { return }
+                let wait = hosts[id.index].line?.delay(
+                    of: datagram.bytes.count, isStream: datagram.isStream, at: sentAt)
+                guard let wait else { return }
                 arrival = arrival + wait
             }
         }

@@ -19,6 +19,8 @@ public struct World: Sendable {
         public internal(set) var received: UInt64 = 0
         /// Of both, what streams carried: content, with its headers, acks and repetitions.
         public internal(set) var streamed: UInt64 = 0
+        /// Of leaves that it fetched in earlier lives.
+        var earlierLeaves: UInt64 = 0
     }
 
     /// What a byzantine host makes of a value that a job of its node made for a peer; nil: it never answers.
@@ -46,6 +48,8 @@ public struct World: Sendable {
     var byEndpoint: [Endpoint: HostID] = [:]
     /// Whether any host has a line of its own.
     private(set) var hasLines = false
+    /// What lies between hosts for a while.
+    public var partition: Partition?
     var queue = TimerQueue<Event>()
     /// What a host has handed over, while it is looked through.
     var outbox = Host.Outbox()
@@ -168,6 +172,10 @@ public struct World: Sendable {
     public func firstStart(of id: HostID) -> Instant? { hosts[id.index].firstStart }
     /// When a host first reported all of its arc; nil before.
     public func completion(of id: HostID) -> Instant? { hosts[id.index].completion }
+    /// Bytes of leaves that a host fetched as ranges and sections in all its lives.
+    public func leafBytes(of id: HostID) -> UInt64 {
+        hosts[id.index].traffic.earlierLeaves + (hosts[id.index].seat?.node.totals.leafBytes ?? 0)
+    }
     /// What a host sent and received so far.
     public func traffic(of id: HostID) -> Traffic { hosts[id.index].traffic }
 }

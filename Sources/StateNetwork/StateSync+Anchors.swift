@@ -89,9 +89,12 @@ extension StateSync {
             }
         }
         SpreadKeeping.keep(&self, chain, at: now)
-        // Of a state that was imported the headers may come later.
-        if replayer == nil, let anchor = holdings.completeAnchor, chain.isFinal(anchor), completion.tells(anchor) {
-            complete(at: anchor, chain, at: now)
+        // What is held at an anchor that nothing vouches for is no more than on its way to one that is known. Of a
+        // state that was imported the headers may come later.
+        if replayer == nil, let anchor = holdings.completeAnchor, let header = chain.header(of: anchor),
+            completion.tells(anchor)
+        {
+            complete(at: anchor, header, at: now)
         }
         if replayer != nil || (planner.phase == .following && holdings.isComplete),
             let (point, root, isNew) = headWatch.verify(&holdings, chain, at: now)
@@ -108,20 +111,21 @@ extension StateSync {
         outbox.append(.announce(payload, isUrgent: isUrgent, fellows: fellows))
     }
 
-    /// Everything of the arc is held at one anchor. For the whole ring the root is made of the section hashes.
-    private mutating func complete(at anchor: Anchor, _ chain: some AttestedHeaders, at now: Instant) {
-        // What is complete at an anchor is verified at its block, whether the head was ever followed to or not.
-        let point = holdings.book.point(of: anchor)
-        note(CompleteMark.writing(anchor), at: now)
-        let root = holdings.rootOfSections()
-        if let root, root != chain.header(of: anchor)?.stateRoot {
-            outbox.report(
+    /// Everything announced is held at one anchor, whose header is this. For the whole ring the root is made of the
+    /// section hashes, and where it is another than the header's nothing counts as complete.
+    private mutating func complete(at anchor: Anchor, _ header: BlockHeader, at now: Instant) {
+        let root = holdings.rootOfSections(at: anchor)
+        guard root == nil || root == header.stateRoot else {
+            completion.forget([anchor])
+            return outbox.report(
                 .failed(
                     "the sections held at \(anchor) do not make up the root of its header: 'carousel verify' tells "
                         + "whether the store is damaged"))
-        } else {
-            outbox.report(.complete(anchor: anchor, root: root))
         }
+        // What is complete at an anchor is verified at its block, whether the head was ever followed to or not.
+        let point = holdings.book.point(of: anchor)
+        note(CompleteMark.writing(anchor), at: now)
+        outbox.report(.complete(anchor: anchor, root: root))
         if holdings.verifiedHead.map({ $0.number < point.number }) ?? true { outbox.report(.verified(point)) }
     }
 

@@ -67,6 +67,27 @@ private struct Telling {
         }
     }
 
+    /// The same of block diffs of a stretch that has this section alone.
+    func stretchDiff(_ changes: [LeafChange], proof: [[UInt8]]? = nil) throws -> DiffError? {
+        let header = try BlockHeader(
+            BlockHeader.Fields(parentHash: .max, stateRoot: after.root, number: 2, timestamp: 9))
+        let value = SSZValue.fields([
+            .bytes(header.rlp), .bytes([]), .elements([.bytes32(try before.crown.sectionHash(index))]),
+            WireChanges(changes).value, .elements([]), .elements(try (proof ?? self.proof()).map { .bytes($0) }),
+        ])
+        let bytes = [0] + (try SSZ.encode(value, as: BlockDiffsValue.schema))
+        return try refusal {
+            let key = try #require(BlockDiffsKey(point: header.point, first: index, last: index))
+            let claims = try BlockDiffsCheck.verify(
+                try BlockDiffsValue(decoding: bytes), key: key, depth: section.depth)
+            let part = try #require(claims.parts.first)
+            var view = before.view
+            let applied = try BlockDiffCheck.apply(
+                part.value, to: section, expecting: part.sectionHashAfter, in: &view)
+            #expect(applied.update.subtreeAfter == after.sections[index])
+        }
+    }
+
     private func refusal(_ body: () throws -> Void) throws -> DiffError? {
         do {
             try body()
@@ -76,17 +97,23 @@ private struct Telling {
         }
     }
 
-    /// The truth is accepted in both forms.
+    /// The truth is accepted in all forms; a stretch of a section that did not change there is none.
     func expectTruth() throws {
         #expect(try sectionDiff(truth) == nil)
         #expect(try blockDiff(truth) == nil)
+        #expect(try stretchDiff(truth) == (truth.isEmpty ? .wrongSections : nil))
     }
 
-    /// These changes are refused in both forms with this error.
+    /// These changes are refused in all forms with this error. What a stretch is of follows from the changes: those
+    /// that begin or end in another section, or that there are none of, make another stretch than the key names.
     func expect(_ changes: [LeafChange], refusedAs error: DiffError) throws {
         #expect(changes != truth)
         #expect(try sectionDiff(changes) == error)
         #expect(try blockDiff(changes) == error)
+        let isOtherStretch = [changes.first, changes.last].contains { change in
+            change.map { !section.contains($0.key.account) } ?? true
+        }
+        #expect(try stretchDiff(changes) == (isOtherStretch ? .wrongSections : error))
     }
 
     /// The error that says that a change cannot be applied.
@@ -95,7 +122,7 @@ private struct Telling {
     var mismatch: DiffError { .sectionHashMismatch(section: index) }
 }
 
-/// The list of forgeries of diffs that other projects met, each on section diffs and on block diffs.
+/// The list of forgeries of diffs that other projects met, each on section diffs, block diffs and stretches of them.
 @Suite struct DiffForgeryTests {
     /// The key that begins with these hex digits, then zeros, and ends with `tail`.
     private func key(_ digits: String, _ tail: UInt64 = 1) -> Bytes32 {
@@ -345,6 +372,7 @@ private struct Telling {
         let stale = try old.before.crown.proofNodes(forSection: 0x51)
         #expect(try old.sectionDiff([], proof: stale) == .proof(.missingNode(.root)))
         #expect(try old.blockDiff([], proof: stale) == .proof(.missingNode(.root)))
+        #expect(try old.stretchDiff([delete(settled[0].key)], proof: stale) == .proof(.missingNode(.root)))
         let new = try Telling(settled, settled + [added], in: 0x5e, depth: 2)
         try new.expectTruth()
         try new.expect([], refusedAs: new.mismatch)

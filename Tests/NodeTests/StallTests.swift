@@ -93,6 +93,30 @@ import Testing
         #expect(bench.node.state.peerCounts.charged == 1)
     }
 
+    /// A ban says something of a section where the banned one said that it has it.
+    @Test func bansOfOthersAreNoneOfTheSections() throws {
+        var bench = try Bench(.walker, isFull: false)
+        func cause() -> StallReason? { Standing.missingSection(bench.node, Bench.anchor, at: bench.now) }
+        func ban(_ index: UInt64, whoHas section: Int) throws {
+            let info = try #require(Bench.info(index))
+            let served = [AnchorSections(anchor: Bench.anchor, runs: [section..<(section + 4)])]
+            let payload = StatePingPayload(role: .holder, radius: .max, head: nil, served: served)
+            bench.node.state.holders.told(payload, by: info, at: bench.now)
+            let task = WalkTask.sections([section], anchor: Bench.anchor, maxBytes: 1)
+            bench.node.state.holders.ended(task, of: info.id, .invalid, at: bench.now)
+            for _ in 0..<2 { bench.node.overlay.judge(info.id, .lie, at: bench.now) }
+            bench.node.state.holders.lost(info.id)
+        }
+        let search = "a search for more is about to begin"
+        try ban(2, whoHas: 8)
+        #expect(bench.node.overlay.bans.count == 1)
+        #expect(cause() == .noHolders(section: "0", Bench.anchor, elsewhere: 0, search: search))
+        try ban(3, whoHas: 0)
+        #expect(cause() == .holdersLied(section: "0", Bench.anchor, disbelieved: 0, banned: 1, search: search))
+        let worthless = WorthlessHolders(of: 0, in: bench.node.holders)
+        #expect(worthless.count == 1 && worthless.epochs == [0])
+    }
+
     /// Whoever holds all and hears of nobody does not follow.
     @Test func aNodeAloneDoesNotFollow() throws {
         let bench = try Bench(.holder)
@@ -127,8 +151,8 @@ import Testing
             ),
             (
                 .holdersLied(section: "0x3", anchor, disbelieved: 1, banned: 2, search: "s"),
-                "nobody is left who has section 0x3 at epoch 7 (00000000): 1 said so and had it not, 2 peers are "
-                    + "banned for false answers"
+                "nobody is left who has section 0x3 at epoch 7 (00000000): 1 said so and had it not, 2 who said so "
+                    + "are banned for false answers"
             ),
             (
                 .holdersBusy(section: "0x3", anchor, holders: 4),

@@ -11,7 +11,8 @@ import UTPLab
 //   soak --replay WORDS   one point, in the words that were printed
 //   soak directory         the memory of a bridge's directory of holders
 //   soak slow-readers ENR PID   what readers that take next to nothing cost a holder
-//   soak kills [SEED [VICTIM]]  a simulated network whose nodes are killed at every write, one kill a run
+//   soak kills [SEED [SCENE [VICTIM]]]  simulated networks whose nodes are killed at every write, one kill a run
+//   soak liars [SEEDS]     a client's walk where half of the holders lie and every fifth packet is lost
 //   soak headers [COUNT]   what a start costs over a store of so many headers (default 200,000)
 //   soak blocks [CHANGES]  what blocks of so many changes (default 2,000) over 4,096 sections cost holders
 //   soak ring GROUPS [OPTIONS], as in: soak ring 16x1/16+64x1/256 depth=2 seed=1 latency=50 loss=1
@@ -198,14 +199,24 @@ if arguments.first == "--replay" {
     }
     exit(try attack.run() ? 0 : 1)
 } else if arguments.first == "kills" {
-    let only = arguments.dropFirst(2).first
+    let (scene, victim) = (arguments.dropFirst(2).first, arguments.dropFirst(3).first)
     guard let seed = UInt64(arguments.dropFirst().first ?? "1"),
-        only.map({ Scenario.Victim(rawValue: $0) != nil }) ?? true
+        scene.map({ Scenario.Scene(rawValue: $0) != nil }) ?? true,
+        victim.map({ Scenario.Victim(rawValue: $0) != nil }) ?? true
     else {
-        print("usage: soak kills [SEED [bridge|rival|holder|walker]]")
+        print("usage: soak kills [SEED [ring|spread|comparison|arcs|only [bridge|rival|holder|walker]]]")
         exit(2)
     }
-    exit(try Kills.run(seed: seed, only: only.flatMap { Scenario.Victim(rawValue: $0) }) ? 0 : 1)
+    let isPassed = try Kills.run(
+        seed: seed, in: scene.flatMap { Scenario.Scene(rawValue: $0) },
+        victim.flatMap { Scenario.Victim(rawValue: $0) })
+    exit(isPassed ? 0 : 1)
+} else if arguments.first == "liars" {
+    guard let seeds = UInt64(arguments.dropFirst().first ?? "5"), (1...1_000).contains(seeds) else {
+        print("usage: soak liars [SEEDS]")
+        exit(2)
+    }
+    exit(try LiarWalks.run(seeds: seeds) ? 0 : 1)
 } else if arguments.first == "headers" {
     guard let count = Int(arguments.dropFirst().first ?? "200000"), (1...10_000_000).contains(count) else {
         print("usage: soak headers [COUNT]")
@@ -230,8 +241,8 @@ if arguments.first == "--replay" {
     guard let seeds = UInt64(arguments.first ?? "2") else {
         print(
             "usage: soak [SEEDS] | soak --replay WORDS | soak ring GROUPS [OPTIONS] | soak directory "
-                + "| soak slow-readers ENR PID | soak kills [SEED] | soak headers [COUNT] | soak idle "
-                + "| soak blocks [CHANGES]")
+                + "| soak slow-readers ENR PID | soak kills [SEED] | soak liars [SEEDS] | soak headers [COUNT] "
+                + "| soak idle | soak blocks [CHANGES]")
         exit(2)
     }
     let began = ContinuousClock.now

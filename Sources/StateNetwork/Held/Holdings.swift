@@ -191,9 +191,14 @@ public struct Holdings: Sendable {
         }
     }
 
-    /// The state root that the sections held give; nil unless every section of the ring is complete.
-    func rootOfSections() -> Bytes32? {
-        guard let subtrees = book.baseSubtrees, subtrees.count == Section.count(depth: book.depth) else { return nil }
+    /// The state root that the sections held at an anchor give; nil unless every section of the ring is complete there.
+    /// While an arc becomes the whole ring, what is filled may stand at another anchor than what is announced: both
+    /// together are no state.
+    func rootOfSections(at anchor: Anchor) -> Bytes32? {
+        let count = Section.count(depth: book.depth)
+        guard book.completeCount(at: anchor) == count, let subtrees = book.baseSubtrees, subtrees.count == count else {
+            return nil
+        }
         return Crown(sections: subtrees, depth: book.depth).root
     }
 
@@ -214,12 +219,15 @@ public struct Holdings: Sendable {
     }
 
     /// Who holds the whole ring can prove its head (`applied`, or the attested one) by what it holds. The proof that
-    /// was written down may be of an earlier block: a kill may have come between a block and its proof.
+    /// was written down may be of an earlier block: a kill may have come between a block and its proof. That of an
+    /// epoch's first block which this node has applied is the crown of an anchor to come: nobody else has it, and it is
+    /// stored once the anchor is final.
     mutating func noteOwnCrown(_ chain: some AttestedHeaders, at applied: StatePoint?) {
         guard let header = applied.flatMap({ chain.header(of: $0) }) ?? chain.headHeader,
             let crown = rebuiltCrown(at: header.number), crown.root == header.stateRoot
         else { return }
-        note(crown.nodes, at: header.number)
+        guard applied == header.point else { return note(crown.nodes, at: header.number) }
+        noteCrown(crown, at: header.point)
     }
 
     /// The crown after a block of this bridge. At an epoch's first block it is held until the block is final: then it

@@ -14,6 +14,8 @@ struct PartTable: Sendable {
     /// Those that are wanted, by the section of the ring in which they lie.
     private var wantedByPlace: [Int: Set<Int>] = [:]
     private(set) var wantedCount = 0
+    /// How many of these are not complete, by the section of the ring; those of which all are have none.
+    private var missingByPlace: [Int: Int] = [:]
     /// Counts how often a part came to be wanted, or is so no more.
     private(set) var wantedRevision = 0
     /// Wanted parts that are complete, by the point of their base.
@@ -34,6 +36,9 @@ struct PartTable: Sendable {
     /// Whether a part that is wanted is not complete.
     var areMissing: Bool { completeCount < wantedCount }
 
+    /// The same of those that lie in some sections of the ring.
+    func areMissing(in places: Range<Int>) -> Bool { missingByPlace.keys.contains { places.contains($0) } }
+
     /// Wanted parts that are complete.
     var completeCount: Int { byWorking.values.reduce(0) { $0 + $1.count } }
 
@@ -42,6 +47,14 @@ struct PartTable: Sendable {
 
     /// Whether all that are wanted are complete at a point.
     func areComplete(at point: StatePoint) -> Bool { wantedCount == 0 || byWorking[point]?.count == wantedCount }
+
+    /// The same of those that lie in some sections of the ring.
+    func areComplete(at point: StatePoint, in places: Range<Int>) -> Bool {
+        wantedByPlace.allSatisfy { place, ids in
+            !places.contains(place)
+                || ids.allSatisfy { entries[$0].map { $0.isComplete && $0.record?.working == point } ?? false }
+        }
+    }
 
     /// The sections of the ring of whose parts some are not complete at an anchor, in order.
     func placesLacking(at anchor: Anchor, _ point: StatePoint) -> [Int] {
@@ -111,10 +124,15 @@ struct PartTable: Sendable {
             id, in: &byWorking, from: before.isComplete && before.isWanted ? before.working : nil,
             to: after.isComplete && after.isWanted ? after.working : nil)
         SectionBook.set(&left, id, !after.isWanted && after.working != nil)
+        let place = ids.place(of: id)
+        let missing = (after.isWanted && !after.isComplete ? 1 : 0) - (before.isWanted && !before.isComplete ? 1 : 0)
+        if missing != 0 {
+            let count = missingByPlace[place, default: 0] + missing
+            missingByPlace[place] = count > 0 ? count : nil
+        }
         guard before.isWanted != after.isWanted else { return }
         wantedCount += after.isWanted ? 1 : -1
         wantedRevision += 1
-        let place = ids.place(of: id)
         SectionBook.set(&wantedByPlace[place, default: []], id, after.isWanted)
         if wantedByPlace[place]?.isEmpty == true { wantedByPlace[place] = nil }
     }

@@ -128,9 +128,10 @@ public struct SectionBook: Sendable {
     /// Whether every leaf of a section is held.
     public func isComplete(_ index: Int) -> Bool { read(index) { $0.isComplete } ?? false }
 
-    /// Whether every section that is announced is complete.
+    /// Whether every section that is announced is complete, with the parts that lie there.
     var isAllComplete: Bool {
-        completeCount >= announced.count && count(in: byWorking.values) == announced.count && !parts.areMissing
+        completeCount >= announced.count && count(in: byWorking.values) == announced.count
+            && !(isWidening ? parts.areMissing(in: announced) : parts.areMissing)
     }
 
     /// Whether every section of the arc is complete, at one anchor.
@@ -154,8 +155,10 @@ public struct SectionBook: Sendable {
     var completeAnchor: Anchor? {
         guard isWidening || byWorking.count == 1 else { return nil }
         let point = byWorking.first { count(in: CollectionOfOne($0.value)) == announced.count }?.key
-        guard point.map({ parts.areComplete(at: $0) }) ?? false else { return nil }
-        return point.map { epochs.anchor(at: $0) }
+        guard let point, isWidening ? parts.areComplete(at: point, in: announced) : parts.areComplete(at: point) else {
+            return nil
+        }
+        return epochs.anchor(at: point)
     }
 
     /// Complete sections whose base is at another anchor than this one, by that, the oldest first.

@@ -62,14 +62,15 @@ enum SpreadHeld {
         return (Placing(rule: rule, shown: holdings.spread.shown(in: section, at: anchor)), gathered)
     }
 
-    /// Whether the parts of every spread trie that is here whole, with its account, make up the storage root that the
-    /// account has after block `number`. Who keeps less compares its parts at anchors, by storage crowns.
+    /// Whether the parts of every spread trie that is announced whole, with its account, make up the storage root that
+    /// the account has after block `number`. Who keeps less compares its parts at anchors, by storage crowns; so does
+    /// who is filling the place of some of them, for which no block diffs come yet.
     static func arePartsVerified(at number: UInt64, _ holdings: Holdings) -> Bool {
         holdings.spread.accounts.allSatisfy { account in
             let index = Section(of: account, depth: holdings.book.depth).index
             guard holdings.spread.depth(of: account) > 0, holdings.book.announced.contains(index),
                 let section = holdings.held(index),
-                let parts = parts(of: account, holdings)
+                let parts = parts(of: account, holdings), parts.areAnnounced(holdings.book)
             else { return true }
             guard let root = storageRoot(of: account, section, at: number, holdings),
                 let subtrees = parts.subtrees(at: number)

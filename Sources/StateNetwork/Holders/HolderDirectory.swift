@@ -85,7 +85,7 @@ public struct HolderDirectory: Sendable {
     /// Nodes that were met and are to be kept, and have not told what they have yet.
     private(set) var pending: [Bytes32: Pending] = [:]
     /// How nodes behaved that are no peers any more.
-    private var former: [Bytes32: StatePeer] = [:]
+    private(set) var former: [Bytes32: StatePeer] = [:]
     /// Needed sections all of whose providers share one network prefix.
     var uniform: Set<Int> = []
     private(set) var urgent: [Int] = []

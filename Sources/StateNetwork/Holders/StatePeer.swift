@@ -95,6 +95,11 @@ public struct StatePeer: Sendable {
         served.contains { $0.anchor == anchor && $0.runs.contains { $0.contains(section) } }
     }
 
+    /// The anchors at which it says that it has the section complete, whether that is believed or not.
+    func anchorsNamed(for section: Int) -> [Anchor] {
+        (served + disbelieved).filter { $0.runs.contains { $0.contains(section) } }.map(\.anchor)
+    }
+
     // MARK: Its word and its deeds
 
     /// It said that it serves these anchors and no others.

@@ -49,6 +49,14 @@ public struct SpreadParts: Sendable {
     /// In order, none left out.
     let parts: [SectionEntry]
 
+    /// Whether all of them lie in what is announced.
+    func areAnnounced(_ book: SectionBook) -> Bool {
+        guard book.isWidening else { return true }
+        return parts.allSatisfy { part in
+            part.record.flatMap { book.id(of: $0.section) }.map { book.announced.contains(book.place(of: $0)) } ?? false
+        }
+    }
+
     /// A view of all of them after block `number`; nil where one does not lead there.
     func view<Snapshot: StoreSnapshot>(at number: UInt64, in snapshot: Snapshot) -> StateView<Snapshot>? {
         let layerings = parts.compactMap { part -> (section: Section, layering: SectionLayering)? in

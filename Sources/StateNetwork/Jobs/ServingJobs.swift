@@ -86,7 +86,7 @@ public struct ServeDiffs: Sendable {
         }
     }
 
-    let key: DiffsKey
+    package let key: DiffsKey
     let depth: Int
     let sections: [Section]
     let otherwise: StateStatus

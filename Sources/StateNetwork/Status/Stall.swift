@@ -123,7 +123,7 @@ extension StallReason {
                 + (elsewhere > 0 ? " (\(elsewhere) at epoch \(anchor.epoch - 1))" : "")
         case .holdersLied(let section, let anchor, let disbelieved, let banned, _):
             "nobody is left who has section \(section) at \(anchor): \(disbelieved) said so and had it not, "
-                + "\(banned) peers are banned for false answers"
+                + "\(banned) who said so are banned for false answers"
         case .holdersBusy(let section, let anchor, let holders):
             "section \(section) has \(holders) reachable holders at \(anchor), and all are busy"
         case .holdersSilent(let section, let anchor, let holders):

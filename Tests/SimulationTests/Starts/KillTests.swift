@@ -53,14 +53,47 @@ import Testing
     @Test(arguments: Scenario.Victim.allCases)
     func aKilledNodeGoesOn(victim: Scenario.Victim) throws {
         let seed: UInt64 = 1
-        let ends = try Scenario.commitEnds(of: victim, seed: seed)
+        let (ends, _) = try Scenario.commitEnds(of: victim, seed: seed)
         #expect(ends.count > 20)
         for (index, end) in ends.enumerated() where index % max(1, ends.count / 3) == 0 {
             for write in [end - 1, end - 2] {
                 let (kill, scenario, client) = try Scenario.kill(victim, atWrite: write, seed: seed)
                 #expect(kill.fault == nil, "seed \(seed): \(kill)")
-                if kill.fault == nil { try Oracle.expectFinalState(in: scenario, of: client) }
+                if kill.fault == nil { try Oracle.expectFinalState(in: scenario, of: try #require(client)) }
             }
+        }
+    }
+
+    /// One scene with one of its victims.
+    struct Cast: Sendable, CustomTestStringConvertible {
+        let scene: Scenario.Scene
+        let victim: Scenario.Victim
+        var testDescription: String { "\(scene.rawValue), \(victim.rawValue)" }
+
+        static let rare: [Cast] = [.spread, .comparison, .arcs, .only].flatMap { (scene: Scenario.Scene) in
+            scene.victims.map { Cast(scene: scene, victim: $0) }
+        }
+    }
+
+    /// The same where storage is spread, where sections are compared in place, where arcs grow and shrink, and where
+    /// the storage of few is kept.
+    @Test(arguments: Cast.rare)
+    func aKilledNodeGoesOnWithWhatIsRare(cast: Cast) throws {
+        let seed: UInt64 = 2
+        let (ends, undisturbed) = try Scenario.commitEnds(of: cast.victim, in: cast.scene, seed: seed)
+        #expect(ends.count > 20)
+        let kills = cast.scene == .arcs ? 3 : 2
+        for place in 0..<kills {
+            let end = ends[ends.count * (2 * place + 1) / (2 * kills)]
+            let write = place.isMultiple(of: 2) ? end - 2 : end - 1
+            let (kill, scenario, client) = try Scenario.kill(
+                cast.victim, in: cast.scene, atWrite: write, seed: seed)
+            #expect(kill.fault == nil, "seed \(seed): \(kill)")
+            if kill.fault == nil, let client {
+                try Oracle.expectFinalState(
+                    in: scenario, of: client, keeping: scenario.keptByClient(in: cast.scene))
+            }
+            print("\(cast.testDescription): \(kill), \(kill.leafBytes) bytes of leaves, \(undisturbed) without")
         }
     }
 }

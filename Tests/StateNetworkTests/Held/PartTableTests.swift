@@ -100,6 +100,46 @@ import Testing
         #expect(book.parts.wanted.isEmpty && !book.parts.areMissing)
     }
 
+    /// Parts that lie in the half that is being filled keep nobody from following the head with the other half.
+    @Test func partsOfAHalfThatIsBeingFilledAreNotWaitedFor() {
+        var book = book(arc: 0x60..<0x80)
+        for index in book.arc { hold(Section(depth: 2, index: index), at: Self.anchors[1], in: &book) }
+        book.want(partsOf: Self.account, depth: 1, from: Self.anchors[1])
+        // Parts 0 and 1 lie in 0x70 and 0x60, those after them in 0x50 and 0x40.
+        for index in 0..<2 { hold(Section(depth: 1, index: index, of: Self.account), at: Self.anchors[1], in: &book) }
+        #expect(book.isAllComplete && book.completeAnchor == Self.anchors[1])
+        book.move(to: 0x40..<0x80, announced: 0x60..<0x80)
+        book.want(partsOf: Self.account, depth: 1, from: Self.anchors[1])
+        #expect(book.parts.wanted.count == 4 && book.parts.areMissing)
+        #expect(book.isAllComplete && book.completeAnchor == Self.anchors[1])
+        for index in 2..<4 { hold(Section(depth: 1, index: index, of: Self.account), at: Self.anchors[2], in: &book) }
+        #expect(book.isAllComplete && book.completeAnchor == Self.anchors[1], "they stand at another anchor")
+        hold(Section(depth: 1, index: 1, of: Self.account), at: Self.anchors[2], in: &book)
+        #expect(book.isAllComplete && book.completeAnchor == nil, "so does one that is announced")
+        if let id = book.id(of: Section(depth: 1, index: 0, of: Self.account)) { book.change(id) { _ = $0.take(nil) } }
+        #expect(!book.isAllComplete, "one that is announced is missing")
+    }
+
+    /// What is counted as missing is what is wanted and not complete, whatever was done.
+    @Test(arguments: [UInt64(1), 2, 3]) func theMissingAreCountedByPlace(seed: UInt64) {
+        print("seed \(seed)")
+        var generator = SeededGenerator(seed: seed)
+        var book = book()
+        for _ in 0..<400 {
+            let part = Section(depth: 1, index: Int.random(in: 0..<16, using: &generator), of: Self.account)
+            switch Int.random(in: 0..<8, using: &generator) {
+            case 0: book.want(partsOf: Self.account, depth: 0, from: Self.anchors[1])
+            case 1: book.want(partsOf: Self.account, depth: 1, from: Self.anchors[1])
+            case 2, 3: if let id = book.id(of: part) { book.change(id) { _ = $0.take(nil) } }
+            default: hold(part, at: Self.anchors[Int.random(in: 1..<3, using: &generator)], in: &book)
+            }
+            let missing = book.parts.wanted.filter { !book.isComplete($0) }.map { book.place(of: $0) }
+            let first = Int.random(in: 0..<256, using: &generator)
+            #expect(book.parts.areMissing == !missing.isEmpty)
+            #expect(book.parts.areMissing(in: first..<256) == missing.contains { $0 >= first })
+        }
+    }
+
     @Test func aSmallerArcWantsLess() {
         var book = book()
         book.want(partsOf: Self.account, depth: 1, from: Self.anchors[1])

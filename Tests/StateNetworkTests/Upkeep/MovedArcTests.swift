@@ -40,6 +40,22 @@ import Testing
         #expect(book.completeAnchor == nil, "two anchors")
     }
 
+    /// The half that is filled stands at another anchor for a while: both together are the state of no block.
+    @Test func aRootIsMadeOfSectionsOfOneAnchor() {
+        let halves = [(0..<8, Ring.point(16)), (8..<16, Ring.point(8))]
+        let records = halves.flatMap { half, point in half.map { Ring.record($0, at: point) } }
+        var holdings = Ring.holdings(records: records)
+        #expect(holdings.completeAnchor == nil && holdings.rootOfSections(at: Ring.anchor(2)) == nil)
+        holdings.move(to: 0..<16, announced: 0..<8)
+        #expect(holdings.completeAnchor == Ring.anchor(2) && holdings.rootOfSections(at: Ring.anchor(2)) == nil)
+        for index in 8..<16 {
+            _ = holdings.committed(Ring.record(index, at: Ring.point(16), version: 1), section: index)
+        }
+        let crown = Ring.crown(Dictionary(uniqueKeysWithValues: (8..<16).map { ($0, 1) }))
+        #expect(holdings.rootOfSections(at: Ring.anchor(2)) == crown.root)
+        #expect(holdings.rootOfSections(at: Ring.anchor(1)) == nil)
+    }
+
     @Test func whatLeavesTheArcIsForgotten() {
         var book = Self.book(arc: 0..<8, complete: 2..<8)
         let isLocked = book.lock([5, 6])

@@ -1,0 +1,13 @@
+import Overlay
+import Primitives
+import StateContent
+import StateNetwork
+
+/// What stands between a node's state network and the wire. A node has nothing there; the simulation's liars are nodes
+/// with something there that says other things to peers than the state network does.
+package protocol StateVoice: Sendable {
+    /// A peer asks for the content of a key.
+    mutating func hears(_ key: StateContentKey, _ token: Overlay.ContentToken)
+    /// What is done in place of what the state network wants.
+    mutating func says(_ directive: StateSync.Directive) -> [StateSync.Directive]
+}
