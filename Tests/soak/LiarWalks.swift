@@ -27,7 +27,7 @@ enum LiarWalks {
             let ratio = (ofLoss: seconds[3] / seconds[1], ofBoth: seconds[3] / seconds[0])
             ratios.append(ratio)
             let blamed = all.reduce(0) { $0 + $1.honestNamed }
-            isPassed = isPassed && ratio.ofLoss <= 4 && blamed == 0
+            isPassed = isPassed && ratio.ofBoth <= 4 && blamed == 0
             print(
                 "seed \(seed): "
                     + String(
