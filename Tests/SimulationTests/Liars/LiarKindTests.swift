@@ -11,10 +11,12 @@ import Testing
 
 /// Every kind of liar alone: four of six holders are of it, and one honest holder is left for each half of the ring.
 @Suite("One kind of liar") struct LiarKindTests {
-    /// Those that a walk along a moving chain meets. Others need spread storage, or a client that was away.
+    /// Those that a walk along a moving chain meets. Others need spread storage, or a client that was away; and crowns
+    /// are mostly offered before anybody asks for them.
     private static let met = LiarKind.all(depth: 1).map(\.name).filter { !Self.others.contains($0) }
     private static let others = [
-        "gives other subtree hashes", "joins parts to another root", "says that storage is spread which is not",
+        "gives another crown", "gives other subtree hashes", "joins parts to another root",
+        "says that storage is spread which is not",
     ]
 
     /// Where chance has it that a liar of the kind is asked for nothing that it lies about, the next seed is taken.

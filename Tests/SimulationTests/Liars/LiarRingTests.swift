@@ -6,10 +6,11 @@ import Testing
 @testable import Node
 @testable import Simulation
 
-/// A third and half of the holders lie, each in another way, where every fifth packet is lost.
+/// Half of the holders lie, each in another way, where every fifth packet is lost. `tools/soak liars` walks among a
+/// third of them too.
 @Suite("A ring among liars") struct LiarRingTests {
     /// Ten epochs pass while the client fetches, and for a minute it is cut off from two thirds of the ring.
-    @Test(arguments: [(seed: UInt64(111), lying: 2), (seed: 112, lying: 3)])
+    @Test(arguments: [(seed: UInt64(112), lying: 3)])
     func theClientEndsWithTheRightRoot(seed: UInt64, lying: Int) throws {
         print("seed \(seed)")
         var plan = Scenario.amongLiars(seed: seed, blocks: 100)
