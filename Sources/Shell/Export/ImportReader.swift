@@ -73,7 +73,10 @@ struct ImportReader {
             guard !isEnded else { throw ImportFileError.behindTheEnd(position: position) }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
             // What is not ended by a line feed was cut.
-            guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { throw ImportFileError.cut }
+            guard let start = rest.baseAddress, let found = memchr(start, Int32(UInt8(ascii: "\n")), rest.count) else {
+                throw ImportFileError.cut
+            }
+            let end = UnsafeRawPointer(found) - start
             let item = try line(UnsafeRawBufferPointer(rebasing: rest[..<end]), isFirst: isFirst)
             position += end + 1
             if case .end = item { isEnded = true }
