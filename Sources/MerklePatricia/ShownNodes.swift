@@ -12,8 +12,13 @@ public struct ShownNodes: Sendable {
     /// Makes room for so many more.
     public mutating func reserve(_ count: Int) { nodes.reserveCapacity(nodes.count + count) }
 
-    /// Adds a node.
-    public mutating func add(_ node: TrieNode, encoded: [UInt8]) { nodes[Keccak.hash(encoded)] = node }
+    /// Adds a node. Gives what the node above it names it by.
+    @discardableResult
+    public mutating func add(_ node: TrieNode, encoded: [UInt8]) -> NodeReference {
+        let hash = Keccak.hash(encoded)
+        nodes[hash] = node
+        return encoded.count < 32 ? .embedded(encoded) : .hash(hash)
+    }
 
     /// Adds the nodes of one trie.
     ///
@@ -33,51 +38,42 @@ public struct ShownNodes: Sendable {
             let path = branches.paths[index]
             walk.addTwigs(before: path, to: &self)
             let encoded = branches.node(at: index)
+            let branch = add(try TrieNode(decoding: encoded), encoded: encoded)
             let seenFrom = walk.depth(of: path)
             for start in seenFrom < depth && depth < path.count ? [seenFrom, depth] : [seenFrom]
             where start < path.count {
-                add(extension: path.dropFirst(start), over: NodeReference(encodedNode: encoded))
+                add(.extension(path: path.dropFirst(start), child: branch))
             }
-            add(try TrieNode(decoding: encoded), encoded: encoded)
             walk.above.append(path)
         }
         walk.addTwigs(before: nil, to: &self)
     }
 
-    private mutating func add(extension path: Nibbles, over child: NodeReference) {
-        let node = TrieNode.extension(path: path, child: child)
-        add(node, encoded: node.encoded)
-    }
+    @discardableResult
+    private mutating func add(_ node: TrieNode) -> NodeReference { add(node, encoded: node.encoded) }
 
     /// Adds all nodes of the trie over these leaves, which agree in the first `depth` nibbles, as it is seen from
-    /// there. Gives the topmost one's RLP.
-    private mutating func addTwig(_ leaves: LeafColumns, _ places: Range<Int>, seenFrom depth: Int) -> [UInt8] {
+    /// there. Gives what names the topmost one.
+    @discardableResult
+    private mutating func addTwig(
+        _ leaves: LeafColumns, _ places: Range<Int>, seenFrom depth: Int
+    ) -> NodeReference {
         let first = Nibbles(leaves.keys[places.lowerBound])
-        var node: TrieNode
-        if places.count == 1 {
-            node = .leaf(suffix: first.dropFirst(depth), value: leaves.value(at: places.lowerBound))
-        } else {
-            let fork = leaves.keys[places.lowerBound].commonNibbles(leaves.keys[places.upperBound - 1])
-            var branch = BranchNode()
-            var start = places.lowerBound
-            while start < places.upperBound {
-                let below = Nibbles(leaves.keys[start]).prefix(fork + 1)
-                let end = leaves.slice(under: below, in: start..<places.upperBound).upperBound
-                branch[Nibbles(leaves.keys[start])[fork]] = NodeReference(
-                    encodedNode: addTwig(leaves, start..<end, seenFrom: fork + 1))
-                start = end
-            }
-            node = .branch(branch)
-            if fork > depth {
-                let encoded = branch.encoded
-                add(node, encoded: encoded)
-                node = .extension(
-                    path: first.prefix(fork).dropFirst(depth), child: NodeReference(encodedNode: encoded))
-            }
+        guard places.count > 1 else {
+            return add(.leaf(suffix: first.dropFirst(depth), value: leaves.value(at: places.lowerBound)))
         }
-        let encoded = node.encoded
-        add(node, encoded: encoded)
-        return encoded
+        let fork = leaves.keys[places.lowerBound].commonNibbles(leaves.keys[places.upperBound - 1])
+        var branch = BranchNode()
+        var start = places.lowerBound
+        while start < places.upperBound {
+            let key = Nibbles(leaves.keys[start])
+            let end = leaves.slice(under: key.prefix(fork + 1), in: start..<places.upperBound).upperBound
+            branch[key[fork]] = addTwig(leaves, start..<end, seenFrom: fork + 1)
+            start = end
+        }
+        let reference = add(.branch(branch))
+        guard fork > depth else { return reference }
+        return add(.extension(path: first.prefix(fork).dropFirst(depth), child: reference))
     }
 
     /// Goes through branches and leaves in the order of their paths.
@@ -109,12 +105,12 @@ public struct ShownNodes: Sendable {
                 let key = Nibbles(leaves.keys[next])
                 let depth = depth(of: key)
                 let twig = leaves.slice(under: key.prefix(depth), in: next..<(end ?? places.upperBound))
-                _ = shown.addTwig(leaves, twig, seenFrom: depth)
+                shown.addTwig(leaves, twig, seenFrom: depth)
                 var start = depth < sectionDepth ? twig.lowerBound : twig.upperBound
                 while start < twig.upperBound {
                     let section = Nibbles(leaves.keys[start]).prefix(sectionDepth)
                     let part = leaves.slice(under: section, in: start..<twig.upperBound)
-                    _ = shown.addTwig(leaves, part, seenFrom: sectionDepth)
+                    shown.addTwig(leaves, part, seenFrom: sectionDepth)
                     start = part.upperBound
                 }
                 next = twig.upperBound

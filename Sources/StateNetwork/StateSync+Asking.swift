@@ -42,10 +42,7 @@ extension StateSync {
             end(id, .failed, at: now)
         case .success(.records):
             disbelieve(peer, task, isByNames: true, at: now)
-            switch task {
-            case .compare, .sections: end(id, .notKnown, at: now)
-            default: end(id, .refused, at: now)
-            }
+            end(id, task.outcomeOfNames, at: now)
         case .success(.content(let value)):
             do throws(StateContentError) {
                 switch try StateStatus(decoding: value) {

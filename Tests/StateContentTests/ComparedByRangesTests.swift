@@ -59,39 +59,6 @@ import Testing
         }
     }
 
-    /// Of a partly fetched section what is held is led on, and it ends where it did.
-    @Test func aPartIsLedOnUpToItsEnd() throws {
-        print("seed \(Self.seed + 20)")
-        var generator = SeededGenerator(seed: Self.seed + 20)
-        for _ in 0..<4 {
-            let pair = try StatePair(&generator, accounts: 300)
-            for section in try sections(of: pair.after) {
-                let cut = pair.before.leaves.filter { section.contains($0.key.account) }
-                    .randomElement(using: &generator)
-                guard let cut else { continue }
-                let next = Cursor(account: cut.key.account, slot: cut.key.slot ?? .zero)
-                var snapshot = pair.before.snapshot
-                var batch = WriteBatch()
-                batch.deleteRange(.leaves, from: next.firstKey.bytes, upTo: nil)
-                snapshot.apply(batch)
-                var held = record(section, pair.before)
-                held.coverage = .partial(next: next)
-                var compared = ComparedSection(held, in: snapshot)
-                compared.rangeBytes = 8_000
-                let goal = try goal(pair.after, section)
-                while try compared.ask(goal, for: .ranges) {
-                    if Int.random(in: 0..<3, using: &generator) == 0 { try compared.crash() }
-                }
-                #expect(compared.record.coverage == .partial(next: next))
-                let inside = FlatKey(account: next.account)
-                let expected = pair.after.leaves.filter {
-                    section.contains($0.key.account) && $0.key < next.firstKey && $0.key != inside
-                }
-                #expect(try compared.view.leafList().filter { $0.key != inside } == expected)
-            }
-        }
-    }
-
     /// Whether the storage was spread, and whether it is.
     @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
     func anAccountIsLedToItsPlacement(was: Bool, isNow: Bool) throws {

@@ -21,7 +21,9 @@ import Testing
     }
 
     private func goal(_ state: TestState, _ section: Section, number: UInt64 = 99) throws -> ComparedSection.Goal {
-        ComparedSection.Goal(number: number, hash: try state.crown.sectionHash(section.index), view: state.view)
+        ComparedSection.Goal(
+            number: number, hash: try state.crown.sectionHash(section.index), view: state.view,
+            proof: .sections(state.crown))
     }
 
     private func record(_ section: Section, next: Cursor? = nil, _ state: TestState) -> SectionRecord {
@@ -76,7 +78,8 @@ import Testing
     }
 
     /// Of a partly fetched section what is held is led on, and nothing else is asked for: it ends where it did.
-    @Test(arguments: [false, true]) func aPartIsLedOnUpToItsEnd(crashes: Bool) throws {
+    @Test(arguments: [false, true], [ComparedSection.Means.nodes, .ranges])
+    func aPartIsLedOnUpToItsEnd(crashes: Bool, means: ComparedSection.Means) throws {
         print("seed \(Self.seed + 20)")
         var generator = SeededGenerator(seed: Self.seed + 20)
         for _ in 0..<4 {
@@ -92,9 +95,9 @@ import Testing
                 batch.deleteRange(.leaves, from: next.firstKey.bytes, upTo: nil)
                 snapshot.apply(batch)
                 var compared = ComparedSection(record(section, next: next, pair.before), in: snapshot)
-                (compared.maxBytes, compared.places) = (2_000, 4)
+                (compared.maxBytes, compared.places, compared.rangeBytes) = (2_000, 4, 8_000)
                 let goal = try goal(pair.after, section)
-                while try compared.ask(goal) {
+                while try compared.ask(goal, for: means) {
                     if crashes, Int.random(in: 0..<3, using: &generator) == 0 { try compared.crash() }
                 }
                 #expect(compared.record.coverage == .partial(next: next))

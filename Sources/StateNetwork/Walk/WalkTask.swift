@@ -85,6 +85,15 @@ public enum WalkTask: Sendable, Hashable {
         }
     }
 
+    /// What it says of a peer that it answers with names of others: it has never heard of such content, or, where every
+    /// version knows it, it does not have it.
+    var outcomeOfNames: AskOutcome {
+        switch self {
+        case .compare(_, _, _, .places), .sections: .notKnown
+        default: .refused
+        }
+    }
+
     /// Whether somebody else's answer to the same came first, so that this one will bring nothing more.
     func isOvertaken(_ book: SectionBook) -> Bool {
         switch self {

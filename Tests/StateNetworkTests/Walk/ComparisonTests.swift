@@ -81,6 +81,19 @@ import Testing
         #expect(changes.rangeBytes(isSampling: false, usual: usual) == nil, "what came last counts")
     }
 
+    /// Ranges are known to every version: who answers one with names lacks the section, and still knows subtree hashes.
+    @Test func whoAnswersARangeWithNamesKnowsSubtreeHashes() throws {
+        #expect(comparison(to: 9).outcomeOfNames == .refused)
+        #expect(comparison(to: 9, rangeBytes: nil).outcomeOfNames == .notKnown)
+        var walk = walk()
+        try refuse(&walk)
+        for _ in 0..<2 {
+            let asked = try #require(walk.plan().asked.first)
+            walk.finish(asked, try #require(asked.task).outcomeOfNames)
+        }
+        #expect(walk.plan().drops.isEmpty, "nothing is begun again for that")
+    }
+
     /// Not one leaf fits the range: a larger one is asked for, and nobody is taken to withhold the section.
     @Test func aRangeThatHoldsNothingIsDoubled() throws {
         var walk = walk()
