@@ -48,22 +48,9 @@ struct JSONForm: ExportForm {
     private var hasSlot = false
 
     mutating func begin(_ head: ExportHead, _ text: inout ExportText) {
-        text.add("{\"block\": ")
-        text.number(head.header.number)
-        text.add(", \"hash\": ")
-        text.quoted(head.header.hash)
-        text.add(", \"root\": ")
-        text.quoted(head.header.stateRoot)
-        text.add(", ")
-        if let accounts = head.storageOf {
-            text.add("\"storageOf\": [")
-            for (place, account) in accounts.enumerated() {
-                if place > 0 { text.add(", ") }
-                text.quoted(account)
-            }
-            text.add("], ")
-        }
-        text.add("\"accounts\": {")
+        text.add("{")
+        text.fields(of: head)
+        text.add(", \"accounts\": {")
     }
 
     /// The document has no place for them.
@@ -116,20 +103,8 @@ struct JSONLinesForm: ExportForm {
         text.number(head.network.chainID)
         text.add(", \"genesisHash\": ")
         text.quoted(head.network.genesisHash)
-        text.add(", \"block\": ")
-        text.number(head.header.number)
-        text.add(", \"hash\": ")
-        text.quoted(head.header.hash)
-        text.add(", \"root\": ")
-        text.quoted(head.header.stateRoot)
-        if let accounts = head.storageOf {
-            text.add(", \"storageOf\": [")
-            for (place, account) in accounts.enumerated() {
-                if place > 0 { text.add(", ") }
-                text.quoted(account)
-            }
-            text.add("]")
-        }
+        text.add(", ")
+        text.fields(of: head)
         text.add("}\n")
     }
 
@@ -171,6 +146,23 @@ struct JSONLinesForm: ExportForm {
 }
 
 extension ExportText {
+    /// Which state it is, and of which accounts it has storage, as both forms say it.
+    fileprivate mutating func fields(of head: ExportHead) {
+        add("\"block\": ")
+        number(head.header.number)
+        add(", \"hash\": ")
+        quoted(head.header.hash)
+        add(", \"root\": ")
+        quoted(head.header.stateRoot)
+        guard let accounts = head.storageOf else { return }
+        add(", \"storageOf\": [")
+        for (place, account) in accounts.enumerated() {
+            if place > 0 { add(", ") }
+            quoted(account)
+        }
+        add("]")
+    }
+
     /// An account's own fields, as both forms have them.
     fileprivate mutating func fields(of account: StateAccount, code: [UInt8]?) {
         add("\"nonce\": ")
