@@ -133,7 +133,7 @@ struct NetMachine: NodeMachine {
             directives.append(.send(bytes, to: endpoint))
         case .talkRequested(let address, NetMachine.name, let request, let token):
             discovery.respond(to: token, response: answer(request, to: address, at: now), at: now)
-        case .talkAnswered(let id, let result) where id == talk:
+        case .talkAnswered(let id, let result, _) where id == talk:
             switch result {
             case .success(let answer): take(answer, at: now)
             case .failure(let error): fail("the far end does not answer: \(error)")

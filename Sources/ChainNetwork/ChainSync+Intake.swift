@@ -38,7 +38,9 @@ extension ChainSync {
         if checkpointRequest == tag { checkpointRequest = nil }
         if let requests = peers[request.peer]?.requests { peers[request.peer]?.requests = max(0, requests - 1) }
         for index in segments.indices {
-            if case .asked(tag) = segments[index].state { segments[index].state = .wanted }
+            guard case .asked(let tags) = segments[index].state, tags.contains(tag) else { continue }
+            let others = tags.filter { $0 != tag }
+            segments[index].state = others.isEmpty ? .wanted : .asked(others)
         }
         return request
     }
@@ -48,7 +50,7 @@ extension ChainSync {
     /// What a request gave: the content, or nil where none came (no answer, an error, a list of other nodes).
     mutating func answered(_ tag: RequestTag, _ content: [UInt8]?, at now: Instant) {
         defer { plan(at: now) }
-        let index = segments.firstIndex { if case .asked(tag) = $0.state { true } else { false } }
+        let index = segments.firstIndex { if case .asked(let tags) = $0.state { tags.contains(tag) } else { false } }
         let isCheckpoint = checkpointRequest == tag
         guard let request = release(tag), attested.conflict == nil else { return }
         let peer = request.peer

@@ -57,7 +57,9 @@ extension ChainSync {
         // A plan that has changed something may be followed by another one that does.
         guard settled != nil else { return }
         settled = nil
-        settled = Settled(until: nextEnd, deadline: nextDeadline)
+        let double = nextDouble(after: now)
+        settled = Settled(
+            until: [nextEnd, double].compactMap { $0 }.min(), deadline: [nextDeadline, double].compactMap { $0 }.min())
     }
 
     /// When the first request is overdue or the first peer has rested.
@@ -93,8 +95,37 @@ extension ChainSync {
                 let peer = peers.choose(for: segments[index].first, at: now, using: &generator),
                 let tag = request(segments[index].first, segments[index].count, of: peer, at: now)
             else { continue }
-            segments[index].state = .asked(tag)
+            segments[index].state = .asked([tag])
         }
+        planDoubles(at: now)
+    }
+
+    /// Asks a second peer for batches that take long: one who opens a stream and sends nothing would hold up all that
+    /// comes after his for as long as a request may take. Whichever answer comes first is taken.
+    private mutating func planDoubles(at now: Instant) {
+        for index in segments.indices {
+            guard case .asked(let tags) = segments[index].state, let due = doubling(tags), due <= now else { continue }
+            let asked = tags.compactMap { requests[$0]?.peer }
+            guard let peer = peers.choose(for: segments[index].first, except: asked, at: now, using: &generator),
+                let tag = request(segments[index].first, segments[index].count, of: peer, at: now)
+            else { continue }
+            segments[index].state = .asked(tags + [tag])
+        }
+    }
+
+    /// When a batch is asked of one more peer; nil where enough were.
+    private func doubling(_ tags: [RequestTag]) -> Instant? {
+        guard tags.count < ChainNetworkLimits.askedOfAtOnce, let last = tags.last.flatMap({ requests[$0] }) else {
+            return nil
+        }
+        return last.sentAt + ChainNetworkLimits.batchPatience
+    }
+
+    /// When the next batch has taken long. One that has, and that nobody else could be asked for, waits for peers.
+    private func nextDouble(after now: Instant) -> Instant? {
+        segments.compactMap { segment in
+            if case .asked(let tags) = segment.state { doubling(tags) } else { nil }
+        }.filter { $0 > now }.min()
     }
 
     /// The highest block for which there can be room above the final one.

@@ -38,7 +38,8 @@ public struct ChainSync: Sendable {
     struct Segment: Sendable {
         enum State: Sendable {
             case wanted
-            case asked(RequestTag)
+            /// Of one peer, or of several where the first is slow.
+            case asked([RequestTag])
             case received(from: Bytes32, [CertifiedHeader])
         }
         var first: UInt64
@@ -76,7 +77,8 @@ public struct ChainSync: Sendable {
         let count: Int
         /// Whether each header is to be the child of the one before.
         let isRun: Bool
-        let deadline: Instant
+        let sentAt: Instant
+        var deadline: Instant { sentAt + ChainNetworkLimits.requestTimeout }
         /// false once what it was for is given up.
         var isWanted = true
     }
@@ -228,8 +230,7 @@ public struct ChainSync: Sendable {
         let tag = RequestTag(value: nextTag)
         nextTag += 1
         requests[tag] = Request(
-            peer: peer, first: first, count: Int(key.count), isRun: key.stride == 1,
-            deadline: now + ChainNetworkLimits.requestTimeout)
+            peer: peer, first: first, count: Int(key.count), isRun: key.stride == 1, sentAt: now)
         peers[peer]?.requests += 1
         directives.append(.request(peer: peer, key: ChainContentKey.headers(key).encoded, tag: tag))
         return tag

@@ -103,10 +103,13 @@ struct HeaderPeers: Sendable {
     }
 
     /// One of the least busy that claim to serve `number` and may be asked.
-    func choose(for number: UInt64, at now: Instant, using generator: inout SeededGenerator) -> Bytes32? {
+    func choose(
+        for number: UInt64, except asked: [Bytes32] = [], at now: Instant, using generator: inout SeededGenerator
+    ) -> Bytes32? {
         var least = ChainNetworkLimits.requestsPerPeer
         var able: [Bytes32] = []
         for (id, peer) in all where !peer.isResting(at: now) && peer.serves(number) && peer.requests <= least {
+            if asked.contains(id) { continue }
             if peer.requests < least { able.removeAll() }
             least = peer.requests
             able.append(id)

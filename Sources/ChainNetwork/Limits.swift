@@ -16,6 +16,9 @@ public enum ChainNetworkLimits {
     public static let requestsPerPeer = 2
     /// A request unanswered for so long is given to another peer; the overlay's own timeout usually comes first.
     public static let requestTimeout = Interval.seconds(30)
+    /// How long a batch is waited for before a second peer is asked for it too: 140 KB at 100 kB/s, and a handshake. So
+    /// many peers are asked at once.
+    static let batchPatience = Interval.milliseconds(1_500), askedOfAtOnce = 2
     /// Failures in a row after which a peer is no longer waited for as the one who has the checkpoint's header.
     static let checkpointAttempts = 2
     /// Failures in a row after which a line that is weighed is given up: what was read of it is forgotten.

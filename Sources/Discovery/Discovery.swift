@@ -31,7 +31,8 @@ import Primitives
 //
 // Every rule and limit with its source: Specs/wire.md, 1.1.
 //
-// Why not otherwise. Retransmission is left to those above: they know what is worth repeating. Keys are kept in
+// Why not otherwise. A request is sent again here and not above: a floor that asks anew has a new id, and whoever got
+// the first one would carry it out a second time. Keys are kept in
 // libcrypto contexts per session and direction, since setting one up costs as much as sealing a packet. Nonces are a
 // counter and a tail that is random per session, not per packet: as unique, and a WHOAREYOU is matched without
 // remembering every packet sent. There is no clock, no socket and no randomness here but what is handed in: the same
@@ -84,7 +85,9 @@ public struct Discovery: Machine {
         case send([UInt8], to: Endpoint)
         /// A TALKREQ under one of the configured protocols. It may be left unanswered.
         case talkRequested(from: NodeAddress, protocol: [UInt8], request: [UInt8], TalkToken)
-        case talkAnswered(TalkID, Result<[UInt8], DiscoveryError>)
+        /// A TALKREQ of ours has ended. `roundTrip`: from its sending to its answer; nil where it was sent more than
+        /// once, or has failed.
+        case talkAnswered(TalkID, Result<[UInt8], DiscoveryError>, roundTrip: Interval?)
         /// The nodes nearest to the target that answered, nearest first.
         case lookupFinished(LookupID, [NodeRecord])
         /// The other side has proven its key and address.
@@ -102,6 +105,7 @@ public struct Discovery: Machine {
     var requests: Requests
     var directory: Directory
     var ownAddress: OwnAddress
+    private var recent = RecentRequests()
     private var nextTalk: UInt64 = 0
 
     /// Throws if `record` is not one that `key` signed.
@@ -267,10 +271,18 @@ public struct Discovery: Machine {
             }
         case .talkRequest(let id, let name, let request):
             let token = TalkToken(address: address, requestID: id)
-            if configuration.talkProtocols.contains(name) {
-                tell(.talkRequested(from: address, protocol: name, request: request, token))
-            } else {
+            guard configuration.talkProtocols.contains(name) else {
                 respond(to: token, response: [], at: now)
+                return
+            }
+            switch recent.see(request, of: name, token, at: now) {
+            case .new:
+                tell(.talkRequested(from: address, protocol: name, request: request, token))
+            case .known:
+                requests.sessions.statistics.repetitionsReceived += 1
+            case .answered(let answer):
+                requests.sessions.statistics.repetitionsReceived += 1
+                requests.sessions.send(answer, to: address)
             }
         case .pong(let id, let sequence, let bytes, let port):
             guard let number = requests.number(of: id, from: address),
@@ -285,9 +297,9 @@ public struct Discovery: Machine {
             guard let number = requests.number(of: id, from: address),
                 case .talk(let talk) = requests.pending[number]?.purpose
             else { return }
-            requests.close(number)
+            let request = requests.answered(number, at: now)
             directory.noteAnswer(address, at: now)
-            tell(.talkAnswered(talk, .success(response)))
+            tell(.talkAnswered(talk, .success(response), roundTrip: request?.roundTrip(answered: now)))
         case nil:
             return
         }
@@ -314,7 +326,7 @@ public struct Discovery: Machine {
             directory.remember(record, at: now, through: &requests)
             ownAddress.noteSent(to: endpoint, at: now)
         case .failed(let request, let error):
-            if case .talk(let id) = request.purpose { tell(.talkAnswered(id, .failure(error))) }
+            if case .talk(let id) = request.purpose { tell(.talkAnswered(id, .failure(error), roundTrip: nil)) }
             directory.failed(request, at: now, through: &requests)
         case .unreached(let record, let endpoint, let waiting):
             let other = requests.addresses.other(than: endpoint, of: record)
@@ -405,7 +417,7 @@ public struct Discovery: Machine {
                 .talkRequest($0, protocol: name, request: request)
             }
         } catch {
-            tell(.talkAnswered(id, .failure(error)))
+            tell(.talkAnswered(id, .failure(error), roundTrip: nil))
         }
         settle(at: now)
         return id
@@ -441,8 +453,9 @@ public struct Discovery: Machine {
     /// Answers a TALKREQ, to the address it came from. False when the answer is too large or the session is gone.
     @discardableResult
     public mutating func respond(to token: TalkToken, response: [UInt8], at now: Instant) -> Bool {
-        let message = Message.talkResponse(token.requestID, response: response)
-        return requests.sessions.send(message.encoded, to: token.address) != nil
+        let message = Message.talkResponse(token.requestID, response: response).encoded
+        recent.answered(token, with: message)
+        return requests.sessions.send(message, to: token.address) != nil
     }
 
     /// Looks for the nodes nearest to `target`; `lookupFinished` follows exactly once.

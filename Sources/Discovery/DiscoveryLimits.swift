@@ -32,6 +32,20 @@ public enum DiscoveryLimits {
     package static let namedAddresses = 4_096
     /// Bytes that an address may have been named with and still be sent: a dozen packets, so that nobody saves them up.
     package static let namedCredit = 1_200
+    /// How long a WHOAREYOU is waited for before it is asked for again: a far round trip. A handshake's second holds
+    /// four.
+    static let openingPatience = Interval.milliseconds(250)
+    /// Times a request is sent again while nobody answers. sigp/discv5 repeats once; two fit into 500 ms.
+    static let repetitions = 2
+    /// A request is sent again after so long at the earliest: less would double the requests of a busy peer.
+    static let leastPatience = Interval.milliseconds(100)
+    /// The same where no answer of the peer was timed yet: half of what a request has.
+    static let unknownPatience = Interval.milliseconds(250)
+    /// Requests of others remembered, so that a repetition is not carried out twice: 2.4 MB of requests and answers.
+    /// One that was pushed out is carried out twice, no more.
+    static let recentRequests = 1_024
+    /// How long each is remembered: longer than anybody waits for an answer. sigp/discv5 repeats after 1 s.
+    static let recentTime = Interval.seconds(5)
     /// Records one FINDNODE is answered with at most. discv5: a bucket.
     static let nodesPerAnswer = 16
     /// NODES packets one answer may come in at most: one record each is the worst that is sensible.

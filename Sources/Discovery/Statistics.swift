@@ -19,6 +19,10 @@ extension Discovery {
         public internal(set) var recordsRefused: UInt64 = 0
         /// Packets not sent to addresses that strangers named: there was no credit for them.
         public internal(set) var contactsRefused: UInt64 = 0
+        /// Times that a request of ours was sent again.
+        public internal(set) var requestsRepeated: UInt64 = 0
+        /// Requests of others that came again and were not carried out a second time.
+        public internal(set) var repetitionsReceived: UInt64 = 0
         /// Requests of ours that ended without an answer.
         public internal(set) var requestsFailed: UInt64 = 0
     }

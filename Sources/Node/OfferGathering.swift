@@ -26,6 +26,34 @@ struct OfferGathering: Sendable {
         var items: [ContentItem] = []
         var bytes = 0
         var due: Instant
+
+        mutating func add(_ item: ContentItem) {
+            items.append(item)
+            bytes += item.key.count + item.value.count
+        }
+
+        mutating func remove(where isGone: ([UInt8]) -> Bool) {
+            items.removeAll { isGone($0.key) }
+            bytes = items.reduce(0) { $0 + $1.key.count + $1.value.count }
+        }
+    }
+
+    /// The newest keys that a peer has offered, so many at most.
+    private struct HeardKeys {
+        /// In the order in which they came, from `oldest` on and round.
+        private var order: [[UInt8]] = []
+        private var oldest = 0
+        private var known: Set<[UInt8]> = []
+
+        func contains(_ key: [UInt8]) -> Bool { known.contains(key) }
+
+        mutating func insert(_ key: [UInt8]) {
+            guard known.insert(key).inserted else { return }
+            guard order.count == NodeLimits.heardKeys else { return order.append(key) }
+            known.remove(order[oldest])
+            order[oldest] = key
+            oldest = (oldest + 1) % NodeLimits.heardKeys
+        }
     }
 
     /// One offer that is made now.
@@ -44,8 +72,8 @@ struct OfferGathering: Sendable {
     private var stacks: [Lane: Stack] = [:]
     /// Those that had all that was last offered to them.
     private var supplied: Set<Lane> = []
-    /// Keys that peers have offered here lately, oldest first: they need not be offered to them.
-    private var heard: [Lane: ArraySlice<[UInt8]>] = [:]
+    /// What peers have offered here lately: it need not be offered to them.
+    private var heard: [Lane: HeardKeys] = [:]
     private var underway: [Overlay.OfferID: Ready] = [:]
 
     /// `threshold`: of the network's rule.
@@ -62,16 +90,17 @@ struct OfferGathering: Sendable {
     /// Something is to be offered to a peer. What is no block goes at once.
     mutating func add(_ items: [ContentItem], to peer: Bytes32, on network: NetworkID, at now: Instant) {
         let lane = Lane(network: network, peer: peer)
-        let known = heard[lane] ?? []
-        var stack = stacks[lane] ?? Stack(due: now + delay(of: lane))
-        for item in items where !known.contains(item.key) {
-            stack.items.append(item)
-            stack.bytes += item.key.count + item.value.count
-            if network == .state, OfferGathering.block(of: item.key) == nil { stack.due = now }
+        let known = heard[lane]
+        let due = now + delay(of: lane)
+        for item in items where known?.contains(item.key) != true {
+            let isUrgent = network == .state && OfferGathering.block(of: item.key) == nil
+            stacks[lane, default: Stack(due: due)].add(item)
+            if isUrgent { stacks[lane]?.due = now }
         }
-        guard !stack.items.isEmpty else { return }
-        if stack.items.count >= NodeLimits.gatheredItems || stack.bytes >= NodeLimits.gatheredBytes { stack.due = now }
-        stacks[lane] = stack
+        guard let stack = stacks[lane] else { return }
+        if stack.items.count >= NodeLimits.gatheredItems || stack.bytes >= NodeLimits.gatheredBytes {
+            stacks[lane]?.due = now
+        }
     }
 
     /// A peer has offered these itself.
@@ -88,7 +117,7 @@ struct OfferGathering: Sendable {
 
     private mutating func note(_ keys: [[UInt8]], in lane: Lane) {
         guard !keys.isEmpty else { return }
-        heard[lane] = ((heard[lane] ?? []) + keys).suffix(NodeLimits.heardKeys)
+        for key in keys { heard[lane, default: HeardKeys()].insert(key) }
         remove(from: lane) { keys.contains($0) }
     }
 
@@ -119,6 +148,7 @@ struct OfferGathering: Sendable {
 
     /// Takes what is due. What is made of it is told by `began`.
     mutating func takeDue(at now: Instant) -> [Ready] {
+        guard let deadline, deadline <= now else { return [] }
         let due = stacks.filter { $0.value.due <= now }.keys.sorted { a, b in
             (a.peer, a.network == .chain ? 1 : 0) < (b.peer, b.network == .chain ? 1 : 0)
         }
@@ -146,10 +176,8 @@ struct OfferGathering: Sendable {
     }
 
     private mutating func remove(from lane: Lane, where isGone: ([UInt8]) -> Bool) {
-        guard var stack = stacks[lane] else { return }
-        stack.items.removeAll { isGone($0.key) }
-        stack.bytes = stack.items.reduce(0) { $0 + $1.key.count + $1.value.count }
-        stacks[lane] = stack.items.isEmpty ? nil : stack
+        stacks[lane]?.remove(where: isGone)
+        if stacks[lane]?.items.isEmpty == true { stacks[lane] = nil }
     }
 
     private func delay(of lane: Lane) -> Interval {

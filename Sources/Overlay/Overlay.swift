@@ -251,8 +251,8 @@ public struct Overlay: Machine {
             wire.directives.append(.send(datagram, to: endpoint))
         case .talkRequested(let address, let name, let request, let token):
             asked(request, of: name, by: address, token)
-        case .talkAnswered(let id, let result):
-            if let (talk, old) = wire.talk(answeredBy: id) {
+        case .talkAnswered(let id, let result, let roundTrip):
+            if let (talk, old) = wire.talk(answeredBy: id, after: roundTrip) {
                 if let old { follow(talk, from: old) }
                 answered(talk, PortalWire.read(result))
             }

@@ -268,10 +268,13 @@ public struct AskCandidate: Sendable {
     public let load: Int
     /// Whether another peer of its network prefix (IPv4 /24, IPv6 /48; loopback exempt) has something to answer.
     public let sharesPrefix: Bool
+    /// How long it has owed an answer, where that is longer than usual: it may owe the next one as long.
+    public let silentFor: Interval
 
-    public init(id: Bytes32, load: Int, sharesPrefix: Bool = false) {
+    public init(id: Bytes32, load: Int, sharesPrefix: Bool = false, silentFor: Interval = .zero) {
         self.id = id
         self.load = load
         self.sharesPrefix = sharesPrefix
+        self.silentFor = silentFor
     }
 }

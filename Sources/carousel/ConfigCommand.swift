@@ -33,7 +33,7 @@ extension Carousel {
             let given = try Settings(
                 [command] + (config.map { ["--config", $0] } ?? []),
                 environment: ProcessInfo.processInfo.environment)
-            let parsed: ParsableCommand
+            let parsed: any ParsableCommand
             do { parsed = try Carousel.parseAsRoot(given.arguments) } catch {
                 let text = Carousel.message(for: error)
                 throw ValidationError(text + given.origin(ofErrorIn: text))

@@ -1,8 +1,9 @@
 import Chain
 import ChainLab
-import ChainNetwork
 import Primitives
 import Testing
+
+@testable import ChainNetwork
 
 @Suite struct ChainSyncTests {
     // MARK: The walk
@@ -99,6 +100,36 @@ import Testing
         other.add(3, server)
         other.settle(limit: .zero)
         #expect(other.client.head == headers[449].point)
+    }
+
+    /// Who opens a stream and sends nothing holds the walk up for a moment, and not for as long as a request may take.
+    @Test func aBatchThatIsOwedIsAskedOfASecondPeer() throws {
+        let made = try MadeChain()
+        let headers = try MadeChain.run(on: made.genesis, 250)
+        let server = try made.machine(made.published(headers))
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 7))
+        cluster.add(1, claim: server.localPayload) { _ in nil }
+        cluster.settle(limit: .zero)
+        #expect(cluster.asked == [Cluster.id(1): ChainNetworkLimits.requestsPerPeer])
+        // The good one comes when the silent one has been asked already.
+        cluster.add(2, server)
+        cluster.settle(limit: ChainNetworkLimits.batchPatience)
+        #expect(cluster.client.head == headers[249].point)
+        #expect(cluster.penalised.isEmpty && cluster.now <= Instant.zero + ChainNetworkLimits.batchPatience)
+        // Nobody is asked for what has come, and what the silent one owes ends by itself.
+        let asked = cluster.asked
+        cluster.settle(limit: .seconds(60))
+        #expect(cluster.asked == asked && cluster.client.requests.isEmpty)
+    }
+
+    /// While nobody else is there, one peer is asked once and not again and again.
+    @Test func aBatchIsOwedByOneWhereNobodyElseIsThere() throws {
+        let made = try MadeChain()
+        let server = try made.machine(made.published(try MadeChain.run(on: made.genesis, 90)))
+        var cluster = Cluster(try ChainSync(configuration: made.configuration, seed: 7))
+        cluster.add(1, claim: server.localPayload) { _ in nil }
+        cluster.settle(limit: .seconds(25))
+        #expect(cluster.asked.values.reduce(0, +) <= 2 && cluster.now <= Instant.zero + .seconds(25))
     }
 
     @Test func aPeerThatServesFewAtATimeIsAskedAgain() throws {

@@ -388,7 +388,7 @@ import Testing
         world.run(.seconds(5))
         var ends: [TalkID: Int] = [:]
         var successes = 0
-        for case .talkAnswered(let id, let result) in world.told[0] {
+        for case .talkAnswered(let id, let result, _) in world.told[0] {
             ends[id, default: 0] += 1
             if case .success = result { successes += 1 }
         }

@@ -19,6 +19,8 @@ struct DiscoveryWorld {
     var latency = Interval.milliseconds(20)
     /// Datagrams of a hundred that are lost.
     var lossPercent = 0
+    /// So many of the datagrams that are sent next are lost.
+    var losesNext = 0
     /// How often each datagram arrives.
     var copies = 1
     /// Every datagram sent, delivered or not.
@@ -97,6 +99,10 @@ struct DiscoveryWorld {
     mutating func send(_ bytes: [UInt8], from: Endpoint, to: Endpoint) {
         let delivery = Delivery(at: now + latency, bytes: bytes, from: from, to: to)
         log.append(delivery)
+        guard losesNext == 0 else {
+            losesNext -= 1
+            return
+        }
         guard Int(generator.next() % 100) >= lossPercent else { return }
         for _ in 0..<copies { wire.add(delivery, at: delivery.at) }
     }
@@ -132,7 +138,7 @@ struct DiscoveryWorld {
 
     /// The answer to a TALKREQ of ours, if there was one.
     func answer(_ index: Int, _ id: TalkID) -> Result<[UInt8], DiscoveryError>? {
-        for case .talkAnswered(id, let result) in told[index] { return result }
+        for case .talkAnswered(id, let result, _) in told[index] { return result }
         return nil
     }
 

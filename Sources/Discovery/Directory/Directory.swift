@@ -240,7 +240,7 @@ struct Directory: Sendable {
             if AddressScope.mayRelay(record, with: address.endpoint) { noteNamed(record, &requests.addresses) }
         }
         if requests.pending[number]?.note(encoded, total: total, records: records) == true,
-            let request = requests.close(number)
+            let request = requests.answered(number, at: now)
         {
             finishNodes(request, at: now, through: &requests)
         }
@@ -284,7 +284,7 @@ struct Directory: Sendable {
         case .record, .lookup, .talk, nil:
             return false
         }
-        requests.close(number)
+        requests.answered(number, at: now)
         noteAnswer(address, at: now)
         noteSequence(sequence, of: address, at: now, through: &requests)
         verifyNext(at: now, through: &requests)

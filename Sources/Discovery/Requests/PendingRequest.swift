@@ -36,6 +36,12 @@ struct PendingRequest: Sendable {
     let timeout: Interval
     /// nil while it waits behind a handshake.
     var deadline: Instant?
+    /// When it was sent first and last in the session that it is under way in.
+    var sentFirst = Instant.zero, sentLast = Instant.zero
+    /// Times it was sent again since it was sent first.
+    var repetitions = 0
+    /// When it is sent again if nobody has answered; nil for not any more.
+    var repeatsAt: Instant?
     /// The packet it went out with.
     var nonce: Nonce?
     /// Times it was packed into a handshake. A peer that challenges us without end gets two.
@@ -54,6 +60,11 @@ struct PendingRequest: Sendable {
         self.purpose = purpose
         self.message = message
         self.timeout = timeout
+    }
+
+    /// How long its answer took that has come at `now`; nil where it was sent more than once.
+    func roundTrip(answered now: Instant) -> Interval? {
+        deadline != nil && repetitions == 0 ? now - sentFirst : nil
     }
 
     /// One packet of NODES of `total` has come; `taken` is all that was taken so far, of this one too. True when it was

@@ -8,6 +8,9 @@ import Primitives
 //                          under the new keys: the session *stands*, the queue leaves
 //
 // Every request ends exactly once: whoever takes its answer closes it, or it comes out as an outcome.
+//
+// One that is in flight is sent again, the same message in a new packet, when its answer takes longer than answers of
+// this peer do (`AnswerTimes`). Whoever gets it twice knows it by its id (`RecentRequests`).
 
 /// Requests of ours and the handshakes that they wait for.
 struct Requests: Sendable {
@@ -26,7 +29,8 @@ struct Requests: Sendable {
     /// What a deadline is for. It is void when the request or attempt is gone by then.
     private enum Deadline: Sendable {
         case request(UInt32)
-        /// Half of an attempt's time is over.
+        case repetition(UInt32)
+        /// Nobody has asked who we are for a while.
         case reopen(NodeAddress, serial: UInt64)
         case attempt(NodeAddress, serial: UInt64)
     }
@@ -71,11 +75,16 @@ struct Requests: Sendable {
                 if conversations[request.address]?.attempt?.phase == .awaitingAnswer {
                     endAttempt(request.address, at: now)
                 }
+            case .repetition(let id):
+                guard let due = pending[id]?.repeatsAt, due <= now else { continue }
+                repeatRequest(id, at: now)
             case .reopen(let address, let serial):
                 guard let attempt = conversations[address]?.attempt, attempt.serial == serial,
                     attempt.phase == .awaitingChallenge, mayOpen(address, isProven: attempt.isProven, at: now)
                 else { continue }
                 sessions.sendOpening(to: address, tail: attempt.tail)
+                deadlines.add(
+                    .reopen(address, serial: serial), at: now + DiscoveryLimits.openingPatience)
             case .attempt(let address, let serial):
                 if conversations[address]?.attempt?.serial == serial { abandonAttempt(address, at: now) }
             }
@@ -166,8 +175,37 @@ struct Requests: Sendable {
         let deadline = now + request.timeout
         pending[id]?.nonce = nonce
         pending[id]?.deadline = deadline
+        pending[id]?.sentFirst = now
+        pending[id]?.sentLast = now
+        pending[id]?.repetitions = 0
         conversations[request.address, default: Conversation()].inFlight.append(id)
         deadlines.add(.request(id), at: deadline)
+        scheduleRepetition(id, at: now)
+    }
+
+    /// Plans the next sending of a request without an answer, if there is time for it before the request fails.
+    private mutating func scheduleRepetition(_ id: UInt32, at now: Instant) {
+        guard let request = pending[id], let deadline = request.deadline else { return }
+        pending[id]?.repeatsAt = nil
+        guard request.repetitions < DiscoveryLimits.repetitions else { return }
+        let patience = sessions.answerTimes(of: request.address).patience
+        let due = now + Interval(microseconds: patience.microseconds << request.repetitions)
+        guard due < deadline else { return }
+        pending[id]?.repeatsAt = due
+        deadlines.add(.repetition(id), at: due)
+    }
+
+    /// Sends a request again, in the session that it was sent in.
+    private mutating func repeatRequest(_ id: UInt32, at now: Instant) {
+        guard let address = pending[id]?.address, let message = pending[id]?.message else { return }
+        // It was inside a handshake packet that may be lost: what follows is then challenged again. See `advance`.
+        if conversations[address]?.attempt?.phase == .awaitingAnswer { endAttempt(address, at: now) }
+        guard let nonce = sessions.send(message, to: address) else { return }
+        sessions.statistics.requestsRepeated += 1
+        pending[id]?.nonce = nonce
+        pending[id]?.sentLast = now
+        pending[id]?.repetitions += 1
+        scheduleRepetition(id, at: now)
     }
 
     /// The pending request that an answer with `id` from `address` belongs to.
@@ -178,9 +216,21 @@ struct Requests: Sendable {
         return own
     }
 
-    /// Takes a request off the books. Every request passes here exactly once.
+    /// Ends a request whose answer has come.
     @discardableResult
-    mutating func close(_ id: UInt32) -> PendingRequest? {
+    mutating func answered(_ id: UInt32, at now: Instant) -> PendingRequest? {
+        guard let request = close(id) else { return nil }
+        // What waits behind a handshake again, and is answered meanwhile, was sent at a time that nobody knows.
+        if request.deadline != nil {
+            sessions.timed(
+                request.address, sent: request.sentFirst, repeated: request.repetitions > 0 ? request.sentLast : nil,
+                answered: now)
+        }
+        return request
+    }
+
+    /// Takes a request off the books. Every request passes here exactly once.
+    private mutating func close(_ id: UInt32) -> PendingRequest? {
         guard let request = pending.removeValue(forKey: id) else { return nil }
         conversations[request.address]?.inFlight.removeAll { $0 == id }
         dropIfIdle(request.address)
@@ -198,17 +248,15 @@ struct Requests: Sendable {
 
     // MARK: Attempts
 
-    /// Sends a packet that cannot be read, so that the node there asks who we are. Another follows when half the time
-    /// is over without a WHOAREYOU: this is the one loss that would fail everything that waits. False where nothing may
-    /// be sent there.
+    /// Sends a packet that cannot be read, so that the node there asks who we are. Others follow while no WHOAREYOU
+    /// comes: this is the one loss that would fail everything that waits. False where nothing may be sent there.
     private mutating func beginAttempt(_ route: Route, at now: Instant) -> Bool {
         let address = route.address
         guard let record = route.record, mayOpen(address, isProven: route.isProven, at: now) else { return false }
         outcomes.append(.contacted(record, address.endpoint))
         let attempt = register(record, isProven: route.isProven, for: address, at: now)
         addresses.count(\.tried, address.endpoint)
-        let half = Interval(microseconds: configuration.handshakeTimeout.microseconds / 2)
-        deadlines.add(.reopen(address, serial: attempt.serial), at: now + half)
+        deadlines.add(.reopen(address, serial: attempt.serial), at: now + DiscoveryLimits.openingPatience)
         sessions.sendOpening(to: address, tail: attempt.tail)
         return true
     }
@@ -359,7 +407,10 @@ struct Requests: Sendable {
         for id in flying where pending[id]?.handshakes ?? 0 >= 2 { fail(id, .timeout) }
         let rest = flying.filter { pending[$0] != nil }
         let ordered = rest.filter { pending[$0]?.nonce == nonce } + rest.filter { pending[$0]?.nonce != nonce }
-        for id in ordered { pending[id]?.deadline = nil }
+        for id in ordered {
+            pending[id]?.deadline = nil
+            pending[id]?.repeatsAt = nil
+        }
         conversations[address]?.inFlight = []
         conversations[address]?.queue.insert(contentsOf: ordered.map { .request($0) }, at: 0)
     }

@@ -28,6 +28,8 @@ struct Session: Sendable {
     private var previousFirst = false
     /// PING and FINDNODE the peer may still send.
     var budget: TokenBucket
+    /// How long its answers take.
+    var answerTimes: AnswerTimes
     /// Packets of the peer that may still be decrypted; nil before the first.
     private var packets: TokenBucket?
 
@@ -42,6 +44,7 @@ struct Session: Sendable {
         sending = MessageCipher(key: asInitiator ? keys.initiator : keys.recipient, encrypts: true)
         receiving = MessageCipher(key: asInitiator ? keys.recipient : keys.initiator, encrypts: false)
         previous = old?.receiving
+        answerTimes = old?.answerTimes ?? AnswerTimes()
         mask = MaskCipher(to: record.id)
     }
 

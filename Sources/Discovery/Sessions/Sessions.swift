@@ -106,6 +106,17 @@ struct Sessions: Sendable {
         return held.update(slot) { $0.budget.take(rate: rate, burst: burst, at: now) } ?? false
     }
 
+    /// How long answers of a node take, as far as its session knows.
+    mutating func answerTimes(of address: NodeAddress) -> AnswerTimes {
+        held.slot(of: address).flatMap { held.update($0) { $0.answerTimes } } ?? AnswerTimes()
+    }
+
+    /// An answer of a node has come to a request; see `AnswerTimes`.
+    mutating func timed(_ address: NodeAddress, sent: Instant, repeated: Instant?, answered now: Instant) {
+        guard let slot = held.slot(of: address) else { return }
+        _ = held.update(slot) { $0.answerTimes.note(sent: sent, repeated: repeated, answered: now) }
+    }
+
     // MARK: The recipient's half of the handshake
 
     /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated

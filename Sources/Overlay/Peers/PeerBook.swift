@@ -154,7 +154,7 @@ struct PeerBook: Sendable {
             ? able.map { candidate in
                 let standing = standing(of: candidate.id) ?? PeerStanding()
                 let cost = standing.expectedSeconds(for: bytes, load: candidate.load, network: network)
-                return (candidate, cost)
+                return (candidate, cost + candidate.silentFor.seconds)
             }
             : explored.map { ($0, Double(chosenAt($0.id).microseconds)) }
         let least = costs.map(\.cost).min() ?? 0

@@ -302,8 +302,8 @@ struct Subnetwork: Sendable {
         // Not to speak the network is no fault of a node that was merely seen.
         if !(isVisit && failure == .unsupported) { wire.note(failure, of: peer) }
         if failure == nil {
-            if talk.hadSession {
-                wire.book.measured(wire.clock - talk.sentAt, \.roundTrip, of: peer, at: wire.clock)
+            if let roundTrip = talk.roundTrip {
+                wire.book.measured(roundTrip, \.roundTrip, of: peer, at: wire.clock)
             }
         } else if table.contact(of: peer) != nil {
             let soon = min(OverlayLimits.failedPingDelay, wire.configuration.pingInterval)

@@ -18,9 +18,8 @@ struct Talk: Sendable {
     let network: Int
     var contact: Contact
     let purpose: Purpose
-    let sentAt: Instant
-    /// Whether a session stood, so that the answer's time is a round trip.
-    let hadSession: Bool
+    /// How long the answer took; nil before it, and where nobody can say.
+    var roundTrip: Interval?
 }
 
 /// Which exchange a stream belongs to.
@@ -192,14 +191,14 @@ struct PortalWire: Sendable {
             : discovery.talk(
                 to: contact.address, protocol: profile.protocolID, request: bytes,
                 timeout: configuration.requestTimeout, at: clock)
-        talks[id] = Talk(
-            network: profile.index, contact: contact, purpose: purpose, sentAt: clock, hadSession: hadSession)
+        talks[id] = Talk(network: profile.index, contact: contact, purpose: purpose)
     }
 
     /// The request that an answer is for. Where it was answered from the node's other address, what is still to come of
     /// it goes there: its contact is that one then, and `old` the one it was sent to.
-    mutating func talk(answeredBy id: TalkID) -> (talk: Talk, old: Contact?)? {
+    mutating func talk(answeredBy id: TalkID, after roundTrip: Interval?) -> (talk: Talk, old: Contact?)? {
         guard var talk = talks.removeValue(forKey: id) else { return nil }
+        talk.roundTrip = roundTrip
         let old = talk.contact
         guard old.isNamed, !discovery.hasSession(with: old.address),
             let place = discovery.endpoint(of: old.record), place != old.address.endpoint,

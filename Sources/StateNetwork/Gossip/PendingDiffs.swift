@@ -73,7 +73,8 @@ extension BlockDiffsKey {
         let depth = trie.depth(book.depth)
         guard (1...book.depth).contains(depth), last < Section.count(depth: depth) else { return [] }
         return stretch.filter { section in
-            book.id(of: BlockDiffKey(trie: trie, point: point, section: section)).map { book.held($0) != nil } ?? false
+            let id = book.id(of: BlockDiffKey(trie: trie, point: point, section: section))
+            return id.flatMap { book.read($0) { _ in true } } ?? false
         }
     }
 }
@@ -112,11 +113,12 @@ struct PendingDiffs: Sendable {
     func admission(
         of key: BlockDiffKey, from sender: Bytes32, isCanonical: Bool?, _ book: SectionBook
     ) -> BlockDiffAdmission {
-        guard let id = book.id(of: key), let held = book.held(id) else { return .outsideArc }
-        guard held.isComplete, let record = held.record else { return .notVerifiable }
-        guard key.point.number > record.working.number else { return .known }
-        if held.layers.contains(where: { $0.point == key.point }) { return .known }
-        if let last = held.layers.last, key.point.number <= last.point.number { return .known }
+        // Asked for each of thousands of sections where a stretch is offered: nothing is copied out of the book.
+        guard let id = book.id(of: key), let standing = book.read(id, { $0.standing(before: key.point.number) }) else {
+            return .outsideArc
+        }
+        guard standing != .incomplete else { return .notVerifiable }
+        guard standing == .ready else { return .known }
         let pending = of(id)
         if pending.contains(where: { $0.key.point == key.point }), !hasRoomForRival(of: key, id, book) {
             return .inProgress

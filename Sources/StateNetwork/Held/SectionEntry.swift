@@ -36,8 +36,7 @@ public struct SectionEntry: Sendable {
 
     /// Whether every leaf of the section is held.
     public var isComplete: Bool {
-        guard !isDamaged, let record, case .complete = record.coverage else { return false }
-        return true
+        if !isDamaged, case .complete? = record?.coverage { true } else { false }
     }
 
     /// Whether all of it is held as it was at this point: by its base, or by what leads back from there.
@@ -58,6 +57,18 @@ public struct SectionEntry: Sendable {
 
     /// The newest block whose changes it has; its working point where there is none since.
     public var top: UInt64 { layers.last?.point.number ?? record?.working.number ?? 0 }
+
+    /// How it stands to the changes of a block.
+    enum Standing {
+        case incomplete
+        /// It has them, or they are part of what it has.
+        case passed
+        /// They, or some before them, are what it takes next.
+        case ready
+    }
+
+    /// How it stands to what block `number` changed.
+    func standing(before number: UInt64) -> Standing { !isComplete ? .incomplete : number <= top ? .passed : .ready }
 
     /// The hash of its state after block `number`; nil where it is not known or lies below its base.
     func stateHash(at number: UInt64) -> Bytes32? {

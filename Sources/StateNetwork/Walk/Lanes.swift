@@ -1,3 +1,5 @@
+import Primitives
+
 /// The lanes of the merry-go-round. The arc is cut into as many equal stretches as there are lanes; each lane walks its
 /// own stretch upward, section by section. A lane whose stretch is done takes the next missing section of the stretch
 /// that has most left, so that the walk ends everywhere at about the same time.
@@ -69,9 +71,8 @@ struct Lanes: Sendable {
     private mutating func take(for lane: Int, _ sections: Sections) -> Int? {
         if !sections.book.begun.isEmpty {
             for stretch in stretches.indices {
-                if let position = stretches[stretch].lastIndex(where: { sections.book.begun.contains($0) }) {
-                    return stretches[stretch].remove(at: position)
-                }
+                let position = stretches[stretch].lastIndex { sections.book.begun.contains($0) && sections.isFree($0) }
+                if let position { return stretches[stretch].remove(at: position) }
             }
         }
         let others = stretches.indices.filter { $0 != lane }.sorted { stretches[$0].count > stretches[$1].count }
@@ -114,6 +115,25 @@ struct Lanes: Sendable {
             current[lane] = nil
             last[lane] = section
         }
+    }
+
+    /// Lanes leave the sections that somebody has owed for as long as `patience`: those of others are not to wait for
+    /// him, who may hold up a lane for half a minute. What is left is walked when nothing is under way for it; what is
+    /// still owed at the end of the walk is asked of a second peer then. Gives when to look again.
+    mutating func leaveWhatIsOwed(
+        _ asks: some Sequence<Operation>, patience: Interval, at now: Instant
+    ) -> Instant? {
+        let owed = asks.compactMap { ask -> (section: Int, due: Instant)? in
+            guard ask.stage.isAsked, let task = ask.task, task.doubled != nil, let section = task.subject,
+                active.contains(section)
+            else { return nil }
+            return (section, ask.startedAt + patience)
+        }
+        for (section, due) in owed.sorted(by: { $0.section < $1.section }) where due <= now {
+            release(section)
+            giveBack(section)
+        }
+        return owed.map(\.due).filter { $0 > now }.min()
     }
 
     /// A section that was held and is held no more, or in part only, is walked again: at once where a lane is on it,

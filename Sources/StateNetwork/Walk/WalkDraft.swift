@@ -41,6 +41,8 @@ struct WalkDraft {
         let lacks: Set<Int>
         /// Where parts lie.
         let parts: PartIDs
+        /// How long it has owed something that should have come by now.
+        let silentFor: Interval
         var load: Int
 
         /// Whether it may be asked for something now.
@@ -84,7 +86,7 @@ struct WalkDraft {
 
     init(
         role: Role, _ peers: HolderDirectory, _ operations: OperationTable, _ book: SectionBook, _ refusals: Refusals,
-        at now: Instant
+        patience: Interval, at now: Instant
     ) {
         self.now = now
         inFlight = operations.askCount
@@ -98,6 +100,11 @@ struct WalkDraft {
         for case let task? in operations.asks.lazy.map(\.task) where !task.isOvertaken(book) {
             taken.formUnion(task.sections)
         }
+        var silent: [Bytes32: Interval] = [:]
+        for ask in operations.asks where ask.stage.isAsked && now - ask.startedAt >= patience {
+            guard let peer = ask.peer else { continue }
+            silent[peer] = max(silent[peer] ?? .zero, now - ask.startedAt)
+        }
         candidates = []
         for peer in peers.peers.values where role.takesState(from: peer.role) {
             candidates.append(
@@ -106,7 +113,8 @@ struct WalkDraft {
                     head: peer.head,
                     pausedUntil: peer.pace.pausedUntil,
                     isPaused: peer.pace.pausedUntil > now, subnet: peer.subnet,
-                    lacks: refusals.lacks(peer.id, at: now), parts: book.parts.ids, load: operations.load(of: peer.id)))
+                    lacks: refusals.lacks(peer.id, at: now), parts: book.parts.ids,
+                    silentFor: silent[peer.id] ?? .zero, load: operations.load(of: peer.id)))
         }
     }
 
@@ -141,7 +149,8 @@ struct WalkDraft {
         let offered = able.map { peer in
             AskCandidate(
                 id: peer.id, load: peer.load,
-                sharesPrefix: peer.subnet != nil && asked.contains { $0.subnet == peer.subnet && $0.id != peer.id })
+                sharesPrefix: peer.subnet != nil && asked.contains { $0.subnet == peer.subnet && $0.id != peer.id },
+                silentFor: peer.silentFor)
         }
         let chosen = chooser.choose(among: offered, bytes: bytes, at: now)
         if chosen == nil { isBarred = true }

@@ -179,7 +179,11 @@ public struct WalkPlanner: Sendable {
         guard let newest = chain.newestAnchor, operations.askCount < WalkLimits.requestsInFlight else {
             return WalkPlan()
         }
-        var draft = WalkDraft(role: configuration.role, peers, operations, holdings.book, refusals, at: now)
+        var draft = WalkDraft(
+            role: configuration.role, peers, operations, holdings.book, refusals, patience: times.patience, at: now)
+        if let time = lanes.leaveWhatIsOwed(operations.asks, patience: times.patience, at: now) {
+            draft.lookAgain(at: time)
+        }
         planCrown(of: newest, holdings, operations, &draft, by: &chooser)
         planSpread(at: newest, holdings, operations, &draft, by: &chooser)
         // A part of the ring that is new here comes before all else: nobody is helped by half of it.
@@ -217,10 +221,15 @@ public struct WalkPlanner: Sendable {
         of anchor: Anchor, _ holdings: Holdings, _ operations: OperationTable, _ draft: inout WalkDraft,
         by chooser: inout some PeerChooser
     ) {
-        guard !holdings.crowns.contains(anchor), !operations.asks.contains(where: { $0.task == .crown(anchor) }) else {
-            return
+        let asks = operations.asks.filter { $0.task == .crown(anchor) }
+        guard !holdings.crowns.contains(anchor), asks.count < WalkLimits.askedOfAtOnce else { return }
+        // All crossings wait for it: who is slow is not waited for alone.
+        if let last = asks.map(\.startedAt).max(), draft.now - last < times.patience {
+            return draft.lookAgain(at: last + times.patience)
         }
-        let peer = draft.choose(by: &chooser) { $0.served.contains { $0.anchor == anchor } }
+        let peer = draft.choose(by: &chooser) { peer in
+            peer.served.contains { $0.anchor == anchor } && !asks.contains { $0.peer == peer.id }
+        }
         if let peer { draft.ask(.crown(anchor), of: peer) }
     }
 

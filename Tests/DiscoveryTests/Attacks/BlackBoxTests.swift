@@ -291,7 +291,7 @@ import Testing
         #expect(node.requests.pending.values.contains { if case .talk(id) = $0.purpose { true } else { false } })
         _ = node.drain()
         node.receive(try asked.seal(answer), from: here, at: now)
-        guard case .talkAnswered(id, .success([9])) = node.drain().last else {
+        guard case .talkAnswered(id, .success([9]), _) = node.drain().last else {
             Issue.record("the answer was not taken")
             return
         }

@@ -345,14 +345,14 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         expectIdle(world)
     }
 
-    /// The answer to a request is lost, and the peer asks again: what was promised first, and nobody will read, does
-    /// not keep the second from its turn, however large both may become.
+    /// The answer to a request is lost as often as it is given, and the peer asks anew: what was promised first, and
+    /// nobody will read, does not keep the second from its turn, however large both may become.
     @Test func whatIsAskedForAgainDoesNotWaitForWhatWasLost() throws {
         var settings = OverlayWorld.Settings()
         settings.networks[0].answerBytes = { _ in 2 * OverlayLimits.answerWindow }
         let world = try #require(try OverlayWorld.meshed(2, seed: 67, settings))
         world.serves = { _, _ in .content([UInt8](repeating: 7, count: 5_000)) }
-        let restored = world.now + .milliseconds(300)
+        let restored = world.now + .milliseconds(700)
         let (client, server) = (OverlayWorld.endpoint(0), OverlayWorld.endpoint(1))
         world.blocks = { [unowned world] from, to in from == server && to == client && world.now < restored }
         let answer = try #require(world.find(0, from: 1, key: [1, 2, 3]))

@@ -102,7 +102,7 @@ final class Liar {
                     } else {
                         handle(request, from, token, now)
                     }
-                case .talkAnswered(let id, let result): answered(id, result, now)
+                case .talkAnswered(let id, let result, _): answered(id, result, now)
                 default: break
                 }
             }

@@ -105,6 +105,19 @@ import Testing
         #expect(quick > 400 && busy > 400)
     }
 
+    /// Who has owed an answer for long may owe the next one as long, however quick it was before.
+    @Test func whoOwesAnAnswerIsPassedOver() throws {
+        var overlay = try overlay()
+        let now = Instant(microseconds: 2_000_000)
+        let patient = (0..<500).count { _ in
+            overlay.choose(
+                network: .state,
+                among: [AskCandidate(id: fast, load: 0, silentFor: .seconds(60)), AskCandidate(id: slow, load: 0)],
+                bytes: 1 << 10, at: now) == slow
+        }
+        #expect(patient > 400)
+    }
+
     /// A peer that answers PINGs at once and lets every request time out is not taken for a quick one.
     @Test func whatAFailureCostsCounts() throws {
         let now = Instant(microseconds: 2_000_000)

@@ -53,7 +53,7 @@ import Testing
             for directive in overlay.wire.discovery.drain() {
                 switch directive {
                 case .send(_, let target) where target == place: packets += 1
-                case .talkAnswered(_, .failure(.unprovenAddress)): refusals += 1
+                case .talkAnswered(_, .failure(.unprovenAddress), _): refusals += 1
                 default: break
                 }
             }

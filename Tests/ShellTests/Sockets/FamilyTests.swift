@@ -59,7 +59,7 @@ import Testing
         var answer: Result<[UInt8], DiscoveryError>?
         for turn in 0..<200 where answer == nil {
             let now = Instant(microseconds: UInt64(turn))
-            for case .talkAnswered(id, let result) in try near.turn(at: now) { answer = result }
+            for case .talkAnswered(id, let result, _) in try near.turn(at: now) { answer = result }
             _ = try far.turn(at: now)
         }
         #expect(answer == .success([1, 2]))

@@ -149,7 +149,7 @@ import Testing
         let best = try walkByBook(Self.holders(fast: 4, slow: 0, failing: 0))
         let asked = known.holders.map(\.asked)
         print("blind \(blind.seconds) s, by the book \(known.seconds) s, fast alone \(best.seconds) s, asked \(asked)")
-        #expect(known.seconds < blind.seconds / 2)
+        #expect(known.seconds < blind.seconds && known.seconds < 2 * best.seconds)
         let total = asked.reduce(0, +)
         let (failing, slow, fast) = (asked[0..<2], asked[2..<6], asked[6...])
         #expect(fast.reduce(0, +) * 10 > total * 8, "most is asked of the fast: \(asked)")
@@ -179,8 +179,8 @@ import Testing
         print(
             "seed \(seed): 40 holders, at random \(blind.seconds) s, by the book \(known.seconds) s; "
                 + "all lines full all the time \(least) s")
-        // A request that nobody answers runs for half a minute, and the walk does not.
-        #expect(known.seconds * 4 < blind.seconds && known.seconds < 28)
+        // A request that nobody answers runs for half a minute, and no walk does.
+        #expect(known.seconds * 1.3 < blind.seconds && known.seconds < 22)
         #expect(known.holders.count { $0.asked > 0 } >= 30, "nearly all were tried")
     }
 

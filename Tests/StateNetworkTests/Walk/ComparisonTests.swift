@@ -293,7 +293,8 @@ import Testing
         walk.store(crownOf: Walk.anchor(0))
         let first = walk.plan().asked
         walk.now = walk.now + .seconds(10)
-        #expect(first.count == 2 && walk.plan().asked.isEmpty)
+        let second = walk.plan().asked
+        #expect(first.count == 2 && Set((first + second).map { $0.task?.subject }).count == first.count + second.count)
     }
 
     @Test func ofEqualsTheSectionThatFewestHaveGoesFirst() throws {
