@@ -11,7 +11,8 @@ extension Standing {
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
     static func stall(of node: CarouselNode, at moment: Moment) -> Stall? {
         let quiet = node.state.verifiedBytes.quiet(at: moment.instant)
-        guard node.configuration.role != .bridge, quiet >= WalkLimits.stallAfter else { return nil }
+        // What holds up one that goes block by block is told when it comes about (`BlockSync.Directive.wrongFromAll`).
+        guard node.configuration.role != .bridge, node.blocks == nil, quiet >= WalkLimits.stallAfter else { return nil }
         let seconds = Int(quiet.seconds)
         if let gap = node.chain.gap {
             return Stall(seconds: seconds, cause: .headersPruned(wanted: gap.wanted, lowest: gap.lowest))

@@ -42,6 +42,7 @@ public struct Scenario: Sendable {
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
         configuration.finalityDepth = plan.finalityDepth
+        configuration.keeping.blocks.kept = plan.keepsBlocks ? .max : 0
         if plan.former.isBridge { configuration.knows = plan.former.knows }
         bridge = world.add(configuration)
         try world.start(bridge)
@@ -77,7 +78,9 @@ public struct Scenario: Sendable {
             world.schedule(genesis, for: host, at: rival?.host == host ? plan.rival?.begins ?? .zero : .zero)
         }
         for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
-            let block = ReplayedBlock(header: entry.block.header, changes: entry.accessList.accountChanges)
+            let block = ReplayedBlock(
+                header: entry.block.header, changes: entry.accessList.accountChanges,
+                bytes: plan.keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
             world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
         }
     }
@@ -135,6 +138,17 @@ public struct Scenario: Sendable {
         let visitor = world.add(configuration)
         try start(visitor, knowing: walkersBoot(), after: .zero)
         return visitor
+    }
+
+    /// Adds a client that goes block by block, given genesis and the record of one node.
+    public mutating func addBlockByBlock(knowing boot: HostID) throws -> HostID {
+        var configuration = walkerConfiguration()
+        configuration.keeping.blocks = BlockPlan(applies: true)
+        let client = world.add(configuration)
+        try start(client, knowing: boot, after: .zero)
+        let genesis = ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts)
+        world.schedule(genesis, for: client, at: world.now)
+        return client
     }
 
     private mutating func walkersBoot() -> HostID {

@@ -3,6 +3,7 @@ import Discovery
 import Foundation
 import Primitives
 import Shell
+import StateNetwork
 
 extension ByteCount: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
@@ -141,6 +142,17 @@ struct NodeOptions: ParsableArguments {
         transform: Bounds.headers)
     var pruneHeaders: UInt64?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How many of the newest blocks to keep with their access lists (default: all, or as many as headers).",
+            discussion: """
+                For those who go block by block. Only who applies blocks has any: a bridge, and 'carousel sync \
+                --block-by-block'. 0: none.
+                """, valueName: "n"),
+        transform: Bounds.whole(UInt64.min...UInt64(Int64.max)))
+    var keepBlocks: UInt64?
+
     @Flag(
         name: .long,
         help: ArgumentHelp(
@@ -165,6 +177,17 @@ struct NodeOptions: ParsableArguments {
         }
         _ = try listenEndpoint()
         _ = try addressPlan()
+    }
+
+    /// Which blocks are kept. One without its header could be given to nobody.
+    func blockPlan(applies: Bool) throws -> BlockPlan {
+        let headers = pruneHeaders ?? .max
+        guard keepBlocks ?? 0 <= headers else {
+            throw ValidationError(
+                "--keep-blocks \(keepBlocks ?? 0) is more than --prune-headers \(headers): a block is kept no longer "
+                    + "than its header")
+        }
+        return BlockPlan(kept: keepBlocks ?? headers, applies: applies)
     }
 
     /// The nodes to join by.

@@ -1,0 +1,160 @@
+import Chain
+import Primitives
+
+/// Which peers have blocks, as they say, and how it went with those that were asked. All of it chooses whom to ask and
+/// nothing else: what a peer says of its height moves no target.
+struct BlockPeers: Sendable {
+    /// One peer.
+    struct Peer: Sendable {
+        /// The blocks that it says it has; nil where it has none.
+        fileprivate(set) var heights: ClosedRange<UInt64>?
+        /// What its last ping said. A later answer that says less counts until the ping says something else.
+        fileprivate var claimed: ClosedRange<UInt64>?
+        /// The lowest block that it keeps, as it said when it was asked for a lower one.
+        fileprivate var lowest: UInt64 = 0
+        /// How long it takes to answer, smoothed; nil before the first answer.
+        fileprivate(set) var answerTime: Interval?
+        /// Requests to it that are open.
+        fileprivate(set) var requests = 0
+        /// Not asked before this.
+        fileprivate(set) var notBefore = Instant.zero
+        /// Requests in a row that came to nothing.
+        private var failures = 0
+        /// The last outcomes, a set bit for one that came to nothing.
+        private var outcomes: UInt16 = 0
+        private var outcomeCount = 0
+
+        func serves(_ number: UInt64) -> Bool { heights?.contains(number) ?? false }
+
+        /// Whether it can be asked now.
+        func isFree(at now: Instant) -> Bool {
+            notBefore <= now && requests < ChainNetworkLimits.blockRequestsPerPeer
+        }
+
+        /// How long it has for an answer.
+        var timeout: Interval {
+            let (least, most) = (
+                ChainNetworkLimits.blockTimeouts.lowerBound, ChainNetworkLimits.blockTimeouts.upperBound
+            )
+            return answerTime.map { min(max($0 * 8, least), most) } ?? least
+        }
+
+        /// How long it is waited for before another is asked too.
+        var patience: Interval {
+            answerTime.map { max($0 * 2, ChainNetworkLimits.blockStagger) } ?? ChainNetworkLimits.firstBlockStagger
+        }
+
+        /// The share of the last requests that came to nothing; nil before there are enough of them.
+        var failureRate: Double? {
+            guard outcomeCount >= ChainNetworkLimits.fewestBlockOutcomes else { return nil }
+            return Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
+        }
+
+        fileprivate mutating func note(failed: Bool) {
+            outcomes = outcomes << 1 | (failed ? 1 : 0)
+            outcomeCount = min(outcomeCount + 1, ChainNetworkLimits.blockOutcomes)
+            failures = failed ? failures + 1 : 0
+        }
+
+        fileprivate mutating func note(_ time: Interval) {
+            answerTime =
+                answerTime.map { Interval(microseconds: ($0.microseconds * 3 + time.microseconds) / 4) } ?? time
+        }
+
+        /// How long it rests after the last failure: longer each time, and longest where it fails half of the time.
+        fileprivate var rest: Interval {
+            if let failureRate, failureRate >= 0.5 { return ChainNetworkLimits.longestPause }
+            let rest = ChainNetworkLimits.firstPause * (1 << min(max(failures - 1, 0), 6))
+            return min(rest, ChainNetworkLimits.longestPause)
+        }
+    }
+
+    private var all: [Bytes32: Peer] = [:]
+
+    subscript(id: Bytes32) -> Peer? { all[id] }
+
+    /// Peers that say they have blocks.
+    var count: Int { all.values.count { $0.heights != nil } }
+
+    // MARK: What they say
+
+    /// A peer said by a ping what it has.
+    mutating func told(_ heights: ClosedRange<UInt64>?, by id: Bytes32) {
+        guard all[id] != nil || (heights != nil && all.count < ChainNetworkLimits.peers) else { return }
+        var peer = all[id] ?? Peer()
+        if peer.claimed != heights {
+            peer.claimed = heights
+            // A ping tells of headers. What it said of blocks, when it was asked for some, still counts.
+            peer.heights = heights.flatMap {
+                $0.upperBound < peer.lowest ? nil : max($0.lowerBound, peer.lowest)...$0.upperBound
+            }
+        }
+        all[id] = peer
+    }
+
+    /// A peer that was asked for a block said that it has these, and not that one.
+    mutating func lacks(_ number: UInt64, _ heights: ClosedRange<UInt64>?, _ id: Bytes32, at now: Instant) {
+        all[id]?.heights = heights.flatMap { $0.contains(number) ? nil : $0 }
+        all[id]?.lowest = heights?.lowerBound ?? 0
+        // Its next ping will say the same as the last one.
+        if all[id]?.heights == nil { pause(id, for: ChainNetworkLimits.longestPause, at: now) }
+    }
+
+    /// Whether any can be asked for anything.
+    func isAnyFree(at now: Instant) -> Bool { all.values.contains { $0.isFree(at: now) } }
+
+    mutating func lost(_ id: Bytes32) { all[id] = nil }
+
+    // MARK: Choosing
+
+    /// Somebody to ask for blocks from `number` on, besides these: mostly the one who answers soonest, sometimes the
+    /// second, now and then anybody.
+    func choose(
+        for number: UInt64, besides: Set<Bytes32>, at now: Instant, using generator: inout SeededGenerator
+    ) -> Bytes32? {
+        // By time and then by id, so that nothing depends on the map's order. One who was never asked comes first.
+        let able = all.filter { $0.value.serves(number) && $0.value.isFree(at: now) && !besides.contains($0.key) }
+            .map { (id: $0.key, time: $0.value.answerTime ?? .zero) }
+            .sorted { a, b in a.time == b.time ? a.id < b.id : a.time < b.time }
+        guard let nearest = able.first else { return nil }
+        if Int.random(in: 0..<ChainNetworkLimits.exploring, using: &generator) == 0 {
+            return able.randomElement(using: &generator)?.id
+        }
+        let isSecond = Int.random(in: 0..<ChainNetworkLimits.secondNearest, using: &generator) == 0
+        return isSecond && able.count > 1 ? able[1].id : nearest.id
+    }
+
+    /// Those who say that they have a block.
+    func having(_ number: UInt64) -> [Bytes32] { all.filter { $0.value.serves(number) }.keys.sorted() }
+
+    // MARK: How it goes
+
+    mutating func asked(_ id: Bytes32) { all[id]?.requests += 1 }
+
+    /// The one end of every request.
+    mutating func ended(_ id: Bytes32) {
+        if let open = all[id]?.requests { all[id]?.requests = max(0, open - 1) }
+    }
+
+    /// An answer with blocks came.
+    mutating func answered(_ id: Bytes32, after time: Interval) {
+        all[id]?.note(failed: false)
+        all[id]?.note(time)
+    }
+
+    /// A request came to nothing: the peer rests.
+    mutating func failed(_ id: Bytes32, at now: Instant) {
+        all[id]?.note(failed: true)
+        if let rest = all[id]?.rest { pause(id, for: rest, at: now) }
+    }
+
+    /// The peer is not asked for so long.
+    mutating func pause(_ id: Bytes32, for interval: Interval, at now: Instant) {
+        if let until = all[id]?.notBefore { all[id]?.notBefore = max(until, now + interval) }
+    }
+
+    /// When the first rest ends.
+    func firstRestEnd(after now: Instant) -> Instant? {
+        all.values.lazy.map(\.notBefore).filter { $0 > now }.min()
+    }
+}
