@@ -26,7 +26,7 @@ extension CarouselNode {
                 chain.handle(.answered(tag, content: content), at: moment.instant)
             case .blocks(let tag)?:
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
-                tellBlocks(.answered(tag, content: content), at: moment.instant)
+                BlockCarrying.tell(.answered(tag, content: content), &self, at: moment.instant)
             case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
             }
@@ -61,7 +61,8 @@ extension CarouselNode {
             if let payload = info.lastExtension?.payload {
                 chain.handle(.peerUpdated(info.id, payload: payload), at: moment.instant)
             }
-            tellBlocks(.peerUpdated(info.id, heights: keptBlocks(of: info)), at: moment.instant)
+            let heights = BlockCarrying.keptBlocks(of: info, configuration.network)
+            BlockCarrying.tell(.peerUpdated(info.id, heights: heights), &self, at: moment.instant)
         case .peerMet(.state, let info): state.handle(.peerMet(info), chain.attested, at: moment)
         case .peerMet: break
         case .peerLost(let network, let id):
@@ -70,7 +71,7 @@ extension CarouselNode {
                 state.handle(.peerLost(id), chain.attested, at: moment)
             } else {
                 chain.handle(.peerLost(id), at: moment.instant)
-                tellBlocks(.peerLost(id), at: moment.instant)
+                BlockCarrying.tell(.peerLost(id), &self, at: moment.instant)
             }
         case .addressVoted(let endpoint): addressVoted(endpoint)
         case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
@@ -109,7 +110,7 @@ extension CarouselNode {
         case .release(let peer): overlay.release(network: .state, peer: peer, at: now)
         case .learned(let header, let peer): chain.handle(.learned(header, from: peer), at: now)
         case .produced(let header): chain.handle(.produced(header), at: now)
-        case .report(let report): stateReported(report, at: moment.instant)
+        case .report(let report): BlockCarrying.reported(report, &self, at: now)
         }
     }
 
@@ -239,7 +240,8 @@ extension CarouselNode {
 
     /// Begins to forget old headers, where that is due.
     mutating func pruneHeaders() {
-        guard let (first, end, epochLength) = headerStore.toPrune(chain, needed: firstNeededHeader) else { return }
+        let needed = BlockCarrying.firstNeededHeader(self)
+        guard let (first, end, epochLength) = headerStore.toPrune(chain, needed: needed) else { return }
         headerStore.isPruning = true
         run(.pruneHeaders(PruneHeaders(from: first, upTo: end, epochLength: epochLength)), for: .pruning)
     }

@@ -222,7 +222,7 @@ public struct CarouselNode: Sendable {
             let fromBlocks = blocks?.drain() ?? []
             for directive in fromOverlay { perform(directive, at: moment) }
             for directive in fromChain { perform(directive, at: moment) }
-            for directive in fromBlocks { perform(directive, at: moment) }
+            for directive in fromBlocks { BlockCarrying.perform(directive, by: &self, at: moment) }
             if fromState.isEmpty && fromOverlay.isEmpty && fromChain.isEmpty && fromBlocks.isEmpty { break }
         }
         saveKnownNodes(at: moment)
@@ -293,8 +293,10 @@ public struct CarouselNode: Sendable {
             headerStore.reads -= 1
             overlay.answer(token, .content(value), at: moment.instant)
         case (.headers, _): headerStore.reads -= 1
-        case (.blockCheck(let tag), .checkedBlocks(let outcome)): tellBlocks(.checked(tag, outcome), at: moment.instant)
-        case (.blockLine, .line(let result)): tellBlocks(.line((try? result.get()) ?? []), at: moment.instant)
+        case (.blockCheck(let tag), .checkedBlocks(let outcome)):
+            BlockCarrying.tell(.checked(tag, outcome), &self, at: moment.instant)
+        case (.blockLine, .line(let result)):
+            BlockCarrying.tell(.line((try? result.get()) ?? []), &self, at: moment.instant)
         case (.blockCheck, _), (.blockLine, _): break
         case (.pruning, .pruned(let outcome)): headersPruned(outcome, at: moment.instant)
         case (.pruning, _): headerStore.isPruning = false

@@ -37,14 +37,7 @@ enum Standing {
     /// What a node is at. To follow takes somebody who brings the blocks, and a head that is not too old.
     private static func phase(of node: CarouselNode, at moment: Moment) -> NodeProgress.Phase {
         guard node.configuration.role != .bridge else { return .replaying }
-        if let blocks = node.blocks {
-            guard node.chain.head != node.configuration.network.checkpoint,
-                let standing = blocks.standing(node.chain.attested)
-            else { return .headers }
-            if standing.next <= standing.target { return .applying }
-            if node.overlay.peerCount(network: .chain).all == 0 { return .alone }
-            return node.chain.attested.isStale(at: moment.unixSeconds) ? .outdated : .following
-        }
+        if let phase = BlockCarrying.phase(of: node, at: moment) { return phase }
         switch node.state.phase {
         case .waiting: return .headers
         case .walking: return .walking

@@ -6,12 +6,13 @@ import Primitives
 struct BlockPeers: Sendable {
     /// One peer.
     struct Peer: Sendable {
-        /// The blocks that it says it has; nil where it has none.
+        /// The blocks that its last ping promises; nil where it keeps none.
         fileprivate(set) var heights: ClosedRange<UInt64>?
-        /// What its last ping said. A later answer that says less counts until the ping says something else.
-        fileprivate var claimed: ClosedRange<UInt64>?
-        /// The lowest block that it keeps, as it said when it was asked for a lower one.
+        /// The lowest block that it keeps, as it said when it was asked for a lower one. It only rises.
         fileprivate var lowest: UInt64 = 0
+        /// The highest block that it has, as it said when it was asked for a higher one, and until when that counts:
+        /// one that goes block by block itself has more of them soon.
+        fileprivate var highest: (block: UInt64, until: Instant)?
         /// How long it takes to answer, smoothed; nil before the first answer.
         fileprivate(set) var answerTime: Interval?
         /// Requests to it that are open.
@@ -24,7 +25,10 @@ struct BlockPeers: Sendable {
         private var outcomes: UInt16 = 0
         private var outcomeCount = 0
 
-        func serves(_ number: UInt64) -> Bool { heights?.contains(number) ?? false }
+        func serves(_ number: UInt64, at now: Instant) -> Bool {
+            guard let heights, heights.contains(number), number >= lowest else { return false }
+            return highest.map { number <= $0.block || $0.until <= now } ?? true
+        }
 
         /// Whether it can be asked now.
         func isFree(at now: Instant) -> Bool {
@@ -81,23 +85,18 @@ struct BlockPeers: Sendable {
     /// A peer said by a ping what it has.
     mutating func told(_ heights: ClosedRange<UInt64>?, by id: Bytes32) {
         guard all[id] != nil || (heights != nil && all.count < ChainNetworkLimits.peers) else { return }
-        var peer = all[id] ?? Peer()
-        if peer.claimed != heights {
-            peer.claimed = heights
-            // A ping tells of headers. What it said of blocks, when it was asked for some, still counts.
-            peer.heights = heights.flatMap {
-                $0.upperBound < peer.lowest ? nil : max($0.lowerBound, peer.lowest)...$0.upperBound
-            }
-        }
-        all[id] = peer
+        all[id, default: Peer()].heights = heights
     }
 
     /// A peer that was asked for a block said that it has these, and not that one.
     mutating func lacks(_ number: UInt64, _ heights: ClosedRange<UInt64>?, _ id: Bytes32, at now: Instant) {
-        all[id]?.heights = heights.flatMap { $0.contains(number) ? nil : $0 }
-        all[id]?.lowest = heights?.lowerBound ?? 0
-        // Its next ping will say the same as the last one.
-        if all[id]?.heights == nil { pause(id, for: ChainNetworkLimits.longestPause, at: now) }
+        switch heights {
+        case let heights? where number < heights.lowerBound: all[id]?.lowest = heights.lowerBound
+        case let heights? where number > heights.upperBound:
+            all[id]?.highest = (heights.upperBound, now + ChainNetworkLimits.blockHeightsAge)
+        // It has nothing, or says that it has just that: its next ping will promise the same again.
+        default: pause(id, for: ChainNetworkLimits.longestPause, at: now)
+        }
     }
 
     /// Whether any can be asked for anything.
@@ -113,9 +112,11 @@ struct BlockPeers: Sendable {
         for number: UInt64, besides: Set<Bytes32>, at now: Instant, using generator: inout SeededGenerator
     ) -> Bytes32? {
         // By time and then by id, so that nothing depends on the map's order. One who was never asked comes first.
-        let able = all.filter { $0.value.serves(number) && $0.value.isFree(at: now) && !besides.contains($0.key) }
-            .map { (id: $0.key, time: $0.value.answerTime ?? .zero) }
-            .sorted { a, b in a.time == b.time ? a.id < b.id : a.time < b.time }
+        let able = all.filter {
+            $0.value.serves(number, at: now) && $0.value.isFree(at: now) && !besides.contains($0.key)
+        }
+        .map { (id: $0.key, time: $0.value.answerTime ?? .zero) }
+        .sorted { a, b in a.time == b.time ? a.id < b.id : a.time < b.time }
         guard let nearest = able.first else { return nil }
         if Int.random(in: 0..<ChainNetworkLimits.exploring, using: &generator) == 0 {
             return able.randomElement(using: &generator)?.id
@@ -125,7 +126,9 @@ struct BlockPeers: Sendable {
     }
 
     /// Those who say that they have a block.
-    func having(_ number: UInt64) -> [Bytes32] { all.filter { $0.value.serves(number) }.keys.sorted() }
+    func having(_ number: UInt64, at now: Instant) -> [Bytes32] {
+        all.filter { $0.value.serves(number, at: now) }.keys.sorted()
+    }
 
     // MARK: How it goes
 
@@ -153,8 +156,14 @@ struct BlockPeers: Sendable {
         if let until = all[id]?.notBefore { all[id]?.notBefore = max(until, now + interval) }
     }
 
-    /// When the first rest ends.
+    /// When the first rest ends, or what a peer said of its height counts no more.
     func firstRestEnd(after now: Instant) -> Instant? {
-        all.values.lazy.map(\.notBefore).filter { $0 > now }.min()
+        var first: Instant?
+        for peer in all.values {
+            for time in [peer.notBefore, peer.highest?.until ?? .zero] where time > now {
+                first = min(first ?? time, time)
+            }
+        }
+        return first
     }
 }

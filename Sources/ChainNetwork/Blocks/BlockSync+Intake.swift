@@ -23,7 +23,6 @@ extension BlockSync {
                     request.peer, for: min(.seconds(Int(seconds)), ChainNetworkLimits.longestPause), at: now)
             case .notServed(let lowest, let highest):
                 peers.lacks(request.first, lowest <= highest ? lowest...highest : nil, request.peer, at: now)
-                peers.failed(request.peer, at: now)
             case .blocks(let blocks):
                 guard blocks.count <= request.count else { throw .notWhatWasAsked }
                 came(blocks, of: request, at: index, now)

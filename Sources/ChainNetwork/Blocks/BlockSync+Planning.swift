@@ -96,7 +96,7 @@ extension BlockSync {
             else { continue }
             queue?.set(.asked([tag]), at: index)
         }
-        if !wrong.isEmpty { for run in queue?.runs ?? [] where run.isWanted { tellIfWrongFromAll(run) } }
+        if !wrong.isEmpty { for run in queue?.runs ?? [] where run.isWanted { tellIfWrongFromAll(run, at: now) } }
         if requests.isEmpty, queue?.runs.contains(where: \.isWanted) == true {
             retryAt = retryAt ?? now + ChainNetworkLimits.blockPeersRetry
         }
@@ -142,10 +142,10 @@ extension BlockSync {
     }
 
     /// Where nobody is left who has the block and has not sent a false one, that is told once.
-    private mutating func tellIfWrongFromAll(_ run: BlockQueue.Run) {
+    private mutating func tellIfWrongFromAll(_ run: BlockQueue.Run, at now: Instant) {
         for number in run.numbers {
             guard let found = wrong[number], !found.isTold, !found.senders.isEmpty,
-                peers.having(number).allSatisfy({ found.senders.contains($0) }),
+                peers.having(number, at: now).allSatisfy({ found.senders.contains($0) }),
                 let hash = queue?.hashes(from: number, count: 1).first
             else { continue }
             wrong[number]?.isTold = true

@@ -146,6 +146,20 @@ import Testing
         #expect(cluster.applied == numbers)
     }
 
+    /// A peer that has fewer blocks than headers says so when it is asked, and is asked again when it may have more.
+    @Test func aPeerThatIsOnItsWayItselfIsAskedAgain() throws {
+        var cluster = try BlockCluster(lab)
+        let first = lab.answer
+        cluster.add(1, all) { key in first(key, 20...90).map { ($0, BlockSyncTests.quick) } }
+        cluster.add(2, all) { key in first(key, 1...30).map { ($0, BlockSyncTests.quick) } }
+        cluster.run(limit: .seconds(30))
+        #expect(cluster.applied == Array(1...90))
+        #expect(cluster.penalised.isEmpty && cluster.asked.values.reduce(0, +) < 120, "\(cluster.asked)")
+        cluster.responders[BlockCluster.id(1)] = honest()
+        cluster.run(limit: .seconds(60))
+        #expect(cluster.applied == numbers)
+    }
+
     /// Silence ends with the request's time, and the peer rests.
     @Test func silenceHoldsNothingUp() throws {
         var cluster = try BlockCluster(lab)
