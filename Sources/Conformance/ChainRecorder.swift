@@ -64,12 +64,13 @@ struct ChainRecorder {
         ]
         for (name, headers) in cases { if let headers { key(name, .headers(headers)) } }
         key("new-block", .newBlock(headers[3].point))
-        for (name, blocks) in [
-            ("blocks-up", BlockRun(start: headers[5].hash, count: 256).map { BlocksKey.run($0) }),
+        let blocks: [(String, BlocksKey?)] = [
+            ("blocks-up", BlockRun(start: headers[5].hash, count: 256).map { .run($0) }),
             ("blocks-down-most", BlockRun(start: .max, count: 1_000, direction: .downward).map { .run($0) }),
             ("blocks-one-hash", BlocksKey(of: [headers[1].hash])),
             ("blocks-most-hashes", BlocksKey(of: (0..<20).map { Bytes32(UInt64($0), 0, 0, 1) })),
-        ] { if let blocks { key(name, .blocks(blocks)) } }
+        ]
+        for (name, blocks) in blocks { if let blocks { key(name, .blocks(blocks)) } }
         func refused(_ name: String, _ bytes: [UInt8]) { lists.add("keys", "bad-\(name)", bytes, valid: false) }
         guard let base = cases[0].1 else { return }
         let bytes = ChainContentKey.headers(base).encoded

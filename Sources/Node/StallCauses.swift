@@ -10,9 +10,9 @@ import StateNetwork
 extension Standing {
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
     static func stall(of node: CarouselNode, at moment: Moment) -> Stall? {
+        if let blocks = node.blocks { return stall(of: node, blocks, at: moment) }
         let quiet = node.state.verifiedBytes.quiet(at: moment.instant)
-        // What holds up one that goes block by block is told when it comes about (`BlockSync.Directive.wrongFromAll`).
-        guard node.configuration.role != .bridge, node.blocks == nil, quiet >= WalkLimits.stallAfter else { return nil }
+        guard node.configuration.role != .bridge, quiet >= WalkLimits.stallAfter else { return nil }
         let seconds = Int(quiet.seconds)
         if let gap = node.chain.gap {
             return Stall(seconds: seconds, cause: .headersPruned(wanted: gap.wanted, lowest: gap.lowest))
@@ -24,6 +24,31 @@ extension Standing {
             return lag(node, at: moment.instant).map { Stall(seconds: seconds, cause: $0) }
         }
         return Stall(seconds: seconds, cause: cause(node, at: moment.instant))
+    }
+
+    /// The same for one that goes block by block.
+    private static func stall(of node: CarouselNode, _ blocks: BlockSync, at moment: Moment) -> Stall? {
+        if let gap = node.chain.gap {
+            return Stall(
+                seconds: Int(blocks.quiet(at: moment.instant).seconds),
+                cause: .headersPruned(wanted: gap.wanted, lowest: gap.lowest))
+        }
+        let quiet = blocks.quiet(at: moment.instant)
+        guard quiet >= WalkLimits.stallAfter, let standing = blocks.standing(node.chain.attested) else {
+            let cause = standing(atEnd: blocks, node) ? staleness(node, at: moment) : nil
+            return cause.map { Stall(seconds: Int(clamping: headAge(node, at: moment) ?? 0), cause: $0) }
+        }
+        let cause: StallReason =
+            hasChainPeers(node)
+            ? .blockNotHad(
+                block: standing.wrong ?? standing.next, peers: standing.peers, isRefused: standing.wrong != nil)
+            : .noPeers(tried: families(node))
+        return Stall(seconds: Int(quiet.seconds), cause: cause)
+    }
+
+    /// Whether all blocks that are final are applied.
+    private static func standing(atEnd blocks: BlockSync, _ node: CarouselNode) -> Bool {
+        blocks.standing(node.chain.attested).map { $0.next > $0.target && $0.target > 0 } ?? false
     }
 
     /// Why a walk, or the way of what is held to a new anchor, does not go on.

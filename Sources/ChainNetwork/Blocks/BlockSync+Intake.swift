@@ -61,7 +61,8 @@ extension BlockSync {
     }
 
     /// The state stands at this block.
-    mutating func applied(_ point: StatePoint) {
+    mutating func applied(_ point: StatePoint, at now: Instant) {
+        movedAt = now
         guard queue != nil else { return queue = BlockQueue(next: point.number + 1) }
         guard applying.last?.block.header.point == point else { return }
         applying = []

@@ -5,6 +5,7 @@ import Primitives
 extension BlockSync {
     /// Does all that can be done now.
     mutating func plan(_ chain: AttestedChain, at now: Instant) {
+        if let next = queue?.next, next > target, next <= chain.floor.number { movedAt = now }
         target = chain.floor.number
         guard queue != nil else { return due = nil }
         if let retryAt, retryAt <= now { self.retryAt = nil }

@@ -108,6 +108,8 @@ public struct BlockSync: Sendable {
     var retryAt: Instant?
     /// The last block that is wanted, as of the last plan.
     var target: UInt64 = 0
+    /// When blocks were last applied, or more of them came to be wanted than there were to be had.
+    var movedAt = Instant.zero
     /// When something is to be done next though nothing happens.
     var due: Instant?
     /// Bytes of a block, smoothed; nil before the first.
@@ -166,6 +168,12 @@ public struct BlockSync: Sendable {
             ready: ready, peers: peers.count, wrong: wrong.filter { $0.value.isTold }.keys.min())
     }
 
+    /// How long blocks have been wanted and none was applied.
+    public func quiet(at now: Instant) -> Interval {
+        guard let next = queue?.next, next <= target || !applying.isEmpty else { return .zero }
+        return now - movedAt
+    }
+
     // MARK: Time
 
     /// When `advance` is next due; nil while nothing is awaited.
@@ -190,7 +198,7 @@ public struct BlockSync: Sendable {
         case .answered(let tag, let content): answered(tag, content, at: now)
         case .checked(let tag, let outcome): checked(tag, outcome, at: now)
         case .line(let points): lineRead(points, at: now)
-        case .applied(let point): applied(point)
+        case .applied(let point): applied(point, at: now)
         case .refused(let why): refused(why, at: now)
         }
         plan(chain, at: now)

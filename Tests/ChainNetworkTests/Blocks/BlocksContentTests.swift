@@ -132,7 +132,8 @@ import Testing
         let broken = Transaction(
             signed.kind, signed.fields,
             signature: Transaction.Signature(parity: 0, r: signed.signature.r, s: .max))
-        for (transaction, expected) in [(signed, nil), (broken, ChainError.invalidSignature)] {
+        let cases: [(Transaction, ChainError?)] = [(signed, nil), (broken, .invalidSignature)]
+        for (transaction, expected) in cases {
             var fields = BlockHeader.Fields(
                 parentHash: .zero, stateRoot: .zero, number: 1, timestamp: 1, gasLimit: 30_000_000)
             fields.transactionsRoot =
