@@ -26,29 +26,30 @@ extension Standing {
         return Stall(seconds: seconds, cause: cause(node, at: moment.instant))
     }
 
-    /// The same for one that goes block by block.
+    /// The same for one that goes block by block. Of state it gets no byte: the time since its start is how long it has
+    /// waited for headers.
     private static func stall(of node: CarouselNode, _ blocks: BlockSync, at moment: Moment) -> Stall? {
-        if let gap = node.chain.gap {
-            return Stall(
-                seconds: Int(blocks.quiet(at: moment.instant).seconds),
-                cause: .headersPruned(wanted: gap.wanted, lowest: gap.lowest))
+        let (now, chain) = (moment.instant, node.chain)
+        let (waited, quiet) = (node.state.verifiedBytes.quiet(at: now), blocks.quiet(at: now))
+        let hasPeers = hasChainPeers(node)
+        var cause: StallReason?
+        if waited >= WalkLimits.stallAfter {
+            if chain.head == node.configuration.network.checkpoint {
+                cause = hasPeers ? .noAttestedHead(hasChainPeers: true) : .noPeers(tried: families(node))
+            } else if let gap = chain.gap {
+                cause = .headersPruned(wanted: gap.wanted, lowest: gap.lowest)
+            }
         }
-        let quiet = blocks.quiet(at: moment.instant)
-        guard quiet >= WalkLimits.stallAfter, let standing = blocks.standing(node.chain.attested) else {
-            let cause = standing(atEnd: blocks, node) ? staleness(node, at: moment) : nil
-            return cause.map { Stall(seconds: Int(clamping: headAge(node, at: moment) ?? 0), cause: $0) }
+        if cause == nil, quiet >= WalkLimits.stallAfter, let standing = blocks.standing(chain.attested) {
+            let wrong = standing.wrong
+            cause =
+                hasPeers
+                ? .blockNotHad(block: wrong ?? standing.next, peers: standing.peers, isRefused: wrong != nil)
+                : .noPeers(tried: families(node))
         }
-        let cause: StallReason =
-            hasChainPeers(node)
-            ? .blockNotHad(
-                block: standing.wrong ?? standing.next, peers: standing.peers, isRefused: standing.wrong != nil)
-            : .noPeers(tried: families(node))
-        return Stall(seconds: Int(quiet.seconds), cause: cause)
-    }
-
-    /// Whether all blocks that are final are applied.
-    private static func standing(atEnd blocks: BlockSync, _ node: CarouselNode) -> Bool {
-        blocks.standing(node.chain.attested).map { $0.next > $0.target && $0.target > 0 } ?? false
+        if let cause { return Stall(seconds: Int((quiet == .zero ? waited : quiet).seconds), cause: cause) }
+        guard quiet == .zero, let cause = staleness(node, at: moment) else { return nil }
+        return Stall(seconds: Int(clamping: headAge(node, at: moment) ?? 0), cause: cause)
     }
 
     /// Why a walk, or the way of what is held to a new anchor, does not go on.

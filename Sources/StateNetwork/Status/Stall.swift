@@ -174,7 +174,7 @@ extension StallReason {
         case .blocksMissing(_, _, let lacking):
             lacking.map { $0.search ?? "retrying" } ?? "waiting for block diffs"
         case .blockNotHad(_, _, true):
-            "every new peer is asked: give another boot node, or see whether the network's configuration is of this chain"
+            "every new peer is asked: give another boot node, or see whether the network file is of this chain"
         case .blockNotHad(_, _, false): "give a boot node that keeps blocks from genesis on, as a bridge does"
         }
     }
