@@ -133,9 +133,12 @@ extension CarouselNode {
             offers.add([ContentItem(key: key, value: value)], to: peer, on: .chain, at: moment.instant)
         case .persist(let headers, let forgotten, let floor): persist(headers, forgetting: forgotten, floor: floor)
         case .anchorsLost(let anchors): state.handle(.anchorsLost(anchors), chain.attested, at: moment)
-        case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
+        case .headAdvanced(_, let leaving):
+            state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
+            blocks?.advance(to: moment.instant, chain.attested)
         case .finalAdvanced(let anchors):
             state.handle(.finalAdvanced(anchors), chain.attested, at: moment)
+            blocks?.advance(to: moment.instant, chain.attested)
             pruneHeaders()
         case .lacksFinality(let final):
             log(

@@ -48,7 +48,9 @@ extension Standing {
                 : .noPeers(tried: families(node))
         }
         if let cause { return Stall(seconds: Int((quiet == .zero ? waited : quiet).seconds), cause: cause) }
-        guard quiet == .zero, let cause = staleness(node, at: moment) else { return nil }
+        guard waited >= WalkLimits.stallAfter, quiet == .zero, let cause = staleness(node, at: moment) else {
+            return nil
+        }
         return Stall(seconds: Int(clamping: headAge(node, at: moment) ?? 0), cause: cause)
     }
 
