@@ -33,7 +33,7 @@ public enum ChainNetworkLimits {
     /// Blocks above the last one applied that are asked for, checked or waiting: sixteen batches.
     static let blocksAhead = 4_096
     /// Bytes of blocks that are here and not applied yet, before nothing but the next ones is asked for. More than
-    /// these is only what was asked for by then.
+    /// these is only what was asked for by then, and what was read of them: some three times as much in memory.
     static let blockBytesAhead = 128 << 20
     /// Requests for blocks under way at once: with answers of 4 MiB each, 128 MiB. And to one peer.
     static let blockRequests = 32, blockRequestsPerPeer = 4

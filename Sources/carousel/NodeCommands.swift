@@ -102,6 +102,7 @@ extension Carousel {
 
         @OptionGroup var node: NodeOptions
         @OptionGroup var fetch: FetchOptions
+        @OptionGroup var blocks: BlockOptions
 
         @Option(
             name: .long,
@@ -145,7 +146,9 @@ extension Carousel {
                 throw ValidationError("--until-synced and --until-block cannot both be the end: give one")
             }
             guard blockByBlock else {
-                guard chain == nil else { throw ValidationError("--chain is of use with --block-by-block alone") }
+                guard chain == nil, blocks.keepBlocks == nil else {
+                    throw ValidationError("--chain and --keep-blocks are of use with --block-by-block alone")
+                }
                 return
             }
             guard only.isAll else {
@@ -157,7 +160,7 @@ extension Carousel {
             var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
             settings.keeping.storage = only
-            settings.keeping.blocks = try node.blockPlan(applies: blockByBlock)
+            settings.keeping.blocks = try blocks.plan(headers: node.pruneHeaders, applies: blockByBlock)
             if blockByBlock {
                 guard let chain else {
                     throw ValidationError("--chain is missing: give a chain's directory, for its genesis state")
@@ -180,6 +183,7 @@ extension Carousel {
                 """)
 
         @OptionGroup var node: NodeOptions
+        @OptionGroup var blocks: BlockOptions
 
         @Option(name: .long, help: ArgumentHelp("The chain's directory (required).", valueName: "dir"))
         var chain: String?
@@ -224,7 +228,7 @@ extension Carousel {
                 chainDirectory: chain, blocksPerSecond: blocksPerSecond, finalityDepth: finalityDepth,
                 signingKeyFiles: signingKeyFile)
             settings.keeping.preimages = preimages
-            settings.keeping.blocks = try node.blockPlan(applies: false)
+            settings.keeping.blocks = try blocks.plan(headers: node.pruneHeaders, applies: false)
             return settings
         }
     }

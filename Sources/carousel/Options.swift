@@ -142,17 +142,6 @@ struct NodeOptions: ParsableArguments {
         transform: Bounds.headers)
     var pruneHeaders: UInt64?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "How many of the newest blocks to keep with their access lists (default: all, or as many as headers).",
-            discussion: """
-                For those who go block by block. Only who applies blocks has any: a bridge, and 'carousel sync \
-                --block-by-block'. 0: none.
-                """, valueName: "n"),
-        transform: Bounds.whole(UInt64.min...UInt64(Int64.max)))
-    var keepBlocks: UInt64?
-
     @Flag(
         name: .long,
         help: ArgumentHelp(
@@ -177,17 +166,6 @@ struct NodeOptions: ParsableArguments {
         }
         _ = try listenEndpoint()
         _ = try addressPlan()
-    }
-
-    /// Which blocks are kept. One without its header could be given to nobody.
-    func blockPlan(applies: Bool) throws -> BlockPlan {
-        let headers = pruneHeaders ?? .max
-        guard keepBlocks ?? 0 <= headers else {
-            throw ValidationError(
-                "--keep-blocks \(keepBlocks ?? 0) is more than --prune-headers \(headers): a block is kept no longer "
-                    + "than its header")
-        }
-        return BlockPlan(kept: keepBlocks ?? headers, applies: applies)
     }
 
     /// The nodes to join by.
@@ -269,5 +247,27 @@ struct BootNodes: Sendable {
             }
         }
         guard !records.isEmpty else { throw ValidationError("no record given: write none, or enr:-...") }
+    }
+}
+
+/// What a node that applies blocks does with them.
+struct BlockOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How many of the newest blocks to keep with their access lists (default: all, or as many as headers).",
+            discussion: "For those who go block by block. 0: none.", valueName: "n"),
+        transform: Bounds.whole(UInt64.min...UInt64(Int64.max)))
+    var keepBlocks: UInt64?
+
+    /// Which blocks are kept. One without its header could be given to nobody.
+    func plan(headers: UInt64?, applies: Bool) throws -> BlockPlan {
+        guard let keepBlocks else { return BlockPlan(kept: headers ?? .max, applies: applies) }
+        if let headers, keepBlocks > headers {
+            throw ValidationError(
+                "--keep-blocks \(keepBlocks) is more than --prune-headers \(headers): a block is kept no longer than its "
+                    + "header")
+        }
+        return BlockPlan(kept: keepBlocks, applies: applies)
     }
 }
