@@ -154,6 +154,9 @@ extension Carousel {
             guard only.isAll else {
                 throw ValidationError("--only cannot go with --block-by-block: blocks are applied to the whole state")
             }
+            guard fetch.maxDownloadRate == nil else {
+                throw ValidationError("--max-download-rate is for state alone, and cannot go with --block-by-block")
+            }
         }
 
         func settings() throws -> RuntimeSettings {

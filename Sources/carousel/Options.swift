@@ -265,8 +265,8 @@ struct BlockOptions: ParsableArguments {
         guard let keepBlocks else { return BlockPlan(kept: headers ?? .max, applies: applies) }
         if let headers, keepBlocks > headers {
             throw ValidationError(
-                "--keep-blocks \(keepBlocks) is more than --prune-headers \(headers): a block is kept no longer than its "
-                    + "header")
+                "--keep-blocks \(keepBlocks) is more than --prune-headers \(headers): a block is kept no longer than "
+                    + "its header")
         }
         return BlockPlan(kept: keepBlocks, applies: applies)
     }
