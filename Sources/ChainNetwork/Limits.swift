@@ -43,7 +43,7 @@ public enum ChainNetworkLimits {
     /// the answers that are taken else.
     static let difficultAfter = 2
     /// Bounds of the time that a peer has for an answer: eight times what it usually takes. A first answer may wait for
-    /// a handshake and for its turn; one that takes longer than the other end helps nobody.
+    /// a handshake and for its turn. Beyond it an answer is waited for as long as something of it comes.
     static let blockTimeouts = Interval.seconds(10)...Interval.seconds(30)
     /// A block that holds up the others is asked of a second peer after twice the time that the first usually takes,
     /// and not sooner than this.

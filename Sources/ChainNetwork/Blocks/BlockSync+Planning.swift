@@ -23,7 +23,6 @@ extension BlockSync {
         var first = retryAt
         func take(_ time: Instant?) { if let time { first = min(first ?? time, time) } }
         take(lineRetryAt)
-        for request in requests.values { take(request.deadline) }
         for (index, run) in (queue?.runs ?? []).enumerated() {
             if let time = doubling(run, isFirst: index == 0), time > now { take(time) }
         }
@@ -109,7 +108,7 @@ extension BlockSync {
         else { return nil }
         let tag = RequestTag(value: newName())
         requests[tag] = Request(
-            peer: peer, first: run.first, count: run.count, sentAt: now, deadline: now + timeout)
+            peer: peer, first: run.first, count: run.count, sentAt: now)
         peers.asked(peer)
         let limit =
             run.isDifficult && run.count == 1

@@ -60,7 +60,8 @@ public struct BlockSync: Sendable {
 
     /// What is to be done.
     public enum Directive: Sendable {
-        /// Ask `peer` for the content of `key`, of so many bytes at most; ends in `answered`.
+        /// Ask `peer` for the content of `key`, of so many bytes at most; ends in `answered`. After `timeout` it is waited
+        /// for as long as something comes of it.
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag, limit: Int, timeout: Interval)
         /// Run; ends in `checked`.
         case check(CheckTag, BlockCheck)
@@ -81,7 +82,6 @@ public struct BlockSync: Sendable {
         let first: UInt64
         let count: Int
         let sentAt: Instant
-        let deadline: Instant
     }
 
     /// What was wrong with one block, and from whom it came.
@@ -179,12 +179,10 @@ public struct BlockSync: Sendable {
     /// When `advance` is next due; nil while nothing is awaited.
     public var nextDeadline: Instant? { due }
 
-    /// Gives up requests that are overdue and asks anew. It is called after every event of the node, and mostly there
-    /// is nothing to do.
+    /// Acts on the time that has passed, and on blocks that became final. It is called after every event of the node,
+    /// and mostly there is nothing to do.
     public mutating func advance(to now: Instant, _ chain: AttestedChain) {
         guard chain.floor.number != target || due.map({ $0 <= now }) ?? false else { return }
-        let overdue = requests.filter { $0.value.deadline <= now }.keys.sorted { $0.value < $1.value }
-        for tag in overdue { answered(tag, nil, at: now) }
         plan(chain, at: now)
     }
 

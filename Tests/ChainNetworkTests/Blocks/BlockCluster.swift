@@ -55,13 +55,15 @@ struct BlockCluster {
 
     private mutating func perform(_ directive: BlockSync.Directive) {
         switch directive {
-        case .request(let peer, let key, let tag, let limit, _):
+        case .request(let peer, let key, let tag, let limit, let timeout):
             asked[peer, default: 0] += 1
             open += 1
             mostOpen = max(mostOpen, open)
             if let (content, time) = responders[peer]?(key) {
                 // More than the limit is not taken, as by the wire.
                 add(.answered(tag, content: content.count <= limit ? content : nil), after: time)
+            } else {
+                add(.answered(tag, content: nil), after: timeout)
             }
         case .check(let tag, let check): add(.checked(tag, check.run()), after: .milliseconds(1))
         case .readLine(let heights): add(.line(line(heights)), after: .milliseconds(1))
