@@ -60,8 +60,8 @@ public struct BlockSync: Sendable {
 
     /// What is to be done.
     public enum Directive: Sendable {
-        /// Ask `peer` for the content of `key`, of so many bytes at most; ends in `answered`. After `timeout` it is waited
-        /// for as long as something comes of it.
+        /// Ask `peer` for the content of `key`, of so many bytes at most; ends in `answered`. After `timeout` it is
+        /// waited for as long as something comes of it.
         case request(peer: Bytes32, key: [UInt8], tag: RequestTag, limit: Int, timeout: Interval)
         /// Run; ends in `checked`.
         case check(CheckTag, BlockCheck)
