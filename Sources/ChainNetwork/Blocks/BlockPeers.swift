@@ -111,12 +111,12 @@ struct BlockPeers: Sendable {
     func choose(
         for number: UInt64, besides: Set<Bytes32>, at now: Instant, using generator: inout SeededGenerator
     ) -> Bytes32? {
-        // By time and then by id, so that nothing depends on the map's order. One who was never asked comes first.
-        let able = all.filter {
-            $0.value.serves(number, at: now) && $0.value.isFree(at: now) && !besides.contains($0.key)
+        var able: [(id: Bytes32, time: Interval)] = []
+        for (id, peer) in all where peer.serves(number, at: now) && peer.isFree(at: now) && !besides.contains(id) {
+            able.append((id, peer.answerTime ?? .zero))
         }
-        .map { (id: $0.key, time: $0.value.answerTime ?? .zero) }
-        .sorted { a, b in a.time == b.time ? a.id < b.id : a.time < b.time }
+        // By time and then by id, so that nothing depends on the map's order. One who was never asked comes first.
+        able.sort { a, b in a.time == b.time ? a.id < b.id : a.time < b.time }
         guard let nearest = able.first else { return nil }
         if Int.random(in: 0..<ChainNetworkLimits.exploring, using: &generator) == 0 {
             return able.randomElement(using: &generator)?.id

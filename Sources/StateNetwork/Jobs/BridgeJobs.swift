@@ -162,11 +162,7 @@ public enum ReplayMark {
     }
 
     /// Forgets it: the state of this store is brought forward in another way from now on.
-    public static var deleting: WriteBatch {
-        var batch = WriteBatch()
-        batch.delete(.local, LocalValues.key(name))
-        return batch
-    }
+    public static var deleting: WriteBatch { StateWrites.dropLocal(name) }
 
     /// nil before genesis was built.
     public static func read(from snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
