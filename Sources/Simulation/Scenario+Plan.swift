@@ -34,8 +34,6 @@ extension Scenario {
         public var walkerRangeBytes: UInt32 = 4_096
         /// What is of a former version, besides groups of holders.
         public var former = Former()
-        /// Whether the bridge keeps its blocks for those who go block by block.
-        public var keepsBlocks = false
         /// A second bridge with the same key, whose branch wins; nil: there is none.
         public var rival: Rival?
         public var seed: UInt64

@@ -15,6 +15,8 @@ public struct Scenario: Sendable {
     /// The second bridge and its chain, where the plan has one.
     public private(set) var rival: (host: HostID, chain: SyntheticChain)?
     public private(set) var holders: [HostID] = []
+    /// Whether bridges keep their blocks for those who go block by block.
+    private let keepsBlocks: Bool
     /// Chooses boot nodes.
     private var generator: SeededGenerator
 
@@ -23,9 +25,10 @@ public struct Scenario: Sendable {
     private static let clientInfo = "carousel/simulated"
 
     /// A world in which the bridge and the holders run or are about to start, and every block of the chain is
-    /// scheduled.
-    public init(_ plan: Plan) throws {
+    /// scheduled. `keepingBlocks`: bridges keep them for those who go block by block.
+    public init(_ plan: Plan, keepingBlocks: Bool = false) throws {
         self.plan = plan
+        keepsBlocks = keepingBlocks
         generator = SeededGenerator(seed: plan.seed ^ 0x626f_6f74)
         chain = try SyntheticChain(shape: plan.shape, seed: plan.seed)
         guard let secret = Bytes32(Scenario.attestingSeed), let attesting = AttestingKey(seed: secret) else {
@@ -42,7 +45,7 @@ public struct Scenario: Sendable {
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
         configuration.finalityDepth = plan.finalityDepth
-        configuration.keeping.blocks.kept = plan.keepsBlocks ? .max : 0
+        configuration.keeping.blocks.kept = keepingBlocks ? .max : 0
         if plan.former.isBridge { configuration.knows = plan.former.knows }
         bridge = world.add(configuration)
         try world.start(bridge)
@@ -80,7 +83,7 @@ public struct Scenario: Sendable {
         for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
             let block = ReplayedBlock(
                 header: entry.block.header, changes: entry.accessList.accountChanges,
-                bytes: plan.keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
+                bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
             world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
         }
     }

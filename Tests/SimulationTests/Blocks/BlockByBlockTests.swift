@@ -17,9 +17,8 @@ import Testing
         plan.shape = SyntheticChain.Shape(accounts: 120, blocks: blocks, changesPerBlock: 5)
         plan.quickBlocks = blocks
         plan.finalityDepth = 0
-        plan.keepsBlocks = true
         plan.conditions = SimulatedNetwork.Conditions(loss: loss, latency: .milliseconds(20))
-        return try Scenario(plan)
+        return try Scenario(plan, keepingBlocks: true)
     }
 
     private static func expectAll(_ scenario: Scenario, _ client: HostID) throws {
