@@ -169,7 +169,7 @@ let package = Package(
             "Simulation",
             [
                 "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateContent", "StateNetwork", "StateStore",
-                "Chain", "ChainLab",
+                "Chain", "ChainLab", "ChainNetwork",
                 "MerklePatricia",
             ]),
         tests("Conformance", ["Conformance"]),

@@ -67,6 +67,43 @@ public struct AccountChange: Hashable, Sendable {
     }
 }
 
+extension AccountChange {
+    /// What blocks that follow one another leave together: of every value the last one that was written.
+    ///
+    /// An account that is deleted on the way and made again has what was written after that and, of its slots, those
+    /// that no block cleared. Where a block takes slots away without naming them the state root will not fit: then the
+    /// blocks have to be applied one by one.
+    public static func merged(_ blocks: [[AccountChange]]) -> [AccountChange] {
+        guard blocks.count > 1 else { return blocks.first ?? [] }
+        var merged: [Bytes32: Merging] = [:]
+        for changes in blocks {
+            for change in changes { merged[change.key, default: Merging(change.address)].add(change) }
+        }
+        return merged.values.map(\.change).sorted { $0.key < $1.key }
+    }
+
+    private struct Merging {
+        let address: Address
+        var nonce: UInt64?
+        var balance: UInt256?
+        var code: [UInt8]?
+        var slots: [Bytes32: SlotChange] = [:]
+
+        init(_ address: Address) { self.address = address }
+
+        mutating func add(_ change: AccountChange) {
+            nonce = change.nonce ?? nonce
+            balance = change.balance ?? balance
+            code = change.code ?? code
+            for slot in change.storage { slots[slot.key] = slot }
+        }
+
+        var change: AccountChange {
+            AccountChange(address: address, nonce: nonce, balance: balance, code: code, storage: Array(slots.values))
+        }
+    }
+}
+
 extension BlockAccessList {
     /// What the block changed, by account key, rising. Entries that say only that something was read are left out.
     public var accountChanges: [AccountChange] {

@@ -58,46 +58,60 @@ public struct Block: Sendable {
     /// Reads one block, strictly. What the header says of the body is checked by `verifyBody()`.
     public init(rlp: [UInt8]) throws(ChainError) {
         guard rlp.count <= ChainLimits.blockBytes else { throw .tooLarge(.block, bytes: rlp.count) }
-        let parts = try Block.split(rlp)
-        header = try BlockHeader(rlp: parts.header)
-        var transactions: [Transaction] = []
-        for envelope in parts.transactions { transactions.append(try Transaction(envelope: envelope)) }
-        self.transactions = transactions
-        var uncles: [BlockHeader] = []
-        for uncle in parts.uncles { uncles.append(try BlockHeader(rlp: uncle)) }
-        self.uncles = uncles
-        withdrawals = parts.withdrawals
+        let parts: (header: [UInt8], body: Parts)
+        do throws(RLPError) {
+            var reader = try RLPReader.list(rlp)
+            parts = (try reader.nextRaw(), try Parts(&reader))
+        } catch {
+            throw .malformed(.block, error)
+        }
+        try self.init(header: try BlockHeader(rlp: parts.header), parts.body)
     }
 
+    /// Reads a block whose body is apart from its header: RLP [transactions, uncles, withdrawals]. Strict, as above.
+    public init(header: BlockHeader, body: [UInt8]) throws(ChainError) {
+        guard body.count <= ChainLimits.blockBytes else { throw .tooLarge(.block, bytes: body.count) }
+        let parts: Parts
+        do throws(RLPError) {
+            var reader = try RLPReader.list(body)
+            parts = try Parts(&reader)
+        } catch {
+            throw .malformed(.block, error)
+        }
+        try self.init(header: header, parts)
+    }
+
+    private init(header: BlockHeader, _ parts: Parts) throws(ChainError) {
+        var transactions: [Transaction] = []
+        for envelope in parts.transactions { transactions.append(try Transaction(envelope: envelope)) }
+        var uncles: [BlockHeader] = []
+        for uncle in parts.uncles { uncles.append(try BlockHeader(rlp: uncle)) }
+        self.init(header: header, transactions: transactions, uncles: uncles, withdrawals: parts.withdrawals)
+    }
+
+    /// What stands in a body, each transaction and uncle as its bytes.
     private struct Parts {
-        var header: [UInt8]
         var transactions: [[UInt8]] = []
         var uncles: [[UInt8]] = []
         var withdrawals: [Withdrawal]?
-    }
 
-    private static func split(_ rlp: [UInt8]) throws(ChainError) -> Parts {
-        do throws(RLPError) {
-            var reader = try RLPReader.list(rlp)
-            var parts = Parts(header: try reader.nextRaw())
-            var transactions = try reader.nextList()
-            while !transactions.isAtEnd {
+        /// Reads to the end of the list.
+        init(_ reader: inout RLPReader) throws(RLPError) {
+            var list = try reader.nextList()
+            while !list.isAtEnd {
                 // A legacy transaction stands in the body as its own list, a typed one as a string of its envelope.
-                let isLegacy = try transactions.nextIsList()
-                parts.transactions.append(isLegacy ? try transactions.nextRaw() : try transactions.nextBytes())
+                let isLegacy = try list.nextIsList()
+                transactions.append(isLegacy ? try list.nextRaw() : try list.nextBytes())
             }
-            var uncles = try reader.nextList()
-            while !uncles.isAtEnd { parts.uncles.append(try uncles.nextRaw()) }
+            list = try reader.nextList()
+            while !list.isAtEnd { uncles.append(try list.nextRaw()) }
             if !reader.isAtEnd {
-                var list = try reader.nextList()
-                var withdrawals: [Withdrawal] = []
-                while !list.isAtEnd { withdrawals.append(try Withdrawal(&list)) }
-                parts.withdrawals = withdrawals
+                list = try reader.nextList()
+                var found: [Withdrawal] = []
+                while !list.isAtEnd { found.append(try Withdrawal(&list)) }
+                withdrawals = found
             }
             try reader.finish()
-            return parts
-        } catch {
-            throw .malformed(.block, error)
         }
     }
 
@@ -105,19 +119,26 @@ public struct Block: Sendable {
     public var rlp: [UInt8] {
         RLPWriter.list { writer in
             writer.append(raw: header.rlp)
-            writer.appendList { list in
-                for transaction in transactions {
-                    if transaction.kind == .legacy {
-                        list.append(raw: transaction.envelope)
-                    } else {
-                        list.append(transaction.envelope)
-                    }
+            appendBody(to: &writer)
+        }
+    }
+
+    /// The encoding that `init(header:body:)` reads.
+    public var bodyRLP: [UInt8] { RLPWriter.list { writer in appendBody(to: &writer) } }
+
+    private func appendBody(to writer: inout RLPWriter) {
+        writer.appendList { list in
+            for transaction in transactions {
+                if transaction.kind == .legacy {
+                    list.append(raw: transaction.envelope)
+                } else {
+                    list.append(transaction.envelope)
                 }
             }
-            writer.appendList { list in for uncle in uncles { list.append(raw: uncle.rlp) } }
-            if let withdrawals {
-                writer.appendList { list in for withdrawal in withdrawals { list.append(raw: withdrawal.rlp) } }
-            }
+        }
+        writer.appendList { list in for uncle in uncles { list.append(raw: uncle.rlp) } }
+        if let withdrawals {
+            writer.appendList { list in for withdrawal in withdrawals { list.append(raw: withdrawal.rlp) } }
         }
     }
 

@@ -32,6 +32,9 @@ public enum ChainError: Error, Equatable, Sendable {
     /// The list's hash is not the one in the header.
     case accessListHashMismatch(expected: Bytes32, found: Bytes32)
 
+    /// Another block than the one that was asked for.
+    case anotherBlock(expected: Bytes32, found: Bytes32)
+
     /// A configuration value that cannot be; the text says which and why.
     case invalidConfiguration(String)
 

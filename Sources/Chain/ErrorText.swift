@@ -20,6 +20,7 @@ extension ChainError: CustomStringConvertible {
         case .accessList(let error): return "the access list breaks a rule: \(error)"
         case .accessListHashMismatch(let expected, let found):
             return "the access list hashes to \(found), but its header names \(expected)"
+        case .anotherBlock(let expected, let found): return "block \(expected) was asked for, and this one is \(found)"
         case .invalidConfiguration(let why): return why
         case .certificate(let error): return "the certificate is refused: \(error)"
         case .unknownParent(let number, let hash): return "the parent \(hash) of block \(number) is not known"

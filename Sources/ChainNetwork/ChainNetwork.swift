@@ -25,6 +25,8 @@
 // - A block is pushed on only with a key's word that was new here, so pushes end.
 // - The same seed and events give the same directives.
 //
+// Blocks (0x51) are asked for by a machine beside this one, `BlockSync`, and served from the store by `ServeBlocks`.
+//
 // Why batches go upward from the checkpoint instead of down from the tip: an upward run is checked against what is
 // already attested as it comes, needs no memory but the part without certificates, and leaves what can be served at
 // once.

@@ -15,6 +15,8 @@ public enum ChainNetworkError: Error, Equatable, Sendable {
     case notWhatWasAsked
     /// The peer's chain has another genesis block.
     case anotherGenesis(Bytes32)
+    /// A block whose access list, which its header does not commit to, does not lead to the state root.
+    case wrongState(block: UInt64)
     /// The peer served all headers up to the block that it calls attested, and they do not prove it.
     case notAttested(number: UInt64)
 }

@@ -1,5 +1,6 @@
 import Chain
 import Primitives
+import StateStore
 
 /// The chain network's machine: which headers to ask of whom, what to believe of the answers, what to pass on.
 /// See the essay in `ChainNetwork.swift`.
@@ -150,10 +151,16 @@ public struct ChainSync: Sendable {
     }
 
     /// What has to be read from the store to answer for a content key; nil where `serve` answers from memory.
-    public func reading(for key: [UInt8]) -> ServeHeaders? {
-        guard let storedFrom, let lowest = attested.lowest, storedFrom < lowest,
-            case .success(.headers(let wanted)) = Result(catching: { try ChainContentKey(decoding: key) })
-        else { return nil }
+    public func reading(for key: [UInt8]) -> (any StoreReading)? {
+        switch Result(catching: { try ChainContentKey(decoding: key) }) {
+        case .success(.headers(let wanted)): reading(for: wanted)
+        case .success(.blocks(let wanted)): ServeBlocks(wanted, attested)
+        case .success(.newBlock), .failure: nil
+        }
+    }
+
+    private func reading(for wanted: HeadersKey) -> ServeHeaders? {
+        guard let storedFrom, let lowest = attested.lowest, storedFrom < lowest else { return nil }
         switch wanted.start {
         case .number(let number): guard number >= storedFrom, number < lowest else { return nil }
         case .hash(let hash): guard attested.header(hash: hash) == nil else { return nil }
@@ -170,6 +177,8 @@ public struct ChainSync: Sendable {
         case .headers(let wanted):
             let entries = headers(wanted)
             return entries.isEmpty ? nothing : HeadersValue.headers(entries).encoded()
+        // A block is never in memory.
+        case .blocks: return BlocksValue.busy(seconds: 1).encoded
         case .newBlock(let point):
             guard let entry = attested.servedHeader(at: point.number), entry.point == point else { return nothing }
             return NewBlockValue.encode(entry)

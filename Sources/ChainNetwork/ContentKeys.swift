@@ -62,6 +62,8 @@ public struct HeadersKey: Hashable, Sendable {
 public enum ChainContentKey: Hashable, Sendable {
     /// 0x50.
     case headers(HeadersKey)
+    /// 0x51.
+    case blocks(BlocksKey)
     /// 0x52: 0x52, then number (uint64) and hash of the block.
     case newBlock(StatePoint)
 
@@ -76,6 +78,7 @@ public enum ChainContentKey: Hashable, Sendable {
         do throws(SSZError) {
             switch selector {
             case ChainContentKey.headersSelector: self = .headers(try ChainContentKey.headersKey(body))
+            case BlocksKey.selector: self = .blocks(try BlocksKey(decoding: body))
             case ChainContentKey.newBlockSelector:
                 let fields = try SSZ.decode(body, as: ChainContentKey.newBlockSchema).fields
                 self = .newBlock(StatePoint(number: try fields[0].uint64, hash: try fields[1].bytes32))
@@ -117,6 +120,9 @@ public enum ChainContentKey: Hashable, Sendable {
                 writer.append(uint8: 1)
                 writer.append(hash)
             }
+        case .blocks(let key):
+            writer.append(uint8: BlocksKey.selector)
+            key.append(to: &writer)
         case .newBlock(let point):
             writer.append(uint8: ChainContentKey.newBlockSelector)
             writer.append(littleEndian: point.number)

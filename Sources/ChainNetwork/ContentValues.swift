@@ -18,7 +18,7 @@ public enum HeadersValue: Hashable, Sendable {
         ("certificate", .byteList(ChainNetworkLimits.certificateBytes)),
     ])
     private static let list = SSZType.list(item, limit: ChainNetworkLimits.headersPerRequest)
-    private static let heights = SSZType.container([("lowest", .uint64), ("highest", .uint64)])
+    static let heights = SSZType.container([("lowest", .uint64), ("highest", .uint64)])
 
     /// Reads a value; headers and certificates are read too, signatures are not checked.
     public init(decoding bytes: [UInt8]) throws(ChainNetworkError) {
@@ -31,16 +31,25 @@ public enum HeadersValue: Hashable, Sendable {
             for item in items { entries.append(try CertifiedHeader(item)) }
             self = .headers(entries)
         case 1:
-            let heights = try reading { () throws(SSZError) in
-                let fields = try SSZ.decode(body, as: HeadersValue.heights).fields
-                return (try fields[0].uint64, try fields[1].uint64)
-            }
-            self = .notServed(lowest: heights.0, highest: heights.1)
-        case 2:
-            let seconds = try reading { () throws(SSZError) in try SSZ.decode(body, as: .uint16).uint64 }
-            self = .busy(seconds: UInt16(truncatingIfNeeded: seconds))
+            let (lowest, highest) = try HeadersValue.readHeights(body)
+            self = .notServed(lowest: lowest, highest: highest)
+        case 2: self = .busy(seconds: try HeadersValue.readSeconds(body))
         default: throw .unknownStatus(bytes.first)
         }
+    }
+
+    /// What follows a status of 1, in every value of this network.
+    static func readHeights(_ body: [UInt8]) throws(ChainNetworkError) -> (lowest: UInt64, highest: UInt64) {
+        try reading { () throws(SSZError) in
+            let fields = try SSZ.decode(body, as: HeadersValue.heights).fields
+            return (try fields[0].uint64, try fields[1].uint64)
+        }
+    }
+
+    /// What follows a status of 2, in every value of this network.
+    static func readSeconds(_ body: [UInt8]) throws(ChainNetworkError) -> UInt16 {
+        UInt16(
+            truncatingIfNeeded: try reading { () throws(SSZError) in try SSZ.decode(body, as: .uint16).uint64 })
     }
 
     /// The encoding that `init(decoding:)` reads. Headers beyond `byteLimit` bytes are left out, but for the first.
@@ -194,7 +203,7 @@ public struct ChainPingPayload: Hashable, Sendable {
 }
 
 /// Reads something in SSZ; what is wrong with it is the peer's fault.
-private func reading<Value>(_ body: () throws(SSZError) -> Value) throws(ChainNetworkError) -> Value {
+func reading<Value>(_ body: () throws(SSZError) -> Value) throws(ChainNetworkError) -> Value {
     do throws(SSZError) {
         return try body()
     } catch {

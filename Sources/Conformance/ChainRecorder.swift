@@ -4,12 +4,12 @@ import Primitives
 
 /// Records `chain-wire.json`.
 struct ChainRecorder {
-    private var lists = RecordedLists()
+    var lists = RecordedLists()
     private let context: ClaimContext
     private let seeds: [Bytes32]
     private let keys: [AttestingKey]
     /// Genesis and eight blocks above it.
-    private let headers: [BlockHeader]
+    let headers: [BlockHeader]
 
     init() throws {
         var generator = SeededGenerator(seed: 0x4342)
@@ -41,6 +41,7 @@ struct ChainRecorder {
         recordCertificates()
         recordHeaders()
         recordNewBlocks()
+        try recordBlocks()
         try recordChains()
         return lists.document([
             "context": .object([
@@ -63,6 +64,13 @@ struct ChainRecorder {
         ]
         for (name, headers) in cases { if let headers { key(name, .headers(headers)) } }
         key("new-block", .newBlock(headers[3].point))
+        let blocks: [(String, BlocksKey?)] = [
+            ("blocks-up", BlockRun(start: headers[5].hash, count: 256).map { .run($0) }),
+            ("blocks-down-most", BlockRun(start: .max, count: 1_000, direction: .downward).map { .run($0) }),
+            ("blocks-one-hash", BlocksKey(of: [headers[1].hash])),
+            ("blocks-most-hashes", BlocksKey(of: (0..<20).map { Bytes32(UInt64($0), 0, 0, 1) })),
+        ]
+        for (name, blocks) in blocks { if let blocks { key(name, .blocks(blocks)) } }
         func refused(_ name: String, _ bytes: [UInt8]) { lists.add("keys", "bad-\(name)", bytes, valid: false) }
         guard let base = cases[0].1 else { return }
         let bytes = ChainContentKey.headers(base).encoded
@@ -73,6 +81,8 @@ struct ChainRecorder {
         }
         refused("empty", [])
         refused("blocks-0x51", [0x51] + bytes.dropFirst())
+        recordBadBlocksKeys()
+        refused("selector-0x53", [0x53] + bytes.dropFirst())
         refused("selector-0x40", [0x40] + bytes.dropFirst())
         refused("headers-cut", Array(bytes.dropLast()))
         refused("headers-a-byte-more", bytes + [0])

@@ -14,7 +14,8 @@ enum ChainWireVectors: VectorSuite {
             chainID: try file["context"]["chainId"].uint64, genesisHash: try file["context"]["genesisHash"].bytes32)
         let lists: [(String, Check)] = [
             ("keys", key), ("pings", ping), ("claims", { try claim($0, context) }),
-            ("certificates", { try certificate($0, context) }), ("headers", headers), ("newBlocks", newBlock),
+            ("certificates", { try certificate($0, context) }), ("headers", headers), ("blocks", blocks),
+            ("newBlocks", newBlock),
             ("chains", { try chain($0, context) }),
         ]
         var outcomes: [CaseOutcome] = []
@@ -97,6 +98,25 @@ enum ChainWireVectors: VectorSuite {
         return try WireFields.difference(WireFields.object(value), vector)
             ?? WireSchemas.difference(bytes.dropFirst(), schema)
             ?? CaseOutcome.difference("re-encoding", bytes: value.encoded(), bytes)
+    }
+
+    /// The value decodes; and where the case names the hashes that were asked for, its blocks hold, each by itself.
+    private static func blocks(_ vector: JSONValue) throws -> String? {
+        let bytes = try vector["encoded"].hex
+        let value = try BlocksValue(decoding: bytes)
+        let schema =
+            switch value {
+            case .blocks: WireSchemas.blocks
+            case .notServed: WireSchemas.heights
+            case .busy: "uint16"
+            }
+        if case .blocks(let blocks) = value, let asked = vector["asked"].ifPresent {
+            let outcome = BlockCheck(blocks, expecting: try asked.array.map { try $0.bytes32 }).run()
+            if let fault = outcome.fault { throw fault }
+        }
+        return try WireFields.difference(WireFields.object(value), vector)
+            ?? WireSchemas.difference(bytes.dropFirst(), schema)
+            ?? CaseOutcome.difference("re-encoding", bytes: value.encoded, bytes)
     }
 
     private static func newBlock(_ vector: JSONValue) throws -> String? {

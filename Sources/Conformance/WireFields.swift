@@ -151,7 +151,33 @@ enum WireFields {
                 "type": .string("headers"), "start": start, "count": integer(key.count), "stride": integer(key.stride),
                 "direction": integer(key.direction.rawValue),
             ])
+        case .blocks(.run(let run)):
+            return .object([
+                "type": .string("blocks"), "start": hash(run.start), "count": integer(run.count),
+                "direction": integer(run.direction.rawValue),
+            ])
+        case .blocks(.hashes(let hashes)):
+            return .object(["type": .string("blocksByHash"), "hashes": .array(hashes.map { hash($0) })])
         case .newBlock(let point): return .object(["type": .string("newBlock"), "block": object(point)])
+        }
+    }
+
+    static func object(_ value: BlocksValue) -> JSONValue {
+        switch value {
+        case .blocks(let blocks):
+            .object([
+                "status": .integer(0),
+                "blocks": .array(
+                    blocks.map { block in
+                        .object([
+                            "header": hash(Keccak.hash(block.header)), "body": hash(Keccak.hash(block.body)),
+                            "accessList": hash(Keccak.hash(block.accessList)),
+                        ])
+                    }),
+            ])
+        case .notServed(let lowest, let highest):
+            .object(["status": .integer(1), "lowest": integer(lowest), "highest": integer(highest)])
+        case .busy(let seconds): .object(["status": .integer(2), "seconds": integer(seconds)])
         }
     }
 

@@ -41,6 +41,7 @@ enum WireSchemas {
         case 0x4B: "Container(trie:\(trie),anchor:\(anchor),first_part:uint32,last_part:uint32)"
         case 0x4C: "Container(storage_of:List[Bytes32,16],key:ByteList[1024])"
         case 0x50: "Container(start:Union[uint64,Bytes32],count:uint16,stride:uint16,direction:uint8)"
+        case 0x51: "Union[Container(start:Bytes32,count:uint16,direction:uint8),List[Bytes32,20]]"
         case 0x52: point
         default: nil
         }
@@ -71,6 +72,8 @@ enum WireSchemas {
         "Container(role:uint8,radius:uint256,head:\(point),served:\(served(anchors: 2, runs: 256)))"
     static let servedAnchors = "List[\(anchor),4]"
     static let headers = "List[\(certified),1000]"
+    static let blocks =
+        "List[Container(header:ByteList[4096],body:ByteList[16777216],access_list:ByteList[33554432]),1000]"
     static let newBlock = certified
     static let heights = "Container(lowest:uint64,highest:uint64)"
     static let chainPing =

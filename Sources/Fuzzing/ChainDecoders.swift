@@ -98,6 +98,21 @@ enum ChainDecoders {
         return true
     }
 
+    /// The answer of the chain network that has blocks, and each block by itself.
+    static func blocks(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        guard let value = try? BlocksValue(decoding: bytes) else { return false }
+        try require(value.encoded == bytes, .notCanonical("blocks"))
+        guard case .blocks(let blocks) = value else { return true }
+        let hashes = blocks.map { Keccak.hash($0.header) }
+        for block in BlockCheck(blocks, expecting: hashes).run().blocks {
+            let again = try? Block(header: block.header, body: block.bytes.body)
+            try require(again?.bodyRLP == block.bytes.body, .notCanonical("body of a block"))
+            let list = try? BlockAccessList(rlp: block.bytes.accessList)
+            try require(list?.accountChanges == block.changes, .notRoundTrip("access list of a block"))
+        }
+        return true
+    }
+
     static func certificate(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         guard let certificate = try? Certificate(decoding: bytes) else { return false }
         try require(certificate.encoded == bytes, .notCanonical("certificate"))

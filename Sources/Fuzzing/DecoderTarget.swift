@@ -17,6 +17,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case certificate
     case chainKey = "chain-key"
     case chainContent = "chain-content"
+    case blocks
     case stateKey = "state-key"
     case stateStatus = "state-status"
     case availability
@@ -77,6 +78,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .certificate: try ChainDecoders.certificate(bytes)
         case .chainKey: try ChainDecoders.key(bytes)
         case .chainContent: try ChainDecoders.content(bytes)
+        case .blocks: try ChainDecoders.blocks(bytes)
         case .stateKey: try StateDecoders.key(bytes)
         case .stateStatus: try StateDecoders.status(bytes)
         case .availability: try StateDecoders.availability(bytes)

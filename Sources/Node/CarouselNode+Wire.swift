@@ -24,6 +24,9 @@ extension CarouselNode {
             case .chain(let tag)?:
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
                 chain.handle(.answered(tag, content: content), at: moment.instant)
+            case .blocks(let tag)?:
+                let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
+                BlockCarrying.tell(.answered(tag, content: content), &self, at: moment.instant)
             case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
             }
@@ -58,6 +61,8 @@ extension CarouselNode {
             if let payload = info.lastExtension?.payload {
                 chain.handle(.peerUpdated(info.id, payload: payload), at: moment.instant)
             }
+            let heights = BlockCarrying.keptBlocks(of: info, configuration.network)
+            BlockCarrying.tell(.peerUpdated(info.id, heights: heights), &self, at: moment.instant)
         case .peerMet(.state, let info): state.handle(.peerMet(info), chain.attested, at: moment)
         case .peerMet: break
         case .peerLost(let network, let id):
@@ -66,6 +71,7 @@ extension CarouselNode {
                 state.handle(.peerLost(id), chain.attested, at: moment)
             } else {
                 chain.handle(.peerLost(id), at: moment.instant)
+                BlockCarrying.tell(.peerLost(id), &self, at: moment.instant)
             }
         case .addressVoted(let endpoint): addressVoted(endpoint)
         case .addressChecked(let endpoint, let isReachable): addressChecked(endpoint, isReachable: isReachable)
@@ -104,7 +110,7 @@ extension CarouselNode {
         case .release(let peer): overlay.release(network: .state, peer: peer, at: now)
         case .learned(let header, let peer): chain.handle(.learned(header, from: peer), at: now)
         case .produced(let header): chain.handle(.produced(header), at: now)
-        case .report(let report): self.report(report)
+        case .report(let report): BlockCarrying.reported(report, &self, at: now)
         }
     }
 
@@ -127,9 +133,12 @@ extension CarouselNode {
             offers.add([ContentItem(key: key, value: value)], to: peer, on: .chain, at: moment.instant)
         case .persist(let headers, let forgotten, let floor): persist(headers, forgetting: forgotten, floor: floor)
         case .anchorsLost(let anchors): state.handle(.anchorsLost(anchors), chain.attested, at: moment)
-        case .headAdvanced(_, let leaving): state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
+        case .headAdvanced(_, let leaving):
+            state.handle(.headAdvanced(leaving: leaving), chain.attested, at: moment)
+            blocks?.advance(to: moment.instant, chain.attested)
         case .finalAdvanced(let anchors):
             state.handle(.finalAdvanced(anchors), chain.attested, at: moment)
+            blocks?.advance(to: moment.instant, chain.attested)
             pruneHeaders()
         case .lacksFinality(let final):
             log(
@@ -234,7 +243,8 @@ extension CarouselNode {
 
     /// Begins to forget old headers, where that is due.
     mutating func pruneHeaders() {
-        guard let (first, end, epochLength) = headerStore.toPrune(chain) else { return }
+        let needed = BlockCarrying.firstNeededHeader(self)
+        guard let (first, end, epochLength) = headerStore.toPrune(chain, needed: needed) else { return }
         headerStore.isPruning = true
         run(.pruneHeaders(PruneHeaders(from: first, upTo: end, epochLength: epochLength)), for: .pruning)
     }

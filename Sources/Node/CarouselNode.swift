@@ -81,6 +81,9 @@ public struct CarouselNode: Sendable {
         /// Old headers for a peer that asked.
         case headers(Overlay.ContentToken)
         case pruning
+        /// Blocks that peers sent, and where they stand.
+        case blockCheck(BlockSync.CheckTag)
+        case blockLine
     }
 
     /// Who waits for a transaction.
@@ -95,12 +98,15 @@ public struct CarouselNode: Sendable {
     enum RequestOwner: Sendable {
         case state(OperationID)
         case chain(ChainSync.RequestTag)
+        case blocks(BlockSync.RequestTag)
         case query(RingQuery.Ask)
     }
 
     public let configuration: NodeConfiguration
     var overlay: Overlay
     var chain: ChainSync
+    /// nil for a node that does not go block by block.
+    var blocks: BlockSync?
     var state: StateSync
     var jobs: [JobID: JobOwner] = [:]
     var commits: [CommitID: CommitOwner] = [:]
@@ -121,8 +127,8 @@ public struct CarouselNode: Sendable {
     /// The highest sequence number of the node's record that was written down.
     private var keptSequence: UInt64
     private var directives: [Directive] = []
-    private var nextJob: UInt64 = 1
-    private var nextCommit: UInt64 = 1
+    /// What the next job and the next transaction are called.
+    private var next = (job: UInt64(1), commit: UInt64(1))
 
     /// A node that goes on from what its store holds. Throws where its record cannot be made or the store's headers do
     /// not join the checkpoint.
@@ -148,6 +154,9 @@ public struct CarouselNode: Sendable {
             throw .bridgeKey(error)
         } catch {
             throw .unexpected("\(error)")
+        }
+        if configuration.keeping.blocks.applies {
+            blocks = BlockSync(after: stored.held.replayedHead, seed: entropy.bytes32().word0)
         }
         offers = OfferGathering(id: configuration.key.nodeID, threshold: configuration.network.rule.threshold)
         headerStore = HeaderStore(kept: configuration.keptHeaders, epochLength: configuration.network.epochLength)
@@ -193,6 +202,7 @@ public struct CarouselNode: Sendable {
     private mutating func settle(at moment: Moment) {
         overlay.advance(to: moment.instant)
         chain.advance(to: moment.instant)
+        blocks?.advance(to: moment.instant, chain.attested)
         for _ in 0..<NodeLimits.settleRounds {
             state.advance(to: moment, chain.attested, choosing: &overlay)
             // What the state network wants is carried out before the wire is drained, so that what that makes it send
@@ -209,9 +219,11 @@ public struct CarouselNode: Sendable {
             makeOffers(at: moment.instant)
             let fromOverlay = overlay.drainDirectives()
             let fromChain = chain.drain()
+            let fromBlocks = blocks?.drain() ?? []
             for directive in fromOverlay { perform(directive, at: moment) }
             for directive in fromChain { perform(directive, at: moment) }
-            if fromState.isEmpty && fromOverlay.isEmpty && fromChain.isEmpty { break }
+            for directive in fromBlocks { BlockCarrying.perform(directive, by: &self, at: moment) }
+            if fromState.isEmpty && fromOverlay.isEmpty && fromChain.isEmpty && fromBlocks.isEmpty { break }
         }
         saveKnownNodes(at: moment)
         reportStatus(at: moment)
@@ -246,6 +258,7 @@ public struct CarouselNode: Sendable {
         var first = min(nextReport, knownNodes.nextSave, state.nextDeadline)
         if let time = overlay.nextDeadline, time < first { first = time }
         if let time = chain.nextDeadline, time < first { first = time }
+        if let time = blocks?.nextDeadline, time < first { first = time }
         if let time = offers.deadline, time < first { first = time }
         if let time = query?.deadline, time < first { first = time }
         return first
@@ -256,15 +269,15 @@ public struct CarouselNode: Sendable {
     mutating func send(_ bytes: [UInt8], to target: Endpoint) { directives.append(.send(bytes, to: target)) }
 
     mutating func run(_ job: StateJob, for owner: JobOwner) {
-        let id = JobID(value: nextJob)
-        nextJob += 1
+        let id = JobID(value: next.job)
+        next.job += 1
         jobs[id] = owner
         directives.append(.run(id, job))
     }
 
     mutating func commit(_ batch: WriteBatch, for owner: CommitOwner = .nobody) {
-        let id = CommitID(value: nextCommit)
-        nextCommit += 1
+        let id = CommitID(value: next.commit)
+        next.commit += 1
         commits[id] = owner
         directives.append(.commit(id, batch))
     }
@@ -280,6 +293,11 @@ public struct CarouselNode: Sendable {
             headerStore.reads -= 1
             overlay.answer(token, .content(value), at: moment.instant)
         case (.headers, _): headerStore.reads -= 1
+        case (.blockCheck(let tag), .checkedBlocks(let outcome)):
+            BlockCarrying.tell(.checked(tag, outcome), &self, at: moment.instant)
+        case (.blockLine, .line(let result)):
+            BlockCarrying.tell(.line((try? result.get()) ?? []), &self, at: moment.instant)
+        case (.blockCheck, _), (.blockLine, _): break
         case (.pruning, .pruned(let outcome)): headersPruned(outcome, at: moment.instant)
         case (.pruning, _): headerStore.isPruning = false
         }

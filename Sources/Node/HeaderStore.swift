@@ -22,12 +22,13 @@ struct HeaderStore: Sendable {
     }
 
     /// The headers to forget now: of those that nothing replaces the ones beyond what is to be kept, where they are
-    /// enough to be worth a transaction.
-    func toPrune(_ chain: ChainSync) -> (from: UInt64, upTo: UInt64, epochLength: UInt64)? {
-        guard let kept, !isPruning, let first = chain.storedFrom, chain.floor.number > kept,
-            chain.floor.number - kept >= first + NodeLimits.headersPrunedTogether
-        else { return nil }
-        return (first, chain.floor.number - kept, epochLength)
+    /// enough to be worth a transaction. `needed`: those from this block on are still to be followed by blocks; nil: it
+    /// is not by blocks that the state comes here.
+    func toPrune(_ chain: ChainSync, needed: UInt64?) -> (from: UInt64, upTo: UInt64, epochLength: UInt64)? {
+        guard let kept, !isPruning, let first = chain.storedFrom, chain.floor.number > kept else { return nil }
+        let end = min(chain.floor.number - kept, needed ?? .max)
+        guard end >= first + NodeLimits.headersPrunedTogether else { return nil }
+        return (first, end, epochLength)
     }
 
     /// The gap that is to be told now: no peer has had the header that is needed next for a while. Peers come one by

@@ -82,6 +82,9 @@ public struct NodeConfiguration: Sendable {
 }
 
 extension NodeConfiguration {
+    /// Whether it has blocks that others may ask for: they come with being applied.
+    var keepsBlocks: Bool { keeping.blocks.kept > 0 && (role == .bridge || keeping.blocks.applies) }
+
     /// What the Portal wire is told.
     var overlay: OverlayConfiguration {
         let depth = network.sectionDepth
@@ -98,8 +101,12 @@ extension NodeConfiguration {
                     }
                     return key.servedBytes(sectionDepth: depth)
                 },
-                OverlayConfiguration.Network(id: .chain, extensionType: ChainPingPayload.extensionType) { _ in
-                    ChainNetworkLimits.answerBytes
+                OverlayConfiguration.Network(
+                    id: .chain, extensionType: ChainPingPayload.extensionType,
+                    otherCapabilities: keepsBlocks ? [ChainNetworkLimits.blocksCapability] : []
+                ) { key in
+                    key.first == BlocksKey.selector
+                        ? ChainNetworkLimits.blockAnswerBytes : ChainNetworkLimits.answerBytes
                 },
             ])
         overlay.clientInfo = clientInfo

@@ -10,6 +10,7 @@ import StateNetwork
 extension Standing {
     /// Why nothing was verified for a while; nil while things move or nothing is left to do.
     static func stall(of node: CarouselNode, at moment: Moment) -> Stall? {
+        if let blocks = node.blocks { return stall(of: node, blocks, at: moment) }
         let quiet = node.state.verifiedBytes.quiet(at: moment.instant)
         guard node.configuration.role != .bridge, quiet >= WalkLimits.stallAfter else { return nil }
         let seconds = Int(quiet.seconds)
@@ -23,6 +24,34 @@ extension Standing {
             return lag(node, at: moment.instant).map { Stall(seconds: seconds, cause: $0) }
         }
         return Stall(seconds: seconds, cause: cause(node, at: moment.instant))
+    }
+
+    /// The same for one that goes block by block. Of state it gets no byte: the time since its start is how long it has
+    /// waited for headers.
+    private static func stall(of node: CarouselNode, _ blocks: BlockSync, at moment: Moment) -> Stall? {
+        let (now, chain) = (moment.instant, node.chain)
+        let (waited, quiet) = (node.state.verifiedBytes.quiet(at: now), blocks.quiet(at: now))
+        let hasPeers = hasChainPeers(node)
+        var cause: StallReason?
+        if waited >= WalkLimits.stallAfter {
+            if chain.head == node.configuration.network.checkpoint {
+                cause = hasPeers ? .noAttestedHead(hasChainPeers: true) : .noPeers(tried: families(node))
+            } else if let gap = chain.gap {
+                cause = .headersPruned(wanted: gap.wanted, lowest: gap.lowest)
+            }
+        }
+        if cause == nil, quiet >= WalkLimits.stallAfter, let standing = blocks.standing(chain.attested) {
+            let wrong = standing.wrong
+            cause =
+                hasPeers
+                ? .blockNotHad(block: wrong ?? standing.next, peers: standing.peers, isRefused: wrong != nil)
+                : .noPeers(tried: families(node))
+        }
+        if let cause { return Stall(seconds: Int((quiet == .zero ? waited : quiet).seconds), cause: cause) }
+        guard waited >= WalkLimits.stallAfter, quiet == .zero, let cause = staleness(node, at: moment) else {
+            return nil
+        }
+        return Stall(seconds: Int(clamping: headAge(node, at: moment) ?? 0), cause: cause)
     }
 
     /// Why a walk, or the way of what is held to a new anchor, does not go on.

@@ -29,7 +29,7 @@ enum Standing {
         progress.headAge = headAge(node, at: moment)
         progress.isStale = node.chain.attested.isStale(at: moment.unixSeconds)
         progress.head = node.chain.head.number
-        progress.verifiedHead = state.verifiedPoint?.number ?? 0
+        progress.verifiedHead = (node.blocks == nil ? state.verifiedPoint : state.replayedHead)?.number ?? 0
         progress.stall = stall(of: node, at: moment)
         return progress
     }
@@ -37,6 +37,7 @@ enum Standing {
     /// What a node is at. To follow takes somebody who brings the blocks, and a head that is not too old.
     private static func phase(of node: CarouselNode, at moment: Moment) -> NodeProgress.Phase {
         guard node.configuration.role != .bridge else { return .replaying }
+        if let phase = BlockCarrying.phase(of: node, at: moment) { return phase }
         switch node.state.phase {
         case .waiting: return .headers
         case .walking: return .walking

@@ -15,6 +15,8 @@ public struct Scenario: Sendable {
     /// The second bridge and its chain, where the plan has one.
     public private(set) var rival: (host: HostID, chain: SyntheticChain)?
     public private(set) var holders: [HostID] = []
+    /// Whether bridges keep their blocks for those who go block by block.
+    private let keepsBlocks: Bool
     /// Chooses boot nodes.
     private var generator: SeededGenerator
 
@@ -23,9 +25,10 @@ public struct Scenario: Sendable {
     private static let clientInfo = "carousel/simulated"
 
     /// A world in which the bridge and the holders run or are about to start, and every block of the chain is
-    /// scheduled.
-    public init(_ plan: Plan) throws {
+    /// scheduled. `keepingBlocks`: bridges keep them for those who go block by block.
+    public init(_ plan: Plan, keepingBlocks: Bool = false) throws {
         self.plan = plan
+        keepsBlocks = keepingBlocks
         generator = SeededGenerator(seed: plan.seed ^ 0x626f_6f74)
         chain = try SyntheticChain(shape: plan.shape, seed: plan.seed)
         guard let secret = Bytes32(Scenario.attestingSeed), let attesting = AttestingKey(seed: secret) else {
@@ -42,6 +45,7 @@ public struct Scenario: Sendable {
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
         configuration.attestingSeeds = [Scenario.attestingSeed]
         configuration.finalityDepth = plan.finalityDepth
+        configuration.keeping.blocks.kept = keepingBlocks ? .max : 0
         if plan.former.isBridge { configuration.knows = plan.former.knows }
         bridge = world.add(configuration)
         try world.start(bridge)
@@ -77,7 +81,9 @@ public struct Scenario: Sendable {
             world.schedule(genesis, for: host, at: rival?.host == host ? plan.rival?.begins ?? .zero : .zero)
         }
         for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
-            let block = ReplayedBlock(header: entry.block.header, changes: entry.accessList.accountChanges)
+            let block = ReplayedBlock(
+                header: entry.block.header, changes: entry.accessList.accountChanges,
+                bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
             world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
         }
     }
@@ -135,6 +141,17 @@ public struct Scenario: Sendable {
         let visitor = world.add(configuration)
         try start(visitor, knowing: walkersBoot(), after: .zero)
         return visitor
+    }
+
+    /// Adds a client that goes block by block, given genesis and the record of one node.
+    public mutating func addBlockByBlock(knowing boot: HostID) throws -> HostID {
+        var configuration = walkerConfiguration()
+        configuration.keeping.blocks = BlockPlan(applies: true)
+        let client = world.add(configuration)
+        try start(client, knowing: boot, after: .zero)
+        let genesis = ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts)
+        world.schedule(genesis, for: client, at: world.now)
+        return client
     }
 
     private mutating func walkersBoot() -> HostID {

@@ -9,6 +9,8 @@ public struct Keeping: Sendable {
     public var storage: KeptStorage
     /// Whether a bridge keeps the addresses and slots of what its blocks change, by their hashes.
     public var preimages = false
+    /// Which blocks are kept, and whether the state comes from blocks.
+    public var blocks = BlockPlan()
 
     /// All storage, unless some is named.
     public init(arcPlan: ArcPlan, storage: KeptStorage = .all) {

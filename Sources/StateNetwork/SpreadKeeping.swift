@@ -11,7 +11,7 @@ enum SpreadKeeping {
     static func keep(_ sync: inout StateSync, _ chain: some AttestedHeaders, at now: Instant) {
         guard sync.holdings.spread.rule != nil else { return }
         makeRoom(&sync, at: now)
-        guard let newest = chain.newestAnchor else { return }
+        guard let newest = BlockFollowing.newestAnchor(sync, chain) else { return }
         makeStorageCrowns(&sync, at: newest, now)
         // A part that came with its account's section has had an epoch to be fetched by those whose it is.
         guard newest.epoch > 1 else { return }

@@ -12,7 +12,8 @@ extension StateSync {
     mutating func chainMoved(final anchors: [Anchor], _ chain: some AttestedHeaders, at now: Instant) {
         pending.reviewAll()
         completion.somethingCameAbout(at: now)
-        guard let newest = anchors.last else { return }
+        // Who goes block by block comes to an anchor with its block.
+        guard let newest = anchors.last, replayer?.signs != false else { return }
         outbox.log(.info, "\(newest) is final")
         totals.rollForward.becameFinal(anchors.count, holds: holdings.book.firstBehind(newest) != nil, at: now)
         if planner.phase == .walking, holdings.book.isMidway { totals.crossingsWhileFetching += anchors.count }
@@ -39,8 +40,9 @@ extension StateSync {
         holdings.store(crown, at: anchor)
         let item = ContentItem(key: StateContentKey.crown(anchor).encoded, value: CrownValue.serve(crown))
         for peer in gossip.lacking(anchor, holders) { outbox.append(.offer([item], to: peer)) }
-        if let newest = chain.newestAnchor { fold(to: newest, isNew: true, at: now) }
-        guard !holdings.pruneCrowns(newestFinal: chain.newestAnchor).isEmpty, let oldest = holdings.crowns.oldest else {
+        let newest = BlockFollowing.newestAnchor(self, chain)
+        if let newest { fold(to: newest, isNew: true, at: now) }
+        guard !holdings.pruneCrowns(newestFinal: newest).isEmpty, let oldest = holdings.crowns.oldest else {
             return
         }
         var batch = StateWrites.dropCrowns(before: oldest.epoch)
@@ -82,7 +84,7 @@ extension StateSync {
 
     /// Whether something is complete or verified now that was not, and what is told to peers.
     mutating func lookOver(_ chain: some AttestedHeaders, at now: Instant) {
-        if let newest = chain.newestAnchor {
+        if let newest = BlockFollowing.newestAnchor(self, chain) {
             fold(to: newest, isNew: false, at: now)
             if holdings.book.firstBehind(newest) == nil, holdings.book.mixed.isEmpty {
                 totals.rollForward.arrived(at: now)
@@ -91,8 +93,8 @@ extension StateSync {
         SpreadKeeping.keep(&self, chain, at: now)
         // What is held at an anchor that nothing vouches for is no more than on its way to one that is known. Of a
         // state that was imported the headers may come later.
-        if replayer == nil, let anchor = holdings.completeAnchor, let header = chain.header(of: anchor),
-            completion.tells(anchor)
+        if let anchor = holdings.completeAnchor, let header = chain.header(of: anchor),
+            BlockFollowing.tells(anchor, self, chain), completion.tells(anchor)
         {
             complete(at: anchor, header, at: now)
         }

@@ -60,8 +60,8 @@ extension StateSync {
 
     /// Lets the directory look at what is short, and does what it asks for.
     mutating func planSearches(_ chain: some AttestedHeaders, at now: Instant) {
-        guard !configuration.isVisitor else {
-            // Whom the directory would keep is no matter of a visit.
+        guard configuration.seeksHolders else {
+            // Whom the directory would keep is no matter of a visit, nor of who has the state from blocks.
             _ = holders.drain()
             return
         }

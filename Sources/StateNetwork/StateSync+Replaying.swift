@@ -35,7 +35,10 @@ extension StateSync {
                         BuildGenesis(
                             block: block, depth: holdings.book.depth, rule: holdings.spread.rule,
                             keepsPreimages: configuration.keeping.preimages))
-                    : .replay(ReplayBlock(block: block, holdings, keepsPreimages: configuration.keeping.preimages))
+                    : .replay(
+                        ReplayBlock(
+                            block: block, holdings, keeping: configuration.keeping,
+                            checkpoint: configuration.network.checkpoint.number))
                 return run(job, for: .replay(block), at: moment.instant)
             }
         }
@@ -50,14 +53,16 @@ extension StateSync {
         guard let word = replayer?.attestation(of: block.header, at: moment.unixSeconds) else {
             return end(id, .aborted, at: moment.instant)
         }
-        guard chain.joins(block.header) else {
+        // Who goes block by block has the headers from the chain network, which keeps them.
+        let signs = replayer?.signs ?? false
+        guard !signs || chain.joins(block.header) else {
             // The chain network says what it contradicts.
             outbox.append(.produced(word.certified))
             return end(id, .invalid, at: moment.instant)
         }
         var batch = batch
         // Below the checkpoint no header is kept, and the checkpoint's needs nobody's word.
-        if block.header.number > chain.final.number {
+        if signs, block.header.number > chain.final.number {
             batch.append(HeaderRecords.writing(chain.merged(word.certified)))
         } else if block.header.point == chain.final, chain.lowest == nil {
             batch.append(HeaderRecords.writing(CertifiedHeader(header: block.header)))
@@ -73,6 +78,7 @@ extension StateSync {
         let point = word.certified.point
         replayer?.applied(word)
         end(id, .done(bytes: 0), at: moment.instant)
+        guard replayer?.signs == true else { return BlockFollowing.applied(word, &self, chain, at: moment) }
         outbox.append(.produced(word.certified))
         outbox.report(.replayed(point))
         for change in changes {

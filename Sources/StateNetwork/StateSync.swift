@@ -124,6 +124,8 @@ public struct StateSync: Sendable {
 
         /// Whether it is a visitor: it keeps nothing, walks nothing and looks for nobody.
         var isVisitor: Bool { lanes == 0 }
+        /// Whether it looks for those who have the state.
+        var seeksHolders: Bool { !isVisitor && !keeping.blocks.applies }
 
         /// The arc of 2^`exponent` keys round the id.
         func arc(_ exponent: Int) -> Arc { Arc(of: id, radiusExponent: exponent, depth: network.sectionDepth) }
@@ -192,8 +194,10 @@ public struct StateSync: Sendable {
         }
         holders = HolderDirectory(
             role: role, arc: isHolder ? arc : .whole(network), named: isHolder ? named : [], stored: stored.holders)
+        // Whoever applies blocks takes no diffs of them, as a bridge takes none.
         gossip = DiffGossip(
-            role: role, id: configuration.id, sectionDepth: network.sectionDepth, arc: arc.sections,
+            role: configuration.keeping.blocks.applies ? .bridge : role, id: configuration.id,
+            sectionDepth: network.sectionDepth, arc: arc.sections,
             knows: configuration.knows)
         server = StateServer(role: role, depth: network.sectionDepth)
         ahead = ReadySections(limit: configuration.serveAhead.bytes, jobs: configuration.serveAhead.jobs)
@@ -204,10 +208,11 @@ public struct StateSync: Sendable {
         completion = Completion(
             sections: arc.sections.count, resumed: holdings.book.isAllComplete ? stored.completeAnchor : nil)
         verifiedBytes = VerifiedBytes(at: moment.instant)
-        if role == .bridge {
+        if role == .bridge || configuration.keeping.blocks.applies {
             replayer = try BlockReplayer(
                 network, seeds: configuration.attestingSeeds, finalityDepth: configuration.finalityDepth,
-                head: stored.replayedHead, unfinal: stored.replayedHead.map { chain.line(to: $0) } ?? [])
+                head: stored.replayedHead, unfinal: stored.replayedHead.map { chain.line(to: $0) } ?? [],
+                signs: role == .bridge)
         }
         begin(chain, at: moment)
     }
@@ -217,8 +222,9 @@ public struct StateSync: Sendable {
         // A crash may have come between a change of the head and the going of the layers that it excludes.
         if let lowest = chain.lowest { rewind(from: lowest, chain, at: moment.instant) }
         holdings.noteOwnCrown(chain, at: replayer?.head)
-        planner.follow(&holdings, newest: chain.newestAnchor)
-        if let newest = chain.newestAnchor {
+        let newest = BlockFollowing.newestAnchor(self, chain)
+        planner.follow(&holdings, newest: newest)
+        if let newest {
             holders.anchorsAdvanced(to: chain.newestAnchors)
             // A crash may have come between the anchor's finality and its crown, which nobody else may have.
             if !holdings.crowns.contains(newest) { storeOwnCrown(of: newest, chain, at: moment.instant) }
@@ -270,7 +276,8 @@ public struct StateSync: Sendable {
         to moment: Moment, _ chain: some AttestedHeaders, choosing chooser: inout some PeerChooser
     ) {
         let now = moment.instant
-        planner.follow(&holdings, newest: chain.newestAnchor)
+        let newest = BlockFollowing.newestAnchor(self, chain)
+        planner.follow(&holdings, newest: newest)
         if completion.isDue(at: now) { lookOver(chain, at: now) }
         if let line = dropped.line(at: now) { outbox.log(.info, line) }
         pumpDiffs(chain, at: now)
@@ -303,7 +310,7 @@ public struct StateSync: Sendable {
 
     /// When `advance` is next due.
     public var nextDeadline: Instant {
-        var first = configuration.isVisitor ? Instant(microseconds: .max) : holders.nextDeadline
+        var first = configuration.seeksHolders ? holders.nextDeadline : Instant(microseconds: .max)
         for case let time? in [
             planner.nextDeadline, gossip.deadline, pending.reviewAt, completion.reviewAt, replayer?.pausedUntil,
             upkeep.deadline,

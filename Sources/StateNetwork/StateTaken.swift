@@ -71,7 +71,7 @@ struct StateTaken {
                         liar, "says of the storage of account \(crown.key.account.short) that it is spread otherwise")
                 }
             }
-            if let newest = chain.newestAnchor { sync.fold(to: newest, isNew: true, at: now) }
+            if let newest = BlockFollowing.newestAnchor(sync, chain) { sync.fold(to: newest, isNew: true, at: now) }
         case .upkeep, .layers, .crown, .genesis, .block, .nothing: return
         }
     }

@@ -73,6 +73,22 @@ public enum HeaderRecords {
         return headers
     }
 
+    /// The blocks at these heights, as long as there is one at each: of final ones there is no other.
+    public static func line(
+        _ heights: ClosedRange<UInt64>, in snapshot: some StoreSnapshot
+    ) throws(StoreError) -> [StatePoint] {
+        var points: [StatePoint] = []
+        let start = withUnsafeBytes(of: heights.lowerBound.bigEndian) { Array($0) }
+        try snapshot.forEach(.headers, from: start, upTo: StatePoint.key(after: heights.upperBound)) {
+            (key, _) throws(StoreError) in
+            let point = try point(key)
+            guard point.number == heights.lowerBound + UInt64(points.count) else { return false }
+            points.append(point)
+            return true
+        }
+        return points
+    }
+
     /// The highest block whose header is here; nil for none.
     public static func highest(in snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
         var cursor = try snapshot.cursor(.headers)

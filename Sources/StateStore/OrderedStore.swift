@@ -46,6 +46,9 @@ public enum Table: UInt8, CaseIterable, Sendable {
     case storageCrowns = 22
     /// keccak256(32) → the address or slot that it is the hash of.
     case preimages = 23
+    /// number(8) ‖ hash(32) → length of the body(4) ‖ body RLP ‖ access list RLP: blocks kept for those who go block by
+    /// block; their headers stand in `headers`.
+    case blocks = 24
 }
 
 /// An entry of a snapshot in place: the bytes stay where they are, unchanged, as long as the snapshot lives, which

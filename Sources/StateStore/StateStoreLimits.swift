@@ -33,6 +33,9 @@ public enum StateStoreLimits {
     /// Codes of one section that are remembered as read, so that each is hashed once: 4 MiB of hashes at most. What a
     /// section of mainnet names at depth 3 is a tenth of it.
     static let scrubbedCodes = 65_536
+    /// Heights whose blocks are forgotten together, at most: with every block that is written more go than come, and no
+    /// transaction grows long by it.
+    static let blocksPrunedTogether: UInt64 = 256
     /// Bytes of a name in the table of local values; the store's keys end at 511.
     static let localNameBytes = 255
 }

@@ -356,6 +356,13 @@ public enum StateWrites {
         batch.put(.local, LocalValues.key(name), value)
         return batch
     }
+
+    /// Forgets it.
+    public static func dropLocal(_ name: String) -> WriteBatch {
+        var batch = WriteBatch()
+        batch.delete(.local, LocalValues.key(name))
+        return batch
+    }
 }
 
 extension StatePoint {

@@ -102,6 +102,7 @@ extension Carousel {
 
         @OptionGroup var node: NodeOptions
         @OptionGroup var fetch: FetchOptions
+        @OptionGroup var blocks: BlockOptions
 
         @Option(
             name: .long,
@@ -115,6 +116,23 @@ extension Carousel {
             transform: OnlySome.parse)
         var only = KeptStorage.all
 
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "Apply all blocks from genesis on, in place of fetching the state (needs --chain).",
+                discussion: """
+                    Headers come first, then blocks with their access lists from many peers at once; each is checked \
+                    by itself, and the state root of every batch is compared. Blocks are applied once they are final. \
+                    Needs a network whose checkpoint is genesis, and peers that keep its blocks.
+                    """))
+        var blockByBlock = false
+
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "With --block-by-block: a chain directory, of which genesis alone is read.", valueName: "dir"))
+        var chain: String?
+
         @Flag(name: .long, help: "End with exit code 0 once the state is complete at an anchor.")
         var untilSynced = false
 
@@ -127,12 +145,31 @@ extension Carousel {
             if untilSynced && untilBlock != nil {
                 throw ValidationError("--until-synced and --until-block cannot both be the end: give one")
             }
+            guard blockByBlock else {
+                guard chain == nil, blocks.keepBlocks == nil else {
+                    throw ValidationError("--chain and --keep-blocks are of use with --block-by-block alone")
+                }
+                return
+            }
+            guard only.isAll else {
+                throw ValidationError("--only cannot go with --block-by-block: blocks are applied to the whole state")
+            }
+            guard fetch.maxDownloadRate == nil else {
+                throw ValidationError("--max-download-rate is for state alone, and cannot go with --block-by-block")
+            }
         }
 
         func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .walker, node: node, fetch: fetch)
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
             settings.keeping.storage = only
+            settings.keeping.blocks = try blocks.plan(headers: node.pruneHeaders, applies: blockByBlock)
+            if blockByBlock {
+                guard let chain else {
+                    throw ValidationError("--chain is missing: give a chain's directory, for its genesis state")
+                }
+                settings.replay = RuntimeSettings.Replay(genesisOf: chain)
+            }
             try OnlySome.check(only, depth: settings.sectionDepth)
             return settings
         }
@@ -149,6 +186,7 @@ extension Carousel {
                 """)
 
         @OptionGroup var node: NodeOptions
+        @OptionGroup var blocks: BlockOptions
 
         @Option(name: .long, help: ArgumentHelp("The chain's directory (required).", valueName: "dir"))
         var chain: String?
@@ -193,6 +231,7 @@ extension Carousel {
                 chainDirectory: chain, blocksPerSecond: blocksPerSecond, finalityDepth: finalityDepth,
                 signingKeyFiles: signingKeyFile)
             settings.keeping.preimages = preimages
+            settings.keeping.blocks = try blocks.plan(headers: node.pruneHeaders, applies: false)
             return settings
         }
     }

@@ -3,6 +3,7 @@ import Discovery
 import Foundation
 import Primitives
 import Shell
+import StateNetwork
 
 extension ByteCount: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
@@ -246,5 +247,27 @@ struct BootNodes: Sendable {
             }
         }
         guard !records.isEmpty else { throw ValidationError("no record given: write none, or enr:-...") }
+    }
+}
+
+/// What a node that applies blocks does with them.
+struct BlockOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How many of the newest blocks to keep with their access lists (default: all, or as many as headers).",
+            discussion: "For those who go block by block. 0: none.", valueName: "n"),
+        transform: Bounds.whole(UInt64.min...UInt64(Int64.max)))
+    var keepBlocks: UInt64?
+
+    /// Which blocks are kept. One without its header could be given to nobody.
+    func plan(headers: UInt64?, applies: Bool) throws -> BlockPlan {
+        guard let keepBlocks else { return BlockPlan(kept: headers ?? .max, applies: applies) }
+        if let headers, keepBlocks > headers {
+            throw ValidationError(
+                "--keep-blocks \(keepBlocks) is more than --prune-headers \(headers): a block is kept no longer than "
+                    + "its header")
+        }
+        return BlockPlan(kept: keepBlocks, applies: applies)
     }
 }

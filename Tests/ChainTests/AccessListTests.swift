@@ -28,6 +28,29 @@ import Testing
         #expect(list.itemCount == 5)
     }
 
+    /// Of blocks put together the last word on each value counts, and a slot that one of them cleared stays cleared.
+    @Test func whatBlocksLeaveTogether() throws {
+        let (one, other) = (try address(1), try address(2))
+        func slot(_ number: UInt64, _ value: UInt64) -> AccountChange.SlotChange {
+            AccountChange.SlotChange(slot: UInt256(number), value: UInt256(value))
+        }
+        let first = [
+            AccountChange(
+                address: one, nonce: 1, balance: UInt256(5), code: [1], storage: [slot(1, 1), slot(2, 2)])
+        ]
+        let second = [
+            AccountChange(address: one, nonce: nil, balance: UInt256(6), code: nil, storage: [slot(2, 0)]),
+            AccountChange(address: other, nonce: 3, balance: nil, code: nil, storage: []),
+        ].sorted { $0.key < $1.key }
+        let together = AccountChange.merged([first, second])
+        #expect(together.map(\.key) == [one.key, other.key].sorted())
+        let found = try #require(together.first { $0.address == one })
+        #expect(found.nonce == 1 && found.balance == UInt256(6) && found.code == [1])
+        #expect(Set(found.storage) == [slot(1, 1), slot(2, 0)])
+        #expect(together.first { $0.address == other }?.nonce == 3)
+        #expect(AccountChange.merged([second]) == second && AccountChange.merged([]).isEmpty)
+    }
+
     @Test func anAccountOfNothingIsNoAccount() throws {
         let change = AccountChange(address: try address(1), nonce: 0, balance: .zero, code: [], storage: [])
         let before = StateAccount(nonce: 1, balance: UInt256(7), codeHash: .max)

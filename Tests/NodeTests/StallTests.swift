@@ -160,6 +160,10 @@ import Testing
             ),
             (.codeMissing(count: 3), "3 codes are missing and no peer sent them"),
             (.blocksMissing(verified: 4, head: 9, lacking: nil), "block 4 of 9 is verified, and nothing newer came"),
+            (
+                .blockNotHad(block: 7, peers: 2, isRefused: false),
+                "block 7 is needed next and did not come from any of 2 peers that keep blocks"
+            ),
         ]
         for (reason, text) in reasons { #expect(reason.text == text && !reason.advice.isEmpty) }
         #expect(Set(reasons.map(\.0.name)).count == reasons.count)

@@ -15,11 +15,13 @@ final class ReplaySource: Sendable {
     private let directory: ChainDirectory
     private let head: StatePoint?
     private let firstBlock: UInt64
+    private let isGenesisAlone: Bool
     private let state: Mutex<State?> = Mutex(nil)
 
     /// The chain in `directory` from block `first` on; 0 is genesis. `head`: the newest block that was applied before;
-    /// nil where none was. Nothing but the genesis header is read yet.
-    init(directory: ChainDirectory, from first: UInt64, after head: StatePoint?) {
+    /// nil where none was. Nothing but the genesis header is read yet. `genesisAlone`: nothing comes after it.
+    init(directory: ChainDirectory, from first: UInt64, after head: StatePoint?, genesisAlone: Bool = false) {
+        isGenesisAlone = genesisAlone
         self.directory = directory
         self.head = head
         firstBlock = first
@@ -33,6 +35,7 @@ final class ReplaySource: Sendable {
                 state?.isGenesisDue = false
                 return ReplayedBlock(header: directory.genesisHeader, changes: try genesisChanges())
             }
+            guard !isGenesisAlone else { return nil }
             // Blocks that were applied before are read all the same: each is checked against the one before it.
             while let block = try state?.reader.next() {
                 // The chain may be another one than the bridge began with, from some block on.
@@ -41,7 +44,9 @@ final class ReplaySource: Sendable {
                         file: directory.path + "/chain.rlp", block.header.point, expected: head.hash)
                 }
                 guard block.header.number >= firstBlock else { continue }
-                return ReplayedBlock(header: block.header, changes: block.changes, codeHashes: block.codeHashes)
+                return ReplayedBlock(
+                    header: block.header, changes: block.changes, codeHashes: block.codeHashes,
+                    bytes: BlockBytes(block.block, block.accessList))
             }
             return nil
         }

@@ -42,6 +42,7 @@ public enum NodeRuntime {
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
         let socket = try UDPSocket.opened(at: settings.listen, orIPv4: settings.fallsBackToIPv4)
         let store = try openStore(settings, network)
+        try BlockByBlock.prepare(store, settings, network)
         let parts = Parts(
             settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
             replay: replay, lines: lines)
@@ -149,7 +150,7 @@ public enum NodeRuntime {
         let damaged = try StoreCheck.some(
             try store.snapshot(), parts.network, from: Int(parts.clock.now().unixSeconds), threads: settings.workers)
         guard let first = damaged.first else { return }
-        guard settings.role != .bridge else {
+        guard settings.role != .bridge, !settings.keeping.blocks.applies else {
             throw ShellError.damaged(path: settings.dataDirectory.path, first.fault, others: damaged.count - 1)
         }
         for (section, fault) in damaged {
@@ -252,8 +253,10 @@ public enum NodeRuntime {
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
         let feed = parts.replay.map { chain, replay in
-            let source = ReplaySource(directory: chain, from: node.nextReplayed, after: node.replayedHead)
-            return startFeed(source, perSecond: replay.blocksPerSecond, to: mailbox, parts.terminal)
+            let source = ReplaySource(
+                directory: chain, from: node.nextReplayed, after: node.replayedHead,
+                genesisAlone: replay.isGenesisAlone)
+            return startFeed(source, replay, to: mailbox, parts.terminal)
         }
         if let feed { reporter.blockUsed = { feed.used() } }
         let keepRecord = recordFile(from: node.record.sequence, parts)
@@ -321,14 +324,17 @@ public enum NodeRuntime {
 
     /// A bridge's blocks, one by one at their pace.
     private static func startFeed(
-        _ source: ReplaySource, perSecond: Double, to mailbox: Mailbox<MachineEvent<RunningNode>>, _ terminal: Terminal
+        _ source: ReplaySource, _ replay: RuntimeSettings.Replay, to mailbox: Mailbox<MachineEvent<RunningNode>>,
+        _ terminal: Terminal
     ) -> PacedFeed<ReplayedBlock> {
         PacedFeed(
-            perSecond: perSecond, ahead: ShellLimits.blocksAhead,
+            perSecond: replay.blocksPerSecond, ahead: ShellLimits.blocksAhead,
             source: { try source.next() }, deliver: { mailbox.post(.command($0)) },
             ended: { end in
                 switch end {
-                case .finished: terminal.log(.info, "the chain's last block is replayed; serving on")
+                case .finished:
+                    guard !replay.isGenesisAlone else { return }
+                    terminal.log(.info, "the chain's last block is replayed; serving on")
                 case .failed(let reason): mailbox.post(.feedFailed(reason))
                 }
             })

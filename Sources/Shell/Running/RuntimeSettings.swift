@@ -17,7 +17,7 @@ public struct RuntimeSettings: Sendable {
         case block(UInt64)
     }
 
-    /// The recorded chain that a bridge brings into the network.
+    /// The recorded chain that a bridge brings into the network; of one that goes block by block its genesis alone.
     public struct Replay: Sendable {
         /// The directory with the chain's files.
         public var chainDirectory: String
@@ -26,6 +26,14 @@ public struct RuntimeSettings: Sendable {
         public var finalityDepth: UInt64
         /// Files with the attesting keys that sign it.
         public var signingKeyFiles: [String]
+        /// Whether nothing but genesis is taken from the directory.
+        public var isGenesisAlone = false
+
+        /// The genesis of a chain.
+        public init(genesisOf directory: String) {
+            self.init(chainDirectory: directory, blocksPerSecond: 1, finalityDepth: 0, signingKeyFiles: [])
+            isGenesisAlone = true
+        }
 
         public init(
             chainDirectory: String, blocksPerSecond: Double, finalityDepth: UInt64, signingKeyFiles: [String]

@@ -42,7 +42,8 @@ enum ProgressLine {
         case "walking": return walking(status, style)
         default: break
         }
-        let word = ["following": "follow", "alone": "alone", "outdated": "old head"][status.phase] ?? status.phase
+        let words = ["following": "follow", "alone": "alone", "outdated": "old head", "applying": "blocks"]
+        let word = words[status.phase] ?? status.phase
         var parts = ["\(word)  block \(status.head.verified) of \(status.head.block)", epoch(status)]
         // A larger arc is being filled.
         if status.sections.complete < status.sections.wanted {

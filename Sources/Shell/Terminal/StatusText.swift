@@ -57,6 +57,7 @@ public enum StatusText {
             case "alone": "all is held, and no peer answers who could carry it on"
             case "outdated": "all is held, and nothing new was attested for longer than the network allows"
             case "replaying": "its chain is brought into the network"
+            case "applying": "blocks are applied to the whole state, up to the last final one"
             default: "not known to this program"
             }
         let rest = status.transfer.remaining.map { ", about \(DurationText.text($0)) left" } ?? ""

@@ -20,8 +20,9 @@ public enum BridgeKeyError: Error, Equatable, Sendable {
     case committee
 }
 
-/// The part of a bridge that only a bridge has: blocks come in, in order; each is applied to the whole state, signed
-/// with the bridge's keys and committed in one transaction with its header, before the next is begun.
+/// Applies blocks to the whole state, in order, one transaction each. A bridge has them from a recorded chain: each is
+/// signed with its keys and committed with its header, before the next is begun. A node that goes block by block has
+/// them from peers, several at a time, and the chain network has their headers already: there is nothing to sign.
 struct BlockReplayer: Sendable {
     /// What there may be no more of before a later block is final.
     private enum Shortage: Equatable, Sendable {
@@ -45,6 +46,8 @@ struct BlockReplayer: Sendable {
         case tell(NodeReport.Level, String)
     }
 
+    /// Whether the blocks are this node's own word: a bridge's.
+    let signs: Bool
     private let keys: [AttestingKey]
     private let context: ClaimContext
     private let finalityDepth: UInt64
@@ -67,12 +70,14 @@ struct BlockReplayer: Sendable {
 
     /// Throws where a seed is no secret key, or one that nobody in this network believes: a bridge that signs with less
     /// than it was given would go unnoticed until its network stands still.
-    /// `unfinal`: the blocks above the last final one up to the head, as far as the store has them.
+    /// `unfinal`: the blocks above the last final one up to the head, as far as the store has them. `signs`: whether it
+    /// is a bridge's.
     init(
         _ network: NetworkConfiguration, seeds: [[UInt8]], finalityDepth: UInt64, head: StatePoint?,
-        unfinal: [StatePoint]
+        unfinal: [StatePoint], signs: Bool = true
     ) throws(BridgeKeyError) {
-        guard network.rule.kind != .committee else { throw .committee }
+        guard network.rule.kind != .committee || !signs else { throw .committee }
+        self.signs = signs
         var keys: [AttestingKey] = []
         for (index, seed) in seeds.enumerated() {
             guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else { throw .seed(index: index) }
@@ -108,7 +113,7 @@ struct BlockReplayer: Sendable {
     }
 
     private func lacksHeader(of point: StatePoint, _ chain: some AttestedHeaders) -> Bool {
-        point.number > chain.final.number && !chain.holds(point.hash)
+        signs && point.number > chain.final.number && !chain.holds(point.hash)
     }
 
     /// What is to be done now: unless a block is under way, with the next one that waits, where there is room for it.
@@ -121,11 +126,11 @@ struct BlockReplayer: Sendable {
             return passOver(block, head, chain, at: moment)
         }
         let expected = head.map { $0.number + 1 } ?? 0
-        while let block = waiting.first, block.header.number != expected {
+        while let block = waiting.first, block.first != expected {
             waiting.removeFirst()
-            guard block.header.number > expected else { continue }
+            guard block.first > expected else { continue }
             return .outOfOrder(
-                "block \(block.header.number) was given where \(expected) is next: the chain's files must leave none "
+                "block \(block.first) was given where \(expected) is next: the chain's files must leave none "
                     + "out")
         }
         guard let block = waiting.first else { return .wait }
@@ -172,6 +177,8 @@ struct BlockReplayer: Sendable {
     private func shortage(
         before block: ReplayedBlock, _ book: SectionBook, _ chain: some AttestedHeaders
     ) -> Shortage? {
+        // Blocks that others have made final already have all the room they need.
+        guard signs else { return nil }
         if chain.isFull && !chain.holds(block.header.hash) { return .blocks }
         return book.isFullOfLayers && hasSignedNextAnchor(book) ? .changes : nil
     }
@@ -226,6 +233,7 @@ struct BlockReplayer: Sendable {
     /// The block is the newest one now, and its word is out.
     private mutating func said(_ word: Attestation) {
         head = word.certified.point
+        guard signs else { return }
         if let last = unfinal.last, last.number &+ 1 != word.certified.point.number { unfinal = [] }
         unfinal.append(word.certified.point)
         guard let final = word.final else { return }

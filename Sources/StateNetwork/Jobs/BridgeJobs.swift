@@ -4,22 +4,6 @@ import Primitives
 import StateContent
 import StateStore
 
-/// A block of an execution chain as a bridge replays it: its header, and what its access list changes. For genesis the
-/// changes are the whole allocation.
-public struct ReplayedBlock: Sendable {
-    public let header: BlockHeader
-    /// By account key, rising.
-    public let changes: [AccountChange]
-    /// By account key, what the code of an account must hash to after the block, where that is said without the code.
-    public let codeHashes: [Bytes32: Bytes32]
-
-    public init(header: BlockHeader, changes: [AccountChange], codeHashes: [Bytes32: Bytes32] = [:]) {
-        self.header = header
-        self.codeHashes = codeHashes
-        self.changes = changes.sorted { $0.key < $1.key }
-    }
-}
-
 /// Turns what a block changes of accounts into leaf changes of sections, with the storage roots that follow.
 enum BlockChanges {
     /// What a block changes.
@@ -166,7 +150,7 @@ public struct BuildGenesis: Sendable {
     }
 }
 
-/// The newest block that a bridge has applied, kept in its store.
+/// The newest block that a node has applied, kept in its store: a bridge's, or that of one that goes block by block.
 public enum ReplayMark {
     private static let name = "replayed"
 
@@ -176,6 +160,9 @@ public enum ReplayMark {
         writer.append(point.hash)
         return StateWrites.local(name, writer.bytes)
     }
+
+    /// Forgets it: the state of this store is brought forward in another way from now on.
+    public static var deleting: WriteBatch { StateWrites.dropLocal(name) }
 
     /// nil before genesis was built.
     public static func read(from snapshot: some StoreSnapshot) throws(StoreError) -> StatePoint? {
@@ -231,7 +218,7 @@ public enum BridgeError: Error, Equatable, Sendable {
 
 /// Applies a block to the whole state and compares the root with the header's.
 public struct ReplayBlock: Sendable {
-    let block: ReplayedBlock
+    private(set) var block: ReplayedBlock
     let depth: Int
     /// Every section of the ring, in order.
     let sections: [SectionEntry]
@@ -239,24 +226,37 @@ public struct ReplayBlock: Sendable {
     let spread: [Bytes32: SpreadParts]
     /// Whether addresses and slots are kept by their hashes.
     let keepsPreimages: Bool
+    /// Which blocks are kept as they are.
+    let blocks: BlockPlan
+    /// Blocks up to this one have no header here, and are not kept.
+    let checkpoint: UInt64
 
     /// The block after those in `holdings`, which have the whole ring, locked.
-    init(block: ReplayedBlock, _ holdings: Holdings, keepsPreimages: Bool = false) {
+    init(
+        block: ReplayedBlock, _ holdings: Holdings, keeping: Keeping = Keeping(arcPlan: .fixed(256)),
+        checkpoint: UInt64 = 0
+    ) {
         self.block = block
-        self.keepsPreimages = keepsPreimages
+        keepsPreimages = keeping.preimages
+        blocks = keeping.blocks
+        self.checkpoint = checkpoint
         depth = holdings.book.depth
         sections = holdings.book.all
         var spread: [Bytes32: SpreadParts] = [:]
-        for change in block.changes { spread[change.key] = SpreadHeld.parts(of: change.key, holdings) }
+        if holdings.spread.rule != nil {
+            for change in block.changes { spread[change.key] = SpreadHeld.parts(of: change.key, holdings) }
+        }
         self.spread = spread
     }
 
     func run(on snapshot: some StoreSnapshot) throws -> ReplayTaken {
+        var job = self
+        job.block = block.flattened
         do {
-            return try replay(on: snapshot, checking: false)
+            return try job.replay(on: snapshot, checking: false)
         } catch let error where (error as? StateChangeError)?.blamesSender ?? (error is BridgeError) {
             // Before the chain is blamed: is what we hold what we think?
-            return try replay(on: snapshot, checking: true)
+            return try job.replay(on: snapshot, checking: true)
         }
     }
 
@@ -314,6 +314,7 @@ public struct ReplayBlock: Sendable {
             let filled = try PreimageRecords.filled(in: snapshot)
             taken.batch.append(PreimageRecords.writing(of: block, after: filled))
         }
+        taken.batch.append(try blocks.writing(block.bytes, above: checkpoint, in: snapshot))
         return taken
     }
 }

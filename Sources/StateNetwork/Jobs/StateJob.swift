@@ -32,6 +32,10 @@ public enum StateJob: Sendable {
     /// A value that another network makes of what is stored.
     case read(any StoreReading)
     case pruneHeaders(PruneHeaders)
+    /// Checks blocks that peers sent.
+    case checkBlocks(BlockCheck)
+    /// Reads which blocks stand at these heights of the final line.
+    case readLine(ClosedRange<UInt64>)
     case upkeep(UpkeepJob)
 
     /// Does the work.
@@ -60,6 +64,8 @@ public enum StateJob: Sendable {
         case .replay(let job): .replay(StateJobError.result { try job.run(on: snapshot) })
         case .read(let job): .served((try? job.value(from: snapshot)) ?? job.refusal)
         case .pruneHeaders(let job): .pruned(StateJobError.result { try job.run(on: snapshot) })
+        case .checkBlocks(let job): .checkedBlocks(job.run())
+        case .readLine(let heights): .line(StateJobError.result { try HeaderRecords.line(heights, in: snapshot) })
         case .upkeep(let job): .upkeep(StateJobError.result { try job.run(on: snapshot) })
         }
     }
@@ -87,6 +93,9 @@ extension StateJob {
         case .replay: .replay(.failure(.store(error)))
         case .read(let job): .served(job.refusal)
         case .pruneHeaders: .pruned(.failure(.store(error)))
+        // No look at the store is needed for it.
+        case .checkBlocks(let job): .checkedBlocks(job.run())
+        case .readLine: .line(.failure(.store(error)))
         case .upkeep: .upkeep(.failure(.store(error)))
         }
     }
@@ -129,12 +138,14 @@ public enum StateJobResult: Sendable {
     case genesis(Result<GenesisTaken, StateJobError>)
     case replay(Result<ReplayTaken, StateJobError>)
     case pruned(Result<HeaderRecords.Pruning, StateJobError>)
+    case checkedBlocks(BlockCheck.Outcome)
+    case line(Result<[StatePoint], StateJobError>)
     case upkeep(Result<UpkeepDone, StateJobError>)
 
     /// Why it gave nothing; nil where it gave something.
     var error: StateJobError? {
         switch self {
-        case .served: nil
+        case .served, .checkedBlocks: nil
         case .encoded(let result): result.error
         case .range(let result): result.error
         case .sections(let result): result.error
@@ -150,6 +161,7 @@ public enum StateJobResult: Sendable {
         case .genesis(let result): result.error
         case .replay(let result): result.error
         case .pruned(let result): result.error
+        case .line(let result): result.error
         case .upkeep(let result): result.error
         }
     }

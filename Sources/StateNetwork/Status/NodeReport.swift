@@ -18,6 +18,8 @@ public struct NodeProgress: Sendable, Equatable {
         case outdated
         /// A bridge: it replays its chain.
         case replaying
+        /// Blocks of peers are applied to the whole state, which is behind the last final one.
+        case applying
     }
 
     public var phase: Phase
@@ -114,7 +116,8 @@ public enum NodeReport: Sendable {
     case complete(anchor: Anchor, root: Bytes32?)
     /// All that is held was verified at this block's root.
     case verified(StatePoint)
-    /// The bridge applied a block and its root is right.
+    /// A bridge applied a block and its root is right; or a node that goes block by block did so with several, of which
+    /// this is the last.
     case replayed(StatePoint)
     /// A bridge's block does not hold: what its files say is not what its header commits to. The text says what was
     /// found and what was expected; who has the files names them.

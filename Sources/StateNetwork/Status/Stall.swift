@@ -52,6 +52,8 @@ public enum StallReason: Sendable, Equatable {
     /// All is held, and what later blocks changed does not come. `lacking`: the first section that lacks it, of how
     /// many, and how many known holders are further.
     case blocksMissing(verified: UInt64, head: UInt64, lacking: Lacking?)
+    /// Block by block: the next block does not come. `peers` keep blocks; `isRefused`: all who have it sent it false.
+    case blockNotHad(block: UInt64, peers: Int, isRefused: Bool)
 
     /// Who answers at all.
     public enum Reach: Sendable, Equatable {
@@ -99,6 +101,7 @@ extension StallReason {
         case .notLedOn: "not_led_on"
         case .codeMissing: "code_missing"
         case .blocksMissing: "blocks_missing"
+        case .blockNotHad: "block_not_had"
         }
     }
 
@@ -137,6 +140,10 @@ extension StallReason {
                     ": \($0.sections) sections lack blocks, and \($0.first) has \($0.holders) reachable holders that "
                         + "are further"
                 } ?? "")
+        case .blockNotHad(let block, let peers, let isRefused):
+            isRefused
+                ? "block \(block) does not hold as any of the peers that have it sent it"
+                : "block \(block) is needed next and did not come from any of \(peers) peers that keep blocks"
         }
     }
 
@@ -166,6 +173,9 @@ extension StallReason {
         case .codeMissing: "retrying with other peers"
         case .blocksMissing(_, _, let lacking):
             lacking.map { $0.search ?? "retrying" } ?? "waiting for block diffs"
+        case .blockNotHad(_, _, true):
+            "every new peer is asked: give another boot node, or see whether the network file is of this chain"
+        case .blockNotHad(_, _, false): "give a boot node that keeps blocks from genesis on, as a bridge does"
         }
     }
 }

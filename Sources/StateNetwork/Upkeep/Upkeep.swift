@@ -73,7 +73,8 @@ struct Upkeep: Sendable {
     ) {
         let network = configuration.network
         (id, depth, plan) = (configuration.id, network.sectionDepth, configuration.arcPlan)
-        repairs = configuration.role != .bridge
+        // Whoever applies blocks has nobody to fetch a section from.
+        repairs = configuration.role != .bridge && !configuration.keeping.blocks.applies
         let isHolder = configuration.role == .holder
         if isHolder {
             keeper = ArcKeeper(

@@ -93,6 +93,15 @@ private struct LongStore {
         #expect(node.chain.storedFrom == 0)
     }
 
+    /// Headers of blocks that are still to be applied stay, however few are to be kept.
+    @Test func whoGoesBlockByBlockKeepsTheHeadersItNeeds() throws {
+        let node = try LongStore(keeping: 9_000).node()
+        let store = HeaderStore(kept: 9_000, epochLength: LongStore.epochLength)
+        #expect(store.toPrune(node.chain, needed: nil)?.upTo == LongStore.blocks - 2 - 9_000)
+        #expect(store.toPrune(node.chain, needed: 700)?.upTo == 700)
+        #expect(store.toPrune(node.chain, needed: 1) == nil)
+    }
+
     @Test func oldHeadersAreForgottenInStepsAndOnlyWhereThatIsAsked() throws {
         var whole = try LongStore()
         var keeper = try whole.node()

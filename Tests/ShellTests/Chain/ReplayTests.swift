@@ -161,6 +161,45 @@ private struct ReplayedState {
             last = block.header
         }
         #expect(last.hash == made.summary.head.hash)
+        // Each is kept as it came, in the transaction that applied it.
+        #expect(try BlockRecords.heights(in: store.snapshot()) == 1...12)
+        let (body, list) = try #require(try BlockRecords.block(at: last.point, in: try store.snapshot()))
+        let kept = BlockBytes(header: last.rlp, body: body, accessList: list)
+        #expect(try CheckedBlock(kept, expecting: last.hash).header == last)
+    }
+
+    /// Several blocks at once lead to the same state as one after the other, and a wrong one among them to none.
+    @Test func blocksAreAppliedTogether() throws {
+        let made = try Made(ForgeShape(accounts: 400, blocks: 12, transactions: 30), seed: 4)
+        let folder = LMDBStoreTests.Directory()
+        let store = try LMDBStore(directory: folder.path)
+        let source = ReplaySource(directory: try ChainDirectory(path: made.path), from: 0, after: nil)
+        let genesis = try BuildGenesis(block: try #require(try source.next()), depth: 1).run(on: try store.snapshot())
+        try store.commit(genesis.batch)
+        let holdings = Holdings(
+            depth: 1, epochLength: 64, arc: 0..<16, records: genesis.records, layers: [], crowns: [])
+        var blocks: [CheckedBlock] = []
+        while let block = try source.next() {
+            let bytes = try #require(block.bytes.first?.block)
+            blocks.append(try CheckedBlock(bytes, expecting: block.header.hash))
+        }
+        #expect(ReplayedBlock([]) == nil)
+        let together = try #require(ReplayedBlock(blocks))
+        #expect(together.first == 1 && together.header.number == 12)
+        var keeping = Keeping(arcPlan: .fixed(256))
+        keeping.blocks.kept = 5
+        let taken = try ReplayBlock(block: together, holdings, keeping: keeping).run(on: try store.snapshot())
+        #expect(taken.crown.root == blocks.last?.header.stateRoot)
+        try store.commit(taken.batch)
+        #expect(try BlockRecords.heights(in: store.snapshot()) == 8...12)
+        #expect(try ReplayMark.read(from: store.snapshot()) == together.header.point)
+        // One left out in the middle.
+        blocks.remove(at: 5)
+        let short = try #require(ReplayedBlock(blocks))
+        var before = MemorySnapshot()
+        before.apply(genesis.batch)
+        let snapshot = before
+        #expect(throws: BridgeError.self) { _ = try ReplayBlock(block: short, holdings).run(on: snapshot) }
     }
 
     /// The recorded head state is the state that genesis and the access lists lead to.

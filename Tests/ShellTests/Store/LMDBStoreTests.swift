@@ -252,6 +252,7 @@ import Testing
             let cursor = try snapshot.cursor(.partLeaves)
             #expect(try !cursor.seek([]) && !cursor.seek([1]) && !cursor.last() && !cursor.next())
             #expect(try snapshot.liveBytes(of: [.partLeaves]) == 0)
+            #expect(try BlockRecords.heights(in: snapshot) == nil)
         }
         var later = WriteBatch()
         later.put(.partLeaves, [2], [2])
