@@ -25,6 +25,8 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case sectionDiffs = "section-diffs"
     case blockDiff = "block-diff"
     case blockDiffs = "block-diffs"
+    /// Block diffs and section diffs with the storage of some accounts alone.
+    case partialDiffs = "partial-diffs"
     case crown
     case codes
     case sections
@@ -36,6 +38,12 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
     case genesisFile = "genesis-file"
     case chainDirectory = "chain-directory"
     case vectorFile = "vector-file"
+    /// A state as a file, in both forms.
+    case importFile = "import-file"
+    /// A coverage certificate, and a program of changes to a true one.
+    case coverage
+    /// Answers to questions about one account, and programs of changes to true ones.
+    case stateQuery = "state-query"
     /// A program of changes to headers that are right by work or by a committee's word.
     case chainRule = "chain-rule"
     /// No bytes of the wire but a program of changes to a true range proof: must-reject trials, driven by coverage.
@@ -53,6 +61,9 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .genesisFile: return FileDecoders.geneses
         case .chainDirectory: return FileDecoders.chainDirectories(headers: headers())
         case .vectorFile: return FileDecoders.vectorFiles
+        case .importFile: return ExportDecoder.seeds()
+        case .coverage: return CoverageProgram.seeds()
+        case .stateQuery: return QueryProgram.seeds()
         case .chainRule: return RuleProgram.seeds()
         default: return []
         }
@@ -86,6 +97,7 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .sectionDiffs: try StateDecoders.sectionDiffs(bytes)
         case .blockDiff: try StateDecoders.blockDiff(bytes)
         case .blockDiffs: try StateDecoders.blockDiffs(bytes)
+        case .partialDiffs: try StateDecoders.partialDiffs(bytes)
         case .crown: try StateDecoders.crown(bytes)
         case .codes: try StateDecoders.codes(bytes)
         case .sections: try StateDecoders.sections(bytes)
@@ -97,6 +109,9 @@ public enum DecoderTarget: String, CaseIterable, Sendable {
         case .genesisFile: try FileDecoders.genesis(bytes)
         case .chainDirectory: try FileDecoders.chainDirectory(bytes)
         case .vectorFile: try FileDecoders.vectors(bytes)
+        case .importFile: try ExportDecoder.file(bytes)
+        case .coverage: try CoverageProgram.run(bytes)
+        case .stateQuery: try QueryProgram.run(bytes)
         case .chainRule: try RuleProgram.run(bytes)
         case .rangeProof: try RangeProgram.run(bytes)
         }

@@ -153,40 +153,6 @@ enum ChangeMutation {
     }
 }
 
-/// Two states, and what leads from one to the other.
-private struct StatePair {
-    let before: SampleState
-    let after: SampleState
-    let changes: [LeafChange]
-
-    init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
-        before = try SampleState(&generator, upTo: 16)
-        after = try before.changed(&generator)
-        changes = before.changes(to: after)
-    }
-
-    var depth: Int { before.depth }
-
-    func changes(in section: Section, keeping kept: KeptStorage = .all) -> [LeafChange] {
-        changes.filter { section.contains($0.key.account) && ($0.key.slot == nil || kept.keeps($0.key.account)) }
-    }
-
-    /// Sections that changed, and one that did not where there is one; ascending.
-    func sections(_ generator: inout SeededGenerator) -> [Int] {
-        let changed = Set(changes.map { Section(of: $0.key.account, depth: depth).index })
-        let sections = changed.union([generator.below(Section.count(depth: depth))]).sorted()
-        return Array(sections.prefix(1 + generator.below(4)))
-    }
-
-    func proof(_ section: Int) throws(FuzzFailure) -> [[UInt8]] {
-        do throws(ProofError) {
-            return try after.crown.proofNodes(forSection: section)
-        } catch {
-            throw .setup("a path proof: \(error)")
-        }
-    }
-}
-
 /// Diffs of some sections between two states, as they are served, read and applied.
 struct SectionDiffsScene: Scene {
     private struct Answer: Hashable {
@@ -203,7 +169,7 @@ struct SectionDiffsScene: Scene {
         }
     }
 
-    private let pair: StatePair
+    private let pair: TwoStates
     private let key: DiffsKey
     private let answer: Answer
     private let lists: [[LeafChange]]
@@ -213,7 +179,7 @@ struct SectionDiffsScene: Scene {
         + MutationKind.nodeKinds
 
     init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
-        let pair = try StatePair(&generator)
+        let pair = try TwoStates(&generator)
         self.pair = pair
         let asked = pair.sections(&generator)
         let kept = pair.before.kept(&generator)
@@ -293,7 +259,7 @@ struct SectionDiffsScene: Scene {
 
 /// What one block changed in one section, as it is pushed.
 struct BlockDiffScene: Scene {
-    private let pair: StatePair
+    private let pair: TwoStates
     private let section: Section
     private let key: BlockDiffKey
     private let value: BlockDiffValue
@@ -302,7 +268,7 @@ struct BlockDiffScene: Scene {
         ChangeMutation.kinds + [.wrongRoot, .otherQuestion, .bytesChanged, .countOff] + MutationKind.nodeKinds
 
     init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
-        let pair = try StatePair(&generator)
+        let pair = try TwoStates(&generator)
         let section = Section(depth: pair.depth, index: pair.sections(&generator).first ?? 0)
         self.pair = pair
         self.section = section

@@ -64,7 +64,8 @@ enum RuleProgram {
         }
     }
 
-    private static func changed(_ bytes: [UInt8], by changes: [UInt8]) -> [UInt8] {
+    /// Bytes, at least one, after changes of three bytes each.
+    static func changed(_ bytes: [UInt8], by changes: [UInt8]) -> [UInt8] {
         var changed = bytes
         for start in stride(from: 0, to: changes.count - 2, by: 3) {
             let place = (Int(changes[start]) << 8 | Int(changes[start + 1])) % bytes.count

@@ -99,6 +99,45 @@ enum StateDecoders {
         return true
     }
 
+    /// Diffs of either kind with the storage of some accounts alone: of every second account with slots, and of all.
+    static func partialDiffs(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
+        if let value = try? BlockDiffsValue(decoding: bytes), let header = try? BlockHeader(rlp: value.header) {
+            let (some, all) = keptStorages(value.changes)
+            for kept in [some, all] {
+                guard let key = BlockDiffsKey(point: header.point, first: 0, last: 15, keeping: kept),
+                    let claims = try? BlockDiffsCheck.verify(value, key: key, depth: 1)
+                else { continue }
+                try requireAsked(claims.parts.flatMap(\.value.changes), of: kept, "block diffs")
+            }
+            return true
+        }
+        guard bytes.first == 0, let value = try? SectionDiffsValue(decoding: bytes) else { return false }
+        let root = value.proof.first.map { Keccak.hash($0) } ?? StateAccount.emptyRoot
+        let (from, to) = (StatePoint(number: 1, hash: .zero), StatePoint(number: 2, hash: .max))
+        for kept in [KeptStorage.only([]), .only([.max])] {
+            let key = DiffsKey(
+                from: from, to: to, sections: Array(0..<16), maxBytes: .max, withProof: true, keeping: kept)
+            guard let key else { throw .setup("a diffs key") }
+            guard let diffs = try? DiffsCheck.verify(bytes, key: key, depth: 1, stateRoot: root) else { continue }
+            try requireAsked(diffs.flatMap(\.changes), of: kept, "section diffs")
+        }
+        return true
+    }
+
+    /// Of accounts with slots every second one, and all, as far as one key can name them.
+    private static func keptStorages(_ changes: [LeafChange]) -> (some: KeptStorage, all: KeptStorage) {
+        let accounts = changes.filter { $0.key.slot != nil }.map(\.key.account)
+        let named = Set(accounts).sorted().prefix(StateStoreLimits.keptStoragesPerSection)
+        return (.only(named.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)), .only(named))
+    }
+
+    private static func requireAsked(
+        _ changes: [LeafChange], of kept: KeptStorage, _ what: String
+    ) throws(FuzzFailure) {
+        let isAsked = changes.allSatisfy { $0.key.slot == nil || kept.keeps($0.key.account) }
+        try require(isAsked, .untruthAccepted("\(what) with storage that was not asked for"))
+    }
+
     /// Nodes are trusted by the hash of the first, so that the walk goes on where a random root would end it.
     static func crown(_ bytes: [UInt8]) throws(FuzzFailure) -> Bool {
         guard let depth = bytes.first.map({ Int($0) % 5 }) else { return false }

@@ -10,6 +10,10 @@ public enum TrialSubject: String, CaseIterable, Sendable {
     case crown
     case sectionDiffs = "section-diffs"
     case blockDiff = "block-diff"
+    /// The same of several sections at once, with all storage or with that of some accounts.
+    case stretch
+    /// A range of one position as the answer to a question.
+    case query
 }
 
 /// A failure and what repeats it.
@@ -52,6 +56,8 @@ public enum Trials {
         case .crown: try run(CrownScene.self, subject, seed)
         case .sectionDiffs: try run(SectionDiffsScene.self, subject, seed)
         case .blockDiff: try run(BlockDiffScene.self, subject, seed)
+        case .stretch: try run(StretchScene.self, subject, seed)
+        case .query: try run(QueryScene.self, subject, seed)
         }
     }
 

@@ -20,8 +20,13 @@ extension CarouselNode {
         case .contentAnswered(let id, let result, let report):
             switch requests.removeValue(forKey: id) {
             case .state(let operation)?:
+                voice?.gets(result, for: operation)
                 state.handle(.answered(operation, result, bytes: report.bytes), chain.attested, at: moment)
             case .chain(let tag)?:
+                if case .failure(let error) = result, error.isFalseContent {
+                    log(.warning, "peer \(report.peer.short) sent headers that do not hold: \(error)")
+                    overlay.judge(report.peer, .lie, at: moment.instant)
+                }
                 let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
                 chain.handle(.answered(tag, content: content), at: moment.instant)
             case .blocks(let tag)?:
@@ -147,7 +152,7 @@ extension CarouselNode {
                     + "more may be: waiting for a later one; are all bridges up whose keys the network's configuration "
                     + "asks for?")
         case .penalise(let peer, let reason):
-            log(.debug, "peer \(peer.short) sent headers that do not hold: \(reason)")
+            log(.warning, "peer \(peer.short) sent headers that do not hold: \(reason)")
             overlay.judge(peer, .lie, at: moment.instant)
         case .conflict(let error): report(.failed("nothing of the chain can be believed any more: \(error)"))
         }

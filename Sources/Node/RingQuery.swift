@@ -156,15 +156,16 @@ struct RingQuery: Sendable {
 
     // MARK: What comes
 
-    /// Something that was asked for came, or will not. Gives what is to be said of the peer: nil where nothing is.
+    /// Something that was asked for came, or will not. Gives what is untrue of it; nil where nothing is.
     mutating func answered(
         _ ask: Ask, _ answer: RingReply, _ chain: some AttestedHeaders, at now: Instant
-    ) -> StateQueryError? {
+    ) -> String? {
         pieces[ask.need]?.underWay[ask.peer] = nil
         deadline = now
+        if case .untrue(let what) = answer { return what }
         guard outcome == nil, query?.needs.contains(ask.need) ?? false else { return nil }
         switch answer {
-        case .nothing: break
+        case .nothing, .untrue: break
         case .names(let ids): pieces[ask.need]?.add(ids)
         case .otherAnchors(let anchors):
             // What was served when this began has gone.
@@ -174,7 +175,7 @@ struct RingQuery: Sendable {
             do throws(StateQueryError) {
                 guard try query?.take(value, for: ask.need) ?? false else { break }
             } catch {
-                return error
+                return "\(error)"
             }
             if !givers.contains(ask.peer) { givers.append(ask.peer) }
             if let state = query?.answer {
@@ -213,16 +214,25 @@ enum RingReply: Sendable {
     /// It has it at these anchors.
     case otherAnchors([Anchor])
     case nothing
+    /// What no honest peer gives, and what of it is wrong.
+    case untrue(String)
 
     init(_ result: Result<ContentAnswer, OverlayError>) {
         switch result {
-        case .failure: self = .nothing
+        case .failure(let error): self = error.isFalseContent ? .untrue("\(error)") : .nothing
         case .success(.records(let records)): self = .names(records.map(\.id))
         case .success(.content(let value)):
-            switch Result(catching: { () throws(StateContentError) in try StateStatus(decoding: value) }) {
-            case .success(.data): self = .content(value)
-            case .success(.notAtThisAnchor(let served)): self = .otherAnchors(served)
-            case .success, .failure: self = .nothing
+            do throws(StateContentError) {
+                switch try StateStatus(decoding: value) {
+                case .data: self = .content(value)
+                case .notAtThisAnchor(let served): self = .otherAnchors(served)
+                case .busy, .itemTooLarge, .historyTooShort, .placementNotSupported: self = .nothing
+                }
+            } catch .unknownStatus {
+                // A status of a later version.
+                self = .nothing
+            } catch {
+                self = .untrue("\(error)")
             }
         }
     }

@@ -56,6 +56,15 @@ extension OverlayError {
         }
     }
 
+    /// Whether content came that nobody who keeps to the rules sends for what was asked: more of it than was allowed,
+    /// or bytes that are not one item.
+    public var isFalseContent: Bool {
+        switch self {
+        case .contentTooLarge, .framing, .stream(.payloadTooLarge): true
+        default: false
+        }
+    }
+
     /// Whether the cause lies with us, so that it says nothing of the peer.
     var isOurs: Bool {
         switch self {

@@ -35,6 +35,8 @@ extension StateSync {
             let records = if case .success(.records(let records)) = result { records } else { [NodeRecord]() }
             holders.named(search, records, at: now)
         }
+        // It did answer: whoever took that for silence would ask it again.
+        if case .failure(let error) = result, error.isFalseContent { return lied(id, "\(error)", at: now) }
         guard case .ask(let task, let key) = operation.purpose else { return end(id, .refused, at: now) }
         switch result {
         case .failure(let error):
@@ -85,8 +87,11 @@ extension StateSync {
         let times = holders.disbelieve(section, at: anchor, by: peer, now: now)
         guard times > 0 else { return }
         totals.falseAnnouncements += 1
-        outbox.log(.debug, "peer \(peer.short) does not have section \(section), which it announces")
-        outbox.append(.judge(peer, times < StateNetworkLimits.falseAnnouncements ? .unhelpful : .lie))
+        let isLie = times >= StateNetworkLimits.falseAnnouncements
+        outbox.log(
+            isLie ? .warning : .debug,
+            "peer \(peer.short) does not have section \(section), which it announces\(isLie ? " again" : "")")
+        outbox.append(.judge(peer, isLie ? .lie : .unhelpful))
     }
 
     /// An answer with data becomes the job that checks it.
@@ -104,8 +109,9 @@ extension StateSync {
         if case .sections = task { sections = holdings.missing(sections) }
         let isLocked = task.locksWhileAsked || (!sections.isEmpty && holdings.book.lock(sections))
         operations.checks(id, sections: isLocked ? sections : [], bytes: bytes)
-        // Somebody else's answer was here first.
+        // Somebody else's answer was here first: it is being looked at, or the section goes on elsewhere by now.
         guard isLocked else { return end(id, .aborted, at: now) }
+        if case .range = task, task.isOvertaken(holdings.book) { return end(id, .aborted, at: now) }
         guard let job = holdings.job(checking: value, for: task, key, taking: sections, chain) else {
             if case .carry(let index, _, let anchor) = task, case .diffs(let key) = key,
                 let peer = operations[id]?.peer

@@ -17,7 +17,7 @@ extension StateSync {
             holders.told(isOfUse ? payload : payload.servingNothing, by: info, at: told.receivedAt)
         } catch {
             outbox.append(.judge(info.id, .lie))
-            outbox.log(.debug, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
+            outbox.log(.warning, "peer \(info.id.short) sent a ping payload that does not decode: \(error)")
         }
     }
 

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Shell
 
 extension Carousel {
@@ -18,22 +17,13 @@ extension Carousel {
         var file: String
 
         @OptionGroup var data: DataOptions
-
-        @Option(
-            name: .long,
-            help: ArgumentHelp(
-                "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
-        var nodeKeyFile: String?
-
-        @Option(
-            name: .long, help: ArgumentHelp("Threads (default: one a core).", valueName: "n"),
-            transform: Bounds.workers)
-        var workers: Int?
+        @OptionGroup var key: KeyFileOptions
+        @OptionGroup var work: WorkerOptions
 
         func run() throws {
             let figures = try CoverageReport.write(
                 file, dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(),
-                keyFile: nodeKeyFile, threads: workers ?? ProcessInfo.processInfo.activeProcessorCount)
+                keyFile: key.nodeKeyFile, threads: work.count)
             for (name, value) in figures { print("\(name)=\(value)") }
         }
     }
@@ -55,11 +45,7 @@ extension Carousel {
         var file: String?
 
         @OptionGroup var data: DataOptions
-
-        @Option(
-            name: .long, help: ArgumentHelp("Threads (default: one a core).", valueName: "n"),
-            transform: Bounds.workers)
-        var workers: Int?
+        @OptionGroup var work: WorkerOptions
 
         func run() throws {
             let figures: [(name: String, value: String)]
@@ -69,7 +55,7 @@ extension Carousel {
                 figures =
                     try StoreCheck.run(
                         dataDirectory: DataDirectory(data.dataDir), networkFile: data.networkFile(),
-                        threads: workers ?? ProcessInfo.processInfo.activeProcessorCount
+                        threads: work.count
                     ).figures
             }
             for (name, value) in figures { print("\(name)=\(value)") }

@@ -267,8 +267,8 @@ extension RuntimeSettings {
         addressPlan = try node.addressPlan()
         fallsBackToIPv4 = node.listensAnywhere
         bootNodes = try node.bootRecords()
-        nodeKeyFile = node.nodeKeyFile
-        if let workers = node.workers { self.workers = workers }
+        nodeKeyFile = node.key.nodeKeyFile
+        workers = node.work.count
         storageCapacityBytes = node.storageCapacity.bytes
         keptHeaders = node.pruneHeaders
         limits.rates.upload = node.maxUploadRate?.bytes

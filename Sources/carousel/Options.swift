@@ -69,6 +69,27 @@ struct DataOptions: ParsableArguments {
     }
 }
 
+/// Where a node's secret key is.
+struct KeyFileOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
+    var nodeKeyFile: String?
+}
+
+/// How many threads do the heavy work.
+struct WorkerOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"),
+        transform: Bounds.workers)
+    var workers: Int?
+
+    /// What was given, or one a core.
+    var count: Int { workers ?? ProcessInfo.processInfo.activeProcessorCount }
+}
+
 /// What every node is told, whatever its part.
 struct NodeOptions: ParsableArguments {
     @OptionGroup var data: DataOptions
@@ -105,17 +126,8 @@ struct NodeOptions: ParsableArguments {
         transform: { try BootNodes($0) })
     var bootnodes: BootNodes?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The file of the node's secret key (default: node.key in the data directory).", valueName: "file"))
-    var nodeKeyFile: String?
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Threads for verifying and serving (default: one a core).", valueName: "n"),
-        transform: Bounds.workers)
-    var workers: Int?
+    @OptionGroup var key: KeyFileOptions
+    @OptionGroup var work: WorkerOptions
 
     @Option(
         name: .long,

@@ -63,5 +63,6 @@ import Testing
         (.trieRange, TrieRangeScene.kinds), (.stateRange, StateRangeScene.kinds),
         (.sectionProof, SectionProofScene.kinds), (.crown, CrownScene.kinds),
         (.sectionDiffs, SectionDiffsScene.kinds), (.blockDiff, BlockDiffScene.kinds),
+        (.stretch, StretchScene.kinds), (.query, QueryScene.kinds),
     ]
 }

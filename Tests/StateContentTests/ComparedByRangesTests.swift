@@ -8,32 +8,8 @@ import Testing
 @testable import StateContent
 
 /// Sections that are compared by ranges of the other state, or now by ranges and now by subtree hashes.
-@Suite struct ComparedByRangesTests {
+@Suite struct ComparedByRangesTests: ComparedStates {
     static let seed: UInt64 = 9_301
-
-    private func goal(_ state: TestState, _ section: Section, number: UInt64 = 99) throws -> ComparedSection.Goal {
-        ComparedSection.Goal(
-            number: number, hash: try state.crown.sectionHash(section.index), view: state.view,
-            proof: .sections(state.crown))
-    }
-
-    private func record(_ section: Section, _ state: TestState) -> SectionRecord {
-        SectionRecord(
-            section: section, working: StatePoint(number: 1, hash: state.root), coverage: .complete(.empty))
-    }
-
-    private func sections(of state: TestState) throws -> [Section] {
-        try Section.all(depth: StatePair.depth).filter { try state.crown.sectionHash($0.index) != Subtree.emptyRoot }
-    }
-
-    /// What is stored of the section is the state's, leaf by leaf and branch by branch.
-    private func expect(_ compared: ComparedSection, is state: TestState, _ comment: Comment) throws {
-        let section = compared.record.section
-        #expect(try compared.view.leafList() == state.leaves.filter { section.contains($0.key.account) }, comment)
-        #expect(try compared.record.sectionHash == state.crown.sectionHash(section.index), comment)
-        var scrub = try #require(SectionScrub(compared.record))
-        #expect(try scrub.step(limit: .max, in: compared.snapshot), comment)
-    }
 
     /// Ranges of every size, from such as hold few leaves to one for all; nodes in between; memory lost in between.
     @Test(arguments: [UInt32(6_000), 20_000, 1 << 20]) func rangesLeadToTheOtherState(rangeBytes: UInt32) throws {

@@ -8,7 +8,7 @@ import Testing
 @testable import StateContent
 
 /// Subtree hashes: a section is compared with another state of it, and ends as that.
-@Suite struct SubtreesTests {
+@Suite struct SubtreesTests: ComparedStates {
     static let seed: UInt64 = 7_001
 
     private func key(_ places: [StatePlace], levels: Int, maxBytes: UInt32 = 1 << 18) throws -> SubtreesKey {
@@ -18,37 +18,6 @@ import Testing
     private func serve(_ key: SubtreesKey, _ state: TestState) throws -> [UInt8] {
         var view = state.view
         return try #require(try SubtreesValue.serve(key, view: &view))
-    }
-
-    private func goal(_ state: TestState, _ section: Section, number: UInt64 = 99) throws -> ComparedSection.Goal {
-        ComparedSection.Goal(
-            number: number, hash: try state.crown.sectionHash(section.index), view: state.view,
-            proof: .sections(state.crown))
-    }
-
-    private func record(_ section: Section, next: Cursor? = nil, _ state: TestState) -> SectionRecord {
-        let working = StatePoint(number: 1, hash: state.root)
-        guard let next else {
-            return SectionRecord(section: section, working: working, coverage: .complete(.empty))
-        }
-        return SectionRecord(section: section, working: working, coverage: .partial(next: next))
-    }
-
-    /// The sections that have leaves in this state.
-    private func sections(of state: TestState) throws -> [Section] {
-        try Section.all(depth: StatePair.depth).filter {
-            try state.crown.sectionHash($0.index) != Subtree.emptyRoot
-        }
-    }
-
-    /// What is stored of the section is the state's, leaf by leaf and branch by branch.
-    private func expect(_ compared: ComparedSection, is state: TestState, _ comment: Comment) throws {
-        let section = compared.record.section
-        let own = state.leaves.filter { section.contains($0.key.account) }
-        #expect(try compared.view.leafList() == own, comment)
-        #expect(try compared.record.sectionHash == state.crown.sectionHash(section.index), comment)
-        var scrub = try #require(SectionScrub(compared.record))
-        #expect(try scrub.step(limit: .max, in: compared.snapshot), comment)
     }
 
     @Test(arguments: [1, 2, 3]) func aComparisonLeadsToTheOtherState(levels: Int) throws {

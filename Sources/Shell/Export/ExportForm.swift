@@ -10,10 +10,16 @@ struct ExportHead {
 }
 
 /// How much was written.
-struct ExportTally: Equatable, Sendable {
-    var accounts: UInt64 = 0
-    var slots: UInt64 = 0
-    var codes: UInt64 = 0
+package struct ExportTally: Equatable, Sendable {
+    package var accounts: UInt64 = 0
+    package var slots: UInt64 = 0
+    package var codes: UInt64 = 0
+
+    package init(accounts: UInt64 = 0, slots: UInt64 = 0, codes: UInt64 = 0) {
+        self.accounts = accounts
+        self.slots = slots
+        self.codes = codes
+    }
 }
 
 /// A form that a state is written in while it is read, in the flat order: an account, then its slots, then the next

@@ -4,7 +4,7 @@ import Primitives
 import StateStore
 
 /// What an export says, piece by piece, in its order.
-enum ImportItem {
+package enum ImportItem: Equatable, Sendable {
     case head(ImportHead)
     case header(rlp: [UInt8], certificate: [UInt8]?)
     case account(Bytes32, StateAccount, code: [UInt8]?)
@@ -14,12 +14,19 @@ enum ImportItem {
 }
 
 /// What an export says before its accounts.
-struct ImportHead: Equatable {
+package struct ImportHead: Equatable, Sendable {
     /// nil in a document, which does not say it.
-    var network: ClaimContext?
-    var point: StatePoint
-    var root: Bytes32
-    var storageOf: [Bytes32]?
+    package let network: ClaimContext?
+    package let point: StatePoint
+    package let root: Bytes32
+    package let storageOf: [Bytes32]?
+
+    package init(network: ClaimContext?, point: StatePoint, root: Bytes32, storageOf: [Bytes32]?) {
+        self.network = network
+        self.point = point
+        self.root = root
+        self.storageOf = storageOf
+    }
 }
 
 /// Why a file is no export.

@@ -35,4 +35,14 @@ package enum FileText {
         while let block = try reader.next() { blocks.append(block) }
         return blocks
     }
+
+    /// What a file of a state says, in either form, as an import reads it: nothing of it is believed yet.
+    package static func export(_ bytes: [UInt8]) throws -> [ImportItem] {
+        var items: [ImportItem] = []
+        try bytes.withUnsafeBytes { bytes in
+            var reader = ImportReader(bytes)
+            try reader.read { item, _ in items.append(item) }
+        }
+        return items
+    }
 }

@@ -9,7 +9,7 @@ extension LiarKind {
     /// All of them, in a network of 16^`depth` sections: what is said of oneself, what is answered, what is offered,
     /// and how packets leave.
     public static func all(depth: Int) -> [LiarKind] {
-        words(depth: depth) + spoilt + content + diffs + withholding
+        words(depth: depth) + spoilt + content + [anotherCrown(depth: depth)] + diffs + withholding
     }
 
     /// The kind of that name.
@@ -132,13 +132,6 @@ extension LiarKind {
                 return true
             } ?? value
         },
-        answering("gives another crown") { key, value in
-            edited(value, at: key) { nodes in
-                guard case .crown = key, nodes.count > 1 else { return false }
-                nodes.removeLast()
-                return true
-            } ?? value
-        },
         answering("says that storage is spread which is not") { key, _ in
             guard case .wideDirectory(let key) = key else { return nil }
             // One made-up account in each section that was asked about.
@@ -149,6 +142,23 @@ extension LiarKind {
             return WideDirectoryValue.serve(entries)
         },
     ]
+
+    /// Asked for a crown, and where one is offered: that of a state that never was, with all of its nodes.
+    private static func anotherCrown(depth: Int) -> LiarKind {
+        let leaves = (UInt64(0)..<16).map { nibble in
+            MemoryState.Leaf(
+                key: FlatKey(account: Bytes32(nibble << 60, 0, 0, 1)), value: StateAccount(nonce: nibble + 1).slim)
+        }
+        let crown = (try? MemoryState(leaves, depth: depth)).map { CrownValue.serve($0.crown) }
+        var liar = answering("gives another crown") { key, value in
+            if case .crown = key { crown ?? value } else { value }
+        }
+        liar.offers = { item in
+            guard let crown, case .crown? = try? StateContentKey(decoding: item.key) else { return item }
+            return ContentItem(key: item.key, value: crown)
+        }
+        return liar
+    }
 
     // MARK: Diffs
 

@@ -62,8 +62,8 @@ public struct HeldCoverage: Hashable, Sendable {
         }
     }
 
-    public let chainID: UInt64
-    public let genesisHash: Bytes32
+    /// Of which chain it is.
+    public let context: ClaimContext
     public let epochLength: UInt64
     public let sectionDepth: Int
     /// The block at which the sections stand.
@@ -84,8 +84,7 @@ public struct HeldCoverage: Hashable, Sendable {
         of network: NetworkConfiguration, at point: StatePoint, line: AttestedLine, keeping kept: KeptStorage,
         sections: [Held], proof: [[UInt8]], unixSeconds: UInt64
     ) {
-        chainID = network.chainID
-        genesisHash = network.genesisHash
+        context = ClaimContext(network)
         epochLength = network.epochLength
         sectionDepth = network.sectionDepth
         self.point = point
@@ -111,7 +110,8 @@ public struct HeldCoverage: Hashable, Sendable {
         let storageOf = kept.accounts.map { SSZValue.elements($0.map { .bytes32($0) }) }
         return try SSZ.encode(
             .fields([
-                .integer(chainID), .bytes32(genesisHash), .integer(epochLength), .integer(UInt64(sectionDepth)),
+                .integer(context.chainID), .bytes32(context.genesisHash), .integer(epochLength),
+                .integer(UInt64(sectionDepth)),
                 .integer(point.number), .bytes32(point.hash), line.value,
                 .union(selector: storageOf == nil ? 0 : 1, storageOf),
                 .elements(sections.map { .integer(UInt64($0.index)) }),
@@ -121,8 +121,7 @@ public struct HeldCoverage: Hashable, Sendable {
     }
 
     fileprivate init(_ fields: [SSZValue]) throws {
-        chainID = try fields[0].uint64
-        genesisHash = try fields[1].bytes32
+        context = ClaimContext(chainID: try fields[0].uint64, genesisHash: try fields[1].bytes32)
         epochLength = try fields[2].uint64
         sectionDepth = Int(try fields[3].uint64)
         guard (1...ChainLimits.sectionDepth).contains(sectionDepth) else {
@@ -202,8 +201,8 @@ public struct CoverageCertificate: Hashable, Sendable {
     /// Checks what is proven, for a node of this network: block, root and section hashes. What is left is the node's
     /// word.
     public func verify(for network: NetworkConfiguration) throws(CoverageError) -> LineStanding {
-        guard coverage.chainID == network.chainID else { throw .anotherNetwork(field: "chain id") }
-        guard coverage.genesisHash == network.genesisHash else { throw .anotherNetwork(field: "genesis hash") }
+        guard coverage.context.chainID == network.chainID else { throw .anotherNetwork(field: "chain id") }
+        guard coverage.context.genesisHash == network.genesisHash else { throw .anotherNetwork(field: "genesis hash") }
         guard coverage.sectionDepth == network.sectionDepth else { throw .anotherNetwork(field: "section depth") }
         guard coverage.epochLength == network.epochLength else { throw .anotherNetwork(field: "epoch length") }
         let standing: LineStanding

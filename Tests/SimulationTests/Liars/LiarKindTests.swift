@@ -11,11 +11,10 @@ import Testing
 
 /// Every kind of liar alone: four of six holders are of it, and one honest holder is left for each half of the ring.
 @Suite("One kind of liar") struct LiarKindTests {
-    /// Those that a walk along a moving chain meets. Others need spread storage, or a client that was away; and crowns
-    /// are mostly offered before anybody asks for them.
+    /// Those that a walk along a moving chain meets. Others need spread storage, or a client that was away.
     private static let met = LiarKind.all(depth: 1).map(\.name).filter { !Self.others.contains($0) }
     private static let others = [
-        "gives another crown", "gives other subtree hashes", "joins parts to another root",
+        "gives other subtree hashes", "joins parts to another root",
         "says that storage is spread which is not",
     ]
 
@@ -41,7 +40,13 @@ import Testing
         let liar = try #require(LiarKind.named(name, depth: 1))
         let liars = Array(scenario.holders[0..<4])
         for host in liars { scenario.world.corrupt(host, as: liar.counted(by: tally)) }
-        let (client, outcome) = try scenario.runClient(joining: .seconds(12), limit: .seconds(200))
+        let ledger = LieLedger()
+        scenario.note(liars, in: ledger)
+        let client = try scenario.addWalker()
+        scenario.listen(to: client, ledger)
+        let last = scenario.lastBlock.number
+        let reached = scenario.world.run(until: .seconds(200)) { $0.progress(client)?.verifiedHead == last }
+        let outcome = scenario.outcome(of: client, reachedHead: reached)
         #expect(outcome.reachedHead, "\(String(describing: scenario.world.progress(client)))")
         try Oracle.expectFinalState(in: scenario, of: client)
         let honest = [client] + scenario.holders[4...]
@@ -58,6 +63,7 @@ import Testing
         LiarRun.expectNothingIsKept(in: &scenario, by: honest)
         switch liar.price {
         case .ban:
+            _ = try LiarRun.expectEveryLiarIsNamed(by: client, liars, ledger, in: scenario)
             guard tally.value > 0 else { return false }
             #expect(!charged.isEmpty)
         case .patience: #expect(!charged.isEmpty)

@@ -61,6 +61,31 @@ enum LiarRun {
         }
     }
 
+    /// Every liar that gave the client an answer that cannot be true, and that the client looked at, is named and left.
+    /// One that was never asked for what it lies about cannot be known. Prints an account of each; gives how many were
+    /// found out.
+    static func expectEveryLiarIsNamed(
+        by client: HostID, _ liars: [HostID], _ ledger: LieLedger, in scenario: Scenario
+    ) throws -> Int {
+        let named = Set(scenario.world.accusations.filter { $0.accuser == client }.map(\.accused))
+        let node = try #require(scenario.world.node(client))
+        var found = 0
+        for host in liars {
+            let id = scenario.world.id(of: host)
+            let account = ledger[id]
+            let name = scenario.world.liar(host)?.name ?? ""
+            let isBanned = node.overlay.standing(of: id)?.bannedUntil != nil
+            print(
+                "host \(host.index) \(name): asked \(account.asked), \(account.lies) lies, \(account.looked) seen,",
+                named.contains(host) ? "named" : "not named", isBanned ? "banned" : "not banned")
+            guard account.looked > 0 else { continue }
+            found += 1
+            #expect(named.contains(host), "\(name) is not named: \(account)")
+            #expect(isBanned && account.isCharged, "\(name) is not left: \(account)")
+        }
+        return found
+    }
+
     /// Whether a host has anything against another one: a ban, points lost, or requests that came to nothing.
     static func charges(_ host: HostID, _ liar: HostID, in scenario: Scenario) throws -> Bool {
         let id = scenario.world.hosts[liar.index].configuration.key.nodeID

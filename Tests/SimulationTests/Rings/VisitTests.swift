@@ -121,22 +121,34 @@ import Testing
         }
     }
 
-    /// Liars are found out, and somebody else is asked.
-    @Test func liesAreNotBelieved() throws {
-        var (scenario, visitor) = try visited(plan(seed: 6, holders: 6, radius: 256))
-        for host in scenario.holders.dropLast() {
-            scenario.world.corrupt(host) { value in
+    /// What a liar gives in place of an answer.
+    enum Lie: String, CaseIterable {
+        case anotherBit, noByte, tooMuch
+
+        func told(_ value: [UInt8]) -> [UInt8] {
+            switch self {
+            case .anotherBit:
                 var lie = value
                 if lie.count > 40 { lie[lie.count - 20] ^= 1 }
                 return lie
+            case .noByte: return []
+            case .tooMuch: return value + [UInt8](repeating: 0, count: 200_000)
             }
         }
+    }
+
+    /// Liars are found out and named, and somebody else is asked.
+    @Test(arguments: Lie.allCases) func liesAreNotBelieved(lie: Lie) throws {
+        var (scenario, visitor) = try visited(plan(seed: 6, holders: 6, radius: 256))
+        for host in scenario.holders.dropLast() { scenario.world.corrupt(host) { lie.told($0) } }
         let (address, _) = try #require(lasting(in: scenario).first)
         let answer = try ask(StateQuestion(account: address.key), by: visitor, in: &scenario)
         try expect(answer.state, of: address, in: scenario)
         let last = try #require(scenario.holders.last)
         let honest = try #require(scenario.world.node(last)).record.id
         #expect(answer.peers == [honest])
+        let named = Set(scenario.world.accusations.filter { $0.accuser == visitor }.map(\.accused))
+        #expect(!named.isEmpty && named.isSubset(of: scenario.holders.dropLast()), "\(named)")
     }
 
     /// A slot of a storage that is spread round the ring, and that nobody has all of.
