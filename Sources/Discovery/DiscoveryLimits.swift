@@ -41,6 +41,8 @@ public enum DiscoveryLimits {
     static let leastPatience = Interval.milliseconds(100)
     /// The same where no answer of the peer was timed yet: half of what a request has.
     static let unknownPatience = Interval.milliseconds(250)
+    /// Failures in a row that lengthen the patience: to 1.6 s, which is more than a request has.
+    static let failuresCounted = 4
     /// Requests of others remembered, so that a repetition is not carried out twice: 2.4 MB of requests and answers.
     /// One that was pushed out is carried out twice, no more.
     static let recentRequests = 1_024

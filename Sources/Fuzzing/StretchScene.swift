@@ -33,6 +33,18 @@ struct StretchScene: Scene {
         + MutationKind.nodeKinds
 
     init(_ generator: inout SeededGenerator) throws(FuzzFailure) {
+        for _ in 0..<Self.draws {
+            guard let scene = try StretchScene(drawnBy: &generator) else { continue }
+            self = scene
+            return
+        }
+        throw .setup("a stretch")
+    }
+
+    /// States drawn until one has a stretch: where nothing changed of what is kept there is none.
+    private static let draws = 16
+
+    private init?(drawnBy generator: inout SeededGenerator) throws(FuzzFailure) {
         let pair = try TwoStates(&generator)
         self.pair = pair
         let kept = pair.before.kept(&generator)
@@ -46,9 +58,9 @@ struct StretchScene: Scene {
             diffs.append((index, try pair.diff(of: section, header).keeping(kept)))
         }
         let joined = BlockDiffsServer.join(diffs, at: header.point)
-        guard joined.count == 1, let (key, value) = joined.first, let read = try? BlockDiffsValue(decoding: value),
+        guard let (key, value) = joined.first, let read = try? BlockDiffsValue(decoding: value),
             let asked = BlockDiffsKey(point: header.point, first: key.first, last: key.last, keeping: kept)
-        else { throw .setup("a stretch") }
+        else { return nil }
         self.key = asked
         changes = read.changes
         honest = Stretch(

@@ -27,11 +27,9 @@ extension CarouselNode {
                     log(.warning, "peer \(report.peer.short) sent headers that do not hold: \(error)")
                     overlay.judge(report.peer, .lie, at: moment.instant)
                 }
-                let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
-                chain.handle(.answered(tag, content: content), at: moment.instant)
+                chain.handle(.answered(tag, content: result.content), at: moment.instant)
             case .blocks(let tag)?:
-                let content: [UInt8]? = if case .success(.content(let bytes)) = result { bytes } else { nil }
-                BlockCarrying.tell(.answered(tag, content: content), &self, at: moment.instant)
+                BlockCarrying.tell(.answered(tag, content: result.content), &self, at: moment.instant)
             case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
             }
@@ -287,4 +285,9 @@ extension AcceptCode {
         case .notOffered: self = .declined
         }
     }
+}
+
+extension Result where Success == ContentAnswer, Failure == OverlayError {
+    /// The content, where some came.
+    fileprivate var content: [UInt8]? { if case .success(.content(let bytes)) = self { bytes } else { nil } }
 }

@@ -154,8 +154,11 @@ extension Carousel {
             guard only.isAll else {
                 throw ValidationError("--only cannot go with --block-by-block: blocks are applied to the whole state")
             }
-            guard fetch.maxDownloadRate == nil else {
-                throw ValidationError("--max-download-rate is for state alone, and cannot go with --block-by-block")
+            guard fetch.maxDownloadRate == nil, fetch.lanes == Defaults.lanes, fetch.rangeSize == Defaults.rangeSize
+            else {
+                throw ValidationError(
+                    "--max-download-rate, --lanes and --range-size are for state alone, and cannot go with "
+                        + "--block-by-block")
             }
         }
 

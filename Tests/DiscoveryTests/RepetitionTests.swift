@@ -183,6 +183,39 @@ import Testing
         #expect(trip.patience >= .milliseconds(300) && trip.patience < .milliseconds(500))
     }
 
+    /// A line that is full is not filled with repetitions: two failures, and there are none within a request's time.
+    @Test func failuresLengthenThePatienceUntilAnAnswerIsTimed() {
+        var trip = AnswerTimes()
+        trip.failed()
+        #expect(trip.patience == DiscoveryLimits.unknownPatience * 2)
+        for _ in 0..<50 { trip.note(.milliseconds(240)) }
+        let usual = trip.patience
+        trip.failed()
+        #expect(trip.patience == usual * 2)
+        for _ in 0..<100 { trip.failed() }
+        #expect(trip.patience == usual * 16)
+        // An answer to the last sending is no sample, and one that was sent once is.
+        trip.note(sent: start, repeated: start + .milliseconds(100), answered: start + .milliseconds(400))
+        #expect(trip.patience == usual * 16)
+        trip.note(sent: start, repeated: nil, answered: start + .milliseconds(240))
+        #expect(trip.patience <= usual)
+    }
+
+    @Test func whoAnswersNothingIsSoonAskedOnceOnly() throws {
+        var world = try pair()
+        world.places[1] = Endpoint(ipv4: (1, 1, 1, 1), port: 1)
+        let record = world.nodes[1].localRecord
+        var repeated: [UInt64] = []
+        for round in 0..<6 {
+            let before = world.nodes[0].statistics.requestsRepeated
+            _ = world.nodes[0].talk(
+                to: record, protocol: testProtocol, request: [UInt8(round)], at: world.now)
+            world.run(.milliseconds(600))
+            repeated.append(world.nodes[0].statistics.requestsRepeated - before)
+        }
+        #expect(repeated.first == 2 && repeated.suffix(2) == [0, 0], "\(repeated)")
+    }
+
     /// RFC 6298 and Karn's rule: an answer that can belong to the last sending says nothing.
     @Test func anAnswerAfterARepetitionIsASampleOnlyWhereItMustBelongToTheFirstSending() {
         var trip = AnswerTimes()

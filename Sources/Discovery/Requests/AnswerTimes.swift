@@ -8,9 +8,12 @@ struct AnswerTimes: Sendable {
     /// nil before the first sample.
     private(set) var mean: Interval?
     private var deviation = Interval.zero
+    /// Requests that failed since the last sample.
+    private var failures = 0
 
     /// Takes the time from a request to its answer.
     mutating func note(_ sample: Interval) {
+        failures = 0
         guard let old = mean else {
             mean = sample
             deviation = Interval(microseconds: sample.microseconds / 2)
@@ -27,10 +30,15 @@ struct AnswerTimes: Sendable {
         note(now - sent)
     }
 
+    /// A request has failed, however often it was sent. Where that is for a line that is full, what is sent again fills
+    /// it the more: so the patience doubles until there is a sample again, as RFC 6298 has it.
+    mutating func failed() { failures = min(failures + 1, DiscoveryLimits.failuresCounted) }
+
     /// How long an answer is waited for before the request is sent again; twice as long before each further time.
     var patience: Interval {
-        guard let mean else { return DiscoveryLimits.unknownPatience }
-        return max(
-            Interval(microseconds: mean.microseconds + 4 * deviation.microseconds), DiscoveryLimits.leastPatience)
+        let usual = mean.map { mean in
+            max(Interval(microseconds: mean.microseconds + 4 * deviation.microseconds), DiscoveryLimits.leastPatience)
+        }
+        return Interval(microseconds: (usual ?? DiscoveryLimits.unknownPatience).microseconds << failures)
     }
 }

@@ -69,6 +69,7 @@ struct Requests: Sendable {
             switch deadline {
             case .request(let id):
                 guard let request = pending[id], let due = request.deadline, due <= now else { continue }
+                sessions.unanswered(request.address)
                 fail(id, .timeout)
                 // If it was the one inside the handshake packet, what waits need not wait any longer: either the packet
                 // was lost, and the next one is challenged again, or only its answer.

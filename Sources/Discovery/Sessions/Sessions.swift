@@ -117,6 +117,12 @@ struct Sessions: Sendable {
         _ = held.update(slot) { $0.answerTimes.note(sent: sent, repeated: repeated, answered: now) }
     }
 
+    /// A request to a node has failed for want of an answer.
+    mutating func unanswered(_ address: NodeAddress) {
+        guard let slot = held.slot(of: address) else { return }
+        _ = held.update(slot) { $0.answerTimes.failed() }
+    }
+
     // MARK: The recipient's half of the handshake
 
     /// Answers a packet that no session opens. While a challenge to this node at this address stands, it is repeated
