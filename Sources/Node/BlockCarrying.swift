@@ -26,7 +26,7 @@ enum BlockCarrying {
             guard let block = ReplayedBlock(blocks) else { return }
             node.state.handle(.block(block), node.chain.attested, at: moment)
         case .penalise(let peer, let reason):
-            node.log(.debug, "peer \(peer.short) sent blocks that do not hold: \(reason)")
+            node.log(.warning, "peer \(peer.short) sent blocks that do not hold: \(reason)")
             node.overlay.judge(peer, .lie, at: moment.instant)
         case .wrongFromAll(let point, let peers, let reason):
             node.log(

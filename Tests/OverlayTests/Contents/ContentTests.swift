@@ -352,7 +352,7 @@ func pattern(_ count: Int, _ seed: UInt8 = 1) -> [UInt8] {
         settings.networks[0].answerBytes = { _ in 2 * OverlayLimits.answerWindow }
         let world = try #require(try OverlayWorld.meshed(2, seed: 67, settings))
         world.serves = { _, _ in .content([UInt8](repeating: 7, count: 5_000)) }
-        let restored = world.now + .milliseconds(700)
+        let restored = world.now + .milliseconds(500)
         let (client, server) = (OverlayWorld.endpoint(0), OverlayWorld.endpoint(1))
         world.blocks = { [unowned world] from, to in from == server && to == client && world.now < restored }
         let answer = try #require(world.find(0, from: 1, key: [1, 2, 3]))
