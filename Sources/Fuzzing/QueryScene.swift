@@ -38,10 +38,7 @@ struct QueryScene: Scene {
     ) throws(FuzzFailure) -> Verdict? {
         switch kind {
         case .wrongRoot:
-            let flipped = Bytes32(state.root.word0, state.root.word1 ^ 1, state.root.word2, state.root.word3)
-            let other = generator.pick(state.accounts)?.body.storageRoot ?? StateAccount.emptyRoot
-            let root = generator.pick([flipped, other, StateAccount.emptyRoot]) ?? flipped
-            guard root != state.root else { return nil }
+            guard let root = state.wrongRoot(&generator) else { return nil }
             return try judge(honest, of: try state.query(query.question, root: root), for: need, root: root)
         case .otherQuestion:
             let other = try state.query(state.question(&generator), root: state.root)

@@ -150,3 +150,13 @@ struct SampleState {
         crown.nodes + (generator.pick(accounts).map { [$0.body.rlp] } ?? [])
     }
 }
+
+extension SampleState {
+    /// Another root than its own; nil where the choice fell on that.
+    func wrongRoot(_ generator: inout some RandomNumberGenerator) -> Bytes32? {
+        let flipped = Bytes32(root.word0, root.word1 ^ 1, root.word2, root.word3)
+        let other = generator.pick(accounts)?.body.storageRoot ?? StateAccount.emptyRoot
+        let chosen = generator.pick([flipped, other, StateAccount.emptyRoot]) ?? flipped
+        return chosen == root ? nil : chosen
+    }
+}

@@ -134,10 +134,8 @@ struct StateRangeScene: Scene {
     ) throws(FuzzFailure) -> Verdict? {
         switch kind {
         case .wrongRoot:
-            let flipped = Bytes32(state.root.word0, state.root.word1 ^ 1, state.root.word2, state.root.word3)
-            let other = generator.pick(state.accounts)?.body.storageRoot ?? StateAccount.emptyRoot
-            let root = generator.pick([flipped, other, StateAccount.emptyRoot]) ?? flipped
-            return root == state.root ? nil : try judge(honest, key: key, root: root)
+            guard let root = state.wrongRoot(&generator) else { return nil }
+            return try judge(honest, key: key, root: root)
         case .otherQuestion:
             let bounds = [state.cursor(&generator), generator.oneIn(2) ? key.origin : key.limit].sorted()
             let asked = RangeKey(

@@ -13,6 +13,13 @@ enum BlockCarrying {
         node.blocks?.handle(event, node.chain.attested, at: now)
     }
 
+    /// A peer said anew what it has. Whoever does not go block by block does not look at it.
+    static func peerUpdated(_ peer: PeerInfo, _ node: inout CarouselNode, at now: Instant) {
+        guard node.blocks != nil else { return }
+        let heights = keptBlocks(of: peer, node.configuration.network)
+        tell(.peerUpdated(peer.id, heights: heights), &node, at: now)
+    }
+
     /// What it wants.
     static func perform(_ directive: BlockSync.Directive, by node: inout CarouselNode, at moment: Moment) {
         switch directive {
@@ -57,7 +64,7 @@ enum BlockCarrying {
 
     /// The blocks that a peer may have: as high as its headers go, if it says that it keeps blocks at all. How far down
     /// it keeps them it says when it is asked for a lower one.
-    static func keptBlocks(of peer: PeerInfo, _ network: NetworkConfiguration) -> ClosedRange<UInt64>? {
+    private static func keptBlocks(of peer: PeerInfo, _ network: NetworkConfiguration) -> ClosedRange<UInt64>? {
         guard peer.capabilities.contains(ChainNetworkLimits.blocksCapability),
             let bytes = peer.lastExtension?.payload,
             case .success(let payload) = Result(catching: { try ChainPingPayload(decoding: bytes) }),

@@ -29,6 +29,7 @@ extension CarouselNode {
                 }
                 chain.handle(.answered(tag, content: result.content), at: moment.instant)
             case .blocks(let tag)?:
+                // More than was allowed for may be one large block, which is no lie.
                 BlockCarrying.tell(.answered(tag, content: result.content), &self, at: moment.instant)
             case .query(let ask)?: answered(ask, result, at: moment.instant)
             case nil: break
@@ -64,8 +65,7 @@ extension CarouselNode {
             if let payload = info.lastExtension?.payload {
                 chain.handle(.peerUpdated(info.id, payload: payload), at: moment.instant)
             }
-            let heights = BlockCarrying.keptBlocks(of: info, configuration.network)
-            BlockCarrying.tell(.peerUpdated(info.id, heights: heights), &self, at: moment.instant)
+            BlockCarrying.peerUpdated(info, &self, at: moment.instant)
         case .peerMet(.state, let info): state.handle(.peerMet(info), chain.attested, at: moment)
         case .peerMet: break
         case .peerLost(let network, let id):

@@ -128,10 +128,11 @@ extension Overlay {
     }
 
     /// The one of `candidates` to ask for about `bytes` of the network's content: mostly the one that should be the
-    /// quickest by the time to an answer, throughput, failure rate and `load` (requests of ours it has to answer
-    /// besides), for a share of the choices (`OverlayLimits.explorationShare`) the one that was not chosen for longest;
-    /// one that mostly fails only once a minute. Of equals one goes first that does not share a network prefix with
-    /// another that has something to answer, and chance decides. Banned ones are out; nil where none is left.
+    /// quickest by the time to an answer, throughput, failure rate, `load` (requests of ours it has to answer besides)
+    /// and how long it has owed an answer already; for a share of the choices (`OverlayLimits.explorationShare`) the
+    /// one that was not chosen for longest; one that mostly fails only once a minute. Of equals one goes first that
+    /// does not share a network prefix with another that has something to answer, and chance decides. Banned ones are
+    /// out; nil where none is left.
     public mutating func choose(
         network id: NetworkID, among candidates: [AskCandidate], bytes: Int, at now: Instant
     ) -> Bytes32? {

@@ -123,6 +123,7 @@ struct Lanes: Sendable {
     mutating func leaveWhatIsOwed(
         _ asks: some Sequence<Operation>, patience: Interval, at now: Instant
     ) -> Instant? {
+        let active = active
         let owed = asks.compactMap { ask -> (section: Int, due: Instant)? in
             guard ask.stage.isAsked, let task = ask.task, task.doubled != nil, let section = task.subject,
                 active.contains(section)

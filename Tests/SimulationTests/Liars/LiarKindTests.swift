@@ -40,10 +40,7 @@ import Testing
         let liar = try #require(LiarKind.named(name, depth: 1))
         let liars = Array(scenario.holders[0..<4])
         for host in liars { scenario.world.corrupt(host, as: liar.counted(by: tally)) }
-        let ledger = LieLedger()
-        scenario.note(liars, in: ledger)
-        let client = try scenario.addWalker()
-        scenario.listen(to: client, ledger)
+        let (client, ledger) = try scenario.addWalker(among: liars)
         let last = scenario.lastBlock.number
         let reached = scenario.world.run(until: .seconds(200)) { $0.progress(client)?.verifiedHead == last }
         let outcome = scenario.outcome(of: client, reachedHead: reached)

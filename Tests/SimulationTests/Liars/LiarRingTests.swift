@@ -23,11 +23,8 @@ import Testing
         let filled = scenario.fillHolders(limit: .seconds(60))
         #expect(filled)
         let liars = scenario.corruptHolders(lying)
-        let ledger = LieLedger()
-        scenario.note(liars, in: ledger)
         scenario.world.network.conditions.loss = 0.2
-        let client = try scenario.addWalker()
-        scenario.listen(to: client, ledger)
+        let (client, ledger) = try scenario.addWalker(among: liars)
         // The bridge is on the client's side: epochs go on.
         let near = Set(
             [client, scenario.bridge] + scenario.holders.enumerated().filter { $0.offset % 3 == 0 }.map(\.element))

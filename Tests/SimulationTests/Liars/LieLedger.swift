@@ -115,17 +115,16 @@ final class LieLedger: Sendable {
 }
 
 extension Scenario {
-    /// Makes the hosts liars of their kinds anew, with what they say written down.
-    mutating func note(_ liars: [HostID], in ledger: LieLedger) {
+    /// Adds a client; what it gets of the liars, and what those say, is written down from now on.
+    mutating func addWalker(among liars: [HostID]) throws -> (client: HostID, ledger: LieLedger) {
+        let ledger = LieLedger()
         for host in liars {
             guard let liar = world.liar(host) else { continue }
             world.corrupt(host, as: ledger.noting(liar, as: world.id(of: host)))
         }
-    }
-
-    /// Has the ledger hear what a client gets.
-    mutating func listen(to client: HostID, _ ledger: LieLedger) {
+        let client = try addWalker()
         world.hosts[client.index].node?.voice = LieLedger.Listener(ledger)
+        return (client, ledger)
     }
 }
 

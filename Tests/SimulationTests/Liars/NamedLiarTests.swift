@@ -21,10 +21,7 @@ import Testing
             let kind = kinds[(Int(seed - 121) * liars.count + place) % kinds.count]
             scenario.world.corrupt(host, as: kind)
         }
-        let ledger = LieLedger()
-        scenario.note(liars, in: ledger)
-        let client = try scenario.addWalker()
-        scenario.listen(to: client, ledger)
+        let (client, ledger) = try scenario.addWalker(among: liars)
         let last = scenario.lastBlock.number
         let reached = scenario.world.run(until: .seconds(300)) { $0.progress(client)?.verifiedHead == last }
         #expect(reached, "\(String(describing: scenario.world.progress(client)))")
