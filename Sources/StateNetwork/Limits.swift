@@ -33,6 +33,9 @@ public enum StateNetworkLimits {
     /// How long a diff waits for its predecessor before the section counts as having a gap: a few round trips, since
     /// diffs of neighbouring blocks travel different ways.
     public static let gapPatience = Interval.milliseconds(1_500)
+    /// The same where nothing that was accepted may bring the predecessor: an offer of it by somebody else is all that
+    /// could still come, and whoever passed on the later block has passed on the earlier one before.
+    public static let unexpectedPatience = Interval.milliseconds(300)
 
     /// Values of recent block diffs kept in memory to be passed on and served: sixteen blocks that touch everything.
     public static func recentDiffs(sections: Int) -> Int { 16 * max(sections, 16) }

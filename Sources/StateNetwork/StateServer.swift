@@ -41,7 +41,7 @@ struct StateServer: Sendable {
         case .crown(let anchor):
             return .content(holdings.crowns.crown(at: anchor).map { CrownValue.serve($0) } ?? notHere(holdings).encoded)
         case .blockDiff(let key): return .content(gossip.recentDiff(key) ?? notHere(holdings).encoded)
-        case .blockDiffs(let key): return .content(gossip.recentDiffs(key) ?? notHere(holdings).encoded)
+        case .blockDiffs(let key): return blockDiffs(key, holdings, gossip)
         case .range(let key): return range(key, holdings)
         case .diffs(let key): return diffs(key, holdings, chain)
         case .codes(let key): return .job(.serveCodes(ServeCodes(key: key)))
@@ -76,6 +76,14 @@ struct StateServer: Sendable {
 
     private func notHere(_ holdings: Holdings) -> StateStatus {
         .notAtThisAnchor(served: holdings.servedAnchors().map(\.anchor))
+    }
+
+    /// Who keeps the storage of few accounts is offered nothing and asks for all that a block changed. Nothing shows it
+    /// what an answer lacks, so it gets one only when all of it is here: up to the head that this node has verified.
+    private func blockDiffs(_ key: BlockDiffsKey, _ holdings: Holdings, _ gossip: DiffGossip) -> Reply {
+        let isWhole = holdings.verifiedHead.map { $0.number >= key.point.number } ?? false
+        let value = isWhole || key.kept.isAll ? gossip.recentDiffs(key) : nil
+        return .content(value ?? notHere(holdings).encoded)
     }
 
     private func range(_ key: RangeKey, _ holdings: Holdings) -> Reply {
@@ -187,7 +195,7 @@ struct StateServer: Sendable {
             return .job(
                 .serveSubtrees(
                     ServeSubtrees(key: key, section: part, point: point, otherwise: notHere(holdings))))
-        case .blockDiffs(let key): return .content(gossip.recentDiffs(key) ?? notHere(holdings).encoded)
+        case .blockDiffs(let key): return blockDiffs(key, holdings, gossip)
         case .crown, .availability, .codes, .wideDirectory, .sections: return unknown
         }
     }

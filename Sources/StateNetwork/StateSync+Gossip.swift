@@ -72,14 +72,16 @@ extension StateSync {
     mutating func pumpDiffs(_ chain: some AttestedHeaders, at now: Instant) {
         var ready = ReadyDiffs()
         for index in pending.takeDue(at: now) {
-            var next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
+            var next = pending.next(
+                of: index, &holdings.book, expected: gossip.expectedDiffs, at: now, isCanonical: chain.isCanonical)
             let refuted = next == nil ? pending.takeRefuted(index, &holdings.book, by: holdings.crowns, chain) : []
             for diff in refuted {
                 gossip.expectedDiffs.failed(diff.key, from: diff.sender)
                 blame(diff.sender, diff.falsehood)
             }
             if !refuted.isEmpty {
-                next = pending.next(of: index, &holdings.book, at: now, isCanonical: chain.isCanonical)
+                next = pending.next(
+                    of: index, &holdings.book, expected: gossip.expectedDiffs, at: now, isCanonical: chain.isCanonical)
             }
             guard let diff = next, let header = chain.header(of: diff.key.point), holdings.book.lock([index]),
                 let held = holdings.held(index)

@@ -10,9 +10,9 @@ struct ExpectedDiffs: Sendable {
         let key: BlockDiffsKey
         let peer: Bytes32
         var until: Instant
+        var hasCome = false
 
         func isOf(_ other: BlockDiffsKey, _ sender: Bytes32) -> Bool { key == other && peer == sender }
-
     }
 
     private var entries: [Entry] = []
@@ -32,6 +32,7 @@ struct ExpectedDiffs: Sendable {
     mutating func came(_ key: BlockDiffsKey, from peer: Bytes32, at now: Instant) {
         for index in entries.indices where entries[index].isOf(key, peer) {
             entries[index].until = now + StateNetworkLimits.cameWait
+            entries[index].hasCome = true
         }
     }
 
@@ -43,6 +44,14 @@ struct ExpectedDiffs: Sendable {
         entries.removeAll {
             $0.key.point == key.point && $0.key.trie == key.trie && $0.peer == peer
                 && $0.key.stretch.contains(key.section)
+        }
+    }
+
+    /// Whether something is on its way that may bring what a section misses after block `top`, before that of `key`.
+    func brings(_ key: BlockDiffKey, after top: UInt64, _ now: Instant) -> Bool {
+        entries.contains {
+            !$0.hasCome && $0.until > now && $0.key.trie == key.trie && $0.key.stretch.contains(key.section)
+                && $0.key.point.number > top && $0.key.point.number < key.point.number
         }
     }
 

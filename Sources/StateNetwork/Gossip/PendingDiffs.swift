@@ -221,9 +221,10 @@ struct PendingDiffs: Sendable {
     }
 
     /// The next diff of a section to verify, which leaves the queue; nil where nothing waits, or what waits does not
-    /// fit yet. Notes a gap, and drops what is no longer of use.
+    /// fit yet. Notes a gap, and drops what is no longer of use. `expected`: what is on its way.
     mutating func next(
-        of index: Int, _ book: inout SectionBook, at now: Instant, isCanonical: (StatePoint) -> Bool?
+        of index: Int, _ book: inout SectionBook, expected: ExpectedDiffs, at now: Instant,
+        isCanonical: (StatePoint) -> Bool?
     ) -> PendingDiff? {
         guard bySection[index] != nil, !book.isLocked(index) else { return nil }
         guard book.isComplete(index) else {
@@ -232,7 +233,7 @@ struct PendingDiffs: Sendable {
         }
         dropUseless(of: index, top: book.top(of: index), at: now, isCanonical: isCanonical)
         guard let first = of(index).first else { return nil }
-        lookAgain(after: first, since: book.held(index)?.gapSince, at: now)
+        lookAgain(after: first, gap: book.read(index) { $0.gapUntil } ?? nil, at: now)
         guard isCanonical(first.key.point) == true else { return nil }
         guard !book.isFullOfLayers else {
             // What waits is not kept either: by the time there is room the way to the head is one answer.
@@ -246,13 +247,15 @@ struct PendingDiffs: Sendable {
             var pending = of(index)
             let diff = pending.remove(at: fits)
             set(pending, of: index)
-            book.change(index) { $0.gapSince = nil }
+            book.change(index) { $0.gapUntil = nil }
             return diff
         }
         book.change(index) { $0.knownAt = first.key.point }
-        if book.held(index)?.gapSince == nil {
-            book.change(index) { $0.gapSince = now }
-            lookAgain(after: first, since: now, at: now)
+        if book.read(index, { $0.gapUntil == nil }) ?? false {
+            let comes = expected.brings(first.key, after: book.top(of: index), now)
+            let patience = comes ? StateNetworkLimits.gapPatience : StateNetworkLimits.unexpectedPatience
+            book.change(index) { $0.gapUntil = now + patience }
+            lookAgain(after: first, gap: now + patience, at: now)
         }
         return nil
     }
@@ -277,10 +280,10 @@ struct PendingDiffs: Sendable {
     }
 
     /// Notes when time alone changes what is to be done about a diff that waits.
-    private mutating func lookAgain(after diff: PendingDiff, since gap: Instant?, at now: Instant) {
+    private mutating func lookAgain(after diff: PendingDiff, gap: Instant?, at now: Instant) {
         let times = [
             diff.receivedAt + StateNetworkLimits.unknownHeaderWait + .milliseconds(1),
-            gap.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) },
+            gap.map { $0 + .milliseconds(1) },
         ]
         for case let time? in times where time > now { reviewAt = reviewAt.map { min($0, time) } ?? time }
     }

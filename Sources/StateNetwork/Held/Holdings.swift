@@ -100,7 +100,7 @@ public struct Holdings: Sendable {
         book.change(index) { entry in
             if !layersStand { entry.layers = [] }
             entry.needsCatchUp = false
-            entry.gapSince = nil
+            entry.gapUntil = nil
         }
     }
 

@@ -227,7 +227,7 @@ public struct SectionBook: Sendable {
         return read(index) { entry in
             // One layer in place of many makes room; one in place of one or none would only take more.
             if isFullOfLayers && entry.layers.count < 2 { return false }
-            return entry.needsCatchUp || entry.gapSince.map { now - $0 > StateNetworkLimits.gapPatience } ?? false
+            return entry.needsCatchUp || entry.gapUntil.map { $0 < now } ?? false
         } ?? false
     }
 
@@ -236,10 +236,10 @@ public struct SectionBook: Sendable {
 
     /// When the patience with the next gap ends; nil where none is waited for.
     func nextGap(after now: Instant) -> Instant? {
-        let since = missing.compactMap { index in
-            announced.contains(place(of: index)) ? read(index) { $0.gapSince } ?? nil : nil
+        let until = missing.compactMap { index in
+            announced.contains(place(of: index)) ? read(index) { $0.gapUntil } ?? nil : nil
         }
-        return since.map { $0 + StateNetworkLimits.gapPatience + .milliseconds(1) }.filter { $0 > now }.min()
+        return until.map { $0 + .milliseconds(1) }.filter { $0 > now }.min()
     }
 
     // MARK: Changing
@@ -412,7 +412,7 @@ public struct SectionBook: Sendable {
         for index in missing where announced.contains(place(of: index)) {
             change(index) { entry in
                 entry.needsCatchUp = false
-                entry.gapSince = nil
+                entry.gapUntil = nil
             }
         }
     }

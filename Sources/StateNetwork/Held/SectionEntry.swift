@@ -20,15 +20,16 @@ public struct SectionEntry: Sendable {
     /// Of a section that no diff leads on: how far it was compared with the state at another anchor. What that found is
     /// in the store.
     var comparison: SectionComparison?
-    /// When it was first seen that blocks are missing between what is held and what is offered.
-    var gapSince: Instant?
+    /// Blocks are missing between what is held and what is offered: how long they are waited for before the section is
+    /// led on by a diff.
+    var gapUntil: Instant?
     /// To be caught up whatever is offered: it was just completed, or it crossed without its layers.
     var needsCatchUp = false
 
     /// Of a part that is to be kept: the epoch from which on; nil where it is only served for a while. Sections of the
     /// arc have none.
     var wantedSince: UInt64?
-    /// Of a part with a gap: a block after which somebody has it.
+    /// A block whose changes are there, and those of some before it are not: somebody has the section after it.
     var knownAt: StatePoint?
 
     /// Whether it was found to be other than its record says: it is served no more, and begun again.
@@ -113,7 +114,7 @@ public struct SectionEntry: Sendable {
             begunUpTo = entry.begunUpTo
             isMixed = entry.isMixed
             isComplete = entry.isComplete
-            isMissing = isComplete && (entry.needsCatchUp || entry.gapSince != nil)
+            isMissing = isComplete && (entry.needsCatchUp || entry.gapUntil != nil)
             isLocked = entry.isLocked
             top = entry.layers.last?.point
             layers = entry.layers.count
@@ -168,7 +169,7 @@ public struct SectionEntry: Sendable {
         }
         if replacing { layers.removeAll() }
         layers.append(layer)
-        gapSince = nil
+        gapUntil = nil
         needsCatchUp = false
         return true
     }

@@ -61,6 +61,16 @@ extension WalkPlanner {
         }
     }
 
+    /// What misses blocks, by the block after which somebody has it: of its changes a diff waits. nil: none is known.
+    func byGapEnd(_ gaps: [Int], _ book: SectionBook, _ chain: some AttestedHeaders) -> [StatePoint?: [Int]] {
+        Dictionary(grouping: gaps) { id in
+            guard let known = book.read(id, { $0.knownAt }) ?? nil, known.number > book.top(of: id),
+                chain.isAttested(known)
+            else { return nil }
+            return known
+        }
+    }
+
     /// Asks for what is not covered of one block, each stretch of one who says that it has all of it.
     private func ask(
         for point: StatePoint, except covered: [ClosedRange<Int>], _ book: SectionBook, _ draft: inout WalkDraft,

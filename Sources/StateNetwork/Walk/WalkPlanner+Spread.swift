@@ -73,15 +73,4 @@ extension WalkPlanner {
         }
         return holdings.provenHash(of: id, at: newest) == nil
     }
-
-    /// Parts that miss blocks: each is led to a block of which a peer has said that it has its changes.
-    func partTargets(_ gaps: [Int], _ book: SectionBook, _ chain: some AttestedHeaders) -> [StatePoint: [Int]] {
-        var targets: [StatePoint: [Int]] = [:]
-        for id in gaps where book.isPart(id) {
-            guard let known = book.read(id, { $0.knownAt }), known.number > book.top(of: id), chain.isAttested(known)
-            else { continue }
-            targets[known, default: []].append(id)
-        }
-        return targets
-    }
 }

@@ -281,14 +281,20 @@ public struct WalkPlanner: Sendable {
             !book.isLocked(index) && !draft.taken.contains(index) && book.anchor(ofSection: index) == newest
         }
         // Sections at different blocks are asked for apart: a target must lie beyond all that a request names.
-        for (goal, parts) in partTargets(gaps, book, chain).sorted(by: { $0.key.number < $1.key.number }) {
-            assignDiffs(parts, from: newest, held: newest, book, &draft, by: &chooser) { _ in .block(goal) }
-        }
-        let byTop = Dictionary(grouping: gaps.filter { !book.isPart($0) }) { book.top(of: $0) }
-        for (top, sections) in byTop.sorted(by: { $0.key < $1.key }) {
-            assignDiffs(sections, from: newest, held: newest, book, &draft, by: &chooser) { peer in
-                guard let head = peer.head, head.number > top, chain.isAttested(head) else { return nil }
-                return .block(head)
+        for (known, ids) in byGapEnd(gaps, book, chain).sorted(by: { ($0.key?.number ?? 0) < ($1.key?.number ?? 0) }) {
+            for (top, group) in Dictionary(grouping: ids, by: { book.top(of: $0) }).sorted(by: { $0.key < $1.key }) {
+                let parts = group.filter { book.isPart($0) }
+                assignDiffs(parts, from: newest, held: newest, book, &draft, by: &chooser) { _ in
+                    known.map { .block($0) }
+                }
+                let sections = group.filter { !book.isPart($0) }
+                assignDiffs(sections, from: newest, held: newest, book, &draft, by: &chooser) { peer in
+                    // What a peer has told of its head may be older than the diffs that it has sent.
+                    if let head = peer.head, head.number > max(top, known?.number ?? 0), chain.isAttested(head) {
+                        return .block(head)
+                    }
+                    return known.map { .block($0) }
+                }
             }
         }
     }

@@ -146,6 +146,28 @@ import Testing
         #expect(others.isEmpty)
     }
 
+    /// Who keeps the storage of few is offered nothing, and cannot tell what an answer lacks.
+    @Test func whoKeepsLittleIsAnsweredOnceAllOfTheBlockIsVerified() throws {
+        var holders = directory
+        let gossip = try gossip(&holders, sections: [4, 6])
+        var bench = try Bench(.holder)
+        let wanted = try #require(BlockDiffsKey(point: point, first: 0, last: 15, keeping: .only([])))
+        func answer(_ key: BlockDiffsKey) throws -> StateStatus? {
+            let state = bench.node.state
+            let reply = StateServer(role: .holder, depth: 1).reply(
+                to: .blockDiffs(key), from: nil, state.holdings, state.ahead, gossip, bench.node.chain.attested)
+            guard case .content(let value) = reply else { return nil }
+            return try StateStatus(decoding: value)
+        }
+        let early = try answer(wanted)
+        #expect(early == .notAtThisAnchor(served: [Bench.anchor]))
+        let other = try answer(try stretch(4, 6))
+        #expect(other == .data, "who keeps all sees by the next block what was not there yet")
+        check(bench.node.state.holdings.verify(at: point, root: Bench.crown.root, isHead: true))
+        let whole = try answer(wanted)
+        #expect(whole == .data)
+    }
+
     // MARK: In
 
     @Test func oneStretchOfABlockIsTakenAtATime() throws {

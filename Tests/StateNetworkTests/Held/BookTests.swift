@@ -58,7 +58,7 @@ import Testing
             let from = book.held(index)?.layers.last.map { UInt8(truncatingIfNeeded: $0.point.number) } ?? 0
             let layer = Ring.layer(index, Ring.point(number), from: from, to: UInt8(truncatingIfNeeded: number))
             book.change(index) { _ = $0.take(layer, replacing: false) }
-        case 5: book.change(index) { $0.gapSince = $0.gapSince == nil ? .zero : nil }
+        case 5: book.change(index) { $0.gapUntil = $0.gapUntil == nil ? .zero : nil }
         default: if !book.lock([index]) { book.unlock([index]) }
         }
     }
@@ -70,7 +70,7 @@ import Testing
         #expect(book.begun == Set(held.filter { $0.1.record != nil && !$0.1.isComplete }.map(\.0)))
         #expect(book.layerBytes == held.reduce(0) { $0 + $1.1.index.byteCount })
         let later = Instant.zero + .seconds(60)
-        let gaps = complete.filter { $0.1.needsCatchUp || $0.1.gapSince != nil }.map(\.0)
+        let gaps = complete.filter { $0.1.needsCatchUp || $0.1.gapUntil != nil }.map(\.0)
         #expect(book.gaps(at: later) == gaps)
         for epoch in UInt64(0)..<4 {
             let point = Ring.point(epoch * 8)

@@ -147,6 +147,28 @@ struct Ring {
         #expect(holdings.layerBytes == 0)
     }
 
+    /// Of what is on its way, only a block between what is held and what waits, in a stretch with the section, may fill
+    /// the gap, and only until it has come.
+    @Test(arguments: [
+        (block: UInt64(2), 3...3, hasCome: false, comes: true), (2, 0...7, false, true), (2, 4...7, false, false),
+        (2, 0...7, true, false), (1, 0...7, false, false), (3, 0...7, false, false),
+    ])
+    func aGapIsWaitedForAsLongAsSomethingMayFillIt(
+        block: UInt64, stretch: ClosedRange<Int>, hasCome: Bool, comes: Bool
+    ) throws {
+        var holdings = Ring.shelf()
+        check(holdings.committed(Ring.layer(3, Ring.point(1), from: 0, to: 1), replacing: false))
+        let key = try #require(
+            BlockDiffsKey(point: Ring.point(block), first: stretch.lowerBound, last: stretch.upperBound))
+        holdings.expected.expect(key, from: Ring.sender, at: .zero)
+        if hasCome { holdings.expected.came(key, from: Ring.sender, at: .zero) }
+        holdings.enqueue(Ring.diff(3, Ring.point(3), from: 2))
+        check(holdings.nextDiff(of: 3, at: .zero, isCanonical: { _ in true }) == nil)
+        let patience = comes ? StateNetworkLimits.gapPatience : StateNetworkLimits.unexpectedPatience
+        #expect(!holdings.hasGap(3, at: .zero + patience))
+        #expect(holdings.hasGap(3, at: .zero + patience + .milliseconds(1)))
+    }
+
     @Test func diffsGoInOrderAndAGapIsNoticed() {
         var holdings = Ring.shelf()
         holdings.enqueue(Ring.diff(3, Ring.point(2), from: 1))
@@ -156,8 +178,8 @@ struct Ring {
             Issue.record("a diff that does not fit was given out")
             return
         }
-        #expect(!holdings.hasGap(3, at: .zero + StateNetworkLimits.gapPatience))
-        let due = Instant.zero + StateNetworkLimits.gapPatience + .milliseconds(1)
+        #expect(!holdings.hasGap(3, at: .zero + StateNetworkLimits.unexpectedPatience))
+        let due = Instant.zero + StateNetworkLimits.unexpectedPatience + .milliseconds(1)
         #expect(holdings.pending.reviewAt == due)
         check(holdings.takeDue(at: due) == [3])
         #expect(holdings.hasGap(3, at: due))

@@ -10,6 +10,8 @@ import StateStore
 struct Shelf {
     var holdings: Holdings
     var pending = PendingDiffs()
+    /// What is on its way.
+    var expected = ExpectedDiffs()
 
     // MARK: Diffs
 
@@ -25,7 +27,7 @@ struct Shelf {
     mutating func enqueue(_ diff: PendingDiff) { pending.enqueue(diff, holdings.book) }
 
     mutating func nextDiff(of index: Int, at now: Instant, isCanonical: (StatePoint) -> Bool?) -> PendingDiff? {
-        pending.next(of: index, &holdings.book, at: now, isCanonical: isCanonical)
+        pending.next(of: index, &holdings.book, expected: expected, at: now, isCanonical: isCanonical)
     }
 
     func blockingDiffs(of index: Int) -> [PendingDiff] { pending.blocking(index, holdings.book) }
