@@ -136,7 +136,10 @@ public enum StoragePlacing {
             let root = change.after.flatMap { $0.withUnsafeBytes { SlimBody($0) } }?.storageRoot
             guard root != before else { continue }
             let wasSpread = try before != nil && view.isSpread(account)
-            if !withSlots.contains(account), let root, wasSpread || shown[account] != nil {
+            // A root that changes, and no slot with it, is of a storage that is spread, or not kept. Where slots stand
+            // with the account in spite of that, they are not those of the anchor.
+            let isElsewhere = try wasSpread || shown[account] != nil || view.holdsSlots(of: account)
+            if !withSlots.contains(account), let root, isElsewhere {
                 guard let nodes = shown[account] else { throw Failure.placementUnknown(account: account) }
                 let depth = try rule.depth(root: root, shownBy: nodes)
                 guard depth > 0 else { throw Failure.slotsMissing(account: account) }

@@ -185,6 +185,20 @@ import Testing
         #expect(throws: Never.self) { try apply(own, [1]) }
     }
 
+    /// A step that was taken for one of spread storage is none where the slots stand with the account.
+    @Test func aStepWithoutSlotsIsRefusedWhereTheyAreWithTheAccount() throws {
+        var generator = SeededGenerator(seed: 12)
+        let before = Self.state(slots: 9, &generator)
+        let next = Self.change(before, slots: 5, &generator)
+        let store = try ModelStore(before)
+        var view = StateView(store.map.snapshot(), Self.section)
+        let body = LeafChange(key: FlatKey(account: Self.owner), value: next.stateAccount(Self.owner)?.slim)
+        let update = try SectionChange.apply([body], to: Self.section, in: &view, elsewhere: [Self.owner])
+        #expect(throws: StoragePlacing.Failure.placementUnknown(account: Self.owner)) {
+            try StoragePlacing.place(update, over: view, at: ModelStore.point(1), by: Self.rule, shown: [:])
+        }
+    }
+
     /// Where the account is, the body changes as it likes; at an anchor the placement must be shown.
     @Test func theAccountOfSpreadStorageGoesOnWithoutItsSlots() throws {
         var generator = SeededGenerator(seed: 6)

@@ -64,6 +64,9 @@ public struct TakeDiffs: Sendable {
                 }
             }
             var view = StateView(snapshot, diff.section)
+            // A layer has its slots where the base has them: who is beyond the next anchor, where a storage is spread
+            // for the first time, tells its body alone, and the fold to that anchor would have no slots to spread.
+            let elsewhere = folds ? Set(diff.shown.keys) : []
             let update: SectionUpdate
             do {
                 update =
@@ -71,8 +74,7 @@ public struct TakeDiffs: Sendable {
                     ? SectionUpdate.unchanged(diff.section, subtree: record.subtree ?? .empty)
                     : try DiffsCheck.apply(
                         DiffsCheck.changes(diff.changes, of: diff.section, in: view), to: diff.section,
-                        expecting: proven, from: record.sectionHash, elsewhere: Set(diff.shown.keys),
-                        keeping: key.kept, in: &view)
+                        expecting: proven, from: record.sectionHash, elsewhere: elsewhere, keeping: key.kept, in: &view)
             } catch DiffError.change(_, let error) where !folds && rule != nil && error.isAboutSlots {
                 // As with block diffs, the block may lie beyond the next anchor.
                 throw StateJobError.replaced

@@ -61,6 +61,20 @@ import Testing
         }
     }
 
+    /// A bridge that missed a moment applies blocks at once, and is at the next anchor before its holders: there
+    /// a storage is spread that is with its account at the anchor before. What it gives them to lead them to a block
+    /// after that lists no slots: taken for what it is not, it would make a state of theirs that nobody can go on from.
+    @Test(arguments: [101, 102]) func aBridgeAtTheNextAnchorLeadsNobodyAstray(place: Int) throws {
+        print("seed 3, transaction \(place)")
+        let (fault, scenario, _, walker) = try Scenario.fail(.bridge, in: .spread, atCommit: place, seed: 3) { _, _ in }
+        let client = try #require(walker)
+        #expect(fault == nil)
+        try Oracle.expectFinalState(in: scenario, of: client, keeping: scenario.keptByClient(in: .spread))
+        for host in scenario.holders + [client] {
+            #expect(scenario.world.node(host)?.totals.invalidAnswers == 0, "\(host)")
+        }
+    }
+
     private func stored(_ host: HostID, _ scenario: Scenario) throws -> StoredState {
         try StoredState.load(from: scenario.world.store(host).snapshot(), network: scenario.network)
     }
