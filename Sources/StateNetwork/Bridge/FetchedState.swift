@@ -27,10 +27,11 @@ public enum FetchedState {
         // Whether all parts of spread storage are here the root does not say.
         guard records.allSatisfy({ $0.section.owner == nil }) else { return nil }
         let layers = try BlockLayer.all(in: snapshot)
+        let bySection = Dictionary(grouping: layers.filter { $0.point.number <= number }, by: \.section)
         var subtrees: [Subtree] = []
         for record in records {
             guard try CodeRecords.wanted(by: record.section, in: snapshot).isEmpty,
-                let subtree = subtree(of: record, layers, at: point)
+                let subtree = subtree(of: record, bySection[record.section] ?? [], at: point)
             else { return nil }
             subtrees.append(subtree)
         }
@@ -42,13 +43,11 @@ public enum FetchedState {
         return Start(point: point, batch: batch)
     }
 
-    /// What a section hashes to at the block: its newest layer there, or its base.
+    /// What a section hashes to at the block: the newest of its layers up to there, or its base.
     private static func subtree(of record: SectionRecord, _ layers: [BlockLayer], at point: StatePoint) -> Subtree? {
         guard record.isComplete, record.working.number <= point.number else { return nil }
-        let newest = layers.filter { layer in
-            layer.section == record.section && layer.point.number <= point.number
-                && layer.point.number > record.working.number
-        }.max { $0.point.number < $1.point.number }
+        let newest = layers.filter { $0.point.number > record.working.number }
+            .max { $0.point.number < $1.point.number }
         return newest?.update.subtreeAfter ?? record.subtree
     }
 }
