@@ -101,7 +101,7 @@ let package = Package(
             "Bench",
             [
                 "Shell", "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "ChainNetwork", "StateStore",
-                "StateContent", "StateNetwork", "Discovery", "UTP", "Overlay", "CCrypto",
+                "StateContent", "StateNetwork", "Discovery", "UTP", "Overlay", "CCrypto", "CSecp256k1",
             ]),
         // Floor 10
         .executableTarget(

@@ -40,7 +40,7 @@ import Primitives
 /// All workloads, in the order in which they are run and listed.
 public enum Workloads {
     /// Every workload there is.
-    public static var all: [any Workload] { hashing + headers + tries + store + network }
+    public static var all: [any Workload] { hashing + headers + senders + batches + tries + store + network }
 
     /// The workloads of these names, in the order of the list; for no names all that do not take long. A name followed
     /// by a dot and a star stands for all that begin so.

@@ -116,6 +116,11 @@ public enum BenchLimits {
     static let largeStateLeaves = 10_000_000
     /// Leaves of one proven range: what fits an answer of the networks many times over, and others' measure.
     static let rangeLeaves = 4_096
+    /// Signatures of one run: some 100 ms of one core.
+    static let signatures = 4_096
+    /// Blocks that are applied together, and what each changes: a batch of `ChainNetworkLimits.blocksApplied` of them,
+    /// each about as large as mainnet's.
+    static let batchBlocks = 256, batchChanges = 200
     /// Changed leaves of one update: about ten blocks of mainnet.
     static let updateLeaves = 2_000
 }

@@ -61,6 +61,20 @@ struct HeaderPeers: Sendable {
     /// Whether any calls a block above this one attested.
     func certifyMore(than number: UInt64) -> Bool { all.values.contains { $0.certified > number } }
 
+    /// Whether this is the highest block that any calls attested, of those that have some, may be asked now and whose
+    /// last request did not come to nothing; there must be one.
+    func agree(on number: UInt64, at now: Instant) -> Bool {
+        var isThere = false
+        for peer in all.values where peer.lowest <= peer.highest && peer.failures == 0 && !peer.isResting(at: now) {
+            guard peer.certified <= number else { return false }
+            isThere = true
+        }
+        return isThere
+    }
+
+    /// Each of them, in no order.
+    func forEach(_ body: (Peer) -> Void) { all.values.forEach(body) }
+
     /// The lowest block that any serves who has what comes after `wanted`; nil where one of them serves that too, or
     /// nobody has.
     func lowestServed(beyond wanted: UInt64) -> UInt64? {

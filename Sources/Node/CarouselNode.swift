@@ -121,9 +121,8 @@ public struct CarouselNode: Sendable {
     package var voice: (any StateVoice)?
     /// What was asked of the ring and is not answered yet.
     var query: RingQuery?
-    private var nextReport: Instant
-    /// When the walk will have all.
-    private(set) var estimate = WalkEstimate()
+    /// What is told about once a second.
+    private(set) var reporting: Reporting
     /// The highest sequence number of the node's record that was written down.
     private var keptSequence: UInt64
     private var directives: [Directive] = []
@@ -161,7 +160,7 @@ public struct CarouselNode: Sendable {
         offers = OfferGathering(id: configuration.key.nodeID, threshold: configuration.network.rule.threshold)
         headerStore = HeaderStore(kept: configuration.keptHeaders, epochLength: configuration.network.epochLength)
         knownNodes = KnownNodeKeeper(stored.knownNodes, at: moment.instant)
-        nextReport = moment.instant + NodeLimits.reportInterval
+        reporting = Reporting(at: moment.instant)
         keptSequence = configuration.recordSequence
         overlay.addBootNodes(configuration.bootNodes, at: moment.instant)
         overlay.addKnownNodes(knownNodes.worthTrying(unixSeconds: moment.unixSeconds), at: moment.instant)
@@ -255,7 +254,7 @@ public struct CarouselNode: Sendable {
 
     /// When `handle(.tick)` is next due.
     public func nextDeadline(at moment: Moment) -> Instant {
-        var first = min(nextReport, knownNodes.nextSave, state.nextDeadline)
+        var first = min(reporting.next, knownNodes.nextSave, state.nextDeadline)
         if let time = overlay.nextDeadline, time < first { first = time }
         if let time = chain.nextDeadline, time < first { first = time }
         if let time = blocks?.nextDeadline, time < first { first = time }
@@ -329,14 +328,14 @@ public struct CarouselNode: Sendable {
     }
 
     private mutating func reportStatus(at moment: Moment) {
-        guard nextReport <= moment.instant else { return }
-        nextReport = moment.instant + NodeLimits.reportInterval
+        guard reporting.isDue(at: moment.instant) else { return }
         keepRecordSequence()
         if let gap = headerStore.gapToTell(chain.gap, at: moment.instant) {
             log(.warning, Standing.text(of: gap))
         }
+        if let line = reporting.note(ModeKeeper.Sight(self, at: moment), at: moment.instant) { log(.info, line) }
         let progress = progress(at: moment)
-        estimate.note(progress.held, at: moment.instant)
+        reporting.estimate.note(progress.held, at: moment.instant)
         report(.progress(progress))
     }
 

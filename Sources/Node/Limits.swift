@@ -41,6 +41,13 @@ public enum NodeLimits {
     static let queryNamed = 64
     /// Peers that live near a position and may be asked for names.
     static let queryNeighbours = 16
+    /// Blocks that a node may lack and be caught up all the same: they are on their way to it. As many as proof of work
+    /// takes for final, so that whoever is further behind could be on another line.
+    static let pacemakerBlocks: UInt64 = 6
+    /// What a block and its access list are taken to have before one was seen, bytes: mainnet's, in round figures.
+    static let unknownBlockBytes = 150_000, unknownListBytes = 60_000
+    /// How long all has to say that a node is caught up before it is taken to be: peers come one by one.
+    static let caughtUpAfter = Interval.seconds(2)
     /// Between two progress reports.
     static let reportInterval = Interval.seconds(1)
     /// PINGs to peers that the directory keeps are this far apart, so that what they announce is fresh.

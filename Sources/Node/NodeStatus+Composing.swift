@@ -1,4 +1,5 @@
 import Chain
+import ChainNetwork
 import Overlay
 import Primitives
 import StateContent
@@ -44,7 +45,7 @@ extension NodeStatus {
         let isBridge = configuration.role == .bridge
         head = Head(
             block: isBridge ? world.replayed ?? 0 : progress.head, verified: progress.verifiedHead,
-            age: progress.headAge, stale: progress.isStale)
+            age: progress.headAge, stale: progress.isStale, progress.sync)
         keyspace = Keyspace(progress, sectionDepth: configuration.network.sectionDepth)
         let held = progress.keyspace
         sections = Sections(
@@ -59,7 +60,9 @@ extension NodeStatus {
         peers = Peers(
             connected: progress.peerCounts.connected, holding: progress.peerCounts.holding,
             useful: progress.peerCounts.useful, charged: progress.peerCounts.charged, banned: bans.count,
-            kept: node.holders.keptCount, searches: progress.searches, searchesMade: node.holders.searchCount)
+            kept: node.holders.keptCount, searches: progress.searches, searchesMade: node.holders.searchCount,
+            told: progress.sync.told.peers, toldLowest: progress.sync.told.lowest,
+            toldHighest: progress.sync.told.highest)
         lanes = progress.lanes.map { Lane($0) }
         waiting = progress.waiting.map {
             Waiting(section: $0.section, providers: $0.providers, keepers: $0.keepers, why: $0.why)
@@ -138,19 +141,42 @@ extension NodeStatus.Done {
     }
 }
 
+extension NodeStatus.Head {
+    init(block: UInt64, verified: UInt64, age: UInt64?, stale: Bool, _ sync: SyncStanding) {
+        self.init(
+            block: block, verified: verified, age: age, stale: stale, mode: sync.mode.rawValue, modeFor: sync.seconds,
+            behind: sync.behind)
+        if sync.lowest <= sync.highest { (lowest, highest) = (sync.lowest, sync.highest) }
+        catchUp = sync.choice?.way.rawValue
+        (blocksCost, stateCost) = (sync.choice?.blocksCost, sync.choice?.stateCost)
+    }
+}
+
 extension NodeStatus.Peer {
-    /// The peers of the state network, those that were of use longest first, and then those that are banned.
+    /// The peers of both networks, those that were of use longest first, and then those that are banned.
     fileprivate static func all(
         of node: CarouselNode, _ bans: [(id: Bytes32, until: Instant)], at now: Instant
     ) -> [NodeStatus.Peer] {
-        let (holders, loads) = (node.holders, node.state.peerLoads)
-        let infos = node.overlay.peers(network: .state).sorted { a, b in
-            let (first, second) = (holders[a.id]?.helpedSince, holders[b.id]?.helpedSince)
-            guard let first, let second else { return first == nil && second == nil ? a.id < b.id : first != nil }
-            return (first, a.id) < (second, b.id)
+        let (holders, loads, seen) = (node.holders, node.state.peerLoads, SeenHeights(node.chain))
+        let ofState = node.overlay.peers(network: .state)
+        let known = Set(ofState.map(\.id))
+        let ofChainAlone = node.overlay.peers(network: .chain).filter { !known.contains($0.id) }
+        func usefulSince(_ id: Bytes32) -> Instant? {
+            [holders[id]?.helpedSince, node.blocks?.peer(id)?.usefulSince].compactMap { $0 }.min()
         }
-        let listed = infos.prefix(NodeLimits.listedPeers)
-        let peers = listed.map { NodeStatus.Peer($0, holders[$0.id], inFlight: loads[$0.id] ?? 0, at: now) }
+        let sorted = (ofState + ofChainAlone).map { (info: $0, since: usefulSince($0.id)) }.sorted { a, b in
+            guard let first = a.since, let second = b.since else {
+                return (a.since == nil) == (b.since == nil) ? a.info.id < b.info.id : a.since != nil
+            }
+            return (first, a.info.id) < (second, b.info.id)
+        }
+        let listed = sorted.prefix(NodeLimits.listedPeers)
+        let peers = listed.map { info, since in
+            var peer = NodeStatus.Peer(info, holders[info.id], inFlight: loads[info.id] ?? 0, at: now)
+            peer.usefulFor = since.map { UInt64((now - $0).seconds) }
+            peer.add(seen.heights(of: info.id), node.blocks?.peer(info.id), holders[info.id])
+            return peer
+        }
         let banned = bans.prefix(NodeLimits.listedPeers - listed.count).map { id, until in
             NodeStatus.Peer(
                 id: "\(id)", inFlight: 0, charge: "banned", chargedFor: UInt64((until - now).seconds.rounded(.up)))
@@ -171,9 +197,22 @@ extension NodeStatus.Peer {
         roundTrip = info.standing.roundTrip.map { $0.seconds * 1_000 }
         rate = info.standing.throughput.map { UInt64(max(0, $0)) }
         self.inFlight = inFlight
-        usefulFor = peer?.helpedSince.map { UInt64((now - $0).seconds) }
+        failureRate = info.standing.sampleCount > 0 ? info.standing.failureRate : nil
         charge = peer?.charge?.rawValue
         chargedFor = peer?.disbelievedUntil.map { $0 > now ? UInt64(($0 - now).seconds.rounded(.up)) : 0 }
+    }
+
+    /// What it says that it has of the chain. Whose state stands as high as its head, or nearly so, keeps up.
+    private mutating func add(_ heights: PeerHeights?, _ blocks: BlockSync.PeerStanding?, _ peer: StatePeer?) {
+        if let heights {
+            if heights.lowest <= heights.highest { (lowest, highest) = (heights.lowest, heights.highest) }
+            head = heights.certified
+            if let verified = peer?.head?.number {
+                let isNear = verified + NodeLimits.pacemakerBlocks >= heights.certified
+                mode = (isNear ? SyncMode.pacemaker : .sync).rawValue
+            }
+        }
+        (lowestBlock, highestBlock) = (blocks?.kept?.lowerBound, blocks?.kept?.upperBound)
     }
 
     /// What a peer calls itself, as far as a terminal can be shown it.

@@ -63,6 +63,17 @@ extension NodeStatus {
         public var age: UInt64?
         /// Whether that is longer than the network allows.
         public var stale: Bool
+        /// `sync` or `pacemaker`, and for how many seconds; nothing in a record of a former version.
+        public var mode: String?
+        public var modeFor: UInt64?
+        /// Attested blocks that are meant to be here and are not yet.
+        public var behind: UInt64?
+        /// The headers that it serves; nothing where it serves none.
+        public var lowest, highest: UInt64?
+        /// By which way one that applies blocks catches up, `blocks` or `state`, and what each would cost in bytes;
+        /// nothing where it is not behind.
+        public var catchUp: String?
+        public var blocksCost, stateCost: UInt64?
     }
 
     /// Shares of what is to be held, 0…1.
@@ -118,6 +129,10 @@ extension NodeStatus {
         public var connected, holding, useful, charged, banned: Int
         /// Those that are kept for what they have; searches for holders under way, and begun since the start.
         public var kept, searches, searchesMade: Int
+        /// Peers of the chain network that say they have headers, the lowest that any of them serves, and the highest
+        /// block that any calls attested.
+        public var told: Int?
+        public var toldLowest, toldHighest: UInt64?
     }
 
     /// A lane of the walk.
@@ -199,6 +214,14 @@ extension NodeStatus {
         /// Sections that it says it has, and at which epoch.
         public var sections: Int?
         public var epoch: UInt64?
+        /// Lowest and highest block whose header it says it serves, and the newest that it calls attested.
+        public var lowest, highest, head: UInt64?
+        /// `sync` or `pacemaker`, by what it says of its state and its head.
+        public var mode: String?
+        /// The blocks that it keeps, as far as it has said to a node that goes block by block.
+        public var lowestBlock, highestBlock: UInt64?
+        /// Share of the last requests to it that came to nothing, 0…1.
+        public var failureRate: Double?
         /// Milliseconds of a PING; bytes a second that come from it.
         public var roundTrip: Double?
         public var rate: UInt64?

@@ -41,11 +41,15 @@ extension Standing {
             }
         }
         if cause == nil, quiet >= WalkLimits.stallAfter, let standing = blocks.standing(chain.attested) {
-            let wrong = standing.wrong
+            let (wrong, peers) = (standing.wrong, standing.peers)
             cause =
-                hasPeers
-                ? .blockNotHad(block: wrong ?? standing.next, peers: standing.peers, isRefused: wrong != nil)
-                : .noPeers(tried: families(node))
+                if !hasPeers {
+                    .noPeers(tried: families(node))
+                } else if let lowest = standing.pruned {
+                    .blocksPruned(block: standing.next, lowest: lowest, peers: peers)
+                } else {
+                    .blockNotHad(block: wrong ?? standing.next, peers: peers, isRefused: wrong != nil)
+                }
         }
         if let cause { return Stall(seconds: Int((quiet == .zero ? waited : quiet).seconds), cause: cause) }
         guard waited >= WalkLimits.stallAfter, quiet == .zero, let cause = staleness(node, at: moment) else {

@@ -17,7 +17,7 @@ enum Standing {
         progress.sectionsInFlight = state.sectionsInFlight
         progress.stateBytes = state.verifiedBytes.total
         progress.bytesPerSecond = state.verifiedBytes.rate(at: now)
-        if progress.phase == .walking { progress.remaining = node.estimate.remaining() }
+        if progress.phase == .walking { progress.remaining = node.reporting.estimate.remaining() }
         progress.peerCounts = state.peerCounts
         progress.peerCounts.connected = node.overlay.peerCount(network: .state).all
         progress.lanes = LaneStatus.all(of: state, at: now)
@@ -30,6 +30,7 @@ enum Standing {
         progress.isStale = node.chain.attested.isStale(at: moment.unixSeconds)
         progress.head = node.chain.head.number
         progress.verifiedHead = (node.blocks == nil ? state.verifiedPoint : state.replayedHead)?.number ?? 0
+        progress.sync = SyncStanding(node, at: now)
         progress.stall = stall(of: node, at: moment)
         return progress
     }

@@ -143,10 +143,11 @@ public struct Scenario: Sendable {
         return visitor
     }
 
-    /// Adds a client that goes block by block, given genesis and the record of one node.
-    public mutating func addBlockByBlock(knowing boot: HostID) throws -> HostID {
+    /// Adds a client that goes block by block, given genesis and the record of one node. `kept`: how many of the newest
+    /// blocks it keeps for others.
+    public mutating func addBlockByBlock(knowing boot: HostID, keeping kept: UInt64 = .max) throws -> HostID {
         var configuration = walkerConfiguration()
-        configuration.keeping.blocks = BlockPlan(applies: true)
+        configuration.keeping.blocks = BlockPlan(kept: kept, applies: true)
         let client = world.add(configuration)
         try start(client, knowing: boot, after: .zero)
         let genesis = ReplayedBlock(header: chain.genesisHeader, changes: chain.genesisAccounts)

@@ -131,6 +131,12 @@ public struct World: Sendable {
     /// Stops a host as `kill -9` would: what was not committed is gone.
     public mutating func kill(_ id: HostID) { hosts[id.index].kill() }
 
+    /// Starts a host that was killed anew, configured otherwise, on what its store holds.
+    public mutating func start(_ id: HostID, configured change: (inout NodeConfiguration) -> Void) throws {
+        change(&hosts[id.index].configuration)
+        try start(id)
+    }
+
     /// Makes a host byzantine from now on: it announces what is true, and what it serves of the state is what `lie`
     /// makes of it.
     public mutating func corrupt(_ id: HostID, _ lie: @escaping Lie) {

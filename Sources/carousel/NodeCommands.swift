@@ -119,21 +119,39 @@ extension Carousel {
         @Flag(
             name: .long,
             help: ArgumentHelp(
-                "Apply all blocks from genesis on, in place of fetching the state (needs --chain).",
+                "Apply blocks, from genesis on (with --chain) or on top of a state that was fetched before.",
                 discussion: """
                     Headers come first, then blocks with their access lists from many peers at once; each is checked \
                     by itself, and the state root of every batch is compared. Blocks are applied once they are final. \
-                    Needs a network whose checkpoint is genesis, and peers that keep its blocks.
+                    From genesis on that takes a network whose checkpoint is genesis, and peers that keep all its \
+                    blocks. A data directory with a whole state, as 'sync --until-synced' leaves it, needs but the \
+                    blocks above its anchor.
                     """))
         var blockByBlock = false
 
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "With --block-by-block: a chain directory, of which genesis alone is read.", valueName: "dir"))
+                "With --block-by-block from genesis on: a chain directory, of which genesis alone is read.",
+                valueName: "dir"))
         var chain: String?
 
-        @Flag(name: .long, help: "End with exit code 0 once the state is complete at an anchor.")
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "With --block-by-block: how to come to the head when it is far (default: blocks).",
+                discussion: """
+                    blocks: by blocks, however many. state: the state of the newest anchor is fetched first, and \
+                    blocks are applied from there on. auto: state where it is more than two epochs away or costs \
+                    fewer bytes, blocks otherwise. 'carousel status' shows both costs.
+                    """, valueName: "blocks|state|auto"))
+        var catchUp = CatchUp.blocks
+
+        @Flag(
+            name: .long,
+            help: ArgumentHelp(
+                "End with exit code 0 once the state is complete at an anchor.",
+                discussion: "With --block-by-block: once the last final block is applied."))
         var untilSynced = false
 
         @Option(
@@ -146,14 +164,16 @@ extension Carousel {
                 throw ValidationError("--until-synced and --until-block cannot both be the end: give one")
             }
             guard blockByBlock else {
-                guard chain == nil, blocks.keepBlocks == nil else {
-                    throw ValidationError("--chain and --keep-blocks are of use with --block-by-block alone")
+                guard chain == nil, blocks.keepBlocks == nil, catchUp == .blocks else {
+                    throw ValidationError(
+                        "--chain, --keep-blocks and --catch-up are for --block-by-block alone")
                 }
                 return
             }
             guard only.isAll else {
                 throw ValidationError("--only cannot go with --block-by-block: blocks are applied to the whole state")
             }
+            guard catchUp == .blocks else { return }
             guard fetch.maxDownloadRate == nil, fetch.lanes == Defaults.lanes, fetch.rangeSize == Defaults.rangeSize
             else {
                 throw ValidationError(
@@ -167,12 +187,8 @@ extension Carousel {
             settings.end = untilSynced ? .synced : untilBlock.map { .block($0) } ?? .never
             settings.keeping.storage = only
             settings.keeping.blocks = try blocks.plan(headers: node.pruneHeaders, applies: blockByBlock)
-            if blockByBlock {
-                guard let chain else {
-                    throw ValidationError("--chain is missing: give a chain's directory, for its genesis state")
-                }
-                settings.replay = RuntimeSettings.Replay(genesisOf: chain)
-            }
+            settings.keeping.blocks.catchUp = catchUp
+            if let chain { settings.replay = RuntimeSettings.Replay(genesisOf: chain) }
             try OnlySome.check(only, depth: settings.sectionDepth)
             return settings
         }

@@ -31,6 +31,7 @@ enum Defaults {
 
 extension LogLevel: ExpressibleByArgument {}
 extension LogFormat: ExpressibleByArgument {}
+extension CatchUp: ExpressibleByArgument {}
 
 /// Where a node's files are.
 struct DataOptions: ParsableArguments {

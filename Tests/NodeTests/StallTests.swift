@@ -164,6 +164,10 @@ import Testing
                 .blockNotHad(block: 7, peers: 2, isRefused: false),
                 "block 7 is needed next and did not come from any of 2 peers that keep blocks"
             ),
+            (
+                .blocksPruned(block: 7, lowest: 90, peers: 2),
+                "block 7 is needed next, and the lowest that any of 2 peers keeps is block 90"
+            ),
         ]
         for (reason, text) in reasons { #expect(reason.text == text && !reason.advice.isEmpty) }
         #expect(Set(reasons.map(\.0.name)).count == reasons.count)

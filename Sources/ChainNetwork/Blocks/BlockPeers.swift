@@ -17,6 +17,8 @@ struct BlockPeers: Sendable {
         fileprivate(set) var answerTime: Interval?
         /// Requests to it that are open.
         fileprivate(set) var requests = 0
+        /// Since when blocks have come from it; nil where none did yet.
+        fileprivate(set) var usefulSince: Instant?
         /// Not asked before this.
         fileprivate(set) var notBefore = Instant.zero
         /// Requests in a row that came to nothing.
@@ -28,6 +30,13 @@ struct BlockPeers: Sendable {
         func serves(_ number: UInt64, at now: Instant) -> Bool {
             guard let heights, heights.contains(number), number >= lowest else { return false }
             return highest.map { number <= $0.block || $0.until <= now } ?? true
+        }
+
+        /// The blocks that it has, as far as it has said; nil where it keeps none.
+        var kept: ClosedRange<UInt64>? {
+            heights.flatMap {
+                max($0.lowerBound, lowest) > $0.upperBound ? nil : max($0.lowerBound, lowest)...$0.upperBound
+            }
         }
 
         /// Whether it can be asked now.
@@ -54,7 +63,8 @@ struct BlockPeers: Sendable {
             return Double(outcomes.nonzeroBitCount) / Double(outcomeCount)
         }
 
-        fileprivate mutating func note(failed: Bool) {
+        fileprivate mutating func note(failed: Bool, at now: Instant) {
+            if !failed { usefulSince = usefulSince ?? now }
             outcomes = outcomes << 1 | (failed ? 1 : 0)
             outcomeCount = min(outcomeCount + 1, ChainNetworkLimits.blockOutcomes)
             failures = failed ? failures + 1 : 0
@@ -99,6 +109,17 @@ struct BlockPeers: Sendable {
         }
     }
 
+    /// The lowest block that any keeps who has later ones than `number`; nil where one of them keeps that too, or
+    /// nobody has later ones.
+    func lowest(above number: UInt64) -> UInt64? {
+        var lowest: UInt64?
+        for case let kept? in all.values.lazy.map(\.kept) where kept.upperBound >= number {
+            if kept.lowerBound <= number { return nil }
+            lowest = min(lowest ?? kept.lowerBound, kept.lowerBound)
+        }
+        return lowest
+    }
+
     /// Whether any can be asked for anything.
     func isAnyFree(at now: Instant) -> Bool { all.values.contains { $0.isFree(at: now) } }
 
@@ -140,14 +161,14 @@ struct BlockPeers: Sendable {
     }
 
     /// An answer with blocks came.
-    mutating func answered(_ id: Bytes32, after time: Interval) {
-        all[id]?.note(failed: false)
+    mutating func answered(_ id: Bytes32, after time: Interval, at now: Instant) {
+        all[id]?.note(failed: false, at: now)
         all[id]?.note(time)
     }
 
     /// A request came to nothing: the peer rests.
     mutating func failed(_ id: Bytes32, at now: Instant) {
-        all[id]?.note(failed: true)
+        all[id]?.note(failed: true, at: now)
         if let rest = all[id]?.rest { pause(id, for: rest, at: now) }
     }
 

@@ -37,9 +37,8 @@ extension BlockSync {
 
     /// Blocks came. They are checked, unless another peer was quicker.
     private mutating func came(_ blocks: [BlockBytes], of request: Request, at index: Int?, _ now: Instant) {
-        peers.answered(request.peer, after: now - request.sentAt)
-        let bytes = blocks.reduce(0) { $0 + $1.count } / blocks.count
-        blockBytes = blockBytes.map { ($0 * 3 + bytes) / 4 } ?? bytes
+        peers.answered(request.peer, after: now - request.sentAt, at: now)
+        sizes.note(blocks)
         guard let index, let run = queue?.runs[index], run.first == request.first else { return }
         let tag = CheckTag(value: newName())
         queue?.cut(index, to: blocks.count)

@@ -64,7 +64,7 @@ extension BlockSync {
 
     /// Blocks asked for at once: so many that an answer is half as large as it may be.
     private var blocksAtOnce: Int {
-        guard let blockBytes else { return ChainNetworkLimits.firstBlocks }
+        guard let blockBytes = sizes.block else { return ChainNetworkLimits.firstBlocks }
         return min(max(ChainNetworkLimits.blockAnswerBytes / 2 / max(blockBytes, 1), 1), ChainNetworkLimits.blocksAsked)
     }
 

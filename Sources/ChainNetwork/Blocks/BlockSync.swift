@@ -113,7 +113,7 @@ public struct BlockSync: Sendable {
     /// When something is to be done next though nothing happens.
     var due: Instant?
     /// Bytes of a block, smoothed; nil before the first.
-    var blockBytes: Int?
+    var sizes = BlockSizes()
     var generator: SeededGenerator
     var directives: [Directive] = []
     private var nextTag: UInt64 = 1
@@ -150,6 +150,8 @@ public struct BlockSync: Sendable {
         public let peers: Int
         /// The block that nobody could send as it must be.
         public let wrong: UInt64?
+        /// The lowest block that anybody keeps, where that is above the next one.
+        public let pruned: UInt64?
     }
 
     /// Where it stands; nil before it is known where everything begins.
@@ -165,7 +167,27 @@ public struct BlockSync: Sendable {
         }
         return Standing(
             next: applying.first?.block.header.number ?? queue.next, target: chain.floor.number, asked: asked,
-            ready: ready, peers: peers.count, wrong: wrong.filter { $0.value.isTold }.keys.min())
+            ready: ready, peers: peers.count, wrong: wrong.filter { $0.value.isTold }.keys.min(),
+            pruned: peers.lowest(above: queue.next))
+    }
+
+    /// Bytes of a block with its access list, and of the list, on average of those that came lately; nil before the
+    /// first.
+    public var sizesSeen: (block: Int?, list: Int?) { (sizes.block, sizes.list) }
+
+    /// What a peer says that it keeps, and how it went with it; nil for one that has said nothing.
+    public func peer(_ id: Bytes32) -> PeerStanding? {
+        peers[id].map { PeerStanding(kept: $0.kept, failureRate: $0.failureRate, usefulSince: $0.usefulSince) }
+    }
+
+    /// One peer, as far as blocks go.
+    public struct PeerStanding: Hashable, Sendable {
+        /// The blocks that it has, as far as it has said; nil where it keeps none.
+        public let kept: ClosedRange<UInt64>?
+        /// The share of the last 16 requests that came to nothing; nil before there are eight.
+        public let failureRate: Double?
+        /// Since when blocks have come from it; nil where none did yet.
+        public let usefulSince: Instant?
     }
 
     /// How long blocks have been wanted and none was applied.

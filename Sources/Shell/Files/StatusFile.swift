@@ -27,6 +27,7 @@ public struct StatusFile: Sendable {
             ("epoch", known(status.epoch?.number)),
             ("head", "\(status.head.block)"), ("head_age", known(status.head.age)),
             ("stale", status.head.stale ? "yes" : "no"), ("verified_block", "\(status.head.verified)"),
+            ("mode", known(status.head.mode)), ("behind", known(status.head.behind)),
             ("held", share(keyspace.held)), ("held_at_newest", share(keyspace.newest)),
             ("held_stale", share(keyspace.stale)), ("keyspace_share", share(keyspace.ofRing)),
             ("sections", "\(sections.complete)"), ("sections_wanted", "\(sections.wanted)"),

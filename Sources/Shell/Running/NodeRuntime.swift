@@ -10,14 +10,14 @@ import StateStore
 public enum NodeRuntime {
     /// What was opened, in the order in which it is needed.
     private struct Parts {
-        let settings: RuntimeSettings
+        var settings: RuntimeSettings
         let clock: SystemClock
         let terminal: Terminal
         let network: NetworkConfiguration
         let socket: UDPSocket
         let store: LMDBStore
         /// What a bridge replays: its chain, opened, and what is said of it.
-        let replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?
+        var replay: (chain: ChainDirectory, settings: RuntimeSettings.Replay)?
         /// What is told of the settings.
         let lines: [String]
 
@@ -42,10 +42,12 @@ public enum NodeRuntime {
         let key = try KeyFile.identity(at: settings.nodeKeyFile ?? settings.dataDirectory.keyPath)
         let socket = try UDPSocket.opened(at: settings.listen, orIPv4: settings.fallsBackToIPv4)
         let store = try openStore(settings, network)
-        try BlockByBlock.prepare(store, settings, network)
-        let parts = Parts(
-            settings: settings, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
-            replay: replay, lines: lines)
+        var way = settings
+        try BlockByBlock.chooseFirstWay(store, &way, network)
+        if let line = try BlockByBlock.prepare(store, way, network) { terminal.log(.info, line) }
+        var parts = Parts(
+            settings: way, clock: clock, terminal: terminal, network: network, socket: socket, store: store,
+            replay: way.role == .bridge || way.keeping.blocks.applies ? replay : nil, lines: lines)
 
         // A holder moves its arc while it runs. Where it could not do so in time, its node ends, and another with a
         // smaller arc goes on.
@@ -68,7 +70,12 @@ public enum NodeRuntime {
                 configuration: configuration, stored: stored, entropy: SystemEntropy.make(), at: clock.now())
             ending = try run(node, parts, signals)
             short = if case .storeShort(let kept) = ending { kept } else { nil }
-        } while short != nil
+            if ending == .otherWay {
+                parts.settings.keeping.blocks.applies.toggle()
+                parts.replay = parts.settings.keeping.blocks.applies ? replay : nil
+                if let line = try BlockByBlock.prepare(store, parts.settings, network) { terminal.log(.info, line) }
+            }
+        } while short != nil || ending == .otherWay
         if ending == .synced { try checkSynced(parts) }
         let code: Int32 = if case .exit(let code) = ending { code } else { 0 }
         terminal.log(.info, "stopped")
@@ -113,6 +120,8 @@ public enum NodeRuntime {
         case synced
         /// The store has no room for the arc of so many bits.
         case storeShort(kept: Int)
+        /// By blocks where it was by state, or the other way round.
+        case otherWay
     }
 
     private static func configuration(
@@ -249,6 +258,10 @@ public enum NodeRuntime {
         let reporter = Reporter(
             settings: settings, terminal: parts.terminal, clock: parts.clock, chain: parts.replay?.chain)
         reporter.receivedBytes = { [socket = parts.socket] in socket.counters.receivedBytes }
+        reporter.wholeState = { [depth = parts.network.sectionDepth] in
+            // A store that cannot be read is told by whoever needs it.
+            (try? FetchedState.start(depth: depth, in: store.snapshot()))?.point
+        }
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
@@ -280,6 +293,7 @@ public enum NodeRuntime {
             parts.terminal.log(.error, "there is no room for the smallest arc: raise --storage-capacity")
             return .exit(1)
         }
+        if code == 0, reporter.goesOver { return .otherWay }
         return code == 0 && reporter.hasSynced ? .synced : .exit(code)
     }
 

@@ -16,7 +16,13 @@ final class Reporter {
     private var refused: Set<String> = []
     private var hasFailed = false
     private var isDone = false
+    /// Whether a sync by blocks has come to its end, and whether it ever had a peer.
+    private var isSynced = false, hadPeers = false
     private let chain: ChainDirectory?
+    /// The block at whose state the store is whole, if there is one; and whether the other way of catching up is to be
+    /// gone now.
+    var wholeState: () -> StatePoint? = { nil }
+    private(set) var goesOver = false
     /// Bytes of all datagrams that came since the start.
     var receivedBytes: () -> Int = { 0 }
     /// Called for every block that a bridge has applied.
@@ -76,7 +82,21 @@ final class Reporter {
         write(status)
         // A sync that nobody answers has failed; a node that serves waits for others to come.
         let waited = clock.instant() - world.started
-        if settings.role == .walker, progress.peers == 0, progress.stateBytes == 0,
+        if SyncEnd.isReached(by: progress, settings) {
+            terminal.log(
+                .info,
+                "block \(progress.verifiedHead) is the last final one, and the state's root is its header's: done")
+            isSynced = true
+            return .stop(0)
+        }
+        if CatchUpEnd.isReached(by: progress, settings, wholeState: wholeState) {
+            terminal.log(.info, CatchUpEnd.line(progress, settings))
+            goesOver = true
+            return .stop(0)
+        }
+        // Who goes block by block gets no byte of state.
+        hadPeers = hadPeers || settings.keeping.blocks.applies && progress.peers > 0
+        if settings.role == .walker, progress.peers == 0, progress.stateBytes == 0, !hadPeers,
             waited >= .seconds(ShellLimits.secondsWithoutPeers)
         {
             terminal.log(
@@ -99,11 +119,13 @@ final class Reporter {
         let text = "epoch \(anchor.epoch): " + (what ?? "the arc is complete, every section as in the crown")
         terminal.log(isFirst ? .info : .debug, text)
         write(status(of: node))
-        return settings.end == .synced ? .stop(0) : .goOn
+        return SyncEnd.isReachedByCompletion(settings) ? .stop(0) : .goOn
     }
 
     /// Whether the whole state was to be the end, and is here.
-    var hasSynced: Bool { settings.end == .synced && world.complete != nil }
+    var hasSynced: Bool {
+        isSynced || SyncEnd.isReachedByCompletion(settings) && world.complete != nil
+    }
 
     /// The last figures, and the end of the progress line.
     func finish(_ node: CarouselNode) {

@@ -20,6 +20,13 @@ public enum StatusText {
         lines.append(line("phase", phase(status)))
         lines.append(line("epoch", epoch(status)))
         lines.append(line("head", head(status)))
+        if let mode = mode(status) { lines.append(line("mode", mode)) }
+        if let way = status.head.catchUp, let blocks = status.head.blocksCost, let state = status.head.stateCost {
+            lines.append(
+                line(
+                    "catch up",
+                    "by \(way): blocks would be \(ByteCount(bytes: blocks)), state \(ByteCount(bytes: state))"))
+        }
         if node.role != "bridge" {
             lines.append(line("keyspace", keyspace(status)))
             lines.append(line("sections", sections(status)))
@@ -78,6 +85,28 @@ public enum StatusText {
         return "block \(status.head.block), \(age)\(stale); what is held is verified at block \(status.head.verified)"
     }
 
+    /// What the node is about, what it serves meanwhile, and what peers say of the chain. nil in a record of a former
+    /// version.
+    private static func mode(_ status: NodeStatus) -> String? {
+        let head = status.head
+        guard let mode = head.mode else { return nil }
+        let doing =
+            switch mode {
+            case "sync": "catching up, \(head.behind ?? 0) blocks behind"
+            case "pacemaker": "caught up"
+            default: "not known to this program"
+            }
+        let time = head.modeFor.map { ", for \(DurationText.text($0))" } ?? ""
+        var served = "no headers"
+        if let lowest = head.lowest, let highest = head.highest { served = "headers \(lowest) to \(highest)" }
+        var told = "no peer says what it has"
+        if let count = status.peers.told, count > 0 {
+            let heights = status.peers.toldLowest.flatMap { low in status.peers.toldHighest.map { "\(low) to \($0)" } }
+            told = "\(count) peers say they have blocks \(heights ?? "?")"
+        }
+        return "\(mode): \(doing)\(time); serves \(served); \(told)"
+    }
+
     private static func keyspace(_ status: NodeStatus) -> String {
         let keyspace = status.keyspace
         var text = "\(ProgressLine.held(status)) % is held and verified"
@@ -132,7 +161,8 @@ public enum StatusText {
 /// What `carousel peers` says of a status record: a table, and lines for what does not fit one.
 public enum PeersText {
     private static let heading = [
-        "id", "address", "client", "role", "arc", "sections", "epoch", "rtt", "rate", "asked", "useful", "charge",
+        "id", "address", "client", "role", "arc", "sections", "epoch", "headers", "head", "blocks", "mode", "rtt",
+        "failed", "rate", "asked", "useful", "charge",
     ]
 
     /// The lines, without their ends.
@@ -154,6 +184,10 @@ public enum PeersText {
         return lines
     }
 
+    private static func heights(_ lowest: UInt64?, _ highest: UInt64?) -> String {
+        lowest.flatMap { low in highest.map { "\(low)-\($0)" } } ?? "-"
+    }
+
     private static func row(_ peer: NodeStatus.Peer) -> [String] {
         let charge = peer.charge.map { charge in
             charge + (peer.chargedFor.map { ", \(DurationText.text($0)) more" } ?? "")
@@ -161,7 +195,10 @@ public enum PeersText {
         return [
             String(peer.id.dropFirst(2).prefix(8)), peer.address ?? "-", String((peer.client ?? "-").prefix(24)),
             peer.role ?? "-", peer.arc ?? "-", peer.sections.map { "\($0)" } ?? "-",
-            peer.epoch.map { "\($0)" } ?? "-", peer.roundTrip.map { String(format: "%.1f ms", $0) } ?? "-",
+            peer.epoch.map { "\($0)" } ?? "-", heights(peer.lowest, peer.highest), peer.head.map { "\($0)" } ?? "-",
+            heights(peer.lowestBlock, peer.highestBlock), peer.mode ?? "-",
+            peer.roundTrip.map { String(format: "%.1f ms", $0) } ?? "-",
+            peer.failureRate.map { "\(ProgressLine.percent($0)) %" } ?? "-",
             peer.rate.map { "\(ByteCount(bytes: $0))/s" } ?? "-", "\(peer.inFlight)",
             peer.usefulFor.map { "for \(DurationText.text($0))" } ?? "no", charge ?? "-",
         ]

@@ -10,6 +10,8 @@ public struct BlockPlan: Sendable {
     /// Whether the state is brought forward by blocks that peers have kept, in place of ranges and diffs: `carousel
     /// sync --block-by-block`.
     public var applies: Bool
+    /// How one that applies blocks comes to the head when it is behind.
+    public var catchUp = CatchUp.blocks
 
     /// All blocks are kept, unless a number is given.
     public init(kept: UInt64 = .max, applies: Bool = false) {

@@ -55,6 +55,8 @@ public struct NodeProgress: Sendable, Equatable {
     /// Newest attested block, and the newest up to which all that is held was verified.
     public var head: UInt64 = 0
     public var verifiedHead: UInt64 = 0
+    /// Whether it catches up with the chain or keeps up with it, and what peers say of their heights.
+    public var sync = SyncStanding()
     /// Why nothing was verified lately; nil while things move.
     public var stall: Stall?
 

@@ -54,6 +54,8 @@ public enum StallReason: Sendable, Equatable {
     case blocksMissing(verified: UInt64, head: UInt64, lacking: Lacking?)
     /// Block by block: the next block does not come. `peers` keep blocks; `isRefused`: all who have it sent it false.
     case blockNotHad(block: UInt64, peers: Int, isRefused: Bool)
+    /// Block by block: the next block is below all that anybody keeps.
+    case blocksPruned(block: UInt64, lowest: UInt64, peers: Int)
 
     /// Who answers at all.
     public enum Reach: Sendable, Equatable {
@@ -102,6 +104,7 @@ extension StallReason {
         case .codeMissing: "code_missing"
         case .blocksMissing: "blocks_missing"
         case .blockNotHad: "block_not_had"
+        case .blocksPruned: "blocks_pruned"
         }
     }
 
@@ -144,6 +147,8 @@ extension StallReason {
             isRefused
                 ? "block \(block) does not hold as any of the peers that have it sent it"
                 : "block \(block) is needed next and did not come from any of \(peers) peers that keep blocks"
+        case .blocksPruned(let block, let lowest, let peers):
+            "block \(block) is needed next, and the lowest that any of \(peers) peers keeps is block \(lowest)"
         }
     }
 
@@ -176,6 +181,9 @@ extension StallReason {
         case .blockNotHad(_, _, true):
             "every new peer is asked: give another boot node, or see whether the network file is of this chain"
         case .blockNotHad(_, _, false): "give a boot node that keeps blocks from genesis on, as a bridge does"
+        case .blocksPruned:
+            "fetch the state instead, with --catch-up state; or give a boot node that keeps blocks from genesis on, as "
+                + "a bridge does"
         }
     }
 }

@@ -160,6 +160,24 @@ import Testing
         #expect(cluster.applied == numbers)
     }
 
+    /// Where nobody keeps the next block and somebody later ones, the lowest of them is known.
+    @Test func itKnowsThatItIsBelowAllThatIsKept() throws {
+        var cluster = try BlockCluster(lab)
+        let first = lab.answer
+        cluster.add(1, all) { key in first(key, 500...600).map { ($0, BlockSyncTests.quick) } }
+        cluster.add(2, all) { key in first(key, 450...600).map { ($0, BlockSyncTests.quick) } }
+        cluster.run(limit: .seconds(30))
+        #expect(cluster.applied.isEmpty && cluster.client.standing(cluster.chain)?.pruned == 450)
+        #expect(cluster.client.peer(BlockCluster.id(2))?.kept == 450...600)
+        #expect(cluster.client.peer(BlockCluster.id(3)) == nil)
+        cluster.add(3, 1...200) { key in first(key, 1...200).map { ($0, BlockSyncTests.quick) } }
+        #expect(cluster.client.standing(cluster.chain)?.pruned == nil)
+        #expect(cluster.client.peer(BlockCluster.id(3))?.usefulSince == nil)
+        cluster.run(limit: .seconds(30))
+        #expect(cluster.applied == Array(1...200) && cluster.client.standing(cluster.chain)?.pruned == 450)
+        #expect(cluster.client.peer(BlockCluster.id(3))?.usefulSince != nil)
+    }
+
     /// Silence ends with the request's time, and the peer rests.
     @Test func silenceHoldsNothingUp() throws {
         var cluster = try BlockCluster(lab)

@@ -36,8 +36,8 @@ import Testing
         #expect(object.keys.sorted() == keys)
         let peer = try #require((object["peer_list"] as? [[String: Any]])?.first)
         let peerKeys = [
-            "address", "arc", "client", "epoch", "id", "in_flight", "rate", "role", "round_trip", "sections",
-            "useful_for",
+            "address", "arc", "client", "epoch", "failure_rate", "head", "highest", "highest_block", "id", "in_flight",
+            "lowest", "lowest_block", "mode", "rate", "role", "round_trip", "sections", "useful_for",
         ]
         #expect(peer.keys.sorted() == peerKeys)
         let sections = try #require(object["sections"] as? [String: Any])
@@ -155,11 +155,16 @@ import Testing
         status.crossings = NodeStatus.Crossings(
             count: 2, rollForward: 12.5, epochLength: 100, share: 0.125, underWay: false)
         status.stall = SomeStatus.stall(Stall(seconds: 31, cause: .downloadLimited(bytesPerSecond: 1_024)))
+        (status.head.mode, status.head.modeFor, status.head.behind) = ("sync", 200, 3)
+        (status.head.lowest, status.head.highest) = (0, 400)
+        (status.peers.told, status.peers.toldLowest, status.peers.toldHighest) = (5, 0, 403)
         let lines = [
             "node        walker 0xabababab on network demo, carousel 0.1.0, up 3 m 20 s",
             "phase       walking: the state is being fetched, time left unknown",
             "epoch       1842 (block 471552, 0x00ff00ff, final here for 3 m 5 s)",
             "head        block 400, attested 3 s ago; what is held is verified at block 399",
+            "mode        sync: catching up, 3 blocks behind, for 3 m 20 s; serves headers 0 to 400; 5 peers say they "
+                + "have blocks 0 to 403",
             "keyspace    61.7 % is held and verified: 40.0 % at epoch 1842, 21.7 % at older ones (from 1840 on), which "
                 + "is being brought forward; the root of all is not verified yet",
             "sections    158 of 256 are whole: 158 at the newest epoch, 0 stale; 4 begun, 6 asked for",
@@ -180,8 +185,8 @@ import Testing
         #expect(lines.count == 4)
         #expect(
             lines[1]
-                == "11223344  10.0.0.1:9009  carousel/0.1.0  holder  0x80-0xff  128       1842   41.5 ms  2.0 MiB/s  2"
-                + "      for 1 m 30 s  -")
+                == "11223344  10.0.0.1:9009  carousel/0.1.0  holder  0x80-0xff  128       1842   0-400    403   "
+                + "1-400   pacemaker  41.5 ms  25.0 %  2.0 MiB/s  2      for 1 m 30 s  -")
         #expect(lines[2].hasPrefix("99aabbcc  -  ") && lines[2].hasSuffix("no            banned, 1 m 1 s more"))
         #expect(lines[3] == "and 22 more")
     }

@@ -50,7 +50,9 @@ enum SomeStatus {
             peerList: [
                 NodeStatus.Peer(
                     id: "0x1122334455667788", address: "10.0.0.1:9009", client: "carousel/0.1.0", role: "holder",
-                    arc: "0x80-0xff", sections: 128, epoch: 1_842, roundTrip: 41.5, rate: 2_097_152, inFlight: 2,
+                    arc: "0x80-0xff", sections: 128, epoch: 1_842, lowest: 0, highest: 400, head: 403,
+                    mode: "pacemaker", lowestBlock: 1, highestBlock: 400, failureRate: 0.25, roundTrip: 41.5,
+                    rate: 2_097_152, inFlight: 2,
                     usefulFor: 90),
                 NodeStatus.Peer(id: "0x99aabbccddeeff00", inFlight: 0, charge: "banned", chargedFor: 61),
             ])
