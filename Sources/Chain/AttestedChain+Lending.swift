@@ -56,4 +56,18 @@ extension AttestedChain {
         let outcome = Result { () throws(ChainError) in try check(header) }
         return if case .success = outcome { true } else { false }
     }
+
+    /// Whether a header would be taken with the certificate that it comes with: it joins and, where headers are judged
+    /// as they come, it is what the rule asks of a child of its parent. Changes nothing.
+    public func wouldTake(_ entry: CertifiedHeader, at unixSeconds: UInt64) -> Bool {
+        guard joins(entry.header) else { return false }
+        guard rule.finality != .byVotes, entry.header.number > floor.number else { return true }
+        let parentHash = entry.header.parentHash
+        let parent = parentHash == floor.hash ? floorStanding : tree.nodes[parentHash]?.standing
+        guard let parent else { return false }
+        let outcome = Result { () throws(ChainError) in
+            try rule.standing(of: entry, on: parent, at: unixSeconds)
+        }
+        return if case .success = outcome { true } else { false }
+    }
 }

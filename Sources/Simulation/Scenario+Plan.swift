@@ -1,3 +1,4 @@
+import ChainForge
 import Primitives
 import StateNetwork
 
@@ -16,6 +17,8 @@ extension Scenario {
         /// From how wide on storage is spread round the ring; nil: all of it is with its account.
         public var wideDepth: Int?
         public var epochLength: UInt64 = 8
+        /// What makes the chain's headers believed: work, or committees; nil: the word of the bridge's key.
+        public var rule: MadeNetwork.Rule?
         public var blockInterval = Interval.seconds(2)
         /// The bridge calls final the block this far below its head.
         public var finalityDepth: UInt64 = 2
@@ -39,6 +42,17 @@ extension Scenario {
         public var seed: UInt64
 
         public init(seed: UInt64) { self.seed = seed }
+
+        /// The network of a chain that is mined or signed by committees; nil for one that a key attests.
+        var made: MadeNetwork? {
+            rule.map { rule in
+                var network = MadeNetwork(rule)
+                network.epochLength = epochLength
+                network.sectionDepth = sectionDepth
+                network.wideDepth = wideDepth
+                return network
+            }
+        }
 
         /// When the bridge gets a block.
         func time(ofBlock number: Int) -> Instant {

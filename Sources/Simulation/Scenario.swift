@@ -30,20 +30,22 @@ public struct Scenario: Sendable {
         self.plan = plan
         keepsBlocks = keepingBlocks
         generator = SeededGenerator(seed: plan.seed ^ 0x626f_6f74)
-        chain = try SyntheticChain(shape: plan.shape, seed: plan.seed)
+        chain = try SyntheticChain(shape: plan.shape, seed: plan.seed, network: plan.made)
         guard let secret = Bytes32(Scenario.attestingSeed), let attesting = AttestingKey(seed: secret) else {
             throw NodeError.unexpected("no attesting key can be made")
         }
         let genesis = chain.genesisHeader.hash
-        network = try NetworkConfiguration(
-            name: "simulated", chainID: 7_777, genesisHash: genesis,
+        let attested = try NetworkConfiguration(
+            name: "simulated", chainID: SyntheticChain.chainID, genesisHash: genesis,
             checkpoint: StatePoint(number: 0, hash: genesis), epochLength: plan.epochLength,
             sectionDepth: plan.sectionDepth, wideDepth: plan.wideDepth,
             rule: NetworkConfiguration.Rule(keys: [attesting.publicKey], threshold: 1, maxAgeSeconds: 3_600))
+        network =
+            try plan.made?.configuration(above: chain.genesisHeader, chainID: SyntheticChain.chainID) ?? attested
         world = World(conditions: plan.conditions, seed: plan.seed)
         var configuration = NodeConfiguration(
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
-        configuration.attestingSeeds = [Scenario.attestingSeed]
+        configuration.attestingSeeds = plan.rule == nil ? [Scenario.attestingSeed] : []
         configuration.finalityDepth = plan.finalityDepth
         configuration.keeping.blocks.kept = keepingBlocks ? .max : 0
         if plan.former.isBridge { configuration.knows = plan.former.knows }
@@ -61,7 +63,7 @@ public struct Scenario: Sendable {
         var configuration = other
         configuration.key = world.key(idPrefix: 0, bits: 0)
         let host = world.add(configuration)
-        self.rival = (host, try SyntheticChain(shape: shape, seed: plan.seed, fork: fork))
+        self.rival = (host, try SyntheticChain(shape: shape, seed: plan.seed, fork: fork, network: plan.made))
         try world.start(host, bootNodes: world.record(of: bridge).map { [$0] } ?? [])
         feed(host)
     }
@@ -83,7 +85,8 @@ public struct Scenario: Sendable {
         for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
             let block = ReplayedBlock(
                 header: entry.block.header, changes: entry.accessList.accountChanges,
-                bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
+                bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil,
+                certificate: entry.certificate)
             world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
         }
     }

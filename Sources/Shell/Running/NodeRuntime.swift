@@ -355,6 +355,13 @@ public enum NodeRuntime {
                 path: chain.path,
                 reason: "its chain id is \(chain.chainID), but that of \(settings.networkFile) is \(network.chainID)")
         }
+        let isWhole = settings.replay.map { !$0.isGenesisAlone } ?? false
+        guard network.rule.kind != .committee || chain.hasCertificates || !isWhole else {
+            throw .badFile(
+                path: chain.path,
+                reason: "has no certificates.rlp, and a committee signs the blocks of \(settings.networkFile): give a "
+                    + "chain with its certificates")
+        }
     }
 
     private static func readSigningKey(

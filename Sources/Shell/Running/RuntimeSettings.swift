@@ -1,3 +1,4 @@
+import Chain
 import Discovery
 import Foundation
 import Node
@@ -92,6 +93,11 @@ public struct RuntimeSettings: Sendable {
     /// Leading nibbles that name a section of the network; throws what is wrong with its file.
     public var sectionDepth: Int {
         get throws { try NetworkConfigurationFile.read(networkFile).sectionDepth }
+    }
+
+    /// What makes a header of the network believed; throws what is wrong with its file.
+    public var ruleKind: NetworkConfiguration.Rule.Kind {
+        get throws { try NetworkConfigurationFile.read(networkFile).rule.kind }
     }
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {

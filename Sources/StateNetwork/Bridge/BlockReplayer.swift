@@ -2,7 +2,8 @@ import Chain
 import Primitives
 import StateStore
 
-/// What a bridge's keys say with a block: its certificate, and the block that it calls final, if any.
+/// What goes out with a bridge's block: its certificate, which the bridge's keys sign or a committee has signed; and
+/// the block that these keys call final, if any.
 struct Attestation: Sendable {
     let certified: CertifiedHeader
     let final: StatePoint?
@@ -16,13 +17,12 @@ public enum BridgeKeyError: Error, Equatable, Sendable {
     case notOfNetwork(index: Int, key: Bytes32)
     /// A key that was given before.
     case givenTwice(index: Int, key: Bytes32)
-    /// The network's blocks are signed by committees, whose certificates a recorded chain does not have.
-    case committee
 }
 
 /// Applies blocks to the whole state, in order, one transaction each. A bridge has them from a recorded chain: each is
-/// signed with its keys and committed with its header, before the next is begun. A node that goes block by block has
-/// them from peers, several at a time, and the chain network has their headers already: there is nothing to sign.
+/// committed with its header, before the next is begun. Under *attested head* the bridge signs it with its keys; under
+/// the other rules it brings what makes it believed: its work, or a committee's certificate. A node that goes block by
+/// block has them from peers, several at a time, and the chain network has their headers already.
 struct BlockReplayer: Sendable {
     /// What there may be no more of before a later block is final.
     private enum Shortage: Equatable, Sendable {
@@ -48,6 +48,9 @@ struct BlockReplayer: Sendable {
 
     /// Whether the blocks are this node's own word: a bridge's.
     let signs: Bool
+    /// Whether blocks are believed by the words of keys. Under other rules a bridge adds nothing to what comes with
+    /// them.
+    private let isByVotes: Bool
     private let keys: [AttestingKey]
     private let context: ClaimContext
     private let finalityDepth: UInt64
@@ -76,8 +79,8 @@ struct BlockReplayer: Sendable {
         _ network: NetworkConfiguration, seeds: [[UInt8]], finalityDepth: UInt64, head: StatePoint?,
         unfinal: [StatePoint], signs: Bool = true
     ) throws(BridgeKeyError) {
-        guard network.rule.kind != .committee || !signs else { throw .committee }
         self.signs = signs
+        isByVotes = network.rule.kind == .attested
         var keys: [AttestingKey] = []
         for (index, seed) in seeds.enumerated() {
             guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else { throw .seed(index: index) }
@@ -161,7 +164,7 @@ struct BlockReplayer: Sendable {
         guard chain.joins(block.header) else { return .passOver(block.header.point, nil) }
         awaitsChain = true
         guard isLast else { return .passOver(block.header.point, CertifiedHeader(header: block.header)) }
-        let word = attestation(of: block.header, at: moment.unixSeconds)
+        let word = attestation(of: block, at: moment.unixSeconds)
         said(word)
         return .passOver(block.header.point, word.certified)
     }
@@ -179,6 +182,8 @@ struct BlockReplayer: Sendable {
     ) -> Shortage? {
         // Blocks that others have made final already have all the room they need.
         guard signs else { return nil }
+        // Where no keys decide nothing but more blocks makes others final.
+        guard isByVotes else { return nil }
         if chain.isFull && !chain.holds(block.header.hash) { return .blocks }
         return book.isFullOfLayers && hasSignedNextAnchor(book) ? .changes : nil
     }
@@ -210,9 +215,14 @@ struct BlockReplayer: Sendable {
 
     // MARK: Words
 
-    /// What this bridge's keys say with the next block, and of the newest that is final then. It counts once the block
-    /// is committed (`applied`).
-    func attestation(of header: BlockHeader, at unixSeconds: UInt64) -> Attestation {
+    /// What this bridge's keys say with the next block, and of the newest that is final then; under other rules what
+    /// came with the block. It counts once the block is committed (`applied`).
+    func attestation(of block: ReplayedBlock, at unixSeconds: UInt64) -> Attestation {
+        let header = block.header
+        guard isByVotes else {
+            return Attestation(
+                certified: CertifiedHeader(header: header, certificate: block.certificate), final: nil)
+        }
         var claims = [Claim(kind: .head, point: header.point, unixSeconds: unixSeconds)]
         let final = final(below: header.point)
         if let final { claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds)) }
@@ -233,7 +243,7 @@ struct BlockReplayer: Sendable {
     /// The block is the newest one now, and its word is out.
     private mutating func said(_ word: Attestation) {
         head = word.certified.point
-        guard signs else { return }
+        guard signs, isByVotes else { return }
         if let last = unfinal.last, last.number &+ 1 != word.certified.point.number { unfinal = [] }
         unfinal.append(word.certified.point)
         guard let final = word.final else { return }

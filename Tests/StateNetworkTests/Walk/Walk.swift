@@ -39,6 +39,7 @@ struct AnchoredChain: AttestedHeaders {
     func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate? { nil }
     func holds(_ hash: Bytes32) -> Bool { false }
     func joins(_ header: BlockHeader) -> Bool { false }
+    func wouldTake(_ entry: CertifiedHeader, at unixSeconds: UInt64) -> Bool { false }
     func merged(_ entry: CertifiedHeader) -> CertifiedHeader { entry }
     func line(to point: StatePoint) -> [StatePoint] { [] }
 }
