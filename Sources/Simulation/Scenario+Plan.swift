@@ -39,6 +39,9 @@ extension Scenario {
         public var former = Former()
         /// A second bridge with the same key, whose branch wins; nil: there is none.
         public var rival: Rival?
+        /// The bridge itself leaves its line after its last block: it is given those of another, which is longer. Only
+        /// where blocks count by their work.
+        public var branch: Branch?
         public var seed: UInt64
 
         public init(seed: UInt64) { self.seed = seed }
@@ -113,6 +116,19 @@ extension Scenario {
             self.forksAfter = forksAfter
             self.blocks = blocks
             self.begins = begins
+        }
+    }
+
+    /// A line that takes the place of the bridge's own.
+    public struct Branch: Sendable {
+        /// The last block that both have.
+        public var forksAfter: Int
+        /// Number of its last block.
+        public var blocks: Int
+
+        public init(forksAfter: Int, blocks: Int) {
+            self.forksAfter = forksAfter
+            self.blocks = blocks
         }
     }
 

@@ -26,6 +26,35 @@ public enum ChainDirectoryWriter {
         _ forge: inout ChainForge, of network: MadeNetwork? = nil, to directory: String, isPacked: Bool,
         progress: (UInt64) -> Void = { _ in }
     ) throws -> Summary {
+        try begin(forge, of: network, in: directory, isPacked: isPacked)
+        func sink(_ name: String) throws -> FileSink { try FileSink(directory + "/" + name, isPacked: isPacked) }
+        var summary = Summary(head: forge.genesis)
+        let (lists, certificates) = (directory + "/bals.partial", directory + "/certificates.partial")
+        let signed = try writeBlocks(
+            &forge, to: try sink("chain.rlp"), lists: lists, certificates: certificates, &summary, progress)
+        try join(lists, to: try sink("bals.rlp"))
+        if signed { try join(certificates, to: try sink(ChainDirectory.certificatesFile)) }
+        try writeHead(forge, to: try sink("headstate.json"), &summary)
+        return summary
+    }
+
+    /// Writes what a node that applies blocks needs of a chain which is made as time passes: a chain directory that has
+    /// genesis and no block, with the configuration of its network.
+    public static func writeGenesis(of plan: LiveChain.Plan, to directory: String) throws {
+        try begin(
+            try plan.network.forge(plan.shape, seed: plan.seed), of: plan.network, in: directory, isPacked: false)
+        try FileSink(directory + "/chain.rlp", isPacked: false).close()
+        for name in ["bals.rlp"] + (plan.network.kind == .committee ? [ChainDirectory.certificatesFile] : []) {
+            let lists = try FileSink(directory + "/" + name, isPacked: false)
+            try lists.write(RLPWriter.listHeader(contentBytes: 0))
+            try lists.close()
+        }
+    }
+
+    /// Writes what comes before the blocks: genesis, and the network's configuration.
+    private static func begin(
+        _ forge: ChainForge, of network: MadeNetwork?, in directory: String, isPacked: Bool
+    ) throws {
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
@@ -44,19 +73,10 @@ public enum ChainDirectoryWriter {
                 network.configuration(above: forge.genesis, chainID: ChainForge.chainID),
                 to: directory + "/" + networkFile)
         }
-        func sink(_ name: String) throws -> FileSink { try FileSink(directory + "/" + name, isPacked: isPacked) }
-        let header = try sink("genesis_header.rlp")
+        let header = try FileSink(directory + "/genesis_header.rlp", isPacked: isPacked)
         try header.write(forge.genesis.rlp)
         try header.close()
-        try writeGenesis(forge, to: try sink("genesis.json"))
-        var summary = Summary(head: forge.genesis)
-        let (lists, certificates) = (directory + "/bals.partial", directory + "/certificates.partial")
-        let signed = try writeBlocks(
-            &forge, to: try sink("chain.rlp"), lists: lists, certificates: certificates, &summary, progress)
-        try join(lists, to: try sink("bals.rlp"))
-        if signed { try join(certificates, to: try sink(ChainDirectory.certificatesFile)) }
-        try writeHead(forge, to: try sink("headstate.json"), &summary)
-        return summary
+        try writeGenesis(forge, to: try FileSink(directory + "/genesis.json", isPacked: isPacked))
     }
 
     /// The configuration of the network whose nodes follow the chain.

@@ -1,4 +1,5 @@
 import Chain
+import ChainForge
 import Discovery
 import Foundation
 import Node
@@ -29,6 +30,9 @@ public struct RuntimeSettings: Sendable {
         public var signingKeyFiles: [String]
         /// Whether nothing but genesis is taken from the directory.
         public var isGenesisAlone = false
+        /// The chain that is made while it is replayed; of the directory only genesis is read then, to compare. nil:
+        /// the chain is the directory's.
+        public var made: LiveChain.Plan?
 
         /// The genesis of a chain.
         public init(genesisOf directory: String) {

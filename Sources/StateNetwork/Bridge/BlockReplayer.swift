@@ -44,6 +44,13 @@ struct BlockReplayer: Sendable {
         case outOfOrder(String)
         /// What there is to tell about waiting for finality.
         case tell(NodeReport.Level, String)
+        /// A block of another line came: the chain is to weigh its header before anything is done about it.
+        case weigh(CertifiedHeader)
+        /// The chain goes another way than the blocks applied last: the state goes back to this block, above which all
+        /// is undone. It counts as under way until `wentBack` or `stayed`.
+        case goBack(StatePoint)
+        /// Blocks of a line that did not win are given up.
+        case passedBy([StatePoint])
     }
 
     /// Whether the blocks are this node's own word: a bridge's.
@@ -64,10 +71,12 @@ struct BlockReplayer: Sendable {
     private(set) var pausedUntil: Instant?
     /// The newest block applied; nil before genesis.
     private(set) var head: StatePoint?
-    /// Blocks applied and not yet signed as final, rising.
+    /// Blocks applied and not yet signed as final, rising; where no keys sign, those that may be undone.
     private var unfinal: [StatePoint]
     /// The newest block that these keys have called final since this start.
     private var signedFinal: StatePoint?
+    /// Blocks given that leave the line of those applied.
+    private var branch = RivalBranch()
     /// What the next block waits for room for, which is told once; nil where it does not wait.
     private var shortage: Shortage?
 
@@ -101,8 +110,11 @@ struct BlockReplayer: Sendable {
 
     // MARK: Blocks
 
+    /// Whether it is a bridge's whose blocks may lose to others.
+    var countsWork: Bool { signs && !isByVotes }
+
     /// Blocks given that are not applied yet.
-    var backlog: Int { waiting.count + (isBusy ? 1 : 0) }
+    var backlog: Int { waiting.count + branch.blocks.count + (isBusy ? 1 : 0) }
 
     /// A block of the execution chain.
     mutating func give(_ block: ReplayedBlock) { waiting.append(block) }
@@ -121,13 +133,14 @@ struct BlockReplayer: Sendable {
 
     /// What is to be done now: unless a block is under way, with the next one that waits, where there is room for it.
     mutating func next(_ book: SectionBook, _ chain: some AttestedHeaders, at moment: Moment) -> Step {
-        guard !isBusy, !awaitsChain, !waiting.isEmpty else { return .wait }
+        guard !isBusy, !awaitsChain, !(waiting.isEmpty && branch.blocks.isEmpty) else { return .wait }
         if let pausedUntil, moment.instant < pausedUntil { return .wait }
         pausedUntil = nil
         if let head, let block = waiting.first, block.header.number <= head.number, lacksHeader(of: head, chain) {
             waiting.removeFirst()
             return passOver(block, head, chain, at: moment)
         }
+        if let step = leave(book, chain) { return step }
         let expected = head.map { $0.number + 1 } ?? 0
         while let block = waiting.first, block.first != expected {
             waiting.removeFirst()
@@ -146,6 +159,47 @@ struct BlockReplayer: Sendable {
         return .apply(block)
     }
 
+    // MARK: Other lines
+
+    /// What is to be done about blocks that leave the line of those applied; nil where there are none. Keys speak for
+    /// one line alone, so this is of blocks that count by their work.
+    private mutating func leave(_ book: SectionBook, _ chain: some AttestedHeaders) -> Step? {
+        guard let head, countsWork else { return nil }
+        // What has become part of a base is not undone.
+        if let base = book.lowestPoint { unfinal.removeFirst(unfinal.prefix { $0.number < base.number }.count) }
+        if let block = waiting.first {
+            if branch.takes(block, beside: unfinal.dropLast()) {
+                waiting.removeFirst()
+                return .weigh(CertifiedHeader(header: block.header, certificate: block.certificate))
+            }
+            if block.header.parentHash == head.hash, !branch.blocks.isEmpty {
+                return .passedBy(branch.giveUp().map(\.header.point))
+            }
+            if block.header.number <= head.number, !unfinal.contains(block.header.point) {
+                waiting.removeFirst()
+                return .outOfOrder(
+                    "block \(block.header.point) parts from the blocks applied below block \(unfinal.first ?? head), "
+                        + "and these cannot be undone: begin again with another --data-dir")
+            }
+        }
+        guard let first = branch.blocks.first, chain.isAttested(first.header.point),
+            let fork = unfinal.first(where: { $0.hash == first.header.parentHash })
+        else { return branch.blocks.isEmpty ? nil : .wait }
+        isBusy = true
+        return .goBack(fork)
+    }
+
+    /// The state is back at that block, and the blocks of the other line are next.
+    mutating func wentBack(to fork: StatePoint) {
+        isBusy = false
+        head = fork
+        unfinal.removeAll { $0.number > fork.number }
+        waiting.insert(contentsOf: branch.giveUp(), at: 0)
+    }
+
+    /// The state could not go back yet.
+    mutating func stayed() { isBusy = false }
+
     /// The block that `next` gave to be applied is under way.
     mutating func begin() {
         waiting.removeFirst()
@@ -161,9 +215,10 @@ struct BlockReplayer: Sendable {
             return .outOfOrder("block \(block.header.point) was given, but \(head) is what was applied at its height")
         }
         // One that the final block excludes by now is told when a block is to follow it.
-        guard chain.joins(block.header) else { return .passOver(block.header.point, nil) }
+        let entry = CertifiedHeader(header: block.header, certificate: block.certificate)
+        guard chain.wouldTake(entry, at: moment.unixSeconds) else { return .passOver(block.header.point, nil) }
         awaitsChain = true
-        guard isLast else { return .passOver(block.header.point, CertifiedHeader(header: block.header)) }
+        guard isLast else { return .passOver(block.header.point, entry) }
         let word = attestation(of: block, at: moment.unixSeconds)
         said(word)
         return .passOver(block.header.point, word.certified)
@@ -243,7 +298,7 @@ struct BlockReplayer: Sendable {
     /// The block is the newest one now, and its word is out.
     private mutating func said(_ word: Attestation) {
         head = word.certified.point
-        guard signs, isByVotes else { return }
+        guard signs else { return }
         if let last = unfinal.last, last.number &+ 1 != word.certified.point.number { unfinal = [] }
         unfinal.append(word.certified.point)
         guard let final = word.final else { return }

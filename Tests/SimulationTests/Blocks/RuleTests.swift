@@ -55,6 +55,10 @@ import Testing
             #expect(scenario.world.node(host)?.totals.invalidAnswers == 0)
         }
         #expect(scenario.world.node(client)?.replayedHead?.number == applied)
+        let complete = scenario.world.reports.contains { entry in
+            if case .complete = entry.report { entry.host == client } else { false }
+        }
+        #expect(complete, "it says so at the newest anchor that it can come to")
         if kind == .committee { try Oracle.expectFinalState(in: scenario, of: client) }
         for entry in scenario.world.reports {
             if case .failed(let why) = entry.report { Issue.record("host \(entry.host): \(why)") }
