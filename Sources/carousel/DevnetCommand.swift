@@ -2,6 +2,7 @@ import ArgumentParser
 import Chain
 import ChainForge
 import Foundation
+import Primitives
 import Shell
 import StateNetwork
 

@@ -5,8 +5,8 @@ import Primitives
 import StateNetwork
 import Synchronization
 
-/// A chain that is made while it is replayed, as a bridge's feed: genesis with its whole allocation, then each block when
-/// its time has come. What other makers have made comes first, and what this one made in an earlier life.
+/// A chain that is made while it is replayed, as a bridge's feed: genesis with its whole allocation, then each block
+/// when its time has come. What other makers have made comes first, and what this one made in an earlier life.
 final class LiveSource: Sendable {
     private struct State {
         var chain: LiveChain
@@ -18,8 +18,8 @@ final class LiveSource: Sendable {
     private let line: BelievedLine
     private let state: Mutex<State>
 
-    /// A maker whose node has applied all blocks below `first`, and believes this line. Throws where the chain cannot be
-    /// made.
+    /// A maker whose node has applied all blocks below `first`, and believes this line. Throws where the chain cannot
+    /// be made.
     init(_ plan: LiveChain.Plan, from first: UInt64, _ line: BelievedLine) throws {
         self.line = line
         state = Mutex(State(chain: try LiveChain(plan), isGenesisDue: first == 0, first: first))
