@@ -17,8 +17,6 @@ extension Scenario {
         /// From how wide on storage is spread round the ring; nil: all of it is with its account.
         public var wideDepth: Int?
         public var epochLength: UInt64 = 8
-        /// What makes the chain's headers believed: work, or committees; nil: the word of the bridge's key.
-        public var rule: MadeNetwork.Rule?
         public var blockInterval = Interval.seconds(2)
         /// The bridge calls final the block this far below its head.
         public var finalityDepth: UInt64 = 2
@@ -37,14 +35,36 @@ extension Scenario {
         public var walkerRangeBytes: UInt32 = 4_096
         /// What is of a former version, besides groups of holders.
         public var former = Former()
-        /// A second bridge with the same key, whose branch wins; nil: there is none.
-        public var rival: Rival?
-        /// The bridge itself leaves its line after its last block: it is given those of another, which is longer. Only
-        /// where blocks count by their work.
-        public var branch: Branch?
+        private var lines = Lines()
         public var seed: UInt64
 
         public init(seed: UInt64) { self.seed = seed }
+
+        /// What makes a block believed, and what competes with the bridge's blocks.
+        private struct Lines: Sendable {
+            var rule: MadeNetwork.Rule?
+            var rival: Rival?
+            var branch: Branch?
+        }
+
+        /// What makes the chain's headers believed: work, or committees; nil: the word of the bridge's key.
+        public var rule: MadeNetwork.Rule? {
+            get { lines.rule }
+            set { lines.rule = newValue }
+        }
+
+        /// A second bridge with the same key, whose branch wins; nil: there is none.
+        public var rival: Rival? {
+            get { lines.rival }
+            set { lines.rival = newValue }
+        }
+
+        /// The bridge itself leaves its line after its last block: it is given those of another, which is longer. Only
+        /// where blocks count by their work.
+        public var branch: Branch? {
+            get { lines.branch }
+            set { lines.branch = newValue }
+        }
 
         /// The network of a chain that is mined or signed by committees; nil for one that a key attests.
         var made: MadeNetwork? {

@@ -23,7 +23,9 @@ extension StateSync {
             case .wait: return
             case .outOfOrder(let text): outbox.report(.failed(text))
             case .tell(let level, let text): outbox.log(level, text)
-            case .weigh(let header): outbox.append(.produced(header))
+            case .weigh(let header, let points):
+                outbox.append(.produced(header))
+                for point in points { outbox.report(.replayed(point)) }
             case .goBack(let fork): return Returning.begin(fork, &self, at: moment.instant)
             case .passedBy(let points): for point in points { outbox.report(.replayed(point)) }
             case .passOver(let point, let header):

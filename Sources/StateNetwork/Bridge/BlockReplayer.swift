@@ -44,12 +44,13 @@ struct BlockReplayer: Sendable {
         case outOfOrder(String)
         /// What there is to tell about waiting for finality.
         case tell(NodeReport.Level, String)
-        /// A block of another line came: the chain is to weigh its header before anything is done about it.
-        case weigh(CertifiedHeader)
+        /// A block of another line came, and with it these of a third are given up: the chain is to weigh its header
+        /// before anything is done about it.
+        case weigh(CertifiedHeader, insteadOf: [StatePoint])
         /// The chain goes another way than the blocks applied last: the state goes back to this block, above which all
         /// is undone. It counts as under way until `wentBack` or `stayed`.
         case goBack(StatePoint)
-        /// Blocks of a line that did not win are given up.
+        /// Blocks that were applied before, or of a line that did not win, are passed by.
         case passedBy([StatePoint])
     }
 
@@ -167,26 +168,37 @@ struct BlockReplayer: Sendable {
         guard let head, countsWork else { return nil }
         // What has become part of a base is not undone.
         if let base = book.lowestPoint { unfinal.removeFirst(unfinal.prefix { $0.number < base.number }.count) }
-        if let block = waiting.first {
-            if branch.takes(block, beside: unfinal.dropLast()) {
-                waiting.removeFirst()
-                return .weigh(CertifiedHeader(header: block.header, certificate: block.certificate))
+        if let first = branch.blocks.first?.header, chain.isAttested(first.point) {
+            guard let fork = unfinal.first(where: { $0.hash == first.parentHash }) else {
+                return cannotLeave(branch.giveUp(), head)
             }
-            if block.header.parentHash == head.hash, !branch.blocks.isEmpty {
-                return .passedBy(branch.giveUp().map(\.header.point))
-            }
-            if block.header.number <= head.number, !unfinal.contains(block.header.point) {
-                waiting.removeFirst()
-                return .outOfOrder(
-                    "block \(block.header.point) parts from the blocks applied below block \(unfinal.first ?? head), "
-                        + "and these cannot be undone: begin again with another --data-dir")
-            }
+            isBusy = true
+            return .goBack(fork)
         }
-        guard let first = branch.blocks.first, chain.isAttested(first.header.point),
-            let fork = unfinal.first(where: { $0.hash == first.header.parentHash })
-        else { return branch.blocks.isEmpty ? nil : .wait }
-        isBusy = true
-        return .goBack(fork)
+        guard let block = waiting.first else { return branch.blocks.isEmpty ? nil : .wait }
+        let point = block.header.point
+        if unfinal.contains(point) || branch.blocks.contains(where: { $0.header.point == point }) {
+            waiting.removeFirst()
+            return .passedBy([point])
+        }
+        if let givenUp = branch.takes(block, beside: unfinal.dropLast()) {
+            waiting.removeFirst()
+            let header = CertifiedHeader(header: block.header, certificate: block.certificate)
+            return .weigh(header, insteadOf: givenUp.map(\.header.point))
+        }
+        guard block.header.parentHash != head.hash else {
+            return branch.blocks.isEmpty ? nil : .passedBy(branch.giveUp().map(\.header.point))
+        }
+        guard point.number <= head.number || !branch.blocks.isEmpty else { return nil }
+        waiting.removeFirst()
+        return cannotLeave([block], head)
+    }
+
+    private func cannotLeave(_ blocks: [ReplayedBlock], _ head: StatePoint) -> Step {
+        let first = blocks.first.map { "\($0.header.point)" } ?? ""
+        return .outOfOrder(
+            "block \(first) parts from the blocks applied below block \(unfinal.first ?? head), and these cannot be "
+                + "undone: begin again with another --data-dir")
     }
 
     /// The state is back at that block, and the blocks of the other line are next.

@@ -6,18 +6,20 @@ import StateStore
 /// them: if it goes over to them the state goes back to where they part and they are applied, and if not they are
 /// given up.
 ///
-/// They come one after the other, before any that goes on along the old line, and never more of them than a feed is
-/// ahead.
+/// They are one line: a block that parts from it takes the place of those above its parent. There are never more of
+/// them than a feed is ahead.
 struct RivalBranch: Sendable {
     private(set) var blocks: [ReplayedBlock] = []
 
-    /// Takes a block in if it goes on from the last of these or, as the first, parts from the line at one of `points`.
-    /// Whether it did.
-    mutating func takes(_ block: ReplayedBlock, beside points: some Sequence<StatePoint>) -> Bool {
+    /// Takes a block in if it goes on from one of these, or parts from the line at one of `points`; gives those that it
+    /// takes the place of. nil where it does neither.
+    mutating func takes(_ block: ReplayedBlock, beside points: some Sequence<StatePoint>) -> [ReplayedBlock]? {
         let parent = block.header.parentHash
-        let fits = blocks.last.map { $0.header.hash == parent } ?? points.contains { $0.hash == parent }
-        if fits { blocks.append(block) }
-        return fits
+        let place = blocks.firstIndex { $0.header.hash == parent }.map { $0 + 1 }
+        guard let kept = place ?? (points.contains { $0.hash == parent } ? 0 : nil) else { return nil }
+        let givenUp = Array(blocks[kept...])
+        blocks = blocks[..<kept] + [block]
+        return givenUp
     }
 
     /// Gives them away.

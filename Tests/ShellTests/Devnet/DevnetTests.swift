@@ -11,13 +11,15 @@ import Testing
     ]
 
     /// Blocks are made, a client walks, another applies them all, and in the end nothing is left.
-    @Test(.timeLimit(.minutes(3)), arguments: ["proofOfWork", "committee"])
-    func itRunsUntilAllClientsHaveTheState(rule: String) throws {
+    @Test(
+        .timeLimit(.minutes(3)),
+        arguments: [["--rule", "proofOfWork", "--makers", "2"], ["--rule", "committee", "--line-delay", "30"]])
+    func itRunsUntilAllClientsHaveTheState(options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("devnet-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         guard
             let outcome = try Program.run(
-                Self.small + ["--rule", rule, "--block-by-block", "--until-synced", "--data-dir", folder.path])
+                Self.small + options + ["--block-by-block", "--until-synced", "--data-dir", folder.path])
         else { return }
         #expect(outcome.code == 0, "\(outcome.output) \(outcome.errors)")
         for word in ["client has the whole state", "blocks has the whole state", "all have ended"] {

@@ -80,6 +80,37 @@ import Testing
             scenario.world.node(scenario.bridge)?.chain.attested.unfinalCount == 15, "three of them of the other line")
     }
 
+    /// Blocks of other lines, of others again, and of its own line a second time come between: none holds it up.
+    @Test func whatIsOfNoUseHoldsNothingUp() throws {
+        let plan = try Self.plan(seed: 75, blocks: 44, loss: 0)
+        var scenario = try Scenario(plan, keepingBlocks: true)
+        var shape = plan.shape
+        shape.blocks = 40
+        let others = try (1...2).map { salt in
+            try SyntheticChain(
+                shape: shape, seed: plan.seed, fork: SyntheticChain.Fork(after: 38, seed: UInt64(salt)),
+                network: plan.made
+            ).entries
+        }
+        let own = scenario.chain.entries
+        let between = [others[0][38], own[38], own[39], others[0][38], others[1][38], others[1][39]]
+        let begin = plan.time(ofBlock: 40) + .milliseconds(400)
+        for (index, entry) in between.enumerated() {
+            let block = ReplayedBlock(
+                header: entry.block.header, changes: entry.accessList.accountChanges,
+                bytes: BlockBytes(entry.block, entry.accessList))
+            scenario.world.schedule(block, for: scenario.bridge, at: begin + .milliseconds(20) * index)
+        }
+        let last = scenario.lastBlock
+        _ = scenario.world.run(until: .seconds(60)) { $0.node(scenario.bridge)?.replayedHead == last }
+        #expect(scenario.world.node(scenario.bridge)?.replayedHead == last)
+        #expect(scenario.world.node(scenario.bridge)?.replayBacklog == 0)
+        try Oracle.expectFinalState(in: scenario, of: scenario.bridge)
+        for entry in scenario.world.reports {
+            if case .failed(let why) = entry.report { Issue.record("host \(entry.host): \(why)") }
+        }
+    }
+
     /// Another bridge's line takes the place of more than what was final: anchors go, and sections are led over.
     @Test(arguments: [0, 0.1]) func anchorsAreLost(loss: Double) throws {
         var plan = try Self.plan(seed: 73, blocks: 40, loss: loss)
