@@ -20,48 +20,51 @@ struct LiveChainOptions: ParsableArguments {
     var rule = LiveRule.proofOfWork
 
     @Option(
-        name: .long, help: ArgumentHelp("Seconds from a block to the next.", valueName: "n"),
+        name: .long, help: ArgumentHelp("Seconds from a block to the next (default: 2).", valueName: "n"),
         transform: Bounds.whole(1...3_600))
     var blockSeconds: UInt64 = 2
 
     @Option(
-        name: .long, help: ArgumentHelp("Accounts of genesis.", valueName: "n"),
+        name: .long, help: ArgumentHelp("Accounts of genesis (default: 1000).", valueName: "n"),
         transform: Bounds.whole(ForgeLimits.accounts.lowerBound...100_000))
     var accounts = 1_000
 
     @Option(
-        name: .long, help: ArgumentHelp("Transactions a block.", valueName: "n"), transform: Bounds.whole(1...500))
+        name: .long, help: ArgumentHelp("Transactions a block (default: 10).", valueName: "n"),
+        transform: Bounds.whole(1...500))
     var transactions = 10
 
     @Option(
-        name: .long, help: ArgumentHelp("Decides about genesis and about what blocks do.", valueName: "n"),
+        name: .long, help: ArgumentHelp("Decides about genesis and about what blocks do (default: 1).", valueName: "n"),
         transform: Bounds.whole(0...UInt64.max))
     var seed: UInt64 = 1
 
     @Option(
-        name: .long, help: ArgumentHelp("Blocks of an epoch.", valueName: "n"), transform: Bounds.whole(1...65_536))
+        name: .long, help: ArgumentHelp("Blocks of an epoch (default: 16).", valueName: "n"),
+        transform: Bounds.whole(1...65_536))
     var epochLength: UInt64 = 16
 
     @Option(
-        name: .long, help: ArgumentHelp("The ring has 16^d sections.", valueName: "d"),
+        name: .long, help: ArgumentHelp("The ring has 16^d sections (default: 1).", valueName: "d"),
         transform: Bounds.whole(1...3))
     var sectionDepth = 1
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Mined: hashes that are tried for a block, on average.", valueName: "n"),
+        help: ArgumentHelp("Mined: hashes that are tried for a block, on average (default: 20000).", valueName: "n"),
         transform: Bounds.whole(1...1_000_000))
     var difficulty: UInt64 = 20_000
 
     @Option(
-        name: .long, help: ArgumentHelp("Mined: how many blocks a heavier line may replace.", valueName: "n"),
+        name: .long,
+        help: ArgumentHelp("Mined: how many blocks a heavier line may replace (default: 32).", valueName: "n"),
         transform: Bounds.whole(6...4_096))
     var undoDepth: UInt64 = 32
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Mined: every n blocks a heavier line takes the place of the newest 1 to \(LiveChain.deepestFork).",
+            "Mined: every n blocks a heavier line replaces the newest 1 to \(LiveChain.deepestFork) (default: never).",
             valueName: "n"),
         transform: Bounds.whole(LiveChain.leastBetweenForks...1_000_000))
     var forkEvery: UInt64?
@@ -69,18 +72,19 @@ struct LiveChainOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Mined: bridges that make blocks; chance decides which of them is the first.", valueName: "n"),
+            "Mined: bridges that make blocks; chance decides which is the first (default: 1).", valueName: "n"),
         transform: Bounds.whole(1...8))
     var makers = 1
 
     @Option(
-        name: .long, help: ArgumentHelp("Signed: members of a committee.", valueName: "n"),
+        name: .long, help: ArgumentHelp("Signed: members of a committee (default: 4).", valueName: "n"),
         transform: Bounds.whole(1...64))
     var members = 4
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Signed: blocks of a committee's term; the last hands over to the next.", valueName: "n"),
+        help: ArgumentHelp(
+            "Signed: blocks of a committee's term; the last hands over to the next (default: 32).", valueName: "n"),
         transform: Bounds.whole(1...65_536))
     var termLength: UInt64 = 32
 
@@ -161,7 +165,7 @@ extension Carousel {
         var chain: String?
 
         @Option(
-            name: .long, help: ArgumentHelp("Nodes that hold the whole state.", valueName: "n"),
+            name: .long, help: ArgumentHelp("Nodes that hold the whole state (default: 3).", valueName: "n"),
             transform: Bounds.whole(1...64))
         var nodes = 3
 
@@ -176,20 +180,21 @@ extension Carousel {
         var loseNode: UInt64?
 
         @Option(
-            name: .long, help: ArgumentHelp("The client's line: milliseconds each way.", valueName: "ms"),
+            name: .long, help: ArgumentHelp("The client's line: milliseconds each way (default: 0).", valueName: "ms"),
             transform: Bounds.whole(0...10_000))
         var lineDelay: UInt64 = 0
 
         @Option(
             name: .long,
-            help: ArgumentHelp("The client's line: packets in a hundred that are lost.", valueName: "percent"),
+            help: ArgumentHelp(
+                "The client's line: packets in a hundred that are lost (default: none).", valueName: "percent"),
             transform: Bounds.above0(through: 90))
         var lineLoss: Double?
 
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "The client's line: what goes through in a second each way, with a unit (256KiB/s).",
+                "The client's line: what goes through in a second each way, with a unit (256KiB/s; default: all).",
                 valueName: "rate"),
             transform: ByteCount.parse)
         var lineRate: ByteCount?
