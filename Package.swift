@@ -81,8 +81,8 @@ let package = Package(
         floor(
             "Simulation",
             [
-                "Node", "Primitives", "MerklePatricia", "Chain", "Discovery", "StateStore", "Overlay", "StateContent",
-                "StateNetwork",
+                "Node", "Primitives", "MerklePatricia", "Chain", "ChainForge", "Discovery", "StateStore", "Overlay",
+                "StateContent", "StateNetwork",
             ]),
         floor(
             "Conformance",
@@ -169,7 +169,7 @@ let package = Package(
             "Simulation",
             [
                 "Simulation", "Node", "Overlay", "Discovery", "UTP", "StateContent", "StateNetwork", "StateStore",
-                "Chain", "ChainLab", "ChainNetwork",
+                "Chain", "ChainForge", "ChainLab", "ChainNetwork",
                 "MerklePatricia",
             ]),
         tests("Conformance", ["Conformance"]),

@@ -51,9 +51,18 @@ extension AttestedChain {
     /// What the head hands on to its children; nil before the checkpoint's header is known, where that is needed.
     public var headStanding: HeaderStanding? { tree.nodes[head.hash]?.standing ?? floorStanding }
 
-    /// Whether a header would be taken, whatever certificate came with it.
-    public func joins(_ header: BlockHeader) -> Bool {
-        let outcome = Result { () throws(ChainError) in try check(header) }
+    /// Whether a header would be taken with the certificate that it comes with: it joins and, where headers are judged
+    /// as they come, it is what the rule asks of a child of its parent. Changes nothing.
+    public func wouldTake(_ entry: CertifiedHeader, at unixSeconds: UInt64) -> Bool {
+        let placed = Result { () throws(ChainError) in try check(entry.header) }
+        guard case .success = placed else { return false }
+        guard rule.finality != .byVotes, entry.header.number > floor.number else { return true }
+        let parentHash = entry.header.parentHash
+        let parent = parentHash == floor.hash ? floorStanding : tree.nodes[parentHash]?.standing
+        guard let parent else { return false }
+        let outcome = Result { () throws(ChainError) in
+            try rule.standing(of: entry, on: parent, at: unixSeconds)
+        }
         return if case .success = outcome { true } else { false }
     }
 }

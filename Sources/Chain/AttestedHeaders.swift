@@ -8,6 +8,8 @@ public protocol AttestedHeaders {
     var headHeader: BlockHeader? { get }
     /// The newest final block; at first the checkpoint.
     var final: StatePoint { get }
+    /// The block below which nothing changes any more.
+    var floor: StatePoint { get }
     /// The newest usable anchor; nil before the first.
     var newestAnchor: Anchor? { get }
     /// Lowest block of the final line in memory; nil before the checkpoint's header is known.
@@ -39,8 +41,8 @@ public protocol AttestedHeaders {
 
     /// Whether the header is here, attested or not.
     func holds(_ hash: Bytes32) -> Bool
-    /// Whether a header would be taken, whatever certificate came with it.
-    func joins(_ header: BlockHeader) -> Bool
+    /// Whether a header would be taken with the certificate that it comes with.
+    func wouldTake(_ entry: CertifiedHeader, at unixSeconds: UInt64) -> Bool
     /// The header with the claims that are known of it already beside those it comes with.
     func merged(_ entry: CertifiedHeader) -> CertifiedHeader
     /// The blocks from the one above the final block up to a held one, which is the last; none where it is not held.

@@ -14,6 +14,8 @@ public enum ChainLimits {
     public static let voters = 64
     /// Claims in one certificate: a head and a final one of each voter.
     public static let certificateClaims = 2 * voters
+    /// Bytes of a certificate's encoding, at most: 145 for each claim.
+    public static let certificateBytes = certificateClaims * SignedClaim.byteCount
     /// Headers of one line above the final one; at 12 s a block this is 27 hours. Bridges make no more, until a later
     /// block is final.
     public static let unfinalHeaders = 8_192

@@ -22,13 +22,15 @@ extension ChainForge {
     /// One block in so many is without transactions.
     private static let emptyEvery = 40
 
-    mutating func makeBlock() throws -> MadeBlock {
-        let fields = childFields()
-        var draw = Draw(seed: seed, .block, Int(fields.number))
+    mutating func makeBlock(at seconds: UInt64?, salt: UInt64) throws -> MadeBlock {
+        let fields = childFields(at: seconds)
+        var draw = Draw(seed: seed ^ salt, .block, Int(fields.number))
         let plan = state.plan
         let miner = plan.senders.lowerBound + draw.below(min(3, plan.senders.count))
         var work = BlockWork(
             fields: fields, draw: draw, miner: miner, baseFee: UInt128(fields.baseFeePerGas?.big.word3 ?? 0))
+        // Which maker's it is, and of which line, for those who make it again.
+        if salt > 0 { work.fields.extraData = UInt256(salt).minimalBytes }
         work.fields.miner = state.accounts[miner].address
         work.fields.mixHash = work.draw.bytes32()
         work.fields.blob?.parentBeaconBlockRoot = work.draw.bytes32()

@@ -100,10 +100,11 @@ public struct ChainForge: Sendable {
         sealer = seal(genesis)
     }
 
-    /// Makes the next block; nil after the last.
-    public mutating func next() throws -> MadeBlock? {
+    /// Makes the next block; nil after the last. `seconds`: its time, Unix seconds, at least one after its parent's;
+    /// where it is left out, twelve after that. `salt`: another one makes another block.
+    public mutating func next(at seconds: UInt64? = nil, salt: UInt64 = 0) throws -> MadeBlock? {
         guard head.number < UInt64(shape.blocks) else { return nil }
-        let made = try makeBlock()
+        let made = try makeBlock(at: seconds, salt: salt)
         head = made.block.header
         return made
     }
@@ -134,12 +135,12 @@ public struct ChainForge: Sendable {
     }
 
     /// The fields of a child of `head` that do not depend on what the block does.
-    func childFields() -> BlockHeader.Fields {
+    func childFields(at seconds: UInt64?) -> BlockHeader.Fields {
         var fields = head.fields
         fields.parentHash = head.hash
         fields.extraData = []
         fields.number += 1
-        fields.timestamp += ChainForge.slotSeconds
+        fields.timestamp = seconds.map { max($0, head.timestamp + 1) } ?? head.timestamp + ChainForge.slotSeconds
         fields.baseFeePerGas = UInt256(ChainForge.baseFee(after: head))
         fields.gasUsed = 0
         return fields

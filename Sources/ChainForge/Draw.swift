@@ -12,7 +12,7 @@ struct Draw {
     }
 
     enum Purpose: UInt64 {
-        case address = 1, account, storage, code, key, block
+        case address = 1, account, storage, code, key, block, fork
     }
 
     mutating func word() -> UInt64 { generator.next() }

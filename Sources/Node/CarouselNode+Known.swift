@@ -27,6 +27,9 @@ extension CarouselNode {
     /// What it received and did.
     public var totals: Totals { state.totals }
 
+    /// The chain as far as its rule vouches for it.
+    public var attestedChain: AttestedChain { chain.attested }
+
     /// The newest block this bridge has applied; nil for other roles and before genesis.
     public var replayedHead: StatePoint? { state.replayedHead }
 

@@ -27,7 +27,8 @@
 //
 // Folders. `Loop`: the threads, and what they hand each other. `Sockets`, `Store`, `Files`: what the system gives.
 // `Chain`: recorded chains on disk. `Running`: a node put together with all of these. `Terminal`: what people see.
-// `Export`: a state as a file, and back. `Tools`: comparison, doctor, probe, certificates.
+// `Export`: a state as a file, and back. `Tools`: comparison, doctor, probe, certificates. `Devnet`: a network of
+// processes on this machine.
 
 import Primitives
 

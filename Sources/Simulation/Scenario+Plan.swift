@@ -1,3 +1,4 @@
+import ChainForge
 import Primitives
 import StateNetwork
 
@@ -34,11 +35,47 @@ extension Scenario {
         public var walkerRangeBytes: UInt32 = 4_096
         /// What is of a former version, besides groups of holders.
         public var former = Former()
-        /// A second bridge with the same key, whose branch wins; nil: there is none.
-        public var rival: Rival?
+        private var lines = Lines()
         public var seed: UInt64
 
         public init(seed: UInt64) { self.seed = seed }
+
+        /// What makes a block believed, and what competes with the bridge's blocks.
+        private struct Lines: Sendable {
+            var rule: MadeNetwork.Rule?
+            var rival: Rival?
+            var branch: Branch?
+        }
+
+        /// What makes the chain's headers believed: work, or committees; nil: the word of the bridge's key.
+        public var rule: MadeNetwork.Rule? {
+            get { lines.rule }
+            set { lines.rule = newValue }
+        }
+
+        /// A second bridge with the same key, whose branch wins; nil: there is none.
+        public var rival: Rival? {
+            get { lines.rival }
+            set { lines.rival = newValue }
+        }
+
+        /// The bridge itself leaves its line after its last block: it is given those of another, which is longer. Only
+        /// where blocks count by their work.
+        public var branch: Branch? {
+            get { lines.branch }
+            set { lines.branch = newValue }
+        }
+
+        /// The network of a chain that is mined or signed by committees; nil for one that a key attests.
+        var made: MadeNetwork? {
+            rule.map { rule in
+                var network = MadeNetwork(rule)
+                network.epochLength = epochLength
+                network.sectionDepth = sectionDepth
+                network.wideDepth = wideDepth
+                return network
+            }
+        }
 
         /// When the bridge gets a block.
         func time(ofBlock number: Int) -> Instant {
@@ -99,6 +136,19 @@ extension Scenario {
             self.forksAfter = forksAfter
             self.blocks = blocks
             self.begins = begins
+        }
+    }
+
+    /// A line that takes the place of the bridge's own.
+    public struct Branch: Sendable {
+        /// The last block that both have.
+        public var forksAfter: Int
+        /// Number of its last block.
+        public var blocks: Int
+
+        public init(forksAfter: Int, blocks: Int) {
+            self.forksAfter = forksAfter
+            self.blocks = blocks
         }
     }
 

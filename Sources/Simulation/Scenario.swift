@@ -14,6 +14,8 @@ public struct Scenario: Sendable {
     public let bridge: HostID
     /// The second bridge and its chain, where the plan has one.
     public private(set) var rival: (host: HostID, chain: SyntheticChain)?
+    /// The line that the bridge goes over to, where the plan has one.
+    public private(set) var branch: SyntheticChain?
     public private(set) var holders: [HostID] = []
     /// Whether bridges keep their blocks for those who go block by block.
     private let keepsBlocks: Bool
@@ -30,20 +32,22 @@ public struct Scenario: Sendable {
         self.plan = plan
         keepsBlocks = keepingBlocks
         generator = SeededGenerator(seed: plan.seed ^ 0x626f_6f74)
-        chain = try SyntheticChain(shape: plan.shape, seed: plan.seed)
+        chain = try SyntheticChain(shape: plan.shape, seed: plan.seed, network: plan.made)
         guard let secret = Bytes32(Scenario.attestingSeed), let attesting = AttestingKey(seed: secret) else {
             throw NodeError.unexpected("no attesting key can be made")
         }
         let genesis = chain.genesisHeader.hash
-        network = try NetworkConfiguration(
-            name: "simulated", chainID: 7_777, genesisHash: genesis,
+        let attested = try NetworkConfiguration(
+            name: "simulated", chainID: SyntheticChain.chainID, genesisHash: genesis,
             checkpoint: StatePoint(number: 0, hash: genesis), epochLength: plan.epochLength,
             sectionDepth: plan.sectionDepth, wideDepth: plan.wideDepth,
             rule: NetworkConfiguration.Rule(keys: [attesting.publicKey], threshold: 1, maxAgeSeconds: 3_600))
+        network =
+            try plan.made?.configuration(above: chain.genesisHeader, chainID: SyntheticChain.chainID) ?? attested
         world = World(conditions: plan.conditions, seed: plan.seed)
         var configuration = NodeConfiguration(
             network: network, role: .bridge, key: world.key(idPrefix: 0, bits: 0), clientInfo: Scenario.clientInfo)
-        configuration.attestingSeeds = [Scenario.attestingSeed]
+        configuration.attestingSeeds = plan.rule == nil ? [Scenario.attestingSeed] : []
         configuration.finalityDepth = plan.finalityDepth
         configuration.keeping.blocks.kept = keepingBlocks ? .max : 0
         if plan.former.isBridge { configuration.knows = plan.former.knows }
@@ -52,6 +56,32 @@ public struct Scenario: Sendable {
         for group in plan.kinds { try addHolders(group) }
         feed(bridge)
         if let rival = plan.rival { try addRival(rival, configuration) }
+        if let branch = plan.branch { try addBranch(branch) }
+    }
+
+    /// Makes the line that the bridge goes over to, and schedules its blocks: after the last of the old line, at the
+    /// same pace.
+    private mutating func addBranch(_ other: Branch) throws {
+        var shape = plan.shape
+        shape.blocks = other.blocks
+        let fork = SyntheticChain.Fork(after: other.forksAfter, seed: plan.seed ^ 0x666f_726b)
+        branch = try SyntheticChain(shape: shape, seed: plan.seed, fork: fork, network: plan.made)
+        feedBranch(from: other.forksAfter + 1)
+    }
+
+    private mutating func feedBranch(from first: Int) {
+        guard let other = plan.branch, let branch else { return }
+        let begin = plan.time(ofBlock: plan.shape.blocks + 1)
+        for (index, entry) in branch.entries.enumerated().dropFirst(first - 1) {
+            let time = begin + plan.blockInterval * (index - other.forksAfter)
+            world.schedule(replayed(entry), for: bridge, at: time)
+        }
+    }
+
+    private func replayed(_ entry: SyntheticChain.Entry) -> ReplayedBlock {
+        ReplayedBlock(
+            header: entry.block.header, changes: entry.accessList.accountChanges,
+            bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil, certificate: entry.certificate)
     }
 
     private mutating func addRival(_ rival: Rival, _ other: NodeConfiguration) throws {
@@ -61,7 +91,7 @@ public struct Scenario: Sendable {
         var configuration = other
         configuration.key = world.key(idPrefix: 0, bits: 0)
         let host = world.add(configuration)
-        self.rival = (host, try SyntheticChain(shape: shape, seed: plan.seed, fork: fork))
+        self.rival = (host, try SyntheticChain(shape: shape, seed: plan.seed, fork: fork, network: plan.made))
         try world.start(host, bootNodes: world.record(of: bridge).map { [$0] } ?? [])
         feed(host)
     }
@@ -69,6 +99,12 @@ public struct Scenario: Sendable {
     /// Starts a bridge that was killed, and goes on with its blocks where it needs them.
     public mutating func restartBridge(_ host: HostID) throws {
         try world.start(host)
+        if let other = plan.branch, let head = world.node(host)?.replayedHead {
+            let isOld =
+                head.number > UInt64(other.forksAfter) && chain.entries.contains { $0.block.header.point == head }
+            feedBranch(from: isOld ? other.forksAfter + 1 : Int(head.number) + 1)
+            if !isOld { return }
+        }
         feed(host)
     }
 
@@ -81,10 +117,7 @@ public struct Scenario: Sendable {
             world.schedule(genesis, for: host, at: rival?.host == host ? plan.rival?.begins ?? .zero : .zero)
         }
         for (index, entry) in chain.entries.enumerated() where UInt64(index) + 1 >= first {
-            let block = ReplayedBlock(
-                header: entry.block.header, changes: entry.accessList.accountChanges,
-                bytes: keepsBlocks ? BlockBytes(entry.block, entry.accessList) : nil)
-            world.schedule(block, for: host, at: time(ofBlock: index + 1, by: host))
+            world.schedule(replayed(entry), for: host, at: time(ofBlock: index + 1, by: host))
         }
     }
 
@@ -173,7 +206,7 @@ public struct Scenario: Sendable {
     }
 
     /// The chain that is there in the end.
-    public var winner: SyntheticChain { rival?.chain ?? chain }
+    public var winner: SyntheticChain { branch ?? rival?.chain ?? chain }
 
     /// The last block of that chain.
     public var lastBlock: StatePoint { winner.entries.last?.block.header.point ?? winner.genesisHeader.point }

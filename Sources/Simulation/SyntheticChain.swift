@@ -1,4 +1,5 @@
 import Chain
+import ChainForge
 import MerklePatricia
 import Primitives
 
@@ -22,6 +23,8 @@ public struct SyntheticChain: Sendable {
     public struct Entry: Sendable {
         public let block: Block
         public let accessList: BlockAccessList
+        /// What a committee signed, where the chain has one.
+        public var certificate: Certificate?
     }
 
     /// How big and how busy.
@@ -48,6 +51,8 @@ public struct SyntheticChain: Sendable {
         }
     }
 
+    /// The chain id of the networks that are simulated.
+    public static let chainID: UInt64 = 7_777
     public let genesisHeader: BlockHeader
     public let genesisAccounts: [AccountChange]
     public private(set) var entries: [Entry] = []
@@ -55,8 +60,8 @@ public struct SyntheticChain: Sendable {
     public private(set) var finalState: [Address: PlainAccount]
 
     /// Throws only where a header or a trie cannot be made, which the shape cannot bring about. `fork`: where the chain
-    /// leaves the one that the seed makes.
-    public init(shape: Shape, seed: UInt64, fork: Fork? = nil) throws {
+    /// leaves the one that the seed makes. `network`: of which the chain is, where its headers are mined or signed.
+    public init(shape: Shape, seed: UInt64, fork: Fork? = nil, network: MadeNetwork? = nil) throws {
         var generator = SeededGenerator(seed: seed)
         var state: [Address: PlainAccount] = [:]
         var order: [Address] = []
@@ -76,8 +81,11 @@ public struct SyntheticChain: Sendable {
             SyntheticChain.change(of: $0, from: PlainAccount(), to: state[$0])
         }
         var trie = SyntheticTrie(state)
-        var header = try BlockHeader(SyntheticChain.fields(number: 0, parent: .zero, root: trie.root, list: nil))
+        var fields = SyntheticChain.fields(number: 0, parent: .zero, root: trie.root, list: nil)
+        fields.difficulty = UInt256(network?.difficulty ?? 0)
+        var header = try BlockHeader(fields)
         genesisHeader = header
+        var sealer = network?.sealer(above: header, chainID: SyntheticChain.chainID) ?? HeaderSealer()
         for number in 1...shape.blocks {
             if let fork, number == fork.after + 1 { generator = SeededGenerator(seed: fork.seed) }
             var changes: [SyntheticTrie.Change] = []
@@ -103,10 +111,11 @@ public struct SyntheticChain: Sendable {
                 sidecar: changes.map {
                     SyntheticChain.change(of: $0.address, from: $0.before ?? PlainAccount(), to: $0.after)
                 })
-            header = try BlockHeader(
+            let sealed = try sealer.seal(
                 SyntheticChain.fields(number: UInt64(number), parent: header.hash, root: trie.root, list: list))
+            header = sealed.header
             let block = Block(header: header, transactions: [], uncles: [], withdrawals: nil)
-            entries.append(Entry(block: block, accessList: list))
+            entries.append(Entry(block: block, accessList: list, certificate: sealed.certificate))
         }
         finalState = state
     }

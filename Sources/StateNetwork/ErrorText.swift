@@ -35,9 +35,6 @@ extension BridgeKeyError: CustomStringConvertible {
         case .notOfNetwork(_, let key):
             "the signing key \(key) is not among rule.keys of the network: nobody would believe it"
         case .givenTwice(_, let key): "the signing key \(key) is given twice: give each once"
-        case .committee:
-            "a committee signs this network's blocks, and a recorded chain has no certificates: run a holder, which "
-                + "gets them from the committee's nodes"
         }
     }
 }

@@ -37,6 +37,8 @@ struct Operation: Sendable {
         case upkeep(Upkeep.Chore)
         /// A bridge's genesis or block.
         case replay(ReplayedBlock)
+        /// A bridge's state leaves blocks that a heavier line has replaced.
+        case goBack
         /// A value for a peer that asked.
         case serve(Overlay.ContentToken)
         /// Sections are encoded ahead of requests at this anchor.
@@ -72,6 +74,7 @@ struct Operation: Sendable {
         case storageCrowns([StorageCrown])
         case genesis(GenesisTaken, Attestation)
         case block(ReplayTaken, Attestation)
+        case wentBack(StatePoint)
         case nothing
     }
 
@@ -179,7 +182,8 @@ public struct OperationTable: Sendable {
             guard let peer = operation.peer else { return }
             let sum = load(of: peer) + change
             loads[peer] = sum == 0 ? nil : sum
-        case .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .upkeep, .replay, .encode, .note: return
+        case .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .upkeep, .replay, .goBack, .encode, .note:
+            return
         }
     }
 }

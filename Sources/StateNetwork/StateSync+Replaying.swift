@@ -23,6 +23,11 @@ extension StateSync {
             case .wait: return
             case .outOfOrder(let text): outbox.report(.failed(text))
             case .tell(let level, let text): outbox.log(level, text)
+            case .weigh(let header, let points):
+                outbox.append(.produced(header))
+                for point in points { outbox.report(.replayed(point)) }
+            case .goBack(let fork): return Returning.begin(fork, &self, at: moment.instant)
+            case .passedBy(let points): for point in points { outbox.report(.replayed(point)) }
             case .passOver(let point, let header):
                 outbox.report(.replayed(point))
                 if let header { outbox.append(.produced(header)) }
@@ -50,12 +55,12 @@ extension StateSync {
         _ id: OperationID, _ block: ReplayedBlock, _ batch: WriteBatch, _ chain: some AttestedHeaders,
         at moment: Moment, _ change: (Attestation) -> Operation.Change
     ) {
-        guard let word = replayer?.attestation(of: block.header, at: moment.unixSeconds) else {
+        guard let word = replayer?.attestation(of: block, at: moment.unixSeconds) else {
             return end(id, .aborted, at: moment.instant)
         }
         // Who goes block by block has the headers from the chain network, which keeps them.
         let signs = replayer?.signs ?? false
-        guard !signs || chain.joins(block.header) else {
+        guard !signs || chain.wouldTake(word.certified, at: moment.unixSeconds) else {
             // The chain network says what it contradicts.
             outbox.append(.produced(word.certified))
             return end(id, .invalid, at: moment.instant)

@@ -143,6 +143,9 @@ extension StateSync {
             for change in taken.changes { _ = holdings.committed(change.layer, replacing: false, noting: false) }
             holdings.noteCrown(taken.crown, at: word.certified.point)
             return applied(id, word, taken.changes, chain, at: moment)
+        case .wentBack(let fork):
+            Returning.committed(fork, &self, at: now)
+            return end(id, .done(bytes: 0), at: now)
         case .nothing: return end(id, .done(bytes: 0), at: now)
         }
         if let peer { helped(peer, bytes, at: now) }

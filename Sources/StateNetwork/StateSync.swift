@@ -221,6 +221,7 @@ public struct StateSync: Sendable {
     private mutating func begin(_ chain: some AttestedHeaders, at moment: Moment) {
         // A crash may have come between a change of the head and the going of the layers that it excludes.
         if let lowest = chain.lowest { rewind(from: lowest, chain, at: moment.instant) }
+        Returning.resume(&self, chain, at: moment.instant)
         holdings.noteOwnCrown(chain, at: replayer?.head)
         let newest = BlockFollowing.newestAnchor(self, chain)
         planner.follow(&holdings, newest: newest)
@@ -373,6 +374,9 @@ public struct StateSync: Sendable {
             case .invalid: replayer?.failed()
             default: replayer?.refused(block, at: now)
             }
+        case .goBack:
+            holdings.book.unlockAll()
+            if outcome != .done(bytes: 0) { replayer?.stayed() }
         case .encode: ahead.ended()
         case .upkeep(let chore): if outcome != .done(bytes: 0) { upkeep.failed(chore, at: now) }
         case .serve, .names, .crown, .storageCrowns, .blockDiffs, .fold, .drop, .note: break

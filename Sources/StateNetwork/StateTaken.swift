@@ -72,7 +72,7 @@ struct StateTaken {
                 }
             }
             if let newest = BlockFollowing.newestAnchor(sync, chain) { sync.fold(to: newest, isNew: true, at: now) }
-        case .upkeep, .layers, .crown, .genesis, .block, .nothing: return
+        case .upkeep, .layers, .crown, .genesis, .block, .wentBack, .nothing: return
         }
     }
 }

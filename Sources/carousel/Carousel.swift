@@ -21,7 +21,8 @@ struct Carousel: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            Run.self, Sync.self, Bridge.self, NetworkCommand.self, Config.self, Get.self, Status.self, Peers.self,
+            Run.self, Sync.self, Bridge.self, DevnetCommand.self, NetworkCommand.self, Config.self, Get.self,
+            Status.self, Peers.self,
             Export.self, Import.self, Certificate.self, Verify.self, DoctorCommand.self, Vectors.self, Bench.self,
             Key.self, Enr.self, Version.self, Developer.self,
         ])

@@ -11,8 +11,8 @@ extension Carousel {
         static let configuration = CommandConfiguration(
             abstract: "Helpers of this project's own scripts.", shouldDisplay: false,
             subcommands: [
-                CompareState.self, ChainFactsCommand.self, MakeChain.self, RecordVectorsCommand.self, Simulate.self,
-                ProbeDiscovery.self, FarEndCommand.self, FillStore.self,
+                CompareState.self, ChainFactsCommand.self, MakeChain.self, MakeBlocks.self, RecordVectorsCommand.self,
+                Simulate.self, ProbeDiscovery.self, FarEndCommand.self, FillStore.self,
             ])
     }
 

@@ -201,7 +201,8 @@ extension Carousel {
             discussion: """
                 Verifies each block of a chain directory (genesis.json, genesis_header.rlp, chain.rlp, and bals.rlp or \
                 diffs.jsonl), signs head and final block, and gossips every block's section diffs and every anchor's \
-                crown. Serves ranges only to nodes that fill their arcs.
+                crown. Serves ranges only to nodes that fill their arcs. Where blocks are mined, or signed by a \
+                committee (certificates.rlp), it signs nothing.
                 """)
 
         @OptionGroup var node: NodeOptions
@@ -228,7 +229,7 @@ extension Carousel {
         @Option(
             name: .long,
             help: ArgumentHelp(
-                "A file with an attesting key ('carousel key signing'); may be repeated (required).",
+                "A file with an attesting key ('carousel key signing'); may be repeated (required where keys attest).",
                 valueName: "file"))
         var signingKeyFile: [String] = []
 
@@ -243,7 +244,7 @@ extension Carousel {
         func settings() throws -> RuntimeSettings {
             var settings = try RuntimeSettings(role: .bridge, node: node, fetch: nil)
             guard let chain else { throw ValidationError("--chain is missing: give a chain's directory") }
-            guard !signingKeyFile.isEmpty else {
+            guard try !signingKeyFile.isEmpty || settings.ruleKind != .attested else {
                 throw ValidationError("--signing-key-file is missing: 'carousel key signing FILE' makes one")
             }
             settings.replay = RuntimeSettings.Replay(

@@ -136,6 +136,46 @@ import Testing
         #expect(network.asked.count < 10)
     }
 
+    /// A line that would be heavier, were it not for one header in its middle that has no work in it. It costs its
+    /// sender, and nothing of it is kept.
+    @Test func aHeavierLineThatIsFalseInItsMiddleChangesNothing() throws {
+        let lab = try WorkLab()
+        var trunk = lab.branch
+        try trunk.grow(12)
+        var (own, other) = (trunk, trunk)
+        try own.grow(4, salt: 1)
+        try other.grow(6, salt: 2)
+        var entries = other.entries
+        for place in 0..<10 {
+            guard let parent = entries.last?.header else { continue }
+            var fields = BlockHeader.Fields(
+                parentHash: parent.hash, stateRoot: .zero, number: parent.number + 1,
+                timestamp: parent.timestamp + WorkLab.pace)
+            fields.difficulty = UInt256(
+                low128: lab.rule.difficulty(on: WorkStanding(checkpoint: parent), at: fields.timestamp))
+            var header = try Miner.mine(fields)
+            while place == 3, ProofOfWork.isUnderTarget(header.hash, difficulty: header.difficulty.low128 ?? 0) {
+                fields.nonce += 1
+                header = try BlockHeader(fields)
+            }
+            entries.append(CertifiedHeader(header: header))
+        }
+        let line = ScriptedLine(lab.genesis, entries)
+        var network = HeaderNetwork(lab.configuration)
+        try network.add(own.entries, genesis: lab.genesis)
+        let before = network.disks[0].headers
+        try network.add(HeaderNetwork.Liar(payload: line.payload(), answer: { line.answer($0) }))
+        try network.run(10)
+        #expect(network.members[0].head == own.last.point && network.disks[0].headers == before)
+        #expect(network.members[0].attested.unfinalCount == own.entries.count)
+        let bad = entries[21].header
+        let penalties = network.penalised(by: 0)
+        #expect(!penalties.isEmpty && penalties.allSatisfy { $0.peer == 1 })
+        #expect(
+            penalties.first?.reason == .invalid(.work(.aboveTarget(number: bad.number, hash: bad.hash))),
+            "\(penalties)")
+    }
+
     /// Two groups of miners that do not hear of each other, and then do. The lost anchor is told before the new head.
     @Test func aPartitionOfMinersEndsOnOneLine() throws {
         let lab = try WorkLab()

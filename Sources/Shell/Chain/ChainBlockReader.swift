@@ -11,6 +11,8 @@ public struct ChainBlock: Sendable {
     /// By account key, the code hash that `diffs.jsonl` names after the block where it brings no code: that of the code
     /// that the account has.
     public let codeHashes: [Bytes32: Bytes32]
+    /// What the directory has as the header's certificate; its signatures are not checked yet.
+    public let certificate: Certificate?
 
     /// The block's header.
     public var header: BlockHeader { block.header }
@@ -24,18 +26,24 @@ final class ChainBlockReader {
     private let chain: ChainFileReader
     private let changes: ChainFileReader
     private let kind: ChainDirectory.Changes
+    /// The file with the certificates, where the directory has one, and the bytes of its list not read yet.
+    private let certificates: ChainFileReader?
+    private var certificateBytes = 0
     private var parent: BlockHeader
     /// Bytes of the list of access lists not read yet.
     private var listBytes = 0
 
     init(
-        chain: ChainFileReader, changes: ChainFileReader, kind: ChainDirectory.Changes, genesis: BlockHeader
+        chain: ChainFileReader, changes: ChainFileReader, kind: ChainDirectory.Changes,
+        certificates: ChainFileReader? = nil, genesis: BlockHeader
     ) throws(ChainDirectoryError) {
         self.chain = chain
+        self.certificates = certificates
         self.changes = changes
         self.kind = kind
         parent = genesis
         if kind == .accessLists { listBytes = try changes.listHeader() }
+        if let certificates { certificateBytes = try certificates.listHeader() }
     }
 
     /// The next block; nil after the last. After an error nothing further is right.
@@ -44,6 +52,11 @@ final class ChainBlockReader {
         guard let bytes = try chain.item(limit: ChainLimits.blockBytes, block: number) else {
             guard listBytes == 0, try changes.isFinished() else {
                 throw .wrongCount(file: changes.path, block: parent.number)
+            }
+            if let certificates {
+                guard certificateBytes == 0, try certificates.isFinished() else {
+                    throw .wrongCount(file: certificates.path, block: parent.number)
+                }
             }
             return nil
         }
@@ -68,8 +81,35 @@ final class ChainBlockReader {
         } catch {
             throw .invalid(file: changes.path, block: number, error)
         }
+        let certificate = try certificates.map { file throws(ChainDirectoryError) in
+            try self.certificate(number, in: file)
+        }
         parent = block.header
-        return ChainBlock(block: block, accessList: list, codeHashes: codeHashes)
+        return ChainBlock(block: block, accessList: list, codeHashes: codeHashes, certificate: certificate)
+    }
+
+    /// The next certificate: a byte string in the list.
+    private func certificate(
+        _ number: UInt64, in file: ChainFileReader
+    ) throws(ChainDirectoryError) -> Certificate {
+        guard certificateBytes > 0 else { throw .wrongCount(file: file.path, block: number) }
+        guard let bytes = try file.item(limit: ChainLimits.certificateBytes, block: number) else {
+            throw .cut(file: file.path, block: number)
+        }
+        certificateBytes -= bytes.count
+        guard certificateBytes >= 0 else { throw .malformed(file: file.path, block: number, "is longer than its list") }
+        let content: [UInt8]
+        do throws(RLPError) {
+            var reader = RLPReader(bytes)
+            content = try reader.nextBytes()
+        } catch {
+            throw .malformed(file: file.path, block: number, "has a certificate that is no byte string")
+        }
+        do throws(ChainError) {
+            return try Certificate(decoding: content)
+        } catch {
+            throw .invalid(file: file.path, block: number, error)
+        }
     }
 
     private func accessList(_ number: UInt64) throws(ChainDirectoryError) -> BlockAccessList {

@@ -18,6 +18,11 @@ struct ChainDirectory: Sendable {
     let chainID: UInt64
     let genesisHeader: BlockHeader
     let changes: Changes
+    /// Whether it has the certificates of its headers: a chain that a committee signs.
+    var hasCertificates: Bool { ChainFileReader.locate(ChainDirectory.certificatesFile, in: path) != nil }
+
+    /// The file of the certificates.
+    static let certificatesFile = "certificates.rlp"
 
     /// Opens a directory: every file must be there, the genesis header and chain id must be readable.
     init(path: String) throws(ChainDirectoryError) {
@@ -56,7 +61,9 @@ struct ChainDirectory: Sendable {
     func blocks() throws(ChainDirectoryError) -> ChainBlockReader {
         try ChainBlockReader(
             chain: try ChainFileReader("chain.rlp", in: path), changes: try ChainFileReader(changes.fileName, in: path),
-            kind: changes, genesis: genesisHeader)
+            kind: changes,
+            certificates: hasCertificates ? try ChainFileReader(ChainDirectory.certificatesFile, in: path) : nil,
+            genesis: genesisHeader)
     }
 
     /// The file that says what a block changes.

@@ -20,47 +20,89 @@ public enum ChainDirectoryWriter {
     }
 
     /// Makes all blocks of `forge` and writes the chain into `directory`, which is made where it is not there.
-    /// `progress` hears of every block. Throws where a file cannot be written or the chain not be made.
+    /// `network`: of its nodes, whose configuration is written as `network.json`. `progress` hears of every block.
+    /// Throws where a file cannot be written or the chain not be made.
     public static func write(
-        _ forge: inout ChainForge, to directory: String, isPacked: Bool, progress: (UInt64) -> Void = { _ in }
+        _ forge: inout ChainForge, of network: MadeNetwork? = nil, to directory: String, isPacked: Bool,
+        progress: (UInt64) -> Void = { _ in }
     ) throws -> Summary {
+        try begin(forge, of: network, in: directory, isPacked: isPacked)
+        func sink(_ name: String) throws -> FileSink { try FileSink(directory + "/" + name, isPacked: isPacked) }
+        var summary = Summary(head: forge.genesis)
+        let (lists, certificates) = (directory + "/bals.partial", directory + "/certificates.partial")
+        let signed = try writeBlocks(
+            &forge, to: try sink("chain.rlp"), lists: lists, certificates: certificates, &summary, progress)
+        try join(lists, to: try sink("bals.rlp"))
+        if signed { try join(certificates, to: try sink(ChainDirectory.certificatesFile)) }
+        try writeHead(forge, to: try sink("headstate.json"), &summary)
+        return summary
+    }
+
+    /// Writes what a node that applies blocks needs of a chain which is made as time passes: a chain directory that has
+    /// genesis and no block, with the configuration of its network.
+    public static func writeGenesis(of plan: LiveChain.Plan, to directory: String) throws {
+        try begin(
+            try plan.network.forge(plan.shape, seed: plan.seed), of: plan.network, in: directory, isPacked: false)
+        try FileSink(directory + "/chain.rlp", isPacked: false).close()
+        for name in ["bals.rlp"] + (plan.network.kind == .committee ? [ChainDirectory.certificatesFile] : []) {
+            let lists = try FileSink(directory + "/" + name, isPacked: false)
+            try lists.write(RLPWriter.listHeader(contentBytes: 0))
+            try lists.close()
+        }
+    }
+
+    /// Writes what comes before the blocks: genesis, and the network's configuration.
+    private static func begin(
+        _ forge: ChainForge, of network: MadeNetwork?, in directory: String, isPacked: Bool
+    ) throws {
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
             throw ShellError.file(path: directory, reason: "cannot be made: \(error.localizedDescription)")
         }
         // A packed file beside a plain one of an earlier run would be two chains in one directory.
-        for name in ["genesis.json", "genesis_header.rlp", "chain.rlp", "bals.rlp", "diffs.jsonl", "headstate.json"] {
+        let names = ["genesis.json", "genesis_header.rlp", "chain.rlp", "bals.rlp", "diffs.jsonl", "headstate.json"]
+        for name in names + [ChainDirectory.certificatesFile, networkFile] {
             for path in [directory + "/" + name, directory + "/" + name + ".gz"]
             where FileManager.default.fileExists(atPath: path) {
                 throw ShellError.file(path: path, reason: "is there already: choose another directory")
             }
         }
-        func sink(_ name: String) throws -> FileSink { try FileSink(directory + "/" + name, isPacked: isPacked) }
-        let header = try sink("genesis_header.rlp")
+        if let network {
+            try NetworkConfigurationFile.write(
+                network.configuration(above: forge.genesis, chainID: ChainForge.chainID),
+                to: directory + "/" + networkFile)
+        }
+        let header = try FileSink(directory + "/genesis_header.rlp", isPacked: isPacked)
         try header.write(forge.genesis.rlp)
         try header.close()
-        try writeGenesis(forge, to: try sink("genesis.json"))
-        var summary = Summary(head: forge.genesis)
-        let lists = directory + "/bals.partial"
-        try writeBlocks(&forge, to: try sink("chain.rlp"), lists: lists, &summary, progress)
-        try join(lists, to: try sink("bals.rlp"))
-        try writeHead(forge, to: try sink("headstate.json"), &summary)
-        return summary
+        try writeGenesis(forge, to: try FileSink(directory + "/genesis.json", isPacked: isPacked))
     }
+
+    /// The configuration of the network whose nodes follow the chain.
+    private static let networkFile = "network.json"
 
     // MARK: Blocks
 
+    /// Gives whether the headers came with certificates.
     private static func writeBlocks(
-        _ forge: inout ChainForge, to chain: FileSink, lists path: String, _ summary: inout Summary,
-        _ progress: (UInt64) -> Void
-    ) throws {
+        _ forge: inout ChainForge, to chain: FileSink, lists path: String, certificates certificatePath: String,
+        _ summary: inout Summary, _ progress: (UInt64) -> Void
+    ) throws -> Bool {
         let lists = try FileSink(path, isPacked: false)
+        var certificates: FileSink?
         // As many as the maker itself has in memory.
         var changed: [Bytes32: Set<Bytes32>] = [:]
         while let made = try forge.next() {
             try chain.write(made.block.rlp)
             try lists.write(made.accessList.rlp)
+            if let certificate = made.certificate {
+                let sink = try certificates ?? FileSink(certificatePath, isPacked: false)
+                certificates = sink
+                var writer = RLPWriter()
+                writer.append(certificate.encoded)
+                try sink.write(writer.bytes)
+            }
             let changes = made.accessList.accountChanges
             summary.head = made.block.header
             summary.transactions += made.block.transactions.count
@@ -74,6 +116,8 @@ public enum ChainDirectoryWriter {
         summary.distinctSlots = changed.values.reduce(0) { $0 + $1.count }
         try chain.close()
         try lists.close()
+        try certificates?.close()
+        return certificates != nil
     }
 
     /// Writes one RLP list of the items that a file has, and removes that file: how long they are together is known
@@ -108,7 +152,8 @@ public enum ChainDirectoryWriter {
             """
             {
              "config": {"chainId": \(ChainForge.chainID), \(forks), "terminalTotalDifficulty": 0},
-             "timestamp": "0x\(String(header.timestamp, radix: 16))", "nonce": "0x0", "difficulty": "0x0",
+             "timestamp": "0x\(String(header.timestamp, radix: 16))", "nonce": "0x0",
+             "difficulty": "0x\(String(header.difficulty.big.word3, radix: 16))",
              "gasLimit": "0x\(String(header.gasLimit, radix: 16))", "baseFeePerGas": "0x\(String(fee, radix: 16))",
              "extraData": "0x", "coinbase": "\(header.miner)", "mixHash": "\(header.mixHash)",
              "alloc": {

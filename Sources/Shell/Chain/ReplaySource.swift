@@ -46,7 +46,7 @@ final class ReplaySource: Sendable {
                 guard block.header.number >= firstBlock else { continue }
                 return ReplayedBlock(
                     header: block.header, changes: block.changes, codeHashes: block.codeHashes,
-                    bytes: BlockBytes(block.block, block.accessList))
+                    bytes: BlockBytes(block.block, block.accessList), certificate: block.certificate)
             }
             return nil
         }

@@ -12,6 +12,15 @@ final class PacedFeed<Element: Sendable>: Sendable {
         case failed(String)
     }
 
+    /// What a source has.
+    enum Offer: Sendable {
+        case element(Element)
+        /// Nothing yet: it is to be asked again.
+        case later
+        /// Nothing more.
+        case finished
+    }
+
     private let gate = Gate()
     private let threads = ThreadGroup()
 
@@ -22,16 +31,45 @@ final class PacedFeed<Element: Sendable>: Sendable {
         deliver: @escaping @Sendable (Element) -> Void, ended: @escaping @Sendable (End) -> Void
     ) {
         let gate = gate
+        run(ended) {
+            var due = Date()
+            while let element = try source() {
+                guard gate.pass(notBefore: due, ahead: ahead) else { return false }
+                deliver(element)
+                // A late element does not make the next ones hurry after it by more than one step.
+                due = max(due, Date(timeIntervalSinceNow: -1 / perSecond)).addingTimeInterval(1 / perSecond)
+            }
+            return true
+        }
+    }
+
+    /// A feed whose source knows when it has something: it is asked so many times a second, and again at once after an
+    /// element, as long as fewer than `ahead` are unused.
+    init(
+        asking perSecond: Double, ahead: Int, source: @escaping @Sendable () throws -> Offer,
+        deliver: @escaping @Sendable (Element) -> Void, ended: @escaping @Sendable (End) -> Void
+    ) {
+        let gate = gate
+        run(ended) {
+            var due = Date()
+            while gate.pass(notBefore: due, ahead: ahead) {
+                switch try source() {
+                case .element(let element): deliver(element)
+                case .later:
+                    gate.open()
+                    due = Date(timeIntervalSinceNow: 1 / perSecond)
+                case .finished: return true
+                }
+            }
+            return false
+        }
+    }
+
+    /// Starts the thread. `body` gives whether there is nothing more, and false where it was ended.
+    private func run(_ ended: @escaping @Sendable (End) -> Void, _ body: @escaping @Sendable () throws -> Bool) {
         threads.start(1, name: "feed") {
             do {
-                var due = Date()
-                while let element = try source() {
-                    guard gate.pass(notBefore: due, ahead: ahead) else { return }
-                    deliver(element)
-                    // A late element does not make the next ones hurry after it by more than one step.
-                    due = max(due, Date(timeIntervalSinceNow: -1 / perSecond)).addingTimeInterval(1 / perSecond)
-                }
-                ended(.finished)
+                if try body() { ended(.finished) }
             } catch {
                 ended(.failed(ErrorLine.text(error)))
             }

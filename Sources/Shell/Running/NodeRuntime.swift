@@ -265,11 +265,12 @@ public enum NodeRuntime {
         let record = node.record.text
         try settings.dataDirectory.writeRecord(record)
         tellReady(record, parts)
-        let feed = parts.replay.map { chain, replay in
-            let source = ReplaySource(
-                directory: chain, from: node.nextReplayed, after: node.replayedHead,
-                genesisAlone: replay.isGenesisAlone)
-            return startFeed(source, replay, to: mailbox, parts.terminal)
+        let line = parts.replay?.settings.made.map { _ in BelievedLine() }
+        let feed = try parts.replay.map { chain, replay in
+            try BridgeFeed(
+                chain: chain, replay: replay, node: node, directory: settings.dataDirectory, clock: parts.clock,
+                line: line, terminal: parts.terminal
+            ).start(to: mailbox)
         }
         if let feed { reporter.blockUsed = { feed.used() } }
         let keepRecord = recordFile(from: node.record.sequence, parts)
@@ -277,6 +278,7 @@ public enum NodeRuntime {
             pool: pool, writer: writer,
             report: { report, machine in
                 if case .progress = report { keepRecord(machine.node) }
+                line?.note(machine.node)
                 return reporter.handle(report, from: machine.node)
             },
             stopFeeds: { feed?.stop() }, feedFailed: { parts.terminal.log(.error, $0) })
@@ -336,24 +338,6 @@ public enum NodeRuntime {
         FileHandle.standardOutput.write(Data("ready enr=\(record)\n".utf8))
     }
 
-    /// A bridge's blocks, one by one at their pace.
-    private static func startFeed(
-        _ source: ReplaySource, _ replay: RuntimeSettings.Replay, to mailbox: Mailbox<MachineEvent<RunningNode>>,
-        _ terminal: Terminal
-    ) -> PacedFeed<ReplayedBlock> {
-        PacedFeed(
-            perSecond: replay.blocksPerSecond, ahead: ShellLimits.blocksAhead,
-            source: { try source.next() }, deliver: { mailbox.post(.command($0)) },
-            ended: { end in
-                switch end {
-                case .finished:
-                    guard !replay.isGenesisAlone else { return }
-                    terminal.log(.info, "the chain's last block is replayed; serving on")
-                case .failed(let reason): mailbox.post(.feedFailed(reason))
-                }
-            })
-    }
-
     /// A bridge's chain must be the network's.
     private static func check(
         _ chain: ChainDirectory, _ settings: RuntimeSettings, _ network: NetworkConfiguration
@@ -368,6 +352,13 @@ public enum NodeRuntime {
             throw .badFile(
                 path: chain.path,
                 reason: "its chain id is \(chain.chainID), but that of \(settings.networkFile) is \(network.chainID)")
+        }
+        let isWhole = settings.replay.map { !$0.isGenesisAlone } ?? false
+        guard network.rule.kind != .committee || chain.hasCertificates || !isWhole else {
+            throw .badFile(
+                path: chain.path,
+                reason: "has no certificates.rlp, and a committee signs the blocks of \(settings.networkFile): give a "
+                    + "chain with its certificates")
         }
     }
 

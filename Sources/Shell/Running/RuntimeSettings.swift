@@ -1,3 +1,5 @@
+import Chain
+import ChainForge
 import Discovery
 import Foundation
 import Node
@@ -28,6 +30,9 @@ public struct RuntimeSettings: Sendable {
         public var signingKeyFiles: [String]
         /// Whether nothing but genesis is taken from the directory.
         public var isGenesisAlone = false
+        /// The chain that is made while it is replayed; of the directory only genesis is read then, to compare. nil:
+        /// the chain is the directory's.
+        public var made: LiveChain.Plan?
 
         /// The genesis of a chain.
         public init(genesisOf directory: String) {
@@ -92,6 +97,11 @@ public struct RuntimeSettings: Sendable {
     /// Leading nibbles that name a section of the network; throws what is wrong with its file.
     public var sectionDepth: Int {
         get throws { try NetworkConfigurationFile.read(networkFile).sectionDepth }
+    }
+
+    /// What makes a header of the network believed; throws what is wrong with its file.
+    public var ruleKind: NetworkConfiguration.Rule.Kind {
+        get throws { try NetworkConfigurationFile.read(networkFile).rule.kind }
     }
 
     public init(role: Role, dataDirectory: DataDirectory, networkFile: String, listen: Endpoint) {

@@ -34,6 +34,8 @@ enum BlockFollowing {
     /// after the other only the one they lead to, which is not the genesis they begin with.
     static func tells(_ anchor: Anchor, _ sync: StateSync, _ chain: some AttestedHeaders) -> Bool {
         guard let replayer = sync.replayer else { return true }
-        return !replayer.signs && anchor == chain.newestAnchor && anchor.epoch > 0
+        // Blocks are applied up to the floor: a newer anchor is not come to yet.
+        let goal = sync.holdings.book.epochs.epoch(of: chain.floor.number)
+        return !replayer.signs && anchor.epoch > 0 && anchor.epoch == min(goal, chain.newestAnchor?.epoch ?? 0)
     }
 }

@@ -2,7 +2,8 @@ import Chain
 import Primitives
 import StateStore
 
-/// What a bridge's keys say with a block: its certificate, and the block that it calls final, if any.
+/// What goes out with a bridge's block: its certificate, which the bridge's keys sign or a committee has signed; and
+/// the block that these keys call final, if any.
 struct Attestation: Sendable {
     let certified: CertifiedHeader
     let final: StatePoint?
@@ -16,13 +17,12 @@ public enum BridgeKeyError: Error, Equatable, Sendable {
     case notOfNetwork(index: Int, key: Bytes32)
     /// A key that was given before.
     case givenTwice(index: Int, key: Bytes32)
-    /// The network's blocks are signed by committees, whose certificates a recorded chain does not have.
-    case committee
 }
 
 /// Applies blocks to the whole state, in order, one transaction each. A bridge has them from a recorded chain: each is
-/// signed with its keys and committed with its header, before the next is begun. A node that goes block by block has
-/// them from peers, several at a time, and the chain network has their headers already: there is nothing to sign.
+/// committed with its header, before the next is begun. Under *attested head* the bridge signs it with its keys; under
+/// the other rules it brings what makes it believed: its work, or a committee's certificate. A node that goes block by
+/// block has them from peers, several at a time, and the chain network has their headers already.
 struct BlockReplayer: Sendable {
     /// What there may be no more of before a later block is final.
     private enum Shortage: Equatable, Sendable {
@@ -44,10 +44,21 @@ struct BlockReplayer: Sendable {
         case outOfOrder(String)
         /// What there is to tell about waiting for finality.
         case tell(NodeReport.Level, String)
+        /// A block of another line came, and with it these of a third are given up: the chain is to weigh its header
+        /// before anything is done about it.
+        case weigh(CertifiedHeader, insteadOf: [StatePoint])
+        /// The chain goes another way than the blocks applied last: the state goes back to this block, above which all
+        /// is undone. It counts as under way until `wentBack` or `stayed`.
+        case goBack(StatePoint)
+        /// Blocks that were applied before, or of a line that did not win, are passed by.
+        case passedBy([StatePoint])
     }
 
     /// Whether the blocks are this node's own word: a bridge's.
     let signs: Bool
+    /// Whether blocks are believed by the words of keys. Under other rules a bridge adds nothing to what comes with
+    /// them.
+    private let isByVotes: Bool
     private let keys: [AttestingKey]
     private let context: ClaimContext
     private let finalityDepth: UInt64
@@ -61,10 +72,12 @@ struct BlockReplayer: Sendable {
     private(set) var pausedUntil: Instant?
     /// The newest block applied; nil before genesis.
     private(set) var head: StatePoint?
-    /// Blocks applied and not yet signed as final, rising.
+    /// Blocks applied and not yet signed as final, rising; where no keys sign, those that may be undone.
     private var unfinal: [StatePoint]
     /// The newest block that these keys have called final since this start.
     private var signedFinal: StatePoint?
+    /// Blocks given that leave the line of those applied.
+    private var branch = RivalBranch()
     /// What the next block waits for room for, which is told once; nil where it does not wait.
     private var shortage: Shortage?
 
@@ -76,8 +89,8 @@ struct BlockReplayer: Sendable {
         _ network: NetworkConfiguration, seeds: [[UInt8]], finalityDepth: UInt64, head: StatePoint?,
         unfinal: [StatePoint], signs: Bool = true
     ) throws(BridgeKeyError) {
-        guard network.rule.kind != .committee || !signs else { throw .committee }
         self.signs = signs
+        isByVotes = network.rule.kind == .attested
         var keys: [AttestingKey] = []
         for (index, seed) in seeds.enumerated() {
             guard let key = Bytes32(seed).flatMap({ AttestingKey(seed: $0) }) else { throw .seed(index: index) }
@@ -98,8 +111,11 @@ struct BlockReplayer: Sendable {
 
     // MARK: Blocks
 
+    /// Whether it is a bridge's whose blocks may lose to others.
+    var countsWork: Bool { signs && !isByVotes }
+
     /// Blocks given that are not applied yet.
-    var backlog: Int { waiting.count + (isBusy ? 1 : 0) }
+    var backlog: Int { waiting.count + branch.blocks.count + (isBusy ? 1 : 0) }
 
     /// A block of the execution chain.
     mutating func give(_ block: ReplayedBlock) { waiting.append(block) }
@@ -118,13 +134,14 @@ struct BlockReplayer: Sendable {
 
     /// What is to be done now: unless a block is under way, with the next one that waits, where there is room for it.
     mutating func next(_ book: SectionBook, _ chain: some AttestedHeaders, at moment: Moment) -> Step {
-        guard !isBusy, !awaitsChain, !waiting.isEmpty else { return .wait }
+        guard !isBusy, !awaitsChain, !(waiting.isEmpty && branch.blocks.isEmpty) else { return .wait }
         if let pausedUntil, moment.instant < pausedUntil { return .wait }
         pausedUntil = nil
         if let head, let block = waiting.first, block.header.number <= head.number, lacksHeader(of: head, chain) {
             waiting.removeFirst()
             return passOver(block, head, chain, at: moment)
         }
+        if let step = leave(book, chain) { return step }
         let expected = head.map { $0.number + 1 } ?? 0
         while let block = waiting.first, block.first != expected {
             waiting.removeFirst()
@@ -143,6 +160,58 @@ struct BlockReplayer: Sendable {
         return .apply(block)
     }
 
+    // MARK: Other lines
+
+    /// What is to be done about blocks that leave the line of those applied; nil where there are none. Keys speak for
+    /// one line alone, so this is of blocks that count by their work.
+    private mutating func leave(_ book: SectionBook, _ chain: some AttestedHeaders) -> Step? {
+        guard let head, countsWork else { return nil }
+        // What has become part of a base is not undone.
+        if let base = book.lowestPoint { unfinal.removeFirst(unfinal.prefix { $0.number < base.number }.count) }
+        if let first = branch.blocks.first?.header, chain.isAttested(first.point) {
+            guard let fork = unfinal.first(where: { $0.hash == first.parentHash }) else {
+                return cannotLeave(branch.giveUp(), head)
+            }
+            isBusy = true
+            return .goBack(fork)
+        }
+        guard let block = waiting.first else { return branch.blocks.isEmpty ? nil : .wait }
+        let point = block.header.point
+        if unfinal.contains(point) || branch.blocks.contains(where: { $0.header.point == point }) {
+            waiting.removeFirst()
+            return .passedBy([point])
+        }
+        if let givenUp = branch.takes(block, beside: unfinal.dropLast()) {
+            waiting.removeFirst()
+            let header = CertifiedHeader(header: block.header, certificate: block.certificate)
+            return .weigh(header, insteadOf: givenUp.map(\.header.point))
+        }
+        guard block.header.parentHash != head.hash else {
+            return branch.blocks.isEmpty ? nil : .passedBy(branch.giveUp().map(\.header.point))
+        }
+        guard point.number <= head.number || !branch.blocks.isEmpty else { return nil }
+        waiting.removeFirst()
+        return cannotLeave([block], head)
+    }
+
+    private func cannotLeave(_ blocks: [ReplayedBlock], _ head: StatePoint) -> Step {
+        let first = blocks.first.map { "\($0.header.point)" } ?? ""
+        return .outOfOrder(
+            "block \(first) parts from the blocks applied below block \(unfinal.first ?? head), and these cannot be "
+                + "undone: begin again with another --data-dir")
+    }
+
+    /// The state is back at that block, and the blocks of the other line are next.
+    mutating func wentBack(to fork: StatePoint) {
+        isBusy = false
+        head = fork
+        unfinal.removeAll { $0.number > fork.number }
+        waiting.insert(contentsOf: branch.giveUp(), at: 0)
+    }
+
+    /// The state could not go back yet.
+    mutating func stayed() { isBusy = false }
+
     /// The block that `next` gave to be applied is under way.
     mutating func begin() {
         waiting.removeFirst()
@@ -158,10 +227,11 @@ struct BlockReplayer: Sendable {
             return .outOfOrder("block \(block.header.point) was given, but \(head) is what was applied at its height")
         }
         // One that the final block excludes by now is told when a block is to follow it.
-        guard chain.joins(block.header) else { return .passOver(block.header.point, nil) }
+        let entry = CertifiedHeader(header: block.header, certificate: block.certificate)
+        guard chain.wouldTake(entry, at: moment.unixSeconds) else { return .passOver(block.header.point, nil) }
         awaitsChain = true
-        guard isLast else { return .passOver(block.header.point, CertifiedHeader(header: block.header)) }
-        let word = attestation(of: block.header, at: moment.unixSeconds)
+        guard isLast else { return .passOver(block.header.point, entry) }
+        let word = attestation(of: block, at: moment.unixSeconds)
         said(word)
         return .passOver(block.header.point, word.certified)
     }
@@ -179,6 +249,8 @@ struct BlockReplayer: Sendable {
     ) -> Shortage? {
         // Blocks that others have made final already have all the room they need.
         guard signs else { return nil }
+        // Where no keys decide nothing but more blocks makes others final.
+        guard isByVotes else { return nil }
         if chain.isFull && !chain.holds(block.header.hash) { return .blocks }
         return book.isFullOfLayers && hasSignedNextAnchor(book) ? .changes : nil
     }
@@ -210,9 +282,14 @@ struct BlockReplayer: Sendable {
 
     // MARK: Words
 
-    /// What this bridge's keys say with the next block, and of the newest that is final then. It counts once the block
-    /// is committed (`applied`).
-    func attestation(of header: BlockHeader, at unixSeconds: UInt64) -> Attestation {
+    /// What this bridge's keys say with the next block, and of the newest that is final then; under other rules what
+    /// came with the block. It counts once the block is committed (`applied`).
+    func attestation(of block: ReplayedBlock, at unixSeconds: UInt64) -> Attestation {
+        let header = block.header
+        guard isByVotes else {
+            return Attestation(
+                certified: CertifiedHeader(header: header, certificate: block.certificate), final: nil)
+        }
         var claims = [Claim(kind: .head, point: header.point, unixSeconds: unixSeconds)]
         let final = final(below: header.point)
         if let final { claims.append(Claim(kind: .final, point: final, unixSeconds: unixSeconds)) }

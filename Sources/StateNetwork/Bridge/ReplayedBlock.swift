@@ -13,13 +13,17 @@ public struct ReplayedBlock: Sendable {
     public let codeHashes: [Bytes32: Bytes32]
     /// The blocks as they travel, rising; none where they are not known, or not to be kept.
     let bytes: [(point: StatePoint, block: BlockBytes)]
+    /// What came with the header of a bridge's block, where its rule asks for that: a committee's signatures.
+    let certificate: Certificate?
     /// The changes of each block, in order.
     private let parts: [[AccountChange]]
 
     public init(
-        header: BlockHeader, changes: [AccountChange], codeHashes: [Bytes32: Bytes32] = [:], bytes: BlockBytes? = nil
+        header: BlockHeader, changes: [AccountChange], codeHashes: [Bytes32: Bytes32] = [:], bytes: BlockBytes? = nil,
+        certificate: Certificate? = nil
     ) {
         self.header = header
+        self.certificate = certificate
         first = header.number
         self.codeHashes = codeHashes
         self.bytes = bytes.map { [(header.point, $0)] } ?? []
@@ -32,6 +36,7 @@ public struct ReplayedBlock: Sendable {
         header = last.header
         self.first = first.header.number
         codeHashes = [:]
+        certificate = nil
         bytes = blocks.map { ($0.header.point, $0.bytes) }
         parts = blocks.map(\.changes)
     }
@@ -41,6 +46,7 @@ public struct ReplayedBlock: Sendable {
         first = block.first
         codeHashes = block.codeHashes
         bytes = block.bytes
+        certificate = block.certificate
         parts = [changes]
     }
 

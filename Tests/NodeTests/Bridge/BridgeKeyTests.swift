@@ -26,8 +26,8 @@ import Testing
         #expect(throws: NodeError.bridgeKey(.givenTwice(index: 1, key: own))) { try begin(with: [good, good]) }
     }
 
-    /// There a recorded chain proves nothing: it has no certificates.
-    @Test func aCommitteesNetworkHasNoBridge() throws {
+    /// There nothing is to be signed: what comes with a block is its committee's.
+    @Test func aCommitteesNetworkHasNoUseForKeys() throws {
         let member = Committee.Member(key: try Bench.attestingKey(0).publicKey, stake: 1)
         let bench = try Bench.configuration(.bridge).network
         let network = try NetworkConfiguration(
@@ -35,9 +35,17 @@ import Testing
             epochLength: 8, sectionDepth: 1,
             rule: NetworkConfiguration.Rule(
                 committee: CommitteeTerms(first: Committee([member]), termLength: 8), maxAgeSeconds: 60))
-        #expect(throws: BridgeKeyError.committee) {
-            _ = try BlockReplayer(network, seeds: [], finalityDepth: 5, head: nil, unfinal: [])
+        let seed = [UInt8](repeating: 7, count: 32)
+        #expect(throws: BridgeKeyError.notOfNetwork(index: 0, key: member.key)) {
+            _ = try BlockReplayer(network, seeds: [seed], finalityDepth: 5, head: nil, unfinal: [])
         }
+        let replayer = try BlockReplayer(network, seeds: [], finalityDepth: 5, head: nil, unfinal: [])
+        let header = try Bench.block(5).header
+        let claim = Claim(kind: .final, point: header.point, unixSeconds: 1)
+        let certificate = Certificate([try Bench.attestingKey(0).sign(claim, in: ClaimContext(network))])
+        let block = ReplayedBlock(header: header, changes: [], certificate: certificate)
+        let word = replayer.attestation(of: block, at: 1)
+        #expect(word.certified == CertifiedHeader(header: header, certificate: certificate) && word.final == nil)
     }
 
     /// However far the final block is to be behind the head, and however high the numbers are.
@@ -49,7 +57,7 @@ import Testing
         let replayer = try BlockReplayer(
             configuration.network, seeds: configuration.attestingSeeds, finalityDepth: depth, head: below.last,
             unfinal: below)
-        let word = replayer.attestation(of: try Bench.block(5).header, at: 1)
+        let word = replayer.attestation(of: try Bench.block(5), at: 1)
         #expect(word.final?.number == final.first)
         let certificate = try #require(word.certified.certificate)
         #expect(certificate.claims.filter { $0.claim.kind == .final }.map(\.claim.point.number) == final)

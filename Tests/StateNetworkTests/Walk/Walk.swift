@@ -25,6 +25,7 @@ struct AnchoredChain: AttestedHeaders {
     var head: StatePoint { StatePoint(number: 0, hash: .zero) }
     var headHeader: BlockHeader? { nil }
     var final: StatePoint { head }
+    var floor: StatePoint { head }
     var lowest: UInt64? { nil }
     var isFull: Bool { false }
     func header(at number: UInt64) -> BlockHeader? { nil }
@@ -38,7 +39,7 @@ struct AnchoredChain: AttestedHeaders {
     func isVouchedFor(_ entry: CertifiedHeader) -> Bool { false }
     func claimsThatHold(in certificate: [UInt8], of point: StatePoint) -> Certificate? { nil }
     func holds(_ hash: Bytes32) -> Bool { false }
-    func joins(_ header: BlockHeader) -> Bool { false }
+    func wouldTake(_ entry: CertifiedHeader, at unixSeconds: UInt64) -> Bool { false }
     func merged(_ entry: CertifiedHeader) -> CertifiedHeader { entry }
     func line(to point: StatePoint) -> [StatePoint] { [] }
 }
