@@ -54,8 +54,9 @@ public enum ChainNetworkLimits {
     static let doubledNearTip: UInt64 = 50
     /// Before peers are looked for again where none can be asked.
     static let blockPeersRetry = Interval.seconds(1)
-    /// How long a peer is taken to have no higher block than it said.
-    static let blockHeightsAge = Interval.seconds(5)
+    /// How long a peer is taken to have no higher block than it said: who goes block by block itself has more soon, and
+    /// each run of blocks that is asked for in vain costs it and us a packet.
+    static let blockHeightsAge = Interval.seconds(2)
     /// Answers of a peer that its failure rate is counted over; from so many on a peer that fails half of the time
     /// rests long.
     static let blockOutcomes = 16, fewestBlockOutcomes = 8

@@ -20,6 +20,16 @@ enum BlockCarrying {
         tell(.peerUpdated(peer.id, heights: heights), &node, at: now)
     }
 
+    /// A peer offers new blocks: it is as high as the highest of them, which it says by a PING only seconds later.
+    static func offered(_ keys: [[UInt8]], by peer: Bytes32, _ node: inout CarouselNode, at now: Instant) {
+        guard node.blocks != nil else { return }
+        let numbers = keys.compactMap { key -> UInt64? in
+            guard case .newBlock(let point)? = try? ChainContentKey(decoding: key) else { return nil }
+            return point.number
+        }
+        if let highest = numbers.max() { tell(.offered(peer, highest: highest), &node, at: now) }
+    }
+
     /// What it wants.
     static func perform(_ directive: BlockSync.Directive, by node: inout CarouselNode, at moment: Moment) {
         switch directive {

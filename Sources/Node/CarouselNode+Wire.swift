@@ -39,9 +39,9 @@ extension CarouselNode {
             state.handle(.offered(keys: keys, by: peer.id, token), chain.attested, at: moment)
         case .offered(_, let peer, let keys, let token):
             offers.heard(keys, by: peer.id, on: .chain)
+            BlockCarrying.offered(keys, by: peer.id, &self, at: moment.instant)
             let codes = codes(forBlocks: keys, from: peer.id, at: moment.instant)
-            let limit = CarouselNode.bytes(ofBlocks: codes)
-            overlay.respond(toOffer: token, codes: codes, limit: limit, at: moment.instant)
+            overlay.respond(toOffer: token, codes: codes, limit: Self.bytes(ofBlocks: codes), at: moment.instant)
         case .offerReceived(.state, let peer, let items):
             state.handle(.received(items, from: peer.id), chain.attested, at: moment)
         case .offerReceived(_, let peer, let items):

@@ -98,6 +98,12 @@ struct BlockPeers: Sendable {
         all[id, default: Peer()].heights = heights
     }
 
+    /// A peer that keeps blocks offers one: it has the header of that, and soon the block.
+    mutating func offered(_ number: UInt64, by id: Bytes32) {
+        guard let heights = all[id]?.heights, heights.upperBound < number else { return }
+        all[id]?.heights = heights.lowerBound...number
+    }
+
     /// A peer that was asked for a block said that it has these, and not that one.
     mutating func lacks(_ number: UInt64, _ heights: ClosedRange<UInt64>?, _ id: Bytes32, at now: Instant) {
         switch heights {

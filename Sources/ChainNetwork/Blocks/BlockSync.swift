@@ -46,6 +46,8 @@ public struct BlockSync: Sendable {
     public enum Event: Sendable {
         /// A peer said what blocks it has; nil: it keeps none.
         case peerUpdated(Bytes32, heights: ClosedRange<UInt64>?)
+        /// A peer offered new blocks, up to this one.
+        case offered(Bytes32, highest: UInt64)
         case peerLost(Bytes32)
         /// What a request gave: the content, or nil where none came.
         case answered(RequestTag, content: [UInt8]?)
@@ -212,6 +214,7 @@ public struct BlockSync: Sendable {
     public mutating func handle(_ event: Event, _ chain: AttestedChain, at now: Instant) {
         switch event {
         case .peerUpdated(let id, let heights): peers.told(heights, by: id)
+        case .offered(let id, let highest): peers.offered(highest, by: id)
         case .peerLost(let id):
             for tag in requests.filter({ $0.value.peer == id }).keys { _ = release(tag, failed: false) }
             peers.lost(id)

@@ -48,7 +48,11 @@ import Testing
     @Test func aNodeThatHearsOfNobodyIsNotCaughtUp() throws {
         var scenario = try Self.scenario(seed: 32)
         let client = try scenario.addBlockByBlock(knowing: scenario.bridge)
-        #expect(scenario.world.run(until: .seconds(200)) { $0.progress(client)?.sync.mode == .pacemaker })
+        let last = scenario.lastBlock.number
+        let isCaughtUp = scenario.world.run(until: .seconds(200)) { world in
+            world.progress(client).map { $0.sync.mode == .pacemaker && $0.verifiedHead == last } ?? false
+        }
+        #expect(isCaughtUp)
         scenario.world.kill(scenario.bridge)
         for holder in scenario.holders { scenario.world.kill(holder) }
         let isOut = scenario.world.run(until: scenario.world.now + .seconds(600)) {
