@@ -79,8 +79,8 @@ struct StateServer: Sendable {
     }
 
     /// Who keeps the storage of few accounts is offered nothing and asks for all that a block changed. Nothing shows it
-    /// what an answer lacks, so it gets none while diffs of the block may still come here: only up to the head that this
-    /// node has verified. A section that was caught up here by a section diff is missing in it all the same.
+    /// what an answer lacks, so it gets none while diffs of the block may still come here: only up to the head that
+    /// this node has verified. A section that was caught up here by a section diff is missing in it all the same.
     private func blockDiffs(_ key: BlockDiffsKey, _ holdings: Holdings, _ gossip: DiffGossip) -> Reply {
         let isWhole = holdings.verifiedHead.map { $0.number >= key.point.number } ?? false
         let value = isWhole || key.kept.isAll ? gossip.recentDiffs(key) : nil
